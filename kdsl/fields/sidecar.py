@@ -1,0 +1,85 @@
+"""The sidecars: what OCR, captioning and visual questions found on each image, one JSON line an image."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdsl.errors import KdslError
+from kdsl.files import read_jsonl
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    text: str
+    score: float
+    box: Box
+    """x0, y0, x1, y1 in pixels of the page as OCR saw it (`OcrPage.size`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OcrPage:
+    """Text lines of one image; `size` is (width, height) in pixels of the image the boxes refer to."""
+
+    image: str
+    size: tuple[int, int]
+    lines: tuple[OcrLine, ...]
+    original_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecars:
+    """Everything known about images beside their pixels, keyed by image file name."""
+
+    ocr: dict[str, OcrPage] = field(default_factory=dict)
+    captions: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, dict[str, float]] = field(default_factory=dict)
+    """image → visual question → probability of yes."""
+
+
+def read_ocr(path: Path) -> dict[str, OcrPage]:
+    """Read an OCR sidecar; KdslError names file and line of the first record of another shape."""
+    pages = {}
+    for number, record in read_jsonl(path):
+        try:
+            page = _page(record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise KdslError(
+                f"{path}, line {number}: not an OCR record ({type(error).__name__}: {error}); expected "
+                '{"image": "a.jpg", "size": [w, h], "lines": [{"text": "…", "score": 0.9, "box": [x0, y0, x1, y1]}]}'
+            ) from error
+        pages[page.image] = page
+    return pages
+
+
+def read_captions(path: Path) -> dict[str, str]:
+    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape."""
+    captions = {}
+    for number, record in read_jsonl(path):
+        image, caption = record.get("image"), record.get("caption")
+        if not isinstance(image, str) or not isinstance(caption, str):
+            raise KdslError(f'{path}, line {number}: expected {{"image": "a.jpg", "caption": "…"}}')
+        captions[image] = caption
+    return captions
+
+
+def _page(record: dict[str, Any]) -> OcrPage:
+    if not isinstance(record["image"], str):
+        raise TypeError("image must be a file name")
+    return OcrPage(record["image"], _size(record["size"]), tuple(_line(line) for line in record["lines"]),
+                   _size(record["original_size"]) if record.get("original_size") else None)  # fmt: skip
+
+
+def _line(line: dict[str, Any]) -> OcrLine:
+    if not isinstance(line["text"], str):
+        raise TypeError("text of a line must be a string")
+    x0, y0, x1, y1 = (float(value) for value in line["box"])
+    return OcrLine(line["text"], float(line.get("score", 1.0)), (x0, y0, x1, y1))
+
+
+def _size(size: Any) -> tuple[int, int]:
+    width, height = size
+    if int(width) <= 0 or int(height) <= 0:
+        raise ValueError(f"size must be positive, not {size}")
+    return int(width), int(height)

@@ -1,0 +1,164 @@
+"""The fields of samples: normalised texts with a way back to the original, and numbers."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields.sidecar import Box, OcrPage, Sidecars
+from kdsl.sample import Sample
+from kdsl.text import normalise, original_offsets, original_span
+
+TOP_ZONE, BOTTOM_ZONE = 0.2, 0.8
+"""A line belongs to the top (bottom) of a page when its middle lies above (below) this fraction of the height."""
+
+_PLACEHOLDERS = re.compile(r"<image>|<http>|<video>")
+_WORD = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One piece of original text that a field is made of: a turn, an OCR line or a caption."""
+
+    text: str
+    turn: int | None = None
+    """Index into `Sample.turns`."""
+    image: str | None = None
+    line: int | None = None
+    """Index into the lines of the image's OCR page."""
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was found: the segment and the character span in its original text."""
+
+    segment: Segment
+    span: tuple[int, int]
+
+
+class FieldText:
+    """A text field of one sample: `text` is its segments, normalised and joined by newlines.
+
+    No normalised term holds a newline, so no match crosses two segments.
+    """
+
+    __slots__ = ("_starts", "segments", "text")
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self.segments = tuple(segments)
+        self.text = "\n".join([normalise(segment.text) for segment in self.segments])
+        self._starts: list[int] | None = None
+
+    def place(self, start: int, end: int) -> Place:
+        """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
+        if self._starts is None:
+            self._starts = [0]
+            for segment in self.segments:
+                self._starts.append(self._starts[-1] + len(normalise(segment.text)) + 1)
+        index = 0
+        while self._starts[index + 1] <= start:
+            index += 1
+        segment = self.segments[index]
+        offset = self._starts[index]
+        offsets = original_offsets(segment.text)
+        return Place(segment, original_span(segment.text, offsets, start - offset, end - offset))
+
+
+class SampleFields:
+    """The fields of one sample, each made when first asked for."""
+
+    def __init__(self, sample: Sample, sidecars: Sidecars) -> None:
+        self.sample = sample
+        self._sidecars = sidecars
+        self._texts: dict[str, FieldText] = {}
+
+    def text(self, field: str) -> FieldText:
+        """The text field of that name; an empty text where the sample has nothing of the kind."""
+        if field not in self._texts:
+            self._texts[field] = FieldText(self._segments(field))
+        return self._texts[field]
+
+    def number(self, field: str) -> float | None:
+        """The number field of that name; None where it does not exist (the aspect of a sample without a known image)."""
+        if field == "turns":
+            return float(len(self.sample.turns))
+        if field == "image.count":
+            return float(len(self.sample.images))
+        if field == "image.aspect":
+            for image in self.sample.images:
+                page = self._sidecars.ocr.get(image)
+                if page is not None:
+                    width, height = page.original_size or page.size
+                    return height / width
+            return None
+        raise ValueError(f"{field} is not a number field; number fields are {', '.join(NUMBER_FIELDS)}")
+
+    def answer(self, question: str) -> float | None:
+        """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
+        asked = [self._sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        return max((probability for probability in asked if probability is not None), default=None)
+
+    @cached_property
+    def _pages(self) -> list[OcrPage]:
+        return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
+
+    def _segments(self, field: str) -> Iterator[Segment]:
+        turns = self.sample.turns
+        if field == "last_user":
+            last = last_user_turn(self.sample)
+            if last is not None:
+                yield Segment(turns[last].text, turn=last)
+        elif field in ("user", "agent"):
+            yield from (Segment(turn.text, turn=i) for i, turn in enumerate(turns) if turn.role == field and turn.text)
+        elif field == "dialogue":
+            yield from (Segment(turn.text, turn=i) for i, turn in enumerate(turns) if turn.text)
+        elif field in ("ocr", "ocr.top", "ocr.bottom"):
+            for page in self._pages:
+                for index, line in enumerate(page.lines):
+                    middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
+                    if (
+                        field == "ocr"
+                        or (field == "ocr.top" and middle < TOP_ZONE)
+                        or (field == "ocr.bottom" and middle > BOTTOM_ZONE)
+                    ):
+                        yield Segment(line.text, image=page.image, line=index, box=line.box)
+        elif field == "caption":
+            for image in self.sample.images:
+                if image in self._sidecars.captions:
+                    yield Segment(self._sidecars.captions[image], image=image)
+        else:
+            raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
+
+
+class FieldTable:
+    """The fields of many samples, row i for `samples[i]`."""
+
+    def __init__(self, samples: Sequence[Sample], sidecars: Sidecars) -> None:
+        self.rows = [SampleFields(sample, sidecars) for sample in samples]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def texts(self, field: str) -> list[str]:
+        """The normalised text of one field, one string a sample."""
+        return [row.text(field).text for row in self.rows]
+
+    def numbers(self, field: str) -> list[float | None]:
+        return [row.number(field) for row in self.rows]
+
+    def select(self, indices: Iterable[int]) -> "FieldTable":
+        """A table of some of the rows; rows are shared, not copied."""
+        table = FieldTable((), Sidecars())
+        table.rows = [self.rows[index] for index in indices]
+        return table
+
+
+def last_user_turn(sample: Sample) -> int | None:
+    """Index of the last user turn that has words in it (placeholders such as <image> are none); None if there is none."""
+    for index in range(len(sample.turns) - 1, -1, -1):
+        turn = sample.turns[index]
+        if turn.role == "user" and _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
+            return index
+    return None

@@ -1,0 +1,75 @@
+"""Reading and writing files so that bad input is named by line and nothing is ever half-written."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kdsl.errors import KdslError
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to a temporary file beside `path`, flush it to disk and rename it over `path`.
+
+    Raises KdslError when the folder cannot be written; the old file is then untouched.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_atomically(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of `path` (a byte order mark is dropped); KdslError when it is missing, a folder or not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise KdslError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`; KdslError with line and column when it is truncated or not JSON."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise KdslError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise KdslError(f"{path}: nested too deeply to be data of this tool") from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for every non-empty line; KdslError names the first bad line."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)})") from error
+        if not isinstance(record, dict):
+            raise KdslError(f"{path}, line {number}: {line.strip()[:60]!r} is not a JSON object like {{\"id\": …}}")
+        yield number, record
