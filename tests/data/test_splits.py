@@ -1,0 +1,42 @@
+"""Stratified folds: balanced for every label, rare ones included, and repeatable."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
+
+
+@given(st.lists(st.integers(-1, 6), min_size=10, max_size=80), st.integers(2, 10), st.integers(0, 5))
+def test_folds_differ_by_at_most_one_sample_of_any_label_and_of_all(labels, folds, seed):
+    assigned = stratified_folds(labels, folds, seed)
+    for chosen in [np.ones(len(labels), bool), *(np.asarray(labels) == label for label in set(labels))]:
+        counts = np.bincount(assigned[chosen], minlength=folds)
+        assert len(counts) == folds
+        assert counts.max() - counts.min() <= 1
+
+
+def test_the_seed_alone_decides():
+    labels = [0] * 20 + [1] * 5 + [2]
+    assert (stratified_folds(labels, 4, 3) == stratified_folds(labels, 4, 3)).all()
+    assert (stratified_folds(labels, 4, 3) != stratified_folds(labels, 4, 4)).any()
+
+
+def test_a_label_with_one_sample_is_in_one_fold():
+    assigned = stratified_folds([0, 0, 0, 0, 1], 2, 0)
+    assert assigned.shape == (5,)
+    assert set(assigned) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "folds", "message"),
+    [
+        ([0, 1, 0], 1, "1 folds: cross-validation needs at least 2"),
+        ([0, 1], 3, "2 samples cannot be split into 3 folds"),
+    ],
+)
+def test_impossible_splits_are_refused(labels, folds, message):
+    with pytest.raises(KdslError, match=message):
+        stratified_folds(labels, folds, 0)
