@@ -11,7 +11,7 @@ def stratified_folds(labels: Sequence[int], folds: int, seed: int) -> np.ndarray
     """The fold, 0 to `folds` - 1, of every sample: int64 array of shape (len(labels),).
 
     The samples of any one label are spread so that two folds differ by at most one of them, and so are all samples
-    together. A label with fewer samples than folds is simply missing from some folds. The same seed gives the same folds.
+    together. A label with fewer samples than folds is missing from some. The same seed gives the same folds.
     Raises KdslError when there are fewer than two folds or fewer samples than folds.
     """
     values = np.asarray(labels, dtype=np.int64)
