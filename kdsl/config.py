@@ -1,0 +1,185 @@
+"""kdsl.yaml: one file describes a project."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from kdsl.errors import KdslError
+from kdsl.yaml_file import first_mistake, read_yaml, validate
+
+CONFIG_NAME = "kdsl.yaml"
+RECORDED = "recorded:"
+
+_AS_WRITTEN = ("small", "large", "rules", "checkpoint")
+"""Overrides of these keys, and of those in `data`, are taken as text: a file may be called 2024 or true."""
+
+
+def _in_folder(value: Any, info: ValidationInfo) -> Any:
+    """A path relative to the folder of the configuration; without a folder, as it stands."""
+    if isinstance(value, str) and value:
+        value = Path(value)
+    elif not isinstance(value, Path):
+        raise ValueError(f"{value!r} is not a path; write a file or folder name")
+    folder = (info.context or {}).get("folder")
+    value = value.expanduser()
+    return folder / value if folder is not None else value
+
+
+ProjectPath = Annotated[Path, BeforeValidator(_in_folder)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+
+
+class DataConfig(_Part):
+    """Where the data of a project lie."""
+
+    train: ProjectPath | None = None
+    """Labelled samples; the format is detected (docs/data.md)."""
+    test: ProjectPath | None = None
+    images: ProjectPath | None = None
+    """The folder that image file names are relative to."""
+    ocr: ProjectPath | None = None
+    captions: ProjectPath | None = None
+
+
+class MiningConfig(_Part):
+    """The budget of the rule search."""
+
+    max_conditions: int = Field(3, ge=1)
+    iterations: int = Field(2000, ge=1)
+    """Search iterations for every label."""
+
+
+class ProjectConfig(_Part):
+    """A project; all paths lead from the current directory once loaded by `load_config`."""
+
+    tasks: list[str] = Field(min_length=1)
+    data: DataConfig = DataConfig()
+    small: str = "lexical"
+    large: str = "linear"
+    rules: ProjectPath = Path("rules")
+    checkpoint: ProjectPath = Path("checkpoints/run")
+    seed: int = Field(0, ge=0)
+    mining: MiningConfig = MiningConfig()
+    _folder: Path = PrivateAttr(default=Path("."))
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds kdsl.yaml."""
+        return self._folder
+
+    @property
+    def recorded(self) -> Path | None:
+        """The predictions file of `large: recorded:FILE`, None for `large: linear`.
+
+        Raises KdslError for the name of a model, which this version cannot run.
+        """
+        if self.large == "linear":
+            return None
+        if self.large.startswith(RECORDED):
+            return Path(self.large.removeprefix(RECORDED))
+        raise KdslError(
+            f"large: {self.large}: this version runs only the embedded parts; set `large: linear`, "
+            "or `large: recorded:FILE` for predictions that a model made elsewhere"
+        )
+
+    @property
+    def proposer(self) -> str:
+        """The proposer of candidate conditions, always "lexical"; KdslError for a model, which cannot run yet."""
+        if self.small != "lexical":
+            raise KdslError(f"small: {self.small}: this version runs only the embedded parts; set `small: lexical`")
+        return self.small
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks(cls, tasks: list[str]) -> list[str]:
+        for task in tasks:
+            if not task.strip():
+                raise ValueError("a task's name is empty; name a shipped task or a task file")
+            if tasks.count(task) > 1:
+                raise ValueError(f"{task!r} is listed twice; keep one of the two")
+        return tasks
+
+    @field_validator("small", "large")
+    @classmethod
+    def _model(cls, value: str, info: ValidationInfo) -> str:
+        if not value.strip():
+            raise ValueError("is empty; name the embedded part (`small: lexical`, `large: linear`) or a model")
+        file = value.removeprefix(RECORDED)
+        if file == value:
+            return value
+        if info.field_name == "small" or not file.strip():
+            raise ValueError(f"{value!r} is not possible here; write `small: lexical` or `large: recorded:FILE`")
+        return f"{RECORDED}{_in_folder(file, info)}"
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConfig:
+    """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply `key=value` overrides.
+
+    Paths in the file are relative to the file's folder, paths in overrides to the current directory. Raises KdslError
+    for a missing file, YAML mistakes, unknown keys and wrong values, with the line where there is one.
+    """
+    file_path = Path(CONFIG_NAME) if path is None else path / CONFIG_NAME if path.is_dir() else path
+    if not file_path.exists():
+        raise KdslError(f"{file_path}: no such file; name a project's {CONFIG_NAME}, or make one with `kdsl init`")
+    file = read_yaml(file_path)
+    config = validate(ProjectConfig, file, file.value, {"folder": file_path.parent})
+    if overrides:
+        config = _overridden(config, overrides)
+    config._folder = file_path.parent
+    return config
+
+
+def _overridden(config: ProjectConfig, overrides: Sequence[str]) -> ProjectConfig:
+    values = config.model_dump()
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise KdslError(
+                f"{override!r} is not an override; write key=value, such as seed=1 or data.train=train.json"
+            )
+        try:
+            _set(values, key.strip(), _override_value(key.strip(), text))
+            config = ProjectConfig.model_validate(values)
+        except ValidationError as error:
+            raise KdslError(f"{override} on the command line: {first_mistake(ProjectConfig, error)}") from error
+        except (YAMLError, ValueError) as error:
+            raise KdslError(f"{override} on the command line: {str(error).splitlines()[0]}") from error
+    return config
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.get(parent)
+        if not isinstance(inner, dict):
+            raise ValueError(f"there is no part {parent!r} with a key {last!r} in {CONFIG_NAME}")
+        values = inner
+    values[last] = value
+
+
+def _override_value(key: str, text: str) -> Any:
+    if key.startswith("data."):
+        return text or None
+    if key in _AS_WRITTEN:
+        return text
+    value = YAML(typ="safe").load(text)
+    if key == "tasks" and isinstance(value, list):
+        # Task files in kdsl.yaml are relative to its folder, those on the command line to the current one.
+        return [str(Path(task).absolute()) if str(task).endswith((".yaml", ".yml")) else task for task in value]
+    return value

@@ -1,0 +1,74 @@
+"""Task files: a closed list of labels with descriptions, and the prompt; the two MIRE tasks ship here."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from kdsl.errors import KdslError
+from kdsl.sample import Label, Task
+from kdsl.yaml_file import read_yaml, validate
+
+SHIPPED = Path(__file__).parent
+
+
+def load_task(name_or_path: str, folder: Path) -> Task:
+    """The shipped task of that name, or the task in a YAML file whose path is relative to `folder`.
+
+    Raises KdslError when there is neither, for YAML mistakes, and for labels that are missing, empty, doubled or not
+    text, with file and line.
+    """
+    shipped = {path.stem: path for path in SHIPPED.glob("*.yaml")}
+    path = shipped.get(name_or_path, folder / name_or_path)
+    if not path.is_file():
+        raise KdslError(
+            f"task {name_or_path!r}: {path} is no file; name a shipped task ({', '.join(sorted(shipped))}) "
+            "or the path of a task file"
+        )
+    file = read_yaml(path)
+    content = validate(_TaskFile, file, file.value)
+    labels = tuple(Label(label.name, label.description) for label in content.labels)
+    return Task(content.name, labels, content.prompt)
+
+
+class _LabelEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    description: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        return _visible(name)
+
+
+class _TaskFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    labels: list[_LabelEntry] = Field(min_length=2)
+    prompt: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if "/" in name or "\\" in name or name.startswith("."):
+            raise ValueError(f"{name!r} names a folder of rules too; use letters, digits, - and _")
+        return _visible(name)
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, labels: list[_LabelEntry]) -> list[_LabelEntry]:
+        names = [label.name for label in labels]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the label {name!r} is listed twice; keep one of the two")
+        return labels
+
+
+def _visible(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is empty; write at least one visible character")
+    if name != name.strip() or "\n" in name:
+        raise ValueError(f"{name!r} begins or ends with a space or holds a line break; remove it")
+    return name

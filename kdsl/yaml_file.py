@@ -1,0 +1,177 @@
+"""YAML files that people write: read with line numbers, and every mistake told as one sentence."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from kdsl.errors import KdslError
+from kdsl.files import read_text
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = Sequence[str | int]
+
+_FULL_WIDTH_COLON = re.compile(r"(?:^|[{,])\s*(?:- +)?([A-Za-z_][\w.]*)：")
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """The mapping in a YAML file as plain dicts, lists, strings and numbers, and where its keys stand."""
+
+    path: Path
+    value: dict[str, Any]
+    _marked: CommentedMap
+
+    def where(self, location: Location) -> str:
+        """`FILE, line N` of the innermost part of `location` that is in the file."""
+        line = _line(self._marked, location)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read a YAML 1.2 mapping.
+
+    Raises KdslError with the line for a syntax error, a key given twice, a full-width colon after a key, more than one
+    document, or anything other than a mapping at the top.
+    """
+    text = read_text(path)
+    try:
+        marked = YAML().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        _refuse_full_width_colon(path, text)
+        problem = (error.problem or error.context or "not YAML").split("\n")[0]
+        raise KdslError(f"{path}, line {line}: {_plain_words(problem)}") from error
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise KdslError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(marked, CommentedMap):
+        _refuse_full_width_colon(path, text)
+        found = "nothing" if marked is None else f"{str(_plain(marked))[:60]!r}"
+        raise KdslError(f"{path}: holds {found}; expected `key: value` lines")
+    return YamlFile(path, _plain(marked), marked)
+
+
+def validate(
+    model: type[Model], file: YamlFile, value: Mapping[str, Any], context: Mapping[str, Any] | None = None
+) -> Model:
+    """`value`, usually `file.value`, as a `model`; KdslError tells the first mistake and its line."""
+    try:
+        return model.model_validate(value, context=dict(context or {}))
+    except ValidationError as error:
+        _refuse_full_width_colon(file.path, read_text(file.path))
+        raise KdslError(f"{file.where(_first(error)['loc'])}: {first_mistake(model, error)}") from error
+
+
+def first_mistake(model: type[BaseModel], error: ValidationError) -> str:
+    """The first mistake that pydantic found when validating a `model`: key, value, and what would be right."""
+    return _what_is_wrong(model, _first(error))
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """A mistyped key before the key that is missing because of it."""
+    return min(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
+
+
+def _line(marked: Any, location: Location) -> int | None:
+    found = None
+    for key in location:
+        if isinstance(marked, CommentedMap) and key in marked:
+            found = marked.lc.key(key)[0] + 1 if key in marked.lc.data else found
+        elif isinstance(marked, CommentedSeq) and isinstance(key, int) and key < len(marked):
+            found = marked.lc.item(key)[0] + 1
+        else:
+            break
+        marked = marked[key]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Without ruamel's own types, which strict models refuse."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value if value is None else str(value)
+
+
+def _refuse_full_width_colon(path: Path, text: str) -> None:
+    """Called only for files that are wrong anyway: in a prompt such a colon may be meant."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _FULL_WIDTH_COLON.search(line)
+        if match:
+            raise KdslError(
+                f"{path}, line {number}: full-width colon after {match[1]!r}; write `{match[1]}: ` instead"
+            )
+
+
+def _plain_words(problem: str) -> str:
+    duplicate = re.match(r'found duplicate key "(.*?)"', problem)
+    if duplicate:
+        return f"the key {duplicate[1]!r} is given twice; keep one of the two"
+    if "'\\t'" in problem:
+        return "a tab is used for spacing; YAML takes spaces only"
+    if "mapping values are not allowed" in problem:
+        return 'a second ": " or a wrong indentation; put values that hold a colon in double quotes'
+    if "<stream end>" in problem or "end of stream" in problem:
+        return "a bracket or a quotation mark is opened before and not closed"
+    if "expected a single document" in problem or "another document" in problem:
+        return "a second document begins with `---`; keep one document a file"
+    return f"not valid YAML ({problem})"
+
+
+def _what_is_wrong(model: type[BaseModel], error: ErrorDetails) -> str:
+    location = error["loc"]
+    name = ".".join(f"{part + 1}" if isinstance(part, int) else part for part in location)
+    kind, value = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        known = _keys(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        return f"unknown key {name!r}" + (
+            f"; did you mean {near[0]!r}?" if near else f"; keys here are {', '.join(known)}"
+        )
+    if kind == "missing":
+        return f"the key {name!r} is missing"
+    if kind in ("value_error", "assertion_error"):
+        return f"{name}: {error['ctx']['error']}" if name else str(error["ctx"]["error"])
+    shown = "empty" if value is None else f"{value!r:.80}"
+    if kind == "too_short":
+        return f"{name} has {error['ctx']['actual_length']} items; it must have at least {error['ctx']['min_length']}"
+    expected = _EXPECTED.get(kind, error["msg"].removeprefix("Input should be "))
+    return f"{name} is {shown}; it must be {expected}"
+
+
+_EXPECTED = {
+    "string_type": "text (in quotes where it looks like a number)",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list like [a, b]",
+    "tuple_type": "a list like [a, b]",
+    "model_type": "a mapping of `key: value` lines",
+    "dict_type": "a mapping of `key: value` lines",
+    "model_attributes_type": "a mapping of `key: value` lines",
+    "string_too_short": "text that is not empty",
+}
+
+
+def _keys(model: type[BaseModel], location: Location) -> list[str]:
+    """The keys that the model at `location` inside `model` takes."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        inner = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(item for item in inner if isinstance(item, type) and issubclass(item, BaseModel))
+    return [field.alias or name for name, field in model.model_fields.items()]

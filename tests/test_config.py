@@ -1,0 +1,140 @@
+"""kdsl.yaml: defaults, paths, overrides, and one sentence for every mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from kdsl.config import ProjectConfig, load_config
+from kdsl.errors import KdslError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "kdsl.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_everything_but_the_tasks_has_a_default(write, tmp_path):
+    config = load_config(write("tasks: [mire_intent]\n"))
+    assert config.tasks == ["mire_intent"]
+    assert (config.small, config.large, config.seed) == ("lexical", "linear", 0)
+    assert (config.mining.max_conditions, config.mining.iterations) == (3, 2000)
+    assert config.rules == tmp_path / "rules"
+    assert config.checkpoint == tmp_path / "checkpoints/run"
+    assert config.data.train is None
+    assert config.recorded is None
+    assert config.proposer == "lexical"
+
+
+def test_paths_are_relative_to_the_file(write, tmp_path):
+    config = load_config(write("tasks: [a]\ndata: {train: data/train.json, images: /pictures}\n"))
+    assert config.folder == tmp_path
+    assert config.data.train == tmp_path / "data/train.json"
+    assert config.data.images == Path("/pictures")
+
+
+def test_a_folder_and_the_current_directory_find_the_file(write, tmp_path, monkeypatch):
+    write("tasks: [a]\nseed: 7\n")
+    assert load_config(tmp_path).seed == 7
+    monkeypatch.chdir(tmp_path)
+    assert load_config(None).seed == 7
+
+
+def test_overrides_win_and_their_paths_are_relative_to_the_current_directory(write, tmp_path, monkeypatch):
+    path = write("tasks: [a]\ndata: {train: train.json, test: test.json}\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = load_config(
+        path,
+        ["data.train=mine.json", "data.test=", "seed=3", "mining.iterations=50", "tasks=[b, t.yaml]",
+         "large=recorded:p.jsonl", "checkpoint=2024"],
+    )  # fmt: skip
+    assert config.data.train == Path("mine.json")
+    assert config.data.test is None
+    assert (config.seed, config.mining.iterations) == (3, 50)
+    assert config.tasks == ["b", str(tmp_path / "elsewhere/t.yaml")]
+    assert config.recorded == Path("p.jsonl")
+    assert config.checkpoint == Path("2024")
+    assert config.rules == tmp_path / "rules"
+
+
+def test_a_recorded_file_is_relative_to_the_configuration(write, tmp_path):
+    assert load_config(write('tasks: [a]\nlarge: "recorded:p.jsonl"\n')).recorded == tmp_path / "p.jsonl"
+
+
+@pytest.mark.parametrize("key", ["small", "large"])
+def test_a_real_model_is_a_valid_name_that_this_version_cannot_run(write, key):
+    config = load_config(write(f"tasks: [a]\n{key}: Qwen/Qwen2-VL-2B-Instruct\n"))
+    with pytest.raises(
+        KdslError, match=f"{key}: Qwen/Qwen2-VL-2B-Instruct: this version runs only the embedded parts"
+    ):
+        assert config.proposer and config.recorded
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "kdsl.yaml: holds nothing; expected `key: value` lines"),
+        ("- a\n", "kdsl.yaml: holds .*; expected `key: value` lines"),
+        ("seed: 1\n", "kdsl.yaml: the key 'tasks' is missing"),
+        ("tasks: []\n", "line 1: tasks has 0 items; it must have at least 1"),
+        ("tasks: mire_intent\n", "line 1: tasks is 'mire_intent'; it must be a list like \\[a, b\\]"),
+        ("tasks: [a, a]\n", "line 1: tasks: 'a' is listed twice"),
+        ("tasks: [a, 3]\n", "line 1: tasks.2 is 3; it must be text"),
+        ("tasks: [a]\nsead: 1\n", "line 2: unknown key 'sead'; did you mean 'seed'\\?"),
+        ("tasks: [a]\nzzz: 1\n", "line 2: unknown key 'zzz'; keys here are tasks, data, small"),
+        ("tasks: [a]\ndata:\n  trian: x\n", "line 3: unknown key 'data.trian'; did you mean 'train'\\?"),
+        ("tasks: [a]\ndata:\n  train: 3\n", "line 3: data.train: 3 is not a path"),
+        ("tasks: [a]\ndata: x\n", "line 2: data is 'x'; it must be a mapping"),
+        ("tasks: [a]\nseed: one\n", "line 2: seed is 'one'; it must be a whole number"),
+        ("tasks: [a]\nseed: true\n", "line 2: seed is True; it must be a whole number"),
+        ("tasks: [a]\nseed: -1\n", "line 2: seed is -1; it must be greater than or equal to 0"),
+        ("tasks: [a]\nsmall:\n", "line 2: small is empty; it must be text"),
+        ("tasks: [a]\nlarge: 'recorded:'\n", "line 2: large: 'recorded:' is not possible here"),
+        ("tasks: [a]\nmining: {iterations: 0}\n", "line 2: mining.iterations is 0; it must be greater than"),
+        ("tasks: [a]\nseed: 1\nseed: 2\n", "line 3: the key 'seed' is given twice"),
+        ("tasks: [a\n", "a bracket or a quotation mark is opened before and not closed"),
+        ("tasks: [a]\n\tseed: 1\n", "line 2: a tab is used for spacing"),
+        ("tasks: [a]\nsmall：lexical\n", "line 2: full-width colon after 'small'; write `small: ` instead"),
+        ("small：lexical\ntasks: [a]\n", "line 1: full-width colon after 'small'"),
+        ("tasks: [a]\ndata:\n  train：x\n", "line 3: full-width colon after 'train'"),
+        ("tasks: [a]\nmining: {iterations：5}\n", "line 2: full-width colon after 'iterations'"),
+        ("tasks: [a]\n---\nseed: 1\n", "a second document begins with `---`"),
+        ("tasks: a: b\n", "line 1: a second \": \" or a wrong indentation"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence(write, text, message):
+    with pytest.raises(KdslError, match=message) as error:
+        load_config(write(text))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "'seed' is not an override; write key=value"),
+        ("=1", "'=1' is not an override"),
+        ("seed=x", "seed=x on the command line: seed is 'x'; it must be a whole number"),
+        ("data.trian=x", "data.trian=x on the command line: unknown key 'data.trian'; did you mean 'train'"),
+        ("seed.x=1", "seed.x=1 on the command line: there is no part 'seed' with a key 'x'"),
+        ("tasks=[a", "tasks=\\[a on the command line: while parsing"),
+        ("small=", "small= on the command line: small: is empty"),
+    ],
+)
+def test_a_wrong_override_is_one_sentence(write, override, message):
+    with pytest.raises(KdslError, match=message) as error:
+        load_config(write("tasks: [a]\n"), [override])
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(KdslError, match=r"no such file; name a project.s kdsl\.yaml, or make one with `kdsl init`"):
+        load_config(tmp_path)
+
+
+def test_a_configuration_made_in_code_keeps_its_paths():
+    assert ProjectConfig(tasks=["a"]).rules == Path("rules")
