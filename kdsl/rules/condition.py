@@ -103,7 +103,9 @@ class Condition(BaseModel):
 
 def _parse(mapping: dict[Any, Any]) -> dict[str, Any]:
     if len(mapping) != 1:
-        raise ValueError(f"a condition has exactly one field, not {len(mapping)}: write one list item for each condition")
+        raise ValueError(
+            f"a condition has exactly one field, not {len(mapping)}: write one list item for each condition"
+        )
     [(key, test)] = mapping.items()
     if key == "not":
         if not isinstance(test, dict):
@@ -116,7 +118,7 @@ def _parse(mapping: dict[Any, Any]) -> dict[str, Any]:
         raise ValueError(f"unknown field {key!r}; fields are {', '.join(FIELDS)}")
     if key in TEXT_FIELDS:
         if isinstance(test, str) or not isinstance(test, (list, tuple)) or not test:
-            raise ValueError(f"{key} takes a list of one or more terms in quotes, like [\"亮度\", \"调光\"], not {test!r}")
+            raise ValueError(f'{key} takes a list of one or more terms in quotes, like ["亮度", "调光"], not {test!r}')
         wrong = next((term for term in test if not isinstance(term, str)), None)
         if wrong is not None:
             raise ValueError(f"{key}: the term {wrong!r} is not text; put it in double quotes")

@@ -1,0 +1,239 @@
+"""One rule file: read strictly and fast, written in one form, a person's comments kept."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.files import read_text
+from kdsl.rules.rule import Rule
+from kdsl.yaml_file import read_yaml, validate
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Used for its events only; libyaml's is ten times faster and comes with all PyYAML wheels."""
+
+_NUMBERS = ("schema", "seed")
+_WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of")
+"""Keys whose values are single words or dates: behind them a comment is a comment."""
+_NOT_TEXT = re.compile(
+    r"(?:~|null|true|false|yes|no|on|off|y|n|[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0x[0-9a-f]+|0o?[0-7]+"
+    r"|[-+]?\.inf|\.nan|\d{4}-\d\d?-\d\d?.*|\d+(?::\d\d)+)?",
+    re.IGNORECASE,
+)
+"""What YAML 1.1 or 1.2 may take for something else than text when it stands without quotes."""
+_PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_rule(path: Path) -> Rule:
+    """The rule in `path`.
+
+    Raises KdslError with the line for a syntax error, a key given twice, an anchor, alias or tag, text without quotes
+    that YAML would not read as that text, an unknown key or field, and whatever else `Rule` refuses.
+    """
+    return parse_rule(path, read_text(path))
+
+
+def parse_rule(path: Path, text: str) -> Rule:
+    """The rule in `text`, which is the content of `path`; errors as in `read_rule`."""
+    try:
+        value = _Reader(path, text).document()
+    except yaml.MarkedYAMLError as error:
+        read_yaml(path)  # tells the same mistake in a sentence
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise KdslError(f"{path}, line {line}: not valid YAML ({error.problem})") from error
+    except yaml.reader.ReaderError as error:
+        raise KdslError(
+            f"{path}: holds the character {error.character!r} that YAML does not allow; delete it"
+        ) from error
+    try:
+        return Rule.model_validate(value)
+    except ValidationError:
+        return validate(Rule, read_yaml(path), value)  # raises the same with the line
+
+
+class _Reader:
+    """Builds dicts, lists and strings from libyaml's events, refusing everything a rule file has no use for."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+        self._parser = _Loader(text)
+
+    def document(self) -> dict[str, Any]:
+        self._parser.get_event()  # the stream's start
+        if isinstance(self._parser.get_event(), yaml.StreamEndEvent):
+            raise KdslError(f"{self._path}: holds nothing; expected a rule with `id`, `label` and `when`")
+        event = self._parser.get_event()
+        if not isinstance(event, yaml.MappingStartEvent):
+            read_yaml(self._path)
+            raise self._error(event, 'expected `key: value` lines such as `label: "…"`')
+        value = self._mapping(event)
+        self._parser.get_event()  # the document's end
+        event = self._parser.get_event()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._error(event, "a second document begins; keep one rule a file")
+        return value
+
+    def _value(self, event: yaml.Event, key: str) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            raise self._error(event, f"the alias *{event.anchor} is not allowed in rule files; write the value out")
+        if event.anchor is not None:
+            raise self._error(event, f"the anchor &{event.anchor} is not allowed in rule files; write the value out")
+        if event.tag is not None and event.tag != "!":
+            raise self._error(event, f"the tag {event.tag} is not allowed in rule files; put text in double quotes")
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(event)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._list(key)
+        return self._scalar(event, key)
+
+    def _mapping(self, start: yaml.Event) -> dict[str, Any]:
+        if start.anchor is not None or start.tag is not None:
+            raise self._error(start, "anchors and tags are not allowed in rule files; write the value out")
+        mapping: dict[str, Any] = {}
+        while not isinstance(event := self._parser.get_event(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self._error(
+                    event, "a key must be a word such as `label`; put text with brackets in double quotes"
+                )
+            key = event.value
+            if key in mapping:
+                raise self._error(event, f"the key {key!r} is given twice; keep one of the two")
+            if event.anchor is not None or event.tag is not None or key == "<<":
+                raise self._error(event, "anchors, tags and `<<` are not allowed in rule files; write the value out")
+            mapping[key] = self._value(self._parser.get_event(), key)
+        return mapping
+
+    def _list(self, key: str) -> list[Any]:
+        items = []
+        while not isinstance(event := self._parser.get_event(), yaml.SequenceEndEvent):
+            items.append(self._value(event, key))
+        return items
+
+    def _scalar(self, event: yaml.ScalarEvent, key: str) -> str | int | None:
+        value = event.value
+        if event.style is not None and event.style != "":
+            return value
+        if key in _NUMBERS and (value == "null" or re.fullmatch(r"-?\d+", value)):
+            return None if value == "null" else int(value)
+        if _NOT_TEXT.fullmatch(value):
+            if not value:
+                raise self._error(event, f'{key} has no value; write "" for empty text or [] for an empty list')
+            raise self._error(event, f'{key}: YAML does not take {value} without quotes for text; write "{value}"')
+        if key not in _WORDS and self._comment_follows(event.end_mark.index):
+            raise self._error(
+                event, f"{key}: YAML takes what follows {value!r} for a comment; put the text in double quotes"
+            )
+        return value
+
+    def _comment_follows(self, index: int) -> bool:
+        end = self._text.find("\n", index)
+        return self._text[index : end if end >= 0 else None].lstrip().startswith("#")
+
+    def _error(self, event: yaml.Event, sentence: str) -> KdslError:
+        return KdslError(f"{self._path}, line {event.start_mark.line + 1}: {sentence}")
+
+
+def rule_text(rule: Rule, previous: str | None = None) -> str:
+    """The rule as a file in the one form that KDSL writes; comments of `previous`, the file so far, are kept."""
+    lines = [
+        f"schema: {rule.schema_}",
+        f"id: {rule.id}",
+        f"label: {_quoted(rule.label)}",
+        f"status: {rule.status}",
+        "when:",
+        "  all:",
+        *(f"    - {_condition(condition.mapping())}" for condition in rule.conditions),
+        f"provenance: {_provenance(rule)}",
+        f"review: {{by: {_quoted(rule.review.by)}, at: {_quoted(rule.review.at)}, of: {_quoted(rule.review.of)}}}",
+        f"tests: {{hit: {_test(rule.tests.hit)}, miss: {_test(rule.tests.miss)}}}",
+        f"notes: {_quoted(rule.notes)}",
+    ]
+    text = "\n".join(lines) + "\n"
+    return _with_comments(text, previous) if previous is not None and "#" in previous else text
+
+
+def _condition(mapping: dict[str, Any]) -> str:
+    [(key, test)] = mapping.items()
+    return f"not: {{{_condition(test)}}}" if key == "not" else f"{key}: {_test(test)}"
+
+
+def _test(test: str | list[str]) -> str:
+    return _quoted(test) if isinstance(test, str) else f"[{', '.join(_quoted(term) for term in test)}]"
+
+
+def _provenance(rule: Rule) -> str:
+    provenance = rule.provenance
+    entries = [f"source: {_word(provenance.source)}", f"proposer: {_word(provenance.proposer)}"]
+    entries.append(f"run: {_quoted(provenance.run)}")
+    if provenance.seed is not None:
+        entries.append(f"seed: {provenance.seed}")
+    return f"{{{', '.join(entries)}}}"
+
+
+def _word(value: str) -> str:
+    plain = _PLAIN_WORD.fullmatch(value) and not _NOT_TEXT.fullmatch(value)
+    return value if plain else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted YAML scalar: a JSON string, with what YAML cannot print escaped."""
+    quoted = json.dumps(_SURROGATE.sub("\ufffd", text), ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+
+
+def _with_comments(text: str, previous: str) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 1 << 20
+    editor.indent(mapping=2, sequence=4, offset=2)
+    old, new = editor.load(previous), editor.load(text)
+    if not isinstance(old, CommentedMap):
+        return text
+    _take_over(old, new)
+    stream = StringIO()
+    editor.dump(old, stream)
+    return stream.getvalue()
+
+
+def _take_over(old: Any, new: Any) -> None:
+    """Give the ruamel mapping `old` the keys, order and values of `new`; comments hang on what stays."""
+    from ruamel.yaml.comments import CommentedMap
+
+    for key in [key for key in old if key not in new]:
+        del old[key]
+    for key, value in new.items():
+        if key == "when" and isinstance(old.get(key), CommentedMap) and isinstance(old[key].get("all"), list):
+            _take_over_conditions(old[key]["all"], value["all"])
+        elif isinstance(value, CommentedMap) and isinstance(old.get(key), CommentedMap):
+            _take_over(old[key], value)
+            old[key].fa.set_flow_style()
+        else:
+            old[key] = value
+        old.move_to_end(key)
+
+
+def _take_over_conditions(old: Any, new: Any) -> None:
+    """Conditions that stay keep their comments: only those that differ are deleted, inserted or replaced."""
+    from difflib import SequenceMatcher
+
+    before, after = ([json.dumps(item, ensure_ascii=False) for item in items] for items in (old, new))
+    for kind, i, j, k, m in reversed(SequenceMatcher(None, before, after, autojunk=False).get_opcodes()):
+        if kind == "replace" and j - i == m - k:
+            for offset in range(j - i):
+                old[i + offset] = new[k + offset]
+        elif kind != "equal":
+            for index in reversed(range(i, j)):
+                del old[index]
+            for offset in range(m - k):
+                old.insert(i + offset, new[k + offset])

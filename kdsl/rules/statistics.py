@@ -1,0 +1,95 @@
+"""What mining measured about rules, apart from the files that people own: rules/<task>/statistics.jsonl."""
+
+from collections.abc import Iterable
+from math import sqrt
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.files import read_jsonl, write_jsonl
+
+FILE_NAME = "statistics.jsonl"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingCounts(_Part):
+    """Counts on the samples that the rule was found on."""
+
+    hits: NonNegativeInt
+    correct: NonNegativeInt
+    """Hits on samples of the rule's label."""
+    positives: NonNegativeInt
+    """Samples of the rule's label."""
+    samples: NonNegativeInt
+
+
+class HeldOutCounts(_Part):
+    """Counts on samples that the rule was not found on."""
+
+    hits: NonNegativeInt
+    correct: NonNegativeInt
+
+
+class RuleStatistics(_Part):
+    """One line of statistics.jsonl. They speak about the conditions with hash `when`, not about later edits."""
+
+    id: str
+    when: str
+    training: TrainingCounts
+    held_out: HeldOutCounts | None = None
+    reliability: float | None = None
+    """Estimated precision out of sample, 0 to 1."""
+    base_rate: float
+    """Share of the rule's label in the training samples, 0 to 1."""
+    candidates: NonNegativeInt
+    """Conditions tried before this rule was found: the more, the easier a good look by chance."""
+    weight: float | None = None
+    """Log odds of the reliability minus log odds of the base rate, at least 0."""
+
+
+StatisticsByRule = dict[tuple[str, str], RuleStatistics]
+"""(rule id, hash of `when`) → statistics; another hash means that there are none."""
+
+
+def statistics_path(folder: Path, task: str) -> Path:
+    """Where the statistics of a task lie in the rule base at `folder`."""
+    return folder / task / FILE_NAME
+
+
+def read_statistics(path: Path) -> StatisticsByRule:
+    """All statistics in `path`, none when it does not exist; KdslError names the first line of another shape."""
+    if not path.exists():
+        return {}
+    statistics = {}
+    for number, record in read_jsonl(path):
+        try:
+            entry = RuleStatistics.model_validate(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the line"
+            raise KdslError(
+                f"{path}, line {number}: {place}: {first['msg']}; `kdsl mine` writes this file again"
+            ) from error
+        statistics[entry.id, entry.when] = entry
+    return statistics
+
+
+def write_statistics(path: Path, statistics: Iterable[RuleStatistics]) -> None:
+    """Write one JSON object a rule, sorted by id, atomically."""
+    ordered = sorted(statistics, key=lambda entry: (entry.id, entry.when))
+    write_jsonl(path, (entry.model_dump() for entry in ordered))
+
+
+def wilson_interval(correct: int, hits: int, z: float = 1.96) -> tuple[float, float]:
+    """Interval for a precision of `correct` of `hits` (Wilson 1927): 3 of 3 is 0.44 to 1; (0, 1) without hits."""
+    if hits == 0:
+        return 0.0, 1.0
+    share = correct / hits
+    centre = share + z * z / (2 * hits)
+    spread = z * sqrt(share * (1 - share) / hits + z * z / (4 * hits * hits))
+    scale = 1 + z * z / hits
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
