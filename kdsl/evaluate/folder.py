@@ -1,0 +1,62 @@
+"""The folder that an evaluation leaves: the summary as JSON, tables as CSV, plots as PNG."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kdsl.evaluate.fonts import font_families
+from kdsl.evaluate.metrics import confusion
+from kdsl.evaluate.plots import confusion_plot, reliability_plot
+from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
+from kdsl.files import write_atomically
+
+
+def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:
+    """Write report.json, labels.csv and, for every task, confusion-<task>.csv and .png and reliability-<task>.png.
+
+    The matrices are those of both together. A confusion-<task>.txt beside the PNG tells which number is which label
+    when no installed font can draw the labels. KdslError when the folder cannot be written.
+    """
+    write_atomically(folder / "report.json", json.dumps(summary.record(), ensure_ascii=False, indent=2) + "\n")
+    write_atomically(folder / "labels.csv", _csv(_label_rows(summary.tasks)))
+    for result, task in zip(results, summary.tasks, strict=True):
+        name = re.sub(r"[^\w.-]+", "_", result.task)
+        counts = confusion(result.both, len(result.labels))
+        header = ["true \\ predicted", *result.labels, "(none)"]
+        rows = ([label, *row] for label, row in zip(result.labels, counts.tolist(), strict=True))
+        write_atomically(folder / f"confusion-{name}.csv", _csv([header, *rows]))
+        title = f"{result.task}: both, {task.samples} samples, weighted F1 {task.both.scores.weighted_f1:.3f}"
+        write_atomically(folder / f"confusion-{name}.png", confusion_plot(counts, result.labels, title))
+        if font_families("".join(result.labels)) is None:
+            legend = "".join(f"{number}\t{label}\n" for number, label in enumerate(result.labels, start=1))
+            write_atomically(folder / f"confusion-{name}.txt", legend)
+        predictors = [("model alone", result.model), ("both", result.both)]
+        if any(outcome.confidence is not None for _, outcome in predictors):
+            title = f"{result.task}: do the probabilities mean what they say? {task.samples} samples"
+            write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
+
+
+def _label_rows(tasks: Iterable[TaskSummary]) -> Iterable[list[object]]:
+    yield [
+        *("task", "label", "samples", "precision", "recall", "f1"),
+        *("model_precision", "model_recall", "model_f1", "rules_predicted", "rules_precision", "rules_recall"),
+    ]
+    for task in tasks:
+        for row in task.labels:
+            yield [
+                *(task.task, row.label, row.both.support, row.both.precision, row.both.recall, row.both.f1),
+                *(row.model.precision, row.model.recall, row.model.f1),
+                *(row.rules.predicted, row.rules.precision, row.rules.recall),
+            ]
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    """With a byte order mark, without which spreadsheet programs misread Chinese; an undefined number is empty."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        [f"{value:.6f}" if isinstance(value, float) else value for value in row] for row in rows
+    )
+    return text.getvalue().encode("utf-8-sig")

@@ -1,0 +1,187 @@
+"""Prediction files against labelled samples: what model, rules and both said about every sample."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
+from kdsl.evaluate.report import TaskResult
+from kdsl.files import read_jsonl
+from kdsl.sample import Sample, Task
+
+SUM_TOLERANCE = 0.02
+"""Probabilities rounded to a few digits need not sum to exactly 1."""
+
+Probability = Annotated[float, Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)]
+Distribution = dict[str, Probability]
+
+
+class ModelPart(BaseModel):
+    """What the model alone said; `probabilities` is its whole distribution, where that was written."""
+
+    label: str
+    probability: Probability | None = None
+    probabilities: Distribution | None = None
+
+
+class RuleHit(BaseModel):
+    label: str
+    reliability: Probability
+
+
+class Prediction(BaseModel):
+    """The part of a prediction record that evaluation reads; further keys are left alone."""
+
+    id: str
+    task: str
+    label: str
+    probabilities: Distribution | None = None
+    model: ModelPart
+    rules: list[RuleHit] = []
+
+
+def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[TaskResult]:
+    """Compare a prediction file with the labelled `samples` that were read from `truth`; one result per task in them.
+
+    The rules alone say the label of their most reliable hit (the first of equals), and nothing where none hits. The
+    model alone is judged by `model.label`; its confidences come from `model.probabilities`, or from
+    `model.probability` where any record lacks those.
+
+    Raises KdslError, naming file and line or sample, for records of another shape, unknown labels or tasks,
+    probabilities that do not sum to 1, ids that are predicted twice, unknown or missing, and samples without a label.
+    """
+    by_name = {task.name: task for task in tasks}
+    expected = _check_truth(truth, samples, by_name)
+    found: dict[str, Prediction] = {}
+    lines: dict[str, int] = {}
+    for line, record in read_jsonl(predictions):
+        place = f"{predictions}, line {line}"
+        prediction = _parse(place, record)
+        id_ = prediction.id
+        if id_ not in expected:
+            raise KdslError(f"{place}: no sample in {truth} has the id {id_!r}; evaluate against the file predicted")
+        if id_ in found:
+            raise KdslError(f"{place}: the id {id_!r} was predicted before, on line {lines[id_]}; keep one of them")
+        if prediction.task != expected[id_].task:
+            raise KdslError(
+                f"{place}: {id_!r} is predicted for task {prediction.task!r}, but {truth} has it in task "
+                f"{expected[id_].task!r}"
+            )
+        _check_labels(place, prediction, by_name[prediction.task])
+        found[id_], lines[id_] = prediction, line
+    missing = [id_ for id_ in expected if id_ not in found]
+    if missing:
+        raise KdslError(
+            f"{predictions}: no prediction for {len(missing)} of the {len(expected)} samples in {truth}, the first "
+            f"being {missing[0]!r}; run kdsl predict on the whole file"
+        )
+    groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
+    return [_result(task, group, [found[sample.id] for sample in group]) for task, group in groups if group]
+
+
+def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task]) -> dict[str, Sample]:
+    """The samples by id."""
+    if not samples:
+        raise KdslError(f"{truth}: holds no sample; evaluation needs labelled samples")
+    unlabelled = [sample.id for sample in samples if sample.label is None]
+    if unlabelled:
+        raise KdslError(
+            f"{truth}: {len(unlabelled)} of {len(samples)} samples have no label, the first being {unlabelled[0]!r}; "
+            "evaluation needs a label for each"
+        )
+    by_id: dict[str, Sample] = {}
+    for sample in samples:
+        place = f"{truth}: sample {sample.id!r}"
+        if sample.id in by_id:
+            raise KdslError(f"{place} occurs twice; predictions are matched by id, so give each sample its own")
+        if sample.task not in tasks:
+            raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(tasks)}")
+        if sample.label not in tasks[sample.task].label_names:
+            raise KdslError(
+                f"{place} has the label {sample.label!r}, which task {sample.task} does not list; correct it or add "
+                "it to the task file"
+            )
+        by_id[sample.id] = sample
+    return by_id
+
+
+def _parse(place: str, record: dict[str, Any]) -> Prediction:
+    try:
+        return Prediction.model_validate(record)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        found = "" if problem["type"] == "missing" else f", not {str(problem['input'])[:60]!r}"
+        raise KdslError(
+            f"{place}: not a prediction record: `{key}`: {problem['msg'][:1].lower()}{problem['msg'][1:]}{found}; "
+            "expected lines as kdsl predict writes them"
+        ) from error
+
+
+def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
+    known = set(task.label_names)
+    named = {"label": [prediction.label], "model.label": [prediction.model.label]}
+    named["rules"] = [hit.label for hit in prediction.rules]
+    distributions = {"probabilities": prediction.probabilities, "model.probabilities": prediction.model.probabilities}
+    for key, distribution in distributions.items():
+        if distribution is not None:
+            named[key] = list(distribution)
+            total = sum(distribution.values())
+            if abs(total - 1) > SUM_TOLERANCE:
+                raise KdslError(f"{place}: `{key}` sum to {total:.3f}; give every label its probability, together 1")
+    for key, labels in named.items():
+        unknown = next((label for label in labels if label not in known), None)
+        if unknown is not None:
+            raise KdslError(
+                f"{place}: `{key}` names the label {unknown!r}, which task {task.name} does not list; predict with "
+                "the project's own task files"
+            )
+
+
+def _result(task: Task, samples: list[Sample], predictions: list[Prediction]) -> TaskResult:
+    index = {name: i for i, name in enumerate(task.label_names)}
+
+    def indices(labels: Iterable[str | None]) -> NDArray[np.int64]:
+        return np.array([NO_PREDICTION if label is None else index[label] for label in labels], dtype=np.int64)
+
+    truth = indices(sample.label for sample in samples)
+    models = [prediction.model for prediction in predictions]
+    confidences = [model.probability for model in models]
+    return TaskResult(
+        task=task.name,
+        labels=task.label_names,
+        ids=tuple(sample.id for sample in samples),
+        model=Outcome(
+            truth,
+            indices(model.label for model in models),
+            _matrix([model.probabilities for model in models], index),
+            np.array(confidences, dtype=np.float64) if None not in confidences else None,
+        ),
+        rules=Outcome(truth, indices(map(_rules_alone, predictions))),
+        both=Outcome(
+            truth,
+            indices(prediction.label for prediction in predictions),
+            _matrix([prediction.probabilities for prediction in predictions], index),
+        ),
+    )
+
+
+def _rules_alone(prediction: Prediction) -> str | None:
+    best = max(prediction.rules, key=lambda hit: hit.reliability, default=None)
+    return best.label if best is not None else None
+
+
+def _matrix(distributions: list[Distribution | None], index: dict[str, int]) -> NDArray[np.float64] | None:
+    """[n, n_labels], rows sum to 1; None where any record has no distribution."""
+    matrix = np.zeros((len(distributions), len(index)))
+    for row, distribution in enumerate(distributions):
+        if distribution is None:
+            return None
+        for label, probability in distribution.items():
+            matrix[row, index[label]] = probability
+    return matrix / matrix.sum(axis=1, keepdims=True)
