@@ -28,7 +28,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise KdslError(f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to") from error
+        raise KdslError(
+            f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to"
+        ) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
@@ -57,19 +59,32 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise KdslError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})") from error
-    except RecursionError as error:
-        raise KdslError(f"{path}: nested too deeply to be data of this tool") from error
+    except (ValueError, RecursionError) as error:
+        raise KdslError(f"{path}: not data of this tool ({error})") from error
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) for every non-empty line; KdslError names the first bad line."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)})") from error
-        if not isinstance(record, dict):
-            raise KdslError(f"{path}, line {number}: {line.strip()[:60]!r} is not a JSON object like {{\"id\": …}}")
-        yield number, record
+    """Yield (line number from 1, object) for every non-empty line, streaming; KdslError names a bad line."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip(b"\xef\xbb\xbf \t\r\n" if number == 1 else None):
+                    yield number, _json_object(path, number, line)
+    except FileNotFoundError as error:
+        raise KdslError(f"{path}: no such file") from error
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise KdslError(f"{path}, line {number}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)})") from error
+    if not isinstance(record, dict):
+        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}')
+    return record
