@@ -1,0 +1,86 @@
+"""Dialogues as text: `用户: …` and `客服: …` at line starts, images as `<image>`; and the prompts they stand in."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from kdsl.data.record import IMAGE_PLACEHOLDER
+from kdsl.sample import Role, Sample, Task, Turn
+
+START_MARKER = "<用户与客服的对话 START>"
+END_MARKER = "<用户与客服的对话 END>"
+
+_TURN_START = re.compile(r"^(用户|客服)[:：][ \t]*", re.MULTILINE)
+_ROLES: dict[str, Role] = {"用户": "user", "客服": "agent"}
+_NAMES = {"user": "用户", "agent": "客服"}
+
+
+def parse_dialogue(text: str, images: Iterator[str]) -> tuple[Turn, ...]:
+    """The turns of `text`; every `<image>` takes the next of `images` out of the text and into its turn.
+
+    A turn lasts until the next line that starts with a role, so its text may hold line breaks. A placeholder for which
+    no image is left stays in the text. Raises ValueError when the text does not begin with a role.
+    """
+    starts = list(_TURN_START.finditer(text))
+    before = text[: starts[0].start()] if starts else text
+    if before.strip():
+        raise ValueError(f"{before.strip()[:40]!r} does not begin with 用户: or 客服:")
+    ends = [*(match.start() for match in starts[1:]), len(text)][: len(starts)]
+    return tuple(
+        take_images(_ROLES[match[1]], text[match.end() : end], images)
+        for match, end in zip(starts, ends, strict=True)
+    )  # fmt: skip
+
+
+def take_images(role: Role, text: str, images: Iterator[str]) -> Turn:
+    """A turn whose `<image>` placeholders became its images, as far as there are images."""
+    pieces = text.split(IMAGE_PLACEHOLDER)
+    kept, taken = pieces[0], []
+    for piece in pieces[1:]:
+        image = next(images, None)
+        if image is None:
+            kept += IMAGE_PLACEHOLDER
+        else:
+            taken.append(image)
+        kept += piece
+    return Turn(role, kept.strip(), tuple(taken))
+
+
+def starts_with_role(text: str) -> bool:
+    return _TURN_START.match(text.lstrip()) is not None
+
+
+def dialogue_text(turns: Sequence[Turn]) -> str:
+    """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn."""
+    return "\n".join(f"{_NAMES[turn.role]}: {turn.text}{IMAGE_PLACEHOLDER * len(turn.images)}" for turn in turns)
+
+
+def fill_prompt(task: Task, sample: Sample) -> str:
+    """The task's prompt for one sample, with exactly one `<image>` for each of the sample's images.
+
+    Without a prompt in the task it is the dialogue, or the bare text of a sample with one user turn.
+    """
+    if task.prompt:
+        names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
+        text = task.prompt.replace("{labels}", names).replace("{dialogue}", dialogue_text(sample.turns))
+    elif len(sample.turns) == 1 and sample.turns[0].role == "user":
+        text = sample.turns[0].text + IMAGE_PLACEHOLDER * len(sample.turns[0].images)
+    else:
+        text = dialogue_text(sample.turns)
+    missing = len(sample.images) - text.count(IMAGE_PLACEHOLDER)
+    if missing < 0:
+        return text.replace(IMAGE_PLACEHOLDER, "", -missing)
+    return IMAGE_PLACEHOLDER * missing + text
+
+
+def dialogue_in_prompt(task: Task, text: str) -> str | None:
+    """What stands at `{dialogue}` where `text` is the filled prompt of `task`; None when it is not.
+
+    Empty for a prompt without a dialogue.
+    """
+    if not task.prompt:
+        return None
+    pattern = re.escape(task.prompt).replace(r"\{dialogue\}", "(?P<dialogue>.*)", 1).replace(r"\{labels\}", ".*")
+    pattern = pattern.replace(re.escape(IMAGE_PLACEHOLDER), f"(?:{IMAGE_PLACEHOLDER})?")
+    match = re.fullmatch(f"(?:{IMAGE_PLACEHOLDER})*{pattern}", text, re.DOTALL)
+    return None if match is None else match.groupdict().get("dialogue", "")

@@ -1,0 +1,51 @@
+"""The MIRE challenge's records: {id, instruction, input, output, image}."""
+
+from collections.abc import Sequence
+
+from kdsl.data.dialogue import END_MARKER, START_MARKER, parse_dialogue
+from kdsl.data.record import Record
+from kdsl.sample import Sample, Task
+
+
+def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
+    """The sample of one record; None, noted, when its instruction belongs to none of `tasks`."""
+    instruction = record.text("instruction", record.value["instruction"])
+    added = record.text("input", record.value.get("input") or "")
+    text = f"{instruction}\n{added}" if added else instruction
+    task = task_of_instruction(text, tasks)
+    if task is None:
+        kind = "a dialogue" if START_MARKER in text else "no dialogue"
+        record.notes.other_tasks[f"instructions with {kind}"] += 1
+        return None
+    images = record.images("image", "images")
+    dialogue = text_between_markers(text, record)
+    try:
+        turns = parse_dialogue(dialogue, iter(images))
+    except ValueError as error:
+        raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
+    return Sample(record.identity(), task.name, turns, images, record.label("output"))
+
+
+def task_of_instruction(instruction: str, tasks: Sequence[Task]) -> Task | None:
+    """The task that an instruction asks for.
+
+    That is one whose prompt agrees with it in having dialogue markers or not; of several, or if there is none, the
+    first whose labels all stand in the instruction.
+    """
+    has_dialogue = START_MARKER in instruction
+    alike = [task for task in tasks if (START_MARKER in task.prompt) == has_dialogue]
+    if len(alike) == 1:
+        return alike[0]
+    return next((task for task in alike or tasks if all(name in instruction for name in task.label_names)), None)
+
+
+def text_between_markers(text: str, record: Record) -> str:
+    """The dialogue in an instruction, empty where there is none; KdslError for one marker without the other."""
+    start, end = text.find(START_MARKER), text.rfind(END_MARKER)
+    if start == end == -1:
+        return ""
+    if start == -1 or end < start:
+        raise record.error(
+            f"the instruction has one dialogue marker only; it must have {START_MARKER} and {END_MARKER}"
+        )
+    return text[start + len(START_MARKER) : end]

@@ -1,0 +1,51 @@
+"""Plain records: {id, text or turns: [{role, text}], images, label, task}."""
+
+from collections.abc import Sequence
+
+from kdsl.data.record import Record, shown
+from kdsl.sample import Sample, Task, Turn
+
+
+def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
+    """The sample of one record; None, noted, when it names a task that is none of `tasks`."""
+    task = chosen_task(record, tasks)
+    if task is None:
+        return None
+    turns = _turns(record)
+    listed = record.images("images", "image")
+    of_turns = [image for turn in turns for image in turn.images]
+    images = (*listed, *(image for image in of_turns if image not in listed))
+    return Sample(record.identity(), task.name, turns, images, record.label("label"))
+
+
+def chosen_task(record: Record, tasks: Sequence[Task]) -> Task | None:
+    """The task that the record names, or the only one there is; None, noted, for a task that is none of `tasks`."""
+    name = record.task()
+    if name is None:
+        if len(tasks) == 1:
+            return tasks[0]
+        names = " or ".join(f'"task": "{task.name}"' for task in tasks)
+        raise record.error(f"the project has {len(tasks)} tasks and this sample does not say which; add {names}")
+    task = next((task for task in tasks if task.name == name), None)
+    if task is None:
+        record.notes.other_tasks[name] += 1
+    return task
+
+
+def _turns(record: Record) -> tuple[Turn, ...]:
+    if record.value.get("turns") is None:
+        return () if record.value.get("text") is None else (Turn("user", record.text("text", record.value["text"])),)
+    if record.value.get("text") is not None:
+        raise record.error("it has both text and turns; keep one of the two")
+    turns = record.value["turns"]
+    if not isinstance(turns, list):
+        raise record.error(f'turns is {shown(turns)}; it must be a list like [{{"role": "user", "text": "…"}}]')
+    return tuple(_turn(record, number, turn) for number, turn in enumerate(turns, start=1))
+
+
+def _turn(record: Record, number: int, turn: object) -> Turn:
+    if not isinstance(turn, dict):
+        raise record.error(f'turn {number} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
+    text = record.text(f"the text of turn {number}", turn.get("text"))
+    inner = Record(turn, number, record.place, record.notes)
+    return Turn(record.role(turn.get("role")), text, inner.images("images", "image"))
