@@ -234,7 +234,7 @@ def _sections(summary: Summary) -> tuple[TaskSummary, ...]:
 
 
 def _with_interval(value: float, interval: Interval, sign: str = "") -> str:
-    return f"{value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+    return f"{value:{sign}z.3f} [{interval.low:{sign}z.3f}, {interval.high:{sign}z.3f}]"
 
 
 def _number(value: float | None) -> str:
