@@ -1,0 +1,81 @@
+"""The command line: one thin file a command, each light to import, so that `kdsl --help` is quick."""
+
+import logging
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kdsl import __version__
+from kdsl.errors import KdslError
+
+
+def main() -> None:
+    """Run `kdsl`; exits with 0 done, 1 findings, 2 usage or tool error, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.addLevelName(logging.WARNING, "warning")
+    application()()
+
+
+def application() -> typer.Typer:
+    """All commands, in the order of their use."""
+    from kdsl.cli.evaluate import evaluate
+    from kdsl.cli.info import info
+    from kdsl.cli.init import init
+
+    app = typer.Typer(
+        cls=_Group,
+        help="Few-shot multimodal classification with mined, readable rules beside a trained model.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # importing rich would double the time that --help takes
+    )
+    app.callback()(_options)
+    for command in (init, evaluate, info):
+        app.command()(command)
+    return app
+
+
+class _Group(TyperGroup):
+    """Turns what can go wrong in any command into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except KdslError as error:
+            _fail(str(error), 2)
+        except KeyboardInterrupt as interrupt:
+            _fail(str(interrupt) or "every file already written is whole", 130, "interrupted")
+        except BrokenPipeError:
+            # The reader of a pipe has seen enough. Python would complain when it flushes stdout at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}; free the space or choose another place", 2)
+
+
+def _fail(sentence: str, code: int, kind: str = "error") -> None:
+    print(f"{kind}: {sentence}", file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kdsl {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,52 @@
+"""kdsl init: a new project."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_CONFIG = """\
+# A KDSL project. Every command takes this file (./kdsl.yaml by default), and key=value changes an entry for one run:
+#   kdsl check seed=1 data.train=data/other.json
+# Paths are relative to this file.
+
+# Shipped tasks (mire_intent, mire_scene) or your own task files, such as tasks/returns.yaml:
+#   name: returns
+#   labels:
+#     - {name: "退款", description: "用户要求退钱"}
+#     - {name: "换货", description: "用户要求换一件"}
+tasks: [mire_intent, mire_scene]
+
+data:
+  train: data/train.json             # MIRE json, ShareGPT, or JSON Lines with id, text or turns, images, label
+  # test: data/test.json             # other labelled samples; `kdsl check` compares them with the training samples
+  images: data/images                # the folder that image file names are relative to
+  ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
+  # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line, if you have captions
+
+small: lexical                       # proposes candidate conditions for rules
+large: linear                        # the classifier, or recorded:FILE for predictions made elsewhere
+
+rules: rules                         # the rule base: read it, edit it, accept or reject rules
+checkpoint: checkpoints/run          # where the trained classifier lands
+seed: 0                              # the same seed gives the same rules and the same model
+mining: {max_conditions: 3, iterations: 2000}
+"""
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="Where the project goes.", show_default=False)
+    ] = Path("."),
+) -> None:
+    """Make a new project: a commented kdsl.yaml and its folders. Nothing that exists is touched."""
+    from kdsl.errors import KdslError
+    from kdsl.files import write_atomically
+
+    config = folder / "kdsl.yaml"
+    if config.exists():
+        raise KdslError(f"{config} exists already; choose another folder, or edit that file")
+    write_atomically(config, _CONFIG)
+    for name in ("data", "rules", "checkpoints"):
+        (folder / name).mkdir(exist_ok=True)
+    typer.echo(f"{config} is ready. Put your samples into {folder / 'data'}, then run: kdsl check {config}")

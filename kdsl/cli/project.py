@@ -1,0 +1,83 @@
+"""A project opened for a command: its configuration, tasks, samples and sidecars."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kdsl.errors import KdslError
+
+if TYPE_CHECKING:
+    # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
+    from kdsl.config import ProjectConfig
+    from kdsl.fields.sidecar import Sidecars
+    from kdsl.sample import Sample, Task
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """What kdsl.yaml describes, read when first asked for."""
+
+    config: "ProjectConfig"
+
+    @cached_property
+    def tasks(self) -> "list[Task]":
+        from kdsl.tasks import load_task
+
+        return [load_task(name, self.config.folder) for name in self.config.tasks]
+
+    def samples(self, split: Split = "train") -> "list[Sample]":
+        """All samples of a split; KdslError when the configuration names no file for it."""
+        from kdsl.data.readers import read_samples
+
+        if split not in self._read:
+            path = self.config.data.train if split == "train" else self.config.data.test
+            if path is None:
+                raise KdslError(
+                    f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
+                    f"there, or give data.{split}=FILE"
+                )
+            self._read[split] = read_samples(path, self.tasks)
+        return self._read[split]
+
+    def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
+        """The samples of one task."""
+        return [sample for sample in self.samples(split) if sample.task == task.name]
+
+    def sidecars(self) -> "Sidecars":
+        """What OCR and captioning found, of the sidecar files that are configured and exist."""
+        from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
+
+        data = self.config.data
+        return Sidecars(
+            ocr=read_ocr(data.ocr) if data.ocr is not None and data.ocr.exists() else {},
+            captions=read_captions(data.captions) if data.captions is not None and data.captions.exists() else {},
+        )
+
+    @cached_property
+    def _read(self) -> "dict[Split, list[Sample]]":
+        return {}
+
+
+def open_project(arguments: Sequence[str] | None) -> Project:
+    """The project of a command's `[CONFIG] [key=value ...]`.
+
+    A first argument without `=` is the configuration, a file or folder; it is ./kdsl.yaml otherwise. Raises KdslError
+    for a mistake in the configuration or an override.
+    """
+    from kdsl.config import load_config
+
+    arguments = arguments or []
+    path = None
+    if arguments and "=" not in arguments[0]:
+        path, arguments = Path(arguments[0]), arguments[1:]
+    project = Project(load_config(path, arguments))
+    seen: set[str] = set()
+    for task in project.tasks:
+        if task.name in seen:
+            raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
+        seen.add(task.name)
+    return project
