@@ -8,18 +8,8 @@ from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text: str) -> Path:
-        path = tmp_path / "kdsl.yaml"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
-
-
 def test_everything_but_the_tasks_has_a_default(write, tmp_path):
-    config = load_config(write("tasks: [mire_intent]\n"))
+    config = load_config(write("kdsl.yaml", "tasks: [mire_intent]\n"))
     assert config.tasks == ["mire_intent"]
     assert (config.small, config.large, config.seed) == ("lexical", "linear", 0)
     assert (config.mining.max_conditions, config.mining.iterations) == (3, 2000)
@@ -31,21 +21,21 @@ def test_everything_but_the_tasks_has_a_default(write, tmp_path):
 
 
 def test_paths_are_relative_to_the_file(write, tmp_path):
-    config = load_config(write("tasks: [a]\ndata: {train: data/train.json, images: /pictures}\n"))
+    config = load_config(write("kdsl.yaml", "tasks: [a]\ndata: {train: data/train.json, images: /pictures}\n"))
     assert config.folder == tmp_path
     assert config.data.train == tmp_path / "data/train.json"
     assert config.data.images == Path("/pictures")
 
 
 def test_a_folder_and_the_current_directory_find_the_file(write, tmp_path, monkeypatch):
-    write("tasks: [a]\nseed: 7\n")
+    write("kdsl.yaml", "tasks: [a]\nseed: 7\n")
     assert load_config(tmp_path).seed == 7
     monkeypatch.chdir(tmp_path)
     assert load_config(None).seed == 7
 
 
 def test_overrides_win_and_their_paths_are_relative_to_the_current_directory(write, tmp_path, monkeypatch):
-    path = write("tasks: [a]\ndata: {train: train.json, test: test.json}\n")
+    path = write("kdsl.yaml", "tasks: [a]\ndata: {train: train.json, test: test.json}\n")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     config = load_config(
@@ -63,12 +53,12 @@ def test_overrides_win_and_their_paths_are_relative_to_the_current_directory(wri
 
 
 def test_a_recorded_file_is_relative_to_the_configuration(write, tmp_path):
-    assert load_config(write('tasks: [a]\nlarge: "recorded:p.jsonl"\n')).recorded == tmp_path / "p.jsonl"
+    assert load_config(write("kdsl.yaml", 'tasks: [a]\nlarge: "recorded:p.jsonl"\n')).recorded == tmp_path / "p.jsonl"
 
 
 @pytest.mark.parametrize("key", ["small", "large"])
 def test_a_real_model_is_a_valid_name_that_this_version_cannot_run(write, key):
-    config = load_config(write(f"tasks: [a]\n{key}: Qwen/Qwen2-VL-2B-Instruct\n"))
+    config = load_config(write("kdsl.yaml", f"tasks: [a]\n{key}: Qwen/Qwen2-VL-2B-Instruct\n"))
     with pytest.raises(
         KdslError, match=f"{key}: Qwen/Qwen2-VL-2B-Instruct: this version runs only the embedded parts"
     ):
@@ -109,7 +99,7 @@ def test_a_real_model_is_a_valid_name_that_this_version_cannot_run(write, key):
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(write, text, message):
     with pytest.raises(KdslError, match=message) as error:
-        load_config(write(text))
+        load_config(write("kdsl.yaml", text))
     assert "\n" not in str(error.value)
 
 
@@ -127,7 +117,7 @@ def test_a_mistake_is_one_sentence(write, text, message):
 )
 def test_a_wrong_override_is_one_sentence(write, override, message):
     with pytest.raises(KdslError, match=message) as error:
-        load_config(write("tasks: [a]\n"), [override])
+        load_config(write("kdsl.yaml", "tasks: [a]\n"), [override])
     assert "\n" not in str(error.value)
 
 

@@ -23,6 +23,7 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """All commands, in the order of their use."""
+    from kdsl.cli.convert import convert
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.info import info
     from kdsl.cli.init import init
@@ -36,7 +37,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, evaluate, info):
+    for command in (init, evaluate, convert, info):
         app.command()(command)
     return app
 

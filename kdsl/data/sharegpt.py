@@ -69,7 +69,10 @@ def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | 
         return chosen_task(record, tasks)
     if only is not None:
         prompted = [task for task in tasks if dialogue_in_prompt(task, only) is not None]
-        task = prompted[0] if prompted else task_of_instruction(only, tasks)
+        if prompted:
+            return prompted[0]
+        asking = [task for task in tasks if all(name in only for name in task.label_names)]
+        task = task_of_instruction(only, asking or tasks) if asking or START_MARKER in only else None
         if task is not None:
             return task
     with_label = [task for task in tasks if label in task.label_names]

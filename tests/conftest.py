@@ -1,0 +1,36 @@
+"""What several tests need: two small tasks and a way to run the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kdsl.data.dialogue import START_MARKER
+from kdsl.sample import Label, Task
+
+
+@pytest.fixture
+def dialogue_task() -> Task:
+    """A task over dialogues, shaped like mire_intent."""
+    prompt = f"判断意图。\n{START_MARKER}\n{{dialogue}}\n<用户与客服的对话 END>\n标签：{{labels}}\n"
+    return Task("intent", (Label("能否调光", "咨询亮度是否可调"), Label("商品材质", "咨询材质")), prompt)
+
+
+@pytest.fixture
+def image_task() -> Task:
+    """A task over single screenshots, shaped like mire_scene."""
+    prompt = "Picture 1: <image>\n请分类：{labels}。"
+    return Task("scene", (Label("支付页面", "支付方式"), Label("退款页面", "退款信息")), prompt)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Write a text file below tmp_path."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

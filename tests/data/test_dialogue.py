@@ -1,0 +1,52 @@
+"""Dialogues as text and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsl.data.dialogue import dialogue_in_prompt, dialogue_text, fill_prompt, parse_dialogue
+from kdsl.sample import Label, Sample, Task, Turn
+
+text = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=15)
+    .map(str.strip)
+    .filter(lambda text: "<image>" not in text and "用户" not in text and "客服" not in text)
+)
+turns = st.lists(
+    st.builds(Turn, st.sampled_from(["user", "agent"]), text, st.lists(st.sampled_from("abc"), max_size=2).map(tuple)),
+    max_size=5,
+).map(tuple)
+
+
+@given(turns)
+def test_turns_survive_being_written_as_text(turns):
+    images = (image for turn in turns for image in turn.images)
+    assert parse_dialogue(dialogue_text(turns), images) == turns
+
+
+def test_a_role_counts_at_the_start_of_a_line_only():
+    assert parse_dialogue("用户: 我是 客服: 吗\n客服：不是", iter(())) == (
+        Turn("user", "我是 客服: 吗"),
+        Turn("agent", "不是"),
+    )
+
+
+def test_a_text_without_a_role_is_refused():
+    with pytest.raises(ValueError, match="'你好' does not begin with 用户: or 客服:"):
+        parse_dialogue("你好", iter(()))
+
+
+@given(turns)
+def test_a_filled_prompt_gives_its_dialogue_back_and_shows_every_image_once(turns):
+    task = Task("t", (Label("甲[1]"), Label("乙")), "图<image>问：\n{dialogue}\n选：{labels}\n")
+    images = tuple(image for turn in turns for image in turn.images)
+    prompt = fill_prompt(task, Sample("1", "t", turns, images))
+    assert prompt.count("<image>") == len(images)
+    assert '选：["甲[1]","乙"]\n' in prompt
+    assert dialogue_in_prompt(task, prompt).replace("<image>", "") == dialogue_text(turns).replace("<image>", "")
+
+
+def test_another_text_is_not_the_prompt():
+    task = Task("t", (Label("a"), Label("b")), "问：{dialogue}")
+    assert dialogue_in_prompt(task, "答：好") is None
+    assert dialogue_in_prompt(Task("t", task.labels), "答：好") is None

@@ -1,0 +1,309 @@
+"""Reading samples: three formats, detected; every wrong shape one sentence with file and place."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsl.data.readers import iterate_samples, read_samples
+from kdsl.errors import KdslError
+from kdsl.sample import Label, Sample, Task, Turn
+
+OTHER = Task("other", (Label("a"), Label("b")))
+
+
+@pytest.fixture
+def read(write, dialogue_task, image_task):
+    """Read `content` (text, or a value to be written as JSON) as a file of the two tasks, or of `tasks`."""
+
+    def read(content, tasks=(dialogue_task, image_task), name="data.json"):
+        text = content if isinstance(content, str) else json.dumps(content)
+        return read_samples(write(name, text), tasks)
+
+    return read
+
+
+def instruction(dialogue: str, labels: str = '["能否调光","商品材质"]') -> str:
+    return f"判断意图。\n<用户与客服的对话 START>\n{dialogue}\n<用户与客服的对话 END>\n标签：{labels}\n"
+
+
+SCENE = {
+    "id": "s1",
+    "instruction": "Picture 1: <image>\n请分类：支付页面、退款页面",
+    "input": "",
+    "output": "支付页面",
+    "image": ["p.jpg"],
+}
+
+
+class TestMire:
+    def test_a_dialogue_is_cut_into_turns_and_placeholders_become_images(self, read):
+        dialogue = "用户: 这个灯<image>\n客服: \n用户：能调光吗\n第二行 <http>\n客服: 可以<image>"
+        record = {"id": 7, "instruction": instruction(dialogue), "input": "", "output": "能否调光",
+                  "image": ["a.jpg", "b.jpg", "c.jpg"]}  # fmt: skip
+        [sample] = read([record])
+        assert sample == Sample(
+            id="7",
+            task="intent",
+            turns=(
+                Turn("user", "这个灯", ("a.jpg",)),
+                Turn("agent", ""),
+                Turn("user", "能调光吗\n第二行 <http>"),
+                Turn("agent", "可以", ("b.jpg",)),
+            ),
+            images=("a.jpg", "b.jpg", "c.jpg"),
+            label="能否调光",
+        )
+
+    def test_an_instruction_without_markers_is_the_task_without_a_dialogue(self, read):
+        assert read([SCENE]) == [Sample("s1", "scene", (), ("p.jpg",), "支付页面")]
+
+    def test_of_several_tasks_the_one_whose_labels_stand_in_the_instruction_is_taken(self, read, image_task):
+        other = Task("other", (Label("商品"), Label("店铺")), "看图：{labels}")
+        assert read([SCENE], [other, image_task])[0].task == "scene"
+
+    @pytest.mark.parametrize("output", [None, ""])
+    def test_an_empty_output_is_no_label(self, read, output):
+        assert read([{**SCENE, "output": output}])[0].label is None
+
+    def test_a_placeholder_without_an_image_stays_visible(self, read):
+        [sample] = read([{"instruction": instruction("用户: 看<image>这里")}])
+        assert sample.turns == (Turn("user", "看<image>这里"),)
+
+    def test_an_empty_dialogue_is_a_sample_without_turns(self, read):
+        assert read([{"instruction": instruction("")}])[0].turns == ()
+
+    def test_a_missing_id_is_the_number_of_the_element(self, read):
+        record = {key: value for key, value in SCENE.items() if key != "id"}
+        assert [sample.id for sample in read([record, SCENE, record])] == ["1", "s1", "3"]
+
+    def test_samples_of_other_tasks_are_counted_in_a_warning(self, read, image_task, caplog):
+        samples = read([SCENE, {"instruction": instruction("用户: 好")}], [image_task])
+        assert [sample.id for sample in samples] == ["s1"]
+        assert "data.json: 1 samples of other tasks left out (1 with instructions with a dialogue)" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"instruction": 3}, "element 1: instruction is 3; it must be text"),
+            ({"instruction": instruction("好的\n用户: 好")}, "element 1: the dialogue .* is wrong: '好的' does"),
+            ({"instruction": "<用户与客服的对话 START>\n用户: 好"}, "element 1: the instruction has one"),
+            ({"output": ["支付页面"]}, r"element 1: output is \['支付页面'\]; it must be a label's name"),
+            ({"image": 3}, "element 1: image is 3; it must be a list of file names"),
+            ({"image": ["a.jpg", 4]}, "element 1: image is 4; it must be a file name"),
+            ({"id": [1]}, r"element 1: id is \[1\]; it must be a text or a whole number"),
+            ({"id": True}, "element 1: id is True"),
+            ({"id": " "}, "element 1: id is ' '"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_value_is_named(self, read, change, message):
+        with pytest.raises(KdslError, match=f"data.json, {message}"):
+            read([{**SCENE, **change}])
+
+
+class TestShareGpt:
+    def test_a_filled_prompt_and_its_answer(self, read):
+        messages = [
+            {"role": "system", "content": "你是客服"},
+            {"role": "user", "content": instruction("用户: 亮<image>\n客服: 好")},
+            {"role": "assistant", "content": "能否调光"},
+        ]
+        assert read([{"id": "a", "messages": messages, "images": ["a.jpg"]}]) == [
+            Sample("a", "intent", (Turn("user", "亮", ("a.jpg",)), Turn("agent", "好")), ("a.jpg",), "能否调光")
+        ]
+
+    def test_a_prompt_for_an_image(self, read):
+        messages = [{"from": "human", "value": 'Picture 1: <image>\n请分类：["支付页面","退款页面"]。'},
+                    {"from": "gpt", "value": "支付页面"}]  # fmt: skip
+        assert read([{"conversations": messages, "images": ["a.jpg"]}]) == [
+            Sample("1", "scene", (), ("a.jpg",), "支付页面")
+        ]
+
+    def test_a_dialogue_that_ends_with_an_agent_is_not_cut_short(self, read, dialogue_task):
+        messages = [{"role": "user", "content": "灯"}, {"role": "assistant", "content": "在"},
+                    {"role": "user", "content": "<image>能调吗"}, {"role": "assistant", "content": "能"}]  # fmt: skip
+        [sample] = read([{"messages": messages, "images": "a.jpg"}], [dialogue_task])
+        assert [turn.text for turn in sample.turns] == ["灯", "在", "能调吗", "能"]
+        assert (sample.turns[2].images, sample.label) == (("a.jpg",), None)
+
+    def test_a_dialogue_with_the_label_as_last_message_or_as_key(self, read, dialogue_task):
+        messages = [{"role": "user", "content": "灯"}, {"role": "assistant", "content": "在"},
+                    {"role": "user", "content": "能调吗"}]  # fmt: skip
+        answered = [*messages, {"role": "assistant", "content": "能否调光"}]
+        by_answer, by_key = read(
+            [{"messages": answered}, {"messages": messages, "label": "能否调光"}], [dialogue_task]
+        )
+        assert by_answer.label == by_key.label == "能否调光"
+        assert by_answer.turns == by_key.turns
+        assert len(by_key.turns) == 3
+
+    def test_the_label_tells_the_task(self, read, dialogue_task, image_task):
+        messages = [{"role": "user", "content": "<image>"}, {"role": "assistant", "content": "退款页面"}]
+        assert read([{"messages": messages, "images": ["a"]}], [OTHER, image_task])[0].task == "scene"
+
+    @pytest.mark.parametrize(
+        ("record", "message"),
+        [
+            ({"messages": "hi"}, "element 1: messages is 'hi'; it must be a list"),
+            ({"messages": ["hi"]}, "element 1: message 1 is 'hi'; it must be like"),
+            ({"messages": [{"role": "bot", "content": "hi"}]}, "element 1: the role 'bot' is unknown; roles are user"),
+            ({"messages": [{"role": "user"}]}, "element 1: the content of message 1 is missing; it must be text"),
+            (
+                {"messages": [{"role": "user", "content": "你好"}]},
+                "element 1: the project has 2 tasks and this sample does",
+            ),
+        ],
+    )
+    def test_a_wrong_value_is_named(self, read, record, message):
+        with pytest.raises(KdslError, match=f"data.json, {message}"):
+            read([record])
+
+
+class TestPlain:
+    def test_text_turns_and_images(self, read, dialogue_task):
+        lines = [
+            {"id": "a", "text": "能调光吗", "label": "能否调光", "source": "anything"},
+            {"id": "b", "turns": [{"role": "用户", "text": "看", "images": ["x.jpg"]}, {"role": "客服", "text": ""}],
+             "images": ["y.jpg"]},
+            {"id": "c", "images": "z.jpg"},
+        ]  # fmt: skip
+        samples = read("\n".join(map(json.dumps, lines)) + "\n\n", [dialogue_task], "data.jsonl")
+        assert samples == [
+            Sample("a", "intent", (Turn("user", "能调光吗"),), (), "能否调光"),
+            Sample("b", "intent", (Turn("user", "看", ("x.jpg",)), Turn("agent", "")), ("y.jpg", "x.jpg"), None),
+            Sample("c", "intent", (), ("z.jpg",), None),
+        ]
+
+    def test_with_several_tasks_every_sample_names_its_own(self, read):
+        assert [s.task for s in read([{"text": "a", "task": "scene"}, {"text": "b", "task": "intent"}])] == [
+            "scene",
+            "intent",
+        ]
+        with pytest.raises(
+            KdslError, match=r'element 1: the project has 2 tasks .*; add "task": "intent" or "task": "scene"'
+        ):
+            read([{"text": "a"}])
+
+    def test_unknown_labels_are_left_to_the_checks(self, read, dialogue_task):
+        assert read([{"text": "a", "label": "没有"}], [dialogue_task])[0].label == "没有"
+
+    def test_half_characters_are_replaced_and_counted(self, read, dialogue_task, caplog):
+        assert read('{"text": "坏\\ud83d字"}', [dialogue_task])[0].turns[0].text == "坏\ufffd字"
+        assert "half characters replaced in 1 texts" in caplog.text
+
+    def test_a_very_long_text_is_read(self, read, dialogue_task):
+        assert len(read([{"text": "灯" * 100_000}], [dialogue_task])[0].turns[0].text) == 100_000
+
+    @pytest.mark.parametrize(
+        ("record", "message"),
+        [
+            ({"text": 3}, "line 1: text is 3; it must be text in quotes"),
+            ({"text": "a", "turns": []}, "line 1: it has both text and turns"),
+            ({"turns": "a"}, "line 1: turns is 'a'; it must be a list"),
+            ({"turns": ["a"]}, "line 1: turn 1 is 'a'; it must be like"),
+            ({"turns": [{"role": "user"}]}, "line 1: the text of turn 1 is missing"),
+            ({"turns": [{"text": "a"}]}, "line 1: the role missing is unknown"),
+            ({"text": "a", "label": 3}, "line 1: label is 3; it must be a label's name"),
+            ({"text": "a", "id": "\ud800"}, r"line 1: id is '\\ud800', which holds half a character"),
+            ({"txt": "a"}, r"line 1: a sample has the key instruction .* this one has 'txt'"),
+        ],
+    )
+    def test_a_wrong_value_is_named(self, read, dialogue_task, record, message):
+        with pytest.raises(KdslError, match=f"data.json, {message}"):
+            read(json.dumps(record), [dialogue_task])
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "data.json: holds no samples"),
+            (" \n\n", "data.json: holds no samples"),
+            ("[]", "data.json: holds no samples"),
+            ('[{"text": "a"}', "data.json, line 1, column 15: not valid JSON"),
+            ('{"text": "a"}\n{"text": ', "data.json, line 2: not valid JSON"),
+            ("hello", "data.json, line 1: not valid JSON"),
+            ('[{"text": "a"}, "b"]', "data.json, element 2: 'b' is not an object"),
+            ("[1]", "data.json, element 1: 1 is not an object"),
+            ('{"text": "a"}\n["b"]\n', "data.json, line 2: .* is not a JSON object"),
+            ("[" + "9" * 5000 + "]", "data.json: not data of this tool"),
+            ("[" * 100_000, "data.json: "),
+            ('{"text": "a", "task": "elsewhere"}', r"data.json: holds no samples of the project's tasks \(intent\)"),
+        ],
+    )
+    def test_a_broken_file_is_one_sentence(self, read, dialogue_task, text, message):
+        with pytest.raises(KdslError, match=message) as error:
+            read(text, [dialogue_task])
+        assert "\n" not in str(error.value)
+
+    def test_a_missing_file_a_folder_and_another_encoding(self, tmp_path):
+        with pytest.raises(KdslError, match=r"none\.json: no such file"):
+            read_samples(tmp_path / "none.json", [OTHER])
+        with pytest.raises(KdslError, match="cannot be read"):
+            read_samples(tmp_path, [OTHER])
+        (tmp_path / "gbk.json").write_bytes('{"text": "退款"}'.encode("gbk"))
+        with pytest.raises(KdslError, match="line 1: byte 10 is not UTF-8; save the file as UTF-8"):
+            read_samples(tmp_path / "gbk.json", [OTHER])
+
+    def test_a_byte_order_mark_is_no_matter(self, tmp_path):
+        for name, text in (("a.json", '[{"text": "退"}]'), ("a.jsonl", '{"text": "退"}\n')):
+            (tmp_path / name).write_text(text, encoding="utf-8-sig")
+            assert read_samples(tmp_path / name, [OTHER])[0].turns[0].text == "退"
+
+    def test_lines_are_read_as_they_are_asked_for(self, write):
+        path = write("data.jsonl", '{"text": "a"}\nnot json\n')
+        samples = iterate_samples(path, [OTHER])
+        assert next(samples).turns[0].text == "a"
+        with pytest.raises(KdslError, match="line 2"):
+            next(samples)
+
+
+words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12).filter(lambda text: "<image>" not in text)
+names = words.filter(str.strip)
+
+
+turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.lists(names, max_size=2).map(tuple))
+keys = ["id", "text", "turns", "role", "images", "label", "task", "messages", "content"]
+keys += ["instruction", "input", "output", "image"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner),
+)
+
+
+@st.composite
+def samples(draw) -> Sample:
+    turns_drawn = draw(st.lists(turns, max_size=4))
+    images = [image for turn in turns_drawn for image in turn.images]
+    return Sample(
+        draw(names),
+        "other",
+        tuple(turns_drawn),
+        tuple(dict.fromkeys(draw(st.permutations(images)))),
+        draw(st.none() | names),
+    )
+
+
+def plain_record(sample: Sample) -> dict:
+    turns = [{"role": turn.role, "text": turn.text, "images": list(turn.images)} for turn in sample.turns]
+    return {"id": sample.id, "turns": turns, "images": list(sample.images), "label": sample.label}
+
+
+@given(st.lists(samples(), min_size=1, max_size=4), st.booleans())
+def test_a_sample_survives_json_lines(tmp_path_factory, written, ascii_only):
+    path = tmp_path_factory.getbasetemp() / "round.jsonl"
+    lines = [json.dumps(plain_record(sample), ensure_ascii=ascii_only) for sample in written]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert read_samples(path, [OTHER]) == written
+
+
+@given(json_values)
+def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(value), encoding="utf-8")
+    try:
+        assert read_samples(path, [OTHER])
+    except KdslError as error:
+        assert str(error).startswith(str(path))
+        assert "\n" not in str(error)
