@@ -1,14 +1,14 @@
 """The fields of samples: normalised texts with a way back to the original, and numbers."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.sample import Sample
-from kdsl.text import normalise, original_offsets, original_span
+from kdsl.text import normalise_lines, original_span
 
 TOP_ZONE, BOTTOM_ZONE = 0.2, 0.8
 """A line belongs to the top (bottom) of a page when its middle lies above (below) this fraction of the height."""
@@ -17,8 +17,7 @@ _PLACEHOLDERS = re.compile(r"<image>|<http>|<video>")
 _WORD = re.compile(r"\w")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One piece of original text that a field is made of: a turn, an OCR line or a caption."""
 
     text: str
@@ -30,8 +29,7 @@ class Segment:
     box: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something was found: the segment and the character span in its original text."""
 
     segment: Segment
@@ -44,26 +42,23 @@ class FieldText:
     No normalised term holds a newline, so no match crosses two segments.
     """
 
-    __slots__ = ("_starts", "segments", "text")
+    __slots__ = ("_count", "_segment", "text")
 
-    def __init__(self, segments: Iterable[Segment]) -> None:
-        self.segments = tuple(segments)
-        self.text = "\n".join([normalise(segment.text) for segment in self.segments])
-        self._starts: list[int] | None = None
+    def __init__(self, texts: Sequence[str], segment: Callable[[int], Segment]) -> None:
+        """`segment(k)` makes the segment of `texts[k]`: segments are needed for few of many texts, so made late."""
+        self.text = normalise_lines(texts)
+        self._count = len(texts)
+        self._segment = segment
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        return tuple(self._segment(index) for index in range(self._count))
 
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
-        if self._starts is None:
-            self._starts = [0]
-            for segment in self.segments:
-                self._starts.append(self._starts[-1] + len(normalise(segment.text)) + 1)
-        index = 0
-        while self._starts[index + 1] <= start:
-            index += 1
-        segment = self.segments[index]
-        offset = self._starts[index]
-        offsets = original_offsets(segment.text)
-        return Place(segment, original_span(segment.text, offsets, start - offset, end - offset))
+        segment = self._segment(self.text.count("\n", 0, start))
+        offset = self.text.rfind("\n", 0, start) + 1
+        return Place(segment, original_span(segment.text, start - offset, end - offset))
 
 
 class SampleFields:
@@ -77,7 +72,7 @@ class SampleFields:
     def text(self, field: str) -> FieldText:
         """The text field of that name; an empty text where the sample has nothing of the kind."""
         if field not in self._texts:
-            self._texts[field] = FieldText(self._segments(field))
+            self._texts[field] = self._make(field)
         return self._texts[field]
 
     def number(self, field: str) -> float | None:
@@ -104,17 +99,22 @@ class SampleFields:
     def _pages(self) -> list[OcrPage]:
         return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
 
-    def _segments(self, field: str) -> Iterator[Segment]:
+    def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
-        if field == "last_user":
-            last = last_user_turn(self.sample)
-            if last is not None:
-                yield Segment(turns[last].text, turn=last)
+        if field == "dialogue":
+            chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
-            yield from (Segment(turn.text, turn=i) for i, turn in enumerate(turns) if turn.role == field and turn.text)
-        elif field == "dialogue":
-            yield from (Segment(turn.text, turn=i) for i, turn in enumerate(turns) if turn.text)
-        elif field in ("ocr", "ocr.top", "ocr.bottom"):
+            chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
+        elif field == "last_user":
+            last = last_user_turn(self.sample)
+            chosen = [] if last is None else [last]
+        else:
+            segments = list(self._image_segments(field))
+            return FieldText([segment.text for segment in segments], segments.__getitem__)
+        return FieldText([turns[i].text for i in chosen], lambda k: Segment(turns[chosen[k]].text, turn=chosen[k]))
+
+    def _image_segments(self, field: str) -> Iterator[Segment]:
+        if field in ("ocr", "ocr.top", "ocr.bottom"):
             for page in self._pages:
                 for index, line in enumerate(page.lines):
                     middle = (line.box[1] + line.box[3]) / 2 / page.size[1]

@@ -1,11 +1,15 @@
 """A hit, and the evidence for it: what each condition of the rule found in the sample."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kdsl.fields.sidecar import Box
-from kdsl.fields.table import FieldText, Place
+from kdsl.fields.table import Place, SampleFields
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Rule
+
+WrittenTerms = Sequence[tuple[str, str]]
+"""The terms of one condition: (normalised, as the rule file writes it)."""
 
 
 class Evidence:
@@ -18,26 +22,15 @@ class Evidence:
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_end", "_place", "_start", "_text", "condition", "index", "probability", "term", "value")
+    __slots__ = ("_place", "_row", "_term", "_terms", "condition", "index")
 
-    def __init__(
-        self,
-        index: int,
-        condition: Condition,
-        term: str | None = None,
-        text: FieldText | None = None,
-        start: int = 0,
-        end: int = 0,
-        value: float | None = None,
-        probability: float | None = None,
-    ) -> None:
+    def __init__(self, index: int, condition: Condition, row: SampleFields, terms: WrittenTerms) -> None:
         self.index = index
         """Position of the condition in `rule.conditions`."""
         self.condition = condition
-        self.term = term
-        self.value = value
-        self.probability = probability
-        self._text, self._start, self._end = text, start, end
+        self._row = row
+        self._terms = terms
+        self._term: str | None = None
         self._place: Place | None = None
 
     @property
@@ -61,20 +54,49 @@ class Evidence:
         return self.condition.terms if self.condition.negated and self.condition.terms else None
 
     @property
+    def value(self) -> float | None:
+        return None if self.condition.comparison is None else self._row.number(self.field)
+
+    @property
+    def probability(self) -> float | None:
+        return None if self.question is None else self._row.answer(self.question)
+
+    @property
+    def term(self) -> str | None:
+        if self._place is None:
+            self._locate()
+        return self._term
+
+    @property
     def place(self) -> Place | None:
-        """Segment and span of the term in the original text, looked up when first asked for; None without a term."""
-        if self._place is None and self._text is not None:
-            self._place = self._text.place(self._start, self._end)
+        """Segment and span of the term in the original text; None without a term."""
+        if self._place is None:
+            self._locate()
         return self._place
+
+    def _locate(self) -> None:
+        """Find the earliest term, of equally early ones the longest; done when first asked for."""
+        if self.condition.negated or not self._terms:
+            return
+        field_text = self._row.text(self.condition.field)
+        text = field_text.text
+        start, end = len(text), 0
+        for term, written in self._terms:
+            found = text.find(term, 0, start + len(term))
+            if found >= 0 and (found < start or found + len(term) > end):
+                start, end, self._term = found, found + len(term), written
+        self._place = field_text.place(start, end)
 
     @property
     def turn(self) -> int | None:
         """Index into `Sample.turns`."""
-        return None if self.place is None else self.place.segment.turn
+        place = self.place
+        return None if place is None else place.segment.turn
 
     @property
     def span(self) -> tuple[int, int] | None:
-        return None if self.place is None else self.place.span
+        place = self.place
+        return None if place is None else place.span
 
     @property
     def image(self) -> str | None:
@@ -116,11 +138,21 @@ class Evidence:
 class Hit:
     """A rule that holds on a sample, with one piece of evidence for each of its conditions, in their order."""
 
-    __slots__ = ("evidence", "rule")
+    __slots__ = ("_evidence", "_row", "_terms", "rule")
 
-    def __init__(self, rule: Rule, evidence: tuple[Evidence, ...]) -> None:
+    def __init__(self, rule: Rule, row: SampleFields, terms: Sequence[WrittenTerms]) -> None:
+        """`terms`: for every condition of the rule, its terms."""
         self.rule = rule
-        self.evidence = evidence
+        self._row = row
+        self._terms = terms
+        self._evidence: tuple[Evidence, ...] | None = None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        if self._evidence is None:
+            conditions = enumerate(zip(self.rule.conditions, self._terms, strict=True))
+            self._evidence = tuple([Evidence(k, condition, self._row, terms) for k, (condition, terms) in conditions])
+        return self._evidence
 
     def __repr__(self) -> str:
         return f"Hit({self.rule.id}, {self.evidence})"
