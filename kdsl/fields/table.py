@@ -56,8 +56,9 @@ class FieldText:
 
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
-        segment = self._segment(self.text.count("\n", 0, start))
-        offset = self.text.rfind("\n", 0, start) + 1
+        text = self.text
+        segment = self._segment(text.count("\n", 0, start))
+        offset = text.rfind("\n", 0, start) + 1
         return Place(segment, original_span(segment.text, start - offset, end - offset))
 
 
@@ -111,7 +112,7 @@ class SampleFields:
         else:
             segments = list(self._image_segments(field))
             return FieldText([segment.text for segment in segments], segments.__getitem__)
-        return FieldText([turns[i].text for i in chosen], lambda k: Segment(turns[chosen[k]].text, turn=chosen[k]))
+        return FieldText([turns[i].text for i in chosen], lambda k: Segment(turns[chosen[k]].text, chosen[k]))
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):

@@ -18,7 +18,7 @@ from kdsl.rules.matcher import Matcher
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
-BATCH = 1024
+BATCH = 256
 """Samples decided at once: the fixed cost of a batch is small against them, and its bitmaps stay in the cache."""
 YES = 0.5
 """A visual question holds from this probability on."""
@@ -40,8 +40,11 @@ class Engine:
                 self._row[k, r] = self._tests.row(condition)
                 if condition.negated:
                     self._complement[k, r] = ~np.uint64(0)
-        self._terms = [
-            [[(normalise(term), term) for term in condition.terms] for condition in rule.conditions]
+        self._explained = [
+            [
+                (index, condition, [(normalise(term), term) for term in condition.terms])
+                for index, condition in enumerate(rule.conditions)
+            ]
             for rule in self.rules
         ]
 
@@ -77,7 +80,7 @@ class Engine:
         touched = np.flatnonzero(bits.any(axis=1))
         index, samples = np.nonzero(_unpack(bits[touched], len(batch)))
         for r, s in zip(touched[index].tolist(), samples.tolist(), strict=True):
-            hits[s].append(Hit(self.rules[r], batch[s], self._terms[r]))
+            hits[s].append(Hit(self.rules[r], self._explained[r], batch[s]))
         return hits
 
 

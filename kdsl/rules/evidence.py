@@ -22,16 +22,15 @@ class Evidence:
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_place", "_row", "_term", "_terms", "condition", "index")
+    __slots__ = ("_found", "_row", "_terms", "condition", "index")
 
-    def __init__(self, index: int, condition: Condition, row: SampleFields, terms: WrittenTerms) -> None:
+    def __init__(self, index: int, condition: Condition, terms: WrittenTerms, row: SampleFields) -> None:
         self.index = index
         """Position of the condition in `rule.conditions`."""
         self.condition = condition
-        self._row = row
         self._terms = terms
-        self._term: str | None = None
-        self._place: Place | None = None
+        self._row = row
+        self._found: tuple[str, Place] | None = None
 
     @property
     def field(self) -> str:
@@ -63,40 +62,40 @@ class Evidence:
 
     @property
     def term(self) -> str | None:
-        if self._place is None:
-            self._locate()
-        return self._term
+        found = self._found or self._locate()
+        return None if found is None else found[0]
 
     @property
     def place(self) -> Place | None:
         """Segment and span of the term in the original text; None without a term."""
-        if self._place is None:
-            self._locate()
-        return self._place
-
-    def _locate(self) -> None:
-        """Find the earliest term, of equally early ones the longest; done when first asked for."""
-        if self.condition.negated or not self._terms:
-            return
-        field_text = self._row.text(self.condition.field)
-        text = field_text.text
-        start, end = len(text), 0
-        for term, written in self._terms:
-            found = text.find(term, 0, start + len(term))
-            if found >= 0 and (found < start or found + len(term) > end):
-                start, end, self._term = found, found + len(term), written
-        self._place = field_text.place(start, end)
+        found = self._found or self._locate()
+        return None if found is None else found[1]
 
     @property
     def turn(self) -> int | None:
         """Index into `Sample.turns`."""
-        place = self.place
-        return None if place is None else place.segment.turn
+        found = self._found or self._locate()
+        return None if found is None else found[1].segment.turn
 
     @property
     def span(self) -> tuple[int, int] | None:
-        place = self.place
-        return None if place is None else place.span
+        found = self._found or self._locate()
+        return None if found is None else found[1].span
+
+    def _locate(self) -> tuple[str, Place] | None:
+        """The earliest term, of equally early ones the longest, and its place; looked for when first asked for."""
+        condition = self.condition
+        if condition.negated or not self._terms:
+            return None
+        field_text = self._row.text(condition.field)
+        text = field_text.text
+        best, start, end = "", len(text), 0
+        for term, written in self._terms:
+            found = text.find(term, 0, start + len(term))
+            if found >= 0 and (found < start or found + len(term) > end):
+                best, start, end = written, found, found + len(term)
+        self._found = best, field_text.place(start, end)
+        return self._found
 
     @property
     def image(self) -> str | None:
@@ -138,20 +137,20 @@ class Evidence:
 class Hit:
     """A rule that holds on a sample, with one piece of evidence for each of its conditions, in their order."""
 
-    __slots__ = ("_evidence", "_row", "_terms", "rule")
+    __slots__ = ("_evidence", "_row", "_tests", "rule")
 
-    def __init__(self, rule: Rule, row: SampleFields, terms: Sequence[WrittenTerms]) -> None:
-        """`terms`: for every condition of the rule, its terms."""
+    def __init__(self, rule: Rule, tests: Sequence[tuple[int, Condition, WrittenTerms]], row: SampleFields) -> None:
+        """`tests`: the index, condition and terms of every condition of the rule."""
         self.rule = rule
+        self._tests = tests
         self._row = row
-        self._terms = terms
         self._evidence: tuple[Evidence, ...] | None = None
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         if self._evidence is None:
-            conditions = enumerate(zip(self.rule.conditions, self._terms, strict=True))
-            self._evidence = tuple([Evidence(k, condition, self._row, terms) for k, (condition, terms) in conditions])
+            row = self._row
+            self._evidence = tuple([Evidence(index, condition, terms, row) for index, condition, terms in self._tests])
         return self._evidence
 
     def __repr__(self) -> str:

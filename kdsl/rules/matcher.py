@@ -32,6 +32,6 @@ class Matcher:
         words = -(-len(texts) // 64)
         text = np.repeat(np.arange(len(texts)), counts)
         bits = np.zeros(len(self.terms) * words, dtype=np.uint64)
-        index = np.array(terms, dtype=np.int64) * words + (text >> 6)
+        index = np.fromiter(terms, dtype=np.int64, count=len(terms)) * words + (text >> 6)
         np.bitwise_or.at(bits, index, np.uint64(1) << (text & 63).astype(np.uint64))
         return bits.reshape(len(self.terms), words)
