@@ -15,8 +15,8 @@ WrittenTerms = Sequence[tuple[str, str]]
 class Evidence:
     """What one condition of a rule that hits found in the sample.
 
-    - Terms: `term` as the rule file writes it, and where it occurs first: `turn`, or `image`, `line` and `box`, and the
-      character `span` [start, end) in the original text of that turn, OCR line or caption.
+    - Terms: `term` as the rule file writes it, and where it occurs first: `turn`, or `image`, `line` and `box`, and
+      the character `span` [start, end) in the original text of that turn, OCR line or caption.
     - A number: `value` (None where the sample has none) and `comparison` such as ">1.8".
     - A visual question: `question` and `probability` of yes (None where never asked).
     - A negated condition on terms: `absent`, the terms that do not occur.

@@ -1,0 +1,100 @@
+"""What `kdsl rules show` prints: a rule and the samples that it hits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from kdsl.cli.rules_table import NONE, counted, list_record
+from kdsl.rules.evidence import Evidence, Hit
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Sample
+
+_CONTEXT = 30
+"""Characters shown on either side of a term."""
+
+
+def rule_record(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> dict[str, Any]:
+    """The rule as in `kdsl rules list`, with all samples it hits and the evidence."""
+    return {
+        **list_record(base, rule),
+        "hits": [
+            {
+                "sample": sample.id,
+                "label": sample.label,
+                "correct": None if sample.label is None else sample.label == rule.label,
+                "evidence": [evidence.record() for evidence in hit.evidence],
+            }
+            for sample, hit in hits
+        ],
+    }
+
+
+def print_rule(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]], limit: int) -> None:
+    """At most `limit` wrong and `limit` right hits are shown, the wrong ones first."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(rule.id, style="bold"), Text(f"{rule.label} if all of these hold:"))
+    for condition in rule.conditions:
+        console.print(Text(f"  {condition}"))
+    for name, value in _facts(base, rule):
+        console.print(Text(f"{name:<12}", style="dim"), Text(value), sep="")
+    wrong = [entry for entry in hits if entry[0].label not in (None, rule.label)]
+    right = [entry for entry in hits if entry[0].label in (None, rule.label)]
+    console.print(Text(f"\n{len(hits)} training samples hit, {len(wrong)} of them with another label."))
+    for entries, mark, style in ((wrong, "✗", "red"), (right, "✓", "green")):
+        for sample, hit in entries[:limit]:
+            console.print(Text(f"{mark} {sample.id}", style=style), Text(sample.label or "(no label)"))
+            for evidence in hit.evidence:
+                console.print("   ", _words(evidence, sample, style))
+        if len(entries) > limit:
+            console.print(Text(f"  … and {len(entries) - limit} more; --samples shows more", style="dim"))
+
+
+def _facts(base: RuleBase, rule: Rule) -> list[tuple[str, str]]:
+    entry = base.statistics().get((rule.id, rule.when_hash))
+    provenance, review = rule.provenance, rule.review
+    origin = [provenance.source, provenance.proposer, provenance.run]
+    facts = [
+        ("file", str(base.path(rule))),
+        ("status", rule.status + (" (reviewed in another version: stale)" if rule.stale else "")),
+        ("from", " ".join(part for part in origin if part) or NONE),
+    ]
+    if review.by or review.at:
+        facts.append(("reviewed", f"{review.by} {review.at}".strip()))
+    if rule.notes:
+        facts.append(("notes", rule.notes))
+    training = NONE if entry is None else counted(entry.training.correct, entry.training.hits)
+    held_out = (
+        NONE if entry is None or entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
+    )
+    reliability = NONE if entry is None or entry.reliability is None else f"{entry.reliability:.2f}"
+    base_rate = NONE if entry is None else f"{entry.base_rate:.3f} (share of the label in training)"
+    return [
+        *facts,
+        ("training", training),
+        ("held out", held_out),
+        ("reliability", reliability),
+        ("base rate", base_rate),
+    ]
+
+
+def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
+    """The evidence in words; a term with the text around it, the term highlighted."""
+    if evidence.place is not None:
+        segment, (start, end) = evidence.place
+        where = (
+            f"turn {segment.turn}, {sample.turns[segment.turn].role}" if segment.turn is not None else segment.image
+        )
+        before = segment.text[max(0, start - _CONTEXT) : start].replace("\n", " ")
+        after = segment.text[end : end + _CONTEXT].replace("\n", " ")
+        words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")
+        words.append(segment.text[start:end], style=f"bold reverse {style}")
+        return words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
+    if evidence.absent is not None:
+        return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")
+    number = evidence.value if evidence.question is None else evidence.probability
+    found = NONE if number is None else f"{number:.3g}"
+    test = evidence.comparison or evidence.question
+    return Text(f"{evidence.field}: {found}, {'not ' if evidence.negated else ''}{test}")

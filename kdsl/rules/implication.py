@@ -1,0 +1,154 @@
+"""Which conditions follow from which: the logic behind contradictions and rules that say nothing beside another."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.rule import Rule
+
+_INSIDE = {
+    "last_user": ("user", "dialogue"),
+    "user": ("dialogue",),
+    "agent": ("dialogue",),
+    "ocr.top": ("ocr",),
+    "ocr.bottom": ("ocr",),
+}
+"""field → the fields whose text holds all of its text"""
+
+
+def implies(first: Condition, second: Condition) -> bool:
+    """Whether `second` holds on every sample on which `first` holds; False where that cannot be told."""
+    if first.negated != second.negated:
+        return _excludes(first, second) if second.negated else False
+    if first.negated:
+        return _stronger(second, first)
+    return _stronger(first, second)
+
+
+def contradicts(first: Condition, second: Condition) -> bool:
+    """Whether no sample can meet both conditions."""
+    if first.negated and second.negated:
+        return False
+    if first.negated or second.negated:
+        positive, negated = (second, first) if first.negated else (first, second)
+        return _stronger(positive, negated)
+    return _excludes(first, second)
+
+
+def redundant_terms(condition: Condition) -> list[tuple[str, str]]:
+    """(longer, shorter) for each term that holds another of the list: where it occurs the shorter one occurs too."""
+    terms = sorted(condition.normalised_terms, key=len)
+    return [
+        (longer, next(shorter for shorter in terms[:index] if shorter in longer))
+        for index, longer in enumerate(terms)
+        if any(shorter in longer for shorter in terms[:index])
+    ]
+
+
+def subsumed(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:
+    """(special, general) pairs of one label: wherever the special rule hits the general one hits too.
+
+    Each special rule comes once, with the first general rule found. Of two rules that hit the same, the longer one
+    counts as special. Fast on thousands of rules: a general rule is looked up by its rarest condition.
+    """
+    conditions = {condition.canonical(): condition for rule in rules for condition in rule.conditions}
+    follows = _consequences(list(conditions.values()))
+    literals = [{condition.canonical() for condition in rule.conditions} for rule in rules]
+    uses: dict[str, int] = defaultdict(int)
+    for keys in literals:
+        for key in keys:
+            uses[key] += 1
+    by_rarest: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, keys in enumerate(literals):
+        by_rarest[rules[index].label, min(keys, key=lambda key: (uses[key], key))].append(index)
+    for index, rule in enumerate(rules):
+        implied = set().union(*(follows[key] for key in literals[index]))
+        candidates = sorted({other for key in implied for other in by_rarest.get((rule.label, key), ())})
+        for other in candidates:
+            if other == index or not literals[other] <= implied or literals[other] == literals[index]:
+                continue
+            back = set().union(*(follows[key] for key in literals[other]))
+            if not literals[index] <= back or (len(str(rule)), index) > (len(str(rules[other])), other):
+                yield rule, rules[other]
+                break
+
+
+def _consequences(conditions: Sequence[Condition]) -> dict[str, set[str]]:
+    """canonical form → the canonical forms, its own included, of all `conditions` that follow from it."""
+    by_term: dict[tuple[str, str, bool], list[Condition]] = defaultdict(list)
+    by_field: dict[str, list[Condition]] = defaultdict(list)
+    for condition in conditions:
+        if condition.terms:
+            for term in condition.normalised_terms:
+                by_term[condition.field, term, condition.negated].append(condition)
+        elif condition.comparison is not None:
+            by_field[condition.field].append(condition)
+    follows = {condition.canonical(): {condition.canonical()} for condition in conditions}
+    for condition in conditions:
+        key = condition.canonical()
+        for other in by_field[condition.field] if condition.comparison is not None else ():
+            if implies(condition, other):
+                follows[key].add(other.canonical())
+        if condition.terms:
+            # Whatever follows from this condition looks for a piece of its first term; negated, the other way round.
+            for other in _sharing_a_piece(condition, by_term):
+                if condition.negated and implies(other, condition):
+                    follows[other.canonical()].add(key)
+                elif not condition.negated and implies(condition, other):
+                    follows[key].add(other.canonical())
+    return follows
+
+
+def _sharing_a_piece(
+    condition: Condition, by_term: dict[tuple[str, str, bool], list[Condition]]
+) -> Iterator[Condition]:
+    term = min(condition.normalised_terms, key=len)
+    pieces = {term[i:j] for i in range(len(term)) for j in range(i + 1, len(term) + 1)}
+    for field in (condition.field, *_INSIDE.get(condition.field, ())):
+        for piece in pieces:
+            yield from by_term.get((field, piece, condition.negated), ())
+
+
+def _stronger(first: Condition, second: Condition) -> bool:
+    """Whether the test of `first` holding means that the test of `second` holds, both taken without negation."""
+    if first.comparison is not None and second.comparison is not None:
+        return first.field == second.field and _within(first.comparison, second.comparison)
+    if first.question is not None or second.question is not None:
+        return (
+            first.question is not None
+            and second.question is not None
+            and first.question.strip() == second.question.strip()
+        )
+    if second.field != first.field and second.field not in _INSIDE.get(first.field, ()):
+        return False
+    wanted = second.normalised_terms
+    return bool(wanted) and all(any(short in term for short in wanted) for term in first.normalised_terms)
+
+
+def _excludes(first: Condition, second: Condition) -> bool:
+    """Whether the tests of two number conditions cannot both hold."""
+    if first.comparison is None or second.comparison is None or first.field != second.field:
+        return False
+    (low, low_open), (high, high_open) = (
+        max(_low(first.comparison), _low(second.comparison)),
+        min(_high(first.comparison), _high(second.comparison)),
+    )
+    return low > high or (low == high and (low_open > 0 or high_open < 0))
+
+
+def _within(inner: Comparison, outer: Comparison) -> bool:
+    return _low(inner) >= _low(outer) and _high(inner) <= _high(outer)
+
+
+def _low(comparison: Comparison) -> tuple[float, int]:
+    """Lower end of the numbers meant, and 1 where the end itself is left out: pairs compare as the ends do."""
+    if comparison.op in (">", ">=", "="):
+        return comparison.value, int(comparison.op == ">")
+    return float("-inf"), 0
+
+
+def _high(comparison: Comparison) -> tuple[float, int]:
+    """Upper end of the numbers meant, and -1 where the end itself is left out."""
+    if comparison.op in ("<", "<=", "="):
+        return comparison.value, -int(comparison.op == "<")
+    return float("inf"), 0

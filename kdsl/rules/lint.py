@@ -1,0 +1,193 @@
+"""Lint: everything about a rule base that a person should look at, one finding for each."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.rules.checks import run_tests
+from kdsl.rules.engine import Engine
+from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
+from kdsl.rules.rule import Rule
+from kdsl.rules.rule_file import read_rule
+from kdsl.rules.rulebase import ACTIVE, label_folder, rule_paths
+from kdsl.sample import Sample, Task
+from kdsl.text import normalise
+
+OVERLAP, OVERLAP_SAMPLES = 0.8, 3
+"""Two rules of different labels conflict when they share this part of the hits of one, and so many samples."""
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at; docs/rules.md lists all checks."""
+
+    check: str
+    severity: Severity
+    file: Path
+    line: int | None
+    rule: str | None
+    message: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}, line {self.line}" if self.line else str(self.file)
+
+
+def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sidecars | None = None) -> list[Finding]:
+    """All findings about the rules of `task` in the rule base at `folder`, by file and line.
+
+    `samples` of the task, where there are some, are what tests run on and overlaps are counted on. A file that cannot
+    be read is a finding and the others are still looked at.
+    """
+    files: dict[str, _RuleFile] = {}
+    findings: list[Finding] = []
+    for path in rule_paths(folder, task.name):
+        try:
+            file = _RuleFile(path, read_rule(path))
+        except KdslError as error:
+            findings.append(_unreadable(path, error))
+            continue
+        if file.rule.id in files:
+            other = files[file.rule.id].path
+            findings.append(file.finding("duplicate id", "error", f"{other} has the same id; give one a new id", "id"))
+            continue
+        files[file.rule.id] = file
+    findings += [
+        Finding("ignored file", "warning", path, None, None, "only .yaml files are read; rename it to end in .yaml")
+        for path in sorted((folder / task.name).rglob("*.yml"))
+    ]
+    for file in files.values():
+        findings += _check_rule(file, task)
+    findings += _check_together(files)
+    if samples:
+        findings += _check_on_samples(files, samples, sidecars or Sidecars())
+    return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleFile:
+    path: Path
+    rule: Rule
+
+    def finding(
+        self, check: str, severity: Severity, message: str, key: str | None = None, condition: int | None = None
+    ) -> Finding:
+        """A finding at the line of a top-level key or of a condition."""
+        return Finding(check, severity, self.path, self._line(key, condition), self.rule.id, message)
+
+    def _line(self, key: str | None, condition: int | None) -> int | None:
+        lines = list(enumerate(self.path.read_text(encoding="utf-8-sig").split("\n"), start=1))
+        if condition is None:
+            return next((number for number, line in lines if key and line.startswith(f"{key}:")), None)
+        begin = next((number for number, line in lines if line.startswith("when:")), 0)
+        rest = takewhile(lambda entry: not re.match(r"\w", entry[1]), lines[begin:])
+        items = [(number, len(line) - len(line.lstrip())) for number, line in rest if line.lstrip().startswith("- ")]
+        # Terms may be a block list too, which is indented further than the list of conditions.
+        numbers = [number for number, indent in items if indent == min(indent for _, indent in items)]
+        return numbers[condition] if condition < len(numbers) else None
+
+
+def _unreadable(path: Path, error: KdslError) -> Finding:
+    match = re.match(rf"{re.escape(str(path))}(?:, line (\d+))?(?:, column \d+)?: ", str(error))
+    message = str(error)[match.end() :] if match else str(error)
+    return Finding("unreadable", "error", path, int(match[1]) if match and match[1] else None, None, message)
+
+
+def _check_rule(file: _RuleFile, task: Task) -> Iterator[Finding]:
+    rule = file.rule
+    if rule.label not in task.label_names:
+        message = f"the label {rule.label!r} is not one of task {task.name}; `kdsl rules list` shows labels in use"
+        yield file.finding("unknown label", "error", message, "label")
+    elif file.path.parent.name != label_folder(rule.label):
+        message = f"lies in the folder {file.path.parent.name!r}, but its label is {rule.label!r}; the label counts"
+        yield file.finding("misplaced file", "warning", message, "label")
+    if rule.stale:
+        by = f" by {rule.review.by}" if rule.review.by else ""
+        message = f"the conditions have changed since the review{by}; review the rule again"
+        yield file.finding("stale review", "error" if rule.status == "accepted" else "warning", message, "review")
+    if all(condition.negated for condition in rule.conditions):
+        message = "all conditions are negated, so the rule hits whatever holds none of the terms; add a positive one"
+        yield file.finding("only negated", "warning", message, "when")
+    for index, condition in enumerate(rule.conditions):
+        seen: set[str] = set()
+        for term in condition.terms:
+            if normalise(term) in seen:
+                message = f"the term {term!r} is given twice; keep one of the two"
+                yield file.finding("duplicate term", "warning", message, condition=index)
+            seen.add(normalise(term))
+        for longer, shorter in redundant_terms(condition):
+            message = f"the term {longer!r} says nothing beside {shorter!r}, which it contains; delete it"
+            yield file.finding("redundant term", "warning", message, condition=index)
+        for other in rule.conditions[:index]:
+            if contradicts(condition, other):
+                message = f"`{condition}` contradicts `{other}`: the rule never hits; delete one of the two"
+                yield file.finding("contradiction", "error", message, condition=index)
+            elif implies(other, condition) or implies(condition, other):
+                weaker, stronger = (condition, other) if implies(other, condition) else (other, condition)
+                message = f"`{weaker}` says nothing beside `{stronger}`; delete it"
+                yield file.finding("redundant condition", "warning", message, condition=index)
+
+
+def _check_together(files: dict[str, _RuleFile]) -> Iterator[Finding]:
+    same: dict[str, list[_RuleFile]] = defaultdict(list)
+    for file in files.values():
+        same[file.rule.when_hash].append(file)
+    for group in same.values():
+        for index, file in enumerate(group):
+            for other in group[:index]:
+                if other.rule.label == file.rule.label:
+                    message = f"has the conditions and the label of {other.rule.id}; keep one of the two"
+                    yield file.finding("duplicate rule", "warning", message, "when")
+                    break
+                if file.rule.status in ACTIVE and other.rule.status in ACTIVE:
+                    message = f"has the conditions of {other.rule.id}, whose label is {other.rule.label!r}; keep one"
+                    yield file.finding("conflict", "error", message, "when")
+                    break
+    active = [file.rule for file in files.values() if file.rule.status in ACTIVE]
+    for special, general in subsumed(active):
+        message = f"hits only where {general.id} (`{general}`) hits too; delete it or make it say more"
+        yield files[special.id].finding("subsumed rule", "warning", message, "when")
+
+
+def _check_on_samples(files: dict[str, _RuleFile], samples: Sequence[Sample], sidecars: Sidecars) -> Iterator[Finding]:
+    for outcome in run_tests([file.rule for file in files.values()], samples, sidecars):
+        if not outcome.passed:
+            yield files[outcome.rule.id].finding("failing test", "error", outcome.sentence, "tests")
+    active = [file for file in files.values() if file.rule.status in ACTIVE]
+    for first, second, shared, hits in _overlaps([file.rule for file in active], samples, sidecars):
+        message = (
+            f"{shared} of its {hits} hits are hits of {active[second].rule.id} too, whose label is "
+            f"{active[second].rule.label!r}; make one of the two more special"
+        )
+        yield active[first].finding("conflict", "warning", message, "when")
+
+
+def _overlaps(
+    rules: Sequence[Rule], samples: Sequence[Sample], sidecars: Sidecars
+) -> Iterator[tuple[int, int, int, int]]:
+    """(rule, rule of another label that it shares most with, shared hits, its hits) for every heavy overlap."""
+    from scipy.sparse import csr_matrix
+
+    matrix = Engine(rules).matrix(FieldTable(samples, sidecars))
+    counts = matrix.sum(axis=0)
+    sparse = csr_matrix(matrix.astype(np.int32))
+    shared = (sparse.T @ sparse).tocsr()
+    _, labels = np.unique([rule.label for rule in rules], return_inverse=True)
+    for rule in range(len(rules)):
+        row = slice(shared.indptr[rule], shared.indptr[rule + 1])
+        others, common = shared.indices[row], shared.data[row]
+        heavy = (labels[others] != labels[rule]) & (common >= OVERLAP_SAMPLES) & (common >= OVERLAP * counts[rule])
+        if heavy.any():
+            best = np.flatnonzero(heavy)[np.argmax(common[heavy])]
+            yield rule, int(others[best]), int(common[best]), int(counts[rule])

@@ -1,0 +1,62 @@
+"""What rules do on labelled samples, one row a rule: the table that Snorkel made the standard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdsl.rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """Shares are of all samples, 0 to 1; counts are of samples that have a label."""
+
+    rule: Rule
+    hits: int
+    coverage: float
+    overlaps: float
+    """Share of samples that another rule hits too."""
+    conflicts: float
+    """Share of samples that a rule for another label hits too."""
+    correct: int
+    incorrect: int
+
+    @property
+    def precision(self) -> float | None:
+        """None without hits on labelled samples."""
+        labelled = self.correct + self.incorrect
+        return self.correct / labelled if labelled else None
+
+
+def summarise(rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[str | None]) -> list[RuleSummary]:
+    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' labels."""
+    size = max(len(labels), 1)
+    names, rule_label = np.unique([rule.label for rule in rules], return_inverse=True)
+    # votes  # [n_samples, n_labels]: how many rules of each label hit the sample
+    votes = (
+        np.stack([matrix[:, rule_label == label].sum(axis=1) for label in range(len(names))], axis=1)
+        if rules
+        else None
+    )
+    truth = np.array([label if label is not None else "" for label in labels], dtype=object)
+    labelled = np.array([label is not None for label in labels], dtype=bool)
+    rows = []
+    for index, rule in enumerate(rules):
+        assert votes is not None
+        hit = matrix[:, index]
+        others = votes[hit].sum(axis=1) - 1
+        against = votes[hit].sum(axis=1) - votes[hit, rule_label[index]]
+        correct = int((truth[hit & labelled] == rule.label).sum())
+        rows.append(
+            RuleSummary(
+                rule=rule,
+                hits=int(hit.sum()),
+                coverage=float(hit.sum() / size),
+                overlaps=float((others > 0).sum() / size),
+                conflicts=float((against > 0).sum() / size),
+                correct=correct,
+                incorrect=int((hit & labelled).sum()) - correct,
+            )
+        )
+    return rows
