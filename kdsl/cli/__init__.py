@@ -23,6 +23,7 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """All commands, in the order of their use."""
+    from kdsl.cli.check import check
     from kdsl.cli.convert import convert
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.info import info
@@ -37,7 +38,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, evaluate, convert, info):
+    for command in (init, check, evaluate, convert, info):
         app.command()(command)
     return app
 

@@ -1,0 +1,69 @@
+"""kdsl check: what is wrong with a data set."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.data.checks import Report
+
+
+def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
+    """Find what is wrong with a data set; exit code 1 when there are findings."""
+    import json
+
+    from kdsl.cli.project import open_project
+    from kdsl.data.checks import check_samples
+
+    project = open_project(arguments)
+    splits = {"train": project.samples("train")}
+    if project.config.data.test is not None:
+        splits["test"] = project.samples("test")
+    report = check_samples(splits, project.tasks, project.config.data.images)
+    if format is Format.json:
+        typer.echo(json.dumps(_record(report), ensure_ascii=False, indent=2))
+    else:
+        _print(report)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _record(report: "Report") -> dict[str, object]:
+    from dataclasses import asdict
+
+    counts = {
+        task: [{"label": label, **found} for label, found in labels.items()] for task, labels in report.counts.items()
+    }
+    return {"counts": counts, "findings": [asdict(finding) for finding in report.findings]}
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    for task, labels in report.counts.items():
+        splits = list(next(iter(labels.values())))
+        table = Table(title=escape(task), title_justify="left")
+        table.add_column("label")
+        for split in splits:
+            table.add_column(split, justify="right")
+        for label, found in labels.items():
+            table.add_row(escape(label) if label else "(no label)", *(str(found[split]) for split in splits))
+        table.add_section()
+        table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
+        console.print(table)
+    if not report.findings:
+        console.print("No findings.")
+        return
+    table = Table(title="Findings", title_justify="left", show_lines=True)
+    for column in ("finding", "where", "count", "what", "for example"):
+        table.add_column(column, justify="right" if column == "count" else "left", overflow="fold")
+    for finding in report.findings:
+        where = " ".join(part for part in (finding.split, finding.task) if part)
+        cells = (finding.kind, where, str(finding.count), finding.message, "\n".join(finding.examples))
+        table.add_row(*map(escape, cells))
+    console.print(table)

@@ -1,0 +1,130 @@
+"""What is wrong with a data set, as findings that a person can act on."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdsl.data.finding import Finding, finding
+from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
+from kdsl.data.image_checks import check_images, check_near_duplicates
+from kdsl.data.record import IMAGE_PLACEHOLDER
+from kdsl.sample import Sample, Task
+
+FEW_SAMPLES = 5
+"""A label with fewer training samples cannot be learnt and judged at once."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """`counts` is task → label → split → samples, task labels first, then unknown ones; None stands for no label."""
+
+    counts: dict[str, dict[str | None, dict[str, int]]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def check_samples(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], images: Path | None) -> Report:
+    """Everything that can be wrong with the samples of each split ("train", "test").
+
+    `images` is the folder that image names are relative to. Reads every image once; never raises for what is in it.
+    """
+    report = Report(count_labels(splits, tasks))
+    for split, samples in splits.items():
+        report.findings.extend(_duplicate_ids(split, samples))
+        for task in tasks:
+            of_task = [sample for sample in samples if sample.task == task.name]
+            report.findings.extend(_labels(split, task, of_task))
+            report.findings.extend(_dialogues(split, task, of_task))
+            report.findings.extend(_giveaways(split, task, of_task))
+    image_findings, hashes = check_images(splits, images)
+    report.findings.extend(image_findings)
+    report.findings.extend(check_near_duplicates(splits, tasks, hashes))
+    return report
+
+
+def count_labels(
+    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task]
+) -> dict[str, dict[str | None, dict[str, int]]]:
+    """task → label → split → number of samples."""
+    counts: dict[str, dict[str | None, dict[str, int]]] = {}
+    for task in tasks:
+        found = {
+            split: Counter(sample.label for sample in samples if sample.task == task.name)
+            for split, samples in splits.items()
+        }
+        labels: dict[str | None, None] = dict.fromkeys(task.label_names)
+        for counter in found.values():
+            labels.update(dict.fromkeys(sorted(counter, key=lambda label: (label is None, label or ""))))
+        counts[task.name] = {label: {split: counter[label] for split, counter in found.items()} for label in labels}
+    return counts
+
+
+def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:
+    counter = Counter(sample.id for sample in samples)
+    repeated = [identity for identity, count in counter.items() if count > 1]
+    yield from finding("duplicate-ids", split, "", repeated, "ids stand for more than one sample; make them different")
+
+
+def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
+    known = set(task.label_names)
+    unknown = [f"{sample.id}: {sample.label}" for sample in samples if sample.label and sample.label not in known]
+    yield from finding(
+        "unknown-labels", split, task.name, unknown, "samples have a label that the task does not list; correct either"
+    )
+    if split != "train":
+        return
+    yield from finding("no-label", split, task.name, _ids(samples, lambda s: s.label is None), "samples have no label")
+    counter = Counter(sample.label for sample in samples if sample.label in known)
+    few = [f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES]
+    yield from finding(
+        "few-samples", split, task.name, few, f"labels have fewer than {FEW_SAMPLES} samples; collect more of them"
+    )
+    if len(counter) < 2:
+        found = ", ".join(str(label) for label in counter) or "no label"
+        message = f"the samples have {found} only; nothing can be learnt without a second label"
+        yield Finding("one-label", split, task.name, len(samples), message)
+
+
+def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
+    needs_text = "{dialogue}" in task.prompt
+
+    def empty(sample: Sample) -> bool:
+        return not _has_text(sample) and (needs_text or bool(sample.turns) or not sample.images)
+
+    def userless(sample: Sample) -> bool:
+        return _has_text(sample) and not any(turn.role == "user" and turn.text.strip() for turn in sample.turns)
+
+    def imageless(sample: Sample) -> bool:
+        return any(IMAGE_PLACEHOLDER in turn.text for turn in sample.turns)
+
+    yield from finding("empty-dialogues", split, task.name, _ids(samples, empty), "samples hold nothing to classify")
+    yield from finding("no-user-turn", split, task.name, _ids(samples, userless), "dialogues have no turn of a user")
+    yield from finding(
+        "placeholders",
+        split,
+        task.name,
+        _ids(samples, imageless),
+        "texts hold an <image> for which no image is listed",
+    )
+
+
+def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
+    labelled = [sample for sample in samples if sample.label]
+    for what, chosen, name in (
+        ("ids", labelled, lambda sample: sample.id),
+        ("image file names", [sample for sample in labelled if sample.images], lambda sample: sample.images[0]),
+    ):
+        names = [name(sample) for sample in chosen]
+        labels = [str(sample.label) for sample in chosen]
+        found: Giveaway | None = label_in_names(names, labels) or label_in_order(names, labels)
+        if found is not None:
+            message = f"{what} give the label away: {found.detail}; never let a model or a rule see them"
+            yield Finding("giveaway", split, task.name, found.count, message, found.examples)
+
+
+def _has_text(sample: Sample) -> bool:
+    return any(turn.text.replace(IMAGE_PLACEHOLDER, "").strip() for turn in sample.turns)
+
+
+def _ids(samples: Iterable[Sample], condition: Callable[[Sample], bool]) -> list[str]:
+    return [sample.id for sample in samples if condition(sample)]

@@ -1,0 +1,122 @@
+"""Near-duplicates between two lists of samples: what is in both splits is not unseen."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kdsl.sample import Sample
+from kdsl.text import normalise
+
+SIMILAR_TEXT = 0.8
+"""Jaccard similarity of character shingles from which two texts count as the same."""
+SIMILAR_IMAGE = 12
+"""Hamming distance of two 256-bit difference hashes up to which two images count as the same."""
+
+_SHINGLE = 4
+_BLOCK = 256
+
+
+def near_duplicates(
+    first: Sequence[Sample], second: Sequence[Sample], hashes: Mapping[str, np.ndarray]
+) -> list[tuple[int, int]]:
+    """Pairs (index into `first`, index into `second`), one for each near-duplicate of `second`, in its order.
+
+    Samples of the same task with words are compared by their words, samples without words by their images, of which
+    every one must have a like one in the other sample. `hashes` gives the difference hash, bool [256], of image names.
+    """
+    found = _similar_texts([_text(sample) for sample in first], [_text(sample) for sample in second], first, second)
+    found.update(_similar_images(first, second, hashes))
+    return sorted(((i, j) for j, i in found.items()), key=lambda pair: pair[1])
+
+
+def _text(sample: Sample) -> str:
+    return normalise("\n".join(turn.text for turn in sample.turns))
+
+
+def _similar_texts(
+    first: Sequence[str], second: Sequence[str], of_first: Sequence[Sample], of_second: Sequence[Sample]
+) -> dict[int, int]:
+    """index into second → index into first. Exact: two sets with Jaccard similarity ≥ t share one of their rarest
+    (1 - t) · size + 1 members (prefix filter of Bayardo et al., "Scaling up all pairs similarity search", 2007)."""
+    if not any(first) or not any(second):
+        return {}
+    sets = _by_rarity([_shingles(text) for text in (*first, *second)])
+    prefixes = [ranks[: len(ranks) - math.ceil(SIMILAR_TEXT * len(ranks)) + 1].tolist() for ranks in sets]
+    index: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(first)):
+        for shingle in prefixes[i]:
+            index[shingle].append(i)
+    found = {}
+    for j in range(len(second)):
+        mine = sets[len(first) + j]
+        candidates = {i for shingle in prefixes[len(first) + j] for i in index.get(shingle, ())}
+        for i in sorted(candidates):
+            if of_first[i].task != of_second[j].task:
+                continue
+            smaller, larger = sorted((len(sets[i]), len(mine)))
+            if smaller >= SIMILAR_TEXT * larger and _jaccard(sets[i], mine) >= SIMILAR_TEXT:
+                found[j] = i
+                break
+    return found
+
+
+def _shingles(text: str) -> frozenset[str]:
+    text = text.replace(" ", "")
+    if len(text) <= _SHINGLE:
+        return frozenset([text] if text else [])
+    return frozenset(text[i : i + _SHINGLE] for i in range(len(text) - _SHINGLE + 1))
+
+
+def _by_rarity(texts: Sequence[frozenset[str]]) -> list[np.ndarray]:
+    """The shingles of each text as numbers in ascending order, smaller for rarer shingles."""
+    numbers: dict[str, int] = {}
+    rows = [
+        np.array([numbers.setdefault(shingle, len(numbers)) for shingle in shingles], np.int64) for shingles in texts
+    ]
+    frequency = np.bincount(np.concatenate(rows), minlength=len(numbers))
+    rank = np.empty(len(numbers), np.int64)
+    rank[np.argsort(frequency, kind="stable")] = np.arange(len(numbers))
+    return [np.sort(rank[row]) for row in rows]
+
+
+def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
+    common = len(np.intersect1d(a, b, assume_unique=True))
+    return common / (len(a) + len(b) - common)
+
+
+def _similar_images(
+    first: Sequence[Sample], second: Sequence[Sample], hashes: Mapping[str, np.ndarray]
+) -> dict[int, int]:
+    known = _comparable(first, hashes)
+    asked = _comparable(second, hashes)
+    if not known or not asked:
+        return {}
+    bits = np.stack([hashes[first[i].images[0]] for i in known]).astype(np.float32)  # [n_known, 256]
+    ones = bits.sum(axis=1)
+    found = {}
+    for start in range(0, len(asked), _BLOCK):
+        block = asked[start : start + _BLOCK]
+        mine = np.stack([hashes[second[j].images[0]] for j in block]).astype(np.float32)  # [n_block, 256]
+        distance = mine.sum(axis=1)[:, None] + ones - 2 * (mine @ bits.T)  # [n_block, n_known]
+        for row, column in np.argwhere(distance <= SIMILAR_IMAGE):
+            i, j = known[column], block[row]
+            if j not in found and first[i].task == second[j].task and _same_images(first[i], second[j], hashes):
+                found[j] = i
+    return found
+
+
+def _comparable(samples: Sequence[Sample], hashes: Mapping[str, np.ndarray]) -> list[int]:
+    return [
+        index
+        for index, sample in enumerate(samples)
+        if sample.images and not _text(sample) and all(image in hashes for image in sample.images)
+    ]
+
+
+def _same_images(first: Sample, second: Sample, hashes: Mapping[str, np.ndarray]) -> bool:
+    return len(first.images) == len(second.images) and all(
+        np.count_nonzero(hashes[a] != hashes[b]) <= SIMILAR_IMAGE
+        for a, b in zip(first.images, second.images, strict=True)
+    )

@@ -1,0 +1,63 @@
+"""Findings that need the images: missing, unreadable or huge ones, and near-duplicates across splits."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from kdsl.data.duplicates import near_duplicates
+from kdsl.data.finding import Finding, finding
+from kdsl.data.images import HUGE_PIXELS, ImageFacts, inspect_image
+from kdsl.progress import track
+from kdsl.sample import Sample, Task
+
+
+def check_images(
+    splits: Mapping[str, Sequence[Sample]], folder: Path | None
+) -> tuple[list[Finding], dict[str, np.ndarray]]:
+    """The findings about images, and the difference hash, bool [256], of every image that can be compared."""
+    names = list(dict.fromkeys(image for samples in splits.values() for sample in samples for image in sample.images))
+    if not names:
+        return [], {}
+    if folder is None or not folder.is_dir():
+        what = "data.images is not set" if folder is None else f"the image folder {folder} does not exist"
+        return [Finding("no-image-folder", "", "", len(names), f"{what}, so that no image can be found")], {}
+    facts = _facts(names, folder)
+    found = []
+    for split, samples in splits.items():
+        listed = list(dict.fromkeys(image for sample in samples for image in sample.images))
+        found.extend(_problems(split, listed, facts, folder))
+    return found, {name: fact.hash for name, fact in facts.items() if fact.hash is not None}
+
+
+def check_near_duplicates(
+    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], hashes: Mapping[str, np.ndarray]
+) -> Iterator[Finding]:
+    """One finding for each task with samples that "train" and "test" share, if there are both."""
+    if "train" not in splits or "test" not in splits:
+        return
+    for task in tasks:
+        train, test = ([s for s in splits[split] if s.task == task.name] for split in ("train", "test"))
+        pairs = [f"{test[j].id} like {train[i].id}" for i, j in near_duplicates(train, test, hashes)]
+        message = "test samples are near-duplicates of training samples; scores on them say little"
+        yield from finding("near-duplicates", "test", task.name, pairs, message)
+
+
+def _facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
+    # Decoders release the interpreter lock, so threads are enough.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        facts = pool.map(inspect_image, (folder / name for name in names))
+        return dict(zip(names, track(facts, "Reading images", len(names)), strict=True))
+
+
+def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts], folder: Path) -> Iterator[Finding]:
+    def having(problem: str) -> list[str]:
+        details = ((name, facts[name]) for name in names)
+        return [f"{name} ({f.detail})" if f.detail else name for name, f in details if f.problem == problem]
+
+    yield from finding("missing-images", split, "", having("missing"), f"images are not in {folder}")
+    yield from finding("unreadable-images", split, "", having("unreadable"), "images cannot be read; replace them")
+    limit = f"{HUGE_PIXELS // 1_000_000} megapixels"
+    yield from finding("huge-images", split, "", having("huge"), f"images have {limit} or more; shrink them")
