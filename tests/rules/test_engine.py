@@ -1,0 +1,188 @@
+"""The engine finds exactly the rules that hold, and says why."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import BATCH, Engine
+from kdsl.rules.rule import Rule
+from kdsl.sample import Sample, Turn
+from kdsl.text import normalise
+
+QUESTION = "图中有快递吗？"
+
+
+def rule(*conditions, id="r-0000", label="x"):
+    return Rule(id=id, label=label, when={"all": list(conditions)})
+
+
+def sample(*turns, id="1", images=()):
+    roles = ("user", "agent")
+    return Sample(id, "t", tuple(Turn(roles[i % 2], text) for i, text in enumerate(turns)), tuple(images))
+
+
+def fields(*samples, sidecars=None):
+    return FieldTable(samples, sidecars or Sidecars())
+
+
+def holds(condition: Condition, row: SampleFields) -> bool:
+    """The meaning of a condition, said plainly."""
+    if condition.terms:
+        lines = row.text(condition.field).text.split("\n")
+        result = any(normalise(term) in line for term in condition.terms for line in lines)
+    elif condition.comparison is not None:
+        result = condition.comparison.holds(row.number(condition.field))
+    else:
+        result = (row.answer(condition.question) or 0) >= 0.5
+    return result != condition.negated
+
+
+letters = st.text("亮度调光Aａ b，。", min_size=1, max_size=3).filter(normalise)
+positive = st.one_of(
+    st.builds(
+        lambda field, terms: {field: terms},
+        st.sampled_from(["last_user", "user", "agent", "dialogue", "ocr", "ocr.top"]),
+        st.lists(letters, min_size=1, max_size=3),
+    ),
+    st.builds(
+        lambda field, op, value: {field: f"{op}{value}"},
+        st.sampled_from(["image.aspect", "image.count", "turns"]),
+        st.sampled_from([">", ">=", "<", "<=", "="]),
+        st.integers(0, 3),
+    ),
+    st.just({"sees": QUESTION}),
+)
+conditions = st.one_of(positive, positive.map(lambda test: {"not": test}))
+rules = st.lists(
+    st.lists(conditions, min_size=1, max_size=3).map(lambda tests: rule(*tests)),
+    max_size=8,
+)
+texts = st.text("亮度调光Aａ b，。\n", max_size=12)
+samples = st.lists(
+    st.builds(
+        lambda turns, image: sample(*turns, images=["a.png"] if image else []),
+        st.lists(texts, max_size=4),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+sidecars = st.builds(
+    lambda lines, yes: Sidecars(
+        ocr={
+            "a.png": OcrPage(
+                "a.png", (10, 20), tuple(OcrLine(t, 1.0, (0, 6 * i, 9, 6 * i + 4)) for i, t in enumerate(lines))
+            )
+        },
+        answers={} if yes is None else {"a.png": {QUESTION: yes}},
+    ),
+    st.lists(texts, max_size=3),
+    st.sampled_from([None, 0.0, 0.49, 0.5, 1.0]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rules, samples, sidecars)
+def test_engine_equals_the_plain_meaning_of_rules(rules, samples, sidecars):
+    table = FieldTable(samples, sidecars)
+    engine = Engine(rules)
+    expected = np.array(
+        [[all(holds(condition, row) for condition in rule.conditions) for rule in rules] for row in table.rows],
+        dtype=bool,
+    ).reshape(len(samples), len(rules))
+    assert np.array_equal(engine.matrix(table), expected)
+    found = engine.hits(table)
+    assert [[hit.rule for hit in hits] for hits in found] == [
+        [rule for rule, hit in zip(rules, row, strict=True) if hit] for row in expected
+    ]
+    for hits in found:
+        for hit in hits:
+            for condition, evidence in zip(hit.rule.conditions, hit.evidence, strict=True):
+                if condition.terms and not condition.negated:
+                    # The original text of the span is the term, but for normalisation.
+                    first, last = evidence.span
+                    assert normalise(evidence.place.segment.text[first:last]) == normalise(evidence.term)
+                    assert evidence.term in condition.terms
+                assert evidence.record()["field"] == condition.field
+
+
+def test_evidence_of_terms_is_the_first_occurrence_in_the_original_text():
+    table = fields(sample("你好", "在的", "这个ＬＥＤ灯 能 调光 吗，LED"))
+    [[hit]] = Engine([rule({"dialogue": ["能调光", "led", "LED灯"]})]).hits(table)
+    assert hit.evidence[0].record() == {
+        "condition": 0,
+        "field": "dialogue",
+        "term": "LED灯",
+        "turn": 2,
+        "span": [2, 6],
+    }
+
+
+def test_evidence_on_a_screenshot_has_image_line_and_box():
+    page = OcrPage(
+        "a.png", (100, 200), (OcrLine("首页", 1.0, (0, 0, 9, 9)), OcrLine("立即购买", 1.0, (1, 180, 9, 195)))
+    )
+    table = fields(sample(images=["a.png"]), sidecars=Sidecars({"a.png": page}))
+    [[hit]] = Engine([rule({"ocr.bottom": ["购买"]}, {"image.aspect": ">1.8"})]).hits(table)
+    assert [evidence.record() for evidence in hit.evidence] == [
+        {
+            "condition": 0,
+            "field": "ocr.bottom",
+            "term": "购买",
+            "image": "a.png",
+            "line": 1,
+            "box": [1, 180, 9, 195],
+            "span": [2, 4],
+        },
+        {"condition": 1, "field": "image.aspect", "comparison": ">1.8", "value": 2.0},
+    ]
+
+
+def test_evidence_of_negations_and_questions():
+    table = fields(sample("亮度", images=["a.png"]), sidecars=Sidecars(answers={"a.png": {QUESTION: 0.9}}))
+    [[hit]] = Engine([rule({"sees": QUESTION}, {"not": {"user": ["手机"]}}, {"not": {"image.aspect": "<1"}})]).hits(
+        table
+    )
+    assert [evidence.record() for evidence in hit.evidence] == [
+        {"condition": 0, "field": "sees", "question": QUESTION, "probability": 0.9},
+        {"condition": 1, "field": "user", "negated": True, "absent": ["手机"]},
+        {"condition": 2, "field": "image.aspect", "negated": True, "comparison": "<1"},
+    ]
+
+
+def test_no_term_matches_across_two_turns():
+    table = fields(sample("亮", "", "度"))
+    assert Engine([rule({"dialogue": ["亮度"]}), rule({"user": ["亮度"]})]).hits(table) == [[]]
+
+
+def test_a_missing_number_fails_every_comparison():
+    table = fields(sample("无图"))
+    engine = Engine([rule({"image.aspect": ">=0"}), rule({"not": {"image.aspect": ">=0"}})])
+    assert engine.matrix(table).tolist() == [[False, True]]
+
+
+def test_rules_of_negations_only():
+    engine = Engine([rule({"not": {"user": ["亮"]}}, {"not": {"user": ["暗"]}})])
+    assert engine.matrix(fields(sample("中"), sample("亮"), sample())).tolist() == [[True], [False], [True]]
+
+
+def test_nothing_to_decide():
+    assert Engine([]).hits(fields(sample("亮"))) == [[]]
+    assert Engine([]).matrix(fields(sample("亮"))).shape == (1, 0)
+    assert Engine([rule({"user": ["亮"]})]).hits(fields()) == []
+    assert Engine([rule({"user": ["亮"]})]).matrix(fields()).shape == (0, 1)
+
+
+def test_a_stream_is_decided_in_batches_and_stays_in_order():
+    count = 2 * BATCH + 7
+    rows = (SampleFields(sample("亮" if i % 3 == 0 else "暗", id=str(i)), Sidecars()) for i in range(count))
+    found = [bool(hits) for hits in Engine([rule({"user": ["亮"]})]).stream(rows)]
+    assert found == [i % 3 == 0 for i in range(count)]
+
+
+def test_a_very_long_text_and_lone_surrogates():
+    text = "\ud800" + "光" * 100_000 + "调光"
+    [[hit]] = Engine([rule({"user": ["调光"]})]).hits(fields(sample(text)))
+    assert hit.evidence[0].span == (100_001, 100_003)
