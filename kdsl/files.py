@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise KdslError(
-            f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to"
-        ) from error
+        raise _cannot_write(path, error) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
@@ -39,6 +38,52 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
     write_atomically(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+@contextmanager
+def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Gives a function that appends one object a line, each on disk as soon as it is written, for work to be resumed.
+
+    A last line that was torn by an interruption is taken away first. Raises KdslError when the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _repair_last_line(path)
+        file = path.open("ab")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+    def append(record: dict[str, Any]) -> None:
+        try:
+            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
+            file.flush()
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    with file:
+        yield append
+
+
+def _repair_last_line(path: Path) -> None:
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        start = content.rfind(b"\n") + 1
+        last = content[start:]
+        try:
+            json.loads(last.decode("utf-8") or "{}")
+        except ValueError:
+            # Only the beginning of a record may go: the end of another kind of file is left to the reader's error.
+            if last.startswith(b'{"'):
+                file.truncate(start)
+            return
+        if last:
+            file.write(b"\n")
+
+
+def _cannot_write(path: Path, error: OSError) -> KdslError:
+    return KdslError(f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to")
 
 
 def read_text(path: Path) -> str:

@@ -1,0 +1,41 @@
+"""kdsl ocr: the text on the images of a project."""
+
+from typing import Annotated
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+
+def ocr(
+    arguments: ProjectArguments = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+    ] = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Read the text on all images that the OCR sidecar does not have yet; exit code 1 when some cannot be read."""
+    import json
+    from dataclasses import asdict
+
+    from kdsl.cli.project import open_project
+    from kdsl.errors import KdslError
+    from kdsl.fields.ocr import fill_ocr
+
+    project = open_project(arguments)
+    data = project.config.data
+    if data.images is None or not data.images.is_dir():
+        what = "is not set" if data.images is None else f"{data.images} is no folder"
+        raise KdslError(f"data.images {what}; name the folder that image file names are relative to")
+    if data.ocr is None:
+        raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
+    samples = project.samples("train") + (project.samples("test") if data.test is not None else [])
+    outcome = fill_ocr([image for sample in samples for image in sample.images], data.images, data.ocr, workers)
+    if format is Format.json:
+        typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(f"{data.ocr}: {outcome.read} images read, {outcome.read_before} were there")
+        for image, reason in outcome.problems.items():
+            typer.echo(f"not read: {image} ({reason})")
+    if outcome.problems:
+        raise typer.Exit(1)

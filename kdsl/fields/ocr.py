@@ -1,0 +1,181 @@
+"""Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Box, OcrLine, read_ocr
+from kdsl.files import append_jsonl
+from kdsl.progress import track
+
+MAX_SIDE, MAX_SIDE_OF_STRIP = 1280, 2560
+"""Pixels that the longest side of an image is shrunk to, and that of one more than `STRIP` times as long as wide."""
+STRIP = 3.0
+MAX_PIXELS = 80_000_000
+"""Larger images are not decoded: they would take over a gigabyte in all processes together."""
+
+
+@dataclass
+class OcrOutcome:
+    """How many images were read now and before, and what was wrong with the others: image → reason."""
+
+    read: int = 0
+    read_before: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def fill_ocr(images: Sequence[str], folder: Path, sidecar: Path, workers: int | None = None) -> OcrOutcome:
+    """Recognise the text on every image that `sidecar` does not have yet, and append it there.
+
+    `images` are relative to `folder`; `workers` processes, one a core by default, run RapidOCR with one thread each.
+    Images that cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not installed,
+    the sidecar cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that is done is
+    kept.
+    """
+    require_ocr()
+    with append_jsonl(sidecar) as append:
+        known = read_ocr(sidecar)
+        missing = [image for image in dict.fromkeys(images) if image not in known]
+        outcome = OcrOutcome(read_before=len(set(images)) - len(missing))
+        if not missing:
+            return outcome
+        try:
+            with closing(_recognised(missing, folder, workers or os.cpu_count() or 1)) as pages:
+                for image, page in track(pages, "Reading text", len(missing)):
+                    if isinstance(page, str):
+                        outcome.problems[image] = page
+                    else:
+                        append(page)
+                        outcome.read += 1
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"the text of {outcome.read} images is in {sidecar}; run again to go on") from None
+        except BrokenProcessPool as error:
+            raise KdslError(
+                f"an OCR process died, perhaps for lack of memory; {outcome.read} new images are in {sidecar}; "
+                "run again, with --workers 1 if it happens again"
+            ) from error
+    return outcome
+
+
+def require_ocr() -> None:
+    """Raise KdslError when RapidOCR is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
+        raise KdslError('reading text on images needs RapidOCR; install it with: pip install "kdsl[ocr]"')
+
+
+def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """(image, sidecar record or what is wrong), in the order of `images`."""
+    from multiprocessing import get_context
+
+    # Processes are spawned: a forked onnxruntime may hang on locks of threads that were not forked.
+    workers = min(workers, len(images))
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        yield from zip(images, pool.map(_read_image, [(folder / image, image) for image in images]), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
+"""The EXIF tag, and its values that swap width and height."""
+
+_recognise: Callable[[Any], Any]
+"""RapidOCR, made once in each worker process and never in the main one."""
+
+
+def _start_worker() -> None:
+    global _recognise
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the others
+    from rapidocr import RapidOCR
+
+    threads = "EngineConfig.onnxruntime."
+    _recognise = RapidOCR(
+        params={
+            threads + "intra_op_num_threads": 1,
+            threads + "inter_op_num_threads": 1,
+            "Global.log_level": "critical",
+        }
+    )
+
+
+def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
+    import numpy as np
+
+    path, name = task
+    try:
+        picture, original_size = _open(path)
+        found = _recognise(np.asarray(picture)[:, :, ::-1])  # RapidOCR takes blue, green, red
+    except FileNotFoundError:
+        return "no such file"
+    except Exception as error:  # decoders and the recogniser raise anything for a broken image
+        return str(error).split("\n")[0] or type(error).__name__
+    rows = zip(found.boxes, found.txts, found.scores, strict=True) if found.boxes is not None else ()
+    lines = [OcrLine(text, float(score), _upright(corners)) for corners, text, score in rows]
+    return {
+        "image": name,
+        "size": list(picture.size),
+        "original_size": list(original_size),
+        "lines": [
+            {"text": line.text, "score": round(line.score, 3), "box": [round(value) for value in line.box]}
+            for line in reading_order(lines)
+        ],
+    }
+
+
+def _open(path: Path) -> tuple[Any, tuple[int, int]]:
+    """The image, upright, opaque and shrunk, and its original size."""
+    import warnings
+
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    with image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ValueError(
+                f"{width} x {height} pixels are too many; shrink it below {MAX_PIXELS // 10**6} megapixels"
+            )
+        limit = MAX_SIDE_OF_STRIP if max(width, height) > STRIP * min(width, height) else MAX_SIDE
+        original_size = (height, width) if image.getexif().get(_ORIENTATION) in _QUARTER_TURNS else (width, height)
+        image.draft("RGB", (limit, limit))
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
+        picture = upright.convert("RGB")
+        picture.thumbnail((limit, limit), Image.Resampling.LANCZOS)
+        return picture, original_size
+
+
+def _upright(corners: Any) -> Box:
+    xs, ys = [float(x) for x, _ in corners], [float(y) for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def reading_order(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """Lines from top to bottom, those side by side from left to right.
+
+    A line stands beside another when its middle is less than half that other line's height away from the other's.
+    """
+    ordered: list[OcrLine] = []
+    row: list[OcrLine] = []
+    for line in sorted(lines, key=lambda line: (_middle(line), line.box[0])):
+        if row and _middle(line) - _middle(row[0]) >= (row[0].box[3] - row[0].box[1]) / 2:
+            ordered.extend(sorted(row, key=lambda line: line.box[0]))
+            row = []
+        row.append(line)
+    return ordered + sorted(row, key=lambda line: line.box[0])
+
+
+def _middle(line: OcrLine) -> float:
+    return (line.box[1] + line.box[3]) / 2
