@@ -45,7 +45,11 @@ def list_rules(
 
     chosen = list(_chosen(open_project(arguments), task, label, status))
     if format is Format.json:
-        _print_json([list_record(base, rule) for base, rules in chosen for rule in rules])
+        records = []
+        for base, rules in chosen:
+            known = base.statistics()
+            records += [list_record(base, rule, known) for rule in rules]
+        _print_json(records)
     else:
         print_list(chosen)
 

@@ -19,7 +19,7 @@ _CONTEXT = 30
 def rule_record(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> dict[str, Any]:
     """The rule as in `kdsl rules list`, with all samples it hits and the evidence."""
     return {
-        **list_record(base, rule),
+        **list_record(base, rule, base.statistics()),
         "hits": [
             {
                 "sample": sample.id,

@@ -12,15 +12,15 @@ from kdsl.rules.compare import Change
 from kdsl.rules.lint import Finding
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
-from kdsl.rules.statistics import RuleStatistics, wilson_interval
+from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
 from kdsl.rules.summary import RuleSummary
 
 NONE = "n/a"
 
 
-def list_record(base: RuleBase, rule: Rule) -> dict[str, Any]:
+def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
     """One rule of `kdsl rules list --format json`."""
-    statistics = base.statistics().get((rule.id, rule.when_hash))
+    statistics = known.get((rule.id, rule.when_hash))
     return {
         "task": base.task,
         "file": str(base.path(rule)),

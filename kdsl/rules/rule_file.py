@@ -18,8 +18,8 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Used for its events only; libyaml's is ten times faster and comes with all PyYAML wheels."""
 
 _NUMBERS = ("schema", "seed")
-_WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of")
-"""Keys whose values are single words or dates: behind them a comment is a comment."""
+_WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of", "hit", "miss")
+"""Keys whose values are single words, ids or dates: behind them a comment is a comment."""
 _NOT_TEXT = re.compile(
     r"(?:~|null|true|false|yes|no|on|off|y|n|[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0x[0-9a-f]+|0o?[0-7]+"
     r"|[-+]?\.inf|\.nan|\d{4}-\d\d?-\d\d?.*|\d+(?::\d\d)+)?",
@@ -27,7 +27,7 @@ _NOT_TEXT = re.compile(
 )
 """What YAML 1.1 or 1.2 may take for something else than text when it stands without quotes."""
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -142,7 +142,10 @@ class _Reader:
 
 
 def rule_text(rule: Rule, previous: str | None = None) -> str:
-    """The rule as a file in the one form that KDSL writes; comments of `previous`, the file so far, are kept."""
+    """The rule as a file in the one form that KDSL writes.
+
+    Where `previous`, the file so far, has comments, these are kept, and with them the layout of lists and mappings.
+    """
     lines = [
         f"schema: {rule.schema_}",
         f"id: {rule.id}",
@@ -217,7 +220,6 @@ def _take_over(old: Any, new: Any) -> None:
             _take_over_conditions(old[key]["all"], value["all"])
         elif isinstance(value, CommentedMap) and isinstance(old.get(key), CommentedMap):
             _take_over(old[key], value)
-            old[key].fa.set_flow_style()
         else:
             old[key] = value
         old.move_to_end(key)
@@ -232,8 +234,20 @@ def _take_over_conditions(old: Any, new: Any) -> None:
         if kind == "replace" and j - i == m - k:
             for offset in range(j - i):
                 old[i + offset] = new[k + offset]
-        elif kind != "equal":
+        elif kind == "equal":
+            for offset in range(j - i):
+                _take_over_quotes(old[i + offset], new[k + offset])
+        else:
             for index in reversed(range(i, j)):
                 del old[index]
             for offset in range(m - k):
                 old.insert(i + offset, new[k + offset])
+
+
+def _take_over_quotes(old: Any, new: Any) -> None:
+    """Give equal mappings and lists the strings of `new`, which are in double quotes; their layout stays."""
+    for key in new if isinstance(new, dict) else range(len(new)):
+        if isinstance(new[key], str):
+            old[key] = new[key]
+        else:
+            _take_over_quotes(old[key], new[key])

@@ -92,4 +92,6 @@ def wilson_interval(correct: int, hits: int, z: float = 1.96) -> tuple[float, fl
     centre = share + z * z / (2 * hits)
     spread = z * sqrt(share * (1 - share) / hits + z * z / (4 * hits * hits))
     scale = 1 + z * z / hits
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    low = (centre - spread) / scale if correct else 0.0
+    high = (centre + spread) / scale if correct < hits else 1.0
+    return low, high
