@@ -12,6 +12,8 @@ _DIGITS = re.compile(r"(\d+)")
 _SHUFFLES = 200
 _SURPRISE = 6.0
 """Standard deviations above chance: about one in a thousand million by luck."""
+_EXCESS = 0.25
+"""Share of the way from chance to perfect order, below which a trace is too faint to help anyone."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def label_in_order(names: Sequence[str], labels: Sequence[str], seed: int = 0) -
     for words, key in orders:
         order = _sorted_with_random_ties([key(name) for name in names], random)
         equal = _equal_neighbours(codes[order])
-        if equal > chance + _SURPRISE * spread and equal > 2 * chance:
+        if equal > chance + max(_SURPRISE * spread, _EXCESS * (pairs - chance)):
             detail = f"{words}, {equal} of {pairs} neighbours have the same label, {chance:.0f} by chance"
             return Giveaway(detail, len(names), tuple(names[i] for i in order[:3]))
     return None

@@ -1,0 +1,111 @@
+"""The command line as a whole: quick help, exit codes, one sentence for what goes wrong."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from kdsl import __version__, cli
+from kdsl.cli.project import open_project
+from kdsl.config import load_config
+from kdsl.errors import KdslError
+
+HEAVY = (
+    "numpy",
+    "pydantic",
+    "rich",
+    "ruamel",
+    "sklearn",
+    "scipy",
+    "PIL",
+    "matplotlib",
+    "networkx",
+    "rapidocr",
+    "yaml",
+)
+
+
+def test_help_imports_nothing_heavy_and_is_quick():
+    code = "import sys; sys.argv = ['kdsl', '--help']\nfrom kdsl.cli import main\ntry: main()\n"
+    code += "finally: print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(HEAVY) & set(done.stderr.split())
+    assert time.perf_counter() - started < 3  # the real limit of 0.3 s is measured alone, not among other tests
+    assert "check" in done.stdout
+
+
+def test_python_dash_m_and_version():
+    done = subprocess.run([sys.executable, "-m", "kdsl", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"kdsl {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("check", "--nonsense"), ("check", "--format", "xml")])
+def test_wrong_usage_is_exit_code_2(kdsl, arguments):
+    result = kdsl(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "Error" in result.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "sentence"),
+    [
+        (KdslError("a.json: no such file"), 2, "error: a.json: no such file\n"),
+        (KeyboardInterrupt("3 rules are saved"), 130, "interrupted: 3 rules are saved\n"),
+        (KeyboardInterrupt(), 130, "interrupted: every file already written is whole\n"),
+        (OSError(28, "No space left on device", "out.json"), 2,
+         "error: out.json: No space left on device; free the space or choose another place\n"),
+    ],
+)  # fmt: skip
+def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, code, sentence):
+    def failing(arguments):
+        raise raised
+
+    monkeypatch.setattr("kdsl.cli.project.open_project", failing)
+    result = kdsl("check")
+    assert (result.code, result.out, result.err) == (code, "", sentence)
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    done = subprocess.run(
+        f"{sys.executable} -m kdsl info --format json | true; echo ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+def test_every_command_has_help():
+    group = typer.main.get_command(cli.application())
+    assert {"init", "check", "ocr", "evaluate", "convert", "info", "rules"} <= set(group.commands)
+    assert all(command.help for command in group.commands.values())
+
+
+def test_info_names_versions_and_what_is_not_installed(kdsl):
+    facts = json.loads(kdsl("info", "--format", "json").out)
+    assert facts["kdsl"] == __version__
+    assert facts["numpy"][0].isdigit()
+    assert set(facts) >= {"python", "platform", "cores", "devices", "extra ocr", "extra vlm", "extra review"}
+    assert f"kdsl          {__version__}" in kdsl("info").out
+
+
+def test_init_makes_a_project_that_loads_and_never_overwrites(kdsl, tmp_path):
+    folder = tmp_path / "新项目"
+    result = kdsl("init", folder)
+    assert result.code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "data", "kdsl.yaml", "rules"]
+    assert load_config(folder).tasks == ["mire_intent", "mire_scene"]
+    assert len(open_project([str(folder)]).tasks) == 2
+    (folder / "kdsl.yaml").write_text("# mine\n")
+    again = kdsl("init", folder)
+    assert again.code == 2
+    assert "kdsl.yaml exists already" in again.err
+    assert (folder / "kdsl.yaml").read_text() == "# mine\n"
+
+
+def test_a_new_project_says_what_is_missing(kdsl, tmp_path):
+    kdsl("init", tmp_path)
+    result = kdsl("check", tmp_path)
+    assert (result.code, result.err) == (2, f"error: {tmp_path / 'data/train.json'}: no such file\n")

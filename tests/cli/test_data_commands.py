@@ -1,0 +1,106 @@
+"""kdsl check and kdsl convert, and the project that commands open."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdsl.cli.project import open_project
+from kdsl.errors import KdslError
+
+TASK = "name: returns\nlabels: [{name: 退款}, {name: 换货}]\n"
+
+
+@pytest.fixture
+def project(write, tmp_path) -> Path:
+    write("task.yaml", TASK)
+    write("kdsl.yaml", "tasks: [task.yaml]\ndata: {train: train.jsonl, captions: captions.jsonl, ocr: ocr.jsonl}\n")
+    write("train.jsonl", "".join(_line(f"{i * 7919 % 97}", chr(0x4E00 + 31 * i) * 9, "退款换货"[i % 2 * 2 :][:2])
+                                 for i in range(12)))  # fmt: skip
+    return tmp_path
+
+
+def _line(identity: str, text: str, label: str) -> str:
+    return json.dumps({"id": identity, "text": text, "label": label}, ensure_ascii=False) + "\n"
+
+
+class TestOpenProject:
+    def test_samples_tasks_and_sidecars(self, project, write):
+        write("captions.jsonl", '{"image": "a.jpg", "caption": "一张图"}\n')
+        opened = open_project([str(project), "seed=4"])
+        assert opened.config.seed == 4
+        assert [task.name for task in opened.tasks] == ["returns"]
+        assert len(opened.samples()) == len(opened.task_samples(opened.tasks[0])) == 12
+        assert opened.sidecars().captions == {"a.jpg": "一张图"}
+        assert opened.sidecars().ocr == {}
+
+    def test_the_configuration_may_be_left_out(self, project, monkeypatch):
+        monkeypatch.chdir(project)
+        assert open_project(["seed=4"]).config.seed == 4
+        assert open_project(None).config.seed == 0
+
+    def test_a_split_that_is_not_set_is_named(self, project):
+        with pytest.raises(KdslError, match=r"kdsl\.yaml: data\.test is not set; name the file of test samples there"):
+            open_project([str(project)]).samples("test")
+
+    def test_two_tasks_of_one_name_are_refused(self, project, write):
+        write("copy.yaml", TASK)
+        with pytest.raises(KdslError, match="two task files have the name 'returns'"):
+            open_project(
+                [str(project), f"tasks=[task.yaml, {project / 'copy.yaml'}]".replace("[task", f"[{project}/task")]
+            )
+
+
+class TestCheck:
+    def test_a_clean_data_set_is_exit_code_0_with_counts(self, kdsl, project):
+        result = kdsl("check", project)
+        assert result.code == 0, result.out
+        assert "No findings." in result.out
+        assert "退款" in result.out and "12" in result.out
+
+    def test_findings_are_exit_code_1_with_a_table(self, kdsl, project, write):
+        write("train.jsonl", (project / "train.jsonl").read_text("utf-8") + _line("0", "再来一次", "退钱"))
+        result = kdsl("check", project)
+        assert result.code == 1
+        assert "unknown-labels" in result.out.replace("\n", "")
+
+    def test_json_for_machines(self, kdsl, project, write):
+        write("test.jsonl", (project / "train.jsonl").read_text("utf-8").splitlines()[0])
+        result = kdsl("check", project, f"data.test={project / 'test.jsonl'}", "--format", "json")
+        report = json.loads(result.out)
+        assert result.code == 1
+        assert report["counts"]["returns"][0] == {"label": "退款", "train": 6, "test": 1}
+        assert [(f["kind"], f["split"], f["count"]) for f in report["findings"]] == [("near-duplicates", "test", 1)]
+
+    def test_a_truncated_file_is_exit_code_2(self, kdsl, project, write):
+        write("train.jsonl", '{"id": "1", "te')
+        result = kdsl("check", project)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"error: {project / 'train.jsonl'}, line 1: not valid JSON")
+
+
+class TestConvert:
+    def test_sharegpt(self, kdsl, project):
+        output = project / "out.json"
+        result = kdsl(
+            "convert", project, "--input", project / "train.jsonl", "--output", output, "--format", "sharegpt"
+        )
+        assert (result.code, result.out) == (0, f"{output}: 12 samples\n")
+        assert len(json.loads(output.read_text("utf-8"))) == 12
+
+    def test_submission(self, kdsl, project, write):
+        items = write("items.json", '[{"id": "a", "instruction": "看"}]')
+        predictions = write("p.jsonl", '{"id": "a", "label": "退款"}\n')
+        arguments = ("convert", "--input", items, "--output", project / "s.csv", "--format", "submission")
+        assert kdsl(*arguments, "--predictions", predictions).code == 0
+        assert (project / "s.csv").read_text("utf-8-sig") == "id,instruction,predict\na,看,退款\n"
+        assert "a submission needs --predictions FILE" in kdsl(*arguments).err
+
+    def test_predictions_for_other_ids_are_refused_and_nothing_is_written(self, kdsl, project, write):
+        items = write("items.json", '[{"id": "a"}]')
+        predictions = write("p.jsonl", '{"id": "b", "label": "退款"}\n')
+        result = kdsl("convert", "--input", items, "--output", project / "s.csv", "--format", "submission",
+                      "--predictions", predictions)  # fmt: skip
+        assert result.code == 2
+        assert "items.json, element 1: no prediction for id 'a'; predict this file first" in result.err
+        assert not (project / "s.csv").exists()
