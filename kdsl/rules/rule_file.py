@@ -216,27 +216,27 @@ def _take_over(old: Any, new: Any) -> None:
     for key in [key for key in old if key not in new]:
         del old[key]
     for key, value in new.items():
-        if key == "when" and isinstance(old.get(key), CommentedMap) and isinstance(old[key].get("all"), list):
-            _take_over_conditions(old[key]["all"], value["all"])
-        elif isinstance(value, CommentedMap) and isinstance(old.get(key), CommentedMap):
+        if isinstance(value, CommentedMap) and isinstance(old.get(key), CommentedMap):
             _take_over(old[key], value)
+        elif isinstance(value, list) and isinstance(old.get(key), list):
+            _take_over_items(old[key], value)
         else:
             old[key] = value
         old.move_to_end(key)
 
 
-def _take_over_conditions(old: Any, new: Any) -> None:
-    """Conditions that stay keep their comments: only those that differ are deleted, inserted or replaced."""
+def _take_over_items(old: Any, new: Any) -> None:
+    """Items that stay keep their comments: only those that differ are deleted, inserted or replaced."""
     from difflib import SequenceMatcher
 
     before, after = ([json.dumps(item, ensure_ascii=False) for item in items] for items in (old, new))
     for kind, i, j, k, m in reversed(SequenceMatcher(None, before, after, autojunk=False).get_opcodes()):
-        if kind == "replace" and j - i == m - k:
+        if kind == "equal" or (kind == "replace" and j - i == m - k):
             for offset in range(j - i):
-                old[i + offset] = new[k + offset]
-        elif kind == "equal":
-            for offset in range(j - i):
-                _take_over_quotes(old[i + offset], new[k + offset])
+                if kind == "equal" and not isinstance(new[k + offset], str):
+                    _take_over_quotes(old[i + offset], new[k + offset])
+                else:
+                    old[i + offset] = new[k + offset]
         else:
             for index in reversed(range(i, j)):
                 del old[index]

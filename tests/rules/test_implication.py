@@ -1,0 +1,164 @@
+"""Which conditions follow from which."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import Engine
+from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
+from kdsl.rules.rule import Rule
+from kdsl.sample import Sample, Turn
+
+
+def condition(test) -> Condition:
+    return Condition.model_validate(test)
+
+
+def rule(id, *conditions, label="x") -> Rule:
+    return Rule(id=f"r-000{id}", label=label, when={"all": list(conditions)})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"user": ["手机亮度"]}, {"user": ["亮度"]}),
+        ({"user": ["亮度"]}, {"user": ["亮度", "调光"]}),
+        ({"last_user": ["亮度"]}, {"dialogue": ["亮度"]}),
+        ({"ocr.top": ["ＡＢ"]}, {"ocr": ["ab"]}),
+        ({"not": {"dialogue": ["亮度"]}}, {"not": {"user": ["手机亮度"]}}),
+        ({"turns": ">3"}, {"turns": ">=3"}),
+        ({"turns": "=3"}, {"turns": "<4"}),
+        ({"turns": ">3"}, {"not": {"turns": "<2"}}),
+        ({"sees": "快递？ "}, {"sees": "快递？"}),
+    ],
+)
+def test_what_follows(first, second):
+    assert implies(condition(first), condition(second))
+    assert not implies(condition(second), condition(first)) or first.keys() == {"sees"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"user": ["手机亮度"]}, {"not": {"user": ["亮度"]}}),
+        ({"last_user": ["亮度"]}, {"not": {"dialogue": ["亮"]}}),
+        ({"turns": ">3"}, {"turns": "<=3"}),
+        ({"turns": "=3"}, {"turns": "=4"}),
+        ({"image.aspect": ">1"}, {"not": {"image.aspect": ">0.5"}}),
+        ({"sees": "快递？"}, {"not": {"sees": "快递？"}}),
+    ],
+)
+def test_what_contradicts(first, second):
+    assert contradicts(condition(first), condition(second))
+    assert contradicts(condition(second), condition(first))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"user": ["亮度"]}, {"not": {"user": ["手机亮度"]}}),
+        ({"user": ["亮度"]}, {"agent": ["亮度"]}),
+        ({"turns": ">=3"}, {"turns": "<=3"}),
+        ({"not": {"user": ["亮"]}}, {"not": {"user": ["暗"]}}),
+        ({"sees": "快递？"}, {"not": {"sees": "页面？"}}),
+        # Without an image neither comparison holds, and both negations do.
+        ({"not": {"image.aspect": ">1"}}, {"not": {"image.aspect": "<=1"}}),
+    ],
+)
+def test_what_goes_together(first, second):
+    assert not contradicts(condition(first), condition(second))
+    assert not implies(condition(first), condition(second))
+
+
+def test_redundant_terms_contain_another_term():
+    assert redundant_terms(condition({"user": ["手机亮度", "亮度", "调光"]})) == [("手机亮度", "亮度")]
+    assert redundant_terms(condition({"user": ["亮度", "调光"]})) == []
+
+
+def test_a_special_rule_is_subsumed_by_a_general_one_of_its_label():
+    general = rule(1, {"dialogue": ["亮度"]})
+    special = rule(2, {"last_user": ["手机亮度"]}, {"turns": ">3"})
+    other_label = rule(3, {"last_user": ["手机亮度"]}, label="y")
+    assert list(subsumed([general, special, other_label])) == [(special, general)]
+
+
+def test_rules_with_equal_conditions_are_no_subsumption():
+    assert list(subsumed([rule(1, {"user": ["a"]}), rule(2, {"user": ["A"]})])) == []
+
+
+def test_of_two_rules_that_hit_the_same_one_is_named():
+    short, long = rule(1, {"user": ["a"]}), rule(2, {"user": ["a", "ab"]})
+    assert list(subsumed([short, long])) == list(subsumed([long, short])) == [(long, short)]
+
+
+terms = st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=2)
+tests = st.one_of(
+    st.builds(lambda field, found: {field: found}, st.sampled_from(["user", "dialogue", "ocr", "ocr.top"]), terms),
+    st.builds(
+        lambda field, op, value: {field: f"{op}{value}"},
+        st.sampled_from(["turns", "image.aspect"]),
+        st.sampled_from([">", ">=", "<", "<=", "="]),
+        st.integers(0, 2),
+    ),
+    st.just({"sees": "?"}),
+)
+conditions = st.one_of(tests, tests.map(lambda test: {"not": test}))
+
+
+def _every_kind_of_sample() -> FieldTable:
+    texts = ["", "a", "b", "ab", "ba", "a\nb", "aab"]
+    pages = {
+        f"{i}": OcrPage(
+            f"{i}", (10, 10 * aspect), (OcrLine(top, 1, (0, 0, 9, 1)), OcrLine("b", 1, (0, 5, 9, 5 * aspect)))
+        )
+        for i, (top, aspect) in enumerate((top, aspect) for top in texts for aspect in (1, 2))
+    }
+    answers = {name: {"?": float(int(name) % 2)} for name in pages}
+    samples = [
+        Sample("1", "t", (Turn("user", user), Turn("agent", agent))[:count], (image,) if image else ())
+        for user in texts
+        for agent in ("", "ab")
+        for count in (0, 1, 2)
+        for image in (None, *pages)
+    ]
+    return FieldTable(samples, Sidecars(ocr=pages, answers=answers))
+
+
+TABLE = _every_kind_of_sample()
+
+
+@settings(deadline=None, max_examples=60)
+@given(conditions, conditions)
+def test_claims_hold_on_samples(first, second):
+    a, b = Engine([rule(1, first), rule(2, second)]).matrix(TABLE).T
+    if implies(condition(first), condition(second)):
+        assert not (a & ~b).any()
+    if contradicts(condition(first), condition(second)):
+        assert not (a & b).any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(conditions, min_size=1, max_size=2), min_size=2, max_size=8))
+def test_subsumption_by_index_equals_comparing_every_pair(found):
+    rules = [Rule(id=f"r-000{i}", label="x", when={"all": tests}) for i, tests in enumerate(found)]
+
+    def follows(special, general):
+        return all(any(implies(one, other) for one in special.conditions) for other in general.conditions)
+
+    def is_special(rule):
+        return any(
+            follows(rule, other)
+            and rule.when_hash != other.when_hash
+            and (not follows(other, rule) or longer(rule, other))
+            for other in rules
+        )
+
+    def longer(rule, other):
+        return (len(str(rule)), rules.index(rule)) > (len(str(other)), rules.index(other))
+
+    pairs = list(subsumed(rules))
+    assert all(follows(special, general) for special, general in pairs)
+    assert {special.id for special, _ in pairs} == {rule.id for rule in rules if is_special(rule)}
