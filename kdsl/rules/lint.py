@@ -145,15 +145,15 @@ def _check_together(files: dict[str, _RuleFile]) -> Iterator[Finding]:
         same[file.rule.when_hash].append(file)
     for group in same.values():
         for index, file in enumerate(group):
-            for other in group[:index]:
-                if other.rule.label == file.rule.label:
-                    message = f"has the conditions and the label of {other.rule.id}; keep one of the two"
-                    yield file.finding("duplicate rule", "warning", message, "when")
-                    break
-                if file.rule.status in ACTIVE and other.rule.status in ACTIVE:
-                    message = f"has the conditions of {other.rule.id}, whose label is {other.rule.label!r}; keep one"
-                    yield file.finding("conflict", "error", message, "when")
-                    break
+            rule, earlier = file.rule, [other.rule for other in group[:index]]
+            twin = next((other for other in earlier if other.label == rule.label), None)
+            rival = next((other for other in earlier if {other.status, rule.status} <= set(ACTIVE)), None)
+            if twin is not None:
+                message = f"has the conditions and the label of {twin.id}; keep one of the two"
+                yield file.finding("duplicate rule", "warning", message, "when")
+            elif rival is not None:
+                message = f"has the conditions of {rival.id}, whose label is {rival.label!r}; keep one of the two"
+                yield file.finding("conflict", "error", message, "when")
     active = [file.rule for file in files.values() if file.rule.status in ACTIVE]
     for special, general in subsumed(active):
         message = f"hits only where {general.id} (`{general}`) hits too; delete it or make it say more"

@@ -1,0 +1,177 @@
+"""kdsl rules: the commands that people and CI use on a rule base."""
+
+import json
+
+import pytest
+
+from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.rulebase import RuleBase
+from kdsl.rules.statistics import RuleStatistics, statistics_path, write_statistics
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Two labels, six labelled dialogues and three rules."""
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "returns.yaml").write_text("name: returns\nlabels: [{name: 退款}, {name: 换货}]\n")
+    (tmp_path / "kdsl.yaml").write_text("tasks: [returns.yaml]\ndata: {train: train.jsonl}\n")
+    dialogues = [
+        ("我要退款", "退款"),
+        ("退款多久到", "退款"),
+        ("退款还是换货", "换货"),
+        ("换货", "换货"),
+        ("换一件", "换货"),
+        ("你好", "退款"),
+    ]
+    with (tmp_path / "train.jsonl").open("w") as file:
+        for index, (text, label) in enumerate(dialogues):
+            turns = [{"role": "user", "text": text}, {"role": "agent", "text": "好的"}]
+            file.write(json.dumps({"id": f"s{index}", "task": "returns", "turns": turns, "label": label}) + "\n")
+    base = RuleBase(tmp_path / "rules", "returns")
+    base.config = tmp_path / "kdsl.yaml"
+    for label, terms in (("退款", ["退款"]), ("换货", ["换货", "换一"]), ("换货", ["没有这个"])):
+        rule = Rule(id="r-0000", label=label, when={"all": [{"user": terms}]}, provenance={"source": "mcts"})
+        base.save(rule.model_copy(update={"id": rule_id("returns", label, rule.conditions)}))
+    return base
+
+
+def by_term(base, term):
+    return next(rule for rule in base.rules if term in rule.conditions[0].terms)
+
+
+def test_list_shows_words_and_counts(project, kdsl):
+    rule = by_term(project, "退款")
+    entry = RuleStatistics(
+        id=rule.id,
+        when=rule.when_hash,
+        training={"hits": 3, "correct": 2, "positives": 3, "samples": 6},
+        reliability=0.61,
+        base_rate=0.5,
+        candidates=10,
+    )
+    write_statistics(statistics_path(project.folder, "returns"), [entry])
+    result = kdsl("rules", "list", project.config)
+    assert result.code == 0
+    [line] = [line for line in result.out.splitlines() if rule.id in line]
+    for part in ("退款", "proposed", "user has 退款", "2/3 (0.21-0.94)", "n/a", "0.61"):
+        assert part in line
+    [other] = [line for line in result.out.splitlines() if "没有这个" in line]
+    assert other.count("n/a") == 3
+
+
+def test_statistics_of_other_conditions_count_as_missing(project, kdsl):
+    rule = by_term(project, "退款")
+    entry = RuleStatistics(
+        id=rule.id, when="0" * 16, training={"hits": 3, "correct": 2, "positives": 3, "samples": 6}, base_rate=0.5,
+        candidates=10,
+    )  # fmt: skip
+    write_statistics(statistics_path(project.folder, "returns"), [entry])
+    listed = json.loads(kdsl("rules", "list", project.config, "--format", "json").out)
+    assert {item["id"]: item["statistics"] for item in listed}[rule.id] is None
+
+
+def test_list_filters(project, kdsl):
+    listed = json.loads(kdsl("rules", "list", project.config, "--label", "换货", "--format", "json").out)
+    assert {item["label"] for item in listed} == {"换货"} and len(listed) == 2
+    assert json.loads(kdsl("rules", "list", project.config, "--status", "accepted", "--format", "json").out) == []
+    result = kdsl("rules", "list", project.config, "--task", "other")
+    assert (result.code, result.err) == (2, "error: --task other: the project has no such task; it has returns\n")
+    assert kdsl("rules", "list", project.config, "--label", "另外").code == 2
+
+
+def test_show_tells_what_a_rule_hits_and_why(project, kdsl):
+    rule = by_term(project, "退款")
+    result = kdsl("rules", "show", rule.id, project.config)
+    assert result.code == 0
+    for part in (
+        "退款 if all of these hold:",
+        "user has 退款",
+        str(project.path(rule)),
+        "3 training samples hit, 1 of them",
+    ):
+        assert part in result.out
+    assert result.out.index("✗ s2") < result.out.index("✓ s0")
+    assert "user (turn 0, user): 我要退款" in result.out
+    hits = json.loads(kdsl("rules", "show", rule.id, project.config, "--format", "json").out)["hits"]
+    assert [(hit["sample"], hit["correct"]) for hit in hits] == [("s0", True), ("s1", True), ("s2", False)]
+    assert hits[0]["evidence"] == [{"condition": 0, "field": "user", "term": "退款", "turn": 0, "span": [2, 4]}]
+
+
+def test_show_of_an_unknown_rule(project, kdsl):
+    result = kdsl("rules", "show", "r-none", project.config)
+    assert result.code == 2
+    assert "no rule has the id 'r-none'; `kdsl rules list` shows all ids" in result.err
+
+
+def test_lint_exits_with_1_on_findings_only(project, kdsl):
+    result = kdsl("rules", "lint", project.config)
+    assert (result.code, result.out) == (0, "No findings.\n")
+    path = project.path(by_term(project, "退款"))
+    path.write_text(path.read_text().replace("user", "users"))
+    result = kdsl("rules", "lint", project.config)
+    assert result.code == 1
+    assert f"{path}:7: error: when.all.1: unknown field 'users'" in result.out
+    [finding] = json.loads(kdsl("rules", "lint", project.config, "--format", "json").out)
+    assert (finding["check"], finding["line"], finding["severity"]) == ("unreadable", 7, "error")
+
+
+def test_a_broken_rule_stops_the_other_commands_with_one_sentence(project, kdsl):
+    path = project.path(by_term(project, "退款"))
+    path.write_text(path.read_text().replace("user", "users"))
+    for command in ("list", "stats", "test", "fmt"):
+        result = kdsl("rules", command, project.config)
+        assert result.code == 2
+        assert result.err.startswith(f"error: {path}, line 7: when.all.1: unknown field 'users'")
+
+
+def test_tests_in_rule_files_are_run(project, kdsl):
+    assert kdsl("rules", "test", project.config).out == "No rule has tests.\n"
+    rule = by_term(project, "退款")
+    project.save(rule.model_copy(update={"tests": rule.tests.model_copy(update={"hit": ["s0"], "miss": ["s3"]})}))
+    result = kdsl("rules", "test", project.config)
+    assert (result.code, result.out) == (0, "2 tests passed, 0 failed.\n")
+    project.save(rule.model_copy(update={"tests": rule.tests.model_copy(update={"hit": ["s3"]})}))
+    result = kdsl("rules", "test", project.config)
+    assert result.code == 1
+    assert f"failed {rule.id} must hit sample 's3' but does not" in result.out
+
+
+def test_diff_against_a_folder(project, kdsl, tmp_path):
+    other = RuleBase(tmp_path / "before", "returns")
+    rule = by_term(project, "退款")
+    other.save(rule)
+    project.save(rule.model_copy(update={"status": "rejected"}))
+    changes = json.loads(kdsl("rules", "diff", other.folder, project.config, "--format", "json").out)
+    assert sorted((change["kind"], change["details"]) for change in changes) == [
+        ("added", []),
+        ("added", []),
+        ("changed", ["status: proposed → rejected"]),
+    ]
+    assert "status: proposed → rejected" in kdsl("rules", "diff", other.folder, project.config).out
+    assert "returns: no rule differs." in kdsl("rules", "diff", project.folder, project.config).out
+
+
+def test_stats_count_as_snorkel_does(project, kdsl):
+    rows = {row["id"]: row for row in json.loads(kdsl("rules", "stats", project.config, "--format", "json").out)}
+    row = rows[by_term(project, "退款").id]
+    assert (row["hits"], row["correct"], row["incorrect"]) == (3, 2, 1)
+    assert row["coverage"] == pytest.approx(3 / 6)
+    assert row["overlaps"] == row["conflicts"] == pytest.approx(1 / 6)
+    assert row["precision"] == pytest.approx(2 / 3)
+    silent = by_term(project, "没有这个").id
+    assert rows[silent]["precision"] is None
+    [line] = [line for line in kdsl("rules", "stats", project.config).out.splitlines() if silent in line]
+    assert line.count("n/a") == 3
+
+
+def test_fmt_writes_the_one_form(project, kdsl):
+    path = project.path(by_term(project, "退款"))
+    wanted = path.read_text()
+    path.write_text(wanted.replace('label: "退款"', "label: 退款").replace("\nschema: 1", ""))
+    result = kdsl("rules", "fmt", "--check", project.config)
+    assert result.code == 1
+    assert result.out == f"{path}: would be rewritten\n1 of 3 rule files would be rewritten.\n"
+    assert path.read_text() != wanted
+    assert kdsl("rules", "fmt", project.config).code == 0
+    assert path.read_text() == wanted
+    assert kdsl("rules", "fmt", "--check", project.config).out == "0 of 3 rule files would be rewritten.\n"

@@ -1,0 +1,185 @@
+"""Lint names everything that a person should look at, with file and line."""
+
+import time
+
+import pytest
+
+from kdsl.rules.lint import lint
+from kdsl.rules.rule import Rule
+from kdsl.rules.rule_file import rule_text
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Label, Sample, Task, Turn
+
+TASK = Task("returns", (Label("退款"), Label("换货")))
+
+
+def sample(id: str, text: str, label: str | None = None) -> Sample:
+    return Sample(id, "returns", (Turn("user", text),), label=label)
+
+
+@pytest.fixture
+def base(tmp_path):
+    base = RuleBase(tmp_path, TASK.name)
+
+    def add(number: int, *conditions, label="退款", **fields) -> Rule:
+        rule = Rule(id=f"r-{number:04d}", label=label, when={"all": list(conditions)}, **fields)
+        base.save(rule)
+        return rule
+
+    base.add = add
+    return base
+
+
+def found(base, *samples):
+    """(rule, check, severity, line) of every finding, sorted."""
+    findings = lint(base.folder, TASK, samples)
+    return sorted((finding.rule, finding.check, finding.severity, finding.line) for finding in findings)
+
+
+def test_a_clean_rule_base_has_no_findings(base):
+    base.add(1, {"user": ["退钱", "退款"]}, {"turns": ">1"}, tests={"hit": ["1"], "miss": ["2"]})
+    base.add(2, {"user": ["换"]}, {"not": {"agent": ["退"]}}, label="换货")
+    samples = [
+        Sample("1", "returns", (Turn("user", "退款吧"), Turn("agent", "好"))),
+        sample("2", "退款"),
+    ]
+    assert found(base, *samples) == []
+    assert lint(base.folder / "none", TASK) == []
+
+
+def test_what_is_wrong_inside_one_rule(base):
+    base.add(1, {"user": ["退"]}, label="未知")
+    base.add(2, {"turns": ">1"}, {"user": ["退货", "ＡB", "ab"]})
+    base.add(3, {"user": ["退款", "款"]})
+    base.add(4, {"user": ["手机退"]}, {"turns": ">9"}, {"not": {"dialogue": ["机退"]}})
+    base.add(5, {"turns": ">3"}, {"turns": "<2"})
+    base.add(6, {"not": {"user": ["谢谢"]}})
+    base.add(7, {"user": ["坏了"]}, {"dialogue": ["坏"]})
+    assert found(base) == [
+        ("r-0001", "unknown label", "error", 3),
+        ("r-0002", "duplicate term", "warning", 8),
+        ("r-0003", "redundant term", "warning", 7),
+        ("r-0004", "contradiction", "error", 9),
+        ("r-0005", "contradiction", "error", 8),
+        ("r-0006", "only negated", "warning", 5),
+        ("r-0007", "redundant condition", "warning", 8),
+    ]
+
+
+def test_what_is_wrong_between_rules(base):
+    base.add(1, {"user": ["退款"]})
+    base.add(2, {"user": ["退 款"]})
+    base.add(3, {"user": ["退款"]}, label="换货")
+    base.add(4, {"last_user": ["要退款"]}, {"turns": ">2"})
+    assert found(base) == [
+        ("r-0001", "conflict", "error", 5),
+        ("r-0002", "duplicate rule", "warning", 5),
+        ("r-0004", "subsumed rule", "warning", 5),
+    ]
+
+
+def test_rejected_and_disabled_rules_do_not_conflict(base):
+    base.add(1, {"user": ["退款"]}, status="rejected")
+    base.add(2, {"user": ["要退款"]})
+    base.add(3, {"user": ["要退款"]}, label="换货", status="disabled")
+    assert found(base) == []
+
+
+def test_rules_of_two_labels_that_hit_the_same_samples(base):
+    base.add(1, {"user": ["退"]})
+    base.add(2, {"user": ["钱"]}, label="换货")
+    samples = [sample(str(i), "退钱") for i in range(4)] + [sample("5", "钱")]
+    [two, one] = lint(base.folder, TASK, samples)
+    assert (one.rule, two.rule) == ("r-0001", "r-0002")
+    assert one.message == (
+        "4 of its 4 hits are hits of r-0002 too, whose label is '换货'; make one of the two more special"
+    )
+    assert found(base, *samples[:2]) == []
+
+
+def test_reviews_of_other_conditions_are_stale(base):
+    rule = base.add(1, {"user": ["退"]}, status="accepted", review={"by": "Li", "of": "0" * 16})
+    base.add(2, {"user": ["钱"]}, status="accepted", review={"by": "Li", "of": rule.when_hash})
+    assert found(base) == [
+        ("r-0001", "stale review", "error", 9),
+        ("r-0002", "stale review", "error", 9),
+    ]
+
+
+def test_a_review_of_the_present_conditions_is_fine(base):
+    rule = base.add(1, {"user": ["退"]})
+    base.save(rule.model_copy(update={"review": rule.review.model_copy(update={"of": rule.when_hash})}))
+    assert found(base) == []
+
+
+def test_failing_tests(base):
+    base.add(1, {"user": ["退"]}, tests={"hit": ["1", "2", "none"], "miss": ["1"]})
+    messages = [finding.message for finding in lint(base.folder, TASK, [sample("1", "退"), sample("2", "换")])]
+    assert messages == [
+        "must hit sample '2' but does not",
+        "the test names sample 'none', which is not among the samples of the task",
+        "must not hit sample '1' but does",
+    ]
+
+
+def test_files_that_cannot_be_read_are_findings_and_the_others_are_looked_at(base):
+    rule = base.add(1, {"not": {"user": ["退"]}})
+    text = rule_text(rule)
+    folder = base.path(rule).parent
+    broken = {
+        "colon": (text.replace("status: ", "status："), 4, "full-width colon after 'status'"),
+        "field": (text.replace("not: {user:", "not: {users:"), 7, "unknown field 'users'"),
+        "no": (text.replace('["退"]', "[no]"), 7, "YAML does not take no without quotes for text"),
+        "tail": (text.replace('"退款"', "退款 #1"), 3, "for a comment; put the text in double quotes"),
+        "twice": (text + 'notes: ""\n', 12, "the key 'notes' is given twice"),
+        "zempty": (text.replace('["退"]', '[" "]'), 7, "is empty once normalised"),
+    }
+    for name, (content, _, _) in broken.items():
+        (folder / f"{name}.yaml").write_text(content)
+    (folder / "x.yml").write_text(text)
+    findings = {finding.file.name: finding for finding in lint(base.folder, TASK)}
+    for name, (_, line, message) in broken.items():
+        finding = findings[f"{name}.yaml"]
+        assert (finding.check, finding.severity, finding.line) == ("unreadable", "error", line), name
+        assert message in finding.message
+        assert str(folder) not in finding.message
+    assert findings[base.path(rule).name].check == "only negated"
+    assert findings["x.yml"].check == "ignored file"
+
+
+def test_misplaced_files_and_ids_given_twice(base):
+    rule = base.add(1, {"user": ["退"]})
+    copy = base.folder / TASK.name / "换货" / "copy.yaml"
+    copy.parent.mkdir()
+    copy.write_bytes(base.path(rule).read_bytes())
+    other = copy.with_name("other.yaml")
+    other.write_text(rule_text(rule).replace("r-0001", "r-0002").replace('退"]', '换"]'))
+    # The first file in the order of paths counts; the folder 换货 comes before 退款.
+    assert found(base) == [
+        ("r-0001", "duplicate id", "error", 2),
+        ("r-0001", "misplaced file", "warning", 3),
+        ("r-0002", "misplaced file", "warning", 3),
+    ]
+
+
+def test_thousands_of_rules_take_seconds():
+    from kdsl.rules.implication import subsumed
+
+    letters = [chr(0x4E00 + i) for i in range(400)]
+    rules = [
+        Rule(
+            id=f"r-{i:05d}",
+            label=f"label {i % 20}",
+            when={
+                "all": [
+                    {"user": [letters[i % 400] + letters[(7 * i) % 397]]},
+                    {"not": {"agent": [letters[(3 * i) % 389], letters[(5 * i) % 383] + "款"]}},
+                ]
+            },
+        )
+        for i in range(5000)
+    ]
+    begun = time.process_time()
+    pairs = list(subsumed(rules))
+    assert time.process_time() - begun < 10
+    assert all(special.label == general.label for special, general in pairs)
