@@ -18,7 +18,10 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.addLevelName(logging.WARNING, "warning")
-    application()()
+    try:
+        application()()
+    except KeyboardInterrupt:  # while commands are still being imported
+        sys.exit(130)
 
 
 def application() -> typer.Typer:
@@ -58,6 +61,13 @@ class _Group(TyperGroup):
             _fail(str(error), 2)
         except KeyboardInterrupt as interrupt:
             _fail(str(interrupt) or "every file already written is whole", 130, "interrupted")
+        except ValueError as error:
+            from pydantic import ValidationError
+
+            if not isinstance(error, ValidationError):
+                raise
+            first = error.errors()[0]
+            _fail(f"{error.title}: {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
         except BrokenPipeError:
             # The reader of a pipe has seen enough. Python would complain when it flushes stdout at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

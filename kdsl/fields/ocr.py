@@ -74,13 +74,19 @@ def require_ocr() -> None:
 
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """(image, sidecar record or what is wrong), in the order of `images`."""
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
     # Processes are spawned: a forked onnxruntime may hang on locks of threads that were not forked.
     workers = min(workers, len(images))
+    others = set(active_children())
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         yield from zip(images, pool.map(_read_image, [(folder / image, image) for image in images]), strict=True)
+    except BaseException:
+        # Nobody wants to wait for the pages that are being read, or queued, when the work was interrupted.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,7 +10,7 @@ import typer
 
 from kdsl import __version__, cli
 from kdsl.cli.project import open_project
-from kdsl.config import load_config
+from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
 
 HEAVY = (
@@ -67,6 +67,13 @@ def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, c
     monkeypatch.setattr("kdsl.cli.project.open_project", failing)
     result = kdsl("check")
     assert (result.code, result.out, result.err) == (code, "", sentence)
+
+
+def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
+    monkeypatch.setattr("kdsl.cli.project.open_project", lambda arguments: ProjectConfig(tasks=[], seed=0))
+    result = kdsl("check")
+    assert result.code == 2
+    assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

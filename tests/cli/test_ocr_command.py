@@ -12,7 +12,7 @@ from kdsl.fields.ocr import fill_ocr, reading_order
 from kdsl.fields.sidecar import OcrLine, read_ocr
 
 STAND_IN = """
-import time
+import os
 from types import SimpleNamespace
 
 class RapidOCR:
@@ -24,6 +24,8 @@ class RapidOCR:
         blue, green, red = map(int, pixels[height // 2, width // 2])
         if (red, green, blue) == (255, 0, 0):
             raise RuntimeError("red is too much")
+        if (red, green, blue) == (255, 255, 0):
+            os._exit(9)
         if green == 255 and red == 0:
             return SimpleNamespace(boxes=None, txts=None, scores=None)
         boxes = [[[10, 50], [40, 50], [40, 60], [10, 60]], [[60, 11], [90, 11], [90, 20], [60, 20]],
@@ -127,6 +129,15 @@ def test_an_interruption_keeps_what_is_done_and_says_so(kdsl, project, monkeypat
     assert result.code == 130
     assert result.err == f"interrupted: the text of 1 images is in {sidecar}; run again to go on\n"
     assert list(read_ocr(sidecar)) == ["blue.png"]
+
+
+def test_a_process_that_dies_is_one_sentence_and_loses_nothing(kdsl, project):
+    Image.new("RGB", (100, 200), "yellow").save(project / "images/deadly.png")
+    choose(project, "blue.png", "deadly.png")
+    result = kdsl("ocr", project, "--workers", 1)
+    assert (result.code, result.out) == (2, "")
+    assert "error: an OCR process died, perhaps for lack of memory; 1 new images are in" in result.err
+    assert list(read_ocr(project / "o/ocr.jsonl")) == ["blue.png"]
 
 
 @pytest.mark.parametrize(
