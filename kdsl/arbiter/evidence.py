@@ -1,0 +1,49 @@
+"""From rule hits to evidence for each label: weights by reliability, overlapping rules counted once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_LEAST, _MOST = 1e-3, 1 - 1e-3
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Log odds, probabilities kept within [0.001, 0.999]."""
+    bounded = np.clip(probability, _LEAST, _MOST)
+    return np.log(bounded / (1 - bounded))
+
+
+def rule_weights(reliability: Floats, base_rate: Floats) -> Floats:
+    """Log odds of each rule's reliability minus those of its label's base rate, at least 0: [n_rules]."""
+    return np.maximum(log_odds(reliability) - log_odds(base_rate), 0.0)
+
+
+def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
+    """Jaccard overlap of what rules of one label hit: hits bool [n_samples, n_rules] to [n_rules, n_rules] in [0, 1].
+
+    0 between rules of different labels; 0 for rules that hit nothing.
+    """
+    counts = hits.astype(np.float64)
+    both = counts.T @ counts
+    single = np.diag(both)
+    either = single[:, None] + single[None, :] - both
+    return np.where(labels[:, None] == labels[None, :], both / np.maximum(either, 1.0), 0.0)
+
+
+def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int) -> Floats:
+    """Evidence for every label on every sample: [n_samples, n_labels], at least 0.
+
+    Rules of a label count from the heaviest on, each by the share that it does not have in common with a heavier rule
+    that hits the same sample: `weight · (1 − largest overlap)`.
+    """
+    evidence = np.zeros((len(hits), n_labels))
+    for label in np.unique(labels):
+        rules = np.flatnonzero(labels == label)
+        rules = rules[np.argsort(-weights[rules], kind="stable")]
+        present = hits[:, rules].astype(np.float64)
+        for position, rule in enumerate(rules):
+            shared = (present[:, :position] * overlaps[rule, rules[:position]]).max(axis=1, initial=0.0)
+            evidence[:, label] += present[:, position] * weights[rule] * (1 - shared)
+    return evidence

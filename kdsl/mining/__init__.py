@@ -1,0 +1,1 @@
+"""Finding rules: candidate conditions, their prior, the search, the choice of a small set, and honest estimates."""

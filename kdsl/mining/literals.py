@@ -1,0 +1,73 @@
+"""The literals of one label's search: candidate conditions and negations that could help, with their prior."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.mining.bitmaps import Bitmap, SampleWeights, count
+from kdsl.mining.reward import Reward
+from kdsl.mining.vocabulary import Vocabulary
+
+MAX_POSITIVE = 200
+MAX_NEGATED = 60
+NEGATION_PRIOR = 0.3
+"""Absence in a small sample is weak evidence, and reviewers reject it: negations start behind."""
+_NEGATED_SHARE = 0.1
+"""A negated condition may hold on at most this share of the label's samples."""
+
+
+@dataclass(frozen=True)
+class Literals:
+    """Conditions to combine, best first within plain ones and negated ones."""
+
+    vocabulary: Vocabulary
+    condition: NDArray[np.int64]
+    """Index into the vocabulary's conditions. [n_literals]"""
+    negated: NDArray[np.bool_]
+    bits: Bitmap
+    """Samples that each literal holds on. [n_literals, n_words]"""
+    prior: NDArray[np.float64]
+    """Above 0, 1 for an average condition. [n_literals]"""
+
+    def __len__(self) -> int:
+        return len(self.condition)
+
+    def field(self, literal: int) -> str:
+        return self.vocabulary.conditions[self.condition[literal]].field
+
+    def has_terms(self, literal: int) -> bool:
+        return bool(self.vocabulary.conditions[self.condition[literal]].terms)
+
+
+def choose_literals(
+    vocabulary: Vocabulary,
+    prior: NDArray[np.float64],
+    positives: Bitmap,
+    samples: Bitmap,
+    weights: SampleWeights,
+    reward: Reward,
+    min_correct: int,
+) -> Literals:
+    """The conditions that hold on at least `min_correct` positives more often than chance, and the negations that spare
+    the positives and remove many others; a prior of 0 leaves a condition out. `samples` are those mined on, `positives` those of the label among them."""
+    coverage = vocabulary.coverage & samples
+    hits, correct = weights.count(coverage), weights.count(coverage & positives)
+    base = reward.positives / float(weights.count(samples))
+    useful = (count(coverage & positives) >= min_correct) & (correct > base * hits) & (prior > 0)
+    plain = _best(np.where(useful, reward(correct, hits) * prior, -1.0), MAX_POSITIVE)
+    removes = (correct <= _NEGATED_SHARE * reward.positives) & (hits - correct >= 2) & (prior > 0)
+    negated = _best(np.where(removes, hits - correct, -1.0), MAX_NEGATED)
+    return Literals(
+        vocabulary,
+        np.concatenate([plain, negated]),
+        np.repeat([False, True], [len(plain), len(negated)]),
+        np.concatenate([coverage[plain], samples & ~coverage[negated]]),
+        np.concatenate([prior[plain], NEGATION_PRIOR * prior[negated]]),
+    )
+
+
+def _best(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Indices of the largest values, best first, those below 0 left out; ties keep their order."""
+    order = np.argsort(-values, kind="stable")[:most]
+    return order[values[order] >= 0]

@@ -1,0 +1,212 @@
+"""Mining one task: search every label, choose rules, and cross-validate the whole procedure for reliability."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.data.splits import stratified_folds
+from kdsl.mining.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
+from kdsl.mining.informative import informative_fields
+from kdsl.mining.literals import choose_literals
+from kdsl.mining.proposer import Proposer, described
+from kdsl.mining.reliability import Reliability, Shown, fit_reliability
+from kdsl.mining.reward import Reward
+from kdsl.mining.search import Search, SearchSettings
+from kdsl.mining.selection import select_rules
+from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
+from kdsl.sample import Task
+
+ALL_SAMPLES = -1
+"""The fold of rules mined on all samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class MiningSettings:
+    search: SearchSettings = SearchSettings()
+    reward_z: float = 1.28
+    recall_power: float = 0.5
+    rules_per_label: int = 12
+    folds: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRule:
+    """A rule over a vocabulary: all of `conditions` hold, each any of its indices, or none of them where negated."""
+
+    label: int
+    conditions: tuple[tuple[int, ...], ...]
+    negated: tuple[bool, ...]
+    candidates: int
+    """Rules that the search scored before it was done."""
+
+    def bits(self, vocabulary: Vocabulary) -> Bitmap:
+        """All samples of the vocabulary that the rule holds on."""
+        everything = pack(np.ones(vocabulary.n_samples, dtype=bool))
+        result = everything
+        for indices, negated in zip(self.conditions, self.negated, strict=True):
+            bits = np.bitwise_or.reduce(vocabulary.coverage[list(indices)], axis=0)
+            result = result & ((everything & ~bits) if negated else bits)
+        return result
+
+    def written(self, vocabulary: Vocabulary) -> tuple[Condition, ...]:
+        """The conditions as they stand in a rule file."""
+        result = []
+        for indices, negated in zip(self.conditions, self.negated, strict=True):
+            parts = [vocabulary.conditions[index] for index in indices]
+            terms = tuple(term for part in parts for term in part.terms)
+            result.append(parts[0].model_copy(update={"terms": terms, "negated": negated}))
+        return tuple(result)
+
+
+@dataclass(frozen=True)
+class MiningProblem:
+    """One task's samples as the search sees them."""
+
+    task: Task
+    vocabulary: Vocabulary
+    labels: NDArray[np.int64]
+    """Index into `task.labels` of every sample. [n_samples]"""
+    weights: NDArray[np.float64]
+    """In (0, 1]; large where the classifier errs. [n_samples]"""
+    prior: NDArray[np.float64]
+    """From the proposer. [n_labels, n_conditions]"""
+    described: NDArray[np.float64]
+    """See `kdsl.mining.proposer.described`. [n_labels, n_conditions]"""
+    folds: NDArray[np.int64]
+    seed: int
+
+    def shown(self, rule: FoundRule, members: Bitmap) -> Shown:
+        """What the rule shows on the samples `members`."""
+        bits = rule.bits(self.vocabulary) & members
+        positives = pack(self.labels == rule.label) & members
+        plain = [
+            index for part, negated in zip(rule.conditions, rule.negated, strict=True) for index in part if not negated
+        ]
+        return Shown(
+            hits=int(count(bits)),
+            correct=int(count(bits & positives)),
+            positives=int(count(positives)),
+            conditions=len(rule.conditions),
+            negations=sum(rule.negated),
+            further_terms=sum(map(len, rule.conditions)) - len(rule.conditions),
+            described=float(max((self.described[rule.label, index] for index in plain), default=0.0)),
+        )
+
+    def members(self, fold: int) -> Bitmap:
+        """The samples outside `fold`."""
+        return pack(self.folds != fold)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rules mined without one fold, and what they do on it."""
+
+    fold: int
+    rules: tuple[FoundRule, ...]
+    shown: tuple[Shown, ...]
+    hits: Flags
+    """bool [n_samples, n_rules], False outside the fold."""
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What mining a task gives: rules on all samples, and out-of-fold rules that say what such rules are worth."""
+
+    problem: MiningProblem
+    rules: tuple[FoundRule, ...]
+    shown: tuple[Shown, ...]
+    reliability: Reliability
+    held_out: tuple[HeldOut, ...]
+
+
+def mining_problem(
+    task: Task,
+    vocabulary: Vocabulary,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+    proposer: Proposer,
+    folds: int,
+    seed: int,
+) -> MiningProblem:
+    """Lay out a task for the search; `weights` None counts all samples alike."""
+    n_labels = len(task.labels)
+    prior = np.stack([proposer.prior(task, label, vocabulary) for label in range(n_labels)])
+    parts = stratified_folds(labels, min(folds, len(labels)), seed)
+    informative = informative_fields(vocabulary, labels, n_labels, parts)
+    prior *= np.array([condition.field in informative for condition in vocabulary.conditions])
+    uniform = np.ones(len(labels)) if weights is None else weights
+    return MiningProblem(task, vocabulary, labels, uniform, prior, described(task, vocabulary), parts, seed)
+
+
+def jobs(problem: MiningProblem) -> list[tuple[int, int]]:
+    """(fold, label) of every search that mining the task takes; fold ALL_SAMPLES first."""
+    folds = [ALL_SAMPLES, *range(int(problem.folds.max()) + 1)]
+    return [(fold, label) for fold in folds for label in range(len(problem.task.labels))]
+
+
+def mine_label(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> list[FoundRule]:
+    """The rules of one label, mined on the samples outside `fold`. The same problem and settings give the same rules."""
+    search = start_search(problem, fold, label, settings)
+    if search is None:
+        return []
+    literals = search.literals
+    chosen = select_rules(search.run(), search, settings.rules_per_label)
+    return [
+        FoundRule(
+            label,
+            tuple(tuple(literals.condition[list(part)].tolist()) for part in rule.key),
+            tuple(bool(literals.negated[part[0]]) for part in rule.key),
+            search.evaluations,
+        )
+        for rule in chosen
+    ]
+
+
+def start_search(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> Search | None:
+    """The search of one label, ready to run; None where the label has no sample or no condition could help."""
+    members = problem.members(fold)
+    positives = pack(problem.labels == label) & members
+    n_positives = int(count(positives))
+    if n_positives == 0:
+        return None
+    weights = SampleWeights(problem.weights)
+    reward = Reward(float(weights.count(positives)), settings.reward_z, settings.recall_power)
+    min_correct = min(2, n_positives)
+    literals = choose_literals(
+        problem.vocabulary, problem.prior[label], positives, members, weights, reward, min_correct
+    )
+    if not len(literals):
+        return None
+    seed = zlib.crc32(f"{problem.seed} {fold} {label}".encode())
+    return Search(literals, positives, members, weights, reward, settings.search, seed)
+
+
+def assemble(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]]) -> Mined:
+    """Put the results of all `jobs` together and fit the reliability."""
+    n_labels = len(problem.task.labels)
+    held_out = []
+    for fold in range(int(problem.folds.max()) + 1):
+        rules = tuple(rule for label in range(n_labels) for rule in found[fold, label])
+        members = problem.members(fold)
+        shown = tuple(problem.shown(rule, members) for rule in rules)
+        hits = np.zeros((len(problem.labels), len(rules)), dtype=bool)
+        for index, rule in enumerate(rules):
+            hits[:, index] = unpack(rule.bits(problem.vocabulary) & ~members, len(problem.labels))
+        held_out.append(HeldOut(fold, rules, shown, hits))
+    everyone = problem.members(ALL_SAMPLES)
+    rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
+    shown = tuple(problem.shown(rule, everyone) for rule in rules)
+    counts = [_held_out_counts(problem, part) for part in held_out]
+    hits = np.concatenate([part[0] for part in counts])
+    correct = np.concatenate([part[1] for part in counts])
+    reliability = fit_reliability([each for part in held_out for each in part.shown], hits, correct)
+    return Mined(problem, rules, shown, reliability, tuple(held_out))
+
+
+def _held_out_counts(problem: MiningProblem, part: HeldOut) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    labels = np.array([rule.label for rule in part.rules], dtype=np.int64)
+    right = part.hits & (problem.labels[:, None] == labels[None, :])
+    return part.hits.sum(axis=0), right.sum(axis=0)

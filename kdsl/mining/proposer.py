@@ -1,0 +1,45 @@
+"""Proposers give the search its prior: how promising each candidate condition is for a label before it is tried."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.mining.vocabulary import Vocabulary
+from kdsl.sample import Task
+from kdsl.text import normalise
+
+
+class Proposer(Protocol):
+    """The small model's seat in the search."""
+
+    def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
+        """How much more than an average condition each one is worth trying for `task.labels[label]`: [n_conditions], > 0."""
+        ...
+
+
+class LexicalProposer:
+    """The embedded proposer: a term that names or describes the label, and few other labels, is worth trying first.
+
+    Statistics of the training samples come in through the search's reward; this is what the label's own words add.
+    """
+
+    def __init__(self, boost: float = 3.0) -> None:
+        self._boost = boost
+        self._described: dict[int, NDArray[np.float64]] = {}
+
+    def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
+        return 1.0 + (self._boost - 1.0) * described(task, vocabulary)[label]
+
+
+def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
+    """How specific each condition's term is to each label's name and description: [n_labels, n_conditions] in [0, 1].
+
+    1 for a term that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
+    """
+    words = [normalise(f"{label.name} {label.description}") for label in task.labels]
+    occurs = np.zeros((len(words), len(vocabulary)))
+    for index, condition in enumerate(vocabulary.conditions):
+        for term in condition.normalised_terms:
+            occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in words])
+    return occurs / np.maximum(occurs.sum(axis=0, keepdims=True), 1.0)

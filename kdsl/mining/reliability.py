@@ -1,0 +1,92 @@
+"""Reliability: what a rule keeps out of sample, learned from rules mined on other folds.
+
+A search that tries thousands of conditions on 15 positives finds perfect rules by chance, so training precision
+promises too much. Rules mined on k-1 folds are scored on the fold left out, all labels pooled, and a logistic
+regression maps what such a rule showed in training to the precision it kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+Floats = NDArray[np.float64]
+
+FEATURES = (
+    "log odds of correct to false hits",
+    "log hits",
+    "log samples of the label",
+    "log recall",
+    "conditions",
+    "negations",
+    "further terms",
+    "in the label's description",
+)
+MIN_HITS = 20
+"""Held-out hits under which there is nothing to learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a rule shows on the samples it was found on; counts are of samples, not weighted."""
+
+    hits: int
+    correct: int
+    positives: int
+    conditions: int
+    negations: int
+    further_terms: int
+    """Terms beyond the first in any-lists: each was chosen after a look at the samples."""
+    described: float
+    """Whether a term stands in the label's name or description and in few others: 0 to 1."""
+
+    def features(self) -> tuple[float, ...]:
+        wrong = self.hits - self.correct
+        return (
+            float(np.log((self.correct + 0.5) / (wrong + 0.5))),
+            float(np.log(self.hits + 0.5)),
+            float(np.log(self.positives + 0.5)),
+            float(np.log((self.correct + 0.5) / (self.positives + 0.5))),
+            float(self.conditions - 1),
+            float(self.negations),
+            float(self.further_terms),
+            self.described,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """`P(correct | hit) = σ(bias + coefficients · features)`; `estimate` gives it for rules."""
+
+    bias: float
+    coefficients: tuple[float, ...]
+
+    def estimate(self, shown: Sequence[Shown]) -> Floats:
+        """Estimated precision out of sample: [n_rules] in (0, 1)."""
+        if not shown:
+            return np.zeros(0)
+        features = np.array([rule.features() for rule in shown])
+        return 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
+
+
+def fit_reliability(shown: Sequence[Shown], hits: NDArray[np.int64], correct: NDArray[np.int64]) -> Reliability:
+    """Fit on rules with held-out counts `hits` and `correct`, [n_rules] each.
+
+    A rule counts with the square root of its held-out hits: they fall on few samples together and are not
+    independent. With under `MIN_HITS` hits in all, every rule gets the pooled precision, pulled towards 0.
+    """
+    if hits.sum() < MIN_HITS or correct.sum() in (0, hits.sum()):
+        pooled = (correct.sum() + 0.5) / (hits.sum() + 2.0)
+        return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES))
+    used = hits > 0
+    features = np.array([rule.features() for rule in shown])[used]
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 1e-9, spread, np.inf)  # a feature that never varies gets coefficient 0
+    scaled = (features - mean) / spread
+    weight = np.concatenate([correct[used], (hits - correct)[used]]) / np.sqrt(np.tile(hits[used], 2))
+    model = LogisticRegression(C=1.0, max_iter=1000)
+    model.fit(np.tile(scaled, (2, 1)), np.repeat([1, 0], used.sum()), sample_weight=weight)
+    coefficients = model.coef_[0] / spread
+    return Reliability(float(model.intercept_[0] - coefficients @ mean), tuple(float(c) for c in coefficients))

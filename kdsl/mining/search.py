@@ -1,0 +1,327 @@
+"""Monte Carlo Tree Search for the rules of one label.
+
+A state is a set of conditions, each a set of literals any of which may hold; the same set is the same node whatever
+the order (a transposition table). Actions add a condition, add a negated condition, or add a term to a condition
+(generalise); every node may also stop, which is its own reward. Selection is PUCT (Rosin 2011; Silver et al. 2017)
+with the proposer's prior; backup mixes the mean with the maximum, since the best rule is wanted.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.mining.bitmaps import Bitmap, SampleWeights, count
+from kdsl.mining.literals import Literals
+from kdsl.mining.reward import Reward
+
+Floats = NDArray[np.float64]
+Key = tuple[tuple[int, ...], ...]
+"""A rule: sorted conditions, each a sorted tuple of literal indices of which any may hold."""
+
+_ELITE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How far to search; the constants are our choice, measured by `scripts/bench search`."""
+
+    max_conditions: int = 3
+    iterations: int = 2000
+    max_terms: int = 3
+    """Terms in one condition's any-list."""
+    patience: int = 150
+    """Iterations without a change among the best rules after which the search ends."""
+    exploration: float = 0.5
+    temperature: float = 0.1
+    """How strongly a child's own reward and its potential shape its prior."""
+    max_mix: float = 0.7
+    """Weight of the maximum in a node's value; the rest is the mean."""
+    cost: float = 0.5
+    """False hits that a further condition or term has to outweigh; a negation has to outweigh twice that."""
+    max_children: int = 64
+    widening: float = 2.0
+    """A node with N visits has `widening · √N` children open."""
+    pool: int = 200
+    """How many of the best rules are kept for selection."""
+
+
+@dataclass(slots=True)
+class Node:
+    key: Key
+    bits: Bitmap
+    hits: float
+    correct: float
+    reward: float
+    visits: int = 0
+    total: float = 0.0
+    best: float = 0.0
+    exhausted: bool = False
+    """Nothing below this node is left to look at."""
+    expanded: bool = False
+    child_position: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """For each child, most promising first, the condition that its literal joins; -1 where it makes a new one."""
+    child_literal: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    child_bits: Bitmap = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint64))
+    child_prior: Floats = field(default_factory=lambda: np.zeros(0))
+    child_value: Floats = field(default_factory=lambda: np.zeros(0))
+    child_visits: Floats = field(default_factory=lambda: np.zeros(0))
+    child_counts: Floats = field(default_factory=lambda: np.zeros((0, 3)))
+    """Hits, correct hits and reward of each child. [n_children, 3]"""
+
+
+@dataclass(slots=True)
+class Found:
+    """A rule that the search has seen: its samples, weighted counts and reward."""
+
+    key: Key
+    bits: Bitmap
+    hits: float
+    correct: float
+    reward: float
+
+
+class Search:
+    """One label against the rest. `run` may be called again to go on with a larger budget."""
+
+    def __init__(
+        self,
+        literals: Literals,
+        positives: Bitmap,
+        samples: Bitmap,
+        weights: SampleWeights,
+        reward: Reward,
+        settings: SearchSettings,
+        seed: int,
+        min_correct: float = 0.0,
+    ) -> None:
+        self.literals, self.settings = literals, settings
+        self.positives, self.samples = positives, samples
+        self.weights, self.reward = weights, reward
+        self._random = np.random.default_rng(seed)
+        self._min_correct = min_correct
+        self._same_field = self._literals_by_field()
+        self.evaluations = 0
+        """How many rules were scored so far."""
+        self.iterations = 0
+        self.nodes: dict[Key, Node] = {}
+        self._pool: dict[Key, Found] = {}
+        self._elite: list[float] = []
+        """The largest rewards seen, a heap: a change among them resets the patience."""
+        self._floor = 0.0
+        self._last_change = 0
+        self._unit = float(weights.count(samples)) / max(int(count(samples)), 1)
+        """Mean weight of a sample."""
+        hits, correct, reward = self._counts(samples[None], 0.0)
+        self.root = self._node((), samples, float(hits[0]), float(correct[0]), float(reward[0]))
+
+    def run(self, stop: Callable[["Search"], bool] | None = None) -> list[Found]:
+        """Search until the iterations are used up, nothing changes any more, nothing is left, or `stop` says so.
+
+        Returns the best rules seen, best first (ties by key, so that a seed gives the same rules).
+        """
+        settings = self.settings
+        while self.iterations < settings.iterations and not self.root.exhausted:
+            if self.iterations - self._last_change > settings.patience or (stop is not None and stop(self)):
+                break
+            self.iterations += 1
+            self._iterate()
+        return self.best()
+
+    def best(self) -> list[Found]:
+        """The best rules seen so far, best first."""
+        return sorted(self._pool.values(), key=lambda found: (-found.reward, found.key))[: self.settings.pool]
+
+    def _iterate(self) -> None:
+        path: list[tuple[Node, int, Node]] = []
+        node = self.root
+        while node.expanded and not node.exhausted:
+            child = self._select(node)
+            if child < 0:
+                node.exhausted = True
+                break
+            below = self._child(node, child)
+            path.append((node, child, below))
+            node = below
+        value = node.reward
+        if not node.expanded:
+            self._expand(node)
+            value = max(value, self._rollout(node))
+        node.visits += 1
+        node.total += value
+        node.best = max(node.best, value)
+        for parent, child, below in reversed(path):
+            parent.visits += 1
+            parent.total += value
+            parent.best = max(parent.best, value)
+            mix = self.settings.max_mix
+            parent.child_value[child] = mix * below.best + (1 - mix) * below.total / below.visits
+            parent.child_visits[child] += 1
+            if below.exhausted:
+                parent.child_value[child] = -np.inf
+                if np.isneginf(parent.child_value).all():
+                    parent.exhausted = True
+
+    def _select(self, node: Node) -> int:
+        """The child with the largest PUCT score among those that progressive widening has opened; -1 if all are done."""
+        opened = int(self.settings.widening * np.sqrt(node.visits + 1)) + 1
+        while True:
+            value = node.child_value[:opened]
+            if not len(value):
+                return -1
+            explore = self.settings.exploration * node.child_prior[:opened] * np.sqrt(node.visits + 1)
+            score = value + explore / (1 + node.child_visits[:opened])
+            child = int(score.argmax())
+            if not np.isneginf(score[child]):
+                return child
+            if opened >= len(node.child_value):
+                return -1
+            opened *= 2
+
+    def _child(self, node: Node, child: int) -> Node:
+        key = _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+        known = self.nodes.get(key)
+        if known is not None:
+            return known
+        hits, correct, reward = node.child_counts[child].tolist()
+        return self._node(key, node.child_bits[child], hits, correct, reward)
+
+    def _node(
+        self, key: Key, bits: Bitmap, hits: Floats | float, correct: Floats | float, reward: Floats | float
+    ) -> Node:
+        node = Node(key, bits, float(np.squeeze(hits)), float(np.squeeze(correct)), float(np.squeeze(reward)))
+        self.nodes[key] = node
+        return node
+
+    def _counts(self, bits: Bitmap, cost: Floats | float) -> tuple[Floats, Floats, Floats]:
+        """Weighted hits, correct hits and rewards of rules with these bitmaps."""
+        self.evaluations += len(bits)
+        hits = self.weights.count(bits)
+        correct = self.weights.count(bits & self.positives)
+        return hits, correct, self.reward(correct, hits, cost * self._unit)
+
+    def cost(self, key: Key) -> float:
+        """What the rule's length costs, in false hits."""
+        parts = sum(2 if self.literals.negated[literal] else 1 for condition in key for literal in condition)
+        return self.settings.cost * max(parts - 1, 0)
+
+    def _expand(self, node: Node) -> None:
+        """Score every child of the node in one pass and keep the most promising."""
+        parts = [*self._specialised(node), *self._generalised(node)]
+        node.expanded = True
+        if not parts:
+            node.exhausted = True
+            return
+        position, literal, bits, hits, correct, reward = (
+            np.concatenate(columns) for columns in zip(*parts, strict=True)
+        )
+        potential = self.reward(correct, correct)  # what is left when every false hit is removed
+        score = np.log(self.literals.prior[literal]) * self.settings.temperature + (reward + potential) / 2
+        for i in np.argsort(-reward, kind="stable")[: self.settings.max_children // 2].tolist():
+            if reward[i] <= self._floor:
+                break
+            key = _extended(node.key, int(position[i]), int(literal[i]))
+            self._remember(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i]))
+        order = np.argsort(-score, kind="stable")[: self.settings.max_children]
+        weight = np.exp((score[order] - score[order[0]]) / self.settings.temperature)
+        node.child_position, node.child_literal = position[order], literal[order]
+        node.child_bits = bits[order]
+        node.child_prior = weight / weight.sum()
+        node.child_counts = np.stack([hits[order], correct[order], reward[order]], axis=1)
+        node.child_visits = np.zeros(len(order))
+        node.child_value = reward[order].copy()
+        if self.settings.max_terms == 1 and len(node.key) + 1 == self.settings.max_conditions:
+            node.exhausted = True  # the children have none of their own, and their rewards are known
+
+    def _specialised(self, node: Node) -> list[tuple[NDArray, ...]]:
+        if len(node.key) >= self.settings.max_conditions:
+            return []
+        literals = self.literals
+        bits = literals.bits & node.bits
+        more = np.where(literals.negated, 2.0, 1.0) if node.key else np.zeros(len(literals))
+        hits, correct, reward = self._counts(bits, self.cost(node.key) + self.settings.cost * more)
+        removed = node.hits - hits
+        # A condition must change something; a negation must remove the weight of two samples to be believed.
+        valid = (correct > self._min_correct) & (removed > np.where(literals.negated, 1.9 * self._unit, 1e-9))
+        valid[_literals(node.key)] = False  # every literal once: otherwise two ways round lead back to an ancestor
+        if not node.key:
+            valid &= ~literals.negated  # a rule says what is there before what is not
+        chosen = np.flatnonzero(valid)
+        if not len(chosen):
+            return []
+        position = np.full(len(chosen), -1)
+        return [(position, chosen, bits[chosen], hits[chosen], correct[chosen], reward[chosen])]
+
+    def _generalised(self, node: Node) -> list[tuple[NDArray, ...]]:
+        parts: list[tuple[NDArray, ...]] = []
+        for position, condition in enumerate(node.key):
+            if len(condition) >= self.settings.max_terms or condition[0] not in self._same_field:
+                continue
+            others = self._same_field[condition[0]]
+            rest = self.samples
+            for other, literals in enumerate(node.key):
+                if other != position:
+                    rest = rest & np.bitwise_or.reduce(self.literals.bits[list(literals)], axis=0)
+            bits = node.bits | (rest & self.literals.bits[others])
+            hits, correct, reward = self._counts(bits, self.cost(node.key) + self.settings.cost)
+            valid = (correct > node.correct + 1e-9) & ~np.isin(others, _literals(node.key))
+            chosen = np.flatnonzero(valid)
+            if len(chosen):
+                where = np.full(len(chosen), position)
+                parts.append((where, others[chosen], bits[chosen], hits[chosen], correct[chosen], reward[chosen]))
+        return parts
+
+    def _literals_by_field(self) -> dict[int, NDArray[np.int64]]:
+        """For every plain literal of terms the literals that may join it in one any-list: those on the same field."""
+        fields: dict[str, list[int]] = {}
+        for index in np.flatnonzero(~self.literals.negated).tolist():
+            if self.literals.has_terms(index):
+                fields.setdefault(self.literals.field(index), []).append(index)
+        arrays = {name: np.array(members) for name, members in fields.items()}
+        return {index: arrays[name] for name, members in fields.items() for index in members}
+
+    def _rollout(self, node: Node) -> float:
+        """Random conditions by prior from the node to a full rule; the best reward on the way."""
+        if not len(node.child_prior):
+            return node.reward
+        child = int(np.searchsorted(np.cumsum(node.child_prior), self._random.random() * (1 - 1e-12)))
+        value = float(node.child_counts[child, 2])
+        bits = node.child_bits[child]
+        key = _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+        while len(key) < self.settings.max_conditions:
+            literal = int(self._random.integers(len(self.literals)))
+            bits = bits & self.literals.bits[literal]
+            longer = _extended(key, -1, literal)
+            _, correct, reward = self._counts(bits[None], self.cost(longer))
+            if correct[0] <= self._min_correct or longer == key:
+                break
+            key, value = longer, max(value, float(reward[0]))
+        return value
+
+    def _remember(self, key: Key, bits: Bitmap, hits: float, correct: float, reward: float) -> None:
+        if key in self._pool:
+            return
+        self._pool[key] = Found(key, bits, hits, correct, reward)
+        if len(self._elite) < _ELITE:
+            heapq.heappush(self._elite, reward)
+            self._last_change = self.iterations
+        elif reward > self._elite[0]:
+            heapq.heapreplace(self._elite, reward)
+            self._last_change = self.iterations
+        if len(self._pool) >= 2 * self.settings.pool:
+            self._pool = {found.key: found for found in self.best()}
+            self._floor = min(found.reward for found in self._pool.values())
+
+
+def _extended(key: Key, position: int, literal: int) -> Key:
+    """The rule with one more condition (`position` -1) or with one more term in the condition at `position`."""
+    if position < 0:
+        return tuple(sorted({*key, (literal,)}))
+    grown = tuple(sorted({*key[position], literal}))
+    return tuple(sorted({*key[:position], grown, *key[position + 1 :]}))
+
+
+def _literals(key: Key) -> list[int]:
+    return [literal for condition in key for literal in condition]

@@ -1,0 +1,53 @@
+"""Candidate terms of a text: words of alphabetic scripts, and runs of characters of scripts without word boundaries."""
+
+import re
+from collections.abc import Iterator
+
+import rjieba
+
+_UNIT = re.compile(
+    r"[a-z0-9\u00c0-\u024f\u0370-\u058f]+(?:['’][a-z]+)?"  # one word
+    r"|[\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\U00020000-\U0003ffff]"  # one character
+    r"|\n|[^\w\s]"  # a border that no term crosses
+)
+MAX_CHARACTERS = 5
+MAX_WORDS = 3
+
+
+def candidate_terms(text: str, shortest: int = 1) -> set[str]:
+    """Every run of up to `MAX_CHARACTERS` units of normalised `text`, at most `MAX_WORDS` of them alphabetic words.
+
+    No term crosses punctuation or a newline, is a number alone, or is shorter than `shortest` characters.
+    """
+    terms: set[str] = set()
+    for run in _runs(text):
+        for first in range(len(run)):
+            words = 0
+            for last in range(first, min(len(run), first + MAX_CHARACTERS)):
+                words += run[last][2]
+                if words > MAX_WORDS:
+                    break
+                term = text[run[first][0] : run[last][1]]
+                if len(term) >= shortest and not term.isdigit():
+                    terms.add(term)
+    return terms
+
+
+def words(text: str) -> set[str]:
+    """The words of normalised `text` as a dictionary-based segmenter (jieba) cuts it, and pairs of adjacent ones."""
+    cut = [word for word in rjieba.cut(text)]
+    return {*cut, *(first + second for first, second in zip(cut, cut[1:], strict=False))}
+
+
+def _runs(text: str) -> Iterator[list[tuple[int, int, bool]]]:
+    """Stretches of (start, end, is an alphabetic word) without a border between them."""
+    run: list[tuple[int, int, bool]] = []
+    for match in _UNIT.finditer(text):
+        unit = match[0]
+        if unit.isalnum() or "'" in unit[1:] or "’" in unit[1:]:
+            run.append((match.start(), match.end(), unit[0] < "\u2e80"))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run

@@ -1,0 +1,110 @@
+"""The candidate conditions of a task and the samples that each covers. Labels are not looked at here."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields.table import FieldTable
+from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
+from kdsl.mining.units import candidate_terms, words
+from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.matcher import Matcher
+
+MIN_SAMPLES = 2
+"""A term in a single sample says nothing that can be checked."""
+MAX_SHARE = 0.6
+"""A term in more of the samples than this says nothing about any label of several."""
+MINED_FIELDS = tuple(field for field in TEXT_FIELDS if field not in ("dialogue", "agent"))
+"""What the agent says answers a question asked before: rules on it hold by chance on few samples."""
+_SHORTEST = {"last_user": 1, "user": 1}
+"""A single Chinese character can carry an intent in what a user says; on a page or in a caption it is noise."""
+_QUANTILES = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Candidate conditions, none negated, no two of them on one field covering the same samples."""
+
+    conditions: tuple[Condition, ...]
+    coverage: Bitmap
+    """uint64 [n_conditions, n_words]: the samples that each condition holds on."""
+    n_samples: int
+
+    def __len__(self) -> int:
+        return len(self.conditions)
+
+
+def build_vocabulary(table: FieldTable, fields: Sequence[str] = MINED_FIELDS) -> Vocabulary:
+    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number."""
+    conditions: list[Condition] = []
+    coverage: list[Flags] = []
+    seen: set[bytes] = set()
+    for field in fields:
+        texts = table.texts(field)
+        if not any(texts):
+            continue
+        terms = _frequent_terms(texts, _SHORTEST.get(field, 2))
+        if not terms:
+            continue
+        flags = _coverage(terms, texts)
+        for index in _most_readable(terms, flags, texts):
+            # The same samples through an earlier field: that one is named first because it is the narrower.
+            key = flags[index].tobytes()
+            if key in seen:
+                continue
+            seen.add(key)
+            conditions.append(Condition(field=field, terms=(terms[index],)))
+            coverage.append(flags[index])
+    for field in NUMBER_FIELDS:
+        for comparison, flags in _thresholds(table.numbers(field)):
+            conditions.append(Condition(field=field, comparison=comparison))
+            coverage.append(flags)
+    matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
+    return Vocabulary(tuple(conditions), pack(matrix), len(table))
+
+
+def _frequent_terms(texts: Sequence[str], shortest: int) -> list[str]:
+    frequency: Counter[str] = Counter()
+    for text in texts:
+        frequency.update(candidate_terms(text, shortest))
+    most = max(MAX_SHARE * len(texts), MIN_SAMPLES)
+    return sorted(term for term, n in frequency.items() if MIN_SAMPLES <= n <= most)
+
+
+def _coverage(terms: Sequence[str], texts: Sequence[str]) -> Flags:
+    """bool [n_terms, n_texts]"""
+    return unpack(Matcher(terms).bitmaps(texts), len(texts))
+
+
+def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str]) -> list[int]:
+    """Of the terms that cover the same samples one: whole words before fragments, words of two or three characters
+    before others, long fragments before short ones."""
+    word_frequency: Counter[str] = Counter()
+    for text in texts:
+        word_frequency.update(words(text))
+    best: dict[bytes, tuple[tuple[bool, int], int]] = {}
+    for index, term in enumerate(terms):
+        row = flags[index]
+        is_word = " " in term or word_frequency[term] * 2 >= int(row.sum())
+        length = -abs(2 * len(term) - 5) if is_word and term[0] >= "\u2e80" else len(term)
+        score = (is_word, length)
+        key = row.tobytes()
+        if key not in best or score > best[key][0]:
+            best[key] = (score, index)
+    return sorted(index for _, index in best.values())
+
+
+def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags]]:
+    known = np.array([number for number in numbers if number is not None])
+    if len(np.unique(known)) < 2:
+        return []
+    values = np.array([np.nan if number is None else number for number in numbers])
+    result = []
+    for threshold in sorted({float(f"{value:.3g}") for value in np.quantile(known, _QUANTILES)}):
+        for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
+            if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values):
+                result.append((Comparison(op=op, value=threshold), flags))  # type: ignore[arg-type]
+    return result
