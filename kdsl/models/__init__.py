@@ -1,0 +1,1 @@
+"""Classifiers that play the large model: a probability for every label, behind one protocol."""

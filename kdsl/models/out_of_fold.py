@@ -1,0 +1,33 @@
+"""Predictions on training samples by classifiers that never saw them."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Trainer
+
+
+def out_of_fold(
+    trainer: Trainer,
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    n_labels: int,
+    folds: NDArray[np.int64],
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Probabilities [n_samples, n_labels]; row i comes from a classifier trained on all folds but `folds[i]`.
+
+    `folds` [n_samples] as `kdsl.data.splits.stratified_folds` makes them. `progress(done, total)` is called after every
+    fold. Raises KdslError when the other folds of one of them hold nothing to learn from.
+    """
+    result = np.empty((len(table), n_labels))
+    names = np.unique(folds)
+    for done, fold in enumerate(names, start=1):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        classifier = trainer.fit(table.select(outside), labels[outside], n_labels)
+        result[inside] = classifier.probabilities(table.select(inside))
+        if progress is not None:
+            progress(done, len(names))
+    return result
