@@ -128,13 +128,13 @@ def mining_problem(
     labels: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
     proposer: Proposer,
-    folds: int,
+    folds: int | NDArray[np.int64],
     seed: int,
 ) -> MiningProblem:
-    """Lay out a task for the search; `weights` None counts all samples alike."""
+    """Lay out a task for the search; `weights` None counts all samples alike; `folds` is their number or the folds."""
     n_labels = len(task.labels)
     prior = np.stack([proposer.prior(task, label, vocabulary) for label in range(n_labels)])
-    parts = stratified_folds(labels, min(folds, len(labels)), seed)
+    parts = stratified_folds(labels, min(folds, len(labels)), seed) if isinstance(folds, int) else folds
     informative = informative_fields(vocabulary, labels, n_labels, parts)
     prior *= np.array([condition.field in informative for condition in vocabulary.conditions])
     uniform = np.ones(len(labels)) if weights is None else weights

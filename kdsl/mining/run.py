@@ -1,0 +1,222 @@
+"""Mining a task from its samples: all searches in parallel processes, resumable, the same result whatever the order."""
+
+import hashlib
+import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from kdsl import __version__
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import append_jsonl, write_jsonl
+from kdsl.mining.miner import (
+    FoundRule,
+    Mined,
+    MiningProblem,
+    MiningSettings,
+    assemble,
+    jobs,
+    mine_label,
+    mining_problem,
+)
+from kdsl.mining.proposer import LexicalProposer, Proposer, label_words
+from kdsl.mining.vocabulary import build_vocabulary
+from kdsl.sample import Task
+
+Job = tuple[int, int]
+"""(fold, label), as `kdsl.mining.miner.jobs` gives them."""
+Progress = Callable[[int, int], None]
+
+_RULES = TypeAdapter(list[FoundRule])
+
+
+def mine_task(
+    task: Task,
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    settings: MiningSettings,
+    seed: int,
+    weights: NDArray[np.float64] | None = None,
+    folds: NDArray[np.int64] | None = None,
+    proposer: Proposer | None = None,
+    resume_file: Path | None = None,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> Mined:
+    """Mine the rules of every label of `task`, and the whole again without each fold, for the reliability.
+
+    `labels` [n_samples] index `task.labels`; `weights` [n_samples] in (0, 1] are larger where the classifier errs;
+    `folds` [n_samples] count from 0 and are made from `seed` where they are None. `proposer` is the lexical one where
+    it is None. `progress(fold, label)` is called after every search. `workers` processes search; 0 or 1: this one.
+
+    Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
+    end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
+    """
+    problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
+    return assemble(problem, _search_all(problem, settings, resume_file, progress, workers))
+
+
+def prepare(
+    task: Task,
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    settings: MiningSettings,
+    seed: int,
+    weights: NDArray[np.float64] | None = None,
+    folds: NDArray[np.int64] | None = None,
+    proposer: Proposer | None = None,
+) -> MiningProblem:
+    """What `mine_task` searches; arguments and errors are the same."""
+    unlabelled = np.flatnonzero((labels < 0) | (labels >= len(task.labels)))
+    if len(unlabelled):
+        sample = table.rows[unlabelled[0]].sample
+        more = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
+        raise KdslError(
+            f"{task.name}: sample {sample.id!r}{more} has the label {sample.label!r}, which is none of the task's; "
+            "mining needs labelled samples: `kdsl check` lists what is wrong"
+        )
+    if len(np.unique(labels)) < 2:
+        found = repr(task.label_names[labels[0]]) if len(labels) else "none"
+        raise KdslError(f"{task.name}: mining needs samples of at least two labels, found {found}")
+    known = [word for words in label_words(task) for word in words]
+    vocabulary = build_vocabulary(table, known_terms=known)
+    parts = settings.folds if folds is None else folds
+    return mining_problem(task, vocabulary, labels, weights, proposer or LexicalProposer(), parts, seed)
+
+
+def _search_all(
+    problem: MiningProblem, settings: MiningSettings, resume_file: Path | None, progress: Progress | None, workers: int
+) -> dict[Job, list[FoundRule]]:
+    with ExitStack() as stack:
+        found: dict[Job, list[FoundRule]] = {}
+        append: Callable[[dict[str, Any]], None] | None = None
+        if resume_file is not None:
+            header = {"fingerprint": fingerprint(problem, settings)}
+            found = _finished(resume_file, header)
+            # Written anew, so that neither a torn line nor another run's searches stand before what is appended.
+            write_jsonl(resume_file, [header, *(_record(job, rules) for job, rules in found.items())])
+            append = stack.enter_context(append_jsonl(resume_file))
+        if progress is not None:
+            for job in found:
+                progress(*job)
+        missing = [job for job in jobs(problem) if job not in found]
+        for job, rules in stack.enter_context(closing(_searched(problem, settings, missing, workers))):
+            found[job] = rules
+            if append is not None:
+                append(_record(job, rules))
+            if progress is not None:
+                progress(*job)
+    if resume_file is not None:
+        resume_file.unlink(missing_ok=True)
+    return found
+
+
+def fingerprint(problem: MiningProblem, settings: MiningSettings) -> str:
+    """Hash of everything that the rules depend on: samples, labels, settings, seed and version."""
+    described = [
+        __version__,
+        repr(settings),
+        problem.seed,
+        repr(problem.task),
+        [condition.canonical() for condition in problem.vocabulary.conditions],
+    ]
+    digest = hashlib.sha256(json.dumps(described).encode())
+    weights = np.round(problem.weights, 6)  # a classifier's last digits may differ from run to run
+    for array in (problem.vocabulary.coverage, problem.labels, weights, problem.prior, problem.folds):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _record(job: Job, rules: list[FoundRule]) -> dict[str, Any]:
+    return {"fold": job[0], "label": job[1], "rules": _RULES.dump_python(rules, mode="json")}
+
+
+def _finished(path: Path, header: dict[str, Any]) -> dict[Job, list[FoundRule]]:
+    """The searches in `path` that were done for the same problem, up to the first line that is not whole."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be read ({error.strerror}); delete it and mine again") from error
+    found: dict[Job, list[FoundRule]] = {}
+    try:
+        if json.loads(lines[0]) == header:
+            for line in lines[1:]:
+                record = json.loads(line)
+                found[int(record["fold"]), int(record["label"])] = _RULES.validate_python(record["rules"])
+    except (ValueError, KeyError, TypeError, ValidationError):
+        pass  # the line that an interruption tore, or the empty one at the end: searches from here on are done again
+    return found
+
+
+def _searched(
+    problem: MiningProblem, settings: MiningSettings, missing: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, list[FoundRule]]]:
+    """The searches `missing` with the rules they find, as they are done."""
+    workers = min(workers, len(missing))
+    if workers < 2:
+        for fold, label in missing:
+            yield (fold, label), mine_label(problem, fold, label, settings)
+        return
+    from multiprocessing import active_children, get_context
+
+    others = set(active_children())
+    # Spawned, as forking a process that has threads may hang.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(problem, settings))
+    try:
+        futures = {pool.submit(_mine_in_worker, job): job for job in missing}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise KdslError(
+            f"{problem.task.name}: a mining process died, perhaps for lack of memory; run again to go on from there"
+        ) from error
+    except BaseException:
+        # Nobody wants to wait for searches that are running, or queued, when the work was interrupted.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_problem: MiningProblem
+_settings: MiningSettings
+"""What a worker process searches: sent once, when it starts."""
+
+
+def _start_worker(problem: MiningProblem, settings: MiningSettings) -> None:
+    global _problem, _settings
+    _problem, _settings = problem, settings
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the others
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """End this process when the main one is gone, however that ended."""
+    import os
+    import threading
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _mine_in_worker(job: Job) -> list[FoundRule]:
+    return mine_label(_problem, *job, _settings)
