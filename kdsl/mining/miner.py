@@ -1,6 +1,7 @@
 """Mining one task: search every label, choose rules, and cross-validate the whole procedure for reliability."""
 
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.mining.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.mining.informative import informative_fields
 from kdsl.mining.literals import choose_literals
-from kdsl.mining.proposer import Proposer, described
+from kdsl.mining.proposer import Proposer, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings
@@ -75,6 +76,8 @@ class MiningProblem:
     """From the proposer. [n_labels, n_conditions]"""
     described: NDArray[np.float64]
     """See `kdsl.mining.proposer.described`. [n_labels, n_conditions]"""
+    own_words: tuple[tuple[tuple[int, ...], ...], ...]
+    """For every label and every searched text field the conditions on words that describe this label alone."""
     folds: NDArray[np.int64]
     seed: int
 
@@ -138,7 +141,18 @@ def mining_problem(
     informative = informative_fields(vocabulary, labels, n_labels, parts)
     prior *= np.array([condition.field in informative for condition in vocabulary.conditions])
     uniform = np.ones(len(labels)) if weights is None else weights
-    return MiningProblem(task, vocabulary, labels, uniform, prior, described(task, vocabulary), parts, seed)
+    own_words = _own_words(task, vocabulary, informative)
+    return MiningProblem(task, vocabulary, labels, uniform, prior, described(task, vocabulary), own_words, parts, seed)
+
+
+def _own_words(task: Task, vocabulary: Vocabulary, fields: Collection[str]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    index = {(c.field, c.terms[0]): i for i, c in enumerate(vocabulary.conditions) if c.terms and c.field in fields}
+    names = dict.fromkeys(field for field, _ in index)
+    rows = [
+        [tuple(index[field, word] for word in words if (field, word) in index) for field in names]
+        for words in label_words(task)
+    ]
+    return tuple(tuple(conditions for conditions in row if conditions) for row in rows)
 
 
 def jobs(problem: MiningProblem) -> list[tuple[int, int]]:
@@ -149,20 +163,35 @@ def jobs(problem: MiningProblem) -> list[tuple[int, int]]:
 
 def mine_label(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> list[FoundRule]:
     """The rules of one label, mined on the samples outside `fold`. The same problem and settings give the same rules."""
+    rules = described_rules(problem, fold, label)
     search = start_search(problem, fold, label, settings)
     if search is None:
-        return []
+        return rules
     literals = search.literals
-    chosen = select_rules(search.run(), search, settings.rules_per_label)
-    return [
-        FoundRule(
-            label,
-            tuple(tuple(literals.condition[list(part)].tolist()) for part in rule.key),
-            tuple(bool(literals.negated[part[0]]) for part in rule.key),
-            search.evaluations,
-        )
-        for rule in chosen
-    ]
+    known = {rule.conditions for rule in rules}
+    for chosen in select_rules(search.run(), search, settings.rules_per_label):
+        conditions = tuple(tuple(literals.condition[list(part)].tolist()) for part in chosen.key)
+        negated = tuple(bool(literals.negated[part[0]]) for part in chosen.key)
+        if conditions not in known:
+            rules.append(FoundRule(label, conditions, negated, search.evaluations))
+    return rules
+
+
+def described_rules(problem: MiningProblem, fold: int, label: int) -> list[FoundRule]:
+    """One rule a text field: any of the words that describe this label alone, those left out that point elsewhere.
+
+    Such a rule speaks also where training samples are few or say it otherwise; cross-validation tells what it is worth.
+    """
+    members = problem.members(fold)
+    positives = pack(problem.labels == label) & members
+    rules = []
+    for words in problem.own_words[label]:
+        coverage = problem.vocabulary.coverage[list(words)]
+        hits, correct = count(coverage & members), count(coverage & positives)
+        kept = tuple(word for word, n, right in zip(words, hits, correct, strict=True) if 2 * (right + 1) >= n + 1)
+        if kept:
+            rules.append(FoundRule(label, (kept,), (False,), len(words)))
+    return rules
 
 
 def start_search(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> Search | None:

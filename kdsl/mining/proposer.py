@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task
 from kdsl.text import normalise
@@ -37,9 +38,24 @@ def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
 
     1 for a term that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
     """
-    words = [normalise(f"{label.name} {label.description}") for label in task.labels]
-    occurs = np.zeros((len(words), len(vocabulary)))
+    texts = label_texts(task)
+    occurs = np.zeros((len(texts), len(vocabulary)))
     for index, condition in enumerate(vocabulary.conditions):
         for term in condition.normalised_terms:
-            occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in words])
+            occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in texts])
     return occurs / np.maximum(occurs.sum(axis=0, keepdims=True), 1.0)
+
+
+def label_texts(task: Task) -> list[str]:
+    """Name and description of every label, normalised; underscores in names separate words."""
+    return [normalise(f"{label.name.replace('_', ' ')} {label.description}") for label in task.labels]
+
+
+def label_words(task: Task) -> list[tuple[str, ...]]:
+    """For every label the words of its name and description that stand in no other label's, in their order."""
+    texts = label_texts(task)
+    result = []
+    for text in texts:
+        own = [word for word in dict.fromkeys(segmented(text)) if len(word) >= 2 and word.isalnum()]
+        result.append(tuple(word for word in own if sum(word in other for other in texts) == 1))
+    return result

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import rjieba
 
@@ -33,10 +34,15 @@ def candidate_terms(text: str, shortest: int = 1) -> set[str]:
     return terms
 
 
+def segmented(text: str) -> list[str]:
+    """Normalised `text` cut into words by a dictionary-based segmenter (jieba)."""
+    return rjieba.cut(text)
+
+
 def words(text: str) -> set[str]:
-    """The words of normalised `text` as a dictionary-based segmenter (jieba) cuts it, and pairs of adjacent ones."""
-    cut = [word for word in rjieba.cut(text)]
-    return {*cut, *(first + second for first, second in zip(cut, cut[1:], strict=False))}
+    """The words of normalised `text`, and pairs of adjacent ones."""
+    cut = segmented(text)
+    return {*cut, *(first + second for first, second in pairwise(cut))}
 
 
 def _runs(text: str) -> Iterator[list[tuple[int, int, bool]]]:

@@ -1,7 +1,7 @@
 """The candidate conditions of a task and the samples that each covers. Labels are not looked at here."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +37,13 @@ class Vocabulary:
         return len(self.conditions)
 
 
-def build_vocabulary(table: FieldTable, fields: Sequence[str] = MINED_FIELDS) -> Vocabulary:
-    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number."""
+def build_vocabulary(
+    table: FieldTable, fields: Sequence[str] = MINED_FIELDS, known_terms: Collection[str] = ()
+) -> Vocabulary:
+    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number.
+
+    `known_terms` (words that describe labels) are taken however few samples hold them.
+    """
     conditions: list[Condition] = []
     coverage: list[Flags] = []
     seen: set[bytes] = set()
@@ -47,13 +52,15 @@ def build_vocabulary(table: FieldTable, fields: Sequence[str] = MINED_FIELDS) ->
         if not any(texts):
             continue
         terms = _frequent_terms(texts, _SHORTEST.get(field, 2))
+        known = frozenset(known_terms)
+        terms = sorted({*terms, *known})
         if not terms:
             continue
         flags = _coverage(terms, texts)
-        for index in _most_readable(terms, flags, texts):
+        for index in _most_readable(terms, flags, texts, known):
             # The same samples through an earlier field: that one is named first because it is the narrower.
             key = flags[index].tobytes()
-            if key in seen:
+            if key in seen and terms[index] not in known:
                 continue
             seen.add(key)
             conditions.append(Condition(field=field, terms=(terms[index],)))
@@ -79,14 +86,17 @@ def _coverage(terms: Sequence[str], texts: Sequence[str]) -> Flags:
     return unpack(Matcher(terms).bitmaps(texts), len(texts))
 
 
-def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str]) -> list[int]:
+def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str], known: Collection[str]) -> list[int]:
     """Of the terms that cover the same samples one: whole words before fragments, words of two or three characters
-    before others, long fragments before short ones."""
+    before others, long fragments before short ones. All `known` terms stay."""
     word_frequency: Counter[str] = Counter()
     for text in texts:
         word_frequency.update(words(text))
     best: dict[bytes, tuple[tuple[bool, int], int]] = {}
+    kept = [index for index, term in enumerate(terms) if term in known]
     for index, term in enumerate(terms):
+        if term in known:
+            continue
         row = flags[index]
         is_word = " " in term or word_frequency[term] * 2 >= int(row.sum())
         length = -abs(2 * len(term) - 5) if is_word and term[0] >= "\u2e80" else len(term)
@@ -94,7 +104,7 @@ def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str]) -> 
         key = row.tobytes()
         if key not in best or score > best[key][0]:
             best[key] = (score, index)
-    return sorted(index for _, index in best.values())
+    return sorted([*kept, *(index for _, index in best.values())])
 
 
 def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags]]:
