@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +79,8 @@ def fit_reliability(shown: Sequence[Shown], hits: NDArray[np.int64], correct: ND
     if hits.sum() < MIN_HITS or correct.sum() in (0, hits.sum()):
         pooled = (correct.sum() + 0.5) / (hits.sum() + 2.0)
         return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES))
+    from sklearn.linear_model import LogisticRegression  # a second to import, which worker processes need not wait
+
     used = hits > 0
     features = np.array([rule.features() for rule in shown])[used]
     mean, spread = features.mean(axis=0), features.std(axis=0)

@@ -1,4 +1,4 @@
-"""Mining a task from its samples: all searches in parallel processes, resumable, the same result whatever the order."""
+"""Mining a task from its samples: searches run in parallel, can be resumed, and give the same rules in any order."""
 
 import hashlib
 import json

@@ -1,0 +1,223 @@
+"""What mining leaves behind: rules and statistics for the rule base, and an archive that the arbiter is fitted on."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from kdsl.errors import KdslError
+from kdsl.files import read_text, write_atomically
+from kdsl.mining.bitmaps import pack
+from kdsl.mining.miner import Mined
+from kdsl.mining.proposer import described
+from kdsl.mining.reliability import Reliability, Shown
+from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
+from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
+from kdsl.rules.rulebase import MINED
+from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
+from kdsl.sample import Task
+
+FILE = "mining.json"
+"""Name of the archive in a task's folder of the checkpoint."""
+
+ACCEPT = 0.5
+"""Estimated reliability from which a mined rule enters the rule base: right more often than wrong."""
+LEAST_CORRECT = 2
+"""Samples of its label that a mined rule must hit to enter the rule base: one alone is an anecdote."""
+_BOUND = 1e-3
+"""Log odds are taken of probabilities within [0.001, 0.999]."""
+
+RuleKey = tuple[str, str]
+"""(label, hash of the conditions): what makes two rules the same."""
+
+
+def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[RuleStatistics]]:
+    """The rules on all samples that the miner accepts, and the statistics of each, in the same order.
+
+    `run` names the mining run, such as its time; it and `seed` are written into the rules' provenance.
+    """
+    problem = mined.problem
+    names = problem.task.label_names
+    held_out = held_out_counts(mined)
+    base_rates = np.bincount(problem.labels, minlength=len(names)) / len(problem.labels)
+    rules: dict[RuleKey, Rule] = {}
+    statistics = []
+    for found, shown, reliability in zip(
+        mined.rules, mined.shown, mined.reliability.estimate(mined.shown).tolist(), strict=True
+    ):
+        rule = _rule(problem.task.name, names[found.label], found.written(problem.vocabulary), run, seed)
+        key = rule.label, rule.when_hash
+        if reliability < ACCEPT or shown.correct < LEAST_CORRECT or key in rules:
+            continue
+        rules[key] = rule
+        base_rate = float(base_rates[found.label])
+        entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
+        statistics.append(entry.model_copy(update={"held_out": held_out.get(key)}))
+    return list(rules.values()), statistics
+
+
+def rule_statistics(
+    rule: Rule, shown: Shown, reliability: float | None, base_rate: float, n_samples: int, candidates: int
+) -> RuleStatistics:
+    """Statistics of a rule that shows `shown` on `n_samples` training samples; no held-out counts."""
+    return RuleStatistics(
+        id=rule.id,
+        when=rule.when_hash,
+        training=TrainingCounts(
+            hits=shown.hits, correct=shown.correct, positives=shown.positives, samples=n_samples
+        ),
+        reliability=None if reliability is None else round(reliability, 4),
+        base_rate=round(base_rate, 6),
+        candidates=candidates,
+        weight=None if reliability is None else round(max(0.0, _log_odds(reliability) - _log_odds(base_rate)), 4),
+    )  # fmt: skip
+
+
+def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:
+    """For every rule that some fold's mining found, its counts on the samples of those folds."""
+    problem = mined.problem
+    counts: dict[RuleKey, HeldOutCounts] = {}
+    for part in mined.held_out:
+        truth = problem.labels[:, None] == np.array([found.label for found in part.rules], dtype=np.int64)[None, :]
+        hits, correct = part.hits.sum(axis=0), (part.hits & truth).sum(axis=0)
+        for index, found in enumerate(part.rules):
+            key = problem.task.label_names[found.label], when_hash(found.written(problem.vocabulary))
+            before = counts.get(key, HeldOutCounts(hits=0, correct=0))
+            counts[key] = HeldOutCounts(
+                hits=before.hits + int(hits[index]), correct=before.correct + int(correct[index])
+            )
+    return counts
+
+
+def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], task: Task) -> Shown:
+    """What any rule, a hand-written one too, shows on samples: `hits` and `labels` (indices) are [n_samples]."""
+    label = task.label_names.index(rule.label) if rule.label in task.label_names else len(task.labels)
+    plain = [condition for condition in rule.conditions if not condition.negated]
+    parts = tuple(
+        condition.model_copy(update={"terms": (term,)}) for condition in plain for term in condition.terms
+    )  # fmt: skip
+    specific = described(task, Vocabulary(parts, pack(np.zeros((len(parts), 0), dtype=bool)), 0))
+    return Shown(
+        hits=int(hits.sum()),
+        correct=int((hits & (labels == label)).sum()),
+        positives=int((labels == label).sum()),
+        conditions=len(rule.conditions),
+        negations=len(rule.conditions) - len(plain),
+        further_terms=sum(max(len(condition.terms) - 1, 0) for condition in rule.conditions),
+        described=float(specific[label].max(initial=0.0)) if label < len(task.labels) else 0.0,
+    )
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArchivedRule(_Part):
+    """A rule mined without one fold, and what it showed on the samples it was mined on."""
+
+    label: str
+    when: tuple[Condition, ...]
+    shown: Shown
+
+
+class Archive(_Part):
+    """The cross-validated side of mining one task: JSON in <checkpoint>/<task>/mining.json."""
+
+    version: Literal[1] = 1
+    task: str
+    seed: int
+    reliability: Reliability
+    base_rates: dict[str, float]
+    """label → its share of the samples."""
+    samples: tuple[str, ...]
+    """Ids of the samples mined on."""
+    folds: tuple[int, ...]
+    """The fold of each of `samples`, from 0."""
+    held_out: tuple[tuple[ArchivedRule, ...], ...]
+    """For every fold the rules mined without it."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Archive":
+        if len(self.samples) != len(self.folds) or not all(0 <= fold < len(self.held_out) for fold in self.folds):
+            raise ValueError("samples, folds and held_out do not belong together")
+        return self
+
+    def folds_of(self, sample_ids: Sequence[str]) -> NDArray[np.int64]:
+        """The fold of every sample: [n_samples]. KdslError when these are not the samples mined on."""
+        if sorted(sample_ids) != sorted(self.samples):
+            strange = next(iter({*sample_ids} ^ {*self.samples}), None)
+            which = "some ids occur more or less often" if strange is None else f"{strange!r} is in one of them only"
+            raise KdslError(
+                f"{self.task}: the training samples are not those that rules were mined on ({which}); "
+                "run `kdsl mine` again"
+            )
+        if tuple(sample_ids) == self.samples:
+            return np.array(self.folds, dtype=np.int64)
+        fold = dict(zip(self.samples, self.folds, strict=True))
+        return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
+
+    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
+        """The rules mined without `fold`, as the engine takes them, and what each showed on the other folds."""
+        archived = self.held_out[fold]
+        rules = [_rule(self.task, entry.label, entry.when, "", self.seed) for entry in archived]
+        return rules, [entry.shown for entry in archived]
+
+
+def archive_of(mined: Mined, sample_ids: Sequence[str]) -> Archive:
+    """The archive of a mining run on the samples with these ids, in the order they were mined in."""
+    problem = mined.problem
+    names = problem.task.label_names
+    shares = np.bincount(problem.labels, minlength=len(names)) / len(problem.labels)
+    return Archive(
+        task=problem.task.name,
+        seed=problem.seed,
+        reliability=mined.reliability,
+        base_rates=dict(zip(names, shares.tolist(), strict=True)),
+        samples=tuple(sample_ids),
+        folds=tuple(problem.folds.tolist()),
+        held_out=tuple(
+            tuple(
+                ArchivedRule(label=names[found.label], when=found.written(problem.vocabulary), shown=shown)
+                for found, shown in zip(part.rules, part.shown, strict=True)
+            )
+            for part in mined.held_out
+        ),
+    )
+
+
+def save_archive(mined: Mined, sample_ids: Sequence[str], path: Path) -> Archive:
+    """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
+    archive = archive_of(mined, sample_ids)
+    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
+    return archive
+
+
+def load_archive(path: Path) -> Archive:
+    """Read what `save_archive` wrote; KdslError when it is missing or damaged."""
+    if not path.exists():
+        raise KdslError(f"{path}: no such file; run `kdsl mine` first")
+    try:
+        return Archive.model_validate_json(read_text(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise KdslError(f"{path}: {place}: {first['msg']}; `kdsl mine` writes this file again") from error
+
+
+def _rule(task: str, label: str, conditions: tuple[Condition, ...], run: str, seed: int) -> Rule:
+    return Rule(
+        id=rule_id(task, label, conditions),
+        label=label,
+        when=When(all=conditions),
+        provenance=Provenance(source=MINED, proposer="lexical", run=run, seed=seed),
+    )
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, _BOUND), 1 - _BOUND)
+    return math.log(bounded / (1 - bounded))

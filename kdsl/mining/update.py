@@ -1,0 +1,64 @@
+"""Merging what mining found into a task's rule base, and measuring every rule in it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import held_out_counts, mined_rules, rule_statistics, shown_of
+from kdsl.mining.miner import Mined
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import MineReport, RuleBase
+from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, statistics_path, write_statistics
+
+
+def update_rule_base(base: RuleBase, mined: Mined, table: FieldTable, run: str, seed: int) -> MineReport:
+    """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
+
+    `table` holds the samples mined on. Rules that people wrote, edited or decided about are measured on them too,
+    their reliability estimated by the map that mining fitted. Nothing is written when nothing has changed.
+    """
+    before = base.statistics()
+    rules, statistics = mined_rules(mined, run, seed)
+    report = base.update_mined(rules)
+    by_conditions = {(rule.label, rule.when_hash): entry for rule, entry in zip(rules, statistics, strict=True)}
+    entries: list[RuleStatistics] = []
+    others: list[Rule] = []
+    for rule in base.rules:
+        entry = by_conditions.get((rule.label, rule.when_hash))
+        if entry is None:
+            others.append(rule)
+        else:  # a person's rule with the same conditions may have another id
+            entries.append(entry.model_copy(update={"id": rule.id}))
+    entries += _measured(others, mined, table, before)
+    if {(entry.id, entry.when): entry for entry in entries} != before:
+        write_statistics(statistics_path(base.folder, base.task), entries)
+    return report
+
+
+def _measured(
+    rules: Sequence[Rule], mined: Mined, table: FieldTable, before: StatisticsByRule
+) -> list[RuleStatistics]:
+    """Statistics of rules that this run did not find, or did not accept."""
+    problem = mined.problem
+    labels: NDArray[np.int64] = problem.labels
+    hits = Engine(rules).matrix(table)
+    shown = [shown_of(rule, hits[:, index], labels, problem.task) for index, rule in enumerate(rules)]
+    reliability = mined.reliability.estimate(shown).tolist()
+    held_out = held_out_counts(mined)
+    entries = []
+    for rule, counts, estimate in zip(rules, shown, reliability, strict=True):
+        known = before.get((rule.id, rule.when_hash))
+        # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
+        entry = rule_statistics(
+            rule,
+            counts,
+            estimate if counts.hits and counts.positives else None,
+            counts.positives / len(labels),
+            len(labels),
+            known.candidates if known is not None else 0,
+        )
+        entries.append(entry.model_copy(update={"held_out": held_out.get((rule.label, rule.when_hash))}))
+    return entries
