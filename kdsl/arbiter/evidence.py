@@ -6,12 +6,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+FURTHER = 0.3
+"""What a further rule for the same label adds, as a share of its weight; measured by `scripts/bench mire`."""
 _LEAST, _MOST = 1e-3, 1 - 1e-3
 
 
 def log_odds(probability: Floats) -> Floats:
     """Log odds, probabilities kept within [0.001, 0.999]."""
-    bounded = np.clip(probability, _LEAST, _MOST)
+    bounded = np.clip(probability, FURTHER = 0.3
+"""What a further rule for the same label adds, as a share of its weight; measured by `scripts/bench mire`."""
+_LEAST, _MOST)
     return np.log(bounded / (1 - bounded))
 
 
@@ -35,8 +39,8 @@ def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
 def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int) -> Floats:
     """Evidence for every label on every sample: [n_samples, n_labels], at least 0.
 
-    Rules of a label count from the heaviest on, each by the share that it does not have in common with a heavier rule
-    that hits the same sample: `weight · (1 − largest overlap)`.
+    The heaviest rule of a label that hits counts in full, every further one by `FURTHER · weight · (1 − largest
+    overlap with a heavier one that hits)`: rules of one label are found on the same few samples and say much the same.
     """
     evidence = np.zeros((len(hits), n_labels))
     for label in np.unique(labels):
@@ -45,5 +49,7 @@ def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, over
         present = hits[:, rules].astype(np.float64)
         for position, rule in enumerate(rules):
             shared = (present[:, :position] * overlaps[rule, rules[:position]]).max(axis=1, initial=0.0)
-            evidence[:, label] += present[:, position] * weights[rule] * (1 - shared)
+            first = present[:, :position].sum(axis=1) == 0
+            share = np.where(first, 1.0, FURTHER * (1 - shared))
+            evidence[:, label] += present[:, position] * weights[rule] * share
     return evidence

@@ -6,6 +6,7 @@ from typing import Any
 from kdsl.fields.sidecar import Box
 from kdsl.fields.table import Place, SampleFields
 from kdsl.rules.condition import Condition
+from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 
 WrittenTerms = Sequence[tuple[str, str]]
@@ -91,7 +92,7 @@ class Evidence:
         text = field_text.text
         best, start, end = "", len(text), 0
         for term, written in self._terms:
-            found = text.find(term, 0, start + len(term))
+            found = first_occurrence(text, term, start + 1)
             if found >= 0 and (found < start or found + len(term) > end):
                 best, start, end = written, found, found + len(term)
         self._found = best, field_text.place(start, end)

@@ -1,5 +1,7 @@
 """The engine finds exactly the rules that hold, and says why."""
 
+import re
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,11 +30,18 @@ def fields(*samples, sidecars=None):
     return FieldTable(samples, sidecars or Sidecars())
 
 
+def occurs(term: str, line: str) -> bool:
+    """Anywhere, but an ASCII letter or digit at an end of the term does not stand beside another."""
+    before = r"(?<![a-z0-9])" if re.match("[a-z0-9]", term) else ""
+    after = r"(?![a-z0-9])" if re.match("[a-z0-9]", term[-1]) else ""
+    return re.search(before + re.escape(term) + after, line) is not None
+
+
 def holds(condition: Condition, row: SampleFields) -> bool:
     """The meaning of a condition, said plainly."""
     if condition.terms:
         lines = row.text(condition.field).text.split("\n")
-        result = any(normalise(term) in line for term in condition.terms for line in lines)
+        result = any(occurs(normalise(term), line) for term in condition.terms for line in lines)
     elif condition.comparison is not None:
         result = condition.comparison.holds(row.number(condition.field))
     else:
@@ -186,3 +195,14 @@ def test_a_very_long_text_and_lone_surrogates():
     text = "\ud800" + "光" * 100_000 + "调光"
     [[hit]] = Engine([rule({"user": ["调光"]})]).hits(fields(sample(text)))
     assert hit.evidence[0].span == (100_001, 100_003)
+
+
+def test_a_term_of_letters_or_digits_matches_whole_words_only():
+    table = fields(sample("message about 15g"), sample("my age, 5g"), sample("能用5G吗"))
+    for term, expected in [("age", [False, True, False]), ("5g", [False, True, True])]:
+        assert Engine([rule({"user": [term]})]).matrix(table)[:, 0].tolist() == expected
+
+
+def test_evidence_is_the_first_whole_word():
+    [[hit]] = Engine([rule({"user": ["age"]})]).hits(fields(sample("the message: age")))
+    assert hit.evidence[0].span == (13, 16)
