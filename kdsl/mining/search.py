@@ -30,9 +30,9 @@ class SearchSettings:
 
     max_conditions: int = 3
     iterations: int = 2000
-    max_terms: int = 3
+    max_terms: int = 2
     """Terms in one condition's any-list."""
-    patience: int = 150
+    patience: int = 60
     """Iterations without a change among the best rules after which the search ends."""
     exploration: float = 0.5
     temperature: float = 0.1
