@@ -180,8 +180,12 @@ class Search:
                 return -1
             opened *= 2
 
+    def child_key(self, node: Node, child: int) -> Key:
+        """The rule that the action `child` of `node` leads to."""
+        return _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+
     def _child(self, node: Node, child: int) -> Node:
-        key = _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+        key = self.child_key(node, child)
         known = self.nodes.get(key)
         if known is not None:
             return known
