@@ -36,6 +36,9 @@ Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""
 Progress = Callable[[int, int], None]
 
+EASY_DISCOUNT = 0.5
+"""A sample that the classifier is sure to get right counts this much less: rules are wanted where it errs."""
+
 _RULES = TypeAdapter(list[FoundRule])
 
 
@@ -76,6 +79,15 @@ def prepare(
     proposer: Proposer | None = None,
 ) -> MiningProblem:
     """What `mine_task` searches; arguments and errors are the same."""
+    require_labels(task, table, labels)
+    known = [word for words in label_words(task) for word in words]
+    vocabulary = build_vocabulary(table, known_terms=known)
+    parts = settings.folds if folds is None else folds
+    return mining_problem(task, vocabulary, labels, weights, proposer or LexicalProposer(), parts, seed)
+
+
+def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> None:
+    """Raise KdslError unless all samples have labels of the task, at least two different ones."""
     unlabelled = np.flatnonzero((labels < 0) | (labels >= len(task.labels)))
     if len(unlabelled):
         sample = table.rows[unlabelled[0]].sample
@@ -86,11 +98,18 @@ def prepare(
         )
     if len(np.unique(labels)) < 2:
         found = repr(task.label_names[labels[0]]) if len(labels) else "none"
-        raise KdslError(f"{task.name}: mining needs samples of at least two labels, found {found}")
-    known = [word for words in label_words(task) for word in words]
-    vocabulary = build_vocabulary(table, known_terms=known)
-    parts = settings.folds if folds is None else folds
-    return mining_problem(task, vocabulary, labels, weights, proposer or LexicalProposer(), parts, seed)
+        raise KdslError(
+            f"{task.name}: mining needs samples of at least two labels, found {found}; "
+            "add samples, or take the task out of `tasks`"
+        )
+
+
+def sample_weights(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What mining counts every sample with, [n_samples]: less where the classifier is right without any rule.
+
+    `probabilities` [n_samples, n_labels] must come from classifiers that were not trained on the sample.
+    """
+    return 1.0 - EASY_DISCOUNT * probabilities[np.arange(len(labels)), labels]
 
 
 def _search_all(
