@@ -1,4 +1,4 @@
-"""The embedded large model: multinomial logistic regression on character n-grams of every field and on image numbers."""
+"""The embedded large model: logistic regression on character n-grams of every field and on image numbers."""
 
 import io
 import json
@@ -33,7 +33,7 @@ FIELD_WEIGHTS = {
     "ocr.bottom": 0.15,
     "caption": 0.3,
 }
-"""The length of each field's TF-IDF vector. Weights and `INVERSE_PENALTY` were chosen together: docs/classifiers.md."""
+"""The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
 NUMBER_WEIGHT = 0.03
 INVERSE_PENALTY = 30.0
 MANY_SAMPLES = 4000
@@ -52,9 +52,13 @@ class LinearTrainer:
         """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
         if len(table) == 0:
             raise KdslError("the linear classifier: no labelled samples to learn from; give at least one")
+        from threadpoolctl import threadpool_limits
+
         features, matrix = _fit_features(table)
         present, targets = np.unique(labels, return_inverse=True)
-        weights, intercepts = _regression(matrix, targets, self.seed)
+        # The products are so small that threads only wait for each other: on busy cores 20 s instead of half a second.
+        with threadpool_limits(1):
+            weights, intercepts = _regression(matrix, targets, self.seed)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
         return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels)

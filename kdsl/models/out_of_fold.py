@@ -19,7 +19,7 @@ def out_of_fold(
 ) -> NDArray[np.float64]:
     """Probabilities [n_samples, n_labels]; row i comes from a classifier trained on all folds but `folds[i]`.
 
-    `folds` [n_samples] as `kdsl.data.splits.stratified_folds` makes them. `progress(done, total)` is called after every
+    `folds` [n_samples] as `kdsl.data.splits.stratified_folds` makes them. `progress(done, total)` is called after each
     fold. Raises KdslError when the other folds of one of them hold nothing to learn from.
     """
     result = np.empty((len(table), n_labels))
