@@ -17,6 +17,8 @@ _SELECTOR = re.compile("[\ufe00-\ufe0f]")
 """The only invisible characters that `str.isprintable` lets pass."""
 _PUNCTUATION = tuple(zip("，？！：；（）", ",?!:;()", strict=True))
 """Common in Chinese text; replacing them first spares NFKC, which is slow once one character needs it."""
+_FOLDED = re.compile("[\u4e00-\u9fff -@\\[-~、。“”《》\u240a]*")
+"""Text of these alone is what most Chinese text is once its punctuation is replaced, and needs no folding."""
 _SEPARATOR = "\u240a"
 """Stands between texts normalised together: printable, and composes with nothing."""
 
@@ -30,36 +32,44 @@ _CONTINUES = re.compile("[\u1160-\u11ff]")
 def normalise(text: str) -> str:
     """The form in which terms are compared.
 
-    NFKC (full-width forms become ASCII), case-folded, invisible characters dropped, lone surrogates replaced by U+FFFD,
-    white space runs shortened to one space, and none between two CJK characters. Idempotent; the result holds no newline.
+    NFKC (full-width forms become ASCII), case-folded, invisible characters dropped, lone surrogates replaced by
+    U+FFFD, white space runs shortened to one space, and none between two CJK characters. Idempotent; the result holds
+    no newline.
     """
-    if text.isprintable() and not _SELECTOR.search(text):
-        text = _fold(text)
-        if "  " in text:
-            text = _SPACES.sub(" ", text)
-    else:
-        text = _SPACES.sub(" ", _fold(_SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))))
-    return _drop_spaces(text).strip(" ") if " " in text else text
+    folded = _quick_fold(text)
+    if folded is None:
+        folded = _SPACES.sub(" ", _fold(_SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))))
+    elif "  " in folded:
+        folded = _SPACES.sub(" ", folded)
+    return _drop_spaces(folded).strip(" ") if " " in folded else folded
 
 
 def normalise_lines(texts: Sequence[str]) -> str:
     """`normalise` of each text, joined by newlines; much faster than one by one on the turns of a dialogue."""
     joined = _SEPARATOR.join(texts)
-    if not joined.isprintable() or joined.count(_SEPARATOR) >= max(len(texts), 1) or _SELECTOR.search(joined):
+    folded = _quick_fold(joined) if joined.count(_SEPARATOR) < max(len(texts), 1) else None
+    if folded is None:
         return "\n".join([normalise(text) for text in texts])
-    joined = _fold(joined)
-    if " " in joined:
-        joined = _SPACES_AT_SEPARATOR.sub(_SEPARATOR, _SPACES.sub(" ", joined)).strip(" ")
-        joined = _drop_spaces(joined) if " " in joined else joined
-    return joined.replace(_SEPARATOR, "\n")
+    if " " in folded:
+        folded = _SPACES_AT_SEPARATOR.sub(_SEPARATOR, _SPACES.sub(" ", folded)).strip(" ")
+        folded = _drop_spaces(folded) if " " in folded else folded
+    return folded.replace(_SEPARATOR, "\n")
+
+
+def _quick_fold(text: str) -> str | None:
+    """`_fold(text)`; None when characters must be removed first."""
+    if not text.isascii():
+        for wide, narrow in _PUNCTUATION:
+            text = text.replace(wide, narrow)
+    if _FOLDED.fullmatch(text):
+        return text
+    return _fold(text) if text.isprintable() and not _SELECTOR.search(text) else None
 
 
 def _fold(text: str) -> str:
     """NFKC and case-folding of text without lone surrogates."""
     if text.isascii():
         return text.lower()
-    for wide, narrow in _PUNCTUATION:
-        text = text.replace(wide, narrow)
     text = unicodedata.normalize("NFKC", text)
     folded = text.casefold()
     return text if folded == text else unicodedata.normalize("NFKC", folded)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 
 _INSIDE = {
@@ -39,9 +40,9 @@ def redundant_terms(condition: Condition) -> list[tuple[str, str]]:
     """(longer, shorter) for each term that holds another of the list: where it occurs the shorter one occurs too."""
     terms = sorted(condition.normalised_terms, key=len)
     return [
-        (longer, next(shorter for shorter in terms[:index] if shorter in longer))
+        (longer, next(shorter for shorter in terms[:index] if _holds(longer, shorter)))
         for index, longer in enumerate(terms)
-        if any(shorter in longer for shorter in terms[:index])
+        if any(_holds(longer, shorter) for shorter in terms[:index])
     ]
 
 
@@ -122,7 +123,12 @@ def _stronger(first: Condition, second: Condition) -> bool:
     if second.field != first.field and second.field not in _INSIDE.get(first.field, ()):
         return False
     wanted = second.normalised_terms
-    return bool(wanted) and all(any(short in term for short in wanted) for term in first.normalised_terms)
+    return bool(wanted) and all(any(_holds(term, short) for short in wanted) for term in first.normalised_terms)
+
+
+def _holds(longer: str, shorter: str) -> bool:
+    """Whether `shorter` occurs wherever `longer` does: as whole words, so "age" not where "message" does."""
+    return first_occurrence(longer, shorter, len(longer)) >= 0
 
 
 def _excludes(first: Condition, second: Condition) -> bool:
