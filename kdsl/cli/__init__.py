@@ -31,6 +31,7 @@ def application() -> typer.Typer:
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.info import info
     from kdsl.cli.init import init
+    from kdsl.cli.mine import mine
     from kdsl.cli.ocr import ocr
     from kdsl.cli.rules import app as rules
 
@@ -43,7 +44,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, check, ocr, evaluate, convert, info):
+    for command in (init, check, ocr, mine, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

@@ -1,0 +1,73 @@
+"""kdsl mine: rules from training samples into the rule base."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.cli.project import Project
+    from kdsl.sample import Task
+
+
+def mine(
+    arguments: ProjectArguments = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", help="Only list what this label's search finds; no file changes.", show_default=False),
+    ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option("--trace", help="Only write the search graph of this label.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+    ] = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Find rules in the training samples, merge them into the rule base, and list the best of every label."""
+    import json
+    import os
+
+    from kdsl.cli import mine_table
+    from kdsl.cli.mining import TaskMining
+    from kdsl.cli.project import open_project
+
+    project = open_project(arguments)
+    if trace is not None:
+        task, index = _find_label(project, trace)
+        for path in TaskMining.of(project, task, project.sidecars()).trace(index):
+            typer.echo(str(path))
+    elif label is not None:
+        task, index = _find_label(project, label)
+        mining = TaskMining.of(project, task, project.sidecars())
+        rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
+        if format is Format.json:
+            typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
+        else:
+            mine_table.print_search(task.name, label, rows)
+    else:
+        sidecars = project.sidecars()
+        tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
+        results = [mining.run(workers or os.cpu_count() or 1) for mining in tasks]
+        if format is Format.json:
+            typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
+        for result in results:
+            if format is Format.table:
+                mine_table.print_result(result)
+            for line in mine_table.notes(result):
+                typer.echo(line, err=True)
+
+
+def _find_label(project: "Project", name: str) -> "tuple[Task, int]":
+    import difflib
+
+    from kdsl.errors import KdslError
+
+    known = [label for task in project.tasks for label in task.label_names]
+    for task in project.tasks:
+        if name in task.label_names:
+            return task, task.label_names.index(name)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
+    raise KdslError(f"no task of the project has the label {name!r}; did you mean {' or '.join(map(repr, close))}?")

@@ -1,0 +1,164 @@
+"""Mining the tasks of a project, with the files that `kdsl mine` and `kdsl run` read and write."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.cli.project import Project
+from kdsl.config import ProjectConfig
+from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import FILE, Archive, load_archive, save_archive
+from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label, start_search
+from kdsl.mining.run import mine_task, prepare, require_labels, sample_weights
+from kdsl.mining.search import SearchSettings
+from kdsl.mining.trace import write_trace
+from kdsl.mining.update import update_rule_base
+from kdsl.models.classifier import Trainer
+from kdsl.models.linear import LinearTrainer
+from kdsl.models.out_of_fold import out_of_fold
+from kdsl.progress import progress_bar
+from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
+from kdsl.sample import Task, label_indices
+
+RESUME_FILE = "mining.resume.jsonl"
+
+
+@dataclass(frozen=True)
+class MinedTask:
+    """What mining one task of a project did, for a table or JSON."""
+
+    task: Task
+    base: RuleBase
+    report: MineReport
+    archive: Path
+    labels: NDArray[np.int64]
+    """Index of every sample's label. [n_samples]"""
+    conditions: int
+    """Candidate conditions that the samples gave."""
+
+
+@dataclass(frozen=True)
+class TaskMining:
+    """One task of a project, ready to be mined."""
+
+    config: ProjectConfig
+    task: Task
+    table: FieldTable
+
+    @classmethod
+    def of(cls, project: Project, task: Task, sidecars: Sidecars) -> "TaskMining":
+        """Raises KdslError for a model that this version cannot run and for samples that cannot be mined."""
+        _ = project.config.proposer, project.config.recorded  # both refuse models
+        mining = cls(project.config, task, FieldTable(project.task_samples(task), sidecars))
+        require_labels(task, mining.table, mining.labels)
+        return mining
+
+    @property
+    def settings(self) -> MiningSettings:
+        budget = self.config.mining
+        return MiningSettings(SearchSettings(max_conditions=budget.max_conditions, iterations=budget.iterations))
+
+    @property
+    def archive(self) -> Path:
+        return self.config.checkpoint / self.task.name / FILE
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        return np.array(label_indices([row.sample for row in self.table.rows], self.task), dtype=np.int64)
+
+    @cached_property
+    def folds(self) -> NDArray[np.int64]:
+        """The folds of classifier, rules and arbiter alike."""
+        return stratified_folds(self.labels, min(self.settings.folds, len(self.labels)), self.config.seed)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Large where the classifier errs, out of fold."""
+        n_labels = len(self.task.labels)
+        return sample_weights(out_of_fold(self._trainer, self.table, self.labels, n_labels, self.folds), self.labels)
+
+    @property
+    def _trainer(self) -> Trainer:
+        from kdsl.models.recorded import RecordedTrainer, read_recorded
+
+        recorded = self.config.recorded
+        return (
+            LinearTrainer(self.config.seed)
+            if recorded is None
+            else RecordedTrainer(read_recorded(recorded, self.task))
+        )
+
+    @cached_property
+    def problem(self) -> MiningProblem:
+        return prepare(
+            self.task, self.table, self.labels, self.settings, self.config.seed, self.weights, self.folds
+        )  # fmt: skip
+
+    def run(self, workers: int) -> MinedTask:
+        """Mine every label and write rules, statistics and archive.
+
+        An interruption leaves the searches that were done in the checkpoint, and says so.
+        """
+        base = RuleBase.load(self.config.rules, self.task.name)
+        require_writable(base.folder / base.task)
+        names = self.task.label_names
+        total = (int(self.folds.max()) + 2) * len(names)
+        try:
+            with progress_bar(f"{self.task.name}: classifier", total) as advance:
+                mined = mine_task(
+                    self.task,
+                    self.table,
+                    self.labels,
+                    self.settings,
+                    self.config.seed,
+                    self.weights,
+                    self.folds,
+                    resume_file=self.archive.with_name(RESUME_FILE),
+                    progress=lambda fold, label: advance(f"{self.task.name}: {names[label]}"),
+                    workers=workers,
+                )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"the searches of {self.task.name} that were done are kept; the same command goes on from there"
+            ) from None
+        save_archive(mined, [row.sample.id for row in self.table.rows], self.archive)
+        run = datetime.now().strftime("%Y-%m-%dT%H:%M")
+        report = update_rule_base(base, mined, self.table, run, self.config.seed)
+        return MinedTask(self.task, base, report, self.archive, self.labels, len(mined.problem.vocabulary))
+
+    def one_label(self, label: int) -> tuple[list[FoundRule], Archive | None]:
+        """The rules that the search of one label finds on all samples, and the archive of the last whole run."""
+        archive = load_archive(self.archive) if self.archive.exists() else None
+        return mine_label(self.problem, ALL_SAMPLES, label, self.settings), archive
+
+    def trace(self, label: int) -> tuple[Path, Path]:
+        """Run the search of one label and write its graph into the checkpoint; returns the two files."""
+        name = self.task.label_names[label]
+        search = start_search(self.problem, ALL_SAMPLES, label, self.settings)
+        if search is None:
+            raise KdslError(
+                f"{self.task.name}: there is nothing to trace, as no condition holds on enough samples of {name!r}"
+            )
+        search.run()
+        return write_trace(search, name, self.config.checkpoint / f"trace-{label_folder(name)}")
+
+
+def require_writable(folder: Path) -> None:
+    """Raise KdslError when files cannot be made in `folder`, before long work is done for nothing."""
+    from tempfile import TemporaryFile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise KdslError(
+            f"{folder}: cannot be written ({error.strerror}); choose a rules folder that you may write to"
+        ) from error
