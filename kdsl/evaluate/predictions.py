@@ -84,6 +84,11 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     return [_result(task, group, [found[sample.id] for sample in group]) for task, group in groups if group]
 
 
+def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
+    """The same for labelled samples of one task and their prediction records, in the same order."""
+    return _result(task, samples, [Prediction.model_validate(record) for record in records])
+
+
 def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task]) -> dict[str, Sample]:
     """The samples by id."""
     if not samples:
@@ -143,7 +148,7 @@ def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
             )
 
 
-def _result(task: Task, samples: list[Sample], predictions: list[Prediction]) -> TaskResult:
+def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> TaskResult:
     index = {name: i for i, name in enumerate(task.label_names)}
 
     def indices(labels: Iterable[str | None]) -> NDArray[np.int64]:

@@ -1,0 +1,154 @@
+"""The decision on one sample: its label, who decided, the label without rules, and why, in one sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kdsl.arbiter.arbiter import Arbiter, RuleJudge
+from kdsl.arbiter.evidence import Floats
+from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Classifier
+from kdsl.rules.evidence import Hit
+from kdsl.sample import Sample
+
+_NAMED = 2
+"""Rules that a reason names; the others are counted."""
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class WeighedHit:
+    """A rule that holds on the sample, and what it is worth."""
+
+    hit: Hit
+    reliability: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the arbiter says about one sample. Probabilities are in the order of `labels` and sum to 1."""
+
+    sample: Sample
+    labels: tuple[str, ...]
+    model: Floats
+    """The model alone, with its temperature. [n_labels]"""
+    merged: Floats
+    """[n_labels]"""
+    hits: tuple[WeighedHit, ...]
+    """The heaviest first."""
+    rules_count: bool
+    """Whether the arbiter listens to rules at all."""
+
+    @property
+    def label(self) -> str:
+        return self.labels[int(self.merged.argmax())]
+
+    @property
+    def model_label(self) -> str:
+        return self.labels[int(self.model.argmax())]
+
+    @property
+    def by(self) -> str:
+        return "model" if self.label == self.model_label else "rules"
+
+    @property
+    def reason(self) -> str:
+        """Why this label, in one sentence for a person."""
+        if self.by == "rules":
+            rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
+            speaking = _named([hit for hit in self.hits if hit.hit.rule.label == self.label and hit.weight > 0])
+            return f"{speaking} for {self.label} ({rivals} for the model's {self.model_label})"
+        own = f"the model says {self.label} ({_share(self.model.max())})"
+        if not self.hits:
+            return f"{own}; no rule holds"
+        if not self.rules_count:
+            return f"{own}; {len(self.hits)} rules hold but do not count, as they did not help in training"
+        counted = [hit for hit in self.hits if hit.weight > 0]
+        agree = [hit for hit in counted if hit.hit.rule.label == self.label]
+        against = [hit for hit in counted if hit.hit.rule.label != self.label]
+        parts = [own]
+        if agree:
+            parts.append(f"{_named(agree)} for it too")
+        if against:
+            others = ", ".join(dict.fromkeys(hit.hit.rule.label for hit in against))
+            parts.append(f"{_named(against)} for {others}, which is not enough")
+        if not counted:
+            parts.append("the rules that hold are worth nothing")
+        return "; ".join(parts)
+
+    def record(self) -> dict[str, Any]:
+        """The JSON object that stands in a prediction file: docs/prediction.md."""
+        return {
+            "id": self.sample.id,
+            "task": self.sample.task,
+            "label": self.label,
+            "probabilities": self._distribution(self.merged),
+            "model": {
+                "label": self.model_label,
+                "probability": round(float(self.model.max()), _DIGITS),
+                "probabilities": self._distribution(self.model),
+            },
+            "rules": [
+                {
+                    "id": hit.hit.rule.id,
+                    "label": hit.hit.rule.label,
+                    "reliability": round(hit.reliability, 4),
+                    "evidence": [evidence.record() for evidence in hit.hit.evidence],
+                }
+                for hit in self.hits
+            ],
+            "decision": {"by": self.by, "label_without_rules": self.model_label, "reason": self.reason},
+        }
+
+    def _distribution(self, probabilities: Floats) -> dict[str, float]:
+        return {
+            label: round(float(probability), _DIGITS)
+            for label, probability in zip(self.labels, probabilities, strict=True)
+        }
+
+
+def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: FieldTable) -> list[Decision]:
+    """One decision for every sample of `table`, in its order."""
+    model = classifier.probabilities(table)
+    hits, evidence = judge.evidence(table)
+    nothing = np.zeros_like(evidence)
+    alone = arbiter.model_alone.probabilities(model, nothing)
+    merged = arbiter.pool.probabilities(model, evidence)
+    decisions = []
+    for row, found in enumerate(hits):
+        weighed = []
+        for hit in found:
+            position = judge.position(hit.rule)
+            reliability, weight = judge.weighed.reliability[position], judge.weighed.weights[position]
+            weighed.append(WeighedHit(hit, float(reliability), float(weight)))
+        weighed.sort(key=lambda each: -each.weight)
+        decisions.append(
+            Decision(table.rows[row].sample, arbiter.labels, alone[row], merged[row], tuple(weighed), arbiter.merged)
+        )
+    return decisions
+
+
+def _named(hits: Sequence[WeighedHit]) -> str:
+    """`rule r-1 (last_user has 调光) speaks`, `rules r-1 (…), r-2 (…) and 3 more speak`."""
+    names = [f"{hit.hit.rule.id} ({_conditions(hit.hit)})" for hit in hits[:_NAMED]]
+    if len(hits) > _NAMED:
+        names.append(f"{len(hits) - _NAMED} more")
+    if len(hits) == 1:
+        return f"rule {names[0]} speaks"
+    return f"rules {', '.join(names[:-1])} and {names[-1]} speak"
+
+
+def _conditions(hit: Hit) -> str:
+    """The rule's conditions, of an any-list only the term that was found."""
+    words = []
+    for evidence in hit.evidence:
+        found = evidence.term
+        words.append(str(evidence.condition) if found is None else f"{evidence.field} has {found}")
+    return " and ".join(words)
+
+
+def _share(probability: float) -> str:
+    return f"{probability:.2f}"

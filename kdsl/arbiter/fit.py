@@ -1,0 +1,265 @@
+"""Fitting the arbiter of a task, on what model and rules say about samples that they were not made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
+from kdsl.arbiter.pool import Pool, fit_pool, fit_temperature
+from kdsl.data.splits import stratified_folds
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import ACCEPT, LEAST_CORRECT, Archive, archive_of, mined_rules, shown_of
+from kdsl.mining.miner import Mined, MiningSettings
+from kdsl.mining.reliability import Reliability
+from kdsl.mining.run import Progress, mine_task
+from kdsl.models.classifier import Classifier, Trainer
+from kdsl.models.out_of_fold import out_of_fold
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.rulebase import ACTIVE, MINED
+from kdsl.rules.statistics import RuleStatistics, StatisticsByRule
+from kdsl.sample import Task
+
+PARTS = 5
+"""The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FittedTask:
+    """Everything that predicts one task."""
+
+    task: Task
+    classifier: Classifier
+    rules: tuple[Rule, ...]
+    statistics: tuple[RuleStatistics, ...]
+    arbiter: Arbiter
+    mined: Mined
+
+    def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
+        """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
+        model = self.classifier.probabilities(table)
+        _, evidence = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels)).evidence(table)
+        return model, evidence, self.arbiter.pool.probabilities(model, evidence)
+
+    def decide(self, table: FieldTable) -> list[Decision]:
+        """One decision a sample."""
+        judge = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels))
+        return decide(self.arbiter, self.classifier, judge, table)
+
+
+def fit_task(
+    task: Task,
+    table: FieldTable,
+    labels: Labels,
+    trainer: Trainer,
+    settings: MiningSettings,
+    seed: int,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> FittedTask:
+    """Classifier, rules and arbiter from labelled samples alone, in memory; no rule base of people is looked at.
+
+    `labels` [n_samples] index `task.labels`. Raises KdslError where there is too little to learn from.
+    """
+    n_labels = len(task.labels)
+    folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
+    model = out_of_fold(trainer, table, labels, n_labels, folds)
+    mined = mine_task(
+        task, table, labels, settings, seed, weights=weights(model, labels), folds=folds,
+        progress=progress, workers=workers,
+    )  # fmt: skip
+    rules, statistics = mined_rules(mined, "", seed)
+    archive = archive_of(mined, [row.sample.id for row in table.rows])
+    known = {(entry.id, entry.when): entry for entry in statistics}
+    arbiter = fit_arbiter(task, table, labels, model, archive, rules, known, seed)
+    classifier = trainer.fit(table, labels, n_labels)
+    return FittedTask(task, classifier, tuple(rules), tuple(statistics), arbiter, mined)
+
+
+def weights(model: Floats, labels: Labels) -> Floats:
+    """What mining counts every sample with: one minus the probability the model gave its label, out of fold."""
+    return np.clip(1 - model[np.arange(len(labels)), labels], 1e-6, 1.0)
+
+
+def fit_arbiter(
+    task: Task,
+    table: FieldTable,
+    labels: Labels,
+    model: Floats,
+    archive: Archive,
+    rules: Sequence[Rule],
+    statistics: StatisticsByRule,
+    seed: int,
+    answered: NDArray[np.bool_] | None = None,
+) -> Arbiter:
+    """The arbiter for `rules` (all of a rule base, those that people ruled out too) on the training samples.
+
+    `model` [n_samples, n_labels] holds out-of-fold probabilities, of the samples that `answered` [n_samples] marks;
+    None marks all. `archive` holds the rules mined without each fold. What people decided counts out of fold as well:
+    see `_fold_rules`. Raises KdslError when `archive` is about other samples.
+    """
+    folds = archive.folds_of([row.sample.id for row in table.rows])
+    base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
+    active = [rule for rule in rules if rule.status in ACTIVE]
+    hits = Engine(active).matrix(table)
+    standings = _standings(task, active, hits, labels, statistics, archive.reliability)
+    evidence = np.zeros_like(model)
+    for fold in np.unique(folds):
+        inside, outside = folds == fold, folds != fold
+        chosen, reliability, found = _fold_rules(task, table, labels, archive, int(fold), rules, outside)
+        of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
+        weight = rule_weights(reliability, base_rates[of])
+        evidence[inside] = label_evidence(
+            found[inside], of, weight, overlap(of, found[outside]), len(task.labels)
+        )  # fmt: skip
+    used = np.ones(len(labels), dtype=bool) if answered is None else answered
+    compared = compare(model[used], evidence[used], labels[used], seed)
+    of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)
+    shared = np.triu(overlap(of, hits), 1)
+    return Arbiter(
+        task=task.name,
+        labels=task.label_names,
+        merged=compared.merged,
+        a=compared.pool.a,
+        b=compared.pool.b if compared.merged else 0.0,
+        model_a=compared.alone.a,
+        samples=int(used.sum()),
+        model=compared.model,
+        both=compared.both,
+        base_rates=tuple(base_rates.tolist()),
+        rules=standings,
+        overlaps=tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005)),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The merge against the model alone, both with parameters fitted on other samples than they are judged on."""
+
+    pool: Pool
+    alone: Pool
+    merged: bool
+    model: Quality
+    both: Quality
+
+
+def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
+    """Fit the pool, and decide whether it is worth having.
+
+    It is when its log loss is smaller, on samples its parameters were not fitted on, by more than the standard error
+    of the paired difference.
+    """
+    parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
+    both, alone = np.empty_like(model), np.empty_like(model)
+    for part in np.unique(parts):
+        inside, outside = parts == part, parts != part
+        pool = fit_pool(model[outside], evidence[outside], labels[outside])
+        temperature = fit_temperature(model[outside], labels[outside])
+        both[inside] = pool.log_probabilities(model[inside], evidence[inside])
+        alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
+    truth = np.arange(len(labels)), labels
+    gain = both[truth] - alone[truth]
+    return Comparison(
+        fit_pool(model, evidence, labels),
+        fit_temperature(model, labels),
+        bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
+        _quality(alone, labels),
+        _quality(both, labels),
+    )
+
+
+def _quality(log_probabilities: Floats, labels: Labels) -> Quality:
+    from sklearn.metrics import f1_score
+
+    return Quality(
+        log_loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        weighted_f1=float(f1_score(labels, log_probabilities.argmax(axis=1), average="weighted", zero_division=0.0)),
+    )
+
+
+def _standings(
+    task: Task,
+    rules: Sequence[Rule],
+    hits: NDArray[np.bool_],
+    labels: Labels,
+    statistics: StatisticsByRule,
+    reliability: Reliability,
+) -> tuple[Standing, ...]:
+    """What every rule is worth: what mining measured, or, for a rule that people wrote or edited, what the map from
+    training counts to reliability gives for its counts on all training samples."""
+    shown = [shown_of(rule, hits[:, i], labels, task) for i, rule in enumerate(rules)]
+    estimates = reliability.estimate(shown)
+    standings = []
+    for rule, counts, estimate in zip(rules, shown, estimates, strict=True):
+        entry = statistics.get((rule.id, rule.when_hash))
+        # A rule given another label by hand keeps its id and its conditions: the entry speaks about the old label.
+        if entry is not None and entry.reliability is not None and _as_mined(task, rule):
+            estimate = entry.reliability
+        standings.append(
+            Standing(
+                id=rule.id,
+                when=rule.when_hash,
+                label=rule.label,
+                reliability=_bounded(float(estimate)),
+                hits=counts.hits,
+                correct=counts.correct,
+            )
+        )
+    return tuple(standings)
+
+
+def _fold_rules(
+    task: Task,
+    table: FieldTable,
+    labels: Labels,
+    archive: Archive,
+    fold: int,
+    rules: Sequence[Rule],
+    outside: NDArray[np.bool_],
+) -> tuple[list[Rule], Floats, NDArray[np.bool_]]:
+    """The rules that speak on `fold`, their reliability, and what they hit: [n_samples, n_rules].
+
+    These are the rules mined without the fold, less those that people ruled out under the same conditions, and the
+    rules that people wrote, measured without the fold.
+    """
+    known = {(rule.label, rule.when_hash): rule for rule in rules}
+    mined, shown = archive.held_out_rules(fold)
+    kept = []
+    for rule, counts, estimate in zip(mined, shown, archive.reliability.estimate(shown), strict=True):
+        decided = known.get((rule.label, rule.when_hash))
+        enters = estimate >= ACCEPT and counts.correct >= LEAST_CORRECT  # as for the rule base
+        if decided.status in ACTIVE if decided is not None else enters:
+            kept.append((decided or rule, counts))
+    found_before = {(rule.label, rule.when_hash) for rule, _ in kept}
+    written = [
+        rule
+        for key, rule in known.items()
+        if rule.status in ACTIVE and key not in found_before and not _as_mined(task, rule)
+    ]
+    chosen = [rule for rule, _ in kept] + written
+    hits = Engine(chosen).matrix(table)
+    counts = [counts for _, counts in kept]
+    counts += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
+    estimates = archive.reliability.estimate(counts)
+    reliability = [
+        Standing(
+            id=rule.id, when=rule.when_hash, label=rule.label, reliability=_bounded(float(estimate)),
+            hits=count.hits, correct=count.correct,
+        ).reviewed(rule)
+        for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
+    ]  # fmt: skip
+    return chosen, np.array(reliability, dtype=np.float64), hits
+
+
+def _as_mined(task: Task, rule: Rule) -> bool:
+    """Whether the rule still is what mining wrote, whatever people decided about it."""
+    return rule.provenance.source == MINED and rule.id == rule_id(task.name, rule.label, rule.conditions)
+
+
+def _bounded(probability: float) -> float:
+    return min(max(probability, 1e-3), 1 - 1e-3)
