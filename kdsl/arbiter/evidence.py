@@ -37,7 +37,7 @@ def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
 def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int) -> Floats:
     """Evidence for every label on every sample: [n_samples, n_labels], at least 0.
 
-    The heaviest rule of a label that hits counts in full, every further one by `FURTHER · weight · (1 − largest
+    The heaviest rule of a label that hits counts in full, every further one by `FURTHER · weight · (1 − √largest
     overlap with a heavier one that hits)`: rules of one label are found on the same few samples and say much the same.
     """
     evidence = np.zeros((len(hits), n_labels))
@@ -48,6 +48,6 @@ def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, over
         for position, rule in enumerate(rules):
             shared = (present[:, :position] * overlaps[rule, rules[:position]]).max(axis=1, initial=0.0)
             first = present[:, :position].sum(axis=1) == 0
-            share = np.where(first, 1.0, FURTHER * (1 - shared))
+            share = np.where(first, 1.0, FURTHER * (1 - np.sqrt(shared)))
             evidence[:, label] += present[:, position] * weights[rule] * share
     return evidence
