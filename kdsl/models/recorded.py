@@ -26,6 +26,8 @@ TRUSTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Candidate shares of that expectation that stand on the recorded label itself; the rest follows the class prior."""
 SMALLEST = 1e-6
 """Least probability of a label, before rows are made to sum to 1."""
+PRIOR_COUNT = 0.5
+"""Added to the samples of every label before they become the class prior, so that no label is impossible."""
 NO_ANSWER = -1
 
 _log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ class Recorded:
         if example is not None:
             raise KdslError(
                 f"{self.path}: predictions for other samples: none of the samples' ids (like {example!r}) occurs "
-                f"among its ids (like {next(iter(self.answers))!r}); give the file that was predicted for these samples"
+                f"among its ids (like {next(iter(self.answers))!r}); give the file predicted for these samples"
             )
 
 
@@ -59,9 +61,9 @@ def read_recorded(path: Path, task: Task) -> Recorded:
     """Read predictions, one JSON object a line: `id`, `label`, optional `probabilities` {label: p}, optional `task`.
 
     Records whose `task` is another one are left out; other samples' ids are fine. An answer that is no label of
-    `task`, once spaces around it are gone, counts as no answer; these are counted in a warning, and so are probabilities
-    of unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an id given twice,
-    and a file without a single answer that is a label of the task.
+    `task`, once spaces around it are gone, counts as no answer; these are counted in a warning, and so are
+    probabilities of unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an
+    id given twice, and a file without a single answer that is a label of the task.
     """
     index = {name: number for number, name in enumerate(task.label_names)}
     answers: dict[str, int] = {}
@@ -83,10 +85,13 @@ def read_recorded(path: Path, task: Task) -> Recorded:
             foreign.extend(f"line {number}: {_shown(name)}" for name in unknown[:1])
             if values is not None:
                 probabilities[identity] = values
-    if len(unusable) == len(answers):
-        example = f" (like {unusable[0]})" if unusable else ""
+    if not answers:
         raise KdslError(
-            f"{path}: none of its {len(answers)} answers{example} is a label of {task.name}; its labels are "
+            f'{path}: holds no predictions for {task.name}; expected lines like {{"id": "1", "label": "…"}}'
+        )
+    if len(unusable) == len(answers):
+        raise KdslError(
+            f"{path}: none of its {len(answers)} answers ({unusable[0]}) is a label of {task.name}; its labels are "
             f"{', '.join(task.label_names[:3])}, …"
         )
     if unusable:
@@ -193,20 +198,23 @@ class Confusion:
 
     def probabilities(self, answer: int) -> Floats:
         """[n_labels], for the index of a label or `NO_ANSWER`."""
-        prior = (self.totals + SMALLEST) / (self.totals + SMALLEST).sum()
+        row = np.zeros_like(self.totals) if answer == NO_ANSWER else self.counts[answer]
+        return self._smoothed(answer, row, self.totals)
+
+    def without(self, answer: int, truth: int) -> Floats:
+        """What `probabilities(answer)` would be had one training sample with this answer and label not been there."""
+        own = np.zeros_like(self.totals)
+        own[truth] = 1
+        row = own if answer == NO_ANSWER else self.counts[answer]
+        return self._smoothed(answer, row - own, self.totals - own)
+
+    def _smoothed(self, answer: int, row: Floats, totals: Floats) -> Floats:
+        prior = (totals + PRIOR_COUNT) / (totals + PRIOR_COUNT).sum()
         if answer == NO_ANSWER:
             return prior
         expected = (1 - self.trust) * prior
         expected[answer] += self.trust
-        return (self.counts[answer] + self.strength * expected) / (self.counts[answer].sum() + self.strength)
-
-    def without(self, answer: int, truth: int) -> Floats:
-        """What `probabilities(answer)` would be had one training sample with this answer and label not been there."""
-        counts, totals = self.counts.copy(), self.totals.copy()
-        totals[truth] -= 1
-        if answer != NO_ANSWER:
-            counts[answer, truth] -= 1
-        return Confusion(counts, totals, self.strength, self.trust).probabilities(answer)
+        return (row + self.strength * expected) / (row.sum() + self.strength)
 
 
 def _smoothing(counts: Floats, totals: Floats) -> tuple[float, float]:
