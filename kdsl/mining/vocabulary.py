@@ -113,8 +113,10 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
         return []
     values = np.array([np.nan if number is None else number for number in numbers])
     result = []
+    seen: set[bytes] = set()
     for threshold in sorted({float(f"{value:.3g}") for value in np.quantile(known, _QUANTILES)}):
         for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
-            if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values):
+            if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
+                seen.add(flags.tobytes())
                 result.append((Comparison(op=op, value=threshold), flags))  # type: ignore[arg-type]
     return result
