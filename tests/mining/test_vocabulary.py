@@ -1,0 +1,81 @@
+"""Which candidate conditions samples give, and what they cover."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import table_of
+
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.mining.bitmaps import unpack
+from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule, When
+from kdsl.sample import Sample
+
+
+def terms(vocabulary: Vocabulary, field: str = "last_user") -> set[str]:
+    return {condition.terms[0] for condition in vocabulary.conditions if condition.field == field}
+
+
+def test_of_terms_on_the_same_samples_the_word_is_taken():
+    found = terms(build_vocabulary(table_of(["春亮度夏", "秋亮度冬", "东南", "西北"])))
+    assert found == {"亮度"}
+
+
+def test_terms_of_one_sample_or_of_nearly_all_are_left_out():
+    texts = ["谢谢亮度", "谢谢亮度", "谢谢材质", "谢谢包邮", "谢谢尺码"]
+    assert terms(build_vocabulary(table_of(texts))) & {"谢谢", "材质", "亮度"} == {"亮度"}
+
+
+def test_known_terms_are_taken_however_rare():
+    table = table_of(["亮度", "材质", "包邮", "尺码"])
+    assert terms(build_vocabulary(table, known_terms=["材质", "退货"])) == {"材质", "退货"}
+
+
+def test_the_narrower_field_speaks_for_the_same_samples():
+    fields = {c.field for c in build_vocabulary(table_of(["亮度", "亮度", "材质", "材质"])).conditions}
+    assert fields == {"last_user"}
+
+
+def test_page_text_gives_terms_of_at_least_two_characters_and_zones():
+    pages = {
+        f"{i}.png": OcrPage(f"{i}.png", (100, 100), (OcrLine(text, 1.0, (0, y, 50, y + 4)),))
+        for i, (text, y) in enumerate([("退款", 2), ("退款", 90), ("退款", 2), ("支付", 2), ("物流", 2)])
+    }
+    table = FieldTable([Sample(f"s{i}", "t", (), (f"{i}.png",)) for i in range(5)], Sidecars(ocr=pages))
+    vocabulary = build_vocabulary(table)
+    assert terms(vocabulary, "ocr") == {"退款"}
+    assert terms(vocabulary, "ocr.top") == {"退款"}
+    assert all(len(condition.terms[0]) >= 2 for condition in vocabulary.conditions if condition.terms)
+
+
+def test_numbers_give_thresholds_in_both_directions():
+    vocabulary = build_vocabulary(table_of([""] * 6, aspects=[0.5, 0.6, 1.0, 1.9, 2.0, 2.1]))
+    written = {str(condition) for condition in vocabulary.conditions}
+    assert any(words.startswith("image.aspect >1.") for words in written)
+    assert any(words.startswith("image.aspect <=") for words in written)
+    assert not any("turns" in words for words in written)  # the same for all
+
+
+@pytest.mark.parametrize("texts", [[""] * 3, ["。", "，", "！"], ["甲", "乙", "丙"]])
+def test_samples_that_share_nothing_give_no_conditions(texts):
+    vocabulary = build_vocabulary(table_of(texts))
+    assert (len(vocabulary), vocabulary.coverage.shape) == (0, (0, 1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text("亮度灯光调a5 ，", max_size=8), min_size=2, max_size=70))
+def test_coverage_is_what_the_engine_matches(texts):
+    table = table_of(texts)
+    vocabulary = build_vocabulary(table)
+    rules = [Rule(id="r-0000", label="甲", when=When(all=(condition,))) for condition in vocabulary.conditions]
+    assert (unpack(vocabulary.coverage, len(texts)).T == Engine(rules).matrix(table)).all()
+    keys = [(condition.field, tuple(row)) for condition, row in zip(vocabulary.conditions, vocabulary.coverage)]
+    assert len({str(key) for key in keys}) == len(keys)
+
+
+def test_very_long_text_and_lone_surrogates_are_read():
+    vocabulary = build_vocabulary(table_of(["亮度\ud800灯光" + "长" * 100_000, "亮度\ud800灯光", "材质", "尺码"]))
+    assert any(np.array(["亮度" in term for term in terms(vocabulary)]))
