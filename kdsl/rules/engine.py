@@ -13,7 +13,7 @@ import numpy as np
 from kdsl.fields.names import QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition
-from kdsl.rules.evidence import Hit
+from kdsl.rules.evidence import Explained, Hit
 from kdsl.rules.matcher import Matcher
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
@@ -40,13 +40,7 @@ class Engine:
                 self._row[k, r] = self._tests.row(condition)
                 if condition.negated:
                     self._complement[k, r] = ~np.uint64(0)
-        self._explained = [
-            [
-                (index, condition, [(normalise(term), term) for term in condition.terms])
-                for index, condition in enumerate(rule.conditions)
-            ]
-            for rule in self.rules
-        ]
+        self._explained = [tuple(map(_explain, range(depth), rule.conditions)) for rule in self.rules]
 
     def hits(self, table: FieldTable) -> list[list[Hit]]:
         """One list a sample: the rules that hold on it, in the order of `rules`, with their evidence."""
@@ -127,6 +121,11 @@ def _compile(tests: list[tuple[int, frozenset[str]]]) -> tuple[Matcher, np.ndarr
     sizes = np.array([len(terms) for _, terms in tests])
     flat = np.array([index[term] for _, terms in tests for term in terms])
     return matcher, np.array([row for row, _ in tests]), flat, np.cumsum(sizes) - sizes
+
+
+def _explain(index: int, condition: Condition) -> Explained:
+    terms = () if condition.negated else tuple((normalise(term), term) for term in condition.terms)
+    return index, condition, condition.field, terms
 
 
 def _positive(condition: Condition) -> Condition:

@@ -10,7 +10,10 @@ from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 
 WrittenTerms = Sequence[tuple[str, str]]
-"""The terms of one condition: (normalised, as the rule file writes it)."""
+"""(normalised, as the rule file writes it): what a condition on terms looks for; nothing where it is negated."""
+
+Explained = tuple[int, Condition, str, WrittenTerms]
+"""Index, condition, field and terms: what evidence needs to know of a condition, kept together for speed."""
 
 
 class Evidence:
@@ -23,19 +26,16 @@ class Evidence:
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_found", "_row", "_terms", "condition", "index")
+    __slots__ = ("_found", "_row", "_terms", "condition", "field", "index")
 
-    def __init__(self, index: int, condition: Condition, terms: WrittenTerms, row: SampleFields) -> None:
+    def __init__(self, index: int, condition: Condition, field: str, terms: WrittenTerms, row: SampleFields) -> None:
         self.index = index
         """Position of the condition in `rule.conditions`."""
         self.condition = condition
+        self.field = field
         self._terms = terms
         self._row = row
         self._found: tuple[str, Place] | None = None
-
-    @property
-    def field(self) -> str:
-        return self.condition.field
 
     @property
     def negated(self) -> bool:
@@ -85,10 +85,9 @@ class Evidence:
 
     def _locate(self) -> tuple[str, Place] | None:
         """The earliest term, of equally early ones the longest, and its place; looked for when first asked for."""
-        condition = self.condition
-        if condition.negated or not self._terms:
+        if not self._terms:
             return None
-        field_text = self._row.text(condition.field)
+        field_text = self._row.text(self.field)
         text = field_text.text
         best, start, end = "", len(text), 0
         for term, written in self._terms:
@@ -138,12 +137,11 @@ class Evidence:
 class Hit:
     """A rule that holds on a sample, with one piece of evidence for each of its conditions, in their order."""
 
-    __slots__ = ("_evidence", "_row", "_tests", "rule")
+    __slots__ = ("_evidence", "_explained", "_row", "rule")
 
-    def __init__(self, rule: Rule, tests: Sequence[tuple[int, Condition, WrittenTerms]], row: SampleFields) -> None:
-        """`tests`: the index, condition and terms of every condition of the rule."""
+    def __init__(self, rule: Rule, explained: Sequence[Explained], row: SampleFields) -> None:
         self.rule = rule
-        self._tests = tests
+        self._explained = explained
         self._row = row
         self._evidence: tuple[Evidence, ...] | None = None
 
@@ -151,7 +149,7 @@ class Hit:
     def evidence(self) -> tuple[Evidence, ...]:
         if self._evidence is None:
             row = self._row
-            self._evidence = tuple([Evidence(index, condition, terms, row) for index, condition, terms in self._tests])
+            self._evidence = tuple([Evidence(*explained, row) for explained in self._explained])
         return self._evidence
 
     def __repr__(self) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import daachorse
 import numpy as np
 
+_NO_WORDS = "\u2e80"
+"""From here on scripts write no spaces between words."""
+
 
 class Matcher:
     """Finds all of `terms`, overlapping ones too; they must be distinct and none empty.
@@ -43,6 +46,8 @@ class Matcher:
 def first_occurrence(text: str, term: str, limit: int) -> int:
     """Where `term` first occurs in `text` as whole words, beginning before `limit`; -1 where it does not."""
     start = text.find(term, 0, limit + len(term) - 1)
+    if term[0] >= _NO_WORDS and term[-1] >= _NO_WORDS:
+        return start
     while start >= 0 and not whole_words(text, start, start + len(term)):
         start = text.find(term, start + 1, limit + len(term) - 1)
     return start
@@ -55,4 +60,4 @@ def whole_words(text: str, start: int, end: int) -> bool:
 
 
 def _forms_words(character: str) -> bool:
-    return character < "\u2e80" and character.isalnum()
+    return character < _NO_WORDS and character.isalnum()

@@ -3,7 +3,7 @@
 The protocol: each of `labels` is learned against the rest on the training samples; a rule takes part when its Laplace
 precision there is at least `FLOOR`. The rules of all labels make one list, sorted by that precision. On every sample
 of the whole test set, those of other labels included, the first rule of the list that hits gives the prediction;
-where none hits there is no prediction. Precision, recall and F1 are means over `labels`, 0 for a label never predicted.
+where none hits there is no prediction. Precision, recall and F1 are means over `labels`, 0 where never predicted.
 """
 
 from collections.abc import Sequence
