@@ -1,0 +1,26 @@
+"""Cross-validation on MIRE: the linear classifier alone, the rules alone, and both together, on scenes and intents."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.sets import figures, mean, mire, show, validated
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench mire", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that holds mire/train.json and mire/ocr.jsonl")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions with other folds (default 1)")
+    parser.add_argument("--captions", action="store_true", help="mine and classify with recorded captions as well")
+    options = parser.parse_args(arguments)
+    rows = []
+    means = []
+    for data in mire(options.data, options.captions):
+        results = [figures(validated(data, options.folds, seed), seed) for seed in range(options.seeds)]
+        rows += [(f"{data.task.name}, seed {seed}", row) for seed, row in enumerate(results)]
+        means.append(mean(results))
+        rows.append((f"{data.task.name}, mean", means[-1]))
+    show(f"MIRE, {options.folds}-fold, weighted F1 in points; everything inside the folds", rows)
+    print(f"Mean of the two tasks: model {mean(means)['model']:.1f}, both {mean(means)['both']:.1f}, "
+          f"gain {mean(means)['gain']:+.1f}")  # fmt: skip
+    return 0
