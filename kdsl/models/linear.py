@@ -35,7 +35,7 @@ FIELD_WEIGHTS = {
 }
 """The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
 NUMBER_WEIGHT = 0.03
-INVERSE_PENALTY = 30.0
+INVERSE_PENALTY = 100.0
 MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
 UNSEEN = 1e-6
