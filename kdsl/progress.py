@@ -7,7 +7,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+def track(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
     """Yield `items` while a bar on stderr shows how many of `total` are done, if it is a terminal."""
     with progress_bar(description, total) as advance:
         for item in items:
@@ -16,7 +16,7 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[str], None]]:
+def progress_bar(description: str, total: int | None) -> Iterator[Callable[[str], None]]:
     """A bar on stderr, if it is a terminal, and a function that says one more of `total` is done, and what is next."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

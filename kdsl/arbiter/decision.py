@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import Arbiter, RuleJudge
 from kdsl.arbiter.evidence import Floats
@@ -41,6 +42,8 @@ class Decision:
     """The heaviest first."""
     rules_count: bool
     """Whether the arbiter listens to rules at all."""
+    answered: bool = True
+    """False where a recorded model has no answer: `model` is then the share of each label in training."""
 
     @property
     def label(self) -> str:
@@ -52,22 +55,34 @@ class Decision:
 
     @property
     def by(self) -> str:
-        return "model" if self.label == self.model_label else "rules"
+        """ "rules" when they changed the label, or when the model had no answer and they had one; else "model"."""
+        if self.answered:
+            return "model" if self.label == self.model_label else "rules"
+        return "rules" if self._speaking(self.label) else "model"
+
+    def _speaking(self, label: str) -> list[WeighedHit]:
+        if not self.rules_count:
+            return []
+        return [hit for hit in self.hits if hit.hit.rule.label == label and hit.weight > 0]
 
     @property
     def reason(self) -> str:
         """Why this label, in one sentence for a person."""
         if self.by == "rules":
+            speaking = f"{_named(self._speaking(self.label))} for {self.label}"
+            if not self.answered:
+                return f"{speaking} ({_share(self.merged.max())}); the model has no answer"
             rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
-            speaking = _named([hit for hit in self.hits if hit.hit.rule.label == self.label and hit.weight > 0])
-            return f"{speaking} for {self.label} ({rivals} for the model's {self.model_label})"
+            return f"{speaking} ({rivals} for the model's {self.model_label})"
         own = f"the model says {self.label} ({_share(self.model.max())})"
+        if not self.answered:
+            own = f"the model has no answer; {self.label} is the likeliest without one"
         if not self.hits:
             return f"{own}; no rule holds"
         if not self.rules_count:
             return f"{own}; {len(self.hits)} rules hold but do not count, as they did not help in training"
         counted = [hit for hit in self.hits if hit.weight > 0]
-        agree = [hit for hit in counted if hit.hit.rule.label == self.label]
+        agree = self._speaking(self.label)
         against = [hit for hit in counted if hit.hit.rule.label != self.label]
         parts = [own]
         if agree:
@@ -110,8 +125,14 @@ class Decision:
         }
 
 
-def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: FieldTable) -> list[Decision]:
-    """One decision for every sample of `table`, in its order."""
+def decide(
+    arbiter: Arbiter,
+    classifier: Classifier,
+    judge: RuleJudge,
+    table: FieldTable,
+    answered: NDArray[np.bool_] | None = None,
+) -> list[Decision]:
+    """One decision for every sample of `table`, in its order; `answered` is False where the model had no answer."""
     model = classifier.probabilities(table)
     hits, evidence = judge.evidence(table)
     nothing = np.zeros_like(evidence)
@@ -126,7 +147,15 @@ def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: Fi
             weighed.append(WeighedHit(hit, float(reliability), float(weight)))
         weighed.sort(key=lambda each: -each.weight)
         decisions.append(
-            Decision(table.rows[row].sample, arbiter.labels, alone[row], merged[row], tuple(weighed), arbiter.merged)
+            Decision(
+                table.rows[row].sample,
+                arbiter.labels,
+                alone[row],
+                merged[row],
+                tuple(weighed),
+                arbiter.merged,
+                answered is None or bool(answered[row]),
+            )
         )
     return decisions
 

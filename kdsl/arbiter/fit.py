@@ -15,7 +15,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import ACCEPT, LEAST_CORRECT, Archive, archive_of, mined_rules, shown_of
 from kdsl.mining.miner import Mined, MiningSettings
 from kdsl.mining.reliability import Reliability
-from kdsl.mining.run import Progress, mine_task
+from kdsl.mining.run import Progress, mine_task, sample_weights
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.rules.engine import Engine
@@ -70,7 +70,7 @@ def fit_task(
     folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
     model = out_of_fold(trainer, table, labels, n_labels, folds)
     mined = mine_task(
-        task, table, labels, settings, seed, weights=weights(model, labels), folds=folds,
+        task, table, labels, settings, seed, weights=sample_weights(model, labels), folds=folds,
         progress=progress, workers=workers,
     )  # fmt: skip
     rules, statistics = mined_rules(mined, "", seed)
@@ -79,11 +79,6 @@ def fit_task(
     arbiter = fit_arbiter(task, table, labels, model, archive, rules, known, seed)
     classifier = trainer.fit(table, labels, n_labels)
     return FittedTask(task, classifier, tuple(rules), tuple(statistics), arbiter, mined)
-
-
-def weights(model: Floats, labels: Labels) -> Floats:
-    """What mining counts every sample with: one minus the probability the model gave its label, out of fold."""
-    return np.clip(1 - model[np.arange(len(labels)), labels], 1e-6, 1.0)
 
 
 def fit_arbiter(

@@ -82,10 +82,10 @@ class TaskMining:
     def weights(self) -> NDArray[np.float64]:
         """Large where the classifier errs, out of fold."""
         n_labels = len(self.task.labels)
-        return sample_weights(out_of_fold(self._trainer, self.table, self.labels, n_labels, self.folds), self.labels)
+        return sample_weights(out_of_fold(self.trainer, self.table, self.labels, n_labels, self.folds), self.labels)
 
     @property
-    def _trainer(self) -> Trainer:
+    def trainer(self) -> Trainer:
         from kdsl.models.recorded import RecordedTrainer, read_recorded
 
         recorded = self.config.recorded

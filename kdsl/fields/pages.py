@@ -17,7 +17,7 @@ class PageFiller:
 
     def __init__(self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
-        self._sidecars = sidecars
+        self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
         self._can_read = find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
@@ -29,7 +29,7 @@ class PageFiller:
         if self._sidecar is None:
             return
         images = dict.fromkeys(image for sample in samples for image in sample.images)
-        new = [image for image in images if image not in self._sidecars.ocr and image not in self._missing]
+        new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable = []
         for image in new:
             if self._folder is None or not (self._folder / image).is_file():
@@ -40,7 +40,7 @@ class PageFiller:
                 readable.append(image)
         if readable and self._folder is not None:
             self._missing |= fill_ocr(readable, self._folder, self._sidecar).problems
-            self._sidecars.ocr.update(read_ocr(self._sidecar))
+            self.sidecars.ocr.update(read_ocr(self._sidecar))
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of."""

@@ -1,0 +1,123 @@
+"""Collaborative prediction with a checkpoint: classifier, rule base and arbiter of every task of a project."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kdsl.arbiter.arbiter import FILE as ARBITER_FILE
+from kdsl.arbiter.arbiter import Arbiter, RuleJudge
+from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.stream import file_hash
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Classifier
+from kdsl.models.linear import FILE as LINEAR_FILE
+from kdsl.models.linear import LinearClassifier
+from kdsl.models.recorded import FILE as RECORDED_FILE
+from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Sample, Task
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaskPredictor:
+    """Everything that predicts one task, read from disk."""
+
+    task: Task
+    classifier: Classifier
+    arbiter: Arbiter
+    judge: RuleJudge
+    recorded: Recorded | None
+
+    @classmethod
+    def load(cls, task: Task, checkpoint: Path, rules: Path, recorded: Path | None) -> "TaskPredictor":
+        """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
+
+        `recorded` is the file of a recorded model, None for the linear classifier. Raises KdslError when the task was
+        not trained, or with other labels. Rules that training did not know as they stand are counted in a warning.
+        """
+        folder = checkpoint / task.name
+        arbiter = Arbiter.load(folder)
+        if arbiter.labels != task.label_names:
+            raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
+        answers = None if recorded is None else read_recorded(recorded, task)
+        classifier = LinearClassifier.load(folder) if answers is None else RecordedClassifier.load(folder, answers)
+        weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
+        new = int((~weighed.known).sum())
+        if new:
+            example = weighed.rules[int(np.argmin(weighed.known))].id
+            _log.warning(
+                "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
+                "run `kdsl train` again",
+                task.name, new, example,
+            )  # fmt: skip
+        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)), answers)
+
+    def decide(self, table: FieldTable) -> list[Decision]:
+        """One decision for every sample of `table`, in its order."""
+        answered = None
+        if self.recorded is not None:
+            answers = [self.recorded.answers.get(row.sample.id, NO_ANSWER) for row in table.rows]
+            answered = np.array(answers, dtype=np.int64) != NO_ANSWER
+        return decide(self.arbiter, self.classifier, self.judge, table, answered)
+
+
+class Predictor:
+    """All tasks of a project, each read when its first sample comes."""
+
+    def __init__(
+        self, tasks: Sequence[Task], checkpoint: Path, rules: Path, recorded: Path | None, sidecars: Sidecars
+    ) -> None:
+        self._tasks = {task.name: task for task in tasks}
+        self._place = checkpoint, rules, recorded
+        self._sidecars = sidecars
+        self._loaded: dict[str, TaskPredictor] = {}
+
+    def decide(self, samples: Sequence[Sample]) -> list[Decision]:
+        """One decision for every sample, in their order. Raises KdslError for a task that was not trained."""
+        decisions: dict[int, Decision] = {}
+        for name in dict.fromkeys(sample.task for sample in samples):
+            if name not in self._loaded:
+                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place)
+            of_task = [index for index, sample in enumerate(samples) if sample.task == name]
+            table = FieldTable([samples[index] for index in of_task], self._sidecars)
+            decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)
+        return [decisions[index] for index in range(len(samples))]
+
+    def fingerprint(self) -> str:
+        """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
+
+        Raises KdslError when no task was trained.
+        """
+        checkpoint, rules, recorded = self._place
+        trained = [task for task in self._tasks.values() if (checkpoint / task.name / ARBITER_FILE).exists()]
+        if not trained:
+            raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+        files = [] if recorded is None else [recorded]
+        described = []
+        for task in trained:
+            folder = checkpoint / task.name
+            files += [folder / ARBITER_FILE, folder / (LINEAR_FILE if recorded is None else RECORDED_FILE)]
+            for rule in RuleBase.load(rules, task.name).active():
+                described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
+        return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()
+
+
+def usable_rules(base: RuleBase, task: Task) -> list[Rule]:
+    """The active rules; those for a label that the task does not have are left out, with a counted warning."""
+    active = base.active()
+    usable = [rule for rule in active if rule.label in task.label_names]
+    if len(usable) < len(active):
+        _log.warning(
+            "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
+            task.name, len(active) - len(usable),
+        )  # fmt: skip
+    return usable

@@ -1,0 +1,77 @@
+"""kdsl predict: labels for new samples, each with its rules and its reason."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdsl.cli.options import ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.arbiter.stream import StreamOutcome
+    from kdsl.cli.project import Project
+
+
+def predict(
+    input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Samples, in any format that KDSL reads.")],
+    arguments: ProjectArguments = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Predictions, one JSON object a line; what is there is kept."),
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", metavar="ID", help="Print the decision on one sample for a person.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Samples that are decided at once.")] = 256,
+) -> None:
+    """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
+    from kdsl.cli.project import open_project
+    from kdsl.errors import KdslError
+
+    if output is None and explain is None:
+        raise KdslError("kdsl predict needs --output FILE for the predictions, or --explain ID to print one of them")
+    project = open_project(arguments)
+    if output is not None:
+        outcome = predict_project(project, input, output, batch)
+        typer.echo(f"{output}: {outcome.predicted} samples predicted, {outcome.predicted_before} were there")
+    if explain is not None:
+        _explain(project, input, explain)
+
+
+def predict_project(project: "Project", input: Path, output: Path, batch: int = 256) -> "StreamOutcome":
+    """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input."""
+    from kdsl.arbiter.stream import file_hash, predict_stream
+    from kdsl.cli.predicting import ready
+    from kdsl.data.readers import iterate_samples
+    from kdsl.errors import KdslError
+    from kdsl.progress import track
+
+    if output.resolve() == input.resolve():
+        raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
+    predictor, pages = ready(project)
+    source = {"checkpoint": predictor.fingerprint(), "input": file_hash(input)}
+
+    def decide(samples):
+        pages.fill(samples)
+        return predictor.decide(samples)
+
+    samples = track(iterate_samples(input, project.tasks), "Predicting", None)
+    try:
+        return predict_stream(samples, decide, output, source, batch)
+    finally:
+        pages.tell()
+
+
+def _explain(project: "Project", input: Path, id: str) -> None:
+    from kdsl.arbiter.explain import print_decision
+    from kdsl.cli.predicting import ready
+    from kdsl.data.readers import iterate_samples
+    from kdsl.errors import KdslError
+
+    sample = next((sample for sample in iterate_samples(input, project.tasks) if sample.id == id), None)
+    if sample is None:
+        raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
+    predictor, pages = ready(project)
+    pages.fill([sample])
+    pages.tell()
+    print_decision(predictor.decide([sample])[0], pages.sidecars)

@@ -1,0 +1,76 @@
+"""kdsl train: the classifier, and the arbiter that merges it with the rules."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kdsl.arbiter.arbiter import Arbiter
+    from kdsl.cli.project import Project
+
+
+def train(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
+    """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
+    import json
+
+    from kdsl.cli.project import open_project
+
+    arbiters = train_project(open_project(arguments))
+    if format is Format.json:
+        typer.echo(json.dumps([arbiter_record(arbiter) for arbiter in arbiters], ensure_ascii=False, indent=2))
+    else:
+        print_arbiters(arbiters)
+
+
+def train_project(project: "Project") -> "list[Arbiter]":
+    """Train all tasks; nothing is trained when any of them lacks what training needs."""
+    from kdsl.cli.mining import TaskMining
+    from kdsl.cli.training import STEPS, train_task
+    from kdsl.errors import KdslError
+    from kdsl.progress import progress_bar
+
+    sidecars = project.sidecars()
+    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    for mining in minings:
+        if not mining.archive.exists():
+            raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+    with progress_bar("Training", STEPS * len(minings)) as advance:
+        return [train_task(mining, advance) for mining in minings]
+
+
+def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:
+    """What `--format json` prints about a task."""
+    known = arbiter.model_dump(include={"task", "samples", "merged", "a", "b", "model_a", "model", "both"})
+    return {**known, "rules": len(arbiter.rules)}
+
+
+def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
+    """One row a task: out-of-fold quality of the model alone and of both, and what the arbiter made of it."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(title="Out of fold, on the training samples", title_justify="left")
+    table.add_column("task", overflow="fold")
+    names = ("samples", "rules", "F1 model", "F1 both", "log loss model", "log loss both", "a", "b")
+    for name in names:
+        table.add_column(name, justify="right")
+    for arbiter in arbiters:
+        pool = arbiter.pool
+        table.add_row(
+            escape(arbiter.task), str(arbiter.samples), str(len(arbiter.rules)),
+            f"{arbiter.model.weighted_f1:.3f}", f"{arbiter.both.weighted_f1:.3f}",
+            f"{arbiter.model.log_loss:.3f}", f"{arbiter.both.log_loss:.3f}", f"{pool.a:.2f}", f"{pool.b:.2f}",
+        )  # fmt: skip
+    console.print(table)
+    for arbiter in arbiters:
+        if not arbiter.merged:
+            console.print(
+                f"{escape(arbiter.task)}: rules do not make the log loss reliably smaller out of fold, so the model "
+                "decides alone (b = 0)."
+            )

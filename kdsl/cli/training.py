@@ -1,0 +1,70 @@
+"""Training the tasks of a project, with the files that `kdsl train` and `kdsl run` read and write."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.fit import fit_arbiter
+from kdsl.arbiter.predictor import usable_rules
+from kdsl.cli.mining import TaskMining
+from kdsl.errors import KdslError
+from kdsl.mining.archive import load_archive
+from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.recorded import RecordedTrainer
+from kdsl.rules.rulebase import RuleBase
+
+_log = logging.getLogger(__name__)
+
+STEPS = 7
+"""Calls of `advance` that training a task makes, with five folds."""
+
+
+def train_task(mining: TaskMining, advance: Callable[[str], None]) -> Arbiter:
+    """Train the classifier on all samples, fit the arbiter out of fold, and save both in the task's checkpoint folder.
+
+    `advance` is called with what was done. Raises KdslError where `kdsl mine` has not been run on these samples.
+    """
+    task, table, labels, trainer = mining.task, mining.table, mining.labels, mining.trainer
+    n_labels = len(task.labels)
+    folder = mining.archive.parent
+    archive = load_archive(mining.archive)
+    base = RuleBase.load(mining.config.rules, task.name)
+    folds = archive.folds_of([row.sample.id for row in table.rows])
+    answered = np.ones(len(table), dtype=bool)
+    if isinstance(trainer, RecordedTrainer):
+        answered = np.array([row.sample.id in trainer.recorded.answers for row in table.rows])
+        _tell_uncovered(mining, trainer, answered)
+    used = np.flatnonzero(answered)
+    covered = table.select(used)
+    model = np.full((len(table), n_labels), 1 / n_labels)
+    model[used] = out_of_fold(
+        trainer, covered, labels[used], n_labels, folds[used], lambda done, total: advance(f"{task.name}: classifier")
+    )
+    ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
+    rules = [*usable_rules(base, task), *ruled_out]
+    arbiter = fit_arbiter(
+        task, table, labels, model, archive, rules, base.statistics(), mining.config.seed, answered
+    )  # fmt: skip
+    advance(f"{task.name}: arbiter")
+    trainer.fit(covered, labels[used], n_labels).save(folder)
+    arbiter.save(folder)
+    advance(f"{task.name}: saved")
+    return arbiter
+
+
+def _tell_uncovered(mining: TaskMining, trainer: RecordedTrainer, answered: np.ndarray) -> None:
+    path = trainer.recorded.path
+    missing = int((~answered).sum())
+    if missing == len(answered):
+        trainer.recorded.require_any(row.sample.id for row in mining.table.rows)
+    if len(answered) - missing < len(np.unique(mining.folds)):
+        raise KdslError(
+            f"{path}: holds too few of the training samples of {mining.task.name} ({len(answered) - missing})"
+        )
+    if missing:
+        _log.warning(
+            "%s: %d of %d training samples of %s are not in it; the arbiter is fitted on the others",
+            path, missing, len(answered), mining.task.name,
+        )  # fmt: skip
