@@ -47,10 +47,13 @@ def build_vocabulary(
     conditions: list[Condition] = []
     coverage: list[Flags] = []
     seen: set[bytes] = set()
+    earlier: list[list[str]] = []
     for field in fields:
         texts = table.texts(field)
-        if not any(texts):
+        # On bare texts last_user and user are the same: known terms alone would make the second look better.
+        if not any(texts) or texts in earlier:
             continue
+        earlier.append(texts)
         terms = _frequent_terms(texts, _SHORTEST.get(field, 2))
         known = frozenset(known_terms)
         terms = sorted({*terms, *known})
