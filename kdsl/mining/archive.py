@@ -26,8 +26,9 @@ FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
 
 ACCEPT = 0.2
-"""Estimated reliability from which a mined rule enters the rule base. Among twenty labels a rule that is right one time
-in five still says much, and it is weighed by just that; a floor of 0.5 lost up to two points of F1 when merged."""
+"""Estimated reliability from which a mined rule enters the rule base, if it also beats its label's base rate. Among
+twenty labels a rule that is right one time in five still says much, and it is weighed by just that: a floor of 0.5
+lost up to two points of F1 when merged."""
 LEAST_CORRECT = 1
 """Samples of its label that a mined rule must hit to enter the rule base."""
 _BOUND = 1e-3
@@ -55,9 +56,11 @@ def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[Rul
         key = rule.label, rule.when_hash
         if reliability < ACCEPT or shown.correct < LEAST_CORRECT or key in rules:
             continue
-        rules[key] = rule
         base_rate = float(base_rates[found.label])
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
+        if not entry.weight:  # no better than guessing the label
+            continue
+        rules[key] = rule
         statistics.append(entry.model_copy(update={"held_out": held_out.get(key)}))
     return list(rules.values()), statistics
 

@@ -26,7 +26,9 @@ def sentences(groups, seed=0):
     """Samples of (label, words that occur, how many) groups, shuffled; each word stands in noise of its own."""
     filler = noise(seed)
     rows = [
-        (label, "，".join(filler() + word for word in words) or filler()) for label, words, n in groups for _ in range(n)
+        (label, "，".join(filler() + word for word in words) or filler())
+        for label, words, n in groups
+        for _ in range(n)
     ]
     random.Random(seed).shuffle(rows)
     return table_of([text for _, text in rows]), [label for label, _ in rows]
