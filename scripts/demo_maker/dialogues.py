@@ -11,7 +11,6 @@ MOST_TURNS = 14
 LABEL_NOISE = 0.03
 NAMED, LED_IN = 0.78, 0.15  # shares of questions that name the matter, and that explain the situation first
 OFF_TOPIC = 0.4  # share of earlier exchanges that belong to another intent, the others are small talk
-BY_NAME = {intent.name: intent for intent in INTENTS}
 
 SMALL_TALK = (
     "在吗", "你好", "<http>", "这个", "有人吗", "好的", "哦哦", "我看看", "就是这款", "稍等我拍个图", "嗯",
@@ -107,6 +106,7 @@ def question_text(intent: Intent, rng: Random) -> str:
 
 
 def possible_asks(intent: Intent, rng: Random) -> tuple[str, ...]:
+    """The intent's plain questions; now and then those where words mislead, or that fit another label too."""
     kind = rng.random()
     twists = tuple(text for name, text in TWISTS if name == intent.name)
     borderline = tuple(text for first, second, text in BORDERLINE if intent.name in (first, second))

@@ -88,13 +88,13 @@ def status_bar(page: Page) -> None:
 
 def title(page: Page, texts: tuple[str, ...], shown: float = 0.35) -> None:
     """The bar with the way back and, on some pages only, the page's name."""
-    page.text(14, page.y + 4, rng_arrow(page), 16)
+    page.text(14, page.y + 4, back_arrow(page), 16)
     if page.rng.random() < shown:
         page.centered(WIDTH / 2, page.y + 4, page.rng.choice(texts), 16)
     page.y += 36
 
 
-def rng_arrow(page: Page) -> str:
+def back_arrow(page: Page) -> str:
     return page.rng.choice(("<", "‹", "×", "←"))
 
 
@@ -128,11 +128,11 @@ def item(page: Page, with_count: bool = True) -> None:
 
 
 def shop_row(page: Page) -> None:
-    page.text(16, page.y, shop(page.rng) + rng_suffix(page.rng), 14)
+    page.text(16, page.y, shop(page.rng) + more_arrow(page.rng), 14)
     page.y += 30
 
 
-def rng_suffix(rng: Random) -> str:
+def more_arrow(rng: Random) -> str:
     return rng.choice((" >", "", " ›"))
 
 

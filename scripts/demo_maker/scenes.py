@@ -10,6 +10,7 @@ from .drawing import Page
 from .page_parts import trim
 
 LABEL_NOISE = 0.03
+FEWEST_TEXTS = 4
 STITCHED = 0.3  # share of images with a strip of another page above; the lower page is the one that is labelled
 
 
@@ -36,7 +37,6 @@ SCENES = (
     Scene("店铺首页", "一家店铺的首页：店名、关注、分类、店内搜索", 12, shop_pages.shop_page),
     Scene("下单失败", "下单时弹出失败提示：售罄、限购、库存不足、不支持配送、系统繁忙", 8, order_pages.failure_page),
 )
-BY_NAME = {scene.name: scene for scene in SCENES}
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,15 @@ def draw_page(scene: Scene, rng: Random, font: Path | None) -> Page:
 
 
 def plain_page(scene: Scene, rng: Random, font: Path | None) -> Page:
-    page = Page(Random(rng.random()), font, height=rng.choice((640, 720, 780, 780, 800)))
-    scene.draw(page)
-    if scene.draw is not order_pages.failure_page:
-        trim(page)
+    """One page, drawn again when the cut left nothing on it that could be recognised."""
+    seed, height = rng.random(), rng.choice((640, 720, 780, 780, 800))
+    for attempt in range(10):
+        page = Page(Random(seed + attempt), font, height)
+        scene.draw(page)
+        if scene.draw is not order_pages.failure_page:
+            trim(page)
+        if len(page.written) >= FEWEST_TEXTS or scene.draw is order_pages.photo:
+            break
     return page
 
 
