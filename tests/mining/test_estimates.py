@@ -84,9 +84,9 @@ def test_on_shuffled_labels_rules_promise_little_more_than_guessing(shop, settin
         mined = mine_task(task, table, labels, settings, 0, workers=0)
         return float(mined.reliability.estimate(mined.shown).mean())
 
-    assert promised(labels) > 0.8
-    source = np.random.default_rng(0)
-    assert np.mean([promised(source.permutation(labels)) for _ in range(3)]) < 1 / 3 + 0.1
+    shuffled = [promised(np.random.default_rng(seed).permutation(labels)) for seed in (1, 2, 3)]
+    assert promised(labels) > 1 / 3 + 0.2
+    assert np.mean(shuffled) < 1 / 3 + 0.05
 
 
 def test_a_rule_no_better_than_guessing_is_not_accepted(shop, settings):
