@@ -35,6 +35,7 @@ def application() -> typer.Typer:
     from kdsl.cli.ocr import ocr
     from kdsl.cli.predict import predict
     from kdsl.cli.rules import app as rules
+    from kdsl.cli.run import run
     from kdsl.cli.train import train
 
     app = typer.Typer(
@@ -46,7 +47,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, check, ocr, mine, train, predict, evaluate, convert, info):
+    for command in (init, run, check, ocr, mine, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

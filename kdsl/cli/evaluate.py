@@ -1,11 +1,11 @@
 """kdsl evaluate: how good predictions are, as tables, plots and JSON."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
 from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
@@ -13,29 +13,36 @@ if TYPE_CHECKING:
     from kdsl.evaluate.report import TaskResult
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-
-
 def evaluate(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="Project file and changes to it.", show_default=False),
-    ] = None,
+    arguments: ProjectArguments = None,
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="FILE", help="Predictions, as kdsl predict writes them.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option("--truth", metavar="FILE", help="The same samples with their labels, in any format.")
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--cross-validate",
+            metavar="K",
+            min=2,
+            help="Predict the training samples instead, K-fold.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", metavar="FOLDER", help="Where report, tables and plots go; else beside the predictions."
+            "--output",
+            metavar="FOLDER",
+            help="Where report, tables and plots go; else beside the predictions, or into the checkpoint.",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+    ] = None,
+    format: FormatOption = Format.table,
 ) -> None:
     """Score predictions against labels: model alone, rules alone and both, with intervals, tables and plots."""
     import json
@@ -44,11 +51,21 @@ def evaluate(
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
 
-    if predictions is None or truth is None:
-        raise KdslError("kdsl evaluate needs both files: --predictions FILE and --truth FILE")
-    project = open_project(arguments or [])
-    results = _compare(project, predictions, truth)
-    folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
+    project = open_project(arguments)
+    if folds is not None:
+        if predictions is not None or truth is not None:
+            raise KdslError(
+                "--cross-validate predicts the training samples itself; leave --predictions and --truth out"
+            )
+        results = _cross_validate(project, folds, workers)
+        folder = output or project.config.checkpoint / "cross-validation"
+    elif predictions is not None and truth is not None:
+        results = _compare(project, predictions, truth)
+        folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
+    else:
+        raise KdslError(
+            "kdsl evaluate needs both files, --predictions FILE and --truth FILE, or --cross-validate K without either"
+        )
 
     summary = summarise(results, project.config.seed)
     if format is Format.json:
@@ -57,6 +74,12 @@ def evaluate(
         print_summary(summary)
     write_evaluation(folder, results, summary)
     typer.echo(f"Report, tables and plots are in {folder}.", err=True)
+
+
+def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":
+    from kdsl.cli.cross_validating import cross_validate_project
+
+    return cross_validate_project(project, folds, workers)
 
 
 def _compare(project: "Project", predictions: Path, truth: Path) -> "list[TaskResult]":

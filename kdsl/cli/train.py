@@ -55,6 +55,8 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     table = Table(title="Out of fold, on the training samples", title_justify="left")
     table.add_column("task", overflow="fold")
     names = ("samples", "rules", "F1 model", "F1 both", "log loss model", "log loss both", "a", "b")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fit_arbiter
@@ -11,6 +12,7 @@ from kdsl.arbiter.predictor import usable_rules
 from kdsl.cli.mining import TaskMining
 from kdsl.errors import KdslError
 from kdsl.mining.archive import load_archive
+from kdsl.models.classifier import Trainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.models.recorded import RecordedTrainer
 from kdsl.rules.rulebase import RuleBase
@@ -32,10 +34,7 @@ def train_task(mining: TaskMining, advance: Callable[[str], None]) -> Arbiter:
     archive = load_archive(mining.archive)
     base = RuleBase.load(mining.config.rules, task.name)
     folds = archive.folds_of([row.sample.id for row in table.rows])
-    answered = np.ones(len(table), dtype=bool)
-    if isinstance(trainer, RecordedTrainer):
-        answered = np.array([row.sample.id in trainer.recorded.answers for row in table.rows])
-        _tell_uncovered(mining, trainer, answered)
+    answered = covered_rows(mining, trainer)
     used = np.flatnonzero(answered)
     covered = table.select(used)
     model = np.full((len(table), n_labels), 1 / n_labels)
@@ -54,8 +53,15 @@ def train_task(mining: TaskMining, advance: Callable[[str], None]) -> Arbiter:
     return arbiter
 
 
-def _tell_uncovered(mining: TaskMining, trainer: RecordedTrainer, answered: np.ndarray) -> None:
+def covered_rows(mining: TaskMining, trainer: Trainer) -> NDArray[np.bool_]:
+    """The samples that the classifier can say something about, all but for a recorded model: [n_samples].
+
+    The others are counted in a warning. Raises KdslError where too few are left.
+    """
+    if not isinstance(trainer, RecordedTrainer):
+        return np.ones(len(mining.table), dtype=bool)
     path = trainer.recorded.path
+    answered = np.array([row.sample.id in trainer.recorded.answers for row in mining.table.rows])
     missing = int((~answered).sum())
     if missing == len(answered):
         trainer.recorded.require_any(row.sample.id for row in mining.table.rows)
@@ -65,6 +71,7 @@ def _tell_uncovered(mining: TaskMining, trainer: RecordedTrainer, answered: np.n
         )
     if missing:
         _log.warning(
-            "%s: %d of %d training samples of %s are not in it; the arbiter is fitted on the others",
+            "%s: %d of %d training samples of %s are not in it; only the others are used",
             path, missing, len(answered), mining.task.name,
         )  # fmt: skip
+    return answered

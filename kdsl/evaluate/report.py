@@ -102,11 +102,14 @@ def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
     )
 
 
+def print_scores(summary: Summary) -> None:
+    """Print the table of scores to stdout. Made for 100 columns."""
+    _console().print(_score_table(summary))
+
+
 def print_summary(summary: Summary) -> None:
     """Print the tables to stdout: scores, what the rules add, and every label. Made for 100 columns."""
-    console = Console(highlight=False)
-    # Tables take the width they need, and a narrow terminal breaks their lines: no number is ever cut.
-    console.width = max(console.width, 100) if console.is_terminal else 250
+    console = _console()
     console.print(_score_table(summary))
     console.print(
         f"Intervals: {summary.level:.0%} percentile bootstrap, {summary.resamples} resamples, seed {summary.seed}. "
@@ -117,6 +120,13 @@ def print_summary(summary: Summary) -> None:
     console.print(_difference_table(summary))
     for task in summary.tasks:
         console.print(_label_table(task))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    # Tables take the width they need, and a narrow terminal breaks their lines: no number is ever cut.
+    console.width = max(console.width, 100) if console.is_terminal else 250
+    return console
 
 
 def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:

@@ -1,0 +1,43 @@
+"""Cross-validation of a project's tasks, as `kdsl evaluate --cross-validate` and `kdsl run` do it."""
+
+import os
+
+import numpy as np
+
+from kdsl.cli.mining import TaskMining
+from kdsl.cli.project import Project
+from kdsl.cli.training import covered_rows
+from kdsl.evaluate.cross_validation import cross_validate
+from kdsl.evaluate.report import TaskResult
+from kdsl.progress import progress_bar
+
+
+def cross_validate_project(project: Project, k: int, workers: int | None = None) -> list[TaskResult]:
+    """What model, rules and both say about the training samples, everything made without the fold they are in.
+
+    Of a recorded model only the samples that its file covers take part. Rule files of the project are not looked at.
+    Raises KdslError for samples without a label, or fewer than `k`.
+    """
+    sidecars = project.sidecars()
+    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    results = []
+    for mining in minings:
+        task = mining.task
+        rows = np.flatnonzero(covered_rows(mining, mining.trainer))
+        samples = [mining.table.rows[row].sample for row in rows]
+        total = k * (min(mining.settings.folds, len(samples)) + 1) * len(task.labels)
+        with progress_bar(f"{task.name}: fold 1 of {k}", total) as advance:
+            results.append(
+                cross_validate(
+                    task,
+                    samples,
+                    sidecars,
+                    mining.trainer,
+                    mining.settings,
+                    k,
+                    project.config.seed,
+                    lambda fold, part, label, name=task.name: advance(f"{name}: fold {fold + 1} of {k}"),
+                    workers or os.cpu_count() or 1,
+                )
+            )
+    return results

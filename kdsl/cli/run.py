@@ -1,0 +1,44 @@
+"""kdsl run: the whole chain, each step only when something it depends on has changed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdsl.cli.options import ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.cli.chain import Chain
+
+
+def run(
+    arguments: ProjectArguments = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
+    import os
+
+    from kdsl.cli.chain import Chain
+    from kdsl.cli.project import open_project
+
+    chain = Chain(open_project(arguments), workers or os.cpu_count() or 1)
+    chain.check()
+    chain.ocr()
+    chain.mine()
+    chain.train()
+    report = chain.evaluate()
+    _print(chain, report)
+
+
+def _print(chain: "Chain", report: Path) -> None:
+    from pydantic import TypeAdapter
+
+    from kdsl.evaluate.report import Summary, print_scores
+    from kdsl.files import read_text
+
+    summary = TypeAdapter(Summary).validate_json(read_text(report))
+    print_scores(summary)
+    for what, path in chain.places():
+        typer.echo(f"{what:<12} {path}")
