@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
         return sum(1 for text in few for rule in naive if all(any(t in text for t in any_of) for any_of in rule))
 
     gc.collect()
-    gc.freeze()  # ten thousand dialogues kept in memory are this benchmark's, not garbage for the engine to look through
+    gc.freeze()  # the dialogues kept in memory are this benchmark's, not garbage for the engine to look through
     hits = from_fields()
     assert plain_loop() == touch(engine, iter(fields[:NAIVE_DIALOGUES])), "the engine and the plain loop disagree"
     lengths = sum(len(turn.text) for sample in samples for turn in sample.turns) / len(samples)
