@@ -77,7 +77,7 @@ class SampleFields:
         return self._texts[field]
 
     def number(self, field: str) -> float | None:
-        """The number field of that name; None where it does not exist (the aspect of a sample without a known image)."""
+        """The number field of that name; None where it does not exist (the aspect without a known image)."""
         if field == "turns":
             return float(len(self.sample.turns))
         if field == "image.count":
@@ -157,7 +157,7 @@ class FieldTable:
 
 
 def last_user_turn(sample: Sample) -> int | None:
-    """Index of the last user turn that has words in it (placeholders such as <image> are none); None if there is none."""
+    """Index of the last user turn with words in it (placeholders such as <image> are none); None without one."""
     for index in range(len(sample.turns) - 1, -1, -1):
         turn = sample.turns[index]
         if turn.role == "user" and _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
