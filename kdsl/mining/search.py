@@ -7,6 +7,7 @@ with the proposer's prior; backup mixes the mean with the maximum, since the bes
 """
 
 import heapq
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -34,10 +35,10 @@ class SearchSettings:
     """Terms in one condition's any-list."""
     patience: int = 60
     """Iterations without a change among the best rules after which the search ends."""
-    exploration: float = 0.5
+    exploration: float = 2.0
     temperature: float = 0.1
     """How strongly a child's own reward and its potential shape its prior."""
-    max_mix: float = 0.7
+    max_mix: float = 0.4
     """Weight of the maximum in a node's value; the rest is the mean."""
     cost: float = 0.5
     """False hits that a further condition or term has to outweigh; a negation has to outweigh twice that."""
@@ -70,6 +71,8 @@ class Node:
     child_visits: Floats = field(default_factory=lambda: np.zeros(0))
     child_counts: Floats = field(default_factory=lambda: np.zeros((0, 3)))
     """Hits, correct hits and reward of each child. [n_children, 3]"""
+    child_bound: Floats = field(default_factory=lambda: np.zeros(0))
+    """No rule below the child has a larger reward; kept where conditions have one term."""
 
 
 @dataclass(slots=True)
@@ -107,9 +110,12 @@ class Search:
         """How many rules were scored so far."""
         self.iterations = 0
         self.nodes: dict[Key, Node] = {}
-        self._pool: dict[Key, Found] = {}
+        self._pool: dict[bytes, Found] = {}
+        """The best rule for each set of samples: the same samples in other words would only crowd others out."""
         self._elite: list[float] = []
         """The largest rewards seen, a heap: a change among them resets the patience."""
+        self._bounded = settings.max_terms == 1
+        """Whether rules only ever lose samples below a node, so that its correct hits bound the rewards there."""
         self._floor = 0.0
         self._last_change = 0
         self._unit = float(weights.count(samples)) / max(int(count(samples)), 1)
@@ -148,7 +154,7 @@ class Search:
         value = node.reward
         if not node.expanded:
             self._expand(node)
-            value = max(value, self._rollout(node))
+            value = max(value, float(node.child_counts[:, 2].max(initial=0.0)), self._rollout(node))
         node.visits += 1
         node.total += value
         node.best = max(node.best, value)
@@ -165,12 +171,14 @@ class Search:
                     parent.exhausted = True
 
     def _select(self, node: Node) -> int:
-        """The child with the largest PUCT score among those that progressive widening has opened; -1 if all are done."""
+        """The child with the largest PUCT score of those that progressive widening has opened; -1 if all are done."""
         opened = int(self.settings.widening * np.sqrt(node.visits + 1)) + 1
         while True:
             value = node.child_value[:opened]
             if not len(value):
                 return -1
+            if self._bounded:
+                value = np.where(node.child_bound[:opened] > self._enough, value, -np.inf)
             explore = self.settings.exploration * node.child_prior[:opened] * np.sqrt(node.visits + 1)
             score = value + explore / (1 + node.child_visits[:opened])
             child = int(score.argmax())
@@ -222,21 +230,38 @@ class Search:
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
         potential = self.reward(correct, correct)  # what is left when every false hit is removed
-        score = np.log(self.literals.prior[literal]) * self.settings.temperature + (reward + potential) / 2
-        for i in np.argsort(-reward, kind="stable")[: self.settings.max_children // 2].tolist():
+        prior = np.log(self.literals.prior[literal]) * self.settings.temperature
+        distinct: dict[bytes, int] = {}
+        # Of children with the same samples the first has the largest reward: the shortest, then the most expected.
+        for i in np.lexsort((-prior, -reward)).tolist():
+            distinct.setdefault(bits[i].tobytes(), i)
+        for samples, i in itertools.islice(distinct.items(), self.settings.max_children // 2):
             if reward[i] <= self._floor:
                 break
             key = _extended(node.key, int(position[i]), int(literal[i]))
-            self._remember(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i]))
-        order = np.argsort(-score, kind="stable")[: self.settings.max_children]
+            self._remember(samples, Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
+        kept = np.fromiter(distinct.values(), dtype=np.int64)
+        score = prior[kept] + (reward[kept] + potential[kept]) / 2
+        order = np.argsort(-score, kind="stable")
+        if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
+            more = self.cost(node.key) + self.settings.cost * (np.where(self.literals.negated[literal], 2.0, 1.0) + 1)
+            bound = self.reward(correct, correct, more * self._unit)[kept]
+            order = order[bound[order] > self._enough]
+            node.child_bound = bound[order]
+        else:
+            order = order[: self.settings.max_children]
+        if not len(order):
+            node.exhausted = True
+            return
         weight = np.exp((score[order] - score[order[0]]) / self.settings.temperature)
-        node.child_position, node.child_literal = position[order], literal[order]
-        node.child_bits = bits[order]
+        chosen = kept[order]
+        node.child_position, node.child_literal = position[chosen], literal[chosen]
+        node.child_bits = bits[chosen]
         node.child_prior = weight / weight.sum()
-        node.child_counts = np.stack([hits[order], correct[order], reward[order]], axis=1)
-        node.child_visits = np.zeros(len(order))
-        node.child_value = reward[order].copy()
-        if self.settings.max_terms == 1 and len(node.key) + 1 == self.settings.max_conditions:
+        node.child_counts = np.stack([hits[chosen], correct[chosen], reward[chosen]], axis=1)
+        node.child_visits = np.zeros(len(chosen))
+        node.child_value = reward[chosen].copy()
+        if self._bounded and len(node.key) + 1 == self.settings.max_conditions:
             node.exhausted = True  # the children have none of their own, and their rewards are known
 
     def _specialised(self, node: Node) -> list[tuple[NDArray, ...]]:
@@ -304,18 +329,28 @@ class Search:
             key, value = longer, max(value, float(reward[0]))
         return value
 
-    def _remember(self, key: Key, bits: Bitmap, hits: float, correct: float, reward: float) -> None:
-        if key in self._pool:
-            return
-        self._pool[key] = Found(key, bits, hits, correct, reward)
+    @property
+    def _enough(self) -> float:
+        """Rewards up to this one are not among the best seen."""
+        return self._elite[0] if len(self._elite) == _ELITE else 0.0
+
+    def _remember(self, samples: bytes, rule: Found) -> None:
+        known = self._pool.get(samples)
+        if known is not None:
+            if known.reward >= rule.reward:
+                return
+            if known.reward in self._elite:
+                self._elite.remove(known.reward)
+                heapq.heapify(self._elite)
+        self._pool[samples] = rule
         if len(self._elite) < _ELITE:
-            heapq.heappush(self._elite, reward)
+            heapq.heappush(self._elite, rule.reward)
             self._last_change = self.iterations
-        elif reward > self._elite[0]:
-            heapq.heapreplace(self._elite, reward)
+        elif rule.reward > self._elite[0]:
+            heapq.heapreplace(self._elite, rule.reward)
             self._last_change = self.iterations
         if len(self._pool) >= 2 * self.settings.pool:
-            self._pool = {found.key: found for found in self.best()}
+            self._pool = {found.bits.tobytes(): found for found in self.best()}
             self._floor = min(found.reward for found in self._pool.values())
 
 
