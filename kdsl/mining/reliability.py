@@ -80,6 +80,7 @@ def fit_reliability(shown: Sequence[Shown], hits: NDArray[np.int64], correct: ND
         pooled = (correct.sum() + 0.5) / (hits.sum() + 2.0)
         return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES))
     from sklearn.linear_model import LogisticRegression  # a second to import, which worker processes need not wait
+    from threadpoolctl import threadpool_limits
 
     used = hits > 0
     features = np.array([rule.features() for rule in shown])[used]
@@ -88,6 +89,7 @@ def fit_reliability(shown: Sequence[Shown], hits: NDArray[np.int64], correct: ND
     scaled = (features - mean) / spread
     weight = np.concatenate([correct[used], (hits - correct)[used]]) / np.sqrt(np.tile(hits[used], 2))
     model = LogisticRegression(C=1.0, max_iter=1000)
-    model.fit(np.tile(scaled, (2, 1)), np.repeat([1, 0], used.sum()), sample_weight=weight)
+    with threadpool_limits(1):  # on busy cores threads that wait for each other cost more than they bring
+        model.fit(np.tile(scaled, (2, 1)), np.repeat([1, 0], used.sum()), sample_weight=weight)
     coefficients = model.coef_[0] / spread
     return Reliability(float(model.intercept_[0] - coefficients @ mean), tuple(float(c) for c in coefficients))
