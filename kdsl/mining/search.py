@@ -7,7 +7,6 @@ with the proposer's prior; backup mixes the mean with the maximum, since the bes
 """
 
 import heapq
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -231,30 +230,24 @@ class Search:
         )
         potential = self.reward(correct, correct)  # what is left when every false hit is removed
         prior = np.log(self.literals.prior[literal]) * self.settings.temperature
-        distinct: dict[bytes, int] = {}
-        # Of children with the same samples the first has the largest reward: the shortest, then the most expected.
-        for i in np.lexsort((-prior, -reward)).tolist():
-            distinct.setdefault(bits[i].tobytes(), i)
-        for samples, i in itertools.islice(distinct.items(), self.settings.max_children // 2):
-            if reward[i] <= self._floor:
-                break
+        score = prior + (reward + potential) / 2
+        better = np.flatnonzero(reward > self._floor)
+        for i in _distinct(bits, better[np.argsort(-reward[better], kind="stable")], self.settings.max_children // 2):
             key = _extended(node.key, int(position[i]), int(literal[i]))
-            self._remember(samples, Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
-        kept = np.fromiter(distinct.values(), dtype=np.int64)
-        score = prior[kept] + (reward[kept] + potential[kept]) / 2
-        order = np.argsort(-score, kind="stable")
+            self._remember(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
         if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
             more = self.cost(node.key) + self.settings.cost * (np.where(self.literals.negated[literal], 2.0, 1.0) + 1)
-            bound = self.reward(correct, correct, more * self._unit)[kept]
-            order = order[bound[order] > self._enough]
-            node.child_bound = bound[order]
+            bound = self.reward(correct, correct, more * self._unit)
+            promising = np.flatnonzero(bound > self._enough)
+            chosen = _distinct(bits, promising[np.argsort(-reward[promising], kind="stable")], len(promising))
+            chosen = chosen[np.argsort(-score[chosen], kind="stable")]
+            node.child_bound = bound[chosen]
         else:
-            order = order[: self.settings.max_children]
-        if not len(order):
+            chosen = _distinct(bits, np.argsort(-score, kind="stable"), self.settings.max_children)
+        if not len(chosen):
             node.exhausted = True
             return
-        weight = np.exp((score[order] - score[order[0]]) / self.settings.temperature)
-        chosen = kept[order]
+        weight = np.exp((score[chosen] - score[chosen[0]]) / self.settings.temperature)
         node.child_position, node.child_literal = position[chosen], literal[chosen]
         node.child_bits = bits[chosen]
         node.child_prior = weight / weight.sum()
@@ -334,7 +327,8 @@ class Search:
         """Rewards up to this one are not among the best seen."""
         return self._elite[0] if len(self._elite) == _ELITE else 0.0
 
-    def _remember(self, samples: bytes, rule: Found) -> None:
+    def _remember(self, rule: Found) -> None:
+        samples = rule.bits.tobytes()
         known = self._pool.get(samples)
         if known is not None:
             if known.reward >= rule.reward:
@@ -360,6 +354,16 @@ def _extended(key: Key, position: int, literal: int) -> Key:
         return tuple(sorted({*key, (literal,)}))
     grown = tuple(sorted({*key[position], literal}))
     return tuple(sorted({*key[:position], grown, *key[position + 1 :]}))
+
+
+def _distinct(bits: Bitmap, order: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The first indices of `order` whose samples differ, at most so many."""
+    first: dict[bytes, int] = {}
+    for index in order.tolist():
+        if len(first) == most:
+            break
+        first.setdefault(bits[index].tobytes(), index)
+    return np.fromiter(first.values(), dtype=np.int64)
 
 
 def _literals(key: Key) -> list[int]:

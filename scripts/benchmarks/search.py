@@ -120,7 +120,7 @@ def _truth_row(outcomes: list[tuple[float, float]], n_labels: int, rules: int) -
 def rival_table(sets: Sets, passes: int, seeds: int) -> Table:
     """Rewards as shares of the best that any method found; wins, ties and losses of the search by label and seed."""
     table = _table(
-        f"(b) Length 3 at equal evaluations, {passes} passes over the literals, {seeds} seeds: best rule, mean of {TOP}",
+        f"(b) Length 3 at equal evaluations ({passes} passes of all literals), {seeds} seeds: best, mean of {TOP}",
         *(f"{name}{part}" for name in sets for part in (": best", f": top {TOP}")), "search wins", "ties", "loses",
     )  # fmt: skip
     values = {name: _rival_values(labels, passes, seeds) for name, labels in sets.items()}
