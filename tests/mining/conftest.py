@@ -18,12 +18,12 @@ def task() -> Task:
     return Task("t", (Label("甲"), Label("乙")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> MiningSettings:
-    return MiningSettings(SearchSettings(iterations=200), folds=3)
+    return MiningSettings(SearchSettings(iterations=80), folds=3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shop() -> tuple[Task, FieldTable, np.ndarray]:
     """Three labels, each with three words of its own, in 45 samples with some noise."""
     task = Task("shop", (Label("调光", "灯光亮度"), Label("材质"), Label("其他")))

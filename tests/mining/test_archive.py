@@ -24,7 +24,7 @@ from kdsl.rules.rule import Rule, When, rule_id
 from kdsl.rules.rulebase import RuleBase
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mined(shop, settings) -> Mined:
     return mine_task(*shop, settings, seed=5, workers=0)
 

@@ -123,7 +123,7 @@ def test_the_surer_the_classifier_is_of_the_label_the_less_a_sample_counts():
 
 def test_a_label_with_one_sample_is_mined(shop, settings):
     task, table, labels = shop
-    labels = np.where(labels == 2, 1, labels)
+    labels = np.where(labels == 2, 1, labels)  # a copy
     labels[44] = 2
     mined = mine_task(task, table, labels, settings, seed=0, workers=0)
     assert {rule.label for rule in mined.rules} >= {0, 1}
