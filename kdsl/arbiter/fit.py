@@ -14,14 +14,14 @@ from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import ACCEPT, LEAST_CORRECT, Archive, archive_of, mined_rules, shown_of
 from kdsl.mining.miner import Mined, MiningSettings
-from kdsl.mining.reliability import Reliability
+from kdsl.mining.reliability import Reliability, Shown
 from kdsl.mining.run import Progress, mine_task, sample_weights
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rulebase import ACTIVE, MINED
-from kdsl.rules.statistics import RuleStatistics, StatisticsByRule
+from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
 from kdsl.sample import Task
 
 PARTS = 5
@@ -192,6 +192,7 @@ def _standings(
     standings = []
     for rule, counts, estimate in zip(rules, shown, estimates, strict=True):
         entry = statistics.get((rule.id, rule.when_hash))
+        estimate = _possible(float(estimate), counts)
         # A rule given another label by hand keeps its id and its conditions: the entry speaks about the old label.
         if entry is not None and entry.reliability is not None and _as_mined(task, rule):
             estimate = entry.reliability
@@ -243,7 +244,7 @@ def _fold_rules(
     estimates = archive.reliability.estimate(counts)
     reliability = [
         Standing(
-            id=rule.id, when=rule.when_hash, label=rule.label, reliability=_bounded(float(estimate)),
+            id=rule.id, when=rule.when_hash, label=rule.label, reliability=_possible(float(estimate), count),
             hits=count.hits, correct=count.correct,
         ).reviewed(rule)
         for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
@@ -254,6 +255,14 @@ def _fold_rules(
 def _as_mined(task: Task, rule: Rule) -> bool:
     """Whether the rule still is what mining wrote, whatever people decided about it."""
     return rule.provenance.source == MINED and rule.id == rule_id(task.name, rule.label, rule.conditions)
+
+
+def _possible(estimate: float, shown: Shown) -> float:
+    """The estimate, as far as the rule's own counts allow: up to the upper end of their 95 % Wilson interval.
+
+    The map was learned from mined rules, all of which look good in training; what people write need not.
+    """
+    return _bounded(min(estimate, wilson_interval(shown.correct, shown.hits)[1]))
 
 
 def _bounded(probability: float) -> float:

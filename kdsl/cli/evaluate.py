@@ -51,21 +51,19 @@ def evaluate(
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
 
+    if folds is None and (predictions is None or truth is None):
+        raise KdslError(
+            "kdsl evaluate needs both files: --predictions FILE and --truth FILE, or --cross-validate K without either"
+        )
+    if folds is not None and (predictions is not None or truth is not None):
+        raise KdslError("--cross-validate predicts the training samples itself; leave --predictions and --truth out")
     project = open_project(arguments)
-    if folds is not None:
-        if predictions is not None or truth is not None:
-            raise KdslError(
-                "--cross-validate predicts the training samples itself; leave --predictions and --truth out"
-            )
-        results = _cross_validate(project, folds, workers)
-        folder = output or project.config.checkpoint / "cross-validation"
-    elif predictions is not None and truth is not None:
+    if predictions is not None and truth is not None:
         results = _compare(project, predictions, truth)
         folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
     else:
-        raise KdslError(
-            "kdsl evaluate needs both files, --predictions FILE and --truth FILE, or --cross-validate K without either"
-        )
+        results = _cross_validate(project, folds or 0, workers)
+        folder = output or project.config.checkpoint / "cross-validation"
 
     summary = summarise(results, project.config.seed)
     if format is Format.json:

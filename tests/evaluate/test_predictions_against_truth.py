@@ -58,6 +58,12 @@ def test_the_rules_alone_say_the_label_of_the_most_reliable_hit(tmp_path):
     assert colour.both.predicted.tolist() == [0, 0]
 
 
+def test_rules_that_are_more_often_wrong_than_right_say_nothing_alone(tmp_path):
+    hits = [{"label": "蓝", "reliability": 0.49}, {"label": "红", "reliability": 0.3}]
+    colour, _ = results(tmp_path, [record("c", "颜色", "红", rules=hits), *GOOD[1:]])
+    assert colour.rules.predicted.tolist() == [NO_PREDICTION, NO_PREDICTION]
+
+
 def test_of_equally_reliable_hits_the_first_counts(tmp_path):
     hits = [{"label": "蓝", "reliability": 0.7}, {"label": "红", "reliability": 0.7}]
     colour, _ = results(tmp_path, [record("c", "颜色", "红", rules=hits), *GOOD[1:]])

@@ -1,0 +1,99 @@
+"""arbiter.json, and what it says about the rules of a rule base."""
+
+import json
+
+import pytest
+
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.rules.condition import Condition
+from kdsl.rules.rule import Rule, When
+from kdsl.sample import Sample, Turn
+
+
+def rule(id_, label, *terms):
+    return Rule(id=id_, label=label, when=When(all=(Condition(field="user", terms=terms),)))
+
+
+DIM, BRIGHT, LINEN = rule("r-dim2", "调光", "变暗"), rule("r-bright", "调光", "亮度"), rule("r-linen", "材质", "棉麻")
+
+
+def standing(of, reliability):
+    return Standing(id=of.id, when=of.when_hash, label=of.label, reliability=reliability, hits=10, correct=9)
+
+
+@pytest.fixture
+def arbiter() -> Arbiter:
+    return Arbiter(
+        task="shop", labels=("调光", "材质"), merged=True, a=1.0, b=0.5, model_a=1.2, samples=20,
+        model=Quality(log_loss=0.7, weighted_f1=0.6), both=Quality(log_loss=0.5, weighted_f1=0.7),
+        base_rates=(0.5, 0.5), rules=(standing(DIM, 0.9), standing(BRIGHT, 0.8), standing(LINEN, 0.7)),
+        overlaps=((0, 1, 1.0),),
+    )  # fmt: skip
+
+
+def evidence(arbiter, rules, text):
+    table = FieldTable([Sample("a", "shop", (Turn("user", text),))], Sidecars())
+    return RuleJudge(arbiter.weigh(rules), 2).evidence(table)[1][0].tolist()
+
+
+def test_what_was_saved_is_read(arbiter, tmp_path):
+    arbiter.save(tmp_path)
+    assert Arbiter.load(tmp_path) == arbiter
+
+
+def test_evidence_is_in_log_odds_and_overlapping_rules_count_once(arbiter):
+    assert evidence(arbiter, [DIM, BRIGHT, LINEN], "在吗") == [0, 0]
+    dim = evidence(arbiter, [DIM, BRIGHT, LINEN], "变暗")
+    assert dim == [pytest.approx(2.197, abs=1e-3), 0]
+    assert evidence(arbiter, [LINEN, BRIGHT, DIM], "变暗的亮度") == dim
+
+
+def test_a_rule_edited_since_training_weighs_nothing_and_has_the_base_rate(arbiter):
+    edited = rule("r-dim2", "调光", "变暗", "太暗")
+    weighed = arbiter.weigh([edited, LINEN])
+    assert weighed.known.tolist() == [False, True]
+    assert weighed.weights[0] == 0
+    assert weighed.reliability.tolist() == [0.5, 0.7]
+
+
+def test_a_rule_given_another_label_is_another_rule(arbiter):
+    assert not arbiter.weigh([rule("r-dim2", "材质", "变暗")]).known[0]
+
+
+def test_a_rule_of_another_id_with_the_same_conditions_is_known(arbiter):
+    assert arbiter.weigh([rule("r-mine", "调光", "变暗")]).reliability.tolist() == [0.9]
+
+
+def test_without_merging_only_the_temperature_counts(arbiter):
+    alone = arbiter.model_copy(update={"merged": False})
+    assert (alone.pool.a, alone.pool.b) == (1.2, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; train again with: kdsl train"),
+        ({"version": 7}, r"arbiter\.json: version: Input should be 1"),
+        ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; train again"),
+        ({"overlaps": [[0, 9, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
+    ],
+)
+def test_a_damaged_file_is_named(arbiter, tmp_path, change, message):
+    arbiter.save(tmp_path)
+    path = tmp_path / "arbiter.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
+    with pytest.raises(KdslError, match=message):
+        Arbiter.load(tmp_path)
+
+
+def test_a_torn_file_and_a_missing_one_are_named(arbiter, tmp_path):
+    with pytest.raises(KdslError, match=r"arbiter\.json: no such file; train first with: kdsl train"):
+        Arbiter.load(tmp_path)
+    arbiter.save(tmp_path)
+    path = tmp_path / "arbiter.json"
+    path.write_text(path.read_text("utf-8")[:100], "utf-8")
+    with pytest.raises(KdslError, match=r"arbiter\.json: .*Invalid JSON.*; train again"):
+        Arbiter.load(tmp_path)

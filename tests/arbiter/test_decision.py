@@ -1,0 +1,106 @@
+"""The decision: who decided, and why, in one sentence."""
+
+import numpy as np
+import pytest
+
+from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.explain import print_decision
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule, When
+from kdsl.sample import Sample, Turn
+
+LABELS = ("调光", "材质", "物流")
+PAGES = Sidecars(ocr={"p.png": OcrPage("p.png", (100, 200), (OcrLine("面料：棉麻", 1.0, (0, 10, 50, 20)),))})
+SAMPLE = Sample("a", "shop", (Turn("user", "灯能调亮度吗"), Turn("agent", ""), Turn("user", "太亮了")), ("p.png",))
+RULES = [
+    Rule(id="r-lamp", label="调光", when=When(all=(Condition(field="user", terms=("变暗", "亮度")),))),
+    Rule(id="r-two2", label="调光", when=When(all=(Condition(field="last_user", terms=("太亮",)),))),
+    Rule(id="r-three", label="调光", when=When(all=(Condition(field="user", terms=("灯",)),))),
+    Rule(id="r-linen", label="材质", when=When(all=(Condition(field="ocr", terms=("棉麻",)),))),
+]
+
+
+def decision(model, merged, rules=(0, 3), **more) -> Decision:
+    found = Engine([RULES[index] for index in rules]).hits(FieldTable([SAMPLE], PAGES))[0]
+    hits = tuple(WeighedHit(hit, 0.9, 2.0) for hit in found)
+    return Decision(SAMPLE, LABELS, np.array(model), np.array(merged), hits, **{"rules_count": True, **more})
+
+
+def test_rules_that_change_the_label_are_named_with_what_they_found():
+    changed = decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1), (0,))
+    assert (changed.by, changed.label, changed.model_label) == ("rules", "调光", "材质")
+    assert changed.reason == "rule r-lamp (user has 亮度) speaks for 调光 (0.70 against 0.20 for the model's 材质)"
+
+
+def test_two_rules_are_named_and_the_others_counted():
+    changed = decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1), (0, 1, 2))
+    assert changed.reason == (
+        "rules r-lamp (user has 亮度), r-two2 (last_user has 太亮) and 1 more speak for 调光 "
+        "(0.70 against 0.20 for the model's 材质)"
+    )
+
+
+def test_a_label_that_stands_says_which_rules_agree_and_which_do_not():
+    kept = decision((0.7, 0.2, 0.1), (0.6, 0.3, 0.1))
+    assert kept.by == "model"
+    assert kept.reason == (
+        "the model says 调光 (0.70); rule r-lamp (user has 亮度) speaks for it too; "
+        "rule r-linen (ocr has 棉麻) speaks for 材质, which is not enough"
+    )
+
+
+def test_a_model_that_stands_alone_says_so():
+    assert decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), ()).reason == "the model says 调光 (0.70); no rule holds"
+    alone = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), rules_count=False)
+    assert alone.reason.startswith("the model says 调光 (0.70); 2 rules hold but do not count")
+
+
+def test_without_an_answer_of_the_model_rules_decide_alone():
+    silent = decision((0.4, 0.3, 0.3), (0.8, 0.1, 0.1), (0,), answered=False)
+    assert silent.by == "rules"
+    assert silent.reason == "rule r-lamp (user has 亮度) speaks for 调光 (0.80); the model has no answer"
+    nothing = decision((0.4, 0.3, 0.3), (0.4, 0.3, 0.3), (), answered=False)
+    assert nothing.by == "model"
+    assert nothing.reason == "the model has no answer; 调光 is the likeliest without one; no rule holds"
+
+
+def test_the_record_is_the_designs():
+    record = decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1), (0,)).record()
+    assert list(record) == ["id", "task", "label", "probabilities", "model", "rules", "decision"]
+    assert record["probabilities"] == {"调光": 0.7, "材质": 0.2, "物流": 0.1}
+    assert record["model"] == {
+        "label": "材质",
+        "probability": 0.6,
+        "probabilities": {"调光": 0.3, "材质": 0.6, "物流": 0.1},
+    }
+    assert record["rules"] == [
+        {
+            "id": "r-lamp",
+            "label": "调光",
+            "reliability": 0.9,
+            "evidence": [{"condition": 0, "field": "user", "term": "亮度", "turn": 0, "span": [3, 5]}],
+        }
+    ]
+    assert record["decision"]["by"] == "rules"
+    assert record["decision"]["label_without_rules"] == "材质"
+
+
+def test_a_person_sees_the_evidence_marked_in_turns_and_on_pages(capsys):
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES)
+    printed = capsys.readouterr().out
+    for part in ("0 user   灯能调【亮度】吗", "line 0  面料：【棉麻】", "r-linen", "0.700", "decided by the rules"):
+        assert part in printed
+
+
+@pytest.mark.parametrize("text", ["亮度" + "春" * 100_000, "春" * 100_000 + "亮度", "\ufffd亮度\ufffd"])
+def test_long_and_strange_texts_are_printed_short(text, capsys):
+    sample = Sample("a", "shop", (Turn("user", text),))
+    [found] = Engine(RULES[:1]).hits(FieldTable([sample], Sidecars()))
+    hits = (WeighedHit(found[0], 0.9, 2.0),)
+    print_decision(Decision(sample, LABELS, np.array([1, 0, 0]), np.array([1, 0, 0]), hits, True), Sidecars())
+    printed = capsys.readouterr().out
+    assert "【亮度】" in printed
+    assert len(printed) < 3000

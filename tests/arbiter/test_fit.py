@@ -1,0 +1,109 @@
+"""Fitting the arbiter: what model and rules are worth beside each other."""
+
+import numpy as np
+import pytest
+from shop import SETTINGS, TASK, Knowing, samples
+
+from kdsl.arbiter.fit import compare, fit_arbiter, fit_task
+from kdsl.errors import KdslError
+from kdsl.mining.archive import archive_of
+from kdsl.rules.condition import Condition
+from kdsl.rules.rule import Review, Rule, When
+
+
+@pytest.fixture(scope="module")
+def weak():
+    """Fitted with a model that knows next to nothing, and rules that know nearly everything."""
+    table, labels = samples()
+    return fit_task(TASK, table, labels, Knowing(1 / 3), SETTINGS, seed=0, workers=1)
+
+
+def test_rules_decide_where_the_model_is_weak(weak):
+    table, labels = samples(30, seed=9)
+    model, evidence, merged = weak.predict(table)
+    assert weak.arbiter.merged
+    assert np.allclose(model, 1 / 3)
+    assert (merged.argmax(axis=1) == labels).mean() > 0.9
+    assert model.shape == evidence.shape == merged.shape == (30, 3)
+    assert np.allclose(merged.sum(axis=1), 1)
+    assert weak.arbiter.both.log_loss < weak.arbiter.model.log_loss
+
+
+def test_the_same_seed_gives_the_same_arbiter(weak):
+    table, labels = samples()
+    assert fit_task(TASK, table, labels, Knowing(1 / 3), SETTINGS, seed=0, workers=1).arbiter == weak.arbiter
+
+
+def test_the_model_stands_alone_where_rules_are_noise():
+    table, labels = samples(words=False)
+    fitted = fit_task(TASK, table, labels, Knowing(0.9), SETTINGS, seed=0, workers=1)
+    assert not fitted.arbiter.merged
+    assert fitted.arbiter.b == 0
+    model, _, merged = fitted.predict(table)
+    assert (merged.argmax(axis=1) == model.argmax(axis=1)).all()
+    assert all(decision.by == "model" for decision in fitted.decide(table))
+
+
+def test_noise_is_not_merged_and_knowledge_is():
+    source = np.random.default_rng(0)
+    labels = source.integers(0, 3, 200)
+    model = source.dirichlet((1, 1, 1), 200)
+    model[np.arange(200), labels] += 0.3
+    model /= model.sum(axis=1, keepdims=True)
+    noise = source.choice([0.0, 2.0], (200, 3), p=[0.8, 0.2])
+    knowledge = noise * (np.eye(3)[labels] * 2 + 0.2)
+    assert not compare(model, noise, labels, seed=0).merged
+    compared = compare(model, knowledge, labels, seed=0)
+    assert compared.merged
+    assert compared.both.log_loss < compared.model.log_loss
+    assert compared.both.weighted_f1 > compared.model.weighted_f1
+
+
+def refit(weak, rules):
+    table, labels = samples()
+    archive = archive_of(weak.mined, [row.sample.id for row in table.rows])
+    return fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, rules, {}, seed=0)
+
+
+def test_rules_that_people_rejected_do_not_count_out_of_fold_either(weak):
+    rejected = [rule.model_copy(update={"status": "rejected"}) for rule in weak.rules]
+    arbiter = refit(weak, rejected)
+    assert arbiter.rules == ()
+    assert arbiter.both.log_loss > weak.arbiter.both.log_loss + 0.1
+
+
+def test_a_rule_written_by_hand_gets_its_reliability_from_its_counts(weak):
+    written = Rule(
+        id="r-hand",
+        label="调光",
+        when=When(all=(Condition(field="user", terms=("亮度", "变暗")),)),
+    )
+    arbiter = refit(weak, [*weak.rules, written])
+    standing = next(standing for standing in arbiter.rules if standing.id == "r-hand")
+    assert (standing.hits, standing.correct) == (20, 20)
+    assert standing.reliability > 0.8
+    wrong = refit(weak, [written.model_copy(update={"label": "物流"})]).rules[0]
+    assert (wrong.hits, wrong.correct) == (20, 0)
+    assert wrong.reliability < 0.2
+
+
+def test_rules_mined_from_other_samples_are_refused(weak):
+    table, labels = samples(57)
+    archive = archive_of(weak.mined, [f"s{i}" for i in range(60)])
+    with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
+        fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, [], {}, seed=0)
+
+
+def test_an_approval_lifts_a_rule_as_far_as_its_counts_allow(weak):
+    arbiter = weak.arbiter
+    rule = weak.rules[0]
+    doubtful = arbiter.rules[0].model_copy(update={"reliability": 0.4, "hits": 10, "correct": 7})
+    accepted = rule.model_copy(update={"status": "accepted", "review": Review(by="a", of=rule.when_hash)})
+    stale = accepted.model_copy(update={"review": Review(by="a", of="0" * 16)})
+    assert doubtful.reviewed(rule) == 0.4
+    assert doubtful.reviewed(accepted) == 0.8
+    assert doubtful.reviewed(stale) == 0.4
+    refuted = doubtful.model_copy(update={"hits": 20, "correct": 2})
+    assert refuted.reviewed(accepted) == 0.4
+    reliable = doubtful.model_copy(update={"reliability": 0.95})
+    assert reliable.reviewed(accepted) == 0.95
