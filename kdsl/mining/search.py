@@ -32,7 +32,7 @@ class SearchSettings:
     iterations: int = 2000
     max_terms: int = 2
     """Terms in one condition's any-list."""
-    patience: int = 60
+    patience: int = 30
     """Iterations without a change among the best rules after which the search ends."""
     exploration: float = 2.0
     temperature: float = 0.1
