@@ -2,4 +2,4 @@
 
 
 class KdslError(Exception):
-    """What is wrong, in one sentence: the file, the place, the value, and what would be right. The CLI exits with 2."""
+    """What is wrong, in one sentence: the file, the place, the value, what would be right. The CLI exits with 2."""

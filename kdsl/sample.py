@@ -18,7 +18,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One item to classify. A bare text is a sample with one user turn; a bare screenshot has no turns, only `images`."""
+    """One item to classify. A bare text is a sample with one user turn; a bare screenshot has only `images`."""
 
     id: str
     task: str

@@ -12,7 +12,7 @@ from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
 from kdsl.arbiter.pool import Pool, fit_pool, fit_temperature
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import ACCEPT, LEAST_CORRECT, Archive, archive_of, mined_rules, shown_of
+from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
 from kdsl.mining.miner import Mined, MiningSettings
 from kdsl.mining.reliability import Reliability, Shown
 from kdsl.mining.run import Progress, mine_task, sample_weights
@@ -228,7 +228,7 @@ def _fold_rules(
     kept = []
     for rule, counts, estimate in zip(mined, shown, archive.reliability.estimate(shown), strict=True):
         decided = known.get((rule.label, rule.when_hash))
-        enters = estimate >= ACCEPT and counts.correct >= LEAST_CORRECT  # as for the rule base
+        enters = accepts(counts, float(estimate), archive.base_rates[rule.label])  # as for the rule base
         if decided.status in ACTIVE if decided is not None else enters:
             kept.append((decided or rule, counts))
     found_before = {(rule.label, rule.when_hash) for rule, _ in kept}

@@ -25,12 +25,9 @@ from kdsl.sample import Task
 FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
 
-ACCEPT = 0.2
-"""Estimated reliability from which a mined rule enters the rule base, if it also beats its label's base rate. Among
-twenty labels a rule that is right one time in five still says much, and it is weighed by just that: a floor of 0.5
-lost up to two points of F1 when merged."""
-LEAST_CORRECT = 1
-"""Samples of its label that a mined rule must hit to enter the rule base."""
+LEAST_WEIGHT = 1.5
+"""How much a mined rule must raise the log odds of its label to enter the rule base: to a reliability of 0.17 among 23
+labels, 0.7 among three. It is weighed by just that when merged; a floor at reliability 0.5 lost up to two points."""
 _BOUND = 1e-3
 """Log odds are taken of probabilities within [0.001, 0.999]."""
 
@@ -54,12 +51,10 @@ def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[Rul
     ):
         rule = _rule(problem.task.name, names[found.label], found.written(problem.vocabulary), run, seed)
         key = rule.label, rule.when_hash
-        if reliability < ACCEPT or shown.correct < LEAST_CORRECT or key in rules:
-            continue
         base_rate = float(base_rates[found.label])
-        entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
-        if not entry.weight:  # no better than guessing the label
+        if key in rules or not accepts(shown, reliability, base_rate):
             continue
+        entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
         statistics.append(entry.model_copy(update={"held_out": held_out.get(key)}))
     return list(rules.values()), statistics
@@ -80,6 +75,11 @@ def rule_statistics(
         candidates=candidates,
         weight=None if reliability is None else round(max(0.0, _log_odds(reliability) - _log_odds(base_rate)), 4),
     )  # fmt: skip
+
+
+def accepts(shown: Shown, reliability: float, base_rate: float) -> bool:
+    """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate."""
+    return shown.correct > 0 and _log_odds(reliability) - _log_odds(base_rate) >= LEAST_WEIGHT
 
 
 def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:

@@ -49,8 +49,11 @@ def choose_literals(
     reward: Reward,
     min_correct: int,
 ) -> Literals:
-    """The conditions that hold on at least `min_correct` positives more often than chance, and the negations that spare
-    the positives and remove many others; a prior of 0 leaves a condition out. `samples` are those mined on, `positives` those of the label among them."""
+    """The conditions that hold on at least `min_correct` positives more often than chance, and the negations that
+    spare the positives and remove many others; a prior of 0 leaves a condition out.
+
+    `samples` are those mined on, `positives` those of the label among them.
+    """
     coverage = vocabulary.coverage & samples
     hits, correct = weights.count(coverage), weights.count(coverage & positives)
     base = reward.positives / float(weights.count(samples))

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ ALL_SAMPLES = -1
 
 @dataclass(frozen=True, slots=True)
 class MiningSettings:
-    search: SearchSettings = SearchSettings()
+    search: SearchSettings = field(default_factory=SearchSettings)
     reward_z: float = 1.28
     recall_power: float = 0.5
     rules_per_label: int = 12
@@ -162,7 +162,7 @@ def jobs(problem: MiningProblem) -> list[tuple[int, int]]:
 
 
 def mine_label(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> list[FoundRule]:
-    """The rules of one label, mined on the samples outside `fold`. The same problem and settings give the same rules."""
+    """The rules of one label, mined on the samples outside `fold`; the same input gives the same rules."""
     rules = described_rules(problem, fold, label)
     search = start_search(problem, fold, label, settings)
     if search is None:
@@ -180,7 +180,7 @@ def mine_label(problem: MiningProblem, fold: int, label: int, settings: MiningSe
 def described_rules(problem: MiningProblem, fold: int, label: int) -> list[FoundRule]:
     """One rule a text field: any of the words that describe this label alone, those left out that point elsewhere.
 
-    Such a rule speaks also where training samples are few or say it otherwise; cross-validation tells what it is worth.
+    Such a rule speaks also where training samples are few or say it otherwise; validation tells what it is worth.
     """
     members = problem.members(fold)
     positives = pack(problem.labels == label) & members

@@ -15,7 +15,7 @@ class Proposer(Protocol):
     """The small model's seat in the search."""
 
     def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
-        """How much more than an average condition each one is worth trying for `task.labels[label]`: [n_conditions], > 0."""
+        """How much more than an average one each condition is worth trying for a label of `task`: [n_conditions]."""
         ...
 
 

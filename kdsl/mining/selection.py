@@ -47,7 +47,7 @@ def select_rules(found: Sequence[Found], search: Search, n_rules: int) -> list[F
 
 
 def _pruned(rule: Found, search: Search) -> Found:
-    """The rule without the conditions and terms that do not help: each is dropped as long as the reward does not fall."""
+    """The rule without the conditions and terms that do not help: dropped as long as the reward does not fall."""
     while True:
         shorter = [
             found for key in _without_one(rule.key) if (found := _scored(key, search)) and found.reward >= rule.reward

@@ -1,4 +1,4 @@
-"""Candidate terms of a text: words of alphabetic scripts, and runs of characters of scripts without word boundaries."""
+"""Candidate terms of a text: words of alphabetic scripts, and runs of characters where there are no word borders."""
 
 import re
 from collections.abc import Iterator

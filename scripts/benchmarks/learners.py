@@ -1,4 +1,4 @@
-"""The rule list on BANKING77 10-shot, by the protocol of rule_list.py, beside RIPPER and pysubgroup in the same run."""
+"""The rule list on BANKING77 10-shot, by the protocol of rule_list.py, beside RIPPER and pysubgroup."""
 
 import argparse
 import json
@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+
 from benchmarks.learners_peers import peers_python
 from benchmarks.rule_list import ListedRule, ListScore, laplace, score_rule_list
 from benchmarks.sets import plain
@@ -19,8 +22,6 @@ from kdsl.mining.run import prepare
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When, rule_id
 from kdsl.sample import Label, Sample, Task, label_indices
-from rich.console import Console
-from rich.table import Table
 
 
 @dataclass(frozen=True)

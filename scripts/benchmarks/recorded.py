@@ -18,9 +18,8 @@ def main(arguments: list[str]) -> int:
     covered = [sample for sample in scenes.samples if sample.id in recorded.answers]
     names = scenes.task.label_names
     right = sum(names[recorded.answers[sample.id]] == sample.label for sample in covered)
-    print(
-        f"{len(covered)} of {len(scenes.samples)} scenes have a recorded answer, {right / len(covered):.1%} of them right"
-    )
+    share = right / len(covered)
+    print(f"{len(covered)} of {len(scenes.samples)} scenes have a recorded answer, {share:.1%} of them right")
     data = DataSet(scenes.task, covered, scenes.sidecars)
     results = [
         figures(validated(data, options.folds, seed, RecordedTrainer(recorded)), seed) for seed in range(options.seeds)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmarks import search_rivals as rivals
-from benchmarks.search_rivals import Problem
-from benchmarks.sets import DataSet, mire, plain
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import search_rivals as rivals
+from benchmarks.search_rivals import Problem
+from benchmarks.sets import DataSet, mire, plain
 from kdsl.fields.table import FieldTable
 from kdsl.mining.bitmaps import SampleWeights, pack
 from kdsl.mining.literals import NEGATION_PRIOR, Literals

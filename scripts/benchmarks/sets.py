@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+
 from kdsl.data.readers import read_samples
 from kdsl.evaluate.bootstrap import difference_intervals
 from kdsl.evaluate.cross_validation import cross_validate
@@ -16,8 +19,6 @@ from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.sample import Label, Sample, Task
 from kdsl.tasks import load_task
-from rich.console import Console
-from rich.table import Table
 
 
 @dataclass(frozen=True)

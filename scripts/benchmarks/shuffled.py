@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.sets import mire
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import mined_rules
