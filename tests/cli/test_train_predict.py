@@ -1,0 +1,213 @@
+"""kdsl train and kdsl predict, on a project that was mined once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from small_shop import WORDS, read, write, write_project
+
+
+@pytest.fixture(scope="session")
+def mined(tmp_path_factory) -> Path:
+    """A project after kdsl mine and kdsl train; tests take copies."""
+    from kdsl.cli.mining import TaskMining
+    from kdsl.cli.project import open_project
+    from kdsl.cli.train import train_project
+
+    folder = write_project(tmp_path_factory.mktemp("shop") / "project")
+    project = open_project([str(folder)])
+    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    train_project(project)
+    return folder
+
+
+@pytest.fixture
+def project(mined, tmp_path) -> Path:
+    return Path(shutil.copytree(mined, tmp_path / "project"))
+
+
+def predict(kdsl, project, *options, input="test.jsonl", output="p.jsonl"):
+    return kdsl("predict", project, "--input", project / input, "--output", project / output, *options)
+
+
+def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, project):
+    result = kdsl("train", project)
+    assert result.code == 0
+    for part in ("shop", "F1 model", "F1 both", "log loss"):
+        assert part in result.out
+    [entry] = json.loads(kdsl("train", project, "--format", "json").out)
+    assert entry["samples"] == 60
+    assert entry["merged"] == (entry["b"] > 0)
+    assert {path.name for path in (project / "checkpoints/run/shop").iterdir()} == {
+        "arbiter.json", "linear.npz", "mining.json",
+    }  # fmt: skip
+
+
+def test_training_twice_gives_the_same_arbiter_and_predictions(kdsl, project):
+    arbiter = project / "checkpoints/run/shop/arbiter.json"
+    first = arbiter.read_bytes()
+    predict(kdsl, project)
+    kdsl("train", project)
+    assert arbiter.read_bytes() == first
+    predict(kdsl, project, output="again.jsonl")
+    assert (project / "again.jsonl").read_bytes() == (project / "p.jsonl").read_bytes()
+
+
+def test_training_before_mining_says_what_to_do(kdsl, project):
+    (project / "checkpoints/run/shop/mining.json").unlink()
+    result = kdsl("train", project)
+    assert result.code == 2
+    assert "mining.json: no such file; the arbiter needs mined rules, so run `kdsl mine` first" in result.err
+
+
+def test_training_on_other_samples_than_mining_says_what_to_do(kdsl, project):
+    write(project / "train.jsonl", read(project / "train.jsonl")[:-3])
+    result = kdsl("train", project)
+    assert result.code == 2
+    assert "the training samples are not those that rules were mined on" in result.err
+
+
+def test_predictions_are_one_record_a_sample_with_rules_and_reason(kdsl, project):
+    result = predict(kdsl, project)
+    assert (result.code, result.out) == (0, f"{project / 'p.jsonl'}: 15 samples predicted, 0 were there\n")
+    records = read(project / "p.jsonl")
+    assert [record["id"] for record in records] == [sample["id"] for sample in read(project / "test.jsonl")]
+    for record in records:
+        assert set(record["probabilities"]) == set(WORDS)
+        assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert record["label"] == max(record["probabilities"], key=record["probabilities"].get)
+        assert record["decision"]["label_without_rules"] == record["model"]["label"]
+        assert record["decision"]["reason"]
+    assert any(record["rules"] for record in records)
+    scored = kdsl(
+        "evaluate",
+        project,
+        "--predictions",
+        project / "p.jsonl",
+        "--truth",
+        project / "test.jsonl",
+        "--format",
+        "json",
+    )
+    assert json.loads(scored.out)["pooled"]["both"]["scores"]["accuracy"] > 0.7
+
+
+def test_a_torn_output_is_completed(kdsl, project):
+    predict(kdsl, project)
+    whole = (project / "p.jsonl").read_bytes()
+    (project / "p.jsonl").write_bytes(whole[: len(whole) // 2])
+    result = predict(kdsl, project, "--batch", 4)
+    assert "were there" in result.out
+    assert "15 samples predicted" not in result.out
+    assert (project / "p.jsonl").read_bytes() == whole
+
+
+def test_another_checkpoint_does_not_append_to_old_predictions(kdsl, project):
+    predict(kdsl, project)
+    kdsl("train", project, "seed=1")
+    arbiter = project / "checkpoints/run/shop/arbiter.json"
+    arbiter.write_text(arbiter.read_text("utf-8") + "\n", "utf-8")
+    result = predict(kdsl, project)
+    assert result.code == 2
+    assert "p.jsonl: was made with another checkpoint; give another --output, or delete it" in result.err
+
+
+def test_rejecting_a_rule_takes_effect_without_training(kdsl, project):
+    predict(kdsl, project)
+    hit = next(record["rules"][0]["id"] for record in read(project / "p.jsonl") if record["rules"])
+    path = next(path for path in (project / "rules").rglob(f"*{hit}.yaml"))
+    path.write_text(path.read_text("utf-8").replace("status: proposed", "status: rejected"), "utf-8")
+    result = predict(kdsl, project, output="q.jsonl")
+    assert result.code == 0
+    assert hit not in {rule["id"] for record in read(project / "q.jsonl") for rule in record["rules"]}
+
+
+def test_a_rule_added_since_training_is_shown_but_counts_only_after_training(kdsl, project, caplog):
+    (project / "rules/shop/材质").mkdir(exist_ok=True)
+    rule = 'schema: 1\nid: r-hand2\nlabel: "材质"\nstatus: accepted\nwhen:\n  all:\n    - user: ["亚麻布"]\n'
+    (project / "rules/shop/材质/x--r-hand2.yaml").write_text(rule, "utf-8")
+    write(project / "new.jsonl", [{"id": "n", "text": "这是亚麻布吗"}])
+    predict(kdsl, project, input="new.jsonl")
+    assert "shop: 1 rules were added or edited since training and are shown but do not count" in caplog.text
+    [record] = read(project / "p.jsonl")
+    assert record["rules"][0]["reliability"] == pytest.approx(1 / 3, abs=1e-3)
+    before = record["probabilities"]["材质"]
+    kdsl("train", project)
+    predict(kdsl, project, input="new.jsonl", output="q.jsonl")
+    [record] = read(project / "q.jsonl")
+    assert record["rules"][0]["reliability"] >= 0.5
+    assert record["probabilities"]["材质"] > before
+
+
+def test_a_decision_is_explained(kdsl, project):
+    sample = read(project / "test.jsonl")[0]
+    result = kdsl("predict", project, "--input", project / "test.jsonl", "--explain", sample["id"])
+    assert result.code == 0
+    assert sample["label"] in result.out
+    assert "decided by the" in result.out
+    assert not (project / "p.jsonl").exists()
+
+
+def test_strange_samples_are_predicted_and_counted(kdsl, project, caplog):
+    (project / "new.jsonl").write_text(
+        '{"id": "long", "text": "' + "亮度" * 50_000 + '"}\n'
+        '{"id": "half", "text": "变暗\\ud83d"}\n'
+        '{"id": "userless", "turns": [{"role": "agent", "text": "您好"}]}\n'
+        '{"id": "picture", "images": ["gone.png", "lost.png"]}\n',
+        "utf-8",
+    )
+    result = predict(kdsl, project, input="new.jsonl")
+    assert result.code == 0
+    assert "2 images were taken as without text, the first being gone.png (no such file)" in caplog.text
+    assert "half characters replaced in 1 texts" in caplog.text
+    assert [record["id"] for record in read(project / "p.jsonl")] == ["long", "half", "userless", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "new.jsonl: holds no samples"),
+        ('{"id": "a", "task": "elsewhere", "text": "x"}', "holds no samples of the project's tasks (shop)"),
+        ('{"id": "a", "text": 7}', "new.jsonl, line 1: text is 7; it must be text in quotes"),
+    ],
+)
+def test_input_that_cannot_be_predicted_leaves_no_output(kdsl, project, content, message):
+    (project / "new.jsonl").write_text(content, "utf-8")
+    result = predict(kdsl, project, input="new.jsonl")
+    assert result.code == 2
+    assert message in result.err
+    assert not (project / "p.jsonl").exists()
+
+
+def test_what_is_missing_is_named(kdsl, project):
+    test = project / "test.jsonl"
+    cases = {
+        ("--input", test): "needs --output FILE for the predictions, or --explain ID",
+        ("--input", test, "--output", test): "is the input too; give the predictions a file of their own",
+        ("--input", project / "no.jsonl", "--output", project / "p.jsonl"): "no.jsonl: no such file",
+        ("--input", test, "--explain", "zz"): "test.jsonl: no sample has the id 'zz'",
+        ("--input", test, "--output", project / "kdsl.yaml/p.jsonl"): "cannot be written (File exists)",
+        ("checkpoint=elsewhere", "--input", test, "--output", project / "p.jsonl"): "none of the project's tasks",
+    }
+    for options, message in cases.items():
+        result = kdsl("predict", project, *options)
+        assert (result.code, message in result.err) == (2, True), result.err
+
+
+def test_a_task_with_other_labels_needs_training(kdsl, project):
+    with (project / "task.yaml").open("a", encoding="utf-8") as file:
+        file.write("  - {name: 其他}\n")
+    assert "trained for other labels than shop has now; run `kdsl train` again" in predict(kdsl, project).err
+
+
+def test_a_recorded_model_is_merged_on_the_samples_it_covers(kdsl, project, caplog):
+    samples = read(project / "train.jsonl")[:50] + read(project / "test.jsonl")[:-1]
+    answers = [{"id": sample["id"], "label": sample["label"] if i % 3 else "物流"} for i, sample in enumerate(samples)]
+    write(project / "answers.jsonl", answers)
+    recorded = f"large=recorded:{project / 'answers.jsonl'}"
+    result = kdsl("train", project, recorded, "--format", "json")
+    assert "10 of 60 training samples of shop are not in it; only the others are used" in caplog.text
+    assert json.loads(result.out)[0]["samples"] == 50
+    assert predict(kdsl, project, recorded).code == 0
+    assert "the model has no answer" in read(project / "p.jsonl")[-1]["decision"]["reason"]

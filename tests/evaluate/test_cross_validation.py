@@ -1,0 +1,89 @@
+"""Cross-validation: nothing that predicts a sample has seen it."""
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
+from kdsl.evaluate.cross_validation import cross_validate, cross_validated
+from kdsl.fields.sidecar import Sidecars
+from kdsl.mining.miner import MiningSettings
+from kdsl.mining.search import SearchSettings
+from kdsl.models.linear import LinearTrainer
+from kdsl.sample import Label, Sample, Task, Turn, label_indices
+
+TASK = Task("shop", (Label("调光"), Label("材质")))
+SETTINGS = MiningSettings(SearchSettings(iterations=20), folds=2)
+
+
+def samples(n=40, own=("亮度", "棉麻")):
+    source = random.Random(0)
+    rows = []
+    for index in range(n):
+        text = "".join(source.choices("春夏秋冬东南西北金木水火山石", k=8)) + own[index % 2]
+        rows.append(Sample(f"s{index}", "shop", (Turn("user", text),), label=TASK.label_names[index % 2]))
+    return rows
+
+
+@dataclass
+class Remembering:
+    """Trains the linear classifier and keeps which samples each was trained on and asked about."""
+
+    seen: list[tuple[set[str], set[str]]] = field(default_factory=list)
+
+    def fit(self, table, labels, n_labels):
+        trained = {row.sample.id for row in table.rows}
+        classifier = LinearTrainer(0).fit(table, labels, n_labels)
+        seen = self.seen
+
+        class Watched:
+            def probabilities(self, table):
+                seen.append((trained, {row.sample.id for row in table.rows}))
+                return classifier.probabilities(table)
+
+        return Watched()
+
+
+def test_every_sample_is_predicted_once_by_what_never_saw_it():
+    trainer = Remembering()
+    result = cross_validate(TASK, samples(), Sidecars(), trainer, SETTINGS, 4, 0, workers=1)
+    assert result.ids == tuple(f"s{index}" for index in range(40))
+    assert result.both.truth.tolist() == [0, 1] * 20
+    assert all(trained.isdisjoint(asked) for trained, asked in trainer.seen)
+    assert result.both.correct.mean() > 0.9
+
+
+def test_terms_that_only_held_out_samples_share_are_in_no_rule():
+    rows = samples(20)
+    folds = stratified_folds(label_indices(rows, TASK), 4, 0)
+    held_out = np.flatnonzero(folds == 0)
+    for index in held_out:
+        rows[index] = Sample(rows[index].id, "shop", (Turn("user", "独一无二"),), label=rows[index].label)
+    first = next(cross_validated(TASK, rows, Sidecars(), LinearTrainer(0), SETTINGS, 4, 0, workers=1))
+    assert sorted(first) == held_out.tolist()
+    assert [decision.hits for decision in first.values()] == [()] * len(held_out)
+
+
+def test_the_same_seed_gives_the_same_result_and_progress_is_told():
+    told = []
+    first, second = (
+        cross_validate(
+            TASK, samples(), Sidecars(), LinearTrainer(0), SETTINGS, 2, 3, lambda *at: told.append(at), workers=1
+        )
+        for _ in range(2)
+    )
+    assert np.array_equal(first.both.probabilities, second.both.probabilities)
+    assert np.array_equal(first.rules.predicted, second.rules.predicted)
+    assert len(told) == 2 * 2 * 3 * 2
+    assert {fold for fold, _, _ in told} == {0, 1}
+
+
+def test_what_cannot_be_cross_validated_is_named():
+    unlabelled = [*samples(), Sample("x", "shop", (Turn("user", "?"),))]
+    with pytest.raises(KdslError, match="sample 'x' has the label None, which is none of the task's"):
+        cross_validate(TASK, unlabelled, Sidecars(), LinearTrainer(0), SETTINGS, 2, 0, workers=1)
+    with pytest.raises(KdslError, match="4 samples cannot be split into 5 folds"):
+        cross_validate(TASK, samples(4), Sidecars(), LinearTrainer(0), SETTINGS, 5, 0, workers=1)
