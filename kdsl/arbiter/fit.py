@@ -229,8 +229,12 @@ def _fold_rules(
     for rule, counts, estimate in zip(mined, shown, archive.reliability.estimate(shown), strict=True):
         decided = known.get((rule.label, rule.when_hash))
         enters = accepts(counts, float(estimate), archive.base_rates[rule.label])  # as for the rule base
-        if decided.status in ACTIVE if decided is not None else enters:
-            kept.append((decided or rule, counts))
+        # That a rule is in the base because mining found it on all samples, the fold's too, must not help it here.
+        if decided is None or decided.status == "proposed":
+            if enters:
+                kept.append((rule, counts))
+        elif decided.status == "accepted":
+            kept.append((decided, counts))
     found_before = {(rule.label, rule.when_hash) for rule, _ in kept}
     written = [
         rule
