@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 Floats = NDArray[np.float64]
@@ -45,6 +44,8 @@ def log_loss(pool: Pool, model: Floats, evidence: Floats, truth: NDArray[np.int6
 
 
 def _fit(make, n_parameters: int, model: Floats, evidence: Floats, truth: NDArray[np.int64]) -> Pool:
+    from scipy.optimize import minimize
+
     def loss(logs: Floats) -> float:
         pool = make(*np.exp(logs))
         return float(log_loss(pool, model, evidence, truth).mean() + _PULL * (logs**2).sum())
