@@ -1,0 +1,68 @@
+"""Text on the images of samples to predict: read once where it can be, counted where it cannot."""
+
+import json
+
+import pytest
+
+from kdsl.fields import pages
+from kdsl.fields.ocr import OcrOutcome
+from kdsl.fields.pages import PageFiller
+from kdsl.fields.sidecar import OcrPage, Sidecars
+from kdsl.sample import Sample
+
+KNOWN = OcrPage("known.png", (10, 20), ())
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path) -> list[list[str]]:
+    """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
+    calls: list[list[str]] = []
+
+    def fill(images, folder, sidecar):
+        calls.append(list(images))
+        with sidecar.open("a", encoding="utf-8") as file:
+            for image in images:
+                if image != "broken.png":
+                    line = {"text": "面料", "box": [0, 0, 5, 5]}
+                    file.write(json.dumps({"image": image, "size": [10, 20], "lines": [line]}) + "\n")
+        return OcrOutcome(problems={image: "truncated" for image in images if image == "broken.png"})
+
+    monkeypatch.setattr(pages, "fill_ocr", fill)
+    monkeypatch.setattr(pages, "find_spec", lambda name: object())
+    for name in ("new.png", "broken.png"):
+        (tmp_path / name).touch()
+    return calls
+
+
+def samples(*images):
+    return [Sample(image, "t", images=(image,)) for image in images]
+
+
+def test_new_images_are_read_once_and_the_others_counted(asked, tmp_path, caplog):
+    sidecars = Sidecars(ocr={"known.png": KNOWN})
+    filler = PageFiller(sidecars, tmp_path, tmp_path / "ocr.jsonl")
+    for _ in range(2):
+        filler.fill(samples("known.png", "new.png", "broken.png", "gone.png"))
+    assert asked == [["new.png", "broken.png"]]
+    assert sidecars.ocr["new.png"].lines[0].text == "面料"
+    assert sidecars.ocr["known.png"] is KNOWN
+    filler.tell()
+    assert "2 images were taken as without text" in caplog.text
+
+
+def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    filler = PageFiller(Sidecars(), tmp_path, tmp_path / "ocr.jsonl")
+    filler.fill(samples("new.png"))
+    filler.tell()
+    assert asked == []
+    assert 'the first being new.png (its text was not read: pip install "kdsl[ocr]")' in (
+        caplog.text
+    )  # fmt: skip
+
+
+def test_a_project_without_a_sidecar_uses_no_text_on_images(asked, tmp_path, caplog):
+    filler = PageFiller(Sidecars(), tmp_path, None)
+    filler.fill(samples("new.png"))
+    filler.tell()
+    assert (asked, caplog.text) == ([], "")
