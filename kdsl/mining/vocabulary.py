@@ -91,11 +91,7 @@ def _coverage(terms: Sequence[str], texts: Sequence[str]) -> Flags:
 
 def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str], known: Collection[str]) -> list[int]:
     """Of the terms that cover the same samples one: whole words before fragments, words of two or three characters
-    before others, long fragments before short ones. All `known` terms stay.
-
-    A single Chinese character is taken where it mostly is a word of its own; as a piece of longer words it hits by
-    chance, and nobody can review it.
-    """
+    before others, long fragments before short ones. All `known` terms stay."""
     word_frequency: Counter[str] = Counter()
     for text in texts:
         word_frequency.update(words(text))
@@ -106,8 +102,6 @@ def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str], kno
             continue
         row = flags[index]
         is_word = " " in term or word_frequency[term] * 2 >= int(row.sum())
-        if len(term) == 1 and term >= "\u2e80" and not is_word:
-            continue
         length = -abs(2 * len(term) - 5) if is_word and term[0] >= "\u2e80" else len(term)
         score = (is_word, length)
         key = row.tobytes()
