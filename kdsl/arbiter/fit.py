@@ -114,14 +114,15 @@ def fit_arbiter(
         )  # fmt: skip
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
     compared = compare(model[used], evidence[used], labels[used], seed)
+    merged = compared.merged and bool(active)
     of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)
     shared = np.triu(overlap(of, hits), 1)
     return Arbiter(
         task=task.name,
         labels=task.label_names,
-        merged=compared.merged,
+        merged=merged,
         a=compared.pool.a,
-        b=compared.pool.b if compared.merged else 0.0,
+        b=compared.pool.b if merged else 0.0,
         model_a=compared.alone.a,
         samples=int(used.sum()),
         model=compared.model,
@@ -146,8 +147,8 @@ class Comparison:
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
     """Fit the pool, and decide whether it is worth having.
 
-    It is when its log loss is smaller, on samples its parameters were not fitted on, by more than the standard error
-    of the paired difference.
+    It is when, on samples its parameters were not fitted on, its log loss is smaller by more than the standard error
+    of the paired difference, and its weighted F1 is not smaller: better probabilities do not make up for wrong labels.
     """
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
     both, alone = np.empty_like(model), np.empty_like(model)
@@ -159,12 +160,14 @@ def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Compa
         alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
     truth = np.arange(len(labels)), labels
     gain = both[truth] - alone[truth]
+    before, after = _quality(alone, labels), _quality(both, labels)
+    surer = bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
     return Comparison(
         fit_pool(model, evidence, labels),
         fit_temperature(model, labels),
-        bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
-        _quality(alone, labels),
-        _quality(both, labels),
+        surer and after.weighted_f1 >= before.weighted_f1,
+        before,
+        after,
     )
 
 

@@ -7,7 +7,7 @@ from kdsl.mining.bitmaps import unpack
 from kdsl.mining.vocabulary import Vocabulary
 
 LEAST_SHARE = 0.6
-"""A field counts when it keeps at least this share of the held-out precision of the field that says most."""
+"""A field counts when it keeps at least this share of the best held-out precision of a field that says much."""
 _LEAST_CORRECT = 3
 _LEAST_PRECISION = 0.5
 
@@ -37,6 +37,7 @@ def informative_fields(
             hits[name] += float(all_hits[names == name].sum())
             correct[name] += float(right[names == name].sum())
     precision = {name: (correct[name] + 0.5) / (hits[name] + 1.0) for name in hits if hits[name] > 0}
-    # Measured against the field that says most: one that holds a few sure words only would leave no other.
-    best = precision.get(max(correct, key=lambda name: correct[name], default=""), 0.0)
+    # A field that holds a few sure words only must not leave out one that says much more.
+    much = 0.25 * max(correct.values(), default=0.0)
+    best = max((precision[name] for name in precision if correct[name] >= much), default=0.0)
     return {name: precision.get(name, best) for name in hits if precision.get(name, best) >= LEAST_SHARE * best}
