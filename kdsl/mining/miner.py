@@ -229,9 +229,12 @@ def assemble(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
     shown = tuple(problem.shown(rule, everyone) for rule in rules)
     counts = [_held_out_counts(problem, part) for part in held_out]
+    every = [rule for part in held_out for rule in part.rules]
     hits = np.concatenate([part[0] for part in counts])
     correct = np.concatenate([part[1] for part in counts])
-    reliability = fit_reliability([each for part in held_out for each in part.shown], hits, correct)
+    base_rates = np.bincount(problem.labels, minlength=n_labels) / len(problem.labels)
+    expected = sum(float(hit * base_rates[rule.label]) for rule, hit in zip(every, hits.tolist(), strict=True))
+    reliability = fit_reliability([each for part in held_out for each in part.shown], hits, correct, expected)
     return Mined(problem, rules, shown, reliability, tuple(held_out))
 
 

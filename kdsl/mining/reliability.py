@@ -25,6 +25,8 @@ FEATURES = (
 )
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
+MIN_ODDS = 1.5
+"""Odds ratio to chance that the held-out hits of all rules together must reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,18 @@ class Reliability:
         return 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
 
 
-def fit_reliability(shown: Sequence[Shown], hits: NDArray[np.int64], correct: NDArray[np.int64]) -> Reliability:
-    """Fit on rules with held-out counts `hits` and `correct`, [n_rules] each.
+def fit_reliability(
+    shown: Sequence[Shown], hits: NDArray[np.int64], correct: NDArray[np.int64], expected: float = 0.0
+) -> Reliability:
+    """Fit on rules with held-out counts `hits` and `correct`, [n_rules] each; `expected` correct hits are chance.
 
     A rule counts with the square root of its held-out hits: they fall on few samples together and are not
-    independent. With under `MIN_HITS` hits in all, every rule gets the pooled precision, pulled towards 0.
+    independent. With under `MIN_HITS` hits in all, or where all rules together do not reach `MIN_ODDS` times the odds
+    of chance (what tells them apart is noise then), every rule gets the pooled precision, pulled towards 0.
     """
-    if hits.sum() < MIN_HITS or correct.sum() in (0, hits.sum()):
+    right, all_hits = int(correct.sum()), int(hits.sum())
+    chance = right * (all_hits - expected) < MIN_ODDS * expected * (all_hits - right)
+    if all_hits < MIN_HITS or right in (0, all_hits) or chance:
         pooled = (correct.sum() + 0.5) / (hits.sum() + 2.0)
         return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES))
     from sklearn.linear_model import LogisticRegression  # a second to import, which worker processes need not wait
