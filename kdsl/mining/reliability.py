@@ -25,7 +25,7 @@ FEATURES = (
 )
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
-MIN_ODDS = 1.5
+MIN_ODDS = 1.25
 """Odds ratio to chance that the held-out hits of all rules together must reach."""
 
 

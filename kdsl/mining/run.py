@@ -36,7 +36,7 @@ Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""
 Progress = Callable[[int, int], None]
 
-EASY_DISCOUNT = 0.25
+EASY_DISCOUNT = 0.1
 """A sample that the classifier is sure to get right counts this much less: rules are wanted where it errs."""
 
 _RULES = TypeAdapter(list[FoundRule])

@@ -83,7 +83,7 @@ def test_solving_in_the_span_of_the_samples_is_the_direct_solution(n_labels: int
     in_span = fit(table, labels, n_labels).probabilities(table)
     monkeypatch.setattr(linear, "MANY_SAMPLES", 0)
     direct = fit(table, labels, n_labels).probabilities(table)
-    np.testing.assert_allclose(in_span, direct, atol=1e-3)
+    np.testing.assert_allclose(in_span, direct, atol=5e-3)
 
 
 def test_samples_that_are_all_the_same_have_the_probability_of_their_labels():
