@@ -27,7 +27,6 @@ class LexicalProposer:
 
     def __init__(self, boost: float = 3.0) -> None:
         self._boost = boost
-        self._described: dict[int, NDArray[np.float64]] = {}
 
     def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
         return 1.0 + (self._boost - 1.0) * described(task, vocabulary)[label]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kdsl.mining.bitmaps import Bitmap
+from kdsl.mining.bitmaps import Bitmap, unpack
 from kdsl.mining.literals import Literals
 from kdsl.mining.search import Found, Key, Search
 
@@ -26,7 +26,8 @@ def select_rules(found: Sequence[Found], search: Search, n_rules: int) -> list[F
     pool = sorted(distinct.values(), key=lambda rule: (-rule.reward, rule.key))
     if not pool:
         return []
-    covers = _unpacked(np.stack([rule.bits & search.positives for rule in pool]))
+    bits = np.stack([rule.bits & search.positives for rule in pool])
+    covers = unpack(bits, 64 * bits.shape[1]).astype(np.float64)
     literals = np.zeros((len(pool), len(search.literals)))
     for index, rule in enumerate(pool):
         literals[index, [literal for condition in rule.key for literal in condition]] = 1.0
@@ -87,8 +88,3 @@ def rule_bits(key: Key, literals: Literals, samples: Bitmap) -> Bitmap:
     for condition in key:
         bits = bits & np.bitwise_or.reduce(literals.bits[list(condition)], axis=0)
     return bits
-
-
-def _unpacked(bits: Bitmap) -> np.ndarray:
-    octets = np.ascontiguousarray(bits).view(np.uint8)
-    return np.unpackbits(octets, axis=1, bitorder="little").astype(np.float64)

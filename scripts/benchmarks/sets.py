@@ -1,7 +1,7 @@
 """Where the benchmarks find their data sets in a folder given as argument, and how they run one."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +47,11 @@ def plain(file: Path, name: str) -> DataSet:
     return DataSet(Task(name, tuple(Label(label) for label in labels)), samples, Sidecars())
 
 
-def validated(data: DataSet, folds: int, seed: int, trainer: Trainer | None = None, iterations: int = 0) -> TaskResult:
+def validated(data: DataSet, folds: int, seed: int, trainer: Trainer | None = None) -> TaskResult:
     """Cross-validation of everything, with progress on stderr."""
-    settings = MiningSettings()
-    if iterations:
-        settings = replace(settings, search=replace(settings.search, iterations=iterations))
     begun = time.perf_counter()
     result = cross_validate(
-        data.task, data.samples, data.sidecars, trainer or LinearTrainer(seed), settings, folds, seed
+        data.task, data.samples, data.sidecars, trainer or LinearTrainer(seed), MiningSettings(), folds, seed
     )
     print(f"  {data.task.name}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
     return result
