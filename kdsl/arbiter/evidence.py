@@ -3,18 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.mining.reliability import log_odds
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 FURTHER = 0.3
 """What a further rule for the same label adds, as a share of its weight; measured by `scripts/bench mire`."""
-_LEAST, _MOST = 1e-3, 1 - 1e-3
-
-
-def log_odds(probability: Floats) -> Floats:
-    """Log odds, probabilities kept within [0.001, 0.999]."""
-    bounded = np.clip(probability, _LEAST, _MOST)
-    return np.log(bounded / (1 - bounded))
 
 
 def rule_weights(reliability: Floats, base_rate: Floats) -> Floats:

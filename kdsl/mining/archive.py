@@ -1,6 +1,5 @@
 """What mining leaves behind: rules and statistics for the rule base, and an archive that the arbiter is fitted on."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from kdsl.files import read_text, write_atomically
 from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
-from kdsl.mining.reliability import Reliability, Shown
+from kdsl.mining.reliability import Reliability, Shown, log_odds
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
@@ -28,8 +27,6 @@ FILE = "mining.json"
 LEAST_WEIGHT = 1.5
 """How much a mined rule must raise the log odds of its label to enter the rule base: to a reliability of 0.17 among 23
 labels, 0.7 among three. It is weighed by just that when merged; a floor at reliability 0.5 lost up to two points."""
-_BOUND = 1e-3
-"""Log odds are taken of probabilities within [0.001, 0.999]."""
 
 RuleKey = tuple[str, str]
 """(label, hash of the conditions): what makes two rules the same."""
@@ -73,13 +70,13 @@ def rule_statistics(
         reliability=None if reliability is None else round(reliability, 4),
         base_rate=round(base_rate, 6),
         candidates=candidates,
-        weight=None if reliability is None else round(max(0.0, _log_odds(reliability) - _log_odds(base_rate)), 4),
+        weight=None if reliability is None else round(max(0.0, float(log_odds(reliability) - log_odds(base_rate))), 4),
     )  # fmt: skip
 
 
 def accepts(shown: Shown, reliability: float, base_rate: float) -> bool:
     """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate."""
-    return shown.correct > 0 and _log_odds(reliability) - _log_odds(base_rate) >= LEAST_WEIGHT
+    return shown.correct > 0 and bool(log_odds(reliability) - log_odds(base_rate) >= LEAST_WEIGHT)
 
 
 def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:
@@ -220,8 +217,3 @@ def _rule(task: str, label: str, conditions: tuple[Condition, ...], run: str, se
         when=When(all=conditions),
         provenance=Provenance(source=MINED, proposer="lexical", run=run, seed=seed),
     )
-
-
-def _log_odds(probability: float) -> float:
-    bounded = min(max(probability, _BOUND), 1 - _BOUND)
-    return math.log(bounded / (1 - bounded))

@@ -29,6 +29,15 @@ MIN_ODDS = 1.25
 """Odds ratio to chance that the held-out hits of all rules together must reach."""
 
 
+_LEAST, _MOST = 1e-3, 1 - 1e-3
+
+
+def log_odds(probability: Floats | float) -> Floats:
+    """Log odds, probabilities kept within [0.001, 0.999]."""
+    bounded = np.clip(probability, _LEAST, _MOST)
+    return np.log(bounded / (1 - bounded))
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a rule shows on the samples it was found on; counts are of samples, not weighted."""
