@@ -1,0 +1,1 @@
+"""One face for every vision-language model: load, generate, score options."""

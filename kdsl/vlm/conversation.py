@@ -1,0 +1,44 @@
+"""What a vision-language model is asked: messages of text and pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ChatRole = Literal["system", "user", "assistant"]
+
+
+class Instruction(str):
+    """Text that is never dropped to make a long prompt fit, such as the question itself or the list of labels."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image file, opened only when a model looks at it."""
+
+    path: Path
+
+
+Piece = str | Picture
+"""Of a prompt that is too long, whole pieces are dropped, earliest first: pass a dialogue turn by turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: ChatRole
+    pieces: tuple[Piece, ...]
+
+
+Conversation = tuple[Message, ...]
+"""A conversation that the model continues; the last message is the user's."""
+
+
+def ask(*pieces: Piece) -> Conversation:
+    """A conversation of one user message."""
+    return (Message("user", pieces),)
+
+
+def pictures(conversation: Conversation) -> list[Picture]:
+    """All pictures in order of appearance."""
+    return [piece for message in conversation for piece in message.pieces if isinstance(piece, Picture)]

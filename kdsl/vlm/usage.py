@@ -1,0 +1,84 @@
+"""What the samples of a run cost in model calls and output tokens, held to a limit for each sample."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from kdsl.errors import KdslError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sample may cost in all; None is unlimited. `limits: {calls: 3, tokens: 100}` in kdsl.yaml."""
+
+    calls: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Model calls, output tokens, and pieces dropped from prompts that were too long."""
+
+    calls: int = 0
+    tokens: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.calls + other.calls, self.tokens + other.tokens, self.dropped + other.dropped)
+
+
+@dataclass
+class Usage:
+    """The cost of every sample so far. Ask with `allows` (or `require`) before a call, `charge` after it."""
+
+    limits: Limits = Limits()
+    _costs: dict[str, Cost] = field(default_factory=dict)
+
+    def allows(self, sample: str, calls: int = 1, tokens: int = 0) -> bool:
+        """Whether the sample with this id may cost so much more: `tokens` is the most the next calls can put out."""
+        after = self.of(sample) + Cost(calls, tokens)
+        return (self.limits.calls is None or after.calls <= self.limits.calls) and (
+            self.limits.tokens is None or after.tokens <= self.limits.tokens
+        )
+
+    def require(self, sample: str, calls: int = 1, tokens: int = 0) -> None:
+        """Raises KdslError where `allows` is False."""
+        if not self.allows(sample, calls, tokens):
+            spent = self.of(sample)
+            raise KdslError(
+                f"sample {sample!r}: {calls} more model call(s) of up to {tokens} output tokens after {spent.calls} "
+                f"call(s) and {spent.tokens} tokens would exceed `limits: {self._written()}`; raise the limits, or "
+                "use fewer visual questions or shorter answers"
+            )
+
+    def tokens_left(self, sample: str) -> int | None:
+        """Output tokens that the sample may still cost; None is unlimited."""
+        return None if self.limits.tokens is None else max(0, self.limits.tokens - self.of(sample).tokens)
+
+    def charge(self, sample: str, cost: Cost) -> None:
+        """Count what a call has cost; never raises, since the answer is there."""
+        self._costs[sample] = self.of(sample) + cost
+
+    def of(self, sample: str) -> Cost:
+        return self._costs.get(sample, Cost())
+
+    def total(self) -> Cost:
+        return sum(self._costs.values(), Cost())
+
+    def most(self) -> Cost:
+        """The largest number of calls, of tokens and of dropped pieces that any sample cost."""
+        costs = self._costs.values()
+        return Cost(
+            max((cost.calls for cost in costs), default=0),
+            max((cost.tokens for cost in costs), default=0),
+            max((cost.dropped for cost in costs), default=0),
+        )
+
+    @property
+    def samples(self) -> Mapping[str, Cost]:
+        """Sample id → cost, of the samples that cost anything."""
+        return MappingProxyType(self._costs)
+
+    def _written(self) -> str:
+        parts = (("calls", self.limits.calls), ("tokens", self.limits.tokens))
+        return "{" + ", ".join(f"{name}: {limit}" for name, limit in parts if limit is not None) + "}"
