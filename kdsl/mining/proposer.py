@@ -27,9 +27,14 @@ class LexicalProposer:
 
     def __init__(self, boost: float = 3.0) -> None:
         self._boost = boost
+        self._described: tuple[Task, Vocabulary, NDArray[np.float64]] | None = None
+        """Of the last task and vocabulary: all labels of a task are asked about in turn."""
 
     def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
-        return 1.0 + (self._boost - 1.0) * described(task, vocabulary)[label]
+        known = self._described
+        if known is None or known[0] is not task or known[1] is not vocabulary:
+            self._described = known = (task, vocabulary, described(task, vocabulary))
+        return 1.0 + (self._boost - 1.0) * known[2][label]
 
 
 def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
@@ -38,10 +43,12 @@ def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
     1 for a term that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
     """
     texts = label_texts(task)
+    every = "\n".join(texts)
     occurs = np.zeros((len(texts), len(vocabulary)))
     for index, condition in enumerate(vocabulary.conditions):
         for term in condition.normalised_terms:
-            occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in texts])
+            if term in every:
+                occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in texts])
     return occurs / np.maximum(occurs.sum(axis=0, keepdims=True), 1.0)
 
 
