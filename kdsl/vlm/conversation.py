@@ -42,3 +42,23 @@ def ask(*pieces: Piece) -> Conversation:
 def pictures(conversation: Conversation) -> list[Picture]:
     """All pictures in order of appearance."""
     return [piece for message in conversation for piece in message.pieces if isinstance(piece, Picture)]
+
+
+def drop_earliest(conversation: Conversation, n: int) -> tuple[Conversation, int]:
+    """The conversation without its `n` earliest pieces that may go, or all of these when there are fewer; how many went.
+
+    System messages, instructions and the very last piece stay; a message that lost all its pieces goes as a whole.
+    """
+    kept: list[Message] = []
+    dropped = 0
+    for i, message in enumerate(conversation):
+        pieces = []
+        for j, piece in enumerate(message.pieces):
+            last = i == len(conversation) - 1 and j == len(message.pieces) - 1
+            if dropped < n and not last and message.role != "system" and not isinstance(piece, Instruction):
+                dropped += 1
+            else:
+                pieces.append(piece)
+        if pieces or not message.pieces:
+            kept.append(Message(message.role, tuple(pieces)))
+    return tuple(kept), dropped

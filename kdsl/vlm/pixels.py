@@ -30,7 +30,7 @@ class PixelBudget:
     def __post_init__(self) -> None:
         if not FACTOR * FACTOR <= self.min_pixels <= self.max_pixels:
             raise KdslError(
-                f"pixel budget {self.min_pixels} to {self.max_pixels}: write {FACTOR * FACTOR} <= min_pixels <= max_pixels"
+                f"pixel budget {self.min_pixels} to {self.max_pixels}: write {FACTOR**2} <= min_pixels <= max_pixels"
             )
 
 
