@@ -1,5 +1,6 @@
 """What several tests need: two small tasks and a way to run the command line."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,28 @@ def image_task() -> Task:
     """A task over single screenshots, shaped like mire_scene."""
     prompt = "Picture 1: <image>\n请分类：{labels}。"
     return Task("scene", (Label("支付页面", "支付方式"), Label("退款页面", "退款信息")), prompt)
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen2vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a tiny Qwen2-VL that knows the world of tests/tiny_qwen2vl.py; not to be written to.
+
+    Trained once for a run, by whichever of its processes comes first.
+    """
+    pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    from filelock import FileLock
+
+    import tiny_qwen2vl
+
+    # Each xdist worker has a folder of its own below that of the run.
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "tiny-qwen2vl"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "trained").exists():
+            examples = tiny_qwen2vl.world(folder / "pages", 60)
+            tiny_qwen2vl.train(tiny_qwen2vl.build(folder / "model"), examples)
+            (folder / "trained").touch()
+    return folder / "model"
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """A tiny Qwen2-VL that truly learns, for tests of everything that uses a vision-language model.
 
-`build` writes a model directory with random weights (200 thousand parameters, bytes as tokens), laid out as the real
-ones are; `train` trains it in full. The fixture `tiny_qwen2vl` in tests/conftest.py is the trained directory, made once
-for a whole test run.
+`build` writes a model directory with random weights (200 thousand parameters), laid out as the real ones are; `train`
+trains it in full. The fixture `tiny_qwen2vl` in tests/conftest.py is the trained directory, made once for a test run.
 
 Its world: a screenshot is a red or a blue page, a customer writes 退 or 换, and the label tells both, so that neither
 text nor picture alone gets more than half of the four labels right.
@@ -21,10 +20,12 @@ from kdsl.vlm.pixels import PixelBudget
 COLOURS = {"红": (220, 40, 40), "蓝": (40, 70, 220)}
 WISHES = ("退", "换")
 LABELS = tuple(colour + wish for colour, wish in itertools.product(COLOURS, WISHES))
+QUESTIONS = ("图中有红色吗？", "图中有黑条吗？")
+"""Which colour the page has decides the label; whether it has a black bar does not."""
 BUDGET = PixelBudget(28 * 28, 4 * 28 * 28)
 """At most four tokens a picture."""
 
-_TEXTS = "我要退货换货。标签？图中有红色蓝色吗？是否描述图片。页面"
+_TEXTS = "我要退货换货。标签？图中有红色蓝黑条吗？是否描述图片。页面"
 _SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>",
     "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
@@ -44,13 +45,14 @@ Example = tuple[Conversation, str]
 """A conversation and the right answer."""
 
 
-def draw_page(path: Path, colour: str, seed: int) -> Path:
-    """A PNG of a page of 56 x 56 pixels with a background of that colour, give or take, and a random white box."""
+def draw_page(path: Path, colour: str, bar: bool, seed: int = 0) -> Path:
+    """A PNG of a page of 56 x 56 pixels with a background of that colour, give or take, and perhaps a black bar."""
     source = random.Random(seed)
     shade = tuple(max(0, min(255, value + source.randint(-25, 25))) for value in COLOURS[colour])
     image = Image.new("RGB", (56, 56), shade)
-    x, y = source.randint(0, 40), source.randint(0, 40)
-    ImageDraw.Draw(image).rectangle((x, y, x + 12, y + 8), fill=(250, 250, 250))
+    if bar:
+        top = source.randint(2, 8)
+        ImageDraw.Draw(image).rectangle((4, top, 52, top + 16), fill=(10, 10, 10))
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
     return path
@@ -61,9 +63,9 @@ def classify(picture: Path, wish: str) -> Conversation:
     return ask(Picture(picture), f"我要{wish}货。", Instruction("标签？"))
 
 
-def is_colour(picture: Path, colour: str) -> Conversation:
-    """Is the page of this colour? 是 or 否."""
-    return ask(Picture(picture), Instruction(f"图中有{colour}色吗？"))
+def visual_question(picture: Path, question: str) -> Conversation:
+    """One of `QUESTIONS` about the page: 是 or 否."""
+    return ask(Picture(picture), Instruction(question))
 
 
 def describe(picture: Path) -> Conversation:
@@ -76,10 +78,11 @@ def world(folder: Path, n: int, seed: int = 0) -> list[Example]:
     source = random.Random(seed)
     examples = []
     for i in range(n):
-        colour = source.choice(list(COLOURS))
-        page = draw_page(folder / f"{seed}-{i}.png", colour, source.randrange(1 << 30))
+        colour, bar = source.choice(list(COLOURS)), source.random() < 0.5
+        page = draw_page(folder / f"{seed}-{i}.png", colour, bar, source.randrange(1 << 30))
         examples += [(classify(page, wish), colour + wish) for wish in WISHES]
-        examples += [(is_colour(page, asked), "是" if asked == colour else "否") for asked in COLOURS]
+        facts = zip(QUESTIONS, (colour == "红", bar), strict=True)
+        examples += [(visual_question(page, question), "是" if fact else "否") for question, fact in facts]
         examples.append((describe(page), f"{colour}色页面"))
     return examples
 
@@ -143,6 +146,7 @@ def train(
 
     from kdsl.vlm.processor import Processor, collate
 
+    torch.set_num_threads(1)  # several threads wait for each other longer than they compute
     processor = Processor.load(folder, BUDGET)
     model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).train()
     prompts = [processor.encode(conversation) for conversation, _ in examples]

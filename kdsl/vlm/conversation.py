@@ -45,7 +45,7 @@ def pictures(conversation: Conversation) -> list[Picture]:
 
 
 def drop_earliest(conversation: Conversation, n: int) -> tuple[Conversation, int]:
-    """The conversation without its `n` earliest pieces that may go, or all of these when there are fewer; how many went.
+    """The conversation without its `n` earliest pieces that may go (or all of them, if fewer), and how many went.
 
     System messages, instructions and the very last piece stay; a message that lost all its pieces goes as a whole.
     """

@@ -70,8 +70,8 @@ class Processor:
     def encode(self, conversation: Conversation) -> Prompt:
         """Tokens up to where the answer begins; special tokens inside the conversation's texts are plain text.
 
-        A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises KdslError
-        for a picture that cannot be taken, and when the pieces that have to stay are too long.
+        A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises
+        KdslError for a picture that cannot be taken, and when the pieces that have to stay are too long.
         """
         images = {picture: self.load_picture(picture) for picture in set(pictures(conversation))}
         prompt = self._encode(conversation, images)
