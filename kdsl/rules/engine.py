@@ -31,15 +31,15 @@ class Engine:
         self.rules = tuple(rules)
         self._tests = _Tests(condition for rule in self.rules for condition in rule.conditions)
         depth = max((len(rule.conditions) for rule in self.rules), default=0)
-        # Condition k of every rule: the row of its test's bitmap, and all ones where it is negated. Rules with fewer
+        # Condition k of every rule: the row of its test's bitmap, and whether it is negated. Rules with fewer
         # conditions are filled up with the last row, which is always true.
-        self._row = np.full((depth, len(self.rules)), -1, dtype=np.int64)
-        self._complement = np.zeros((depth, len(self.rules)), dtype=np.uint64)
+        self._row = np.full((depth, len(self.rules)), self._tests.count, dtype=np.int64)
+        negated = np.zeros((depth, len(self.rules)), dtype=bool)
         for r, rule in enumerate(self.rules):
             for k, condition in enumerate(rule.conditions):
                 self._row[k, r] = self._tests.row(condition)
-                if condition.negated:
-                    self._complement[k, r] = ~np.uint64(0)
+                negated[k, r] = condition.negated
+        self._negated = [np.flatnonzero(flags) for flags in negated]
         self._explained = [tuple(map(_explain, range(depth), rule.conditions)) for rule in self.rules]
 
     def hits(self, table: FieldTable) -> list[list[Hit]]:
@@ -64,16 +64,18 @@ class Engine:
         """[n_rules, n_words] uint64: bit j of word w is sample 64 * w + j; bits behind the last sample are 0."""
         tests = self._tests.bitmaps(batch)
         bits = np.broadcast_to(tests[-1], (len(self.rules), tests.shape[1])).copy()
-        for rows, complement in zip(self._row, self._complement, strict=True):
-            bits &= tests[rows] ^ complement[:, None]
+        for rows, negated in zip(self._row, self._negated, strict=True):
+            found = tests.take(rows, axis=0)
+            found[negated] = ~found[negated]
+            bits &= found
         return bits
 
     def _hits(self, batch: list[SampleFields]) -> list[list[Hit]]:
         bits = self._decide(batch)
         hits: list[list[Hit]] = [[] for _ in batch]
-        touched = np.flatnonzero(bits.any(axis=1))
-        index, samples = np.nonzero(_unpack(bits[touched], len(batch)))
-        for r, s in zip(touched[index].tolist(), samples.tolist(), strict=True):
+        rules, words = np.nonzero(bits)
+        index, bit = np.nonzero(_unpack(bits[rules, words, None], 64))
+        for r, s in zip(rules[index].tolist(), (words[index] * 64 + bit).tolist(), strict=True):
             hits[s].append(Hit(self.rules[r], self._explained[r], batch[s]))
         return hits
 
@@ -95,6 +97,7 @@ class _Tests:
                 fields.setdefault(positive.field, []).append((row, positive.normalised_terms))
             else:
                 self._others.append((row, positive))
+        self.count = len(self._rows)
         self._fields = [(field, *_compile(tests)) for field, tests in fields.items()]
 
     def row(self, condition: Condition) -> int:
@@ -104,23 +107,30 @@ class _Tests:
     def bitmaps(self, batch: list[SampleFields]) -> np.ndarray:
         """[n_tests + 1, n_words] uint64; the last row is true for every sample."""
         everywhere = _pack(np.ones(len(batch), dtype=bool))
-        bits = np.zeros((len(self._rows) + 1, len(everywhere)), dtype=np.uint64)
+        bits = np.zeros((self.count + 1, len(everywhere)), dtype=np.uint64)
         bits[-1] = everywhere
-        for field, matcher, rows, terms, begins in self._fields:
+        for field, matcher, alternatives in self._fields:
             found = matcher.bitmaps([row.text(field).text for row in batch])
-            bits[rows] = np.bitwise_or.reduceat(found[terms], begins, axis=0)
+            for rows, terms in alternatives:
+                bits[rows] |= found.take(terms, axis=0)
         for row, condition in self._others:
             bits[row] = _pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
         return bits
 
 
-def _compile(tests: list[tuple[int, frozenset[str]]]) -> tuple[Matcher, np.ndarray, np.ndarray, np.ndarray]:
-    """The matcher of one field; the rows of its tests; the terms of all tests in a row, and where each test begins."""
+_Alternatives = list[tuple[np.ndarray, np.ndarray]]
+"""(rows of tests, a term of each): first of all tests, then of those with a second term, and so on."""
+
+
+def _compile(tests: list[tuple[int, frozenset[str]]]) -> tuple[Matcher, _Alternatives]:
+    """The matcher of one field, and which of its terms each test looks for."""
     matcher = Matcher(sorted({term for _, terms in tests for term in terms}))
     index = {term: i for i, term in enumerate(matcher.terms)}
-    sizes = np.array([len(terms) for _, terms in tests])
-    flat = np.array([index[term] for _, terms in tests for term in terms])
-    return matcher, np.array([row for row, _ in tests]), flat, np.cumsum(sizes) - sizes
+    pairs: dict[int, list[tuple[int, int]]] = {}
+    for row, terms in tests:
+        for k, term in enumerate(sorted(terms)):
+            pairs.setdefault(k, []).append((row, index[term]))
+    return matcher, [tuple(np.array(column) for column in zip(*chosen, strict=True)) for chosen in pairs.values()]
 
 
 def _explain(index: int, condition: Condition) -> Explained:

@@ -1,10 +1,13 @@
 """Which of many terms occur in which texts, in one pass of an Aho-Corasick automaton over each text."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import daachorse
 import numpy as np
 
+_TERM = itemgetter(2)
+"""Of a match: start, end, index of the term."""
 _NO_WORDS = "\u2e80"
 """From here on scripts write no spaces between words."""
 
@@ -33,7 +36,7 @@ class Matcher:
             if self._any_bounded:
                 bounded = self._bounded
                 found = [match for match in found if not bounded[match[2]] or whole_words(text, match[0], match[1])]
-            terms += [term for _, _, term in found]
+            terms.extend(map(_TERM, found))
             counts.append(len(found))
         words = -(-len(texts) // 64)
         text = np.repeat(np.arange(len(texts)), counts)
