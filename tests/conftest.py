@@ -25,15 +25,14 @@ def image_task() -> Task:
 
 
 @pytest.fixture(scope="session")
-def tiny_qwen2vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a tiny Qwen2-VL that knows the world of tests/tiny_qwen2vl.py; not to be written to.
 
     Trained once for a run, by whichever of its processes comes first.
     """
     pytest.importorskip("torch", reason="needs kdsl[vlm]")
-    from filelock import FileLock
-
     import tiny_qwen2vl
+    from filelock import FileLock
 
     # Each xdist worker has a folder of its own below that of the run.
     own = tmp_path_factory.getbasetemp()

@@ -1,7 +1,7 @@
 """A tiny Qwen2-VL that truly learns, for tests of everything that uses a vision-language model.
 
 `build` writes a model directory with random weights (200 thousand parameters), laid out as the real ones are; `train`
-trains it in full. The fixture `tiny_qwen2vl` in tests/conftest.py is the trained directory, made once for a test run.
+trains it in full. The fixture `tiny_model` in tests/conftest.py is the trained directory, made once for a test run.
 
 Its world: a screenshot is a red or a blue page, a customer writes 退 or 换, and the label tells both, so that neither
 text nor picture alone gets more than half of the four labels right.
