@@ -36,7 +36,7 @@ def normalise(text: str) -> str:
     U+FFFD, white space runs shortened to one space, and none between two CJK characters. Idempotent; the result holds
     no newline.
     """
-    folded = _quick_fold(text)
+    folded = _quick_fold(_narrow(text))
     if folded is None:
         folded = _SPACES.sub(" ", _fold(_SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))))
     elif "  " in folded:
@@ -44,23 +44,36 @@ def normalise(text: str) -> str:
     return _drop_spaces(folded).strip(" ") if " " in folded else folded
 
 
-def normalise_lines(texts: Sequence[str]) -> str:
-    """`normalise` of each text, joined by newlines; much faster than one by one on the turns of a dialogue."""
+def normalise_lines(texts: Sequence[str]) -> tuple[str, bool]:
+    """`normalise` of each text, joined by newlines; much faster than one by one on the turns of a dialogue.
+
+    True beside it tells that every character stands where it stood in its text, so that spans need no way back;
+    False promises nothing (see `original_span`).
+    """
     joined = _SEPARATOR.join(texts)
-    folded = _quick_fold(joined) if joined.count(_SEPARATOR) < max(len(texts), 1) else None
-    if folded is None:
-        return "\n".join([normalise(text) for text in texts])
-    if " " in folded:
-        folded = _SPACES_AT_SEPARATOR.sub(_SEPARATOR, _SPACES.sub(" ", folded)).strip(" ")
-        folded = _drop_spaces(folded) if " " in folded else folded
-    return folded.replace(_SEPARATOR, "\n")
+    separated = joined.count(_SEPARATOR) < max(len(texts), 1)
+    folded: str | None = _narrow(joined)
+    aligned = separated and " " not in folded and _FOLDED.fullmatch(folded) is not None
+    if not aligned:
+        folded = _quick_fold(folded) if separated else None
+        if folded is None:
+            return "\n".join([normalise(text) for text in texts]), False
+        if " " in folded:
+            folded = _SPACES_AT_SEPARATOR.sub(_SEPARATOR, _SPACES.sub(" ", folded)).strip(" ")
+            folded = _drop_spaces(folded) if " " in folded else folded
+    return folded.replace(_SEPARATOR, "\n"), aligned
 
 
-def _quick_fold(text: str) -> str | None:
-    """`_fold(text)`; None when characters must be removed first."""
+def _narrow(text: str) -> str:
+    """With ASCII for the full-width punctuation that is common in Chinese text."""
     if not text.isascii():
         for wide, narrow in _PUNCTUATION:
             text = text.replace(wide, narrow)
+    return text
+
+
+def _quick_fold(text: str) -> str | None:
+    """`_fold(text)` of `_narrow` text; None when characters must be removed first."""
     if _FOLDED.fullmatch(text):
         return text
     return _fold(text) if text.isprintable() and not _SELECTOR.search(text) else None

@@ -62,7 +62,7 @@ def test_printable_characters_stay_printable():
 
 @given(st.lists(texts, max_size=6))
 def test_lines_are_normalised_as_if_one_by_one(lines):
-    assert normalise_lines(lines) == "\n".join(normalise(line) for line in lines)
+    assert normalise_lines(lines)[0] == "\n".join(normalise(line) for line in lines)
 
 
 @given(texts)

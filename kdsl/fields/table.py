@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
@@ -17,7 +17,8 @@ _PLACEHOLDERS = re.compile(r"<image>|<http>|<video>")
 _WORD = re.compile(r"\w")
 
 
-class Segment(NamedTuple):
+@dataclass(slots=True)
+class Segment:
     """One piece of original text that a field is made of: a turn, an OCR line or a caption."""
 
     text: str
@@ -29,11 +30,8 @@ class Segment(NamedTuple):
     box: Box | None = None
 
 
-class Place(NamedTuple):
-    """Where something was found: the segment and the character span in its original text."""
-
-    segment: Segment
-    span: tuple[int, int]
+Place = tuple[Segment, tuple[int, int]]
+"""Where something was found: the segment and the character span [start, end) in its original text."""
 
 
 class FieldText:
@@ -42,11 +40,11 @@ class FieldText:
     No normalised term holds a newline, so no match crosses two segments.
     """
 
-    __slots__ = ("_count", "_segment", "text")
+    __slots__ = ("_aligned", "_count", "_segment", "text")
 
     def __init__(self, texts: Sequence[str], segment: Callable[[int], Segment]) -> None:
         """`segment(k)` makes the segment of `texts[k]`: segments are needed for few of many texts, so made late."""
-        self.text = normalise_lines(texts)
+        self.text, self._aligned = normalise_lines(texts)
         self._count = len(texts)
         self._segment = segment
 
@@ -59,7 +57,9 @@ class FieldText:
         text = self.text
         segment = self._segment(text.count("\n", 0, start))
         offset = text.rfind("\n", 0, start) + 1
-        return Place(segment, original_span(segment.text, start - offset, end - offset))
+        if self._aligned:
+            return segment, (start - offset, end - offset)
+        return segment, original_span(segment.text, start - offset, end - offset)
 
 
 class SampleFields:
@@ -72,9 +72,10 @@ class SampleFields:
 
     def text(self, field: str) -> FieldText:
         """The text field of that name; an empty text where the sample has nothing of the kind."""
-        if field not in self._texts:
-            self._texts[field] = self._make(field)
-        return self._texts[field]
+        made = self._texts.get(field)
+        if made is None:
+            made = self._texts[field] = self._make(field)
+        return made
 
     def number(self, field: str) -> float | None:
         """The number field of that name; None where it does not exist (the aspect without a known image)."""

@@ -14,7 +14,7 @@ from kdsl.fields.names import QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition
 from kdsl.rules.evidence import Explained, Hit
-from kdsl.rules.matcher import Matcher
+from kdsl.rules.matcher import Matcher, is_bounded
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
@@ -73,9 +73,7 @@ class Engine:
     def _hits(self, batch: list[SampleFields]) -> list[list[Hit]]:
         bits = self._decide(batch)
         hits: list[list[Hit]] = [[] for _ in batch]
-        rules, words = np.nonzero(bits)
-        index, bit = np.nonzero(_unpack(bits[rules, words, None], 64))
-        for r, s in zip(rules[index].tolist(), (words[index] * 64 + bit).tolist(), strict=True):
+        for r, s in zip(*_ones(bits), strict=True):
             hits[s].append(Hit(self.rules[r], self._explained[r], batch[s]))
         return hits
 
@@ -84,21 +82,22 @@ class _Tests:
     """The distinct tests of all conditions, negation taken off, and their bitmaps over a batch of samples."""
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
-        self._rows: dict[str, int] = {}
-        fields: dict[str, list[tuple[int, frozenset[str]]]] = {}
+        distinct = {positive.canonical(): positive for positive in map(_positive, conditions)}
+        # Tests on the same field stand together, those of many terms first: see `_compile`.
+        ordered = sorted(distinct, key=lambda key: (distinct[key].field, -len(distinct[key].normalised_terms)))
+        self._rows = {key: row for row, key in enumerate(ordered)}
+        self.count = len(ordered)
+        fields: dict[str, list[Condition]] = {}
         self._others: list[tuple[int, Condition]] = []
-        for condition in conditions:
-            positive = _positive(condition)
-            key = positive.canonical()
-            if key in self._rows:
-                continue
-            row = self._rows[key] = len(self._rows)
-            if positive.terms:
-                fields.setdefault(positive.field, []).append((row, positive.normalised_terms))
+        for row, key in enumerate(ordered):
+            if distinct[key].terms:
+                fields.setdefault(distinct[key].field, []).append(distinct[key])
             else:
-                self._others.append((row, positive))
-        self.count = len(self._rows)
-        self._fields = [(field, *_compile(tests)) for field, tests in fields.items()]
+                self._others.append((row, distinct[key]))
+        self._fields = [
+            (field, self.row(tests[0]), *_compile([test.normalised_terms for test in tests]))
+            for field, tests in fields.items()
+        ]
 
     def row(self, condition: Condition) -> int:
         """The row of the condition's test among the bitmaps."""
@@ -109,32 +108,29 @@ class _Tests:
         everywhere = _pack(np.ones(len(batch), dtype=bool))
         bits = np.zeros((self.count + 1, len(everywhere)), dtype=np.uint64)
         bits[-1] = everywhere
-        for field, matcher, alternatives in self._fields:
+        for field, first, matcher, alternatives in self._fields:
             found = matcher.bitmaps([row.text(field).text for row in batch])
-            for rows, terms in alternatives:
-                bits[rows] |= found.take(terms, axis=0)
+            for terms in alternatives:
+                bits[first : first + len(terms)] |= found.take(terms, axis=0)
         for row, condition in self._others:
             bits[row] = _pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
         return bits
 
 
-_Alternatives = list[tuple[np.ndarray, np.ndarray]]
-"""(rows of tests, a term of each): first of all tests, then of those with a second term, and so on."""
+def _compile(tests: list[frozenset[str]]) -> tuple[Matcher, list[np.ndarray]]:
+    """The matcher of one field, and its terms: the first of all tests, the second of all that have two, and so on.
 
-
-def _compile(tests: list[tuple[int, frozenset[str]]]) -> tuple[Matcher, _Alternatives]:
-    """The matcher of one field, and which of its terms each test looks for."""
-    matcher = Matcher(sorted({term for _, terms in tests for term in terms}))
+    Tests come with those of most terms first, so that every one of these lists is for the first so many tests.
+    """
+    matcher = Matcher(sorted(frozenset().union(*tests)))
     index = {term: i for i, term in enumerate(matcher.terms)}
-    pairs: dict[int, list[tuple[int, int]]] = {}
-    for row, terms in tests:
-        for k, term in enumerate(sorted(terms)):
-            pairs.setdefault(k, []).append((row, index[term]))
-    return matcher, [tuple(np.array(column) for column in zip(*chosen, strict=True)) for chosen in pairs.values()]
+    terms = [[index[term] for term in sorted(test)] for test in tests]
+    return matcher, [np.array([test[k] for test in terms if len(test) > k]) for k in range(len(terms[0]))]
 
 
 def _explain(index: int, condition: Condition) -> Explained:
-    terms = () if condition.negated else tuple((normalise(term), term) for term in condition.terms)
+    written = () if condition.negated else condition.terms
+    terms = tuple((normalise(term), term, is_bounded(normalise(term))) for term in written)
     return index, condition, condition.field, terms
 
 
@@ -152,6 +148,14 @@ def _pack(flags: np.ndarray) -> np.ndarray:
     """bool [n] to uint64 [ceil(n / 64)]."""
     octets = np.packbits(flags, bitorder="little")
     return np.pad(octets, (0, -len(octets) % 8)).view("<u8").astype(np.uint64)
+
+
+def _ones(bits: np.ndarray) -> tuple[list[int], list[int]]:
+    """Row and column (bit within the row) of every bit that is set in uint64 [n, n_words], row by row."""
+    words = np.flatnonzero(bits)
+    found = np.flatnonzero(_unpack(bits.reshape(-1, 1)[words], 64))
+    rows, columns = np.divmod(words[found >> 6] * 64 + (found & 63), bits.shape[1] * 64)
+    return rows.tolist(), columns.tolist()
 
 
 def _unpack(bits: np.ndarray, count: int) -> np.ndarray:

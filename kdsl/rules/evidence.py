@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdsl.fields.sidecar import Box
-from kdsl.fields.table import Place, SampleFields
+from kdsl.fields.table import Place, SampleFields, Segment
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 
-WrittenTerms = Sequence[tuple[str, str]]
-"""(normalised, as the rule file writes it): what a condition on terms looks for; nothing where it is negated."""
+Terms = tuple[tuple[str, str, bool], ...]
+"""(normalised, as the rule file writes it, whether only whole words count): what a condition on terms looks for."""
 
-Explained = tuple[int, Condition, str, WrittenTerms]
-"""Index, condition, field and terms: what evidence needs to know of a condition, kept together for speed."""
+Explained = tuple[int, Condition, str, Terms]
+"""Index, condition, field and terms (none where it is negated): the same for every hit of a rule."""
 
 
 class Evidence:
@@ -26,16 +26,20 @@ class Evidence:
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_found", "_row", "_terms", "condition", "field", "index")
+    __slots__ = ("_row", "condition", "field", "index", "segment", "span", "term")
 
-    def __init__(self, index: int, condition: Condition, field: str, terms: WrittenTerms, row: SampleFields) -> None:
-        self.index = index
-        """Position of the condition in `rule.conditions`."""
-        self.condition = condition
-        self.field = field
-        self._terms = terms
+    def __init__(self, explained: Explained, row: SampleFields) -> None:
+        self.index, self.condition, self.field, terms = explained
+        """`index`: position of the condition in `rule.conditions`."""
         self._row = row
-        self._found: tuple[str, Place] | None = None
+        self.term: str | None = None
+        self.segment: Segment | None = None
+        """Where the term stands: a turn, an OCR line or a caption."""
+        self.span: tuple[int, int] | None = None
+        if terms:
+            text = row.text(self.field)
+            self.term, start, end = _earliest(text.text, terms)
+            self.segment, self.span = text.place(start, end)
 
     @property
     def negated(self) -> bool:
@@ -62,53 +66,27 @@ class Evidence:
         return None if self.question is None else self._row.answer(self.question)
 
     @property
-    def term(self) -> str | None:
-        found = self._found or self._locate()
-        return None if found is None else found[0]
-
-    @property
     def place(self) -> Place | None:
         """Segment and span of the term in the original text; None without a term."""
-        found = self._found or self._locate()
-        return None if found is None else found[1]
+        return None if self.segment is None or self.span is None else (self.segment, self.span)
 
     @property
     def turn(self) -> int | None:
         """Index into `Sample.turns`."""
-        found = self._found or self._locate()
-        return None if found is None else found[1].segment.turn
-
-    @property
-    def span(self) -> tuple[int, int] | None:
-        found = self._found or self._locate()
-        return None if found is None else found[1].span
-
-    def _locate(self) -> tuple[str, Place] | None:
-        """The earliest term, of equally early ones the longest, and its place; looked for when first asked for."""
-        if not self._terms:
-            return None
-        field_text = self._row.text(self.field)
-        text = field_text.text
-        best, start, end = "", len(text), 0
-        for term, written in self._terms:
-            found = first_occurrence(text, term, start + 1)
-            if found >= 0 and (found < start or found + len(term) > end):
-                best, start, end = written, found, found + len(term)
-        self._found = best, field_text.place(start, end)
-        return self._found
+        return None if self.segment is None else self.segment.turn
 
     @property
     def image(self) -> str | None:
-        return None if self.place is None else self.place.segment.image
+        return None if self.segment is None else self.segment.image
 
     @property
     def line(self) -> int | None:
         """Index into the lines of the image's OCR page."""
-        return None if self.place is None else self.place.segment.line
+        return None if self.segment is None else self.segment.line
 
     @property
     def box(self) -> Box | None:
-        return None if self.place is None else self.place.segment.box
+        return None if self.segment is None else self.segment.box
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction; what does not apply is left out."""
@@ -149,8 +127,18 @@ class Hit:
     def evidence(self) -> tuple[Evidence, ...]:
         if self._evidence is None:
             row = self._row
-            self._evidence = tuple([Evidence(*explained, row) for explained in self._explained])
+            self._evidence = tuple([Evidence(explained, row) for explained in self._explained])
         return self._evidence
 
     def __repr__(self) -> str:
         return f"Hit({self.rule.id}, {self.evidence})"
+
+
+def _earliest(text: str, terms: Terms) -> tuple[str, int, int]:
+    """The term that occurs first, of equally early ones the longest, as written, and its span; one must occur."""
+    best, start, end = "", len(text), 0
+    for term, written, whole in terms:
+        found = first_occurrence(text, term, start + 1) if whole else text.find(term, 0, start + len(term))
+        if found >= 0 and (found < start or found + len(term) > end):
+            best, start, end = written, found, found + len(term)
+    return best, start, end

@@ -24,7 +24,7 @@ class Matcher:
     def __init__(self, terms: Sequence[str]) -> None:
         self.terms = tuple(terms)
         self._automaton = daachorse.CharwiseDoubleArrayAhoCorasick(list(self.terms))
-        self._bounded = [_forms_words(term[0]) or _forms_words(term[-1]) for term in self.terms]
+        self._bounded = [is_bounded(term) for term in self.terms]
         self._any_bounded = any(self._bounded)
 
     def bitmaps(self, texts: Sequence[str]) -> np.ndarray:
@@ -49,7 +49,7 @@ class Matcher:
 def first_occurrence(text: str, term: str, limit: int) -> int:
     """Where `term` first occurs in `text` as whole words, beginning before `limit`; -1 where it does not."""
     start = text.find(term, 0, limit + len(term) - 1)
-    if term[0] >= _NO_WORDS and term[-1] >= _NO_WORDS:
+    if not is_bounded(term):
         return start
     while start >= 0 and not whole_words(text, start, start + len(term)):
         start = text.find(term, start + 1, limit + len(term) - 1)
@@ -60,6 +60,11 @@ def whole_words(text: str, start: int, end: int) -> bool:
     """Whether the span [start, end) of normalised `text` cuts through no word of an alphabetic script."""
     cuts_first = start > 0 and _forms_words(text[start]) and _forms_words(text[start - 1])
     return not cuts_first and not (end < len(text) and _forms_words(text[end - 1]) and _forms_words(text[end]))
+
+
+def is_bounded(term: str) -> bool:
+    """Whether an end of the normalised term must be the end of a word."""
+    return _forms_words(term[0]) or _forms_words(term[-1])
 
 
 def _forms_words(character: str) -> bool:

@@ -112,7 +112,7 @@ def test_engine_equals_the_plain_meaning_of_rules(rules, samples, sidecars):
                 if condition.terms and not condition.negated:
                     # The original text of the span is the term, but for normalisation.
                     first, last = evidence.span
-                    assert normalise(evidence.place.segment.text[first:last]) == normalise(evidence.term)
+                    assert normalise(evidence.segment.text[first:last]) == normalise(evidence.term)
                     assert evidence.term in condition.terms
                 assert evidence.record()["field"] == condition.field
 
