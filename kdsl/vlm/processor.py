@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import torch
@@ -43,6 +44,8 @@ class Processor:
 
     def __init__(self, processor: Qwen2VLProcessor, budget: PixelBudget, max_tokens: int) -> None:
         self._processor = processor
+        self._lock = Lock()
+        """Pictures are loaded by several threads, but tokenizers switch special tokens on and off in themselves."""
         self.budget = budget
         self.max_tokens = max_tokens
         """Longer prompts lose their earliest pieces."""
@@ -93,6 +96,11 @@ class Processor:
         """The tokens of an answer and its end token; special tokens in its text are plain text."""
         return [*self._text_ids(answer), self.end_id]
 
+    def text(self, tokens: Sequence[int]) -> str:
+        """Tokens as text, without special tokens."""
+        with self._lock:
+            return self.tokenizer.decode(tokens, skip_special_tokens=True)
+
     def load_picture(self, picture: Picture) -> Image:
         """The picture in the size in which the model sees it."""
         return load_picture(picture.path, self.budget, self._factor)
@@ -102,14 +110,15 @@ class Processor:
         self._processor.save_pretrained(folder)
 
     def _encode(self, conversation: Conversation, images: dict[Picture, Image]) -> Prompt:
-        batch = self._processor.apply_chat_template(
-            _messages(conversation, images),
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            add_generation_prompt=True,
-            sanitize_control_tokens=True,
-        )
+        with self._lock:
+            batch = self._processor.apply_chat_template(
+                _messages(conversation, images),
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                add_generation_prompt=True,
+                sanitize_control_tokens=True,
+            )
         grid = batch.get("image_grid_thw")
         return Prompt(batch["input_ids"][0], batch["mm_token_type_ids"][0], batch.get("pixel_values"), grid)
 
@@ -131,7 +140,8 @@ class Processor:
         return max(n, 1)
 
     def _text_ids(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        with self._lock:
+            return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
 
 
 def collate(prompts: Sequence[Prompt], pad_id: int, side: Literal["left", "right"] = "left") -> dict[str, Tensor]:

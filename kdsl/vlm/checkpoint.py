@@ -1,0 +1,241 @@
+"""Loading the weights of a Qwen vision-language model and its LoRA adapters, with mistakes told in one sentence."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+
+from kdsl.errors import KdslError
+from kdsl.files import read_json
+
+log = logging.getLogger(__name__)
+
+FAMILIES = {"qwen2_vl": "Qwen2-VL", "qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwen3-VL"}
+ADAPTER_CONFIG = "adapter_config.json"
+
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_OLD_LAYOUT = {r"^model\.layers\.": "model.language_model.layers.", r"^visual\.": "model.visual."}
+"""Before transformers 4.52 the language model and the vision tower had these names, and adapters still do."""
+_BLOCKS = 256
+_PREFIX = "base_model.model."
+
+
+def load_base(name: str, device: str | None = None, **options: Any) -> PreTrainedModel:
+    """The model in a directory, or of a hub id such as Qwen/Qwen2-VL-2B-Instruct, ready for inference.
+
+    On one GPU or the CPU, or spread over several GPUs when there are and `device` is not given; bfloat16 on GPUs that
+    have it; flash-attention where it is installed, sdpa elsewhere. `options` go to `from_pretrained`. Raises KdslError
+    when there is no such model, it is of another family, or its weights do not fit its configuration.
+    """
+    location = find_model(name)
+    if device is None:
+        several = torch.cuda.device_count() > 1
+        device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
+    with loading_in_one_sentence(name), _quiet():
+        model, info = AutoModelForImageTextToText.from_pretrained(
+            location,
+            dtype=_dtype(device),
+            attn_implementation=_attention(device),
+            device_map=None if device == "cpu" else device,
+            output_loading_info=True,
+            **options,
+        )
+    if info["missing_keys"]:
+        first = min(info["missing_keys"])
+        raise KdslError(
+            f"{name}: the weight files lack {len(info['missing_keys'])} of the model's tensors, such as {first}; the "
+            "directory is incomplete, or its config.json is of another model"
+        )
+    return model.eval()
+
+
+def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftModel:
+    """Put LoRA adapters (name → directory) into the model; the first is active. Raises KdslError for one that is not
+    an adapter or was trained on another base. Adapters of the module names before transformers 4.52 are converted.
+    """
+    peft_model: PeftModel | None = None
+    for name, folder in adapters.items():
+        config = _adapter_config(model, folder)
+        arguments: dict[str, Any] = {"adapter_name": name, "key_mapping": _OLD_LAYOUT}
+        try:
+            if peft_model is None:
+                peft_model = PeftModel.from_pretrained(model, folder, config=config, **arguments)
+            else:
+                peft_model.load_adapter(folder, peft_config=config, **arguments)
+        except RuntimeError as error:
+            mismatch = re.search(r"size mismatch for (?:base_model\.model\.)?(\S+):", str(error))
+            if mismatch is None:
+                raise
+            raise KdslError(
+                f"{folder}: an adapter for a base of another size ({mismatch[1]} does not fit); it was trained on "
+                f"{config.base_model_name_or_path}"
+            ) from error
+    if peft_model is None:
+        raise ValueError("no adapters were given")
+    return peft_model.eval()
+
+
+def adapter_base(folder: Path) -> str:
+    """The name of the base model that the adapter in this directory was trained on."""
+    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if not base:
+        raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
+    if _is_path(base) and not Path(base).expanduser().is_dir():
+        raise KdslError(
+            f"{folder / ADAPTER_CONFIG}: the base model {base} is not there; correct base_model_name_or_path"
+        )
+    return base
+
+
+def is_adapter(name: str) -> bool:
+    """Whether this is a directory that holds an adapter instead of a whole model."""
+    folder = Path(name).expanduser()
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def find_model(name: str) -> str:
+    """What `from_pretrained` takes for this model: a directory that exists, or a hub id.
+
+    A path that does not exist is never looked up on the hub. Raises KdslError for it, for a hub id that cannot be
+    fetched, and for a model of a family that KDSL cannot run.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise KdslError(f"{name}: holds no model (config.json is missing); name the directory of a whole model")
+    if _is_path(name) and not folder.is_dir():
+        raise KdslError(
+            f"{name}: no such model directory; name a directory, a hub id such as Qwen/Qwen2-VL-2B-Instruct, or the "
+            "http:// address of a server"
+        )
+    location = str(folder) if folder.is_dir() else name
+    with loading_in_one_sentence(name):
+        family = AutoConfig.from_pretrained(location).model_type
+    if family not in FAMILIES:
+        raise KdslError(
+            f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {', '.join(FAMILIES.values())}, "
+            "or serve it and give the server's http:// address"
+        )
+    return location
+
+
+def fingerprint(name: str) -> str:
+    """A short hash of the weights in a directory (from their sizes and blocks all over the files), or the hub id."""
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return name
+    digest = sha256()
+    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*config.json"))):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as file:
+            for block in range(_BLOCKS):
+                file.seek(size * block // _BLOCKS)
+                digest.update(file.read(4096))
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def loading_in_one_sentence(name: str) -> Iterator[None]:
+    """Tells the mistakes of `from_pretrained` for this model as a KdslError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+        if is_out_of_memory(error):
+            raise KdslError(f"{name}: does not fit the memory of this device; take a smaller model") from error
+        if Path(name).expanduser().is_dir():
+            reason = "its weights are not of this config.json" if "mismatched" in str(error) else _first_line(error)
+            raise KdslError(f"{name}: cannot be loaded ({reason})") from error
+        raise KdslError(
+            f"{name}: no directory here, and cannot be fetched from the hub ({_first_line(error)}); name the "
+            "directory of a model that you have downloaded"
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device, or the CPU's allocator, had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name means a directory, here or missing: `checkpoints/run` does, given a folder checkpoints."""
+    path = Path(name).expanduser()
+    return path.is_dir() or not _HUB_ID.fullmatch(name) or Path(path.parts[0]).is_dir()
+
+
+def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
+    """The adapter's configuration, aimed at exactly the modules that its file has weights for."""
+    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / _ADAPTER_WEIGHTS).is_file():
+        raise KdslError(
+            f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {_ADAPTER_WEIGHTS} is missing); name the directory "
+            "that training wrote it to"
+        )
+    try:
+        with safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
+            keys = [key.removeprefix(_PREFIX) for key in file.keys()]  # noqa: SIM118 (not a dictionary)
+        config = PeftConfig.from_pretrained(folder)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise KdslError(f"{folder}: not a readable adapter ({str(error).splitlines()[0]})") from error
+    modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}
+    if config.peft_type != "LORA" or not modules:
+        raise KdslError(f"{folder}: an adapter of type {config.peft_type}, but KDSL takes LoRA adapters")
+    renamed = {_new_name(module) for module in modules}
+    if renamed != modules:
+        log.warning("%s: an adapter of the module names before transformers 4.52; they are converted", folder)
+    strange = sorted(renamed - {module for module, _ in _plain_modules(model)})
+    if strange:
+        raise KdslError(
+            f"{folder}: an adapter for another base: the model has no {strange[0]}; it was trained on "
+            f"{config.base_model_name_or_path}"
+        )
+    config.target_modules = renamed
+    config.inference_mode = True
+    return config
+
+
+def _plain_modules(model: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Modules by the names that they have without adapters."""
+    for name, module in model.named_modules():
+        yield name.removesuffix(".base_layer"), module
+
+
+def _new_name(module: str) -> str:
+    for old, new in _OLD_LAYOUT.items():
+        module = re.sub(old, new, module)
+    return module
+
+
+def _dtype(device: str) -> torch.dtype:
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _attention(device: str) -> str:
+    flash = device != "cpu" and transformers.utils.is_flash_attn_2_available()
+    return "flash_attention_2" if flash else "sdpa"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' reports on weights, which are read from its loading information instead."""
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(before)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

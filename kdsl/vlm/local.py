@@ -1,0 +1,242 @@
+"""A vision-language model in this process, by transformers."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel
+
+from kdsl.errors import KdslError
+from kdsl.vlm.checkpoint import (
+    adapter_base,
+    find_model,
+    fingerprint,
+    is_adapter,
+    is_out_of_memory,
+    load_adapters,
+    load_base,
+    loading_in_one_sentence,
+)
+from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.model import Generation, Scores
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.processor import Processor, Prompt, collate
+from kdsl.vlm.scoring import score_options
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_WINDOW = 4
+"""Batches' worth of conversations that are prepared ahead and sorted by length."""
+_PREPARING = 4
+"""Threads that decode and resize pictures while the model computes."""
+
+
+class LocalModel:
+    """Qwen2-VL, Qwen2.5-VL or Qwen3-VL with its weights in this process. Implements `VisionLanguageModel`.
+
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | PeftModel,
+        processor: Processor,
+        identity: str,
+        batch_size: int = 8,
+        adapter: str | None = None,
+    ) -> None:
+        """`adapter`: the name of the loaded adapter to answer with; None is the base model."""
+        self._peft = model if isinstance(model, PeftModel) else None
+        self.model: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+        self.processor = processor
+        self.batch_size = batch_size
+        """Prompts that go through the model at once; halved when memory does not suffice."""
+        self._identity = identity
+        self._adapter = adapter
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        budget: PixelBudget | None = None,
+        max_tokens: int = 32768,
+        device: str | None = None,
+        batch_size: int = 8,
+        adapters: Mapping[str, Path] | None = None,
+    ) -> "LocalModel":
+        """From a model directory, an adapter's directory (its base is loaded too) or a hub id.
+
+        With `adapters` (name → directory) the first one answers; `with_adapter` gives the others and the base. Raises
+        KdslError in one sentence for whatever cannot be loaded.
+        """
+        adapters = dict(adapters or {})
+        if is_adapter(name):
+            folder = Path(name).expanduser()
+            adapters = {"default": folder, **adapters}
+            name = adapter_base(folder)
+        location = find_model(name)
+        with loading_in_one_sentence(name):
+            processor = Processor.load(location, budget, max_tokens)
+        model = load_base(name, device)
+        parts = [fingerprint(name), *(f"{key}={fingerprint(str(folder))}" for key, folder in adapters.items())]
+        parts.append(f"{processor.budget.min_pixels}-{processor.budget.max_pixels}-{max_tokens}")
+        with_adapters = load_adapters(model, adapters) if adapters else model
+        return cls(with_adapters, processor, " ".join(parts), batch_size, next(iter(adapters), None))
+
+    @property
+    def identity(self) -> str:
+        return f"{self._identity} {self._adapter or 'base'}"
+
+    def with_adapter(self, adapter: str | None) -> "LocalModel":
+        """The same weights with another of the loaded adapters, or with none."""
+        if adapter is not None and (self._peft is None or adapter not in self._peft.peft_config):
+            raise KdslError(f"no adapter is called {adapter!r}; loaded are {', '.join(self._loaded()) or 'none'}")
+        return LocalModel(self._peft or self.model, self.processor, self._identity, self.batch_size, adapter)
+
+    def generate(
+        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+    ) -> list[Generation]:
+        """See `VisionLanguageModel.generate`; with `choices` by exact scoring, however many tokens they have."""
+        if choices is not None:
+            scores = self.score(conversations, choices)
+            return [
+                Generation(choices[best], int(tokens), int(calls), int(dropped))
+                for best, tokens, calls, dropped in zip(
+                    scores.log_probabilities.argmax(axis=1),
+                    scores.output_tokens,
+                    scores.calls,
+                    scores.dropped,
+                    strict=True,
+                )
+            ]
+        config = self._generation_config(max_new_tokens)
+        stops = set(config.eos_token_id)
+
+        def work(prompts: list[Prompt]) -> list[Generation]:
+            batch = self._batch(prompts)
+            with torch.inference_mode():
+                output = self.model.generate(**batch, generation_config=config)
+            answers = output[:, batch["input_ids"].shape[1] :].tolist()
+            return [self._generation(answer, stops, prompt) for answer, prompt in zip(answers, prompts, strict=True)]
+
+        return [answer for _, answer in self._in_batches(conversations, work)]
+
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+        """See `VisionLanguageModel.score`."""
+        if not options or "" in options or len(set(options)) < len(options):
+            raise ValueError(f"options must be there, different and not empty, not {list(options)}")
+        ids = [self.processor.answer_ids(option) for option in options]
+
+        def work(prompts: list[Prompt]) -> list[list[float]]:
+            return score_options(self.model, self._batch(prompts), ids).tolist()
+
+        answers = self._in_batches(conversations, work)
+        log_probabilities = np.array([row for _, row in answers], dtype=np.float64).reshape(-1, len(options))
+        lengths = np.array([len(option) for option in ids])
+        return Scores(
+            log_probabilities,
+            lengths,
+            output_tokens=lengths[log_probabilities.argmax(axis=1)],
+            calls=np.ones(len(answers), dtype=np.int64),
+            dropped=np.array([dropped for dropped, _ in answers], dtype=np.int64),
+        )
+
+    def _in_batches(
+        self, conversations: Sequence[Conversation], work: Callable[[list[Prompt]], list[Answer]]
+    ) -> list[tuple[int, Answer]]:
+        """(dropped pieces, answer) for every conversation, in order, computed in batches of similar length."""
+        results: list[tuple[int, Answer]] = []
+        self._activate()
+        for window in self._windows(conversations):
+            # Longest first: what does not fit the memory shows at once.
+            order = sorted(range(len(window)), key=lambda row: -len(window[row]))
+            answers = self._halving([window[row] for row in order], work)
+            placed = sorted(zip(order, answers, strict=True), key=lambda pair: pair[0])
+            results += [(window[row].dropped, answer) for row, answer in placed]
+        return results
+
+    def _windows(self, conversations: Sequence[Conversation]) -> Iterator[list[Prompt]]:
+        """Prompts of the conversations, the next window's being made while this one is used."""
+        size = _WINDOW * self.batch_size
+        starts = range(0, len(conversations), size)
+        with ThreadPoolExecutor(_PREPARING) as pool:
+            try:
+                ahead = None
+                for start in starts:
+                    ready = ahead or [
+                        pool.submit(self.processor.encode, c) for c in conversations[start : start + size]
+                    ]
+                    following = conversations[start + size : start + 2 * size]
+                    ahead = [pool.submit(self.processor.encode, c) for c in following]
+                    yield [future.result() for future in ready]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _halving(self, prompts: list[Prompt], work: Callable[[list[Prompt]], list[Answer]]) -> list[Answer]:
+        """`work` on batches of at most `batch_size`, which is halved whenever memory runs out."""
+        answers: list[Answer] = []
+        while len(answers) < len(prompts):
+            part = prompts[len(answers) : len(answers) + self.batch_size]
+            done = self._attempt(part, work)
+            if done is not None:
+                answers += done
+            elif len(part) == 1:
+                raise KdslError(
+                    f"out of memory on {self.model.device} with a single prompt of {len(part[0])} tokens; lower the "
+                    "pixel budget or the limit of tokens, or take a smaller model"
+                )
+            else:
+                self.batch_size = len(part) // 2
+                log.warning("out of memory: going on with batches of %d", self.batch_size)
+        return answers
+
+    def _attempt(self, prompts: list[Prompt], work: Callable[[list[Prompt]], list[Answer]]) -> list[Answer] | None:
+        """None when memory ran out; all that the attempt held is free again once this has returned."""
+        try:
+            return work(prompts)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+    def _batch(self, prompts: list[Prompt]) -> dict[str, Tensor]:
+        batch = collate(prompts, self.processor.pad_id, side="left")
+        return {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+
+    def _generation_config(self, max_new_tokens: int) -> GenerationConfig:
+        """Greedy, whatever sampling the checkpoint suggests; it ends where the checkpoint or the chat format does."""
+        stops = self.model.generation_config.eos_token_id
+        stops = {*(stops if isinstance(stops, list) else [stops]), self.processor.end_id} - {None}
+        return GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=sorted(stops),
+            pad_token_id=self.processor.pad_id,
+        )
+
+    def _generation(self, answer: list[int], stops: set[int], prompt: Prompt) -> Generation:
+        end = next((i for i, token in enumerate(answer) if token in stops), None)
+        tokens = answer if end is None else answer[: end + 1]
+        return Generation(self.processor.text(tokens), len(tokens), dropped=prompt.dropped)
+
+    def _activate(self) -> None:
+        if self._peft is None:
+            return
+        if self._adapter is None:
+            self._peft.base_model.disable_adapter_layers()
+        else:
+            self._peft.base_model.enable_adapter_layers()
+            self._peft.set_adapter(self._adapter)
+
+    def _loaded(self) -> list[str]:
+        return [] if self._peft is None else list(self._peft.peft_config)
