@@ -8,9 +8,6 @@ from kdsl.mining.reliability import log_odds
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-FURTHER = 0.3
-"""What a further rule for the same label adds, as a share of its weight; measured by `scripts/bench mire`."""
-
 
 def rule_weights(reliability: Floats, base_rate: Floats) -> Floats:
     """Log odds of each rule's reliability minus those of its label's base rate, at least 0: [n_rules]."""
@@ -32,8 +29,8 @@ def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
 def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int) -> Floats:
     """Evidence for every label on every sample: [n_samples, n_labels], at least 0.
 
-    The heaviest rule of a label that hits counts in full, every further one by `FURTHER · weight · (1 − √largest
-    overlap with a heavier one that hits)`: rules of one label are found on the same few samples and say much the same.
+    The heaviest rule of a label that hits counts in full, every further one by `1 − overlap²` of its weight, `overlap`
+    being the largest with a heavier one that hits: what the same samples say twice counts once.
     """
     evidence = np.zeros((len(hits), n_labels))
     for label in np.unique(labels):
@@ -42,7 +39,5 @@ def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, over
         present = hits[:, rules].astype(np.float64)
         for position, rule in enumerate(rules):
             shared = (present[:, :position] * overlaps[rule, rules[:position]]).max(axis=1, initial=0.0)
-            first = present[:, :position].sum(axis=1) == 0
-            share = np.where(first, 1.0, FURTHER * (1 - np.sqrt(shared)))
-            evidence[:, label] += present[:, position] * weights[rule] * share
+            evidence[:, label] += present[:, position] * weights[rule] * (1 - shared**2)
     return evidence

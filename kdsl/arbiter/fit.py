@@ -145,11 +145,8 @@ class Comparison:
 
 
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
-    """Fit the pool, and decide whether it is worth having.
-
-    It is when, on samples its parameters were not fitted on, its log loss is smaller by more than the standard error
-    of the paired difference, and its weighted F1 is not smaller: better probabilities do not make up for wrong labels.
-    """
+    """Fit the pool, and decide whether it is worth having: whether its log loss is smaller than that of the model
+    alone, on samples that the parameters of neither were fitted on."""
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
     both, alone = np.empty_like(model), np.empty_like(model)
     for part in np.unique(parts):
@@ -158,17 +155,9 @@ def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Compa
         temperature = fit_temperature(model[outside], labels[outside])
         both[inside] = pool.log_probabilities(model[inside], evidence[inside])
         alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
-    truth = np.arange(len(labels)), labels
-    gain = both[truth] - alone[truth]
     before, after = _quality(alone, labels), _quality(both, labels)
-    surer = bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
-    return Comparison(
-        fit_pool(model, evidence, labels),
-        fit_temperature(model, labels),
-        surer and after.weighted_f1 >= before.weighted_f1,
-        before,
-        after,
-    )
+    merged = after.log_loss < before.log_loss
+    return Comparison(fit_pool(model, evidence, labels), fit_temperature(model, labels), merged, before, after)
 
 
 def _quality(log_probabilities: Floats, labels: Labels) -> Quality:
