@@ -30,7 +30,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Trained once for a run, by whichever of its processes comes first.
     """
-    pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
     import tiny_qwen2vl
     from filelock import FileLock
 

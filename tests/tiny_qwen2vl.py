@@ -146,7 +146,6 @@ def train(
 
     from kdsl.vlm.processor import Processor, collate
 
-    torch.set_num_threads(1)  # several threads wait for each other longer than they compute
     processor = Processor.load(folder, BUDGET)
     model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).train()
     prompts = [processor.encode(conversation) for conversation, _ in examples]

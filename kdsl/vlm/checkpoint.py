@@ -1,6 +1,5 @@
 """Loading the weights of a Qwen vision-language model and its LoRA adapters, with mistakes told in one sentence."""
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
@@ -150,7 +150,7 @@ def loading_in_one_sentence(name: str) -> Iterator[None]:
     """Tells the mistakes of `from_pretrained` for this model as a KdslError."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         if is_out_of_memory(error):
             raise KdslError(f"{name}: does not fit the memory of this device; take a smaller model") from error
         if Path(name).expanduser().is_dir():
@@ -238,4 +238,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, StrictDataclassError) and error.__cause__ is not None:  # says more than its wrapper
+        error = error.__cause__
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -67,8 +67,8 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
                 image = ImageOps.exif_transpose(file)
                 size = fitted_size(*image.size, budget, factor)
                 utils = _qwen_vl_utils()
-                if utils is not None:
-                    element = {"image": image, "resized_width": size[0], "resized_height": size[1]}
+                if utils is not None and min(size) > factor:  # it shrinks long and narrow pictures to nothing
+                    element = {"image": image, "min_pixels": budget.min_pixels, "max_pixels": budget.max_pixels}
                     return utils.fetch_image(element, image_patch_size=factor // 2)
                 return _on_white(image).resize(size, Image.Resampling.BICUBIC)
     except FileNotFoundError as error:

@@ -118,6 +118,7 @@ class Processor:
                 return_tensors="pt",
                 add_generation_prompt=True,
                 sanitize_control_tokens=True,
+                processor_kwargs={"do_resize": False},  # `load_picture` has, once for every backend
             )
         grid = batch.get("image_grid_thw")
         return Prompt(batch["input_ids"][0], batch["mm_token_type_ids"][0], batch.get("pixel_values"), grid)

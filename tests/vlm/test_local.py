@@ -224,9 +224,16 @@ def test_model_of_another_family(tiny_model: Path, tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_the_configuration(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(KdslError, match=r"lack 12 of the model's tensors, such as model\.language_model\.layers\.2"):
-        LocalModel.load(broken(tiny_model, tmp_path / "deeper", num_hidden_layers=3))
+        LocalModel.load(
+            broken(tiny_model, tmp_path / "deeper", num_hidden_layers=3, layer_types=["full_attention"] * 3)
+        )
     with pytest.raises(KdslError, match=r"cannot be loaded \(its weights are not of this config.json\)"):
         LocalModel.load(broken(tiny_model, tmp_path / "wider", intermediate_size=96))
+
+
+def test_configuration_that_contradicts_itself(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(KdslError, match=r"m: cannot be loaded \(`num_hidden_layers` \(3\) must be equal"):
+        LocalModel.load(broken(tiny_model, tmp_path / "m", num_hidden_layers=3))
 
 
 def test_weights_cut_short(tiny_model: Path, tmp_path: Path) -> None:
