@@ -20,12 +20,15 @@ def informative_fields(
     Conditions with training precision of a half or more on k-1 folds are scored on the fold left out, all labels
     pooled. A field of a few hundred chance words (the text on a screenshot, when the question is what the customer
     asks) looks as good as any in training and falls apart here. All fields with conditions stay when none can be told
-    apart; fields without such conditions stay too, as they may still help in combination.
+    apart; fields without such conditions stay too, as they may still help in combination. A field that is the only one
+    counts as 1.
     """
-    flags = unpack(vocabulary.coverage, vocabulary.n_samples).T.astype(np.float32)
     names = np.array([condition.field for condition in vocabulary.conditions])
-    one_hot = np.eye(n_labels, dtype=np.float32)[labels]
     hits = {name: 0.0 for name in dict.fromkeys(names.tolist())}
+    if len(hits) < 2:  # nothing to compare it with
+        return dict.fromkeys(hits, 1.0)
+    flags = unpack(vocabulary.coverage, vocabulary.n_samples).T.astype(np.float32)
+    one_hot = np.eye(n_labels, dtype=np.float32)[labels]
     correct = dict(hits)
     for fold in np.unique(folds):
         training, held_out = folds != fold, folds == fold

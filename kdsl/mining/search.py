@@ -40,7 +40,9 @@ class SearchSettings:
     max_mix: float = 0.4
     """Weight of the maximum in a node's value; the rest is the mean."""
     cost: float = 0.5
-    """False hits that a further condition or term has to outweigh; a negation has to outweigh twice that."""
+    """False hits that a further condition or term has to outweigh."""
+    negation_cost: float = 2.0
+    """A negation has to outweigh so many times that: absence in a small sample is weak evidence."""
     max_children: int = 64
     widening: float = 2.0
     """A node with N visits has `widening · √N` children open."""
@@ -105,6 +107,8 @@ class Search:
         self._random = np.random.default_rng(seed)
         self._min_correct = min_correct
         self._same_field = self._literals_by_field()
+        self._parts = np.where(literals.negated, settings.negation_cost, 1.0)
+        """What each literal counts towards the length of a rule."""
         self.evaluations = 0
         """How many rules were scored so far."""
         self.iterations = 0
@@ -215,7 +219,7 @@ class Search:
 
     def cost(self, key: Key) -> float:
         """What the rule's length costs, in false hits."""
-        parts = sum(2 if self.literals.negated[literal] else 1 for condition in key for literal in condition)
+        parts = sum(self._parts[literal] for condition in key for literal in condition)
         return self.settings.cost * max(parts - 1, 0)
 
     def _expand(self, node: Node) -> None:
@@ -236,7 +240,7 @@ class Search:
             key = _extended(node.key, int(position[i]), int(literal[i]))
             self._remember(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
         if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
-            more = self.cost(node.key) + self.settings.cost * (np.where(self.literals.negated[literal], 2.0, 1.0) + 1)
+            more = self.cost(node.key) + self.settings.cost * (self._parts[literal] + 1)
             bound = self.reward(correct, correct, more * self._unit)
             promising = np.flatnonzero(bound > self._enough)
             chosen = _distinct(bits, promising[np.argsort(-reward[promising], kind="stable")], len(promising))
@@ -262,7 +266,7 @@ class Search:
             return []
         literals = self.literals
         bits = literals.bits & node.bits
-        more = np.where(literals.negated, 2.0, 1.0) if node.key else np.zeros(len(literals))
+        more = self._parts if node.key else np.zeros(len(literals))
         hits, correct, reward = self._counts(bits, self.cost(node.key) + self.settings.cost * more)
         removed = node.hits - hits
         # A condition must change something; a negation must remove the weight of two samples to be believed.
