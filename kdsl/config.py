@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -65,6 +66,66 @@ class MiningConfig(_Part):
     """Search iterations for every label."""
 
 
+class PixelsConfig(_Part):
+    """The area of a picture as a vision-language model sees it: in training, evaluation and prediction."""
+
+    min: int = Field(56 * 56, ge=28 * 28)
+    max: int = 768 * 28 * 28
+
+    @model_validator(mode="after")
+    def _order(self) -> "PixelsConfig":
+        if self.max < self.min:
+            raise ValueError(f"max {self.max} is below min {self.min}; swap them")
+        return self
+
+
+class PromptConfig(_Part):
+    """What the large model is shown besides the task's prompt."""
+
+    descriptions: bool = False
+    """The labels' descriptions."""
+    ocr: bool = False
+    """The text that was read on the images."""
+    max_tokens: int = Field(8192, ge=64)
+    """Longer prompts lose their earliest turns or pictures."""
+
+
+class LimitsConfig(_Part):
+    """What predicting one sample may cost; null is unlimited."""
+
+    calls: int | None = Field(3, ge=1)
+    """Model calls."""
+    tokens: int | None = Field(100, ge=1)
+    """Output tokens."""
+
+
+class TrainingConfig(_Part):
+    """How the large model is fine-tuned."""
+
+    method: Literal["lora", "qlora", "full", "none"] = "lora"
+    """none: the model is used as it stands."""
+    epochs: int = Field(5, ge=1)
+    """At most: training stops early when the held-out samples are predicted no better."""
+    learning_rate: float | None = Field(None, gt=0, strict=False)  # to YAML 1.1, 1e-4 is text
+    """null: 1e-4 for lora and qlora, 5e-6 for full."""
+    batch: int = Field(16, ge=1)
+    """Samples a step."""
+    at_once: int = Field(1, ge=1)
+    """Samples in a device's memory at once; steps of `batch` samples are made of several."""
+    held_out: float = Field(0.2, gt=0, lt=1)
+    """The share of the training samples that early stopping and the arbiter are fitted on."""
+    patience: int = Field(2, ge=1)
+    """Epochs without a better weighted F1 before training stops."""
+    vision: bool = False
+    """Train the vision tower too; only with `method: full`."""
+
+    @model_validator(mode="after")
+    def _vision(self) -> "TrainingConfig":
+        if self.vision and self.method != "full":
+            raise ValueError("vision: true goes with `method: full` only; LoRA is for the language model")
+        return self
+
+
 class ProjectConfig(_Part):
     """A project; all paths lead from the current directory once loaded by `load_config`."""
 
@@ -76,6 +137,12 @@ class ProjectConfig(_Part):
     checkpoint: ProjectPath = Path("checkpoints/run")
     seed: int = Field(0, ge=0)
     mining: MiningConfig = MiningConfig()
+    adapters: Literal["joint", "per_task"] = "joint"
+    """One fine-tuned adapter for all tasks, or one for each."""
+    pixels: PixelsConfig = PixelsConfig()
+    prompt: PromptConfig = PromptConfig()
+    limits: LimitsConfig = LimitsConfig()
+    training: TrainingConfig = TrainingConfig()
     _folder: Path = PrivateAttr(default=Path("."))
 
     @property
@@ -85,18 +152,13 @@ class ProjectConfig(_Part):
 
     @property
     def recorded(self) -> Path | None:
-        """The predictions file of `large: recorded:FILE`, None for `large: linear`.
+        """The predictions file of `large: recorded:FILE`, None for anything else."""
+        return Path(self.large.removeprefix(RECORDED)) if self.large.startswith(RECORDED) else None
 
-        Raises KdslError for the name of a model, which this version cannot run.
-        """
-        if self.large == "linear":
-            return None
-        if self.large.startswith(RECORDED):
-            return Path(self.large.removeprefix(RECORDED))
-        raise KdslError(
-            f"large: {self.large}: this version runs only the embedded parts; set `large: linear`, "
-            "or `large: recorded:FILE` for predictions that a model made elsewhere"
-        )
+    @property
+    def large_model(self) -> str | None:
+        """The directory, hub id or server address in `large:`, None for the embedded and the recorded model."""
+        return None if self.large == "linear" or self.large.startswith(RECORDED) else self.large
 
     @property
     def proposer(self) -> str:
@@ -122,10 +184,20 @@ class ProjectConfig(_Part):
             raise ValueError("is empty; name the embedded part (`small: lexical`, `large: linear`) or a model")
         file = value.removeprefix(RECORDED)
         if file == value:
-            return value
+            return _model_name(value, info)
         if info.field_name == "small" or not file.strip():
             raise ValueError(f"{value!r} is not possible here; write `small: lexical` or `large: recorded:FILE`")
         return f"{RECORDED}{_in_folder(file, info)}"
+
+
+def _model_name(name: str, info: ValidationInfo) -> str:
+    """A model's directory relative to the folder of the configuration; hub ids and addresses as they stand."""
+    path = Path(name).expanduser()
+    plainly = path.is_absolute() or name.startswith((".", "~"))
+    folder = (info.context or {}).get("folder")
+    if plainly or (folder is not None and "://" not in name and (folder / path).is_dir()):
+        return str(_in_folder(name, info))
+    return name
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConfig:

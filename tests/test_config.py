@@ -56,13 +56,35 @@ def test_a_recorded_file_is_relative_to_the_configuration(write, tmp_path):
     assert load_config(write("kdsl.yaml", 'tasks: [a]\nlarge: "recorded:p.jsonl"\n')).recorded == tmp_path / "p.jsonl"
 
 
-@pytest.mark.parametrize("key", ["small", "large"])
-def test_a_real_model_is_a_valid_name_that_this_version_cannot_run(write, key):
-    config = load_config(write("kdsl.yaml", f"tasks: [a]\n{key}: Qwen/Qwen2-VL-2B-Instruct\n"))
-    with pytest.raises(
-        KdslError, match=f"{key}: Qwen/Qwen2-VL-2B-Instruct: this version runs only the embedded parts"
-    ):
-        assert config.proposer and config.recorded
+def test_a_small_model_is_a_valid_name_that_this_version_cannot_run(write):
+    config = load_config(write("kdsl.yaml", "tasks: [a]\nsmall: Qwen/Qwen2-VL-2B-Instruct\n"))
+    with pytest.raises(KdslError, match="small: Qwen/Qwen2-VL-2B-Instruct: this version runs only the embedded parts"):
+        assert config.proposer
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("linear", None),
+        ("recorded:p.jsonl", None),
+        ("Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2-VL-7B-Instruct"),
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("./gone", "{folder}/gone"),
+        ("models/tiny", "{folder}/models/tiny"),
+    ],
+)
+def test_a_large_model_is_a_directory_a_hub_id_or_a_server(write, tmp_path, name, meant):
+    (tmp_path / "models/tiny").mkdir(parents=True)
+    config = load_config(write("kdsl.yaml", f"tasks: [a]\nlarge: {name}\n"))
+    assert config.large_model == (meant and meant.format(folder=tmp_path))
+
+
+def test_keys_of_the_large_model(write):
+    keys = "adapters: per_task\npixels: {max: 100352}\ntraining: {learning_rate: 1e-5, method: full, vision: true}\n"
+    config = load_config(write("kdsl.yaml", "tasks: [a]\n" + keys), ["limits.tokens=null", "prompt.ocr=true"])
+    assert (config.adapters, config.pixels.min, config.pixels.max) == ("per_task", 3136, 100352)
+    assert (config.training.learning_rate, config.limits.calls, config.limits.tokens) == (1e-5, 3, None)
+    assert config.prompt.ocr
 
 
 @pytest.mark.parametrize(
@@ -84,6 +106,8 @@ def test_a_real_model_is_a_valid_name_that_this_version_cannot_run(write, key):
         ("tasks: [a]\nseed: true\n", "line 2: seed is True; it must be a whole number"),
         ("tasks: [a]\nseed: -1\n", "line 2: seed is -1; it must be greater than or equal to 0"),
         ("tasks: [a]\nsmall:\n", "line 2: small is empty; it must be text"),
+        ("tasks: [a]\npixels: {min: 5000, max: 4000}\n", "line 2: pixels: max 4000 is below min 5000; swap them"),
+        ("tasks: [a]\ntraining: {vision: true}\n", "training: vision: true goes with `method: full` only"),
         ("tasks: [a]\nlarge: 'recorded:'\n", "line 2: large: 'recorded:' is not possible here"),
         ("tasks: [a]\nmining: {iterations: 0}\n", "line 2: mining.iterations is 0; it must be greater than"),
         ("tasks: [a]\nseed: 1\nseed: 2\n", "line 3: the key 'seed' is given twice"),
