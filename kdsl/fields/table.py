@@ -1,7 +1,7 @@
 """The fields of samples: normalised texts with a way back to the original, and numbers."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,17 +40,22 @@ class FieldText:
     No normalised term holds a newline, so no match crosses two segments.
     """
 
-    __slots__ = ("_aligned", "_count", "_segment", "text")
+    __slots__ = ("_aligned", "_segments", "_texts", "_turns", "text")
 
-    def __init__(self, texts: Sequence[str], segment: Callable[[int], Segment]) -> None:
-        """`segment(k)` makes the segment of `texts[k]`: segments are needed for few of many texts, so made late."""
+    def __init__(self, texts: Sequence[str], turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
+        """`texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
         self.text, self._aligned = normalise_lines(texts)
-        self._count = len(texts)
-        self._segment = segment
+        self._texts = texts
+        self._turns = turns
+        self._segments = segments
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        return tuple(self._segment(index) for index in range(self._count))
+        return tuple(self._segment(index) for index in range(len(self._texts)))
+
+    def _segment(self, index: int) -> Segment:
+        # Segments of turns are needed for few of many texts, so made late.
+        return Segment(self._texts[index], self._turns[index]) if self._turns else self._segments[index]
 
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
@@ -112,8 +117,8 @@ class SampleFields:
             chosen = [] if last is None else [last]
         else:
             segments = list(self._image_segments(field))
-            return FieldText([segment.text for segment in segments], segments.__getitem__)
-        return FieldText([turns[i].text for i in chosen], lambda k: Segment(turns[chosen[k]].text, chosen[k]))
+            return FieldText([segment.text for segment in segments], segments=segments)
+        return FieldText([turns[index].text for index in chosen], chosen)
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):

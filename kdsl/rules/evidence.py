@@ -32,14 +32,16 @@ class Evidence:
         self.index, self.condition, self.field, terms = explained
         """`index`: position of the condition in `rule.conditions`."""
         self._row = row
-        self.term: str | None = None
-        self.segment: Segment | None = None
+        self.term: str | None
+        self.segment: Segment | None
         """Where the term stands: a turn, an OCR line or a caption."""
-        self.span: tuple[int, int] | None = None
+        self.span: tuple[int, int] | None
         if terms:
             text = row.text(self.field)
             self.term, start, end = _earliest(text.text, terms)
             self.segment, self.span = text.place(start, end)
+        else:
+            self.term = self.segment = self.span = None
 
     @property
     def negated(self) -> bool:
