@@ -31,11 +31,13 @@ _BLOCKS = 256
 _PREFIX = "base_model.model."
 
 
-def load_base(name: str, device: str | None = None, **options: Any) -> PreTrainedModel:
+def load_base(
+    name: str, device: str | None = None, dtype: torch.dtype | None = None, **options: Any
+) -> PreTrainedModel:
     """The model in a directory, or of a hub id such as Qwen/Qwen2-VL-2B-Instruct, ready for inference.
 
     On one GPU or the CPU, or spread over several GPUs when there are and `device` is not given; bfloat16 on GPUs that
-    have it; flash-attention where it is installed, sdpa elsewhere. `options` go to `from_pretrained`. Raises KdslError
+    have it unless `dtype` is given; flash-attention where it is installed, sdpa elsewhere. `options` go to `from_pretrained`. Raises KdslError
     when there is no such model, it is of another family, or its weights do not fit its configuration.
     """
     location = find_model(name)
@@ -45,7 +47,7 @@ def load_base(name: str, device: str | None = None, **options: Any) -> PreTraine
     with loading_in_one_sentence(name), _quiet():
         model, info = AutoModelForImageTextToText.from_pretrained(
             location,
-            dtype=_dtype(device),
+            dtype=dtype or _dtype(device),
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
             output_loading_info=True,

@@ -1,0 +1,367 @@
+"""A vision-language model behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, transformers serve."""
+
+import json
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kdsl.errors import KdslError
+from kdsl.vlm.conversation import Conversation, drop_earliest, pictures
+from kdsl.vlm.http_client import HttpClient, ServerError
+from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
+from kdsl.vlm.http_scoring import ChatFormat, find_chat_format, option_length, score_closed
+from kdsl.vlm.model import Generation, Scores
+from kdsl.vlm.pixels import PixelBudget
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHAT = "/chat/completions"
+_PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
+"""Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
+_NO_PICTURES = re.compile(r"image|picture|multi-?modal|vision|mmproj", re.IGNORECASE)
+
+
+def _regex(choices: Sequence[str]) -> str:
+    return "(" + "|".join(re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", choice) for choice in choices) + ")"
+
+
+def _grammar(choices: Sequence[str]) -> str:
+    return "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+
+
+_CONSTRAINTS: tuple[Callable[[Sequence[str]], dict[str, Any]], ...] = (
+    lambda choices: {"structured_outputs": {"choice": list(choices)}},  # vLLM
+    lambda choices: {"regex": _regex(choices)},  # SGLang
+    lambda choices: {"grammar": _grammar(choices)},  # llama.cpp
+    lambda choices: {},  # none of these: transformers serve and others
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    texts: list[str]
+    output_tokens: int
+    calls: int = 1
+
+
+class HttpModel:
+    """A model behind an OpenAI-compatible server. Implements `VisionLanguageModel`.
+
+    What a server can do is found out by asking: constrained answers, and log-probabilities of the prompt. With those
+    options are scored exactly, by one request an option; without, from sampled answers (`Scores.estimated`).
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        model: str,
+        identity: str,
+        budget: PixelBudget,
+        concurrency: int = 16,
+        samples: int = 16,
+    ) -> None:
+        """See `connect`, which asks the server for the model and its identity."""
+        self.model = model
+        self._client = client
+        self._identity = identity
+        self._budget = budget
+        self._concurrency = concurrency
+        self._samples = samples
+        self._lock = Lock()
+        self._plain = True
+        self._constraint = 0
+        self._exact = True
+        self._chat_format: ChatFormat | None = None
+        self._lengths: dict[str, int] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        address: str,
+        budget: PixelBudget | None = None,
+        timeout: float = 120,
+        retries: int = 6,
+        concurrency: int = 16,
+        samples: int = 16,
+    ) -> "HttpModel":
+        """Reach the server at http://host:port/v1, or http://host:port/v1#name where it serves several models.
+
+        `timeout`: seconds for one answer; `concurrency`: requests at the same time; `samples`: sampled answers of an
+        estimate. Raises KdslError when there is no server, or it does not serve this model.
+        """
+        address, _, name = address.partition("#")
+        client = HttpClient(address, timeout, retries, concurrency)
+        served = _served_models(client, name)
+        model = _choose(client.url, served, name)
+        budget = budget or PixelBudget()
+        facts = {key: served[model][key] for key in ("root", "parent", "max_model_len") if served[model].get(key)}
+        identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
+        identity += f"{budget.min_pixels}-{budget.max_pixels} samples={samples}"
+        return cls(client, model, identity, budget, concurrency, samples)
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    def generate(
+        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+    ) -> list[Generation]:
+        """See `VisionLanguageModel.generate`.
+
+        With `choices` the server's decoding is constrained to them: one request, but token by token, so that the
+        answer is not always the choice that is most probable as a whole (`score` tells that one). From a server that
+        cannot constrain, an answer that is none of the choices is replaced by the best-scored one.
+        """
+
+        def answer(conversation: Conversation) -> Generation:
+            def ask(messages: JsonMessages) -> _Answers:
+                body = {"temperature": 0, "max_tokens": max_new_tokens}
+                if choices is None:
+                    return self._ask(messages, body)
+                return self._ask_constrained(messages, choices, body | {"max_tokens": _longest(choices)})
+
+            found, dropped = self._fitted(conversation, ask)
+            return Generation(found.texts[0], found.output_tokens, found.calls, dropped)
+
+        answers = _in_parallel(answer, conversations, self._concurrency)
+        strays = [row for row, found in enumerate(answers) if choices is not None and found.text not in choices]
+        if strays and choices is not None:
+            scores = self.score([conversations[row] for row in strays], choices)
+            for i, row in enumerate(strays):
+                answers[row] = Generation(
+                    choices[int(scores.log_probabilities[i].argmax())],
+                    answers[row].output_tokens + int(scores.output_tokens[i]),
+                    answers[row].calls + int(scores.calls[i]),
+                    int(scores.dropped[i]),
+                )
+        return answers
+
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+        """See `VisionLanguageModel.score`. Every request counts as a call.
+
+        An estimate is the smoothed share of sampled answers that are the option, log((n_i + 1/k) / (n + 1)) for k
+        options; where the server constrains the sampled answers to the options, it is the share among them. Its
+        `lengths` are characters, for the server does not tell tokens.
+        """
+        if not options or "" in options or len(set(options)) < len(options):
+            raise ValueError(f"options must be there, different and not empty, not {list(options)}")
+        scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
+        return self._estimate(conversations, options) if scores is None else scores
+
+    def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
+        """None, from then on, when the server does not tell what is needed."""
+        try:
+            chat, lengths = self._option_lengths(options)
+            scores = self._score_closed(conversations, options, chat, lengths) if chat and lengths else None
+        except ServerError as error:
+            if error.status in (401, 403, 404, 429):
+                raise
+            scores = None
+        if scores is None:
+            self._exact = False
+            log.warning(
+                "%s: the server does not tell a prompt's log-probabilities; options are scored by %d sampled answers",
+                self._client.url,
+                self._samples,
+            )
+        return scores
+
+    def _option_lengths(self, options: Sequence[str]) -> tuple[ChatFormat | None, list[int]]:
+        """The chat format and the tokens of each option, asked once an option; nothing when they are not told."""
+        with self._lock:
+            self._chat_format = self._chat_format or find_chat_format(self._ask_prompt, options[0])
+            chat = self._chat_format
+            if chat is None:
+                return None, []
+            new = [option for option in options if option not in self._lengths]
+            found = _in_parallel(lambda option: option_length(self._ask_prompt, chat, option), new, self._concurrency)
+            self._lengths |= {option: n for option, n in zip(new, found, strict=True) if n is not None}
+            return chat, [self._lengths[option] for option in options] if None not in found else []
+
+    def _score_closed(
+        self, conversations: Sequence[Conversation], options: Sequence[str], chat: ChatFormat, lengths: list[int]
+    ) -> Scores | None:
+        longest = max(range(len(options)), key=lambda i: lengths[i])
+
+        with ThreadPoolExecutor(self._concurrency) as pool:
+
+            def score(conversation: Conversation) -> tuple[list[float | None], int]:
+                def ask(messages: JsonMessages) -> list[float | None]:
+                    def one(i: int) -> float | None:
+                        return score_closed(self._ask_prompt, chat, messages, options[i], lengths[i])
+
+                    values = {longest: one(longest)}  # alone and first: a prompt that is too long shows here
+                    others = [i for i in range(len(options)) if i != longest]
+                    values |= zip(others, pool.map(one, others), strict=True)
+                    return [values[i] for i in range(len(options))]
+
+                return self._fitted(conversation, ask)
+
+            rows = _in_parallel(score, conversations, self._concurrency)
+        if any(value is None for values, _ in rows for value in values):
+            return None
+        log_probabilities = np.array([values for values, _ in rows], dtype=np.float64)
+        return Scores(
+            log_probabilities,
+            np.array(lengths),
+            output_tokens=np.array(lengths)[log_probabilities.argmax(axis=1)],
+            calls=np.full(len(rows), len(options)),
+            dropped=np.array([dropped for _, dropped in rows], dtype=np.int64),
+        )
+
+    def _estimate(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+        def sample(conversation: Conversation) -> tuple[_Answers, int]:
+            def ask(messages: JsonMessages) -> _Answers:
+                texts: list[str] = []
+                tokens = calls = 0
+                while len(texts) < self._samples:  # some servers give one answer whatever `n` says
+                    body = {"temperature": 1, "top_p": 1, "max_tokens": _longest(options)}
+                    found = self._ask_constrained(messages, options, body | {"n": self._samples - len(texts)})
+                    texts += found.texts
+                    tokens, calls = tokens + found.output_tokens, calls + found.calls
+                return _Answers(texts, tokens, calls)
+
+            return self._fitted(conversation, ask)
+
+        rows = _in_parallel(sample, conversations, self._concurrency)
+        counts = [Counter(found.texts) for found, _ in rows]
+        shares = [
+            [math.log((count[option.strip()] + 1 / len(options)) / (count.total() + 1)) for option in options]
+            for count in counts
+        ]
+        return Scores(
+            np.array(shares, dtype=np.float64).reshape(-1, len(options)),
+            np.array([len(option) + 1 for option in options]),
+            output_tokens=np.array([found.output_tokens for found, _ in rows], dtype=np.int64),
+            calls=np.array([found.calls for found, _ in rows], dtype=np.int64),
+            dropped=np.array([dropped for _, dropped in rows], dtype=np.int64),
+            estimated=True,
+        )
+
+    def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
+        """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
+        data_urls = encode_pictures(conversation, self._budget)
+        total = 0
+        while True:
+            try:
+                return ask(chat_messages(conversation, data_urls)), total
+            except ServerError as error:
+                if not error.too_long:
+                    raise self._without_pictures(error, conversation) from error
+                conversation, dropped = drop_earliest(conversation, 1)
+                if dropped == 0:
+                    raise KdslError(
+                        f"{self._client.url}: a prompt is too long even without the pieces that can be dropped "
+                        f"({error.message}); shorten the text, lower the pixel budget, or serve the model with a "
+                        "longer context"
+                    ) from error
+                total += dropped
+
+    def _without_pictures(self, error: ServerError, conversation: Conversation) -> KdslError:
+        if not pictures(conversation) or not _NO_PICTURES.search(error.message):
+            return error
+        return KdslError(
+            f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
+            "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
+        )
+
+    def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
+        """Answers that are choices if the server can see to it; else any."""
+        calls = tokens = 0
+        while True:
+            number = self._constraint
+            constraint = _CONSTRAINTS[number](choices)
+            try:
+                found = self._ask(messages, body | constraint)
+            except ServerError as error:
+                if not constraint or not error.refused or error.too_long:
+                    raise
+            else:
+                calls, tokens = calls + found.calls, tokens + found.output_tokens
+                texts = [text.strip() for text in found.texts]
+                if not constraint or all(text in choices for text in texts):
+                    return _Answers(texts, tokens, calls)
+            self._constraint = max(self._constraint, number + 1)
+            log.info("%s: does not constrain answers by %s", self._client.url, ", ".join(constraint))
+
+    def _ask_prompt(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
+        # One alternative a token, which every version allows; it generates a token because none may not be asked.
+        return self._post(messages, {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 1} | body)
+
+    def _ask(self, messages: JsonMessages, body: dict[str, Any]) -> _Answers:
+        reply = self._post(messages, body)
+        try:
+            texts = [choice["message"]["content"] or "" for choice in reply["choices"]]
+        except (KeyError, TypeError) as error:
+            raise self._client.garbage(_CHAT, "an answer without choices that hold a message") from error
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise self._client.garbage(_CHAT, "an answer without choices that hold a message")
+        usage = reply.get("usage")
+        tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        if not isinstance(tokens, int):  # the most that it can have been
+            tokens = body["max_tokens"] * len(texts)
+        return _Answers(texts, tokens)
+
+    def _post(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
+        request = {"model": self.model, "messages": messages, **body}
+        if not self._plain:
+            return self._client.post(_CHAT, request)
+        try:
+            return self._client.post(_CHAT, request | _PLAIN)
+        except ServerError as error:
+            if not error.refused or error.too_long:
+                raise
+        reply = self._client.post(_CHAT, request)
+        self._plain = False  # only now is it certain that these fields were what the server refused
+        return reply
+
+
+def _served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
+    """Model name → what the server says of it."""
+    try:
+        answer = client.get("/models")
+    except ServerError as error:
+        if error.status == 404 and name:  # not every proxy lists its models
+            return {name: {}}
+        raise
+    try:
+        return {model["id"]: model for model in answer["data"]}
+    except (KeyError, TypeError) as error:
+        raise client.garbage("/models", "an answer without a list of models") from error
+
+
+def _choose(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
+    names = ", ".join(served) or "none"
+    if name and name not in served:
+        raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
+    if not name and len(served) != 1:
+        example = next(iter(served), "name")
+        raise KdslError(f"{url}: name one of the models that the server has ({names}), like {url}#{example}")
+    return name or next(iter(served))
+
+
+def _longest(choices: Sequence[str]) -> int:
+    """Tokens that suffice for any of the choices and an end token: a token is a byte at least."""
+    return max(len(choice.encode("utf-8")) for choice in choices) + 1
+
+
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
+    """Results in order; after an error nothing more is begun."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

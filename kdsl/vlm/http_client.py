@@ -1,0 +1,170 @@
+"""Talking to an OpenAI-compatible server: connections, timeouts, retries, and errors told in one sentence."""
+
+import json
+import os
+import re
+from typing import Any
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, ReadTimeoutError
+from urllib3.util import Retry, Timeout, parse_url
+
+from kdsl.errors import KdslError
+
+API_KEY = "OPENAI_API_KEY"
+"""The environment variable that holds the key; it is sent to the server and appears nowhere else."""
+
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_LOST_ANSWERS = 2
+"""How often a request is sent again after a timeout or a connection that broke off; each may take the full timeout."""
+_LONGEST_PAUSE = 60
+"""Seconds that are waited at most, whatever Retry-After says."""
+_SHOWN = 200
+"""Characters of a server's message that an error quotes."""
+# As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order.
+_TOO_LONG = re.compile(r"context length|maximum model length|context size|context_length_exceeded", re.IGNORECASE)
+
+
+class ServerError(KdslError):
+    """The server answered with an HTTP status that is not a success, after all retries."""
+
+    def __init__(self, url: str, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(f"{url}: the server answers {status} ({message or 'without a message'}); {_advice(status)}")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server took the request for wrong, so that another form of it may do."""
+        return self.status in (400, 413, 415, 422, 501)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the prompt does not fit the model's context."""
+        return 400 <= self.status < 500 and bool(_TOO_LONG.search(self.message))
+
+
+class HttpClient:
+    """JSON over HTTP, for several threads at once.
+
+    Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter; Retry-After
+    is kept. The key in the environment variable OPENAI_API_KEY is sent when there is one.
+    """
+
+    def __init__(self, address: str, timeout: float, retries: int, concurrency: int) -> None:
+        """`address`: with /v1; `timeout`: seconds for one answer; `concurrency`: requests at the same time."""
+        self.url = _checked(address)
+        self._timeout = timeout
+        self._attempts = min(retries, _LOST_ANSWERS) + 1
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        key = os.environ.get(API_KEY, "").strip()
+        if not re.fullmatch(r"[!-~]*", key):  # http.client would quote it in its error
+            raise KdslError(f"{API_KEY}: holds spaces or characters outside ASCII; copy the key again")
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        # `block` keeps more requests than `concurrency` waiting.
+        self._pool = urllib3.PoolManager(
+            maxsize=concurrency,
+            block=True,
+            headers=headers,
+            timeout=Timeout(connect=min(timeout, 10), read=timeout),
+            retries=Retry(
+                total=retries,
+                read=min(retries, _LOST_ANSWERS),
+                redirect=False,
+                allowed_methods=None,  # a question may be asked again
+                status_forcelist=_RETRIED,
+                backoff_factor=0.5,
+                backoff_jitter=0.5,
+                backoff_max=_LONGEST_PAUSE,
+                retry_after_max=_LONGEST_PAUSE,
+                raise_on_status=False,
+            ),
+        )
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`, such as /models. Raises ServerError for a status that is not a success, and
+        KdslError when there is no answer or it is not a JSON object.
+        """
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What `path` answers to a JSON object; errors as of `get`."""
+        return self._request("POST", path, json.dumps(body, ensure_ascii=False).encode("utf-8"))
+
+    def garbage(self, path: str, what: str) -> KdslError:
+        """The error for an answer that lacks what it should hold."""
+        return KdslError(f"{self.url}{path}: {what}; is this the address of an OpenAI-compatible server?")
+
+    def _request(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+        try:
+            response = self._pool.request(method, self.url + path, body=body)
+        except MaxRetryError as error:
+            raise self._unanswered(path, error.reason or error) from error
+        except HTTPError as error:
+            raise self._unanswered(path, error) from error
+        text = response.data.decode("utf-8", errors="replace")
+        if not 200 <= response.status < 300:
+            raise ServerError(self.url + path, response.status, _message(text))
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self.garbage(path, f"the server answers {_shortened(text)!r} instead of a JSON object")
+        return answer
+
+    def _unanswered(self, path: str, reason: Exception) -> KdslError:
+        url = self.url + path
+        if isinstance(reason, ReadTimeoutError):
+            return KdslError(
+                f"{url}: no answer within {self._timeout:g} seconds, asked {self._attempts} times; the server hangs "
+                "or is overloaded: look at its log, or ask it less at the same time"
+            )
+        text = str(reason).rsplit(": ", 1)[-1].strip("()'\" ")
+        return KdslError(f"{url}: cannot be reached ({text}); start the server, or correct the address")
+
+
+def _checked(address: str) -> str:
+    try:
+        url = parse_url(address)
+    except LocationParseError:
+        url = None
+    if url is None or url.scheme not in ("http", "https") or not url.host:
+        raise KdslError(f"{address}: not the address of a server; write it like http://localhost:8000/v1")
+    if url.auth:
+        raise KdslError(f"{url.scheme}://{url.host}: the address holds a password; put a key into {API_KEY} instead")
+    path = (url.path or "").rstrip("/") or "/v1"
+    return f"{url.scheme}://{url.netloc}{path}"
+
+
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return f"set the environment variable {API_KEY} to a key that this server accepts"
+    if status == 404:
+        return (
+            "the address of an OpenAI-compatible server ends in /v1, and the model's name must be one that it serves"
+        )
+    if status == 429:
+        return "it limits how much may be asked: wait, or ask less at the same time"
+    return "its log says why" if status >= 500 else "the server or its model does not take such a request"
+
+
+def _message(text: str) -> str:
+    """The message in an error's body: {"error": {"message"}} of OpenAI and vLLM, {"message"}, {"detail"}."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return _shortened(text)
+    if not isinstance(body, dict):
+        return _shortened(text)
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return _shortened(str(error or body.get("message") or body.get("detail") or text))
+    # Where the message is translated, only the code tells that a prompt is too long.
+    return _shortened(" ".join(str(error[key]) for key in ("message", "code") if isinstance(error.get(key), str)))
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"

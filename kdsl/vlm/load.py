@@ -1,0 +1,41 @@
+"""A vision-language model by its name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kdsl.errors import KdslError
+from kdsl.vlm.http import HttpModel
+from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.pixels import PixelBudget
+
+
+def load_model(
+    name: str,
+    budget: PixelBudget | None = None,
+    max_tokens: int = 32768,
+    batch_size: int = 8,
+    device: str | None = None,
+    adapters: Mapping[str, Path] | None = None,
+) -> VisionLanguageModel:
+    """The model at http://host:port/v1 (or …/v1#name), in a directory, in a checkpoint, or of a hub id.
+
+    A server needs neither torch nor transformers here, and has its own limit of tokens, batches and device. Raises
+    KdslError in one sentence for whatever cannot be loaded or reached.
+    """
+    if is_address(name):
+        if adapters:
+            raise KdslError(f"{name}: adapters are loaded by the server; name one as it serves it, like …/v1#adapter")
+        return HttpModel.connect(name, budget)
+    try:
+        from kdsl.vlm.local import LocalModel
+    except ImportError as error:
+        raise KdslError(
+            f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
+            "give the http:// address of a server"
+        ) from error
+    return LocalModel.load(name, budget, max_tokens, device, batch_size, adapters)
+
+
+def is_address(name: str) -> bool:
+    """Whether the name means a server."""
+    return name.startswith(("http://", "https://"))
