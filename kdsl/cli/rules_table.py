@@ -27,7 +27,7 @@ def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str
         **rule.record(),
         "words": str(rule),
         "stale": rule.stale,
-        "statistics": None if statistics is None else statistics.model_dump(),
+        "statistics": None if statistics is None else statistics.record(),
     }
 
 

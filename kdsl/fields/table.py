@@ -49,18 +49,12 @@ class FieldText:
         self._turns = turns
         self._segments = segments
 
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        return tuple(self._segment(index) for index in range(len(self._texts)))
-
-    def _segment(self, index: int) -> Segment:
-        # Segments of turns are needed for few of many texts, so made late.
-        return Segment(self._texts[index], self._turns[index]) if self._turns else self._segments[index]
-
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
         text = self.text
-        segment = self._segment(text.count("\n", 0, start))
+        index = text.count("\n", 0, start)
+        # Segments of turns are needed for few of many texts, so made late.
+        segment = Segment(self._texts[index], self._turns[index]) if self._turns else self._segments[index]
         offset = text.rfind("\n", 0, start) + 1
         if self._aligned:
             return segment, (start - offset, end - offset)
@@ -101,6 +95,11 @@ class SampleFields:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
         asked = [self._sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
         return max((probability for probability in asked if probability is not None), default=None)
+
+    @property
+    def questions(self) -> frozenset[str]:
+        """The visual questions that were asked about any of the sample's images."""
+        return frozenset(q for image in self.sample.images for q in self._sidecars.answers.get(image, ()))
 
     @cached_property
     def _pages(self) -> list[OcrPage]:

@@ -13,7 +13,7 @@ from kdsl.files import read_text, write_atomically
 from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
-from kdsl.mining.reliability import Reliability, Shown, log_odds
+from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
@@ -46,7 +46,9 @@ def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[Rul
     for found, shown, reliability in zip(
         mined.rules, mined.shown, mined.reliability.estimate(mined.shown).tolist(), strict=True
     ):
-        rule = _rule(problem.task.name, names[found.label], found.written(problem.vocabulary), run, seed)
+        rule = _rule(
+            problem.task.name, names[found.label], found.written(problem.vocabulary), problem.proposer, run, seed
+        )
         key = rule.label, rule.when_hash
         base_rate = float(base_rates[found.label])
         if key in rules or not accepts(shown, reliability, base_rate):
@@ -71,6 +73,7 @@ def rule_statistics(
         base_rate=round(base_rate, 6),
         candidates=candidates,
         weight=None if reliability is None else round(max(0.0, float(log_odds(reliability) - log_odds(base_rate))), 4),
+        sense=None if shown.sense is None else round(shown.sense, 4),
     )  # fmt: skip
 
 
@@ -146,6 +149,8 @@ class Archive(_Part):
     def _whole(self) -> "Archive":
         if len(self.samples) != len(self.folds) or not all(0 <= fold < len(self.held_out) for fold in self.folds):
             raise ValueError("samples, folds and held_out do not belong together")
+        if len(self.reliability.coefficients) != len(FEATURES):
+            raise ValueError("written by another version")
         return self
 
     def folds_of(self, sample_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -165,7 +170,7 @@ class Archive(_Part):
     def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
         """The rules mined without `fold`, as the engine takes them, and what each showed on the other folds."""
         archived = self.held_out[fold]
-        rules = [_rule(self.task, entry.label, entry.when, "", self.seed) for entry in archived]
+        rules = [_rule(self.task, entry.label, entry.when, "", "", self.seed) for entry in archived]
         return rules, [entry.shown for entry in archived]
 
 
@@ -210,10 +215,10 @@ def load_archive(path: Path) -> Archive:
         raise KdslError(f"{path}: {place}: {first['msg']}; `kdsl mine` writes this file again") from error
 
 
-def _rule(task: str, label: str, conditions: tuple[Condition, ...], run: str, seed: int) -> Rule:
+def _rule(task: str, label: str, conditions: tuple[Condition, ...], proposer: str, run: str, seed: int) -> Rule:
     return Rule(
         id=rule_id(task, label, conditions),
         label=label,
         when=When(all=conditions),
-        provenance=Provenance(source=MINED, proposer="lexical", run=run, seed=seed),
+        provenance=Provenance(source=MINED, proposer=proposer, run=run, seed=seed),
     )

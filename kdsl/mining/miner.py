@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from kdsl.mining.reliability import Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings
 from kdsl.mining.selection import select_rules
+from kdsl.mining.validator import Validator
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task
@@ -73,13 +74,20 @@ class MiningProblem:
     weights: NDArray[np.float64]
     """In (0, 1]; large where the classifier errs. [n_samples]"""
     prior: NDArray[np.float64]
-    """From the proposer. [n_labels, n_conditions]"""
+    """From the proposer. [n_parts, n_labels, n_conditions]: part 0 for rules mined on all samples, part k + 1 for those
+    mined without fold k; a single part where the proposer looks at no sample."""
     described: NDArray[np.float64]
     """See `kdsl.mining.proposer.described`. [n_labels, n_conditions]"""
     own_words: tuple[tuple[tuple[int, ...], ...], ...]
     """For every label and every searched text field the conditions on words that describe this label alone."""
     folds: NDArray[np.int64]
     seed: int
+    proposer: str
+    """The proposer's name."""
+
+    def prior_of(self, fold: int, label: int) -> NDArray[np.float64]:
+        """The prior of one search. [n_conditions]"""
+        return self.prior[0 if len(self.prior) == 1 else fold - ALL_SAMPLES, label]
 
     def shown(self, rule: FoundRule, members: Bitmap) -> Shown:
         """What the rule shows on the samples `members`."""
@@ -136,13 +144,25 @@ def mining_problem(
 ) -> MiningProblem:
     """Lay out a task for the search; `weights` None counts all samples alike; `folds` is their number or the folds."""
     n_labels = len(task.labels)
-    prior = np.stack([proposer.prior(task, label, vocabulary) for label in range(n_labels)])
     parts = stratified_folds(labels, min(folds, len(labels)), seed) if isinstance(folds, int) else folds
+    searched = np.stack([parts != fold for fold in range(ALL_SAMPLES, int(parts.max()) + 1)])
+    prior = np.stack([proposer.prior(task, label, vocabulary, searched) for label in range(n_labels)], axis=1)
     informative = informative_fields(vocabulary, labels, n_labels, parts)
     prior *= np.array([condition.field in informative for condition in vocabulary.conditions])
     uniform = np.ones(len(labels)) if weights is None else weights
     own_words = _own_words(task, vocabulary, informative)
-    return MiningProblem(task, vocabulary, labels, uniform, prior, described(task, vocabulary), own_words, parts, seed)
+    return MiningProblem(
+        task,
+        vocabulary,
+        labels,
+        uniform,
+        prior,
+        described(task, vocabulary),
+        own_words,
+        parts,
+        seed,
+        proposer.name,
+    )
 
 
 def _own_words(task: Task, vocabulary: Vocabulary, fields: Collection[str]) -> tuple[tuple[tuple[int, ...], ...], ...]:
@@ -205,7 +225,7 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
     reward = Reward(float(weights.count(positives)), settings.reward_z, settings.recall_power)
     min_correct = min(2, n_positives)
     literals = choose_literals(
-        problem.vocabulary, problem.prior[label], positives, members, weights, reward, min_correct
+        problem.vocabulary, problem.prior_of(fold, label), positives, members, weights, reward, min_correct
     )
     if not len(literals):
         return None
@@ -213,21 +233,24 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
     return Search(literals, positives, members, weights, reward, settings.search, seed)
 
 
-def assemble(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]]) -> Mined:
-    """Put the results of all `jobs` together and fit the reliability."""
+def assemble(
+    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], validator: Validator | None = None
+) -> Mined:
+    """Put the results of all `jobs` together, ask the `validator` about the rules, and fit the reliability."""
     n_labels = len(problem.task.labels)
+    sense = {} if validator is None else _judged(problem, found, validator)
     held_out = []
     for fold in range(int(problem.folds.max()) + 1):
         rules = tuple(rule for label in range(n_labels) for rule in found[fold, label])
         members = problem.members(fold)
-        shown = tuple(problem.shown(rule, members) for rule in rules)
+        shown = tuple(replace(problem.shown(rule, members), sense=sense.get(_said(rule))) for rule in rules)
         hits = np.zeros((len(problem.labels), len(rules)), dtype=bool)
         for index, rule in enumerate(rules):
             hits[:, index] = unpack(rule.bits(problem.vocabulary) & ~members, len(problem.labels))
         held_out.append(HeldOut(fold, rules, shown, hits))
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
-    shown = tuple(problem.shown(rule, everyone) for rule in rules)
+    shown = tuple(replace(problem.shown(rule, everyone), sense=sense.get(_said(rule))) for rule in rules)
     counts = [_held_out_counts(problem, part) for part in held_out]
     every = [rule for part in held_out for rule in part.rules]
     hits = np.concatenate([part[0] for part in counts])
@@ -242,3 +265,20 @@ def _held_out_counts(problem: MiningProblem, part: HeldOut) -> tuple[NDArray[np.
     labels = np.array([rule.label for rule in part.rules], dtype=np.int64)
     right = part.hits & (problem.labels[:, None] == labels[None, :])
     return part.hits.sum(axis=0), right.sum(axis=0)
+
+
+_Said = tuple[int, tuple[tuple[int, ...], ...], tuple[bool, ...]]
+"""What a rule says, however it was found: label, conditions and which of them are negated."""
+
+
+def _said(rule: FoundRule) -> _Said:
+    return rule.label, rule.conditions, rule.negated
+
+
+def _judged(
+    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], validator: Validator
+) -> dict[_Said, float | None]:
+    """What the validator says about each distinct rule, those mined on all samples first."""
+    rules = {_said(rule): rule for job in jobs(problem) for rule in found[job]}
+    judged = validator.judge(problem.task, [(rule.label, rule.written(problem.vocabulary)) for rule in rules.values()])
+    return dict(zip(rules, judged, strict=True))

@@ -1,10 +1,12 @@
 """Proposers give the search its prior: how promising each candidate condition is for a label before it is tried."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.mining.bitmaps import Flags
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task
@@ -14,8 +16,21 @@ from kdsl.text import normalise
 class Proposer(Protocol):
     """The small model's seat in the search."""
 
-    def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
-        """How much more than an average one each condition is worth trying for a label of `task`: [n_conditions]."""
+    @property
+    def name(self) -> str:
+        """What stands in the provenance of rules."""
+        ...
+
+    def terms(self, task: Task) -> Collection[str]:
+        """Terms that are candidates however few samples hold them."""
+        ...
+
+    def prior(self, task: Task, label: int, vocabulary: Vocabulary, parts: Flags) -> NDArray[np.float64]:
+        """How much more than an average one each condition is worth trying for a label of `task`.
+
+        `parts` [n_parts, n_samples] marks the samples that each search may look at. Returns [n_parts, n_conditions],
+        or [1, n_conditions] of a proposer that looks at no sample.
+        """
         ...
 
 
@@ -30,11 +45,17 @@ class LexicalProposer:
         self._described: tuple[Task, Vocabulary, NDArray[np.float64]] | None = None
         """Of the last task and vocabulary: all labels of a task are asked about in turn."""
 
-    def prior(self, task: Task, label: int, vocabulary: Vocabulary) -> NDArray[np.float64]:
+    name = "lexical"
+
+    def terms(self, task: Task) -> Collection[str]:
+        return [word for words in label_words(task) for word in words]
+
+    def prior(self, task: Task, label: int, vocabulary: Vocabulary, parts: Flags | None = None) -> NDArray[np.float64]:
+        """See `Proposer.prior`; [1, n_conditions], as the samples of `parts` are not looked at."""
         known = self._described
         if known is None or known[0] is not task or known[1] is not vocabulary:
             self._described = known = (task, vocabulary, described(task, vocabulary))
-        return 1.0 + (self._boost - 1.0) * known[2][label]
+        return 1.0 + (self._boost - 1.0) * known[2][label][None]
 
 
 def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ FEATURES = (
     "negations",
     "further terms",
     "in the label's description",
+    "makes sense",
 )
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
@@ -51,8 +52,11 @@ class Shown:
     """Terms beyond the first in any-lists: each was chosen after a look at the samples."""
     described: float
     """Whether a term stands in the label's name or description and in few others: 0 to 1."""
+    sense: float | None = None
+    """Probability, by the validator, that the rule makes sense for its label; None where none was asked."""
 
-    def features(self) -> tuple[float, ...]:
+    def features(self, unasked: float = 0.0) -> tuple[float, ...]:
+        """One number for each of `FEATURES`; `unasked` are the log odds of sense where no validator was asked."""
         wrong = self.hits - self.correct
         return (
             float(np.log((self.correct + 0.5) / (wrong + 0.5))),
@@ -63,6 +67,7 @@ class Shown:
             float(self.negations),
             float(self.further_terms),
             self.described,
+            unasked if self.sense is None else float(log_odds(self.sense)),
         )
 
 
@@ -72,12 +77,14 @@ class Reliability:
 
     bias: float
     coefficients: tuple[float, ...]
+    unasked: float = 0.0
+    """Log odds of making sense that a rule is taken to have which no validator was asked about: the mean of others."""
 
     def estimate(self, shown: Sequence[Shown]) -> Floats:
         """Estimated precision out of sample: [n_rules] in (0, 1)."""
         if not shown:
             return np.zeros(0)
-        features = np.array([rule.features() for rule in shown])
+        features = np.array([rule.features(self.unasked) for rule in shown])
         return 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
 
 
@@ -99,7 +106,9 @@ def fit_reliability(
     from threadpoolctl import threadpool_limits
 
     used = hits > 0
-    features = np.array([rule.features() for rule in shown])[used]
+    senses = [float(log_odds(rule.sense)) for rule in shown if rule.sense is not None]
+    unasked = float(np.mean(senses)) if senses else 0.0
+    features = np.array([rule.features(unasked) for rule in shown])[used]
     mean, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 1e-9, spread, np.inf)  # a feature that never varies gets coefficient 0
     scaled = (features - mean) / spread
@@ -108,4 +117,5 @@ def fit_reliability(
     with threadpool_limits(1):  # on busy cores threads that wait for each other cost more than they bring
         model.fit(np.tile(scaled, (2, 1)), np.repeat([1, 0], used.sum()), sample_weight=weight)
     coefficients = model.coef_[0] / spread
-    return Reliability(float(model.intercept_[0] - coefficients @ mean), tuple(float(c) for c in coefficients))
+    bias = float(model.intercept_[0] - coefficients @ mean)
+    return Reliability(bias, tuple(float(c) for c in coefficients), unasked)

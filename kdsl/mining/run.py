@@ -28,7 +28,8 @@ from kdsl.mining.miner import (
     mine_label,
     mining_problem,
 )
-from kdsl.mining.proposer import LexicalProposer, Proposer, label_words
+from kdsl.mining.proposer import LexicalProposer, Proposer
+from kdsl.mining.validator import Validator
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.sample import Task
 
@@ -51,6 +52,7 @@ def mine_task(
     weights: NDArray[np.float64] | None = None,
     folds: NDArray[np.int64] | None = None,
     proposer: Proposer | None = None,
+    validator: Validator | None = None,
     resume_file: Path | None = None,
     progress: Progress | None = None,
     workers: int = 2,
@@ -59,13 +61,17 @@ def mine_task(
 
     `labels` [n_samples] index `task.labels`; `weights` [n_samples] in (0, 1] are larger where the classifier errs;
     `folds` [n_samples] count from 0 and are made from `seed` where they are None. `proposer` is the lexical one where
-    it is None. `progress(fold, label)` is called after every search. `workers` processes search; 0 or 1: this one.
+    it is None; the `validator` judges what the rules say. `progress(fold, label)` is called after every search.
+    `workers` processes search; 0 or 1: this one.
 
     Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
     end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
-    return assemble(problem, _search_all(problem, settings, resume_file, progress, workers))
+    mined = assemble(problem, _search_all(problem, settings, resume_file, progress, workers), validator)
+    if resume_file is not None:
+        resume_file.unlink(missing_ok=True)
+    return mined
 
 
 def prepare(
@@ -80,10 +86,10 @@ def prepare(
 ) -> MiningProblem:
     """What `mine_task` searches; arguments and errors are the same."""
     require_labels(task, table, labels)
-    known = [word for words in label_words(task) for word in words]
-    vocabulary = build_vocabulary(table, known_terms=known)
+    proposer = proposer or LexicalProposer()
+    vocabulary = build_vocabulary(table, known_terms=proposer.terms(task))
     parts = settings.folds if folds is None else folds
-    return mining_problem(task, vocabulary, labels, weights, proposer or LexicalProposer(), parts, seed)
+    return mining_problem(task, vocabulary, labels, weights, proposer, parts, seed)
 
 
 def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> None:
@@ -134,8 +140,6 @@ def _search_all(
                 append(_record(job, rules))
             if progress is not None:
                 progress(*job)
-    if resume_file is not None:
-        resume_file.unlink(missing_ok=True)
     return found
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields.names import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.mining.units import candidate_terms, words
 from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.engine import YES
 from kdsl.rules.matcher import Matcher
 
 MIN_SAMPLES = 2
@@ -21,6 +22,8 @@ MINED_FIELDS = tuple(field for field in TEXT_FIELDS if field not in ("dialogue",
 """What the agent says answers a question asked before: rules on it hold by chance on few samples."""
 _SHORTEST = {"last_user": 1, "user": 1}
 """A single Chinese character can carry an intent in what a user says; on a page or in a caption it is noise."""
+ASKED_SHARE = 0.9
+"""A visual question asked about fewer of the samples with images would be held to mean no on the others."""
 _QUANTILES = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 
 
@@ -40,7 +43,8 @@ class Vocabulary:
 def build_vocabulary(
     table: FieldTable, fields: Sequence[str] = MINED_FIELDS, known_terms: Collection[str] = ()
 ) -> Vocabulary:
-    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number.
+    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number, and
+    visual questions that were asked about the images.
 
     `known_terms` (words that describe labels) are taken however few samples hold them.
     """
@@ -72,6 +76,9 @@ def build_vocabulary(
         for comparison, flags in _thresholds(table.numbers(field)):
             conditions.append(Condition(field=field, comparison=comparison))
             coverage.append(flags)
+    for question, flags in _answered(table):
+        conditions.append(Condition(field=QUESTION_FIELD, question=question))
+        coverage.append(flags)
     matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
     return Vocabulary(tuple(conditions), pack(matrix), len(table))
 
@@ -122,4 +129,18 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
             if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
                 seen.add(flags.tobytes())
                 result.append((Comparison(op=op, value=threshold), flags))  # type: ignore[arg-type]
+    return result
+
+
+def _answered(table: FieldTable) -> list[tuple[str, Flags]]:
+    """Visual questions with the samples that they hold on, without those asked about too few of the images."""
+    pictured = sum(bool(row.sample.images) for row in table.rows)
+    asked = Counter(question for row in table.rows for question in row.questions)
+    result = []
+    seen: set[bytes] = set()
+    for question in sorted(question for question, n in asked.items() if n >= ASKED_SHARE * pictured):
+        flags = np.array([(row.answer(question) or 0.0) >= YES for row in table.rows])
+        if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(table) and flags.tobytes() not in seen:
+            seen.add(flags.tobytes())
+            result.append((question, flags))
     return result

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
@@ -49,6 +50,15 @@ class RuleStatistics(_Part):
     """Conditions tried before this rule was found: the more, the easier a good look by chance."""
     weight: float | None = None
     """Log odds of the reliability minus log odds of the base rate, at least 0."""
+    sense: float | None = None
+    """Probability, by the small model, that the rule makes sense for its label; None where none was asked."""
+    synonyms: tuple[str, ...] = ()
+    """Other ways to say the rule's terms, by the small model, that no training sample holds: not part of the rule."""
+
+    def record(self) -> dict[str, Any]:
+        """The JSON object of the entry; what only a small model says is left out where none was asked."""
+        left_out = {"sense"} if self.sense is None else set()
+        return self.model_dump(mode="json", exclude=left_out | (set() if self.synonyms else {"synonyms"}))
 
 
 StatisticsByRule = dict[tuple[str, str], RuleStatistics]
@@ -81,7 +91,7 @@ def read_statistics(path: Path) -> StatisticsByRule:
 def write_statistics(path: Path, statistics: Iterable[RuleStatistics]) -> None:
     """Write one JSON object a rule, sorted by id, atomically."""
     ordered = sorted(statistics, key=lambda entry: (entry.id, entry.when))
-    write_jsonl(path, (entry.model_dump() for entry in ordered))
+    write_jsonl(path, (entry.record() for entry in ordered))
 
 
 def wilson_interval(correct: int, hits: int, z: float = 1.96) -> tuple[float, float]:

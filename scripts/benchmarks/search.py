@@ -72,7 +72,7 @@ def problems(data: DataSet, fields: Sequence[str], n_labels: int, n_conditions: 
         reward = Reward(float((labels == label).sum()))
         hits, correct = weights.count(vocabulary.coverage), weights.count(vocabulary.coverage & positives)
         best = np.lexsort((-hits, -reward(correct, hits)))[:n_conditions]
-        prior = proposer.prior(data.task, label, vocabulary)[best]
+        prior = proposer.prior(data.task, label, vocabulary)[0, best]
         literals = Literals(
             vocabulary,
             np.concatenate([best, best]),
