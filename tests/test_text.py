@@ -65,6 +65,22 @@ def test_lines_are_normalised_as_if_one_by_one(lines):
     assert normalise_lines(lines)[0] == "\n".join(normalise(line) for line in lines)
 
 
+plain = st.lists(st.sampled_from(["亮度", "，", "led", "ＡＢ", " ", "。", "…"]), max_size=6).map("".join)
+
+
+@given(st.lists(st.one_of(plain, texts), max_size=4))
+def test_every_character_of_aligned_lines_stands_where_it_stood(lines):
+    _, aligned = normalise_lines(lines)
+    if aligned:
+        for line in lines:
+            assert original_offsets(line) == tuple(range(len(line) + 1))
+
+
+def test_chinese_text_with_full_width_punctuation_is_aligned():
+    assert normalise_lines(["能调光吗？", "可以，《说明》有。"]) == ("能调光吗?\n可以,《说明》有。", True)
+    assert not normalise_lines(["能 调光吗"])[1]
+
+
 @given(texts)
 def test_every_character_has_an_offset(text):
     offsets = original_offsets(text)

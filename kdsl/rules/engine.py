@@ -72,9 +72,10 @@ class Engine:
 
     def _hits(self, batch: list[SampleFields]) -> list[list[Hit]]:
         bits = self._decide(batch)
+        rules, explained = self.rules, self._explained
         hits: list[list[Hit]] = [[] for _ in batch]
         for r, s in zip(*_ones(bits), strict=True):
-            hits[s].append(Hit(self.rules[r], self._explained[r], batch[s]))
+            hits[s].append(Hit(rules[r], explained[r], batch[s]))
         return hits
 
 
@@ -83,20 +84,20 @@ class _Tests:
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
         distinct = {positive.canonical(): positive for positive in map(_positive, conditions)}
+        terms = {key: positive.normalised_terms for key, positive in distinct.items()}
         # Tests on the same field stand together, those of many terms first: see `_compile`.
-        ordered = sorted(distinct, key=lambda key: (distinct[key].field, -len(distinct[key].normalised_terms)))
+        ordered = sorted(distinct, key=lambda key: (distinct[key].field, -len(terms[key])))
         self._rows = {key: row for row, key in enumerate(ordered)}
         self.count = len(ordered)
-        fields: dict[str, list[Condition]] = {}
+        fields: dict[str, list[str]] = {}
         self._others: list[tuple[int, Condition]] = []
         for row, key in enumerate(ordered):
-            if distinct[key].terms:
-                fields.setdefault(distinct[key].field, []).append(distinct[key])
+            if terms[key]:
+                fields.setdefault(distinct[key].field, []).append(key)
             else:
                 self._others.append((row, distinct[key]))
         self._fields = [
-            (field, self.row(tests[0]), *_compile([test.normalised_terms for test in tests]))
-            for field, tests in fields.items()
+            (field, self._rows[keys[0]], *_compile([terms[key] for key in keys])) for field, keys in fields.items()
         ]
 
     def row(self, condition: Condition) -> int:
