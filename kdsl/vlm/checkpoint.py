@@ -2,6 +2,8 @@
 
 import logging
 import re
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -37,14 +39,15 @@ def load_base(
     """The model in a directory, or of a hub id such as Qwen/Qwen2-VL-2B-Instruct, ready for inference.
 
     On one GPU or the CPU, or spread over several GPUs when there are and `device` is not given; bfloat16 on GPUs that
-    have it unless `dtype` is given; flash-attention where it is installed, sdpa elsewhere. `options` go to `from_pretrained`. Raises KdslError
-    when there is no such model, it is of another family, or its weights do not fit its configuration.
+    have it, unless `dtype` is given; flash-attention where it is installed, sdpa elsewhere. `options` go to
+    `from_pretrained`. Raises KdslError when there is no such model, it is of another family, or its weights do not fit
+    its configuration.
     """
     location = find_model(name)
     if device is None:
         several = torch.cuda.device_count() > 1
         device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
-    with loading_in_one_sentence(name), _quiet():
+    with loading_in_one_sentence(name), quiet():
         model, info = AutoModelForImageTextToText.from_pretrained(
             location,
             dtype=dtype or _dtype(device),
@@ -71,10 +74,11 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
         config = _adapter_config(model, folder)
         arguments: dict[str, Any] = {"adapter_name": name, "key_mapping": _OLD_LAYOUT}
         try:
-            if peft_model is None:
-                peft_model = PeftModel.from_pretrained(model, folder, config=config, **arguments)
-            else:
-                peft_model.load_adapter(folder, peft_config=config, **arguments)
+            with quiet():
+                if peft_model is None:
+                    peft_model = PeftModel.from_pretrained(model, folder, config=config, **arguments)
+                else:
+                    peft_model.load_adapter(folder, peft_config=config, **arguments)
         except RuntimeError as error:
             mismatch = re.search(r"size mismatch for (?:base_model\.model\.)?(\S+):", str(error))
             if mismatch is None:
@@ -164,6 +168,25 @@ def loading_in_one_sentence(name: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' reports on weights, which are read from its loading information instead, without what its
+    versions and peft's tell each other, and without bars where nobody looks."""
+    before = transformers.logging.get_verbosity()
+    bar = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        transformers.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        transformers.logging.set_verbosity(before)
+        if bar:
+            transformers.logging.enable_progress_bar()
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or the CPU's allocator, had no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
@@ -226,17 +249,6 @@ def _dtype(device: str) -> torch.dtype:
 def _attention(device: str) -> str:
     flash = device != "cpu" and transformers.utils.is_flash_attn_2_available()
     return "flash_attention_2" if flash else "sdpa"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' reports on weights, which are read from its loading information instead."""
-    before = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(before)
 
 
 def _first_line(error: BaseException) -> str:

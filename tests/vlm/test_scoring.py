@@ -77,12 +77,10 @@ def test_prompts_without_pictures_after_prompts_with(model, processor, conversat
     torch.testing.assert_close(scores[0], torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
 
 
-def test_cache_too_large_for_memory_is_not_repeated(model, monkeypatch) -> None:
-    options = [[1, 2, 3]] * 23
-    monkeypatch.setattr(scoring, "free_memory", lambda device: 1 << 40)
-    assert scoring.choose_method(model, 8, 3500, options) == "repeat"
-    monkeypatch.setattr(scoring, "free_memory", lambda device: 1 << 20)
-    assert scoring.choose_method(model, 8, 3500, options) == "pack"
+def test_method_is_what_takes_less_memory(model) -> None:
+    labels, many_words = [[1, 2, 3]] * 23, [[1, 2]] * 5000
+    assert scoring.choose_method(model, 8, 3500, labels) == "pack"
+    assert scoring.choose_method(model, 8, 10, many_words) == "repeat"
 
 
 def test_option_that_begins_another_does_not_win_by_it(model, processor, conversations) -> None:
