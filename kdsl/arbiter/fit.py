@@ -16,8 +16,8 @@ from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown
 from kdsl.mining.miner import Mined, MiningSettings
 from kdsl.mining.reliability import Reliability, Shown
 from kdsl.mining.run import Progress, mine_task, sample_weights
+from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Classifier, Trainer
-from kdsl.models.out_of_fold import out_of_fold
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rulebase import ACTIVE, MINED
@@ -56,7 +56,7 @@ def fit_task(
     task: Task,
     table: FieldTable,
     labels: Labels,
-    trainer: Trainer,
+    trainer: Trainer | CalibratingTrainer,
     settings: MiningSettings,
     seed: int,
     progress: Progress | None = None,
@@ -68,7 +68,8 @@ def fit_task(
     """
     n_labels = len(task.labels)
     folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
-    model = out_of_fold(trainer, table, labels, n_labels, folds)
+    calibrated = fit_calibrated(trainer, table, labels, n_labels, folds)
+    model = calibrated.probabilities
     mined = mine_task(
         task, table, labels, settings, seed, weights=sample_weights(model, labels), folds=folds,
         progress=progress, workers=workers,
@@ -76,9 +77,8 @@ def fit_task(
     rules, statistics = mined_rules(mined, "", seed)
     archive = archive_of(mined, [row.sample.id for row in table.rows])
     known = {(entry.id, entry.when): entry for entry in statistics}
-    arbiter = fit_arbiter(task, table, labels, model, archive, rules, known, seed)
-    classifier = trainer.fit(table, labels, n_labels)
-    return FittedTask(task, classifier, tuple(rules), tuple(statistics), arbiter, mined)
+    arbiter = fit_arbiter(task, table, labels, model, archive, rules, known, seed, calibrated.unseen)
+    return FittedTask(task, calibrated.classifier, tuple(rules), tuple(statistics), arbiter, mined)
 
 
 def fit_arbiter(

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +19,15 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
 from kdsl.models.linear import FILE as LINEAR_FILE
 from kdsl.models.linear import LinearClassifier
+from kdsl.models.qwen2vl import FILE as LARGE_FILE
 from kdsl.models.recorded import FILE as RECORDED_FILE
 from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
+
+if TYPE_CHECKING:
+    from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
 
 _log = logging.getLogger(__name__)
 
@@ -38,18 +43,27 @@ class TaskPredictor:
     recorded: Recorded | None
 
     @classmethod
-    def load(cls, task: Task, checkpoint: Path, rules: Path, recorded: Path | None) -> "TaskPredictor":
+    def load(
+        cls, task: Task, checkpoint: Path, rules: Path, recorded: Path | None, large: "LargeModel | None" = None
+    ) -> "TaskPredictor":
         """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
 
-        `recorded` is the file of a recorded model, None for the linear classifier. Raises KdslError when the task was
-        not trained, or with other labels. Rules that training did not know as they stand are counted in a warning.
+        `recorded` is the file of a recorded model, `large` the large model; without both it is the linear classifier.
+        Raises KdslError when the task was not trained, or with other labels. Rules that training did not know as they
+        stand are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
         answers = None if recorded is None else read_recorded(recorded, task)
-        classifier = LinearClassifier.load(folder) if answers is None else RecordedClassifier.load(folder, answers)
+        classifier: Classifier
+        if large is not None:
+            classifier = large.load_classifier(task)
+        elif answers is not None:
+            classifier = RecordedClassifier.load(folder, answers)
+        else:
+            classifier = LinearClassifier.load(folder)
         weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
         new = int((~weighed.known).sum())
         if new:
@@ -74,10 +88,16 @@ class Predictor:
     """All tasks of a project, each read when its first sample comes."""
 
     def __init__(
-        self, tasks: Sequence[Task], checkpoint: Path, rules: Path, recorded: Path | None, sidecars: Sidecars
+        self,
+        tasks: Sequence[Task],
+        checkpoint: Path,
+        rules: Path,
+        recorded: Path | None,
+        sidecars: Sidecars,
+        large: "LargeModel | None" = None,
     ) -> None:
         self._tasks = {task.name: task for task in tasks}
-        self._place = checkpoint, rules, recorded
+        self._place = checkpoint, rules, recorded, large
         self._sidecars = sidecars
         self._loaded: dict[str, TaskPredictor] = {}
 
@@ -97,15 +117,16 @@ class Predictor:
 
         Raises KdslError when no task was trained.
         """
-        checkpoint, rules, recorded = self._place
+        checkpoint, rules, recorded, large = self._place
         trained = [task for task in self._tasks.values() if (checkpoint / task.name / ARBITER_FILE).exists()]
         if not trained:
             raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
         files = [] if recorded is None else [recorded]
+        model = LARGE_FILE if large is not None else LINEAR_FILE if recorded is None else RECORDED_FILE
         described = []
         for task in trained:
             folder = checkpoint / task.name
-            files += [folder / ARBITER_FILE, folder / (LINEAR_FILE if recorded is None else RECORDED_FILE)]
+            files += [folder / ARBITER_FILE, folder / model]
             for rule in RuleBase.load(rules, task.name).active():
                 described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
         return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()

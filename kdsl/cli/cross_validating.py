@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from kdsl.cli.large import trainers
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
 from kdsl.cli.training import covered_rows
@@ -21,9 +22,9 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
     sidecars = project.sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
     results = []
-    for mining in minings:
+    for mining, trainer in zip(minings, trainers(project, minings, cross_validating=True), strict=True):
         task = mining.task
-        rows = np.flatnonzero(covered_rows(mining, mining.trainer))
+        rows = np.flatnonzero(covered_rows(mining, trainer))
         samples = [mining.table.rows[row].sample for row in rows]
         total = k * (min(mining.settings.folds, len(samples)) + 1) * len(task.labels)
         with progress_bar(f"{task.name}: fold 1 of {k}", total) as advance:
@@ -32,7 +33,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
                     task,
                     samples,
                     sidecars,
-                    mining.trainer,
+                    trainer,
                     mining.settings,
                     k,
                     project.config.seed,

@@ -28,6 +28,7 @@ def train(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
 
 def train_project(project: "Project") -> "list[Arbiter]":
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
+    from kdsl.cli.large import trainers
     from kdsl.cli.mining import TaskMining
     from kdsl.cli.training import STEPS, train_task
     from kdsl.errors import KdslError
@@ -38,8 +39,9 @@ def train_project(project: "Project") -> "list[Arbiter]":
     for mining in minings:
         if not mining.archive.exists():
             raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+    learning = trainers(project, minings)
     with progress_bar("Training", STEPS * len(minings)) as advance:
-        return [train_task(mining, advance) for mining in minings]
+        return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
 
 
 def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:

@@ -12,8 +12,8 @@ from kdsl.arbiter.predictor import usable_rules
 from kdsl.cli.mining import TaskMining
 from kdsl.errors import KdslError
 from kdsl.mining.archive import load_archive
+from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Trainer
-from kdsl.models.out_of_fold import out_of_fold
 from kdsl.models.recorded import RecordedTrainer
 from kdsl.rules.rulebase import RuleBase
 
@@ -23,12 +23,12 @@ STEPS = 7
 """Calls of `advance` that training a task makes, with five folds."""
 
 
-def train_task(mining: TaskMining, advance: Callable[[str], None]) -> Arbiter:
-    """Train the classifier on all samples, fit the arbiter out of fold, and save both in the task's checkpoint folder.
+def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advance: Callable[[str], None]) -> Arbiter:
+    """Train the classifier, fit the arbiter out of fold, and save both in the task's checkpoint folder.
 
     `advance` is called with what was done. Raises KdslError where `kdsl mine` has not been run on these samples.
     """
-    task, table, labels, trainer = mining.task, mining.table, mining.labels, mining.trainer
+    task, table, labels = mining.task, mining.table, mining.labels
     n_labels = len(task.labels)
     folder = mining.archive.parent
     archive = load_archive(mining.archive)
@@ -37,23 +37,25 @@ def train_task(mining: TaskMining, advance: Callable[[str], None]) -> Arbiter:
     answered = covered_rows(mining, trainer)
     used = np.flatnonzero(answered)
     covered = table.select(used)
-    model = np.full((len(table), n_labels), 1 / n_labels)
-    model[used] = out_of_fold(
+    calibrated = fit_calibrated(
         trainer, covered, labels[used], n_labels, folds[used], lambda done, total: advance(f"{task.name}: classifier")
     )
+    model = np.full((len(table), n_labels), 1 / n_labels)
+    model[used] = calibrated.probabilities
+    answered[used] = calibrated.unseen
     ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
     rules = [*usable_rules(base, task), *ruled_out]
     arbiter = fit_arbiter(
         task, table, labels, model, archive, rules, base.statistics(), mining.config.seed, answered
     )  # fmt: skip
     advance(f"{task.name}: arbiter")
-    trainer.fit(covered, labels[used], n_labels).save(folder)
+    calibrated.classifier.save(folder)
     arbiter.save(folder)
     advance(f"{task.name}: saved")
     return arbiter
 
 
-def covered_rows(mining: TaskMining, trainer: Trainer) -> NDArray[np.bool_]:
+def covered_rows(mining: TaskMining, trainer: Trainer | CalibratingTrainer) -> NDArray[np.bool_]:
     """The samples that the classifier can say something about, all but for a recorded model: [n_samples].
 
     The others are counted in a warning. Raises KdslError where too few are left.

@@ -13,6 +13,7 @@ from kdsl.evaluate.report import TaskResult
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
+from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Trainer
 from kdsl.sample import Sample, Task, label_indices
 
@@ -24,7 +25,7 @@ def cross_validate(
     task: Task,
     samples: Sequence[Sample],
     sidecars: Sidecars,
-    trainer: Trainer,
+    trainer: Trainer | CalibratingTrainer,
     settings: MiningSettings,
     k: int,
     seed: int,
@@ -45,7 +46,7 @@ def cross_validated(
     task: Task,
     samples: Sequence[Sample],
     sidecars: Sidecars,
-    trainer: Trainer,
+    trainer: Trainer | CalibratingTrainer,
     settings: MiningSettings,
     k: int,
     seed: int,

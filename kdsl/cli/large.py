@@ -1,0 +1,69 @@
+"""The large model of a project, as the commands use it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kdsl.cli.project import Project
+from kdsl.models.calibrated import CalibratingTrainer
+from kdsl.models.classifier import Trainer
+
+if TYPE_CHECKING:
+    from kdsl.cli.mining import TaskMining
+    from kdsl.models.large import LargeModel
+
+ANSWERS = "large.answers.jsonl"
+JOINT = "joint"
+
+
+def large_model(project: Project) -> "LargeModel | None":
+    """None where the project has the embedded classifier or a recorded one."""
+    config = project.config
+    if config.large_model is None:
+        return None
+    from kdsl.models.large import LargeModel
+    from kdsl.models.prompts import Prompts
+    from kdsl.vlm.pixels import PixelBudget
+    from kdsl.vlm.usage import Limits, Usage
+
+    return LargeModel(
+        config.large_model,
+        project.tasks,
+        config.checkpoint,
+        Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr),
+        PixelBudget(config.pixels.min, config.pixels.max),
+        config.prompt.max_tokens,
+        Usage(Limits(config.limits.calls, config.limits.tokens)),
+    )
+
+
+def trainers(
+    project: Project, minings: "Sequence[TaskMining]", cross_validating: bool = False
+) -> list[Trainer | CalibratingTrainer]:
+    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own."""
+    large = large_model(project)
+    if large is None:
+        return [mining.trainer for mining in minings]
+    config = project.config
+    if not large.tunable or config.training.method == "none":
+        from kdsl.models.as_it_stands import AsItStands
+
+        return [
+            AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
+            for mining in minings
+        ]
+    from kdsl.training.fine_tuning import Recipe
+    from kdsl.training.tuning import TaskSamples, Tuner
+
+    recipe = Recipe(large.name, large.prompts, large.budget, large.max_tokens, config.training, config.seed)
+    samples = [TaskSamples(mining.task, mining.table, mining.labels) for mining in minings]
+    joint = config.adapters == "joint"
+    return [
+        Tuner(
+            large,
+            recipe,
+            own.task,
+            samples if joint else [own],
+            None if cross_validating else JOINT if joint else own.task.name,
+        )
+        for own in samples
+    ]

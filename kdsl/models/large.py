@@ -1,0 +1,152 @@
+"""The large model of a project: the model that `large:` names, and what was fine-tuned from it."""
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdsl.errors import KdslError
+from kdsl.models.prompts import Prompts
+from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
+from kdsl.sample import Task
+from kdsl.vlm.load import is_address, load_model
+from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.usage import Usage
+
+FOLDER = "large"
+"""Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
+_BATCH = 8
+
+
+@dataclass
+class LargeModel:
+    """Makes the classifiers of a project's tasks; weights are loaded when the first is asked for."""
+
+    name: str
+    tasks: Sequence[Task]
+    checkpoint: Path
+    prompts: Prompts
+    budget: PixelBudget
+    max_tokens: int
+    usage: Usage = field(default_factory=Usage)
+    """What predicted samples have cost, and its limits."""
+    _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
+    _fingerprint: str | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether a server runs the model: then nothing is trained."""
+        return is_address(self.name)
+
+    @property
+    def tunable(self) -> bool:
+        """Whether it can be fine-tuned: not on a server, and not an adapter, which is fine-tuned already."""
+        return not self.remote and not _local(self.name).is_adapter(self.name)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the weights, or the hub id or address. KdslError where the model cannot be there."""
+        if self._fingerprint is None:
+            self._fingerprint = self.name if self.remote else _local(self.name).fingerprint(self.name)
+        return self._fingerprint
+
+    def tuned_folder(self, tuned: str) -> Path:
+        return self.checkpoint / FOLDER / tuned
+
+    def record(self, task: Task, tuned: str | None) -> LargeRecord:
+        """What predicting `task` depends on, as the project is now."""
+        return LargeRecord(
+            labels=task.label_names,
+            prompt=task.prompt,
+            descriptions=self.prompts.descriptions,
+            ocr=self.prompts.ocr,
+            pixels=(self.budget.min_pixels, self.budget.max_pixels),
+            max_tokens=self.max_tokens,
+            model=self.fingerprint,
+            tuned=tuned,
+            tuned_weights=None if tuned is None else self._tuned_fingerprint(tuned),
+        )
+
+    def classifier(self, task: Task, tuned: str | None, usage: Usage | None = None) -> LargeClassifier:
+        """The classifier with what was fine-tuned, or with the model as it stands."""
+        model = self._open(tuned, [] if tuned is None else [tuned])
+        return LargeClassifier(task, model, self.prompts, self.record(task, tuned), usage or Usage())
+
+    def load_classifier(self, task: Task) -> LargeClassifier:
+        """The classifier that `kdsl train` left in the task's checkpoint folder, which counts what samples cost.
+
+        Raises KdslError when there is none, or when the project has changed in what it depends on.
+        """
+        folder = self.checkpoint / task.name
+        record = LargeRecord.load(folder)
+        if record.tuned is not None and not self.tuned_folder(record.tuned).is_dir():
+            raise KdslError(f"{self.tuned_folder(record.tuned)}: no such folder; run `kdsl train` again")
+        now = self.record(task, record.tuned)
+        record.require_same(now, folder)
+        if now.tuned_weights != record.tuned_weights:
+            place = self.tuned_folder(record.tuned or "")
+            raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
+        model = self._open(record.tuned, self._all_tuned())
+        return LargeClassifier(task, model, self.prompts, record, self.usage)
+
+    def release(self) -> None:
+        """Let go of all weights in memory."""
+        self._loaded.clear()
+        gc.collect()
+        if not self.remote:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
+        """The model that was fine-tuned; adapters named in `together` share the memory of their base."""
+        if tuned is not None and not _local(self.name).is_adapter(str(self.tuned_folder(tuned))):
+            return self._load(str(self.tuned_folder(tuned)))
+        if tuned is None:
+            return self._load(self.name)
+        from kdsl.vlm.local import LocalModel
+
+        # Named by number: modules of torch cannot have a dot in their names, tasks can.
+        names = {folder: f"adapter{number}" for number, folder in enumerate(together)}
+        key = f"{self.name} with {sorted(names)}"
+        if key not in self._loaded:
+            self.release()
+            adapters = {names[folder]: self.tuned_folder(folder) for folder in together}
+            self._loaded[key] = LocalModel.load(
+                self.name, self.budget, self.max_tokens, batch_size=_BATCH, adapters=adapters
+            )
+        model = self._loaded[key]
+        assert isinstance(model, LocalModel)
+        return model.with_adapter(names[tuned])
+
+    def _load(self, name: str) -> VisionLanguageModel:
+        if name not in self._loaded:
+            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH)
+        return self._loaded[name]
+
+    def _all_tuned(self) -> list[str]:
+        """The adapters of all tasks that were trained."""
+        found = []
+        for task in self.tasks:
+            folder = self.checkpoint / task.name
+            tuned = LargeRecord.load(folder).tuned if (folder / "large.json").exists() else None
+            if tuned is not None and _local(self.name).is_adapter(str(self.tuned_folder(tuned))):
+                found.append(tuned)
+        return list(dict.fromkeys(found))
+
+    def _tuned_fingerprint(self, tuned: str) -> str:
+        return _local(self.name).fingerprint(str(self.tuned_folder(tuned)))
+
+
+def _local(name: str):
+    """The module that knows model directories; KdslError where `kdsl[vlm]` is missing."""
+    try:
+        from kdsl.vlm import checkpoint
+    except ImportError as error:
+        raise KdslError(
+            f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
+            "give the http:// address of a server"
+        ) from error
+    return checkpoint

@@ -1,0 +1,109 @@
+"""A vision-language model as classifier: every label is scored as the whole answer to the task's prompt."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import read_text, write_atomically
+from kdsl.models.prompts import Prompts
+from kdsl.sample import Task
+from kdsl.vlm.model import VisionLanguageModel, probabilities
+from kdsl.vlm.usage import Cost, Usage
+
+FILE = "large.json"
+SMALLEST = 1e-6
+"""Least probability of a label, before rows are made to sum to 1."""
+
+
+class LargeRecord(BaseModel):
+    """Saved as <checkpoint>/<task>/large.json: what predicting needs to ask as in training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    labels: tuple[str, ...]
+    prompt: str
+    descriptions: bool
+    ocr: bool
+    pixels: tuple[int, int]
+    max_tokens: int
+    model: str
+    """Fingerprint of the model that `large:` names, or its hub id or address."""
+    tuned: str | None
+    """The folder in <checkpoint>/large that holds what was fine-tuned; None for a model used as it stands."""
+    tuned_weights: str | None
+    """Fingerprint of that folder."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "LargeRecord":
+        """KdslError when the file is missing, damaged or of another version."""
+        path = folder / FILE
+        if not path.exists():
+            raise KdslError(f"{path}: no such file; train first with: kdsl train")
+        try:
+            record = cls.model_validate_json(read_text(path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
+        if record.version != 1:
+            raise KdslError(f"{path}: version {record.version}, this KDSL reads version 1; train again: kdsl train")
+        return record
+
+    def require_same(self, other: "LargeRecord", path: Path) -> None:
+        """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""
+        for key, was in self.model_dump(exclude={"version", "tuned", "tuned_weights"}).items():
+            now = getattr(other, key)
+            if was != now:
+                shown = f" ({_shown(was)}, now {_shown(now)})" if key != "labels" else ""
+                raise KdslError(f"{path}: trained with another {key}{shown}; set it back, or run `kdsl train` again")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+@dataclass(frozen=True)
+class LargeClassifier:
+    """softmax over the labels of log p(label, end of answer | prompt). Implements `Classifier`."""
+
+    task: Task
+    model: VisionLanguageModel
+    prompts: Prompts
+    record: LargeRecord
+    usage: Usage = field(default_factory=Usage)
+    """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
+
+    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
+        """[n_samples, n_labels]; see `Classifier.probabilities`. KdslError for an image that cannot be read."""
+        if len(table) == 0:
+            return np.zeros((0, len(self.task.labels)))
+        ids = [row.sample.id for row in table.rows]
+        for identity in ids:
+            self.usage.require(identity, calls=1)
+        conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
+        scores = self.model.score(conversations, self.task.label_names)
+        for identity, calls, tokens, dropped in zip(
+            ids, scores.calls, scores.output_tokens, scores.dropped, strict=True
+        ):
+            self.usage.charge(identity, Cost(int(calls), int(tokens), int(dropped)))
+        result = np.maximum(probabilities(scores.log_probabilities), SMALLEST)
+        return result / result.sum(axis=1, keepdims=True)
+
+    def keeping_answers(self, path: Path) -> "LargeClassifier":
+        """The same classifier with its answers kept in a file: what was asked before is not asked again."""
+        from kdsl.small.answer_cache import CachedModel
+
+        return replace(self, model=CachedModel(self.model, path))
+
+    def save(self, folder: Path) -> None:
+        """Write `large.json`; the weights stay where they are."""
+        write_atomically(folder / FILE, self.record.model_dump_json(indent=1) + "\n")

@@ -1,0 +1,100 @@
+"""The training card: what a fine-tuned model was made from and how it did, beside its weights."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdsl import __version__
+from kdsl.config import TrainingConfig
+from kdsl.files import read_text, write_atomically
+
+FILE = "card.json"
+_PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")
+
+
+class TrainingCard(BaseModel):
+    """Saved as card.json, and as card.md for people."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    """Hash of everything that the weights depend on."""
+    base: str
+    base_weights: str
+    tasks: dict[str, dict[str, int]]
+    """Task → how many samples were trained on (`train`) and held out (`held_out`)."""
+    held_out: dict[str, tuple[str, ...]]
+    """Task → ids of the held-out samples."""
+    data: str
+    """SHA-256 of the training samples: texts, labels and pictures."""
+    training: TrainingConfig
+    learning_rate: float
+    prompt: dict[str, bool]
+    pixels: tuple[int, int]
+    max_tokens: int
+    seed: int
+    trained: dict[str, int]
+    """Parameters: `trainable` of `all`."""
+    best: dict[str, float]
+    """The figures of the kept checkpoint on the held-out samples."""
+    history: list[dict[str, Any]]
+    """The Trainer's log: loss of every step, figures of every epoch."""
+    versions: dict[str, str]
+
+    def save(self, folder: Path) -> None:
+        write_atomically(folder / "card.md", _markdown(self))
+        write_atomically(folder / FILE, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingCard | None":
+        """None where there is no card that this version can read: then the weights count as unknown."""
+        try:
+            return cls.model_validate_json(read_text(folder / FILE)) if (folder / FILE).exists() else None
+        except ValidationError:
+            return None
+
+
+def installed_versions() -> dict[str, str]:
+    found = {"kdsl": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _markdown(card: TrainingCard) -> str:
+    samples = "\n".join(
+        f"| {task} | {counts['train']} | {counts['held_out']} |" for task, counts in card.tasks.items()
+    )
+    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in card.best.items())
+    settings = card.training.model_dump() | {"learning_rate": card.learning_rate}
+    settings |= {"pixels": f"{card.pixels[0]} to {card.pixels[1]}", "max_tokens": card.max_tokens, "seed": card.seed}
+    settings |= card.prompt
+    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+    versions = ", ".join(f"{name} {number}" for name, number in card.versions.items())
+    return f"""# Fine-tuned by KDSL
+
+Base: {card.base} ({card.base_weights}). {card.trained["trainable"]:,} of {card.trained["all"]:,} parameters trained.
+
+| task | trained on | held out |
+|---|---|---|
+{samples}
+
+On the held-out samples, which training stopped on and the arbiter is fitted on:
+
+| figure | value |
+|---|---|
+{figures}
+
+![Loss and weighted F1](curves.png)
+
+| setting | value |
+|---|---|
+{rows}
+
+Data: sha256 {card.data}. Made with {versions}.
+"""

@@ -1,0 +1,77 @@
+"""What the large model is fine-tuned on: samples of one or several tasks, some of them held out."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.models.prompts import Prompts
+from kdsl.sample import Task
+from kdsl.training.examples import Example
+from kdsl.vlm.conversation import Picture, pictures
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Labelled samples of one task; `labels` [n_samples] index `task.labels`, `held_out` [n_samples] marks rows."""
+
+    task: Task
+    table: FieldTable
+    labels: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+
+    def examples(self, prompts: Prompts, held_out: bool) -> list[Example]:
+        """The held-out samples, or the others, in the order of the table."""
+        rows = np.flatnonzero(self.held_out == held_out)
+        names = self.task.label_names
+        return [
+            Example(self.task.name, prompts.conversation(self.task, self.table.rows[row]), names[self.labels[row]])
+            for row in rows
+        ]
+
+
+def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: float, seed: int) -> TaskData:
+    """About `share` of every label's samples are held out, but never the only sample of a label.
+
+    The same seed holds out the same samples. Raises KdslError where that leaves nothing on one of the sides.
+    """
+    parts = max(2, round(1 / share))
+    if len(labels) >= parts:
+        held_out = stratified_folds(labels, parts, seed) == 0
+        held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
+        if held_out.any() and not held_out.all():
+            return TaskData(task, table, labels, held_out)
+    raise KdslError(
+        f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
+        "set `training: {method: none}` to use the model as it stands"
+    )
+
+
+def data_hash(examples: list[Example]) -> str:
+    """SHA-256 of all conversations and answers, in order, with the contents of the pictures."""
+    digest = hashlib.sha256()
+    known: dict[Picture, str] = {}
+    for example in examples:
+        for picture in pictures(example.conversation):
+            if picture not in known:
+                known[picture] = _picture_hash(picture)
+        texts = [
+            known[piece] if isinstance(piece, Picture) else str(piece)
+            for message in example.conversation
+            for piece in message.pieces
+        ]
+        record = json.dumps([example.task, texts, example.answer]) + "\n"
+        digest.update(record.encode())
+    return digest.hexdigest()
+
+
+def _picture_hash(picture: Picture) -> str:
+    try:
+        return hashlib.sha256(picture.path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise KdslError(f"{picture.path}: cannot be read ({error.strerror}); training needs every image") from error

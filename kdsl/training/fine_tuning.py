@@ -1,0 +1,186 @@
+"""Fine-tuning the large model: the recipe, resumed where an earlier run was interrupted."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate.utils import set_seed
+from transformers import PrinterCallback, Trainer
+
+from kdsl.config import TrainingConfig
+from kdsl.errors import KdslError
+from kdsl.files import write_atomically
+from kdsl.models.prompts import Prompts
+from kdsl.progress import progress_bar
+from kdsl.training.adapting import trainable_model
+from kdsl.training.card import TrainingCard, installed_versions
+from kdsl.training.curves import curves_plot
+from kdsl.training.data import TaskData, data_hash
+from kdsl.training.examples import Collator, Example, Examples
+from kdsl.training.held_out import HeldOut
+from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, training_arguments
+from kdsl.training.resuming import last_checkpoint, prepare_steps
+from kdsl.vlm.checkpoint import find_model, fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.processor import Processor
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what the weights become, but for the samples."""
+
+    base: str
+    """A model directory or hub id."""
+    prompts: Prompts
+    budget: PixelBudget
+    max_tokens: int
+    training: TrainingConfig
+    seed: int
+    device: str | None = None
+    """None: the GPU where there is one."""
+
+
+def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> TrainingCard:
+    """Train on all tasks' samples together; leaves adapter or model, card and curves in `folder`.
+
+    What is there already is kept when it was made from the same; a run that was interrupted goes on from its last
+    epoch, and ends as if it had not been. Raises KdslError for a model or image that cannot be used and for a device
+    without enough memory.
+    """
+    examples = [example for part in data for example in part.examples(recipe.prompts, held_out=False)]
+    held_out = [example for part in data for example in part.examples(recipe.prompts, held_out=True)]
+    base_weights = fingerprint(find_model(recipe.base))
+    data_sum = data_hash([*examples, *held_out])
+    identity = _identity(recipe, base_weights, data_sum, len(examples))
+    known = TrainingCard.load(folder)
+    if known is not None and known.fingerprint == identity:
+        return known
+    steps = folder.with_name(f"{folder.name}.training")
+    prepare_steps(steps, identity)
+    trainer = _train(recipe, examples, held_out, data, steps)
+    card = _card(recipe, data, trainer, identity, base_weights, data_sum)
+    _publish(trainer, card, recipe, folder)
+    if trainer.is_world_process_zero():
+        shutil.rmtree(steps)
+    trainer.accelerator.wait_for_everyone()
+    return card
+
+
+def _train(
+    recipe: Recipe, examples: list[Example], held_out: list[Example], data: Sequence[TaskData], steps: Path
+) -> LabelTrainer:
+    arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device)
+    set_seed(recipe.seed)
+    with loading_in_one_sentence(recipe.base):
+        processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens)
+    model = trainable_model(recipe.base, recipe.training, _device(recipe))
+    trainer = LabelTrainer(
+        held_out=HeldOut(held_out, {part.task.name: part.task.label_names for part in data}),
+        processor=processor,
+        model=model,
+        args=arguments,
+        train_dataset=Examples(examples, processor),
+        eval_dataset=Examples(held_out, processor),
+        data_collator=Collator(processor),
+        callbacks=[early_stopping(recipe.training)],
+    )
+    per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    total = -(-len(examples) // per_step) * recipe.training.epochs
+    with progress_bar("Fine-tuning", total) as advance:
+        trainer.add_callback(Told(advance))
+        trainer.remove_callback(PrinterCallback)  # it prints the log to stdout
+        try:
+            with quiet():
+                trainer.train(resume_from_checkpoint=last_checkpoint(steps))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise KdslError(
+                f"out of memory on {arguments.device} in training; lower training.at_once, pixels.max or "
+                "prompt.max_tokens, set `training: {method: qlora}`, or take a smaller model"
+            ) from error
+    return trainer
+
+
+def _device(recipe: Recipe) -> str | None:
+    """Where the weights are loaded to: by accelerate, where it spreads them over processes."""
+    rank = os.environ.get("LOCAL_RANK")
+    if recipe.device is not None or rank is None:
+        return recipe.device
+    return f"cuda:{rank}" if torch.cuda.is_available() else "cpu"
+
+
+def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
+    settings = recipe.training.model_dump(exclude={"at_once"})
+    prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]
+    described = json.dumps([base_weights, data_sum, n_trained, settings, prompt, recipe.seed])
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _card(
+    recipe: Recipe, data: Sequence[TaskData], trainer: Trainer, identity: str, base_weights: str, data_sum: str
+) -> TrainingCard:
+    history = trainer.state.log_history
+    best = next(
+        (entry for entry in history if entry["step"] == trainer.state.best_global_step and "epoch" in entry
+         and any(key.startswith("eval_") for key in entry)), {}
+    )  # fmt: skip
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    sizes = [(weights.numel(), weights.requires_grad) for weights in model.parameters()]
+    return TrainingCard(
+        fingerprint=identity,
+        base=recipe.base,
+        base_weights=base_weights,
+        tasks={
+            part.task.name: {"train": int((~part.held_out).sum()), "held_out": int(part.held_out.sum())}
+            for part in data
+        },
+        held_out={
+            part.task.name: tuple(
+                row.sample.id for row, held in zip(part.table.rows, part.held_out, strict=True) if held
+            )
+            for part in data
+        },
+        data=data_sum,
+        training=recipe.training,
+        learning_rate=trainer.args.learning_rate,
+        prompt={"descriptions": recipe.prompts.descriptions, "ocr": recipe.prompts.ocr},
+        pixels=(recipe.budget.min_pixels, recipe.budget.max_pixels),
+        max_tokens=recipe.max_tokens,
+        seed=recipe.seed,
+        trained={"trainable": sum(n for n, trained in sizes if trained), "all": sum(n for n, _ in sizes)},
+        best={key.removeprefix("eval_"): value for key, value in best.items() if key.startswith("eval_")},
+        history=history,
+        versions=installed_versions(),
+    )
+
+
+def _publish(trainer: LabelTrainer, card: TrainingCard, recipe: Recipe, folder: Path) -> None:
+    """Write everything beside `folder`, then put it in its place."""
+    new = folder.with_name(f"{folder.name}.new")
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        shutil.rmtree(new, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    trainer.save_model(str(new))
+    if trainer.is_world_process_zero():
+        _tidy(new, recipe)
+        write_atomically(new / "curves.png", curves_plot(card.history))
+        card.save(new)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+
+
+def _tidy(new: Path, recipe: Recipe) -> None:
+    for name in ("README.md", "training_args.bin"):
+        (new / name).unlink(missing_ok=True)
+    if recipe.training.method == "full":
+        Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens).save(new)

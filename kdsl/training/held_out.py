@@ -1,0 +1,61 @@
+"""The samples that fine-tuning is judged on while it runs: their labels are scored as prediction scores them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from accelerate.utils import gather_object
+
+from kdsl.training.examples import Example
+from kdsl.vlm.local import LocalModel
+from kdsl.vlm.model import probabilities
+
+WEIGHTED_F1 = "weighted_f1"
+LOG_LOSS = "log_loss"
+
+
+class HeldOut:
+    """Held-out examples of one or several tasks, with the labels of each task."""
+
+    def __init__(self, examples: Sequence[Example], labels: dict[str, tuple[str, ...]]) -> None:
+        self._examples = examples
+        self._labels = labels
+
+    def judge(self, model: LocalModel, process: int = 0, processes: int = 1) -> dict[str, float]:
+        """Weighted F1 and log loss over all tasks pooled, and the weighted F1 of each task where there are several.
+
+        Each of several processes scores its share; all of them get the whole result.
+        """
+        mine = range(process, len(self._examples), processes)
+        found: list[tuple[int, str, float]] = []
+        for task, labels in self._labels.items():
+            rows = [row for row in mine if self._examples[row].task == task]
+            if not rows:
+                continue
+            scores = model.score([self._examples[row].conversation for row in rows], labels)
+            believed = probabilities(scores.log_probabilities)
+            for row, p in zip(rows, believed, strict=True):
+                true = labels.index(self._examples[row].answer)
+                found.append((row, labels[int(p.argmax())], float(-np.log(max(p[true], 1e-12)))))
+        return self._metrics(sorted(gather_object(found)))
+
+    def _metrics(self, found: list[tuple[int, str, float]]) -> dict[str, float]:
+        # The same name in two tasks is two labels.
+        truth = [(self._examples[row].task, self._examples[row].answer) for row, _, _ in found]
+        guess = [(self._examples[row].task, label) for row, label, _ in found]
+        metrics = {
+            WEIGHTED_F1: _weighted_f1(truth, guess),
+            LOG_LOSS: float(np.mean([loss for _, _, loss in found])),
+        }
+        if len(self._labels) > 1:
+            for task in self._labels:
+                rows = [i for i, (name, _) in enumerate(truth) if name == task]
+                metrics[f"{WEIGHTED_F1}/{task}"] = _weighted_f1([truth[i] for i in rows], [guess[i] for i in rows])
+        return metrics
+
+
+def _weighted_f1(truth: Sequence[tuple[str, str]], guess: Sequence[tuple[str, str]]) -> float:
+    from sklearn.metrics import f1_score
+
+    names = {name: i for i, name in enumerate(dict.fromkeys([*truth, *guess]))}
+    codes = [[names[name] for name in column] for column in (truth, guess)]
+    return float(f1_score(*codes, average="weighted", zero_division=0.0))

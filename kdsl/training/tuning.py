@@ -1,0 +1,61 @@
+"""Fine-tuning as a trainer of classifiers: trained on most samples, calibrated on those held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.models.calibrated import Calibrated
+from kdsl.models.large import LargeModel
+from kdsl.sample import Task
+from kdsl.training.data import TaskData, hold_out
+from kdsl.training.fine_tuning import Recipe, fine_tune
+
+
+@dataclass(frozen=True)
+class TaskSamples:
+    """Labelled samples of one task; `labels` [n_samples] index `task.labels`."""
+
+    task: Task
+    table: FieldTable
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Fine-tunes for one task, together with the samples of others. Implements `CalibratingTrainer`."""
+
+    large: LargeModel
+    recipe: Recipe
+    task: Task
+    together: Sequence[TaskSamples]
+    """All tasks that share the adapter, this one included; its samples here are replaced by those to be learned."""
+    tuned: str | None = None
+    """The folder for the result, below <checkpoint>/large; None: one named by the samples, for cross-validation."""
+
+    def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
+        """See `CalibratingTrainer.fit_calibrated`; errors are those of `hold_out` and `fine_tune`."""
+        own = TaskSamples(self.task, table, labels)
+        data = self.data([own if other.task.name == self.task.name else other for other in self.together])
+        tuned = self.tuned or _name(data)
+        self.large.release()
+        fine_tune(self.recipe, data, self.large.tuned_folder(tuned))
+        classifier = self.large.classifier(self.task, tuned)
+        held_out = next(part.held_out for part in data if part.task.name == self.task.name)
+        rows = np.flatnonzero(held_out)
+        probabilities = np.full((len(table), n_labels), 1 / n_labels)
+        probabilities[rows] = classifier.probabilities(table.select(rows))
+        return Calibrated(classifier, probabilities, held_out)
+
+    def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
+        """The samples with what is held out of them."""
+        training = self.recipe.training
+        return [hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed) for s in samples]
+
+
+def _name(data: Sequence[TaskData]) -> str:
+    ids = [(part.task.name, row.sample.id) for part in data for row in part.table.rows]
+    return f"cross-validation-{sha256(repr(ids).encode()).hexdigest()[:12]}"

@@ -1,0 +1,99 @@
+"""What the large model is asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdsl.data.dialogue import fill_prompt
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import SampleFields
+from kdsl.models.prompts import Prompts
+from kdsl.sample import Label, Sample, Task, Turn
+from kdsl.tasks import load_task
+from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest
+
+PLAIN = Prompts(Path("images"))
+TURNS = (Turn("user", "能调光吗", ("a.png",)), Turn("agent", ""), Turn("user", "多谢\n再问", ("b.png", "c.png")))
+
+
+def pieces(task: Task, sample: Sample, prompts: Prompts = PLAIN, sidecars: Sidecars | None = None) -> tuple:
+    [message] = prompts.conversation(task, SampleFields(sample, sidecars or Sidecars()))
+    assert message.role == "user"
+    return message.pieces
+
+
+def written(found: tuple) -> str:
+    return "".join("<image>" if isinstance(piece, Picture) else piece for piece in found)
+
+
+def as_conversation(prompts: Prompts, task: Task, sample: Sample) -> Conversation:
+    return prompts.conversation(task, SampleFields(sample, Sidecars()))
+
+
+def test_the_challenge_s_prompt_for_scenes_is_kept_to_the_letter():
+    task = load_task("mire_scene", Path())
+    found = pieces(task, Sample("1", "mire_scene", (), ("a.png",)))
+    assert [type(piece) for piece in found] == [Instruction, Picture, Instruction]
+    assert found[:2] == ("Picture 1: ", Picture(Path("images/a.png")))
+    assert written(found) == task.prompt
+    assert "消费者与客服聊天页面" in found[2]
+
+
+def test_the_challenge_s_prompt_for_intents_holds_dialogue_pictures_and_labels():
+    task = load_task("mire_intent", Path())
+    found = pieces(task, Sample("1", "mire_intent", TURNS, ("a.png", "b.png", "c.png")))
+    names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
+    assert written(found) == (
+        "你是一个电商客服专家，请根据用户与客服的多轮对话判断用户的意图分类标签。\n<用户与客服的对话 START>\n"
+        "用户: 能调光吗<image>\n客服: \n用户: 多谢\n再问<image><image>\n<用户与客服的对话 END>\n"
+        f"请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{names}\n"
+    )
+    assert [piece.path.name for piece in found if isinstance(piece, Picture)] == ["a.png", "b.png", "c.png"]
+
+
+def test_of_a_long_prompt_the_earliest_turns_can_be_dropped_but_not_the_question():
+    task = load_task("mire_intent", Path())
+    whole = as_conversation(PLAIN, task, Sample("1", "mire_intent", TURNS, ("a.png", "b.png", "c.png")))
+    [message], dropped = drop_earliest(whole, 2)
+    assert (dropped, written(message.pieces).count("能调光吗"), written(message.pieces).count("再问")) == (2, 0, 1)
+    [message], dropped = drop_earliest(whole, 99)
+    assert dropped == 8
+    assert written(message.pieces).startswith("你是一个电商客服专家")
+    assert "标签为：[" in written(message.pieces)
+
+
+@pytest.mark.parametrize("images", [(), ("a.png",), ("a.png", "b.png")])
+@pytest.mark.parametrize(
+    "prompt", ["", "<image>看图：{labels}", "{dialogue}", "<image>{dialogue}<image>？", "{dialogue}{dialogue}"]
+)
+@pytest.mark.parametrize("said", ["<image>", "<ima<image>ge>", "标签", "{labels}"])
+def test_joined_pieces_are_the_filled_prompt_with_as_many_pictures_as_images(prompt, images, said):
+    task = Task("t", (Label("甲"), Label("乙")), prompt or "{dialogue}")
+    sample = Sample("1", "t", (Turn("user", said), Turn("agent", "好")), images)
+    found = pieces(task, sample)
+    assert written(found) == fill_prompt(task, sample)
+    assert sum(isinstance(piece, Picture) for piece in found) == len(images)
+
+
+def test_a_task_without_a_prompt_gets_one_that_names_the_labels():
+    found = written(pieces(Task("t", (Label("甲"), Label("乙"))), Sample("1", "t", (Turn("user", "在吗"),))))
+    assert "在吗" in found
+    assert '["甲","乙"]' in found
+
+
+def test_descriptions_and_text_on_pictures_are_added_on_request(image_task):
+    pages = {"a.png": OcrPage("a.png", (9, 9), (OcrLine("退款中", 1.0, (0, 0, 9, 9)),))}
+    sample = Sample("1", "scene", (), ("a.png", "b.png"))
+    prompts = Prompts(Path("images"), descriptions=True, ocr=True)
+    ocr, descriptions, *rest = pieces(image_task, sample, prompts, Sidecars(ocr=pages))
+    assert ocr == "图片中的文字：\n退款中\n"
+    assert not isinstance(ocr, Instruction)
+    assert descriptions == Instruction("分类标签的含义：\n支付页面：支付方式\n退款页面：退款信息\n")
+    assert tuple(rest) == pieces(image_task, sample)
+
+
+def test_images_without_a_folder_are_told(image_task):
+    with pytest.raises(KdslError, match=r"sample '1' has the image a.png, but data.images is not set"):
+        pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(None))
