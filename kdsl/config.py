@@ -56,6 +56,8 @@ class DataConfig(_Part):
     """The folder that image file names are relative to."""
     ocr: ProjectPath | None = None
     captions: ProjectPath | None = None
+    questions: ProjectPath | None = None
+    """What a small model answered to visual questions about the images."""
 
 
 class MiningConfig(_Part):
@@ -64,6 +66,10 @@ class MiningConfig(_Part):
     max_conditions: int = Field(3, ge=1)
     iterations: int = Field(2000, ge=1)
     """Search iterations for every label."""
+    questions: int = Field(2, ge=0)
+    """Visual questions that a small model writes for every label."""
+    calls: int = Field(2000, ge=0)
+    """How often mining a task asks a small model for terms, priors and judgements."""
 
 
 class PixelsConfig(_Part):
@@ -161,11 +167,9 @@ class ProjectConfig(_Part):
         return None if self.large == "linear" or self.large.startswith(RECORDED) else self.large
 
     @property
-    def proposer(self) -> str:
-        """The proposer of candidate conditions, always "lexical"; KdslError for a model, which cannot run yet."""
-        if self.small != "lexical":
-            raise KdslError(f"small: {self.small}: this version runs only the embedded parts; set `small: lexical`")
-        return self.small
+    def small_model(self) -> str | None:
+        """The directory, hub id or server address in `small:`, None for the embedded part."""
+        return None if self.small == "lexical" else self.small
 
     @field_validator("tasks")
     @classmethod

@@ -33,8 +33,11 @@ def mine(
     from kdsl.cli import mine_table
     from kdsl.cli.mining import TaskMining
     from kdsl.cli.project import open_project
+    from kdsl.cli.small import ask_questions
 
     project = open_project(arguments)
+    for line in ask_questions(project, project.small):
+        typer.echo(line, err=True)
     if trace is not None:
         task, index = _find_label(project, trace)
         for path in TaskMining.of(project, task, project.sidecars()).trace(index):

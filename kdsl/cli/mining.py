@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.cli.project import Project
+from kdsl.cli.small import small_name
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
@@ -16,16 +17,21 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label, start_search
+from kdsl.mining.proposer import LexicalProposer, Proposer
 from kdsl.mining.run import mine_task, prepare, require_labels, sample_weights
 from kdsl.mining.search import SearchSettings
 from kdsl.mining.trace import write_trace
 from kdsl.mining.update import update_rule_base
+from kdsl.mining.validator import Validator
 from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.progress import progress_bar
 from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
 from kdsl.sample import Task, label_indices
+from kdsl.small.budget import CallBudget
+from kdsl.small.proposer import SmallProposer
+from kdsl.small.validator import SmallValidator
 
 RESUME_FILE = "mining.resume.jsonl"
 
@@ -48,17 +54,20 @@ class MinedTask:
 class TaskMining:
     """One task of a project, ready to be mined."""
 
-    config: ProjectConfig
+    project: Project
     task: Task
     table: FieldTable
 
     @classmethod
     def of(cls, project: Project, task: Task, sidecars: Sidecars) -> "TaskMining":
-        """Raises KdslError for a model that this version cannot run and for samples that cannot be mined."""
-        _ = project.config.proposer, project.config.recorded  # both refuse models
-        mining = cls(project.config, task, FieldTable(project.task_samples(task), sidecars))
+        """Raises KdslError for samples that cannot be mined."""
+        mining = cls(project, task, FieldTable(project.task_samples(task), sidecars))
         require_labels(task, mining.table, mining.labels)
         return mining
+
+    @property
+    def config(self) -> ProjectConfig:
+        return self.project.config
 
     @property
     def settings(self) -> MiningSettings:
@@ -98,8 +107,29 @@ class TaskMining:
     @cached_property
     def problem(self) -> MiningProblem:
         return prepare(
-            self.task, self.table, self.labels, self.settings, self.config.seed, self.weights, self.folds
-        )  # fmt: skip
+            self.task,
+            self.table,
+            self.labels,
+            self.settings,
+            self.config.seed,
+            self.weights,
+            self.folds,
+            self._small[0],
+        )
+
+    @cached_property
+    def _small(self) -> tuple[Proposer, Validator | None]:
+        """What proposes and what judges, with one budget of calls."""
+        model = self.project.small
+        if model is None:
+            return LexicalProposer(), None
+        budget = CallBudget(self.config.mining.calls)
+        name = small_name(self.config.small)
+        images = self.config.data.images
+        return (
+            SmallProposer(model, name, self.table, self.labels, images, budget),
+            SmallValidator(model, budget),
+        )
 
     def run(self, workers: int) -> MinedTask:
         """Mine every label and write rules, statistics and archive.
@@ -120,6 +150,7 @@ class TaskMining:
                     self.config.seed,
                     self.weights,
                     self.folds,
+                    *self._small,
                     resume_file=self.archive.with_name(RESUME_FILE),
                     progress=lambda fold, label: advance(f"{self.task.name}: {names[label]}"),
                     workers=workers,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.fields.sidecar import Sidecars
     from kdsl.sample import Sample, Task
+    from kdsl.small.answer_cache import CachedModel
 
 Split = Literal["train", "test"]
 
@@ -48,14 +49,27 @@ class Project:
         return [sample for sample in self.samples(split) if sample.task == task.name]
 
     def sidecars(self) -> "Sidecars":
-        """What OCR and captioning found, of the sidecar files that are configured and exist."""
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
+        from kdsl.fields.answers import read_answers
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
 
         data = self.config.data
         return Sidecars(
             ocr=read_ocr(data.ocr) if data.ocr is not None and data.ocr.exists() else {},
             captions=read_captions(data.captions) if data.captions is not None and data.captions.exists() else {},
+            answers=(
+                read_answers(data.questions).probabilities()
+                if data.questions is not None and data.questions.exists()
+                else {}
+            ),
         )
+
+    @cached_property
+    def small(self) -> "CachedModel | None":
+        """The small model, loaded when first asked for, with the answers that it gave before; None where lexical."""
+        from kdsl.cli.small import cached_small
+
+        return cached_small(self)
 
     @cached_property
     def _read(self) -> "dict[Split, list[Sample]]":

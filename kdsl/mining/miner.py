@@ -74,8 +74,8 @@ class MiningProblem:
     weights: NDArray[np.float64]
     """In (0, 1]; large where the classifier errs. [n_samples]"""
     prior: NDArray[np.float64]
-    """From the proposer. [n_parts, n_labels, n_conditions]: part 0 for rules mined on all samples, part k + 1 for those
-    mined without fold k; a single part where the proposer looks at no sample."""
+    """From the proposer. [n_parts, n_labels, n_conditions]: part 0 for rules mined on all samples, part k + 1 for
+    those mined without fold k; a single part where the proposer looks at no sample."""
     described: NDArray[np.float64]
     """See `kdsl.mining.proposer.described`. [n_labels, n_conditions]"""
     own_words: tuple[tuple[tuple[int, ...], ...], ...]

@@ -43,8 +43,8 @@ class Vocabulary:
 def build_vocabulary(
     table: FieldTable, fields: Sequence[str] = MINED_FIELDS, known_terms: Collection[str] = ()
 ) -> Vocabulary:
-    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number, and
-    visual questions that were asked about the images.
+    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number,
+    and visual questions that were asked about the images.
 
     `known_terms` (words that describe labels) are taken however few samples hold them.
     """

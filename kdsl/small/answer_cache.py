@@ -1,0 +1,128 @@
+"""A model whose answers are kept on disk by the content of what was asked, so that nothing is asked twice."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdsl.errors import KdslError
+from kdsl.files import append_jsonl, read_jsonl
+from kdsl.vlm.conversation import Conversation, Instruction, Picture
+from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
+
+_CHUNK = 32
+"""Conversations that are asked at once; an interruption loses no more than these."""
+
+
+class CachedModel:
+    """Implements `VisionLanguageModel`. Answers are JSON lines in `path`, keyed by a hash of the model's identity, the
+    conversation, its pictures' bytes and the options."""
+
+    def __init__(self, model: VisionLanguageModel, path: Path) -> None:
+        self.model = model
+        self._path = path
+        self._known = _read(path) if path.exists() else {}
+        self.asked = 0
+        """Conversations that the model was asked; all others were known."""
+
+    @property
+    def identity(self) -> str:
+        return self.model.identity
+
+    def generate(
+        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+    ) -> list[Generation]:
+        """See `VisionLanguageModel.generate`."""
+        keys = [self._key("generate", c, [max_new_tokens, None if choices is None else list(choices)])
+                for c in conversations]  # fmt: skip
+
+        def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
+            return [
+                {"text": each.text, "output_tokens": each.output_tokens, "calls": each.calls, "dropped": each.dropped}
+                for each in self.model.generate(chunk, max_new_tokens, choices)
+            ]
+
+        return [Generation(**record) for record in self._answers(keys, conversations, ask)]
+
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+        """See `VisionLanguageModel.score`."""
+        if not conversations:
+            return self.model.score(conversations, options)
+        keys = [self._key("score", conversation, list(options)) for conversation in conversations]
+
+        def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
+            scores = self.model.score(chunk, options)
+            return [
+                {
+                    "log_probabilities": scores.log_probabilities[row].tolist(),
+                    "lengths": scores.lengths.tolist(),
+                    "output_tokens": int(scores.output_tokens[row]),
+                    "calls": int(scores.calls[row]),
+                    "dropped": int(scores.dropped[row]),
+                    "estimated": scores.estimated,
+                }
+                for row in range(len(chunk))
+            ]
+
+        records = self._answers(keys, conversations, ask)
+        return Scores(
+            np.array([record["log_probabilities"] for record in records], dtype=np.float64),
+            np.array(records[0]["lengths"], dtype=np.int64),
+            np.array([record["output_tokens"] for record in records], dtype=np.int64),
+            np.array([record["calls"] for record in records], dtype=np.int64),
+            np.array([record["dropped"] for record in records], dtype=np.int64),
+            any(record["estimated"] for record in records),
+        )
+
+    def _answers(
+        self,
+        keys: Sequence[str],
+        conversations: Sequence[Conversation],
+        ask: Callable[[Sequence[Conversation]], list[dict[str, Any]]],
+    ) -> list[dict[str, Any]]:
+        new = {key: c for key, c in zip(keys, conversations, strict=True) if key not in self._known}
+        if new:
+            with append_jsonl(self._path) as append:
+                order = list(new)
+                for start in range(0, len(order), _CHUNK):
+                    chunk = order[start : start + _CHUNK]
+                    for key, record in zip(chunk, ask([new[key] for key in chunk]), strict=True):
+                        append({"key": key, "answer": record})
+                        self._known[key] = record
+            self.asked += len(new)
+        return [self._known[key] for key in keys]
+
+    def _key(self, kind: str, conversation: Conversation, how: Any) -> str:
+        messages = [[message.role, [_described(piece) for piece in message.pieces]] for message in conversation]
+        content = json.dumps([self.identity, kind, how, messages], ensure_ascii=False)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    with append_jsonl(path):
+        pass  # takes away a line that an interruption tore
+    known = {}
+    for number, record in read_jsonl(path):
+        key, answer = record.get("key"), record.get("answer")
+        if not isinstance(key, str) or not isinstance(answer, dict) or not {"calls", "dropped"} <= set(answer):
+            raise KdslError(f"{path}, line {number}: not an answer that KDSL kept; delete the file to ask again")
+        known[key] = answer
+    return known
+
+
+def _described(piece: str | Picture) -> list[str]:
+    if isinstance(piece, Picture):
+        try:
+            return ["picture", _file_hash(piece.path, piece.path.stat().st_mtime_ns)]
+        except OSError:
+            return ["picture", str(piece.path)]  # the model says in one sentence what is wrong with it
+    return ["instruction" if isinstance(piece, Instruction) else "text", str(piece)]
+
+
+@lru_cache(maxsize=100_000)
+def _file_hash(path: Path, modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

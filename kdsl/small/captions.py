@@ -1,0 +1,58 @@
+"""Filling the caption sidecar: every image once, one finished line at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdsl.fields.sidecar import read_captions
+from kdsl.files import append_jsonl
+from kdsl.progress import track
+from kdsl.small.picture_chunks import Unreadable, answered
+from kdsl.small.wording import Wording
+from kdsl.vlm.conversation import Instruction, Picture, ask
+from kdsl.vlm.model import VisionLanguageModel
+
+LONGEST = 128
+"""Tokens in a caption."""
+_AT_ONCE = 16
+
+
+@dataclass
+class CaptionOutcome:
+    """How many images were described now and before, and what was wrong with the others: image → reason."""
+
+    described: int = 0
+    described_before: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def fill_captions(
+    model: VisionLanguageModel, name: str, wording: Wording, images: Sequence[str], folder: Path, sidecar: Path
+) -> CaptionOutcome:
+    """Describe every image in `folder` that `sidecar` has no caption of, by whatever model, and append it there.
+
+    `name` stands in the records as the model. Images that cannot be read are counted and tried again next time.
+    Raises KdslError for a sidecar that cannot be read or written and a model that fails; KeyboardInterrupt says what
+    is done. All that is done is kept.
+    """
+    with append_jsonl(sidecar) as append:
+        known = read_captions(sidecar)
+        missing = [image for image in dict.fromkeys(images) if image not in known]
+        outcome = CaptionOutcome(described_before=len(set(images)) - len(missing))
+
+        def ask_all(part: list[str]) -> list[str]:
+            conversations = [ask(Picture(folder / image), Instruction(wording.describe)) for image in part]
+            return [answer.text.strip() for answer in model.generate(conversations, LONGEST)]
+
+        try:
+            captions = answered(missing, folder, _AT_ONCE, ask_all)
+            for image, caption in track(captions, "Describing images", len(missing)):
+                if isinstance(caption, Unreadable):
+                    outcome.problems[image] = caption.reason
+                else:
+                    append({"image": image, "caption": caption, "model": name})
+                    outcome.described += 1
+        except KeyboardInterrupt:
+            done = f"the captions of {outcome.described} images are in {sidecar}; run again to go on"
+            raise KeyboardInterrupt(done) from None
+    return outcome

@@ -1,0 +1,137 @@
+"""Visual questions: written from the labels and sample images, answered once for every image, kept in a sidecar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kdsl.fields.answers import QuestionSidecar, read_answers
+from kdsl.files import append_jsonl
+from kdsl.progress import progress_bar
+from kdsl.sample import Sample, Task
+from kdsl.small.lines import listed
+from kdsl.small.picture_chunks import Unreadable, answered
+from kdsl.small.threshold import choose_threshold
+from kdsl.small.wording import Wording, wording_of
+from kdsl.vlm.conversation import Conversation, Instruction, Picture, ask
+from kdsl.vlm.model import VisionLanguageModel, probabilities
+
+SHOWN = 3
+"""Sample images of a label that its questions are written from."""
+_LONGEST = 60
+"""Characters in a question; longer ones are descriptions."""
+_AT_ONCE = 64
+"""Questions that are answered before any of them is on disk."""
+
+
+@dataclass
+class Written:
+    """The questions of a task, each once, and how many lines of the answers were none."""
+
+    questions: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+
+def write_questions(
+    model: VisionLanguageModel, task: Task, samples: Sequence[Sample], folder: Path, n: int
+) -> Written:
+    """Up to `n` yes/no questions a label, from its name, its description and some of its images in `folder`.
+
+    Labels without an image get none. What is no question is dropped and counted.
+    """
+    wording = wording_of(task)
+    conversations = []
+    for label in task.labels:
+        images = [
+            s.images[0] for s in samples if s.label == label.name and s.images and (folder / s.images[0]).exists()
+        ]
+        if images:
+            chosen = [images[i] for i in dict.fromkeys(np.linspace(0, len(images) - 1, SHOWN).astype(int).tolist())]
+            request = wording.write_questions.format(label=wording.label(label), n=n)
+            conversations.append(ask(*(Picture(folder / image) for image in chosen), Instruction(request)))
+    written = Written()
+    for answer in model.generate(conversations, max_new_tokens=32 * n):
+        lines = listed(answer.text)
+        questions = [line for line in lines if line.endswith(("?", "？")) and 4 <= len(line) <= _LONGEST]
+        written.dropped += len(lines) - len(questions[:n])
+        written.questions += [line for line in questions[:n] if line not in written.questions]
+    return written
+
+
+@dataclass
+class Answered:
+    """How many images were asked about now, and what was wrong with others: image → reason."""
+
+    images: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def answer_questions(
+    model: VisionLanguageModel,
+    wording: Wording,
+    images: Sequence[str],
+    questions: Sequence[str],
+    folder: Path,
+    path: Path,
+) -> Answered:
+    """Ask every question about every image in `folder` that the sidecar at `path` has no answer of this model for.
+
+    Each image's answers are on disk once they are known, so that an interrupted run goes on where it was. Images that
+    cannot be read are told and tried again next time; errors of the model pass through as KdslError.
+    """
+    with append_jsonl(path) as append:
+        known = read_answers(path)
+        missing: dict[tuple[str, ...], list[str]] = {}
+        for image in dict.fromkeys(images):
+            open_questions = tuple(q for q in questions if not _answered(known, image, q, model.identity))
+            if open_questions:
+                missing.setdefault(open_questions, []).append(image)
+        outcome = Answered()
+        with progress_bar("Asking about images", sum(map(len, missing.values()))) as advance:
+            for asked, unanswered in missing.items():
+
+                def score(part: list[str], asked: tuple[str, ...] = asked) -> list[dict[str, float]]:
+                    return _probabilities(model, wording, [folder / image for image in part], asked)
+
+                chunk = max(1, _AT_ONCE // len(asked))
+                for image, answers in answered(unanswered, folder, chunk, score):
+                    if isinstance(answers, Unreadable):
+                        outcome.problems[image] = answers.reason
+                    else:
+                        append({"image": image, "model": model.identity, "answers": answers})
+                        outcome.images += 1
+                    advance("Asking about images")
+    return outcome
+
+
+def fit_thresholds(identity: str, images: Sequence[str], questions: Sequence[str], path: Path) -> None:
+    """Choose each question's threshold on the answers about the training images, and append those that changed."""
+    sidecar = read_answers(path)
+    with append_jsonl(path) as append:
+        for question in questions:
+            answers = [sidecar.answers.get(image, {}).get(question) for image in dict.fromkeys(images)]
+            threshold = choose_threshold([a.probability for a in answers if a is not None and a.model == identity])
+            if sidecar.thresholds.get((question, identity)) != threshold:
+                append({"question": question, "model": identity, "threshold": threshold})
+
+
+def _probabilities(
+    model: VisionLanguageModel, wording: Wording, paths: Sequence[Path], questions: Sequence[str]
+) -> list[dict[str, float]]:
+    scores = model.score([_question(wording, path, q) for path in paths for q in questions], wording.options)
+    yes = probabilities(scores.log_probabilities)[:, 0].reshape(len(paths), len(questions))
+    return [dict(zip(questions, map(_rounded, row), strict=True)) for row in yes.tolist()]
+
+
+def _question(wording: Wording, path: Path, question: str) -> Conversation:
+    return ask(Picture(path), Instruction(wording.answer.format(question=question)))
+
+
+def _rounded(probability: float) -> float:
+    return float(f"{probability:.5g}")
+
+
+def _answered(known: QuestionSidecar, image: str, question: str, identity: str) -> bool:
+    answer = known.answers.get(image, {}).get(question)
+    return answer is not None and answer.model == identity

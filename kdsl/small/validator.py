@@ -1,0 +1,29 @@
+"""The small model judges what rules say."""
+
+from collections.abc import Sequence
+
+from kdsl.mining.validator import Judged
+from kdsl.sample import Task
+from kdsl.small.budget import CallBudget
+from kdsl.small.wording import wording_of
+from kdsl.vlm.conversation import Instruction, ask
+from kdsl.vlm.model import VisionLanguageModel, probabilities
+
+
+class SmallValidator:
+    """Implements `Validator`: the model is told the rule and its label with description, and no sample."""
+
+    def __init__(self, model: VisionLanguageModel, budget: CallBudget) -> None:
+        self._model = model
+        self._budget = budget
+
+    def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
+        """The probability of yes against no; the first rules are judged where the budget does not reach for all."""
+        wording = wording_of(task)
+        conversations = [
+            ask(Instruction(wording.judge.format(rule=wording.rule(when), label=wording.label(task.labels[label]))))
+            for label, when in rules[: self._budget.take(len(rules))]
+        ]
+        scores = self._model.score(conversations, wording.options)
+        sense: list[float | None] = [float(p) for p in probabilities(scores.log_probabilities)[:, 0]]
+        return sense + [None] * (len(rules) - len(sense))

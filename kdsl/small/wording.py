@@ -1,0 +1,148 @@
+"""What the small model is asked, in Chinese, or in English where a task's labels hold no Chinese."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kdsl.rules.condition import Condition
+from kdsl.sample import Label, Task
+
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Templates of one language."""
+
+    yes: str
+    no: str
+    positive: str
+    """Stands before an example of the label, `negative` before a similar sample of another one."""
+    negative: str
+    quoted: str
+    explained: str
+    """A label with its description."""
+    choose: str
+    """What tells the label from others: the answer is one candidate condition."""
+    choose_any: str
+    """The same without label or examples: how probable each candidate is anyway."""
+    given: str
+    """Stands before `choose` where the search is at a partial rule."""
+    write_terms: str
+    write_synonyms: str
+    write_questions: str
+    answer: str
+    describe: str
+    judge: str
+    has: str
+    either: str
+    both: str
+    answered: str
+    not_: str
+    fields: dict[str, str]
+
+    @property
+    def options(self) -> tuple[str, str]:
+        """The answers to a yes/no question, yes first."""
+        return self.yes, self.no
+
+    def label(self, label: Label) -> str:
+        """The label's name, with its description where it has one."""
+        name = label.name.replace("_", " ")
+        if not label.description:
+            return self.quoted.format(name)
+        return self.explained.format(name=self.quoted.format(name), description=label.description.rstrip("。."))
+
+    def rule(self, conditions: Sequence[Condition]) -> str:
+        """Conditions in words."""
+        return self.both.join(map(self._condition, conditions))
+
+    def _condition(self, condition: Condition) -> str:
+        if condition.question is not None:
+            words = self.answered.format(self.quoted.format(condition.question))
+        elif condition.comparison is not None:
+            words = f"{self.fields[condition.field]} {condition.comparison}"
+        else:
+            terms = self.either.join(map(self.quoted.format, condition.terms))
+            words = self.has.format(field=self.fields[condition.field], terms=terms)
+        return self.not_.format(words) if condition.negated else words
+
+
+CHINESE = Wording(
+    yes="是",
+    no="否",
+    positive="是：",
+    negative="不是：",
+    quoted="“{}”",
+    explained="{name}（{description}）",
+    choose="类别{label}，哪个词或问题最能认出它？",
+    choose_any="哪个词或问题最能认出它？",
+    given="已知{rule}。",
+    write_terms="类别{label}，写{n}个能认出它的词，每行一个。",
+    write_synonyms="类别{label}，“{term}”还可以怎么说？写{n}个，每行一个。",
+    write_questions="类别{label}，写{n}个看图回答是或否、能认出它的问题，每行一个。",
+    answer="{question}只回答是或否。",
+    describe="描述图片。",
+    judge="如果{rule}，就是{label}。合理吗？只回答是或否。",
+    has="{field}有{terms}",
+    either="或",
+    both="且",
+    answered="{}答是",
+    not_="并非{}",
+    fields={
+        "last_user": "用户最后的话",
+        "user": "用户的话",
+        "agent": "客服的话",
+        "dialogue": "对话",
+        "ocr": "图中文字",
+        "ocr.top": "图上方文字",
+        "ocr.bottom": "图下方文字",
+        "caption": "图片描述",
+        "image.aspect": "图片高宽比",
+        "image.count": "图片数",
+        "turns": "对话轮数",
+    },
+)
+
+ENGLISH = Wording(
+    yes="yes",
+    no="no",
+    positive="An example: ",
+    negative="Not an example: ",
+    quoted='"{}"',
+    explained="{name} ({description})",
+    choose="Class {label}: which word or question tells it best from others?",
+    choose_any="Which word or question tells it best from others?",
+    given="Given that {rule}. ",
+    write_terms="Class {label}: write {n} words that tell it from others, one a line.",
+    write_synonyms='Class {label}: how else is "{term}" said? Write {n} ways, one a line.',
+    write_questions="Class {label}: write {n} yes/no questions about the picture that tell it from others, one a "
+    "line.",
+    answer="{question} Answer yes or no only.",
+    describe="Describe the picture.",
+    judge="If {rule}, then the class is {label}. Does this rule make sense? Answer yes or no only.",
+    has="{field} contains {terms}",
+    either=" or ",
+    both=" and ",
+    answered="the answer to {} is yes",
+    not_="it is not so that {}",
+    fields={
+        "last_user": "the user's last message",
+        "user": "what the user says",
+        "agent": "what the agent says",
+        "dialogue": "the dialogue",
+        "ocr": "the text in the picture",
+        "ocr.top": "the text at the top of the picture",
+        "ocr.bottom": "the text at the bottom of the picture",
+        "caption": "the caption",
+        "image.aspect": "the height-to-width ratio of the picture",
+        "image.count": "the number of pictures",
+        "turns": "the number of turns",
+    },
+)
+
+
+def wording_of(task: Task) -> Wording:
+    """The language of the labels' names and descriptions."""
+    chinese = any(_CHINESE.search(label.name + label.description) for label in task.labels)
+    return CHINESE if chinese else ENGLISH
