@@ -28,7 +28,7 @@ class ListScore(NamedTuple):
     f1: float
 
 
-def laplace(correct: int, hits: int) -> float:
+def laplace(correct: float, hits: float) -> float:
     """(correct + 1) / (hits + 2)"""
     return (correct + 1) / (hits + 2)
 
