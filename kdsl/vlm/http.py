@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kdsl.errors import KdslError
-from kdsl.vlm.conversation import Conversation, drop_earliest, pictures
+from kdsl.vlm.conversation import Conversation, drop_earliest
 from kdsl.vlm.http_client import HttpClient, ServerError
 from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
 from kdsl.vlm.http_scoring import ChatFormat, find_chat_format, option_length, score_closed
@@ -258,7 +258,7 @@ class HttpModel:
                 return ask(chat_messages(conversation, data_urls)), total
             except ServerError as error:
                 if not error.too_long:
-                    raise self._without_pictures(error, conversation) from error
+                    raise
                 conversation, dropped = drop_earliest(conversation, 1)
                 if dropped == 0:
                     raise KdslError(
@@ -267,14 +267,6 @@ class HttpModel:
                         "longer context"
                     ) from error
                 total += dropped
-
-    def _without_pictures(self, error: ServerError, conversation: Conversation) -> KdslError:
-        if not pictures(conversation) or not _NO_PICTURES.search(error.message):
-            return error
-        return KdslError(
-            f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
-            "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
-        )
 
     def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
         """Answers that are choices if the server can see to it; else any."""
@@ -300,7 +292,15 @@ class HttpModel:
         return self._post(messages, {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 1} | body)
 
     def _ask(self, messages: JsonMessages, body: dict[str, Any]) -> _Answers:
-        reply = self._post(messages, body)
+        try:
+            reply = self._post(messages, body)
+        except ServerError as error:
+            if not _NO_PICTURES.search(error.message) or all(isinstance(m["content"], str) for m in messages):
+                raise
+            raise KdslError(
+                f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
+                "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
+            ) from error
         try:
             texts = [choice["message"]["content"] or "" for choice in reply["choices"]]
         except (KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry, Timeout, parse_url
 
 from kdsl.errors import KdslError
@@ -15,8 +15,8 @@ API_KEY = "OPENAI_API_KEY"
 """The environment variable that holds the key; it is sent to the server and appears nowhere else."""
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-_LOST_ANSWERS = 2
-"""How often a request is sent again after a timeout or a connection that broke off; each may take the full timeout."""
+_TIMEOUTS = 3
+"""How often a request may time out: other faults show at once and are retried more often."""
 _LONGEST_PAUSE = 60
 """Seconds that are waited at most, whatever Retry-After says."""
 _SHOWN = 200
@@ -55,7 +55,7 @@ class HttpClient:
         """`address`: with /v1; `timeout`: seconds for one answer; `concurrency`: requests at the same time."""
         self.url = _checked(address)
         self._timeout = timeout
-        self._attempts = min(retries, _LOST_ANSWERS) + 1
+        self._attempts = min(retries + 1, _TIMEOUTS)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         key = os.environ.get(API_KEY, "").strip()
         if not re.fullmatch(r"[!-~]*", key):  # http.client would quote it in its error
@@ -68,9 +68,8 @@ class HttpClient:
             block=True,
             headers=headers,
             timeout=Timeout(connect=min(timeout, 10), read=timeout),
-            retries=Retry(
+            retries=_FewTimeouts(
                 total=retries,
-                read=min(retries, _LOST_ANSWERS),
                 redirect=False,
                 allowed_methods=None,  # a question may be asked again
                 status_forcelist=_RETRIED,
@@ -121,8 +120,20 @@ class HttpClient:
                 f"{url}: no answer within {self._timeout:g} seconds, asked {self._attempts} times; the server hangs "
                 "or is overloaded: look at its log, or ask it less at the same time"
             )
-        text = str(reason).rsplit(": ", 1)[-1].strip("()'\" ")
+        if isinstance(reason, ProtocolError):
+            return KdslError(f"{url}: the connection breaks off ({reason.args[-1]}); look at the server's log")
+        text = str(reason).rsplit(": ", 1)[-1]
         return KdslError(f"{url}: cannot be reached ({text}); start the server, or correct the address")
+
+
+class _FewTimeouts(Retry):
+    """Gives up earlier when the server hangs than when it fails."""
+
+    def increment(self, *arguments: Any, error: Exception | None = None, **keywords: Any) -> Retry:
+        timeouts = sum(isinstance(past.error, ReadTimeoutError) for past in self.history) + 1
+        if isinstance(error, ReadTimeoutError) and timeouts >= _TIMEOUTS:
+            raise MaxRetryError(error.pool, error.url or "", error) from error
+        return super().increment(*arguments, error=error, **keywords)
 
 
 def _checked(address: str) -> str:
