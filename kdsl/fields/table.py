@@ -49,6 +49,10 @@ class FieldText:
         self._turns = turns
         self._segments = segments
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        return tuple(self._segments) or tuple(map(Segment, self._texts, self._turns))
+
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
         text = self.text

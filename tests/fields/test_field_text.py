@@ -40,8 +40,10 @@ def test_each_field_joins_its_segments_by_newlines():
 
 
 def test_segments_know_where_they_come_from():
+    assert ROW.text("dialogue").segments[1] == Segment("您好", turn=2)
     assert ROW.text("dialogue").place(5, 6) == (Segment("您好", turn=2), (0, 1))
     bottom = Segment("立即 购买", image="a.png", line=2, box=(0, 900, 50, 990))
+    assert ROW.text("ocr.bottom").segments == (bottom,)
     assert ROW.text("ocr.bottom").place(0, 4) == (bottom, (0, 5))
     assert ROW.text("caption").place(2, 4) == (Segment("一个页面", image="a.png"), (2, 4))
 
@@ -58,3 +60,4 @@ def test_places_lead_back_to_the_original_characters():
 def test_a_sample_without_anything_has_empty_texts():
     row = SampleFields(Sample("2", "t"), Sidecars())
     assert row.text("last_user").text == row.text("ocr").text == ""
+    assert row.text("dialogue").segments == ()
