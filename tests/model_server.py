@@ -68,9 +68,9 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     """A server on a free port, gone when the block ends.
 
     Options: `answer`: what it says without a model; `models`: the names that it serves; `constraint`: the one of
-    `CONSTRAINTS` that it knows, others are ignored; `lacks`: any of prompt_logprobs, n, pictures, extras (fields that
-    are not OpenAI's are refused); `context`: tokens of prompt and answer (without a model, characters); `key`: refuse
-    requests with another one.
+    `CONSTRAINTS` that it knows, others are ignored; `lacks`: any of prompt_logprobs, pictures, n (it gives one answer
+    whatever that says), many (it refuses to give several), extras (it refuses fields that are not OpenAI's);
+    `context`: tokens of prompt and answer (without a model, characters); `key`: refuse requests with another one.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with contextlib.ExitStack() as stack:
@@ -134,6 +134,8 @@ class Service:
             raise Refused(422, f"Unexpected fields in the request: {unknown}")
         if "pictures" in self.options["lacks"] and "image_url" in json.dumps(body["messages"]):
             raise Refused(400, "tiny is not a multimodal model")
+        if "many" in self.options["lacks"] and body.get("n", 1) > 1:
+            raise Refused(400, "Only one completion choice is allowed")
         choices = self._choices(body)
         count = 1 if "n" in self.options["lacks"] else body.get("n", 1)
         told = body.get("prompt_logprobs") is not None and "prompt_logprobs" not in self.options["lacks"]

@@ -80,6 +80,7 @@ class HttpModel:
         self._samples = samples
         self._lock = Lock()
         self._plain = True
+        self._many = True
         self._constraint = 0
         self._exact = True
         self._chat_format: ChatFormat | None = None
@@ -161,13 +162,14 @@ class HttpModel:
 
     def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
         """None, from then on, when the server does not tell what is needed."""
+        scores = None
         try:
             chat, lengths = self._option_lengths(options)
-            scores = self._score_closed(conversations, options, chat, lengths) if chat and lengths else None
+            if chat and lengths:
+                scores = self._score_closed(conversations, options, chat, lengths)
         except ServerError as error:
-            if error.status in (401, 403, 404, 429):
+            if not error.refused:
                 raise
-            scores = None
         if scores is None:
             self._exact = False
             log.warning(
@@ -180,7 +182,11 @@ class HttpModel:
     def _option_lengths(self, options: Sequence[str]) -> tuple[ChatFormat | None, list[int]]:
         """The chat format and the tokens of each option, asked once an option; nothing when they are not told."""
         with self._lock:
-            self._chat_format = self._chat_format or find_chat_format(self._ask_prompt, options[0])
+            try:
+                self._chat_format = self._chat_format or find_chat_format(self._ask_prompt, options[0])
+            except ServerError as error:
+                if error.status != 500:  # some servers answer it to a field that they do not know
+                    raise
             chat = self._chat_format
             if chat is None:
                 return None, []
@@ -226,8 +232,16 @@ class HttpModel:
                 texts: list[str] = []
                 tokens = calls = 0
                 while len(texts) < self._samples:  # some servers give one answer whatever `n` says
+                    many = self._many and self._samples - len(texts) > 1
                     body = {"temperature": 1, "top_p": 1, "max_tokens": _longest(options)}
-                    found = self._ask_constrained(messages, options, body | {"n": self._samples - len(texts)})
+                    body |= {"n": self._samples - len(texts)} if many else {}
+                    try:
+                        found = self._ask_constrained(messages, options, body)
+                    except ServerError as error:
+                        if not many or not error.refused or error.too_long:
+                            raise
+                        self._many = False
+                        continue
                     texts += found.texts
                     tokens, calls = tokens + found.output_tokens, calls + found.calls
                 return _Answers(texts, tokens, calls)
@@ -271,8 +285,8 @@ class HttpModel:
     def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
         """Answers that are choices if the server can see to it; else any."""
         calls = tokens = 0
+        number = self._constraint
         while True:
-            number = self._constraint
             constraint = _CONSTRAINTS[number](choices)
             try:
                 found = self._ask(messages, body | constraint)
@@ -283,9 +297,9 @@ class HttpModel:
                 calls, tokens = calls + found.calls, tokens + found.output_tokens
                 texts = [text.strip() for text in found.texts]
                 if not constraint or all(text in choices for text in texts):
+                    self._constraint = max(self._constraint, number)  # what has been in vain is not tried again
                     return _Answers(texts, tokens, calls)
-            self._constraint = max(self._constraint, number + 1)
-            log.info("%s: does not constrain answers by %s", self._client.url, ", ".join(constraint))
+            number += 1
 
     def _ask_prompt(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
         # One alternative a token, which every version allows; it generates a token because none may not be asked.

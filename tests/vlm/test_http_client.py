@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import socket
 from collections.abc import Iterator
 from itertools import pairwise
@@ -223,6 +224,22 @@ def test_server_without_log_probabilities_says_so_once(server: RunningServer, ca
     assert [record.getMessage().split(": ", 1)[1] for record in caplog.records if record.name == "kdsl.vlm.http"] == [
         "the server does not tell a prompt's log-probabilities; options are scored by 16 sampled answers"
     ]
+
+
+@pytest.mark.parametrize("lack", ["n", "many"])
+def test_samples_are_asked_for_one_by_one_where_it_must_be(server: RunningServer, lack: str) -> None:
+    server.become(lacks=("prompt_logprobs", lack))
+    model = connect(server)
+    scores = [model.score([ask("？")], ["红", "蓝"]) for _ in range(2)][-1]
+    assert scores.calls.tolist() == [16] and scores.output_tokens.tolist() == [32]
+    assert scores.log_probabilities[0] == pytest.approx([math.log(16.5 / 17), math.log(0.5 / 17)])
+
+
+def test_overloaded_server_is_not_taken_for_one_without_log_probabilities(server: RunningServer) -> None:
+    model = connect(server, retries=0)
+    server.fail("503")
+    with pytest.raises(KdslError, match="the server answers 503"):
+        model.score([ask("？")], ["红", "蓝"])
 
 
 SECRET = "sk-very-secret"
