@@ -26,6 +26,7 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """All commands, in the order of their use."""
+    from kdsl.cli.caption import caption
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
     from kdsl.cli.evaluate import evaluate
@@ -47,7 +48,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, run, check, ocr, mine, train, predict, evaluate, convert, info):
+    for command in (init, run, check, ocr, caption, mine, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

@@ -78,6 +78,39 @@ class Chain:
 
         self._steps.do("ocr", [missing, self._image_files, data.ocr], [], work)
 
+    def captions(self) -> None:
+        """Describe images that have no caption yet, where there is a small model and a caption sidecar."""
+        from kdsl.cli.small import caption_images
+
+        data = self._config.data
+        if self._config.small_model is None or data.captions is None or data.images is None:
+            return
+        known = self._project.sidecars().captions
+        missing = sorted(
+            {i for split in self._splits for s in self._project.samples(split) for i in s.images} - {*known}
+        )
+
+        def work() -> list[str]:
+            if not missing:
+                return ["all images have one"]
+            outcome = caption_images(self._project)
+            failed = f", {len(outcome.problems)} cannot be read: `kdsl caption` lists them" if outcome.problems else ""
+            return [f"{outcome.described} images described{failed}"]
+
+        self._steps.do("captions", [missing, self._image_files, data.captions], [], work)
+
+    def questions(self) -> None:
+        """Write and answer visual questions, where there is a small model and a question sidecar."""
+        from kdsl.cli.small import ask_questions, rule_questions
+
+        data = self._config.data
+        if self._config.small_model is None or data.questions is None or data.images is None:
+            return
+        asked = [rule_questions(self._project, task) for task in self._project.tasks]
+        inputs = [self._data, self._image_files, self._config.small, self._config.pixels, data.questions]
+        inputs += [self._config.mining.questions, asked]
+        self._steps.do("questions", inputs, [], lambda: ask_questions(self._project, self._project.small))
+
     def mine(self) -> None:
         """Mine the rules of every task into the rule base."""
         from kdsl.cli.mine_table import notes
@@ -181,6 +214,7 @@ class Chain:
             None if train is None else file_hash(train),
             self._project.tasks,
             self._pages("train"),
+            self._answers,
             config.mining,
             config.seed,
             config.small,
@@ -188,6 +222,13 @@ class Chain:
             recorded,
             config.rules,
         ]
+
+    @property
+    def _answers(self) -> list[object]:
+        """Of the training images alone: those about test images are made while predicting."""
+        images = sorted({image for sample in self._project.samples("train") for image in sample.images})
+        answers = self._project.sidecars().answers
+        return [(image, sorted(answers.get(image, {}).items())) for image in images]
 
     def _pages(self, split: Split) -> list[object]:
         return _known(self._project.samples(split), self._project.sidecars())

@@ -99,7 +99,7 @@ def notes(result: MinedTask) -> list[str]:
             f"warning: {result.task.name}: the samples gave no candidate condition; they need text, "
             "or images that `kdsl ocr` has read"
         )
-    return lines
+    return lines + result.told
 
 
 def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatistics] | None]]:

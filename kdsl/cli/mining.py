@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.cli.project import Project
-from kdsl.cli.small import small_name
+from kdsl.cli.small_parts import SmallParts, small_parts
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
@@ -17,21 +17,16 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label, start_search
-from kdsl.mining.proposer import LexicalProposer, Proposer
 from kdsl.mining.run import mine_task, prepare, require_labels, sample_weights
 from kdsl.mining.search import SearchSettings
 from kdsl.mining.trace import write_trace
 from kdsl.mining.update import update_rule_base
-from kdsl.mining.validator import Validator
 from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.progress import progress_bar
 from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
 from kdsl.sample import Task, label_indices
-from kdsl.small.budget import CallBudget
-from kdsl.small.proposer import SmallProposer
-from kdsl.small.validator import SmallValidator
 
 RESUME_FILE = "mining.resume.jsonl"
 
@@ -48,6 +43,8 @@ class MinedTask:
     """Index of every sample's label. [n_samples]"""
     conditions: int
     """Candidate conditions that the samples gave."""
+    told: list[str]
+    """What the small model did."""
 
 
 @dataclass(frozen=True)
@@ -114,22 +111,12 @@ class TaskMining:
             self.config.seed,
             self.weights,
             self.folds,
-            self._small[0],
+            self._small.proposer,
         )
 
     @cached_property
-    def _small(self) -> tuple[Proposer, Validator | None]:
-        """What proposes and what judges, with one budget of calls."""
-        model = self.project.small
-        if model is None:
-            return LexicalProposer(), None
-        budget = CallBudget(self.config.mining.calls)
-        name = small_name(self.config.small)
-        images = self.config.data.images
-        return (
-            SmallProposer(model, name, self.table, self.labels, images, budget),
-            SmallValidator(model, budget),
-        )
+    def _small(self) -> SmallParts:
+        return small_parts(self.project, self.task, self.table, self.labels)
 
     def run(self, workers: int) -> MinedTask:
         """Mine every label and write rules, statistics and archive.
@@ -150,7 +137,8 @@ class TaskMining:
                     self.config.seed,
                     self.weights,
                     self.folds,
-                    *self._small,
+                    self._small.proposer,
+                    self._small.validator,
                     resume_file=self.archive.with_name(RESUME_FILE),
                     progress=lambda fold, label: advance(f"{self.task.name}: {names[label]}"),
                     workers=workers,
@@ -161,8 +149,15 @@ class TaskMining:
             ) from None
         save_archive(mined, [row.sample.id for row in self.table.rows], self.archive)
         run = datetime.now().strftime("%Y-%m-%dT%H:%M")
-        report = update_rule_base(base, mined, self.table, run, self.config.seed)
-        return MinedTask(self.task, base, report, self.archive, self.labels, len(mined.problem.vocabulary))
+        report = update_rule_base(
+            base, mined, self.table, run, self.config.seed, self._small.validator, self._small.synonyms
+        )
+        return MinedTask(
+            self.task, base, report, self.archive, self.labels, len(mined.problem.vocabulary), self._told()
+        )
+
+    def _told(self) -> list[str]:
+        return self._small.told(self.task, self.project.small)
 
     def one_label(self, label: int) -> tuple[list[FoundRule], Archive | None]:
         """The rules that the search of one label finds on all samples, and the archive of the last whole run."""

@@ -1,16 +1,55 @@
 """What a project predicts with."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from kdsl.arbiter.predictor import Predictor
 from kdsl.cli.large import large_model
 from kdsl.cli.project import Project
+from kdsl.cli.small import load_small, rule_questions
 from kdsl.fields.pages import PageFiller
+from kdsl.fields.sidecar import Sidecars
+from kdsl.sample import Sample
+from kdsl.small.answer_filler import AnswerFiller, TaskQuestions
+from kdsl.small.wording import wording_of
+from kdsl.vlm.usage import Limits, Usage
 
 
-def ready(project: Project) -> tuple[Predictor, PageFiller]:
-    """The predictor of a project's checkpoint, and what reads the text on new images for it."""
+@dataclass(frozen=True)
+class ImageReader:
+    """Finds out about new images what the rules look at: the text on them, and answers to visual questions."""
+
+    pages: PageFiller
+    answers: AnswerFiller
+
+    @property
+    def sidecars(self) -> Sidecars:
+        return self.pages.sidecars
+
+    def fill(self, samples: Sequence[Sample]) -> None:
+        """Read all images of `samples` that are not known yet."""
+        self.pages.fill(samples)
+        self.answers.fill(samples)
+
+    def tell(self) -> None:
+        """Log counted warnings, if there is anything to warn of."""
+        self.pages.tell()
+        self.answers.tell()
+
+
+def ready(project: Project) -> tuple[Predictor, ImageReader]:
+    """The predictor of a project's checkpoint, and what reads new images for it."""
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
-    predictor = Predictor(
-        project.tasks, config.checkpoint, config.rules, config.recorded, sidecars, large_model(project)
+    large = large_model(project)
+    predictor = Predictor(project.tasks, config.checkpoint, config.rules, config.recorded, sidecars, large)
+    answers = AnswerFiller(
+        sidecars,
+        {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},
+        data.images,
+        data.questions,
+        None if config.small_model is None else lambda: load_small(project),
+        Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
+        0 if large is None else 1,
     )
-    return predictor, PageFiller(sidecars, data.images, data.ocr)
+    return predictor, ImageReader(PageFiller(sidecars, data.images, data.ocr), answers)

@@ -10,6 +10,7 @@ from kdsl.cli.rules_table import NONE, counted, list_record
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
+from kdsl.rules.statistics import RuleStatistics
 from kdsl.sample import Sample
 
 _CONTEXT = 30
@@ -77,7 +78,18 @@ def _facts(base: RuleBase, rule: Rule) -> list[tuple[str, str]]:
         ("held out", held_out),
         ("reliability", reliability),
         ("base rate", base_rate),
+        *_of_small_model(entry),
     ]
+
+
+def _of_small_model(entry: RuleStatistics | None) -> list[tuple[str, str]]:
+    facts = []
+    if entry is not None and entry.sense is not None:
+        facts.append(("makes sense", f"{entry.sense:.2f} (says the small model)"))
+    if entry is not None and entry.synonyms:
+        words = f"{', '.join(entry.synonyms)} (in no training sample, so not part of the rule)"
+        facts.append(("also said", words))
+    return facts
 
 
 def _words(evidence: Evidence, sample: Sample, style: str) -> Text:

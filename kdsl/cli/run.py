@@ -26,6 +26,8 @@ def run(
     chain = Chain(open_project(arguments), workers or os.cpu_count() or 1)
     chain.check()
     chain.ocr()
+    chain.captions()
+    chain.questions()
     chain.mine()
     chain.train()
     report = chain.evaluate()

@@ -1,6 +1,5 @@
 """The small model of a project, and the questions about images that it writes and answers."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ if TYPE_CHECKING:
     from kdsl.cli.project import Project
     from kdsl.sample import Task
     from kdsl.small.answer_cache import CachedModel
+    from kdsl.small.captions import CaptionOutcome
     from kdsl.vlm.model import VisionLanguageModel
 
 CACHE = "small.jsonl"
@@ -61,7 +61,7 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
         if not images:
             continue
         written = write_questions(model, task, samples, data.images, project.config.mining.questions)
-        questions = list(dict.fromkeys([*written.questions, *rule_questions(project, [task])]))
+        questions = list(dict.fromkeys([*written.questions, *rule_questions(project, task)]))
         outcome = answer_questions(model.model, wording_of(task), images, questions, data.images, data.questions)
         fit_thresholds(model.identity, images, questions, data.questions)
         dropped = f", {written.dropped} lines were none" if written.dropped else ""
@@ -76,10 +76,34 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
     return lines
 
 
-def rule_questions(project: "Project", tasks: "Iterable[Task]") -> "Sequence[str]":
-    """The visual questions of all active rules of these tasks, each once."""
+def rule_questions(project: "Project", task: "Task") -> tuple[str, ...]:
+    """The visual questions of the task's active rules, each once, those of rules of most weight together first."""
     from kdsl.rules.rulebase import RuleBase
 
-    rules = [rule for task in tasks for rule in RuleBase.load(project.config.rules, task.name).active()]
-    questions = (condition.question for rule in rules for condition in rule.conditions)
-    return list(dict.fromkeys(question for question in questions if question is not None))
+    base = RuleBase.load(project.config.rules, task.name)
+    statistics = base.statistics()
+    weights: dict[str, float] = {}
+    for rule in base.active():
+        entry = statistics.get((rule.id, rule.when_hash))
+        weight = 0.0 if entry is None or entry.weight is None else entry.weight
+        for condition in rule.conditions:
+            if condition.question is not None:
+                weights[condition.question] = weights.get(condition.question, 0.0) + weight
+    return tuple(sorted(weights, key=lambda question: (-weights[question], question)))
+
+
+def caption_images(project: "Project") -> "CaptionOutcome":
+    """Describe the images of training and test samples; KdslError where the project lacks what that needs."""
+    from kdsl.small.captions import fill_captions
+    from kdsl.small.wording import wording_of
+
+    data = project.config.data
+    if data.images is None or not data.images.is_dir():
+        what = "is not set" if data.images is None else f"{data.images} is no folder"
+        raise KdslError(f"data.images {what}; name the folder that image file names are relative to")
+    if data.captions is None:
+        raise KdslError("data.captions is not set; name the sidecar file to fill, such as data/captions.jsonl")
+    samples = project.samples("train") + (project.samples("test") if data.test is not None else [])
+    images = [image for sample in samples for image in sample.images]
+    name, wording = small_name(project.config.small), wording_of(project.tasks[0])
+    return fill_captions(lambda: load_small(project), name, wording, images, data.images, data.captions)

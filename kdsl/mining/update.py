@@ -1,6 +1,7 @@
 """Merging what mining found into a task's rule base, and measuring every rule in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +9,30 @@ from numpy.typing import NDArray
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import held_out_counts, mined_rules, rule_statistics, shown_of
 from kdsl.mining.miner import Mined
+from kdsl.mining.validator import Validator
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, statistics_path, write_statistics
 
+Synonyms = Callable[[Sequence[Rule]], list[tuple[str, ...]]]
+"""For each rule other ways to say its terms that no training sample holds."""
 
-def update_rule_base(base: RuleBase, mined: Mined, table: FieldTable, run: str, seed: int) -> MineReport:
+
+def update_rule_base(
+    base: RuleBase,
+    mined: Mined,
+    table: FieldTable,
+    run: str,
+    seed: int,
+    validator: Validator | None = None,
+    synonyms: Synonyms | None = None,
+) -> MineReport:
     """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
 
     `table` holds the samples mined on. Rules that people wrote, edited or decided about are measured on them too,
-    their reliability estimated by the map that mining fitted. Nothing is written when nothing has changed.
+    their reliability estimated by the map that mining fitted, and judged by the `validator`. `synonyms` are noted for
+    reviewers. Nothing is written when nothing has changed.
     """
     before = base.statistics()
     rules, statistics = mined_rules(mined, run, seed)
@@ -32,20 +46,30 @@ def update_rule_base(base: RuleBase, mined: Mined, table: FieldTable, run: str, 
             others.append(rule)
         else:  # a person's rule with the same conditions may have another id
             entries.append(entry.model_copy(update={"id": rule.id}))
-    entries += _measured(others, mined, table, before)
+    entries += _measured(others, mined, table, before, validator)
+    if synonyms is not None:
+        said = dict(zip([rule.id for rule in base.rules], synonyms(base.rules), strict=True))
+        entries = [entry.model_copy(update={"synonyms": said[entry.id]}) for entry in entries]
     if {(entry.id, entry.when): entry for entry in entries} != before:
         write_statistics(statistics_path(base.folder, base.task), entries)
     return report
 
 
 def _measured(
-    rules: Sequence[Rule], mined: Mined, table: FieldTable, before: StatisticsByRule
+    rules: Sequence[Rule], mined: Mined, table: FieldTable, before: StatisticsByRule, validator: Validator | None
 ) -> list[RuleStatistics]:
     """Statistics of rules that this run did not find, or did not accept."""
     problem = mined.problem
     labels: NDArray[np.int64] = problem.labels
     hits = Engine(rules).matrix(table)
     shown = [shown_of(rule, hits[:, index], labels, problem.task) for index, rule in enumerate(rules)]
+    if validator is not None:
+        # Of rules for labels that the task does not have there is nothing to judge.
+        names = problem.task.label_names
+        asked = [index for index, rule in enumerate(rules) if rule.label in names]
+        senses = validator.judge(problem.task, [(names.index(rules[i].label), rules[i].conditions) for i in asked])
+        for index, sense in zip(asked, senses, strict=True):
+            shown[index] = replace(shown[index], sense=sense)
     reliability = mined.reliability.estimate(shown).tolist()
     held_out = held_out_counts(mined)
     entries = []

@@ -6,7 +6,7 @@ class CallBudget:
     asks what an uninterrupted one asks."""
 
     def __init__(self, calls: int) -> None:
-        self._left = calls
+        self.calls = self._left = calls
         self.refused = 0
         """Calls that were wanted beyond the budget."""
 

@@ -1,6 +1,6 @@
 """Filling the caption sidecar: every image once, one finished line at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,18 +27,27 @@ class CaptionOutcome:
 
 
 def fill_captions(
-    model: VisionLanguageModel, name: str, wording: Wording, images: Sequence[str], folder: Path, sidecar: Path
+    load: Callable[[], VisionLanguageModel],
+    name: str,
+    wording: Wording,
+    images: Sequence[str],
+    folder: Path,
+    sidecar: Path,
 ) -> CaptionOutcome:
     """Describe every image in `folder` that `sidecar` has no caption of, by whatever model, and append it there.
 
-    `name` stands in the records as the model. Images that cannot be read are counted and tried again next time.
-    Raises KdslError for a sidecar that cannot be read or written and a model that fails; KeyboardInterrupt says what
-    is done. All that is done is kept.
+    The model is loaded only when an image is missing; `name` stands in the records. Images that cannot be read are
+    counted and tried again next time. Raises KdslError for a sidecar that cannot be read or written and a model that
+    fails; KeyboardInterrupt says what is done. All that is done is kept.
     """
     with append_jsonl(sidecar) as append:
         known = read_captions(sidecar)
         missing = [image for image in dict.fromkeys(images) if image not in known]
         outcome = CaptionOutcome(described_before=len(set(images)) - len(missing))
+
+        if not missing:
+            return outcome
+        model = load()
 
         def ask_all(part: list[str]) -> list[str]:
             conversations = [ask(Picture(folder / image), Instruction(wording.describe)) for image in part]

@@ -92,7 +92,7 @@ def answer_questions(
             for asked, unanswered in missing.items():
 
                 def score(part: list[str], asked: tuple[str, ...] = asked) -> list[dict[str, float]]:
-                    return _probabilities(model, wording, [folder / image for image in part], asked)
+                    return score_questions(model, wording, [folder / image for image in part], asked)
 
                 chunk = max(1, _AT_ONCE // len(asked))
                 for image, answers in answered(unanswered, folder, chunk, score):
@@ -116,9 +116,10 @@ def fit_thresholds(identity: str, images: Sequence[str], questions: Sequence[str
                 append({"question": question, "model": identity, "threshold": threshold})
 
 
-def _probabilities(
+def score_questions(
     model: VisionLanguageModel, wording: Wording, paths: Sequence[Path], questions: Sequence[str]
 ) -> list[dict[str, float]]:
+    """The probability of yes against no, to every question about every image."""
     scores = model.score([_question(wording, path, q) for path in paths for q in questions], wording.options)
     yes = probabilities(scores.log_probabilities)[:, 0].reshape(len(paths), len(questions))
     return [dict(zip(questions, map(_rounded, row), strict=True)) for row in yes.tolist()]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from kdsl.fields.table import FieldTable
 from kdsl.mining.vocabulary import MINED_FIELDS
 from kdsl.rules.matcher import first_occurrence
+from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.small.budget import CallBudget
 from kdsl.small.lines import listed
@@ -40,6 +41,26 @@ def write_synonyms(
         lines = dict.fromkeys(normalise(line) for line in listed(answer.text, SEPARATORS))
         found[label, term] = [line for line in lines if line != normalise(term) and is_term(line)][:WANTED]
     return found
+
+
+def unseen_synonyms(
+    model: VisionLanguageModel, task: Task, rules: Sequence[Rule], table: FieldTable, budget: CallBudget
+) -> list[tuple[str, ...]]:
+    """For each rule the synonyms of its terms that no training sample holds, which data can say nothing about."""
+    names = task.label_names
+    terms = [_terms(rule) if rule.label in names else [] for rule in rules]
+    asked = [(names.index(rule.label), term) for rule, own in zip(rules, terms, strict=True) for term in own]
+    synonyms = write_synonyms(model, task, asked, budget)
+    known = Occurrences(table)
+    unseen = {key: [word for word in words if word not in known] for key, words in synonyms.items()}
+    return [
+        tuple(dict.fromkeys(word for term in own for word in unseen.get((names.index(rule.label), term), ())))
+        for rule, own in zip(rules, terms, strict=True)
+    ]
+
+
+def _terms(rule: Rule) -> list[str]:
+    return [term for condition in rule.conditions if not condition.negated for term in condition.terms]
 
 
 def is_term(text: str) -> bool:
