@@ -66,6 +66,8 @@ class MiningConfig(_Part):
     max_conditions: int = Field(3, ge=1)
     iterations: int = Field(2000, ge=1)
     """Search iterations for every label."""
+    focus: float = Field(0.0, ge=0, lt=1)
+    """How much less a sample counts that the classifier gets right out of fold; 0 was best wherever measured."""
     questions: int = Field(2, ge=0)
     """Visual questions that a small model writes for every label."""
     calls: int = Field(2000, ge=0)

@@ -70,8 +70,9 @@ def fit_task(
     folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
     calibrated = fit_calibrated(trainer, table, labels, n_labels, folds)
     model = calibrated.probabilities
+    weights = sample_weights(model, labels, settings.focus)
     mined = mine_task(
-        task, table, labels, settings, seed, weights=sample_weights(model, labels), folds=folds,
+        task, table, labels, settings, seed, weights=weights, folds=folds,
         progress=progress, workers=workers,
     )  # fmt: skip
     rules, statistics = mined_rules(mined, "", seed)

@@ -69,7 +69,8 @@ class TaskMining:
     @property
     def settings(self) -> MiningSettings:
         budget = self.config.mining
-        return MiningSettings(SearchSettings(max_conditions=budget.max_conditions, iterations=budget.iterations))
+        search = SearchSettings(max_conditions=budget.max_conditions, iterations=budget.iterations)
+        return MiningSettings(search, focus=budget.focus)
 
     @property
     def archive(self) -> Path:
@@ -85,10 +86,12 @@ class TaskMining:
         return stratified_folds(self.labels, min(self.settings.folds, len(self.labels)), self.config.seed)
 
     @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Large where the classifier errs, out of fold."""
-        n_labels = len(self.task.labels)
-        return sample_weights(out_of_fold(self.trainer, self.table, self.labels, n_labels, self.folds), self.labels)
+    def weights(self) -> NDArray[np.float64] | None:
+        """Large where the classifier errs, out of fold; None where that does not matter."""
+        if self.settings.focus == 0.0:
+            return None
+        model = out_of_fold(self.trainer, self.table, self.labels, len(self.task.labels), self.folds)
+        return sample_weights(model, self.labels, self.settings.focus)
 
     @property
     def trainer(self) -> Trainer:

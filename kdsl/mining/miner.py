@@ -32,6 +32,8 @@ class MiningSettings:
     recall_power: float = 0.5
     rules_per_label: int = 12
     folds: int = 5
+    focus: float = 0.0
+    """How much less a sample counts that the classifier is sure to get right, in [0, 1): see `sample_weights`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,6 @@ Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""
 Progress = Callable[[int, int], None]
 
-EASY_DISCOUNT = 0.1
-"""A sample that the classifier is sure to get right counts this much less: rules are wanted where it errs."""
-
 _RULES = TypeAdapter(list[FoundRule])
 
 
@@ -110,12 +107,12 @@ def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> 
         )
 
 
-def sample_weights(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def sample_weights(probabilities: NDArray[np.float64], labels: NDArray[np.int64], focus: float) -> NDArray[np.float64]:
     """What mining counts every sample with, [n_samples]: less where the classifier is right without any rule.
 
     `probabilities` [n_samples, n_labels] must come from classifiers that were not trained on the sample.
     """
-    return 1.0 - EASY_DISCOUNT * probabilities[np.arange(len(labels)), labels]
+    return 1.0 - focus * probabilities[np.arange(len(labels)), labels]
 
 
 def _search_all(

@@ -15,7 +15,7 @@ from planted import table_of
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.run import EASY_DISCOUNT, mine_task, prepare, sample_weights
+from kdsl.mining.run import mine_task, prepare, sample_weights
 from kdsl.sample import Label, Sample, Task
 
 HERE = Path(__file__).parent
@@ -117,8 +117,8 @@ def test_weights_lead_the_search_to_where_the_classifier_errs(settings):
 
 def test_the_surer_the_classifier_is_of_the_label_the_less_a_sample_counts():
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]])
-    sure, wrong, unsure = sample_weights(probabilities, np.array([0, 1, 1]))
-    assert 0 < sure == 1 - EASY_DISCOUNT < unsure < wrong == 1
+    sure, wrong, unsure = sample_weights(probabilities, np.array([0, 1, 1]), focus=0.25)
+    assert 0 < sure == 0.75 < unsure < wrong == 1
 
 
 def test_a_label_with_one_sample_is_mined(shop, settings):
