@@ -1,11 +1,14 @@
 """What several tests need: two small tasks and a way to run the command line."""
 
 import os
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
 
@@ -57,3 +60,25 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
         return path
 
     return write
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
+    """kdsl("check", path): exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["kdsl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main()
+        captured = capsys.readouterr()
+        return Result(int(exit.value.code or 0), captured.out, captured.err)
+
+    return run

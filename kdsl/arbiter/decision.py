@@ -1,7 +1,7 @@
 """The decision on one sample: its label, who decided, the label without rules, and why, in one sentence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
 from kdsl.rules.evidence import Hit
 from kdsl.sample import Sample
+from kdsl.vlm.usage import Cost
 
 _NAMED = 2
 """Rules that a reason names; the others are counted."""
@@ -44,6 +45,8 @@ class Decision:
     """Whether the arbiter listens to rules at all."""
     answered: bool = True
     """False where a recorded model has no answer: `model` is then the share of each label in training."""
+    cost: Cost | None = None
+    """Model calls and output tokens of a large model that was asked; None for the other classifiers."""
 
     @property
     def label(self) -> str:
@@ -116,6 +119,7 @@ class Decision:
                 for hit in self.hits
             ],
             "decision": {"by": self.by, "label_without_rules": self.model_label, "reason": self.reason},
+            **({} if self.cost is None else {"cost": asdict(self.cost)}),
         }
 
     def _distribution(self, probabilities: Floats) -> dict[str, float]:

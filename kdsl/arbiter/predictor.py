@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_r
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
+from kdsl.vlm.usage import Usage
 
 if TYPE_CHECKING:
     from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
@@ -110,7 +111,16 @@ class Predictor:
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)
-        return [decisions[index] for index in range(len(samples))]
+        return [self._with_cost(decisions[index]) for index in range(len(samples))]
+
+    @property
+    def usage(self) -> Usage | None:
+        """What samples have cost so far; None without a large model."""
+        *_, large = self._place
+        return None if large is None else large.usage
+
+    def _with_cost(self, decision: Decision) -> Decision:
+        return decision if self.usage is None else replace(decision, cost=self.usage.of(decision.sample.id))
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.

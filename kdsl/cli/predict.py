@@ -10,6 +10,7 @@ from kdsl.cli.options import ProjectArguments
 if TYPE_CHECKING:
     from kdsl.arbiter.stream import StreamOutcome
     from kdsl.cli.project import Project
+    from kdsl.vlm.usage import Usage
 
 
 def predict(
@@ -60,6 +61,19 @@ def predict_project(project: "Project", input: Path, output: Path, batch: int = 
         return predict_stream(samples, decide, output, source, batch)
     finally:
         pages.tell()
+        if predictor.usage is not None:
+            _tell_cost(predictor.usage)
+
+
+def _tell_cost(usage: "Usage") -> None:
+    total, most = usage.total(), usage.most()
+    if usage.samples:
+        dropped = f"; {total.dropped} pieces of prompts that were too long were dropped" if total.dropped else ""
+        typer.echo(
+            f"{total.calls} calls and {total.tokens} output tokens for {len(usage.samples)} samples, at most "
+            f"{most.calls} and {most.tokens} for one{dropped}",
+            err=True,
+        )
 
 
 def _explain(project: "Project", input: Path, id: str) -> None:

@@ -1,9 +1,10 @@
 """The large model of a project: the model that `large:` names, and what was fine-tuned from it."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 from kdsl.errors import KdslError
 from kdsl.models.prompts import Prompts
@@ -48,8 +49,12 @@ class LargeModel:
     def fingerprint(self) -> str:
         """A short hash of the weights, or the hub id or address. KdslError where the model cannot be there."""
         if self._fingerprint is None:
-            self._fingerprint = self.name if self.remote else _local(self.name).fingerprint(self.name)
+            self._fingerprint = self.name if self.remote else self._local_fingerprint()
         return self._fingerprint
+
+    def _local_fingerprint(self) -> str:
+        local = _local(self.name)
+        return local.fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
 
     def tuned_folder(self, tuned: str) -> Path:
         return self.checkpoint / FOLDER / tuned
@@ -71,7 +76,7 @@ class LargeModel:
     def classifier(self, task: Task, tuned: str | None, usage: Usage | None = None) -> LargeClassifier:
         """The classifier with what was fine-tuned, or with the model as it stands."""
         model = self._open(tuned, [] if tuned is None else [tuned])
-        return LargeClassifier(task, model, self.prompts, self.record(task, tuned), usage or Usage())
+        return self._classifier(task, model, self.record(task, tuned), usage or Usage())
 
     def load_classifier(self, task: Task) -> LargeClassifier:
         """The classifier that `kdsl train` left in the task's checkpoint folder, which counts what samples cost.
@@ -88,7 +93,7 @@ class LargeModel:
             place = self.tuned_folder(record.tuned or "")
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
         model = self._open(record.tuned, self._all_tuned())
-        return LargeClassifier(task, model, self.prompts, record, self.usage)
+        return self._classifier(task, model, record, self.usage)
 
     def release(self) -> None:
         """Let go of all weights in memory."""
@@ -99,6 +104,13 @@ class LargeModel:
 
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+    def _classifier(
+        self, task: Task, model: VisionLanguageModel, record: LargeRecord, usage: Usage
+    ) -> LargeClassifier:
+        tokens = len if self.remote else _token_counter(model)
+        most = max(tokens(label) for label in task.label_names)
+        return LargeClassifier(task, model, self.prompts, record, most, usage)
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
         """The model that was fine-tuned; adapters named in `together` share the memory of their base."""
@@ -140,7 +152,14 @@ class LargeModel:
         return _local(self.name).fingerprint(str(self.tuned_folder(tuned)))
 
 
-def _local(name: str):
+def _token_counter(model: VisionLanguageModel) -> Callable[[str], int]:
+    from kdsl.vlm.local import LocalModel
+
+    assert isinstance(model, LocalModel)
+    return lambda answer: len(model.processor.answer_ids(answer))
+
+
+def _local(name: str) -> ModuleType:
     """The module that knows model directories; KdslError where `kdsl[vlm]` is missing."""
     try:
         from kdsl.vlm import checkpoint

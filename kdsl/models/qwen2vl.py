@@ -79,6 +79,8 @@ class LargeClassifier:
     model: VisionLanguageModel
     prompts: Prompts
     record: LargeRecord
+    most_tokens: int
+    """What the longest label takes as an answer."""
     usage: Usage = field(default_factory=Usage)
     """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
 
@@ -88,7 +90,7 @@ class LargeClassifier:
             return np.zeros((0, len(self.task.labels)))
         ids = [row.sample.id for row in table.rows]
         for identity in ids:
-            self.usage.require(identity, calls=1)
+            self.usage.require(identity, calls=1, tokens=self.most_tokens)
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
         scores = self.model.score(conversations, self.task.label_names)
         for identity, calls, tokens, dropped in zip(

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.conversation import Conversation, Picture, ask
 from kdsl.vlm.processor import IMAGE, Processor, Prompt, collate
 
 IGNORED = -100
@@ -69,6 +71,16 @@ class Collator:
         if self.dummy is not None and "pixel_values" not in batch:
             _add_unseen_picture(batch, self.dummy)
         return batch
+
+
+def blank_picture(processor: Processor) -> Prompt:
+    """A prompt with a small white picture, for `Collator.dummy`."""
+    from PIL import Image
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "blank.png"
+        Image.new("RGB", (56, 56), "white").save(path)
+        return processor.encode(ask(Picture(path), "."))
 
 
 def _with_answer(row: Encoded) -> Prompt:

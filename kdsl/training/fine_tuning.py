@@ -16,15 +16,15 @@ from transformers import PrinterCallback, Trainer
 from kdsl.config import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
+from kdsl.models.card import TrainingCard, installed_versions
 from kdsl.models.prompts import Prompts
 from kdsl.progress import progress_bar
 from kdsl.training.adapting import trainable_model
-from kdsl.training.card import TrainingCard, installed_versions
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash
-from kdsl.training.examples import Collator, Example, Examples
+from kdsl.training.examples import Collator, Example, Examples, blank_picture
 from kdsl.training.held_out import HeldOut
-from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, training_arguments
+from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model, fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.vlm.pixels import PixelBudget
@@ -89,7 +89,7 @@ def _train(
         args=arguments,
         train_dataset=Examples(examples, processor),
         eval_dataset=Examples(held_out, processor),
-        data_collator=Collator(processor),
+        data_collator=Collator(processor, blank_picture(processor) if sharded() else None),
         callbacks=[early_stopping(recipe.training)],
     )
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size

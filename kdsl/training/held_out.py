@@ -11,6 +11,8 @@ from kdsl.vlm.model import probabilities
 
 WEIGHTED_F1 = "weighted_f1"
 LOG_LOSS = "log_loss"
+SELECTION = "selection"
+"""What the kept checkpoint is best in: weighted F1, less a thousandth of the log loss, which decides among equals."""
 
 
 class HeldOut:
@@ -21,7 +23,7 @@ class HeldOut:
         self._labels = labels
 
     def judge(self, model: LocalModel, process: int = 0, processes: int = 1) -> dict[str, float]:
-        """Weighted F1 and log loss over all tasks pooled, and the weighted F1 of each task where there are several.
+        """Weighted F1, log loss and `SELECTION` over all tasks pooled, and the weighted F1 of each of several tasks.
 
         Each of several processes scores its share; all of them get the whole result.
         """
@@ -42,10 +44,8 @@ class HeldOut:
         # The same name in two tasks is two labels.
         truth = [(self._examples[row].task, self._examples[row].answer) for row, _, _ in found]
         guess = [(self._examples[row].task, label) for row, label, _ in found]
-        metrics = {
-            WEIGHTED_F1: _weighted_f1(truth, guess),
-            LOG_LOSS: float(np.mean([loss for _, _, loss in found])),
-        }
+        f1, loss = _weighted_f1(truth, guess), float(np.mean([loss for _, _, loss in found]))
+        metrics = {WEIGHTED_F1: f1, LOG_LOSS: loss, SELECTION: f1 - loss / 1000}
         if len(self._labels) > 1:
             for task in self._labels:
                 rows = [i for i, (name, _) in enumerate(truth) if name == task]

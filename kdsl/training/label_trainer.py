@@ -10,7 +10,7 @@ from peft import PeftModel
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from kdsl.config import TrainingConfig
-from kdsl.training.held_out import WEIGHTED_F1, HeldOut
+from kdsl.training.held_out import SELECTION, HeldOut
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.processor import Processor
 
@@ -33,7 +33,7 @@ class LabelTrainer(Trainer):
 
     def evaluate(self, *positional: Any, metric_key_prefix: str = "eval", **named: Any) -> dict[str, float]:
         """The metrics of `HeldOut.judge`; the loss instead where the weights are in shards, which cannot be scored."""
-        if sharded(self):
+        if sharded():
             return super().evaluate(*positional, metric_key_prefix=metric_key_prefix, **named)
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
@@ -58,8 +58,9 @@ class Told(TrainerCallback):
         self._advance("Fine-tuning" if loss is None else f"Fine-tuning, loss {loss:.3f}")
 
 
-def sharded(trainer: Trainer) -> bool:
-    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+def sharded() -> bool:
+    """Whether `accelerate launch`, or torchrun with DeepSpeed, spreads one model's weights over processes."""
+    return any(os.environ.get(f"ACCELERATE_USE_{kind}", "false") == "true" for kind in ("FSDP", "DEEPSPEED"))
 
 
 def early_stopping(training: TrainingConfig) -> EarlyStoppingCallback:
@@ -85,8 +86,8 @@ def training_arguments(training: TrainingConfig, folder: Path, seed: int, device
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model=WEIGHTED_F1,
-        greater_is_better=True,
+        metric_for_best_model="eval_loss" if sharded() else SELECTION,
+        greater_is_better=not sharded(),
         restore_callback_states_from_checkpoint=True,
         seed=seed,
         bf16=cuda and torch.cuda.is_bf16_supported(),

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import tiny_qwen2vl
 
+OTHER = dict(zip(tiny_qwen2vl.COLOURS, reversed(tiny_qwen2vl.COLOURS), strict=True))
+"""The model has to learn anew: here the label of a red page begins with 蓝, that of a blue one with 红."""
 PROMPT = "<image>{dialogue}标签？"
 SMALL = "pixels: {min: 784, max: 3136}\n"
-TRAINING = "training: {epochs: 12, learning_rate: 0.005, batch: 8, at_once: 8, patience: 12}\n"
+TRAINING = "training: {epochs: 3, learning_rate: 0.005, batch: 4, at_once: 4, patience: 3}\n"
 
 
 def write_project(folder: Path, model: Path | str, n: int = 40, extra: str = SMALL + TRAINING) -> Path:
     """kdsl.yaml, one task, `n` training and 12 test samples in `folder`; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_task(folder, "shop", tiny_qwen2vl.LABELS)
+    write_task(folder, "shop")
     config = f"tasks: [shop.yaml]\ndata: {{train: train.jsonl, test: test.jsonl, images: images}}\nlarge: {model}\n"
     (folder / "kdsl.yaml").write_text(config + "mining: {max_conditions: 2, iterations: 30}\n" + extra, "utf-8")
     write(folder / "train.jsonl", samples(folder / "images", n, 0))
@@ -22,7 +24,7 @@ def write_project(folder: Path, model: Path | str, n: int = 40, extra: str = SMA
     return folder
 
 
-def write_task(folder: Path, name: str, labels: tuple[str, ...], prompt: str = PROMPT) -> None:
+def write_task(folder: Path, name: str, labels: tuple[str, ...] = tiny_qwen2vl.LABELS, prompt: str = PROMPT) -> None:
     lines = "".join(f"  - {{name: {label}, description: {label}货}}\n" for label in labels)
     (folder / f"{name}.yaml").write_text(f"name: {name}\nlabels:\n{lines}prompt: '{prompt}'\n", "utf-8")
 
@@ -34,7 +36,7 @@ def samples(images: Path, n: int, seed: int, task: str = "shop") -> list[dict]:
     for index in range(n):
         label = tiny_qwen2vl.LABELS[index % 4]
         image = f"{task}{seed}-{index}.png"
-        tiny_qwen2vl.draw_page(images / image, label[0], source.random() < 0.5, source.randrange(1 << 30))
+        tiny_qwen2vl.draw_page(images / image, OTHER[label[0]], source.random() < 0.5, source.randrange(1 << 30))
         turns = [{"role": "user", "text": f"我要{label[1]}货。", "images": [image]}]
         records.append({"id": f"{seed}-{index}", "task": task, "turns": turns, "images": [image], "label": label})
     return records

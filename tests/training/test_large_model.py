@@ -1,0 +1,172 @@
+"""kdsl train, predict and evaluate with a large model that is truly fine-tuned."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs kdsl[vlm]")
+
+from tiny_project import read, write
+
+from kdsl.models.card import TrainingCard
+
+
+def predict(kdsl, project: Path, *options: object, output: str = "p.jsonl"):
+    return kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / output, *options)
+
+
+def right(project: Path, output: str = "p.jsonl") -> float:
+    truth = {record["id"]: record["label"] for record in read(project / "test.jsonl")}
+    return float(np.mean([record["label"] == truth[record["id"]] for record in read(project / output)]))
+
+
+def test_what_was_learned_is_predicted_with_what_each_sample_cost(kdsl, project):
+    """Without fine-tuning the model has every colour wrong."""
+    result = predict(kdsl, project)
+    assert result.code == 0, result.err
+    assert right(project) >= 0.9
+    record = read(project / "p.jsonl")[0]
+    assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert record["cost"] == {"calls": 1, "tokens": 3, "dropped": 0}
+    assert "12 calls and 36 output tokens for 12 samples, at most 1 and 3 for one" in result.err
+
+
+def test_predictions_go_on_where_they_were_interrupted(kdsl, project):
+    predict(kdsl, project)
+    whole = (project / "p.jsonl").read_bytes()
+    (project / "p.jsonl").write_bytes(whole[: len(whole) // 2])
+    result = predict(kdsl, project, "--batch", 4)
+    assert "12 samples predicted" not in result.out
+    again, before = read(project / "p.jsonl"), [json.loads(line) for line in whole.splitlines()]
+    assert [record["label"] for record in again] == [record["label"] for record in before]
+
+
+def test_card_and_curves_stand_beside_the_adapter(tuned):
+    folder = tuned / "checkpoints/run/large/joint"
+    assert {path.name for path in folder.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "card.json", "card.md", "curves.png",
+    }  # fmt: skip
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    card = TrainingCard.load(folder)
+    assert card is not None
+    assert card.tasks == {"shop": {"train": 32, "held_out": 8}}
+    assert card.best["weighted_f1"] >= 0.9
+    losses = [entry["loss"] for entry in card.history if "loss" in entry]
+    assert losses[-1] < losses[0] / 10
+    assert {"torch", "transformers", "peft"} <= set(card.versions)
+    assert "| shop | 32 | 8 |" in (folder / "card.md").read_text("utf-8")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"]) == (16, 32)
+
+
+def test_only_the_language_model_is_adapted(tuned):
+    from safetensors import safe_open
+
+    with safe_open(tuned / "checkpoints/run/large/joint/adapter_model.safetensors", "pt") as file:
+        names = list(file.keys())
+    assert names
+    assert all(".language_model.layers." in name for name in names)
+
+
+def test_the_arbiter_is_fitted_on_the_held_out_samples(tuned):
+    assert json.loads((tuned / "checkpoints/run/shop/arbiter.json").read_text())["samples"] == 8
+
+
+def test_what_is_tuned_already_is_not_tuned_again(kdsl, project, monkeypatch):
+    import kdsl.training.fine_tuning as fine_tuning
+
+    monkeypatch.setattr(fine_tuning, "trainable_model", None)
+    result = kdsl("train", project, "--format", "json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)[0]["model"]["weighted_f1"] >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("pixels.max=1568", "trained with another pixels ([784, 3136], now [784, 1568]); set it back, or run"),
+        ("prompt.descriptions=true", "trained with another descriptions (false, now true)"),
+        ("large=linear", "linear.npz: no such file"),
+        ("large=./gone", "gone: no such model directory"),
+        ("limits.tokens=2", "would exceed `limits: {calls: 3, tokens: 2}`; raise the limits"),
+    ],
+)  # fmt: skip
+def test_a_project_that_asks_otherwise_than_in_training_is_told(kdsl, project, change, message):
+    result = predict(kdsl, project, change)
+    assert (result.code, message in result.err) == (2, True), result.err
+    assert not (project / "p.jsonl").exists() or not read(project / "p.jsonl")
+
+
+def test_another_model_s_adapter_is_told(kdsl, project, tmp_path):
+    import tiny_qwen2vl
+
+    other = tiny_qwen2vl.build(tmp_path / "other", seed=3)
+    result = predict(kdsl, project, f"large={other}")
+    assert result.code == 2
+    assert "trained with another model" in result.err
+
+
+def test_a_damaged_adapter_is_told(kdsl, project):
+    weights = project / "checkpoints/run/large/joint/adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    result = predict(kdsl, project)
+    assert result.code == 2
+    assert "large/joint: not the weights that shop was trained with; run `kdsl train` again" in result.err
+
+
+@pytest.mark.parametrize("arguments", [("train",), ("predict", "--input", "test.jsonl", "--output", "p.jsonl")])
+def test_without_torch_the_extra_is_named(project, tmp_path, arguments):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch')", "utf-8")
+    command = [sys.executable, "-m", "kdsl", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert 'pip install "kdsl[vlm]"' in result.stderr
+
+
+def test_the_model_as_it_stands_is_calibrated_on_all_samples(kdsl, project):
+    """Asked without training, it has colours the wrong way round, and its answers are kept on disk."""
+    result = kdsl("train", project, "training.method=none", "--format", "json")
+    assert result.code == 0, result.err
+    [entry] = json.loads(result.out)
+    assert entry["samples"] == 40
+    assert entry["model"]["weighted_f1"] < 0.1
+    assert len(read(project / "checkpoints/run/shop/large.answers.jsonl")) == 40
+    assert predict(kdsl, project, "training.method=none").code == 0
+
+
+def test_an_adapter_can_be_named_as_the_large_model(kdsl, project, tuned):
+    """It is used as it stands, and calibrated on the samples that its card says were held out."""
+    adapter = f"large={tuned / 'checkpoints/run/large/joint'}"
+    result = kdsl("train", project, adapter, "--format", "json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)[0]["samples"] == 8
+    assert predict(kdsl, project, adapter).code == 0
+    assert right(project) >= 0.9
+
+
+def test_too_few_samples_to_hold_any_out(kdsl, project):
+    write(project / "train.jsonl", read(project / "train.jsonl")[:4])
+    kdsl("mine", project)
+    result = kdsl("train", project)
+    assert result.code == 2
+    assert "shop: 4 samples are too few to fine-tune on some and hold out others" in result.err
+
+
+def test_an_image_that_is_missing_is_named_before_training(kdsl, project):
+    next((project / "images").glob("shop0-3.png")).unlink()
+    result = kdsl("train", project)
+    assert result.code == 2
+    assert "shop0-3.png: cannot be read (No such file or directory); training needs every image" in result.err
+
+
+def test_qlora_needs_bitsandbytes(kdsl, project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    result = kdsl("train", project, "training.method=qlora")
+    assert result.code == 2
+    assert "training.method: qlora needs bitsandbytes, which is not installed: pip install bitsandbytes" in result.err
