@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 FEATURES = (
     "log odds of correct to false hits",
     "log hits",
-    "log samples of the label",
-    "log recall",
     "conditions",
     "negations",
     "further terms",
     "in the label's description",
     "makes sense",
 )
+"""How many samples of the label there are is none of these: of a label with few samples, all in the folds mined on means
+none in the fold left out, where its rules then cannot be right."""
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
 MIN_ODDS = 1.25
@@ -61,8 +61,6 @@ class Shown:
         return (
             float(np.log((self.correct + 0.5) / (wrong + 0.5))),
             float(np.log(self.hits + 0.5)),
-            float(np.log(self.positives + 0.5)),
-            float(np.log((self.correct + 0.5) / (self.positives + 0.5))),
             float(self.conditions - 1),
             float(self.negations),
             float(self.further_terms),
