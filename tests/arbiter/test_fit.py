@@ -81,7 +81,7 @@ def test_a_rule_written_by_hand_gets_its_reliability_from_its_counts(weak):
     arbiter = refit(weak, [*weak.rules, written])
     standing = next(standing for standing in arbiter.rules if standing.id == "r-hand")
     assert (standing.hits, standing.correct) == (20, 20)
-    assert standing.reliability > 0.7
+    assert standing.reliability > 0.8
     wrong = refit(weak, [written.model_copy(update={"label": "物流"})]).rules[0]
     assert (wrong.hits, wrong.correct) == (20, 0)
     assert wrong.reliability < 0.2
