@@ -31,6 +31,10 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    seesaw: Annotated[
+        bool,
+        typer.Option("--seesaw", help="Compare LoRA adapters of single tasks with one for all, on every task."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +55,11 @@ def evaluate(
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
 
+    if seesaw:
+        if not (folds is None and predictions is None and truth is None):
+            raise KdslError("--seesaw predicts samples itself; leave --predictions, --truth and --cross-validate out")
+        _seesaw(open_project(arguments), output, format)
+        return
     if folds is None and (predictions is None or truth is None):
         raise KdslError(
             "kdsl evaluate needs both files: --predictions FILE and --truth FILE, or --cross-validate K without either"
@@ -72,6 +81,21 @@ def evaluate(
         print_summary(summary)
     write_evaluation(folder, results, summary)
     typer.echo(f"Report, tables and plots are in {folder}.", err=True)
+
+
+def _seesaw(project: "Project", output: Path | None, format: Format) -> None:
+    import json
+
+    from kdsl.cli.seesaw import compare_adapters, print_seesaw, seesaw_record, write_seesaw
+
+    found = compare_adapters(project)
+    if format is Format.json:
+        typer.echo(json.dumps(seesaw_record(found), ensure_ascii=False, indent=2))
+    else:
+        print_seesaw(found)
+    folder = output or project.config.checkpoint / "seesaw"
+    write_seesaw(folder, found)
+    typer.echo(f"Table and plot are in {folder}.", err=True)
 
 
 def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":

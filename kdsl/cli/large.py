@@ -1,7 +1,7 @@
 """The large model of a project, as the commands use it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kdsl.cli.project import Project
 from kdsl.models.calibrated import CalibratingTrainer
@@ -37,9 +37,15 @@ def large_model(project: Project) -> "LargeModel | None":
 
 
 def trainers(
-    project: Project, minings: "Sequence[TaskMining]", cross_validating: bool = False
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    cross_validating: bool = False,
+    adapters: Literal["joint", "per_task"] | None = None,
 ) -> list[Trainer | CalibratingTrainer]:
-    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own."""
+    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own.
+
+    `adapters` may be other than the project's.
+    """
     large = large_model(project)
     if large is None:
         return [mining.trainer for mining in minings]
@@ -56,7 +62,7 @@ def trainers(
 
     recipe = Recipe(large.name, large.prompts, large.budget, large.max_tokens, config.training, config.seed)
     samples = [TaskSamples(mining.task, mining.table, mining.labels) for mining in minings]
-    joint = config.adapters == "joint"
+    joint = (adapters or config.adapters) == "joint"
     return [
         Tuner(
             large,

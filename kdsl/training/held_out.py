@@ -15,6 +15,10 @@ SELECTION = "selection"
 """What the kept checkpoint is best in: weighted F1, less a thousandth of the log loss, which decides among equals."""
 
 
+Answer = tuple[str, float]
+"""The label that scored best, and minus the log probability of the true label."""
+
+
 class HeldOut:
     """Held-out examples of one or several tasks, with the labels of each task."""
 
@@ -23,34 +27,38 @@ class HeldOut:
         self._labels = labels
 
     def judge(self, model: LocalModel, process: int = 0, processes: int = 1) -> dict[str, float]:
-        """Weighted F1, log loss and `SELECTION` over all tasks pooled, and the weighted F1 of each of several tasks.
+        """`metrics` of what the model says. Each of several processes scores its share; all get the whole result."""
+        share = self._predict(model, range(process, len(self._examples), processes))
+        return self.metrics([answer for _, answer in sorted(gather_object(share))])
 
-        Each of several processes scores its share; all of them get the whole result.
-        """
-        mine = range(process, len(self._examples), processes)
-        found: list[tuple[int, str, float]] = []
-        for task, labels in self._labels.items():
-            rows = [row for row in mine if self._examples[row].task == task]
-            if not rows:
-                continue
-            scores = model.score([self._examples[row].conversation for row in rows], labels)
-            believed = probabilities(scores.log_probabilities)
-            for row, p in zip(rows, believed, strict=True):
-                true = labels.index(self._examples[row].answer)
-                found.append((row, labels[int(p.argmax())], float(-np.log(max(p[true], 1e-12)))))
-        return self._metrics(sorted(gather_object(found)))
+    def predict(self, model: LocalModel) -> list[Answer]:
+        """The label that scores best for every example, and minus the log probability of the true one."""
+        return [answer for _, answer in sorted(self._predict(model, range(len(self._examples))))]
 
-    def _metrics(self, found: list[tuple[int, str, float]]) -> dict[str, float]:
+    def metrics(self, answers: Sequence[Answer]) -> dict[str, float]:
+        """Weighted F1, log loss and `SELECTION` over all tasks pooled, and weighted F1 of each of several tasks."""
         # The same name in two tasks is two labels.
-        truth = [(self._examples[row].task, self._examples[row].answer) for row, _, _ in found]
-        guess = [(self._examples[row].task, label) for row, label, _ in found]
-        f1, loss = _weighted_f1(truth, guess), float(np.mean([loss for _, _, loss in found]))
+        truth = [(example.task, example.answer) for example in self._examples]
+        guess = [(example.task, label) for example, (label, _) in zip(self._examples, answers, strict=True)]
+        f1, loss = _weighted_f1(truth, guess), float(np.mean([loss for _, loss in answers]))
         metrics = {WEIGHTED_F1: f1, LOG_LOSS: loss, SELECTION: f1 - loss / 1000}
         if len(self._labels) > 1:
             for task in self._labels:
-                rows = [i for i, (name, _) in enumerate(truth) if name == task]
+                rows = [row for row, (name, _) in enumerate(truth) if name == task]
                 metrics[f"{WEIGHTED_F1}/{task}"] = _weighted_f1([truth[i] for i in rows], [guess[i] for i in rows])
         return metrics
+
+    def _predict(self, model: LocalModel, among: Sequence[int]) -> list[tuple[int, Answer]]:
+        found = []
+        for task, labels in self._labels.items():
+            rows = [row for row in among if self._examples[row].task == task]
+            if not rows:
+                continue
+            scores = model.score([self._examples[row].conversation for row in rows], labels)
+            for row, p in zip(rows, probabilities(scores.log_probabilities), strict=True):
+                true = labels.index(self._examples[row].answer)
+                found.append((row, (labels[int(p.argmax())], float(-np.log(max(p[true], 1e-12))))))
+        return found
 
 
 def _weighted_f1(truth: Sequence[tuple[str, str]], guess: Sequence[tuple[str, str]]) -> float:

@@ -8,6 +8,7 @@ import tiny_qwen2vl
 
 OTHER = dict(zip(tiny_qwen2vl.COLOURS, reversed(tiny_qwen2vl.COLOURS), strict=True))
 """The model has to learn anew: here the label of a red page begins with 蓝, that of a blue one with 红."""
+WISH_LABELS = {"退": "退", "换": "退换"}
 PROMPT = "<image>{dialogue}标签？"
 SMALL = "pixels: {min: 784, max: 3136}\n"
 TRAINING = "training: {epochs: 3, learning_rate: 0.005, batch: 4, at_once: 4, patience: 3}\n"
@@ -40,6 +41,20 @@ def samples(images: Path, n: int, seed: int, task: str = "shop") -> list[dict]:
         turns = [{"role": "user", "text": f"我要{label[1]}货。", "images": [image]}]
         records.append({"id": f"{seed}-{index}", "task": task, "turns": turns, "images": [image], "label": label})
     return records
+
+
+def write_two_tasks(folder: Path, model: Path, extra: str = SMALL + TRAINING) -> Path:
+    """Beside `shop` a task that asks for the wish alone, with labels of which one begins with the other."""
+    write_project(folder, model, extra=extra)
+    write_task(folder, "wish", tuple(WISH_LABELS.values()), "{dialogue}<image>描述？")
+    config = (folder / "kdsl.yaml").read_text("utf-8").replace("[shop.yaml]", "[shop.yaml, wish.yaml]")
+    (folder / "kdsl.yaml").write_text(config, "utf-8")
+    for split, n, seed in (("train", 32, 2), ("test", 8, 3)):
+        records = samples(folder / "images", n, seed, "wish")
+        for record in records:
+            record["label"] = WISH_LABELS[record["label"][1]]
+        write(folder / f"{split}.jsonl", read(folder / f"{split}.jsonl") + records)
+    return folder
 
 
 def write(path: Path, records: list[dict]) -> Path:

@@ -1,0 +1,126 @@
+"""kdsl evaluate --seesaw: what one adapter for all tasks costs each of them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsl.cli.large import JOINT, large_model, trainers
+from kdsl.cli.mining import TaskMining
+from kdsl.cli.project import Project
+from kdsl.errors import KdslError
+
+if TYPE_CHECKING:
+    from kdsl.training.examples import Example
+    from kdsl.training.seesaw import Seesaw
+    from kdsl.training.tuning import Tuner
+
+
+def compare_adapters(project: Project) -> "Seesaw":
+    """Fine-tune one adapter for each task and one for all, as far as they are not there, and score them all.
+
+    On the test samples, where `data.test` names any, else on the held-out samples that training stopped on. Raises
+    KdslError for a project of one task, or without a model that LoRA adapters can be trained for.
+    """
+    config = project.config
+    large = large_model(project)
+    if len(project.tasks) < 2:
+        raise KdslError("--seesaw compares tasks, but the project has one; name two or more in `tasks`")
+    if large is None or not large.tunable or config.training.method not in ("lora", "qlora"):
+        raise KdslError(
+            f"--seesaw compares LoRA adapters, which `large: {config.large}` with `training.method: "
+            f"{config.training.method}` does not have; name a local model, and set `method: lora`"
+        )
+    from kdsl.training.fine_tuning import fine_tune
+    from kdsl.training.seesaw import compare
+    from kdsl.vlm.local import LocalModel
+
+    sidecars = project.sidecars()
+    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    tuners: list[Tuner] = [
+        *trainers(project, minings, adapters="per_task"), trainers(project, minings, adapters="joint")[0],
+    ]  # type: ignore[list-item]  # fmt: skip
+    names = [*(task.name for task in project.tasks), JOINT]
+    folders = {name: large.tuned_folder(name) for name in names}
+    for tuner, folder in zip(tuners, folders.values(), strict=True):
+        fine_tune(tuner.recipe, tuner.data(tuner.together), folder)
+    loaded = {name: f"adapter{number}" for number, name in enumerate(names)}
+    adapters = {loaded[name]: folder for name, folder in folders.items()}
+    model = LocalModel.load(large.name, large.budget, large.max_tokens, adapters=adapters)
+    labels = {task.name: task.label_names for task in project.tasks}
+    return compare(model, loaded, folders, _examples(project, tuners[-1]), labels)
+
+
+def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:
+    """What `--format json` prints."""
+    return {
+        "f1": seesaw.f1,
+        "cosines": [
+            {
+                "tasks": [cosines.first, cosines.second],
+                "modules": list(cosines.modules),
+                "layers": [
+                    {
+                        "layer": layer,
+                        "all": round(float(whole), 4),
+                        **{m: round(float(v), 4) for m, v in zip(cosines.modules, values, strict=True)},
+                    }
+                    for layer, values, whole in zip(cosines.layers, cosines.values, cosines.by_layer, strict=True)
+                ],
+            }
+            for cosines in seesaw.cosines
+        ],
+    }
+
+
+def print_seesaw(seesaw: "Seesaw") -> None:
+    """One table of weighted F1, and for every two tasks one of cosines by layer."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    columns = list(next(iter(seesaw.f1.values())))
+    table = Table(title="Weighted F1", title_justify="left")
+    table.add_column("adapter")
+    for column in columns:
+        table.add_column(escape(column), justify="right")
+    for name, scores in seesaw.f1.items():
+        table.add_row(escape(name), *(f"{scores[column]:.3f}" for column in columns))
+    console.print(table)
+    for cosines in seesaw.cosines:
+        title = f"Cosine of the weight updates of {cosines.first} and {cosines.second}"
+        table = Table(title=escape(title), title_justify="left")
+        for column in ("layer", *cosines.modules, "all"):
+            table.add_column(column, justify="right")
+        for layer, values, whole in zip(cosines.layers, cosines.values, cosines.by_layer, strict=True):
+            table.add_row(str(layer), *(f"{value:+.2f}" for value in (*values, whole)))
+        console.print(table)
+
+
+def write_seesaw(folder: Path, seesaw: "Seesaw") -> None:
+    """seesaw.json and seesaw.png."""
+    from kdsl.files import write_atomically
+    from kdsl.training.seesaw import seesaw_plot
+
+    write_atomically(folder / "seesaw.json", json.dumps(seesaw_record(seesaw), ensure_ascii=False, indent=1) + "\n")
+    write_atomically(folder / "seesaw.png", seesaw_plot(seesaw))
+
+
+def _examples(project: Project, joint: "Tuner") -> "list[Example]":
+    """Labelled samples that none of the adapters was trained on."""
+    from kdsl.fields.table import FieldTable
+    from kdsl.training.examples import Example
+
+    prompts = joint.recipe.prompts
+    if project.config.data.test is None:
+        return [e for part in joint.data(joint.together) for e in part.examples(prompts, held_out=True)]
+    sidecars = project.sidecars()
+    examples = []
+    for task in project.tasks:
+        table = FieldTable([s for s in project.task_samples(task, "test") if s.label in task.label_names], sidecars)
+        if not len(table):
+            raise KdslError(
+                f"{project.config.data.test}: no labelled samples of {task.name}, which --seesaw compares on"
+            )
+        examples += [Example(task.name, prompts.conversation(task, row), row.sample.label or "") for row in table.rows]
+    return examples
