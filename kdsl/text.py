@@ -25,7 +25,8 @@ _SEPARATOR = "\u240a"
 # Characters that each become exactly one, whatever stands around them: ASCII, full-width ASCII, common CJK and kana.
 _SINGLE = "!-~\uff01-\uff5e\u4e00-\u9fff\u3400-\u4dbf\u3001-\u3003\u3005\u3008-\u3011\u3041-\u3096\u30a1-\u30fa‘’“”—"
 _NOT_CJK = "!-~\uff01-\uff5e‘’“”—"
-_ONE_TO_ONE = re.compile(rf"[{_SINGLE}]+(?: (?:(?<=[{_NOT_CJK}] )|(?=[{_NOT_CJK}]))[{_SINGLE}]+)*")
+# Possessive and atomic, or a long English text that fails at its end would be tried in 2^spaces ways.
+_ONE_TO_ONE = re.compile(rf"[{_SINGLE}]++(?: (?>(?<=[{_NOT_CJK}] )|(?=[{_NOT_CJK}]))[{_SINGLE}]++)*+")
 _CONTINUES = re.compile("[\u1160-\u11ff]")
 
 

@@ -104,3 +104,9 @@ def test_quick_spans_equal_the_spans_of_offsets(text):
     offsets = original_offsets(text)
     for start in range(len(result)):
         assert original_span(text, start, start + 1) == (offsets[start], offsets[start] + 1)
+
+
+def test_a_long_text_of_many_words_is_led_back_at_once():
+    """A pattern that tried every space in two ways would not end in the age of the universe."""
+    text = "word " * 200 + "é"
+    assert original_span(text, len(normalise(text)) - 1, len(normalise(text))) == (len(text) - 1, len(text))
