@@ -19,6 +19,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
 from kdsl.models.linear import FILE as LINEAR_FILE
 from kdsl.models.linear import LinearClassifier
+from kdsl.models.llama_factory import Orders
 from kdsl.models.qwen2vl import FILE as LARGE_FILE
 from kdsl.models.recorded import FILE as RECORDED_FILE
 from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
@@ -45,19 +46,25 @@ class TaskPredictor:
 
     @classmethod
     def load(
-        cls, task: Task, checkpoint: Path, rules: Path, recorded: Path | None, large: "LargeModel | None" = None
+        cls,
+        task: Task,
+        checkpoint: Path,
+        rules: Path,
+        recorded: Path | None,
+        large: "LargeModel | None" = None,
+        orders: Orders = (),
     ) -> "TaskPredictor":
         """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
 
-        `recorded` is the file of a recorded model, `large` the large model; without both it is the linear classifier.
-        Raises KdslError when the task was not trained, or with other labels. Rules that training did not know as they
-        stand are counted in a warning.
+        `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
+        without both it is the linear classifier. Raises KdslError when the task was not trained, or with other labels.
+        Rules that training did not know as they stand are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
-        answers = None if recorded is None else read_recorded(recorded, task)
+        answers = None if recorded is None else read_recorded(recorded, task, orders)
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
@@ -96,9 +103,11 @@ class Predictor:
         recorded: Path | None,
         sidecars: Sidecars,
         large: "LargeModel | None" = None,
+        orders: Orders = (),
     ) -> None:
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, rules, recorded, large
+        self._orders = orders
         self._sidecars = sidecars
         self._loaded: dict[str, TaskPredictor] = {}
 
@@ -107,7 +116,7 @@ class Predictor:
         decisions: dict[int, Decision] = {}
         for name in dict.fromkeys(sample.task for sample in samples):
             if name not in self._loaded:
-                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place)
+                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders)
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)

@@ -95,13 +95,14 @@ class TaskMining:
 
     @property
     def trainer(self) -> Trainer:
+        from kdsl.cli.recorded import data_orders
         from kdsl.models.recorded import RecordedTrainer, read_recorded
 
         recorded = self.config.recorded
         return (
             LinearTrainer(self.config.seed)
             if recorded is None
-            else RecordedTrainer(read_recorded(recorded, self.task))
+            else RecordedTrainer(read_recorded(recorded, self.task, data_orders(Project(self.config))))
         )
 
     @cached_property

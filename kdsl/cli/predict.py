@@ -49,7 +49,7 @@ def predict_project(project: "Project", input: Path, output: Path, batch: int = 
 
     if output.resolve() == input.resolve():
         raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
-    predictor, pages = ready(project)
+    predictor, pages = ready(project, input)
     source = {"checkpoint": predictor.fingerprint(), "input": file_hash(input)}
 
     def decide(samples):
@@ -85,7 +85,7 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     sample = next((sample for sample in iterate_samples(input, project.tasks) if sample.id == id), None)
     if sample is None:
         raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
-    predictor, pages = ready(project)
+    predictor, pages = ready(project, input)
     pages.fill([sample])
     pages.tell()
     print_decision(predictor.decide([sample])[0], pages.sidecars)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kdsl.arbiter.predictor import Predictor
 from kdsl.cli.large import large_model
 from kdsl.cli.project import Project
+from kdsl.cli.recorded import data_orders
 from kdsl.cli.small import load_small, rule_questions
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
@@ -37,12 +39,13 @@ class ImageReader:
         self.answers.tell()
 
 
-def ready(project: Project) -> tuple[Predictor, ImageReader]:
-    """The predictor of a project's checkpoint, and what reads new images for it."""
+def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
+    """The predictor of a project's checkpoint, and what reads new images for it; `input` is what will be predicted."""
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
     large = large_model(project)
-    predictor = Predictor(project.tasks, config.checkpoint, config.rules, config.recorded, sidecars, large)
+    orders = data_orders(project, input)
+    predictor = Predictor(project.tasks, config.checkpoint, config.rules, config.recorded, sidecars, large, orders)
     answers = AnswerFiller(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},

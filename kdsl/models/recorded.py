@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import read_json, read_jsonl, write_atomically
+from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids
 from kdsl.sample import Task
 
 Floats = NDArray[np.float64]
@@ -57,8 +58,10 @@ class Recorded:
             )
 
 
-def read_recorded(path: Path, task: Task) -> Recorded:
+def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
     """Read predictions, one JSON object a line: `id`, `label`, optional `probabilities` {label: p}, optional `task`.
+
+    Or those of LLaMA-Factory, which have no ids: then `orders` holds the samples of the data files, in their order.
 
     Records whose `task` is another one are left out; other samples' ids are fine. An answer that is no label of
     `task`, once spaces around it are gone, counts as no answer; these are counted in a warning, and so are
@@ -70,7 +73,7 @@ def read_recorded(path: Path, task: Task) -> Recorded:
     probabilities: dict[str, Floats] = {}
     unusable: list[str] = []
     foreign: list[str] = []
-    for number, record in read_jsonl(path):
+    for number, record in with_ids(path, orders) if is_llama_factory(path) else read_jsonl(path):
         place = f"{path}, line {number}"
         if record.get("task", task.name) != task.name:
             continue
