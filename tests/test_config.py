@@ -17,7 +17,7 @@ def test_everything_but_the_tasks_has_a_default(write, tmp_path):
     assert config.checkpoint == tmp_path / "checkpoints/run"
     assert config.data.train is None
     assert config.recorded is None
-    assert config.proposer == "lexical"
+    assert config.small_model is None
 
 
 def test_paths_are_relative_to_the_file(write, tmp_path):
@@ -56,10 +56,11 @@ def test_a_recorded_file_is_relative_to_the_configuration(write, tmp_path):
     assert load_config(write("kdsl.yaml", 'tasks: [a]\nlarge: "recorded:p.jsonl"\n')).recorded == tmp_path / "p.jsonl"
 
 
-def test_a_small_model_is_a_valid_name_that_this_version_cannot_run(write):
-    config = load_config(write("kdsl.yaml", "tasks: [a]\nsmall: Qwen/Qwen2-VL-2B-Instruct\n"))
-    with pytest.raises(KdslError, match="small: Qwen/Qwen2-VL-2B-Instruct: this version runs only the embedded parts"):
-        assert config.proposer
+def test_the_small_model_is_lexical_or_named(write, tmp_path):
+    config = load_config(write("kdsl.yaml", "tasks: [a]\ndata: {questions: q.jsonl}\nsmall: Qwen/Qwen2-VL-2B\n"))
+    assert config.small_model == "Qwen/Qwen2-VL-2B"
+    assert config.data.questions == tmp_path / "q.jsonl"
+    assert (config.mining.questions, config.mining.calls) == (2, 2000)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from kdsl.fields.table import SampleFields, last_user_turn
 from kdsl.mining.bitmaps import Flags
 from kdsl.vlm.conversation import Picture, Piece
 
-POSITIVES, NEGATIVES = 3, 2
+POSITIVES, NEGATIVES = 2, 2
 """How many of each are shown."""
 _CHARACTERS = 120
 """Of a sample's text."""

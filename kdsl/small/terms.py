@@ -19,7 +19,7 @@ from kdsl.vlm.model import VisionLanguageModel
 
 WANTED = 8
 """Terms a label."""
-SHOWN = 4
+SHOWN = 3
 """Samples of the label that are shown."""
 VARIED = 3
 """Of a label's terms, how many are asked for synonyms."""

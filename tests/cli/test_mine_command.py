@@ -108,7 +108,6 @@ def test_a_label_that_no_task_has_is_an_error_with_a_hint(kdsl, project, option)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("small=Qwen/Qwen2-VL-2B-Instruct", "small: Qwen/Qwen2-VL-2B-Instruct: this version runs only"),
         ("rules={}/kdsl.yaml", "kdsl.yaml/shop: cannot be written (Not a directory)"),
         ("checkpoint={}/kdsl.yaml", "kdsl.yaml/shop/mining.resume.jsonl: cannot be"),
         ("data.train={}/nothing.jsonl", "nothing.jsonl: no such file"),

@@ -1,0 +1,71 @@
+"""Nothing is asked twice: answers are kept by the content of what was asked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from counting_model import CountingModel
+from tiny_qwen2vl import draw_page
+
+from kdsl.errors import KdslError
+from kdsl.small.answer_cache import CachedModel
+from kdsl.vlm.conversation import Instruction, Picture, ask
+
+WORDS = [ask("甲"), ask("乙"), ask("甲")]
+
+
+def test_the_same_is_asked_once_and_never_again(tmp_path: Path) -> None:
+    model = CountingModel(reply=lambda conversation: str(conversation[0].pieces[0]) + "。")
+    cached = CachedModel(model, tmp_path / "small.jsonl")
+    assert [answer.text for answer in cached.generate(WORDS, 5)] == ["甲。", "乙。", "甲。"]
+    again = CachedModel(model, tmp_path / "small.jsonl")
+    assert again.generate(WORDS, 5) == cached.generate(WORDS, 5)
+    assert (len(model.asked), cached.asked, again.asked) == (2, 2, 0)
+    assert again.identity == model.identity
+
+
+def test_scores_come_back_to_the_last_digit(tmp_path: Path) -> None:
+    model = CountingModel(yes=lambda conversation: 1 / 3)
+    first = CachedModel(model, tmp_path / "small.jsonl").score(WORDS, ["是", "否"])
+    second = CachedModel(model, tmp_path / "small.jsonl").score(WORDS, ["是", "否"])
+    np.testing.assert_array_equal(first.log_probabilities, second.log_probabilities)
+    np.testing.assert_array_equal(first.log_probabilities, model.score(WORDS, ["是", "否"]).log_probabilities)
+    assert second.calls.tolist() == [1, 1, 1] and not second.estimated
+
+
+def test_other_content_is_another_question(tmp_path: Path) -> None:
+    page = draw_page(tmp_path / "a.png", "红", False)
+    asked = []
+
+    def ask_again(identity: str = "one", options: tuple[str, str] = ("是", "否"), *pieces: object) -> None:
+        model = CountingModel(identity=identity)
+        CachedModel(model, tmp_path / "small.jsonl").score([ask(*pieces)], options)
+        asked.append(len(model.asked))
+
+    ask_again("one", ("是", "否"), Picture(page), Instruction("吗？"))
+    ask_again("one", ("是", "否"), Picture(page), Instruction("吗？"))
+    ask_again("two", ("是", "否"), Picture(page), Instruction("吗？"))
+    ask_again("one", ("否", "是"), Picture(page), Instruction("吗？"))
+    ask_again("one", ("是", "否"), Picture(page), "吗？")
+    draw_page(page, "蓝", False)
+    ask_again("one", ("是", "否"), Picture(page), Instruction("吗？"))
+    ask_again("one", ("是", "否"), Picture(draw_page(tmp_path / "b.png", "蓝", False)), Instruction("吗？"))
+    assert asked == [1, 0, 1, 1, 1, 1, 0]
+
+
+def test_what_was_answered_before_an_interruption_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "small.jsonl"
+    CachedModel(CountingModel(), path).generate(WORDS, 5)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    model = CountingModel()
+    CachedModel(model, path).generate(WORDS, 5)
+    assert len(model.asked) == 1
+    assert path.read_bytes() == whole
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.jsonl"
+    path.write_text('{"image": "a.png"}\n')
+    with pytest.raises(KdslError, match=r"small\.jsonl, line 1: not an answer that KDSL kept; delete the file"):
+        CachedModel(CountingModel(), path)
