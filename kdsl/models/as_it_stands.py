@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
+from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.card import TrainingCard
 from kdsl.models.large import LargeModel
+from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.recorded import RecordedTrainer
 from kdsl.sample import Task
 
 MOST = 1000
 """More training samples than this are not asked about: the arbiter has two parameters to fit."""
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,37 @@ class AsItStands:
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`."""
+        if self.large.answers_only:
+            return self._answering(table, labels, n_labels)
         classifier = self.large.classifier(self.task, None)
         unseen = self._unseen(table)
-        if unseen.sum() > MOST:
-            rows = np.flatnonzero(unseen)
-            unseen[rows] = stratified_folds(labels[rows], -(-len(rows) // MOST), self.seed) == 0
+        unseen = self._at_most(unseen, labels)
         rows = np.flatnonzero(unseen)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
         probabilities[rows] = classifier.keeping_answers(self.answers).probabilities(table.select(rows))
         return Calibrated(classifier, probabilities, unseen)
+
+    def _answering(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
+        """What an answer is worth is learned from the samples, so their own probabilities are out of fold."""
+        answering = Answering(self.large.classifier(self.task, None))
+        asked = self._at_most(np.ones(len(table), dtype=bool), labels)
+        rows = np.flatnonzero(asked)
+        part = table.select(rows)
+        trainer = RecordedTrainer(answering.answers(part, self.answers))
+        folds = stratified_folds(labels[rows], min(FOLDS, len(rows)), self.seed)
+        probabilities = np.full((len(table), n_labels), 1 / n_labels)
+        probabilities[rows] = out_of_fold(trainer, part, labels[rows], n_labels, folds)
+        calibration = trainer.fit(part, labels[rows], n_labels)
+        return Calibrated(AnsweringClassifier(answering, calibration), probabilities, asked)
+
+    def _at_most(self, rows: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """About `MOST` of the rows, if they are more."""
+        if rows.sum() <= MOST:
+            return rows
+        places = np.flatnonzero(rows)
+        chosen = np.zeros_like(rows)
+        chosen[places] = stratified_folds(labels[places], -(-len(places) // MOST), self.seed) == 0
+        return chosen
 
     def _unseen(self, table: FieldTable) -> NDArray[np.bool_]:
         """All samples, unless the model's training card says which of them were held out: [n_samples]."""

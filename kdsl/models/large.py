@@ -7,8 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 from kdsl.errors import KdslError
+from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
+from kdsl.models.recorded import Recorded, RecordedClassifier
 from kdsl.sample import Task
 from kdsl.vlm.load import is_address, load_model
 from kdsl.vlm.model import VisionLanguageModel
@@ -41,6 +43,11 @@ class LargeModel:
         return is_address(self.name)
 
     @property
+    def answers_only(self) -> bool:
+        """Whether a sample may cost too few calls to score labels: a server takes a call for each of them, or more."""
+        return self.remote and self.usage.limits.calls is not None
+
+    @property
     def tunable(self) -> bool:
         """Whether it can be fine-tuned: not on a server, and not an adapter, which is fine-tuned already."""
         return not self.remote and not _local(self.name).is_adapter(self.name)
@@ -69,6 +76,7 @@ class LargeModel:
             pixels=(self.budget.min_pixels, self.budget.max_pixels),
             max_tokens=self.max_tokens,
             model=self.fingerprint,
+            answers_only=self.answers_only,
             tuned=tuned,
             tuned_weights=None if tuned is None else self._tuned_fingerprint(tuned),
         )
@@ -78,7 +86,7 @@ class LargeModel:
         model = self._open(tuned, [] if tuned is None else [tuned])
         return self._classifier(task, model, self.record(task, tuned), usage or Usage())
 
-    def load_classifier(self, task: Task) -> LargeClassifier:
+    def load_classifier(self, task: Task) -> LargeClassifier | AnsweringClassifier:
         """The classifier that `kdsl train` left in the task's checkpoint folder, which counts what samples cost.
 
         Raises KdslError when there is none, or when the project has changed in what it depends on.
@@ -93,7 +101,11 @@ class LargeModel:
             place = self.tuned_folder(record.tuned or "")
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
         model = self._open(record.tuned, self._all_tuned())
-        return self._classifier(task, model, record, self.usage)
+        classifier = self._classifier(task, model, record, self.usage)
+        if not record.answers_only:
+            return classifier
+        nothing = Recorded(folder, task.label_names, {}, {})
+        return AnsweringClassifier(Answering(classifier), RecordedClassifier.load(folder, nothing))
 
     def release(self) -> None:
         """Let go of all weights in memory."""
@@ -108,7 +120,8 @@ class LargeModel:
     def _classifier(
         self, task: Task, model: VisionLanguageModel, record: LargeRecord, usage: Usage
     ) -> LargeClassifier:
-        tokens = len if self.remote else _token_counter(model)
+        # A server does not tell its tokens, but a token is a byte at least; the end is one more.
+        tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
         most = max(tokens(label) for label in task.label_names)
         return LargeClassifier(task, model, self.prompts, record, most, usage)
 

@@ -36,6 +36,8 @@ class LargeRecord(BaseModel):
     max_tokens: int
     model: str
     """Fingerprint of the model that `large:` names, or its hub id or address."""
+    answers_only: bool
+    """Whether it is asked for a label instead of the score of every label."""
     tuned: str | None
     """The folder in <checkpoint>/large that holds what was fine-tuned; None for a model used as it stands."""
     tuned_weights: str | None

@@ -160,6 +160,12 @@ class HttpModel:
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         return self._estimate(conversations, options) if scores is None else scores
 
+    def constrains(self, choices: Sequence[str]) -> bool:
+        """Whether the server sees to it that an answer is one of the choices; it is asked one short question."""
+        question: JsonMessages = [{"role": "user", "content": "?"}]
+        self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
+        return self._constraint < len(_CONSTRAINTS) - 1
+
     def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
         """None, from then on, when the server does not tell what is needed."""
         scores = None
