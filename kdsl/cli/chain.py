@@ -106,9 +106,16 @@ class Chain:
         data = self._config.data
         if self._config.small_model is None or data.questions is None or data.images is None:
             return
-        asked = [rule_questions(self._project, task) for task in self._project.tasks]
+        # Rules that mining finds ask what was answered before it: only questions of people are new.
+        answers = self._project.sidecars().answers
+        new = [
+            question
+            for task in self._project.tasks
+            for question in rule_questions(self._project, task)
+            if any(question not in answers.get(i, ()) for s in self._project.task_samples(task) for i in s.images)
+        ]
         inputs = [self._data, self._image_files, self._config.small, self._config.pixels, data.questions]
-        inputs += [self._config.mining.questions, asked]
+        inputs += [self._config.mining.questions, new]
         self._steps.do("questions", inputs, [], lambda: ask_questions(self._project, self._project.small))
 
     def mine(self) -> None:
@@ -136,14 +143,14 @@ class Chain:
 
         archives = file_hash(*self._task_files(ARCHIVE_FILE))
         rules = _contents(self._config.rules / task.name for task in self._project.tasks)
-        inputs = [*self._mining_inputs, archives, rules]
+        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs]
         self._steps.do("train", inputs, self._task_files(ARBITER_FILE), work)
 
     def evaluate(self) -> Path:
         """Score model, rules and both, on the test samples or by cross-validation; returns the report."""
         report = self._evaluation / "report.json"
         if self._config.data.test is None:
-            inputs: list[object] = [*self._mining_inputs, FOLDS]
+            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs]
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
@@ -222,6 +229,14 @@ class Chain:
             recorded,
             config.rules,
         ]
+
+    @property
+    def _large_inputs(self) -> list[object]:
+        """What a fine-tuned or served model depends on besides; nothing for the classifiers without pictures."""
+        config = self._config
+        if config.large_model is None:
+            return []
+        return [self._image_files, config.adapters, config.pixels, config.prompt, config.limits, config.training]
 
     @property
     def _answers(self) -> list[object]:
