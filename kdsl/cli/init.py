@@ -22,9 +22,10 @@ data:
   # test: data/test.json             # other labelled samples; `kdsl check` compares them with the training samples
   images: data/images                # the folder that image file names are relative to
   ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
-  # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line, if you have captions
+  # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
+  # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
 
-small: lexical                       # proposes candidate conditions for rules
+small: lexical                       # proposes conditions for rules; or a model, such as Qwen/Qwen2-VL-2B-Instruct
 large: linear                        # the classifier, or recorded:FILE for predictions made elsewhere
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules

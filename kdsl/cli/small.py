@@ -55,6 +55,7 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
         return []
     if data.questions is None:
         return ["data.questions is not set: no visual questions are asked"]
+    asked: dict[str, list[str]] = {}
     for task in project.tasks:
         samples = project.task_samples(task)
         images = list(dict.fromkeys(image for sample in samples for image in sample.images))
@@ -63,7 +64,8 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
         written = write_questions(model, task, samples, data.images, project.config.mining.questions)
         questions = list(dict.fromkeys([*written.questions, *rule_questions(project, task)]))
         outcome = answer_questions(model.model, wording_of(task), images, questions, data.images, data.questions)
-        fit_thresholds(model.identity, images, questions, data.questions)
+        for question in questions:
+            asked.setdefault(question, []).extend(images)
         dropped = f", {written.dropped} lines were none" if written.dropped else ""
         lines.append(
             f"{task.name}: {len(questions)} visual questions{dropped}; {outcome.images} images were asked about now"
@@ -73,6 +75,8 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
             lines.append(
                 f"{task.name}: {len(outcome.problems)} images cannot be looked at, the first {image} ({reason})"
             )
+    if asked:
+        fit_thresholds(model.identity, asked, data.questions)
     return lines
 
 

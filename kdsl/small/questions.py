@@ -1,6 +1,6 @@
 """Visual questions: written from the labels and sample images, answered once for every image, kept in a sidecar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,8 @@ def write_questions(
 
     Labels without an image get none. What is no question is dropped and counted.
     """
+    if n == 0:
+        return Written()
     wording = wording_of(task)
     conversations = []
     for label in task.labels:
@@ -105,11 +107,14 @@ def answer_questions(
     return outcome
 
 
-def fit_thresholds(identity: str, images: Sequence[str], questions: Sequence[str], path: Path) -> None:
-    """Choose each question's threshold on the answers about the training images, and append those that changed."""
+def fit_thresholds(identity: str, asked: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Choose each question's threshold on the answers about the training images, and append those that changed.
+
+    `asked` names the images of each question, of all tasks that ask it.
+    """
     sidecar = read_answers(path)
     with append_jsonl(path) as append:
-        for question in questions:
+        for question, images in asked.items():
             answers = [sidecar.answers.get(image, {}).get(question) for image in dict.fromkeys(images)]
             threshold = choose_threshold([a.probability for a in answers if a is not None and a.model == identity])
             if sidecar.thresholds.get((question, identity)) != threshold:

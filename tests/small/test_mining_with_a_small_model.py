@@ -146,6 +146,17 @@ def test_what_cannot_be_asked_is_counted(kdsl, mined: Path, tmp_path: Path, capl
     assert "visual questions about 1 images have no answer" in caplog.text and "new1.png (not an image" in caplog.text
 
 
+def test_the_whole_chain_asks_before_it_mines_and_rests_when_nothing_has_changed(kdsl, mined: Path) -> None:
+    first = kdsl("run", mined, "--workers", 1)
+    assert first.code == 0
+    [task] = json.loads((mined / "checkpoints/run/evaluation/report.json").read_text("utf-8"))["tasks"]
+    assert task["both"]["scores"]["weighted_f1"] >= 0.9 > 0.8 > task["model"]["scores"]["weighted_f1"]
+    second = kdsl("run", mined, "--workers", 1)
+    steps = [line for line in second.err.splitlines() if ": " in line]
+    assert steps and all("(unchanged): " in line for line in steps)
+    assert {line.split(" ")[0] for line in steps} >= {"questions", "mine", "train", "evaluate"}
+
+
 def new_samples(project: Path) -> Path:
     """Four samples with pages that nobody has seen, one a label."""
     records = []

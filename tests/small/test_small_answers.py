@@ -86,7 +86,7 @@ def test_what_is_no_question_is_dropped_and_counted(pages: Path) -> None:
 def test_answers_are_right_on_new_pages_and_kept(small_model, pages: Path, tmp_path: Path) -> None:
     path = tmp_path / "questions.jsonl"
     outcome = answer_questions(small_model, CHINESE, IMAGES, [COLOUR, BAR], pages, path)
-    fit_thresholds(small_model.identity, IMAGES, [COLOUR, BAR], path)
+    fit_thresholds(small_model.identity, dict.fromkeys((COLOUR, BAR), IMAGES), path)
     assert (outcome.images, outcome.problems) == (N, {})
     seen = read_answers(path).probabilities()
     right = {COLOUR: [LABELS[i % 4][0] == "红" for i in range(N)], BAR: [has_bar(i) for i in range(N)]}
@@ -94,7 +94,7 @@ def test_answers_are_right_on_new_pages_and_kept(small_model, pages: Path, tmp_p
         assert np.mean([(seen[f"{i}.png"][question] >= 0.5) == truth[i] for i in range(N)]) >= 0.9
     before = path.read_bytes()
     assert answer_questions(small_model, CHINESE, IMAGES, [COLOUR, BAR], pages, path).images == 0
-    fit_thresholds(small_model.identity, IMAGES, [COLOUR, BAR], path)
+    fit_thresholds(small_model.identity, dict.fromkeys((COLOUR, BAR), IMAGES), path)
     assert path.read_bytes() == before
 
 
