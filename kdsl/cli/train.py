@@ -1,6 +1,7 @@
 """kdsl train: the classifier, and the arbiter that merges it with the rules."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,12 +14,29 @@ if TYPE_CHECKING:
     from kdsl.cli.project import Project
 
 
-def train(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
+def train(
+    arguments: ProjectArguments = None,
+    fine_tune_only: Annotated[
+        bool,
+        typer.Option(
+            "--fine-tune-only",
+            help="Fine-tune the large model and stop there; several processes may do it, by accelerate or torchrun.",
+        ),
+    ] = False,
+    deepspeed: Annotated[
+        Path | None,
+        typer.Option("--deepspeed", metavar="FILE", help="DeepSpeed's configuration, for torchrun; docs/training.md."),
+    ] = None,
+    format: FormatOption = Format.table,
+) -> None:
     """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
     import json
 
     from kdsl.cli.project import open_project
 
+    if fine_tune_only or deepspeed is not None:
+        fine_tune_project(open_project(arguments), deepspeed)
+        return
     arbiters = train_project(open_project(arguments))
     if format is Format.json:
         typer.echo(json.dumps([arbiter_record(arbiter) for arbiter in arbiters], ensure_ascii=False, indent=2))
@@ -42,6 +60,25 @@ def train_project(project: "Project") -> "list[Arbiter]":
     learning = trainers(project, minings)
     with progress_bar("Training", STEPS * len(minings)) as advance:
         return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
+
+
+def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None:
+    """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
+    from kdsl.cli.large import trainers
+    from kdsl.cli.mining import TaskMining
+    from kdsl.errors import KdslError
+
+    sidecars = project.sidecars()
+    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    done = set()
+    for tuner in trainers(project, minings):
+        if project.config.large_model is None or not hasattr(tuner, "tune"):
+            raise KdslError(
+                f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id"
+            )
+        if tuner.tuned not in done:
+            tuner.tune(deepspeed)
+        done.add(tuner.tuned)
 
 
 def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:

@@ -16,7 +16,9 @@ TARGETS = r"^model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(g
 RANK, ALPHA, DROPOUT = 16, 32, 0.05
 
 
-def trainable_model(name: str, training: TrainingConfig, device: str | None) -> PreTrainedModel | PeftModel:
+def trainable_model(
+    name: str, training: TrainingConfig, device: str | None, dtype: torch.dtype | None = None
+) -> PreTrainedModel | PeftModel:
     """The model in a directory or of a hub id, ready to be trained by `training.method`.
 
     Raises KdslError when it cannot be loaded, and for qlora where bitsandbytes is missing.
@@ -39,7 +41,7 @@ def trainable_model(name: str, training: TrainingConfig, device: str | None) -> 
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
-    model = load_base(name, device, **options)
+    model = load_base(name, device, dtype, **options)
     if training.method == "qlora":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     model.requires_grad_(False)

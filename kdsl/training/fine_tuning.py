@@ -46,6 +46,8 @@ class Recipe:
     seed: int
     device: str | None = None
     """None: the GPU where there is one."""
+    deepspeed: Path | None = None
+    """DeepSpeed's configuration, under torchrun."""
 
 
 def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> TrainingCard:
@@ -77,11 +79,12 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
 def _train(
     recipe: Recipe, examples: list[Example], held_out: list[Example], data: Sequence[TaskData], steps: Path
 ) -> LabelTrainer:
-    arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device)
+    arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
     with loading_in_one_sentence(recipe.base):
         processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens)
-    model = trainable_model(recipe.base, recipe.training, _device(recipe))
+    # In shards all weights have one type; computing in bfloat16 is then up to the launcher's configuration.
+    model = trainable_model(recipe.base, recipe.training, _device(recipe), torch.float32 if sharded() else None)
     trainer = LabelTrainer(
         held_out=HeldOut(held_out, {part.task.name: part.task.label_names for part in data}),
         processor=processor,
@@ -111,8 +114,10 @@ def _train(
 
 
 def _device(recipe: Recipe) -> str | None:
-    """Where the weights are loaded to: by accelerate, where it spreads them over processes."""
+    """Where the weights are loaded to; from there accelerate spreads them over processes, where it does."""
     rank = os.environ.get("LOCAL_RANK")
+    if sharded():
+        return "cpu"
     if recipe.device is not None or rank is None:
         return recipe.device
     return f"cuda:{rank}" if torch.cuda.is_available() else "cpu"
@@ -157,7 +162,11 @@ def _card(
         max_tokens=recipe.max_tokens,
         seed=recipe.seed,
         trained={"trainable": sum(n for n, trained in sizes if trained), "all": sum(n for n, _ in sizes)},
-        best={key.removeprefix("eval_"): value for key, value in best.items() if key.startswith("eval_")},
+        best={
+            key.removeprefix("eval_"): value
+            for key, value in best.items()
+            if key.startswith("eval_") and not key.endswith(("runtime", "_per_second"))
+        },
         history=history,
         versions=installed_versions(),
     )

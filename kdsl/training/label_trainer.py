@@ -67,8 +67,12 @@ def early_stopping(training: TrainingConfig) -> EarlyStoppingCallback:
     return EarlyStoppingCallback(early_stopping_patience=training.patience)
 
 
-def training_arguments(training: TrainingConfig, folder: Path, seed: int, device: str | None) -> TrainingArguments:
+def training_arguments(
+    training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
+) -> TrainingArguments:
     """What the Trainer is told; checkpoints for resuming are kept in `folder`."""
+    if deepspeed is not None:
+        os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     cuda = torch.cuda.is_available() and device != "cpu"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return TrainingArguments(
@@ -96,6 +100,7 @@ def training_arguments(training: TrainingConfig, folder: Path, seed: int, device
         label_names=["labels"],
         dataloader_num_workers=2 if cuda else 0,
         use_cpu=not cuda,
+        deepspeed=None if deepspeed is None else str(deepspeed),
         disable_tqdm=True,
         report_to="none",
     )

@@ -1,8 +1,9 @@
 """Fine-tuning as a trainer of classifiers: trained on most samples, calibrated on those held out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,12 @@ class Tuner:
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
         probabilities[rows] = classifier.probabilities(table.select(rows))
         return Calibrated(classifier, probabilities, held_out)
+
+    def tune(self, deepspeed: Path | None = None) -> None:
+        """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""
+        assert self.tuned is not None
+        recipe = replace(self.recipe, deepspeed=deepspeed)
+        fine_tune(recipe, self.data(self.together), self.large.tuned_folder(self.tuned))
 
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
         """The samples with what is held out of them."""
