@@ -10,6 +10,7 @@ from kdsl.models.classifier import Trainer
 if TYPE_CHECKING:
     from kdsl.cli.mining import TaskMining
     from kdsl.models.large import LargeModel
+    from kdsl.training.tuning import Tuner
 
 ANSWERS = "large.answers.jsonl"
 JOINT = "joint"
@@ -37,26 +38,41 @@ def large_model(project: Project) -> "LargeModel | None":
 
 
 def trainers(
-    project: Project,
-    minings: "Sequence[TaskMining]",
-    cross_validating: bool = False,
-    adapters: Literal["joint", "per_task"] | None = None,
-) -> list[Trainer | CalibratingTrainer]:
-    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own.
-
-    `adapters` may be other than the project's.
-    """
+    project: Project, minings: "Sequence[TaskMining]", cross_validating: bool = False
+) -> "Sequence[Trainer | CalibratingTrainer]":
+    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own."""
     large = large_model(project)
     if large is None:
         return [mining.trainer for mining in minings]
     config = project.config
-    if not large.tunable or config.training.method == "none":
-        from kdsl.models.as_it_stands import AsItStands
+    if tunes(project, large):
+        return tuners_of(project, minings, cross_validating=cross_validating)
+    from kdsl.models.as_it_stands import AsItStands
 
-        return [
-            AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
-            for mining in minings
-        ]
+    return [
+        AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
+        for mining in minings
+    ]
+
+
+def tunes(project: Project, large: "LargeModel") -> bool:
+    """Whether the project fine-tunes the large model, instead of using it as it stands."""
+    return large.tunable and project.config.training.method != "none"
+
+
+def tuners_of(
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    adapters: Literal["joint", "per_task"] | None = None,
+    cross_validating: bool = False,
+) -> "list[Tuner]":
+    """What fine-tunes for each task, by the project's `adapters` or others; of joint ones any does it for all tasks.
+
+    None where nothing is fine-tuned.
+    """
+    large, config = large_model(project), project.config
+    if large is None or not tunes(project, large):
+        return []
     from kdsl.training.fine_tuning import Recipe
     from kdsl.training.tuning import TaskSamples, Tuner
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsl.cli.large import JOINT, large_model, trainers
+from kdsl.cli.large import JOINT, large_model, tuners_of
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
 from kdsl.errors import KdslError
@@ -36,9 +36,7 @@ def compare_adapters(project: Project) -> "Seesaw":
 
     sidecars = project.sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
-    tuners: list[Tuner] = [
-        *trainers(project, minings, adapters="per_task"), trainers(project, minings, adapters="joint")[0],
-    ]  # type: ignore[list-item]  # fmt: skip
+    tuners = [*tuners_of(project, minings, "per_task"), tuners_of(project, minings, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]
     folders = {name: large.tuned_folder(name) for name in names}
     for tuner, folder in zip(tuners, folders.values(), strict=True):

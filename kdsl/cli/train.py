@@ -64,21 +64,17 @@ def train_project(project: "Project") -> "list[Arbiter]":
 
 def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None:
     """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
-    from kdsl.cli.large import trainers
+    from kdsl.cli.large import tuners_of
     from kdsl.cli.mining import TaskMining
     from kdsl.errors import KdslError
 
     sidecars = project.sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
-    done = set()
-    for tuner in trainers(project, minings):
-        if project.config.large_model is None or not hasattr(tuner, "tune"):
-            raise KdslError(
-                f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id"
-            )
-        if tuner.tuned not in done:
-            tuner.tune(deepspeed)
-        done.add(tuner.tuned)
+    tuners = tuners_of(project, minings)
+    if not tuners:
+        raise KdslError(f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id")
+    for tuner in tuners:
+        tuner.tune(deepspeed)
 
 
 def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:

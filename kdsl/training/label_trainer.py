@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from peft import PeftModel
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from kdsl.config import TrainingConfig
+from kdsl.errors import KdslError
 from kdsl.training.held_out import SELECTION, HeldOut
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.processor import Processor
@@ -72,6 +74,10 @@ def training_arguments(
 ) -> TrainingArguments:
     """What the Trainer is told; checkpoints for resuming are kept in `folder`."""
     if deepspeed is not None:
+        if find_spec("deepspeed") is None:
+            raise KdslError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed")
+        if not deepspeed.is_file():
+            raise KdslError(f"{deepspeed}: no such file; kdsl/training/configs/zero3.json is one that works")
         os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     cuda = torch.cuda.is_available() and device != "cpu"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
