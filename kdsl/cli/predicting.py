@@ -1,7 +1,8 @@
 """What a project predicts with."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.arbiter.predictor import Predictor
@@ -16,6 +17,8 @@ from kdsl.small.answer_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
 from kdsl.vlm.usage import Limits, Usage
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ImageReader:
@@ -23,6 +26,9 @@ class ImageReader:
 
     pages: PageFiller
     answers: AnswerFiller
+    captions: Path | None
+    """The sidecar of captions, where the project has some."""
+    _uncaptioned: dict[str, None] = field(default_factory=dict)
 
     @property
     def sidecars(self) -> Sidecars:
@@ -32,11 +38,20 @@ class ImageReader:
         """Read all images of `samples` that are not known yet."""
         self.pages.fill(samples)
         self.answers.fill(samples)
+        if self.captions is not None:
+            images = (image for sample in samples for image in sample.images)
+            self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
 
     def tell(self) -> None:
         """Log counted warnings, if there is anything to warn of."""
         self.pages.tell()
         self.answers.tell()
+        if self._uncaptioned:
+            _log.warning(
+                "%d images have no caption in %s, the first being %s: rules on captions do not hold there; name the "
+                "samples as data.test and run `kdsl caption`",
+                len(self._uncaptioned), self.captions, next(iter(self._uncaptioned)),
+            )  # fmt: skip
 
 
 def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
@@ -55,4 +70,6 @@ def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else 1,
     )
-    return predictor, ImageReader(PageFiller(sidecars, data.images, data.ocr), answers)
+    return predictor, ImageReader(
+        PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None
+    )

@@ -211,3 +211,16 @@ def test_a_recorded_model_is_merged_on_the_samples_it_covers(kdsl, project, capl
     assert json.loads(result.out)[0]["samples"] == 50
     assert predict(kdsl, project, recorded).code == 0
     assert "the model has no answer" in read(project / "p.jsonl")[-1]["decision"]["reason"]
+
+
+def test_new_images_without_a_caption_are_counted(kdsl, project, caplog):
+    write(project / "captions.jsonl", [{"image": "old.png", "caption": "一个包裹", "model": "any"}])
+    samples = [
+        sample | {"images": ["old.png", f"new{i}.png"]} for i, sample in enumerate(read(project / "test.jsonl"))
+    ]
+    write(project / "test.jsonl", samples)
+    assert predict(kdsl, project, f"data.captions={project / 'captions.jsonl'}").code == 0
+    assert (
+        f"{len(samples)} images have no caption in {project / 'captions.jsonl'}, the first being new0.png"
+        in caplog.text
+    )
