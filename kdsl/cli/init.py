@@ -26,7 +26,7 @@ data:
   # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
 
 small: lexical                       # proposes conditions for rules; or a model, such as Qwen/Qwen2-VL-2B-Instruct
-large: linear                        # the classifier, or recorded:FILE for predictions made elsewhere
+large: linear                        # the classifier; or a model, such as Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules
 checkpoint: checkpoints/run          # where the trained classifier lands

@@ -170,3 +170,33 @@ def test_qlora_needs_bitsandbytes(kdsl, project, monkeypatch):
     result = kdsl("train", project, "training.method=qlora")
     assert result.code == 2
     assert "training.method: qlora needs bitsandbytes, which is not installed: pip install bitsandbytes" in result.err
+
+
+def test_all_weights_but_the_vision_tower_can_be_trained(kdsl, project):
+    """What lands is a whole model, which any tool loads."""
+    from safetensors.torch import load_file
+
+    options = ("training.method=full", "training.learning_rate=0.002")
+    assert kdsl("train", project, *options).code == 0
+    assert predict(kdsl, project, *options).code == 0
+    assert right(project) >= 0.9
+    folder = project / "checkpoints/run/large/joint"
+    assert (folder / "config.json").exists()
+    assert not (folder / "adapter_config.json").exists()
+    base = Path(TrainingCard.load(folder).base)
+    before, after = (load_file(path / "model.safetensors") for path in (base, folder))
+    same = {name: bool((weights == after[name]).all()) for name, weights in before.items()}
+    assert all(same[name] for name in same if "visual." in name)
+    assert not any(same[name] for name in same if "layers.0.self_attn" in name and "visual." not in name)
+    assert kdsl("train", project, f"large={folder}", "training.method=none").code == 0
+
+
+def test_cross_validation_fine_tunes_without_each_fold(kdsl, project):
+    command = ("evaluate", project, "--cross-validate", 2, "training.epochs=4", "training.held_out=0.3")
+    result = kdsl(*command, "--format", "json")
+    assert result.code == 0, result.err
+    scores = json.loads(result.out)["pooled"]["model"]["scores"]
+    assert scores["accuracy"] >= 0.8
+    cards = [TrainingCard.load(folder) for folder in (project / "checkpoints/run/large").glob("cross-validation-*")]
+    assert len(cards) == 2
+    assert all(sum(card.tasks["shop"].values()) == 20 for card in cards if card is not None)
