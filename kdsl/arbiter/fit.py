@@ -1,6 +1,6 @@
 """Fitting the arbiter of a task, on what model and rules say about samples that they were not made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,10 @@ from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
 from kdsl.mining.miner import Mined, MiningSettings
+from kdsl.mining.proposer import Proposer
 from kdsl.mining.reliability import Reliability, Shown
 from kdsl.mining.run import Progress, mine_task, sample_weights
+from kdsl.mining.validator import Validator
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.rules.engine import Engine
@@ -27,6 +29,8 @@ from kdsl.sample import Task
 PARTS = 5
 """The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
 Labels = NDArray[np.int64]
+SmallModel = Callable[[FieldTable, Labels], tuple[Proposer, Validator | None]]
+"""What a small model does in mining samples with these labels; it must not have seen others that are predicted."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +65,22 @@ def fit_task(
     seed: int,
     progress: Progress | None = None,
     workers: int = 2,
+    small: SmallModel | None = None,
 ) -> FittedTask:
     """Classifier, rules and arbiter from labelled samples alone, in memory; no rule base of people is looked at.
 
-    `labels` [n_samples] index `task.labels`. Raises KdslError where there is too little to learn from.
+    `labels` [n_samples] index `task.labels`; `small` is asked for the proposer and the validator, which are the
+    lexical one and none where it is None. Raises KdslError where there is too little to learn from.
     """
     n_labels = len(task.labels)
     folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
     calibrated = fit_calibrated(trainer, table, labels, n_labels, folds)
     model = calibrated.probabilities
     weights = sample_weights(model, labels, settings.focus)
+    proposer, validator = (None, None) if small is None else small(table, labels)
     mined = mine_task(
-        task, table, labels, settings, seed, weights=weights, folds=folds,
-        progress=progress, workers=workers,
+        task, table, labels, settings, seed, weights=weights, folds=folds, proposer=proposer,
+        progress=progress, workers=workers, validator=validator,
     )  # fmt: skip
     rules, statistics = mined_rules(mined, "", seed)
     archive = archive_of(mined, [row.sample.id for row in table.rows])

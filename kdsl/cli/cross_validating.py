@@ -3,14 +3,20 @@
 import os
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.cli.large import trainers
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
+from kdsl.cli.small_parts import small_parts
 from kdsl.cli.training import covered_rows
 from kdsl.evaluate.cross_validation import cross_validate
 from kdsl.evaluate.report import TaskResult
+from kdsl.fields.table import FieldTable
+from kdsl.mining.proposer import Proposer
+from kdsl.mining.validator import Validator
 from kdsl.progress import progress_bar
+from kdsl.sample import Task
 
 
 def cross_validate_project(project: Project, k: int, workers: int | None = None) -> list[TaskResult]:
@@ -39,6 +45,14 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
                     project.config.seed,
                     lambda fold, part, label, name=task.name: advance(f"{name}: fold {fold + 1} of {k}"),
                     workers or os.cpu_count() or 1,
+                    lambda table, labels, task=task: _small(project, task, table, labels),
                 )
             )
     return results
+
+
+def _small(
+    project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]
+) -> tuple[Proposer, Validator | None]:
+    parts = small_parts(project, task, table, labels)
+    return parts.proposer, parts.validator

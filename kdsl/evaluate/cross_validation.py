@@ -1,11 +1,11 @@
 """Cross-validation of the whole: vocabulary, rules, classifier and arbiter see nothing of the samples they predict."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kdsl.arbiter.decision import Decision
-from kdsl.arbiter.fit import fit_task
+from kdsl.arbiter.fit import SmallModel, fit_task
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.evaluate.predictions import task_result
@@ -31,29 +31,12 @@ def cross_validate(
     seed: int,
     progress: Progress | None = None,
     workers: int = 2,
+    small: SmallModel | None = None,
 ) -> TaskResult:
     """What model, rules and both say about every sample when all of them come from the other k-1 folds.
 
     Raises KdslError for a sample without a label of the task, and where the samples are too few for `k` folds.
     """
-    decisions: dict[int, Decision] = {}
-    for part in cross_validated(task, samples, sidecars, trainer, settings, k, seed, progress, workers):
-        decisions |= part
-    return task_result(task, samples, (decisions[index].record() for index in range(len(samples))))
-
-
-def cross_validated(
-    task: Task,
-    samples: Sequence[Sample],
-    sidecars: Sidecars,
-    trainer: Trainer | CalibratingTrainer,
-    settings: MiningSettings,
-    k: int,
-    seed: int,
-    progress: Progress | None = None,
-    workers: int = 2,
-) -> Iterator[dict[int, Decision]]:
-    """Index into `samples` → decision, for one fold after the other; arguments and errors as in `cross_validate`."""
     labels = np.array(label_indices(samples, task), dtype=np.int64)
     unlabelled = np.flatnonzero(labels < 0)
     if len(unlabelled):
@@ -62,12 +45,14 @@ def cross_validated(
             f"{task.name}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's; "
             "cross-validation needs labelled samples"
         )
+    decisions: dict[int, Decision] = {}
     folds = stratified_folds(labels, k, seed)
     table = FieldTable(samples, sidecars)
     for fold in range(k):
         outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         told = None if progress is None else lambda part, label, fold=fold: progress(fold, part, label)
         fitted = fit_task(
-            task, table.select(outside), labels[outside], trainer, settings, seed, progress=told, workers=workers
-        )
-        yield dict(zip(inside.tolist(), fitted.decide(table.select(inside)), strict=True))
+            task, table.select(outside), labels[outside], trainer, settings, seed, told, workers, small
+        )  # fmt: skip
+        decisions |= zip(inside.tolist(), fitted.decide(table.select(inside)), strict=True)
+    return task_result(task, samples, (decisions[index].record() for index in range(len(samples))))

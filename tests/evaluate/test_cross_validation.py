@@ -8,9 +8,11 @@ import pytest
 
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
-from kdsl.evaluate.cross_validation import cross_validate, cross_validated
+from kdsl.evaluate.cross_validation import cross_validate
+from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.fields.sidecar import Sidecars
 from kdsl.mining.miner import MiningSettings
+from kdsl.mining.proposer import LexicalProposer
 from kdsl.mining.search import SearchSettings
 from kdsl.models.linear import LinearTrainer
 from kdsl.sample import Label, Sample, Task, Turn, label_indices
@@ -62,9 +64,21 @@ def test_terms_that_only_held_out_samples_share_are_in_no_rule():
     held_out = np.flatnonzero(folds == 0)
     for index in held_out:
         rows[index] = Sample(rows[index].id, "shop", (Turn("user", "独一无二"),), label=rows[index].label)
-    first = next(cross_validated(TASK, rows, Sidecars(), LinearTrainer(0), SETTINGS, 4, 0, workers=1))
-    assert sorted(first) == held_out.tolist()
-    assert [decision.hits for decision in first.values()] == [()] * len(held_out)
+    result = cross_validate(TASK, rows, Sidecars(), LinearTrainer(0), SETTINGS, 4, 0, workers=1)
+    assert (result.rules.predicted[held_out] == NO_PREDICTION).all()
+
+
+def test_the_small_model_is_shown_only_samples_that_are_not_predicted():
+    shown = []
+
+    def small(table, labels):
+        shown.append(({row.sample.id for row in table.rows}, labels.tolist()))
+        return LexicalProposer(), None
+
+    cross_validate(TASK, samples(), Sidecars(), LinearTrainer(0), SETTINGS, 4, 0, workers=1, small=small)
+    assert [len(ids) for ids, _ in shown] == [30] * 4
+    assert set.intersection(*(ids for ids, _ in shown)) == set()
+    assert all(labels.count(0) == 15 for _, labels in shown)
 
 
 def test_the_same_seed_gives_the_same_result_and_progress_is_told():
