@@ -75,12 +75,3 @@ def test_limits_too_low_for_any_answer_are_told(kdsl, project):
     )  # fmt: skip
     assert result.code == 2
     assert "would exceed `limits: {calls: 3, tokens: 2}`" in result.err
-
-
-def test_a_server_that_is_gone_is_told(kdsl, tmp_path):
-    project = write_project(tmp_path / "project", "http://127.0.0.1:9/v1", n=8, extra=SMALL)
-    kdsl("mine", project)
-    result = kdsl("train", project)
-    assert result.code == 2
-    assert result.err.count("\n") == 1
-    assert "http://127.0.0.1:9/v1" in result.err
