@@ -55,6 +55,14 @@ class Processor:
         self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.pad_id: int = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.end_id
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For the processes of a data loader, which get a lock of their own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = Lock()
+
     @classmethod
     def load(cls, path: str | Path, budget: PixelBudget | None = None, max_tokens: int = 32768) -> "Processor":
         """From a model directory or a hub id of Qwen2-VL, Qwen2.5-VL or Qwen3-VL, with or without torchvision.

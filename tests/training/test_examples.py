@@ -1,5 +1,6 @@
 """What the model learns from: the same prompts as in prediction, a loss on answers alone."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,12 @@ def test_a_dummy_picture_changes_nothing_for_batches_without_pictures(model, pag
     with_picture = encoded(model, Example("t", tiny_qwen2vl.classify(page, "退"), "红退"))
     both = [Collator(model.processor, dummy)(with_picture) for dummy in (None, blank_picture(model.processor))]
     assert both[0]["input_ids"].tolist() == both[1]["input_ids"].tolist()
+
+
+def test_examples_can_be_sent_to_the_processes_of_a_data_loader(model, page):
+    dataset = Examples([Example("t", tiny_qwen2vl.classify(page, "退"), "红退")], model.processor)
+    sent = pickle.loads(pickle.dumps(dataset))[0]
+    assert sent.prompt.input_ids.tolist() == dataset[0].prompt.input_ids.tolist()
 
 
 def test_user_text_with_special_tokens_is_plain_text(model, page):
