@@ -1,4 +1,4 @@
-"""What several tests need: two small tasks and a way to run the command line."""
+"""What several tests need: two small tasks, two trained models, and a way to run the command line."""
 
 import os
 import sys
@@ -82,3 +82,21 @@ def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
         return Result(int(exit.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a tiny Qwen2-VL that was taught `small_world.lessons`; not to be written to."""
+    torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
+    import small_world
+    import tiny_qwen2vl
+    from filelock import FileLock
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "small-qwen2vl"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "trained").exists():
+            small_world.teach(tiny_qwen2vl.build(folder / "model", small_world.TEXTS), folder / "pages")
+            (folder / "trained").touch()
+    return folder / "model"
