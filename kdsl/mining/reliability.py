@@ -26,7 +26,7 @@ FEATURES = (
 none in the fold left out, where its rules then cannot be right."""
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
-MIN_ODDS = 2.0
+MIN_ODDS = 1.5
 """Odds ratio to chance that the held-out hits of all rules together must reach."""
 
 
