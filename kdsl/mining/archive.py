@@ -51,7 +51,7 @@ def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[Rul
         )
         key = rule.label, rule.when_hash
         base_rate = float(base_rates[found.label])
-        if key in rules or not accepts(shown, reliability, base_rate):
+        if key in rules or not accepts(mined.reliability, shown, reliability, base_rate):
             continue
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
@@ -77,9 +77,12 @@ def rule_statistics(
     )  # fmt: skip
 
 
-def accepts(shown: Shown, reliability: float, base_rate: float) -> bool:
-    """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate."""
-    return shown.correct > 0 and bool(log_odds(reliability) - log_odds(base_rate) >= LEAST_WEIGHT)
+def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: float) -> bool:
+    """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate.
+
+    `reliability` is what `judge` estimates; where that found nothing but chance, no rule enters.
+    """
+    return not judge.chance and shown.correct > 0 and bool(log_odds(reliability) - log_odds(base_rate) >= LEAST_WEIGHT)
 
 
 def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:

@@ -22,8 +22,8 @@ FEATURES = (
     "in the label's description",
     "makes sense",
 )
-"""How many samples of the label there are is none of these: of a label with few samples, all in the folds mined on means
-none in the fold left out, where its rules then cannot be right."""
+"""How many samples of the label there are is none of these: of a label with few samples, all in the folds mined on
+means none in the fold left out, where its rules then cannot be right."""
 MIN_HITS = 20
 """Held-out hits under which there is nothing to learn from."""
 MIN_ODDS = 1.5
@@ -77,6 +77,8 @@ class Reliability:
     coefficients: tuple[float, ...]
     unasked: float = 0.0
     """Log odds of making sense that a rule is taken to have which no validator was asked about: the mean of others."""
+    chance: bool = False
+    """Whether all rules together were hardly better than chance where they were held out: none is accepted then."""
 
     def estimate(self, shown: Sequence[Shown]) -> Floats:
         """Estimated precision out of sample: [n_rules] in (0, 1)."""
@@ -93,13 +95,14 @@ def fit_reliability(
 
     A rule counts with the square root of its held-out hits: they fall on few samples together and are not
     independent. With under `MIN_HITS` hits in all, or where all rules together do not reach `MIN_ODDS` times the odds
-    of chance (what tells them apart is noise then), every rule gets the pooled precision, pulled towards 0.
+    of chance (what tells them apart is noise then), every rule gets the pooled precision, pulled towards 0; in the
+    second case none is accepted.
     """
     right, all_hits = int(correct.sum()), int(hits.sum())
-    chance = right * (all_hits - expected) < MIN_ODDS * expected * (all_hits - right)
+    chance = all_hits >= MIN_HITS and right * (all_hits - expected) < MIN_ODDS * expected * (all_hits - right)
     if all_hits < MIN_HITS or right in (0, all_hits) or chance:
         pooled = (correct.sum() + 0.5) / (hits.sum() + 2.0)
-        return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES))
+        return Reliability(float(np.log(pooled / (1 - pooled))), (0.0,) * len(FEATURES), chance=chance)
     from sklearn.linear_model import LogisticRegression  # a second to import, which worker processes need not wait
     from threadpoolctl import threadpool_limits
 

@@ -25,10 +25,10 @@ def settings() -> MiningSettings:
 
 @pytest.fixture(scope="session")
 def shop() -> tuple[Task, FieldTable, np.ndarray]:
-    """Three labels, each with three words of its own, in 45 samples with some noise."""
+    """Three labels, each with three words of its own, in 90 samples with some noise."""
     task = Task("shop", (Label("调光", "灯光亮度"), Label("材质"), Label("其他")))
     own = [("亮度", "变暗", "灯光"), ("棉麻", "面料", "材质"), ("包邮", "谢谢", "在吗")]
     source, filler = random.Random(0), noise(1, 6)
-    labels = np.array([i % 3 for i in range(45)])
+    labels = np.array([i % 3 for i in range(90)])
     words = [own[label if source.random() < 0.9 else (label + 1) % 3] for label in labels]
     return task, table_of([f"{filler()}，{source.choice(choice)}" for choice in words]), labels

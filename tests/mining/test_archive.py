@@ -48,7 +48,7 @@ def test_accepted_rules_come_with_where_they_are_from_and_what_was_measured(shop
         }  # fmt: skip
         right = names[labels] == found.label
         assert (entry.training.hits, entry.training.correct) == (hits[:, index].sum(), (hits[:, index] & right).sum())
-        assert (entry.training.positives, entry.training.samples) == (15, 45)
+        assert (entry.training.positives, entry.training.samples) == (30, 90)
         assert entry.base_rate == pytest.approx(1 / 3, abs=1e-6)
         odds = entry.reliability / (1 - entry.reliability) * (1 - entry.base_rate) / entry.base_rate
         assert entry.weight == pytest.approx(max(0, np.log(odds)), abs=0.02)
@@ -92,8 +92,8 @@ def test_what_a_rule_shows_is_the_same_from_the_engine_as_from_the_search(shop, 
 
 def test_a_rule_for_a_label_that_the_task_does_not_have_shows_no_positives(shop):
     task, _, labels = shop
-    shown = shown_of(rule("r-0000", "没有", "灯光", "亮度"), np.ones(45, dtype=bool), labels, task)
-    assert (shown.hits, shown.correct, shown.positives, shown.further_terms, shown.described) == (45, 0, 0, 1, 0.0)
+    shown = shown_of(rule("r-0000", "没有", "灯光", "亮度"), np.ones(90, dtype=bool), labels, task)
+    assert (shown.hits, shown.correct, shown.positives, shown.further_terms, shown.described) == (90, 0, 0, 1, 0.0)
 
 
 def test_an_archive_comes_back_as_it_was(shop, mined, tmp_path):

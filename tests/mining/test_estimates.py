@@ -10,7 +10,7 @@ from planted import noise, table_of
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import mined_rules
+from kdsl.mining.archive import accepts, mined_rules
 from kdsl.mining.informative import informative_fields
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, fit_reliability
 from kdsl.mining.run import mine_task
@@ -105,3 +105,12 @@ def test_rules_that_are_together_hardly_better_than_chance_are_not_told_apart():
     chance = fit_reliability(rules, hits, correct, expected=0.05 * hits.sum())
     assert chance.coefficients == (0.0,) * len(FEATURES)
     assert max(chance.estimate(rules)) < 0.1
+
+
+def test_where_rules_are_chance_together_none_is_accepted_however_rare_its_label():
+    """The pooled precision of all labels would be a great promise for the rarest."""
+    rules = [shown(6, 5), shown(6, 4)] * 20
+    chance = fit_reliability(rules, np.full(40, 5), np.array([1, 2] * 20), expected=55.0)
+    assert chance.chance and not accepts(chance, rules[0], float(chance.estimate(rules[:1])[0]), base_rate=0.01)
+    better = fit_reliability(rules, np.full(40, 5), np.array([4, 2] * 20), expected=55.0)
+    assert not better.chance and accepts(better, rules[0], float(better.estimate(rules[:1])[0]), base_rate=0.01)
