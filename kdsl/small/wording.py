@@ -26,8 +26,6 @@ class Wording:
     """What tells the label from others: the answer is one candidate condition."""
     choose_any: str
     """The same without label or examples: how probable each candidate is anyway."""
-    given: str
-    """Stands before `choose` where the search is at a partial rule."""
     write_terms: str
     write_synonyms: str
     write_questions: str
@@ -77,7 +75,6 @@ CHINESE = Wording(
     explained="{name}（{description}）",
     choose="类别{label}，哪个词或问题最能认出它？",
     choose_any="哪个词或问题最能认出它？",
-    given="已知{rule}。",
     write_terms="类别{label}，写{n}个能认出它的词，每行一个。",
     write_synonyms="类别{label}，“{term}”还可以怎么说？写{n}个，每行一个。",
     write_questions="类别{label}，写{n}个看图回答是或否、能认出它的问题，每行一个。",
@@ -113,7 +110,6 @@ ENGLISH = Wording(
     explained="{name} ({description})",
     choose="Class {label}: which word or question tells it best from others?",
     choose_any="Which word or question tells it best from others?",
-    given="Given that {rule}. ",
     write_terms="Class {label}: write {n} words that tell it from others, one a line.",
     write_synonyms='Class {label}: how else is "{term}" said? Write {n} ways, one a line.',
     write_questions="Class {label}: write {n} yes/no questions about the picture that tell it from others, one a "
