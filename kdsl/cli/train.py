@@ -108,6 +108,6 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     for arbiter in arbiters:
         if not arbiter.merged:
             console.print(
-                f"{escape(arbiter.task)}: rules do not make the log loss reliably smaller out of fold, so the model "
+                f"{escape(arbiter.task)}: rules do not make the log loss smaller out of fold, so the model "
                 "decides alone (b = 0)."
             )

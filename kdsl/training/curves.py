@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _LOSS, _F1, _GRID, _INK = "#7fb5dd", "#f0a873", "#e3e3e3", "#222222"
+_TASKS = ("#8d8d8d", "#6fae8c", "#b08bc7", "#c9a227")
+"""Line colours of single tasks, over again where there are more."""
 
 
 def curves_plot(history: Sequence[dict[str, Any]]) -> bytes:
@@ -21,10 +23,14 @@ def curves_plot(history: Sequence[dict[str, Any]]) -> bytes:
         loss.plot(*held_out, color=_F1, marker="o", label="held out")
         loss.legend(frameon=False)
     loss.set_title("loss", color=_INK, fontsize=10)
-    for key in sorted({key for entry in history for key in entry if key.startswith("eval_weighted_f1/")}):
+    tasks = sorted({key for entry in history for key in entry if key.startswith("eval_weighted_f1/")})
+    for i, key in enumerate(tasks):
         name = key.partition("/")[2]
-        judged.plot(*_points(history, key), color=_GRID, marker=".", label=name if name.isascii() else "one task")
-    judged.plot(*_points(history, "eval_weighted_f1"), color=_F1, marker="o", label="all")
+        label = name if name.isascii() else f"task {i + 1}"
+        judged.plot(*_points(history, key), color=_TASKS[i % len(_TASKS)], marker=".", linewidth=1, label=label)
+    judged.plot(*_points(history, "eval_weighted_f1"), color=_F1, marker="o", label="all tasks")
+    if tasks:
+        judged.legend(frameon=False, fontsize=8, loc="lower right")
     judged.set_ylim(0, 1.02)
     judged.set_title("weighted F1, held out", color=_INK, fontsize=10)
     for axes in (loss, judged):

@@ -124,7 +124,7 @@ def seesaw_plot(seesaw: Seesaw) -> bytes:
     panels[0].set_xticks(np.arange(len(columns)) + 0.4 - width / 2, columns)
     panels[0].set_ylim(0, 1.02)
     panels[0].set_title("weighted F1 by adapter", fontsize=10)
-    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    panels[0].legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(seesaw.f1))
     for axes, cosines in zip(panels[1:], seesaw.cosines, strict=True):
         shown = np.column_stack([cosines.values, cosines.by_layer])
         image = axes.imshow(shown, vmin=-1, vmax=1, cmap="RdBu", aspect="auto")
