@@ -16,6 +16,7 @@ from kdsl.review.journal import Action, Event, FileChange, Journal, journal_path
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.rulebase import rule_paths
+from kdsl.text import normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,17 @@ class StoredRule:
     text: str
     version: str
     rule: Rule
+    when: str
+    """Hash of the conditions: `rule.when_hash`, which takes long to make."""
+    stale: bool
+    search: str
+    """Id, label, conditions and notes, normalised, for searching."""
+
+    @classmethod
+    def of(cls, task: str, path: Path, text: str, rule: Rule) -> "StoredRule":
+        when = rule.when_hash
+        search = normalise(f"{rule.id} {rule} {rule.notes}")
+        return cls(task, path, text, version_of(text), rule, when, rule.review.of not in ("", when), search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,7 @@ class RuleStore:
         except KdslError as error:
             self.problems[path] = str(error)
         else:
-            self._rules[task][rule.id] = StoredRule(task, path, text, version_of(text), rule)
+            self._rules[task][rule.id] = StoredRule.of(task, path, text, rule)
         if stamp is not None:
             self._stamps[task][path] = stamp
 
