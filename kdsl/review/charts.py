@@ -45,7 +45,7 @@ def intervals(rows: Sequence[tuple[str, float | None, float, float, str]]) -> Ma
                 )
             )
         body.append(_text(_NAME + _WIDE + 8, i, words, "number"))
-    return _svg(len(rows), body, "intervals", 110)
+    return _svg(len(rows), body, "intervals", 160)
 
 
 def steps(values: Sequence[float], low: float, high: float) -> Markup:

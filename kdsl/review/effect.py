@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from kdsl.arbiter.arbiter import FILE, Arbiter, WeighedRules
-from kdsl.arbiter.evidence import rule_weights
+from kdsl.arbiter.evidence import label_evidence, rule_weights
 from kdsl.errors import KdslError
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
@@ -79,18 +79,22 @@ class TrainedArbiter:
         weighed = self._weigh([overview.rules[i] for i in chosen], overview.labels[chosen], overview.rules[rule])
         own = int(np.flatnonzero(chosen == rule)[0])
         weight = float(weighed.weights[own]) if weighed.known[own] else None
-        without = flags.copy()
-        without[:, own] = False
-        after = self._labels(word.probabilities[looked_at], weighed, flags)
-        before = self._labels(word.probabilities[looked_at], weighed, without)
+        with_rule = weighed.evidence(flags, len(self._arbiter.labels))
+        # Without the rule only the evidence for its own label is another.
+        rest = np.flatnonzero((weighed.labels == overview.labels[rule]) & (np.arange(len(chosen)) != own))
+        without = with_rule.copy()
+        without[:, overview.labels[rule]] = label_evidence(
+            flags[:, rest], weighed.labels[rest], weighed.weights[rest], weighed.overlaps[np.ix_(rest, rest)],
+            len(self._arbiter.labels),
+        )[:, overview.labels[rule]]  # fmt: skip
+        after, before = (
+            self._arbiter.pool.probabilities(word.probabilities[looked_at], evidence).argmax(axis=1)
+            for evidence in (with_rule, without)
+        )
         changed = tuple(
             (int(looked_at[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)
         )  # fmt: skip
         return Effect(weight, len(looked_at), changed)
-
-    def _labels(self, model: NDArray[np.float64], weighed: WeighedRules, hits: NDArray[np.bool_]) -> NDArray[np.int64]:
-        evidence = weighed.evidence(hits, len(self._arbiter.labels))
-        return self._arbiter.pool.probabilities(model, evidence).argmax(axis=1)
 
     def _weigh(self, rules: Sequence[StoredRule], labels: NDArray[np.int64], asked: StoredRule) -> WeighedRules:
         """As `Arbiter.weigh`, whose table of all overlaps is too large to be made for every page."""

@@ -38,8 +38,12 @@ def find_gaps(index: TaskIndex, overview: Overview) -> Gaps:
     )
     said = np.full(n_samples, -1, dtype=np.int64)
     usable = np.flatnonzero(overview.active & (overview.labels >= 0))
-    for rule in usable[np.argsort(trust[usable], kind="stable")]:
-        said[members(overview.bits[rule], n_samples)] = overview.labels[rule]
+    open_ = np.full(overview.bits.shape[1], np.iinfo(np.uint64).max, dtype=np.uint64)  # samples nothing is said about
+    for rule in usable[np.argsort(-trust[usable], kind="stable")]:
+        new = overview.bits[rule] & open_
+        if new.any():
+            said[members(new, n_samples)] = overview.labels[rule]
+            open_ &= ~new
     several = np.zeros(n_samples, dtype=np.int64)
     for label in range(n_labels):
         votes = np.bitwise_or.reduce(overview.bits[usable][overview.labels[usable] == label], axis=0, initial=0)

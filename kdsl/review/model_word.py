@@ -3,6 +3,7 @@
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class ModelWord:
     known: NDArray[np.bool_]
     """[n_samples]"""
 
-    @property
+    @cached_property
     def said(self) -> NDArray[np.int64]:
         """Index of the likeliest label, -1 where nothing is known: [n_samples]."""
         return np.where(self.known, self.probabilities.argmax(axis=1), -1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kdsl.review.journal import Event
-from kdsl.review.queue import Query, ordered
+from kdsl.review.queue import Query
 from kdsl.review.relations import neighbours, quarrels
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
@@ -35,9 +35,7 @@ class Place:
 
 def place_in_queue(site: Site, task: str, query: Query, id: str, by: str) -> Place:
     """A rule that the filters leave out is followed by the first that they let pass."""
-    overview = site.overview(task)
-    failing = site.failing(task) if query.flag == "tests" else ()
-    queue = [overview.rules[i].rule.id for i in ordered(overview, query, site.skipped(by), failing)]
+    queue = site.queue(task, query, by)
     if id not in queue:
         return Place(0, len(queue), None, queue[0] if queue else None)
     at = queue.index(id)
@@ -54,8 +52,6 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     truth = overview.labels[at]
     right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
     word = index.word
-    arbiter, why = site.arbiters[task]
-    effect = None if arbiter is None or word is None else arbiter.effect(overview, at, word)
     said = None if word is None else word.said[rows]
     return {
         "task": task,
@@ -73,15 +69,26 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "agree": None if said is None else int((said == truth).sum()),
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
         "no_model": site.config.large_model is not None,
+        "neighbours": neighbours(overview, at),
+        "quarrels": quarrels(rule.conditions),
+        "tests": _tests(site, stored),
+        "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
+    }
+
+
+def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
+    """The values of the template effect.html: which decisions change with the rule."""
+    overview, index = site.overview(stored.task), site.indexes[stored.task]
+    arbiter, why = site.arbiters[stored.task]
+    known = arbiter is not None and index.word is not None
+    effect = arbiter.effect(overview, overview.position[stored.rule.id], index.word) if known else None
+    return {
+        "task": stored.task,
         "effect": effect,
         "no_arbiter": why,
         "rules_count": arbiter is not None and arbiter.rules_count,
         "label_names": index.task.label_names,
         "sample_of": index.samples,
-        "neighbours": neighbours(overview, at),
-        "quarrels": quarrels(rule.conditions),
-        "tests": _tests(site, stored),
-        "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
     }
 
 

@@ -16,7 +16,7 @@ from kdsl.review.journal import Event
 from kdsl.review.page import Form, Pages, Visitor
 from kdsl.review.preview import preview
 from kdsl.review.queue import FLAGS, SORTS, STATUSES, Query, ordered
-from kdsl.review.rule_page import hits_of, place_in_queue, rule_values, shown_samples
+from kdsl.review.rule_page import effect_values, hits_of, place_in_queue, rule_values, shown_samples
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
@@ -120,6 +120,10 @@ def routes(site: Site, pages: Pages) -> APIRouter:
             request, "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=first + MORE,
             total=len(rows), shown=hits_of(site, task, stored.rule, rows[first : first + MORE], language),
         )  # fmt: skip
+
+    @router.get("/rules/{id}/effect")
+    def effect(request: Request, task: str, id: str) -> Response:
+        return pages.render(request, "effect.html", **effect_values(site, site.store.get(known_task(task), id)))
 
     @router.post("/rules/{id}/decide")
     def decide(request: Request, task: str, id: str, form: Sent) -> Response:

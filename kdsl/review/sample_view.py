@@ -21,6 +21,7 @@ class ShownTurn:
     field: str
     """The field that a new rule about a selection in this turn reads."""
     pieces: tuple[Piece, ...]
+    images: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def show_sample(
         position,
         sample,
         tuple(
-            ShownTurn(turn.role, "last_user" if i == last else turn.role, _cut(turn.text, turns[i]))
+            ShownTurn(turn.role, "last_user" if i == last else turn.role, _cut(turn.text, turns[i]), len(turn.images))
             for i, turn in enumerate(sample.turns)
         ),
         tuple(_show_image(image, sidecars, image_address, lines, captions[image]) for image in sample.images),

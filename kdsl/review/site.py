@@ -14,6 +14,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.review.effect import TrainedArbiter, arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.model_word import model_word
+from kdsl.review.queue import Query, ordered
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
@@ -62,6 +63,7 @@ class Site:
         self._secret = secrets.token_bytes(16)
         images = {image for group in samples.values() for sample in group for image in sample.images}
         self._images = {self.image_address(image): image for image in images}
+        self._queue: tuple[object, list[str]] | None = None
         self._stop = threading.Event()
         for name in self.tasks:
             self.overview(name)
@@ -70,6 +72,17 @@ class Site:
         """All rules of the task with their counts, as they are now."""
         generation = self.store.generation
         return self.indexes[task].overview(self.store.rules(task), generation)
+
+    def queue(self, task: str, query: Query, by: str) -> list[str]:
+        """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
+        key = task, query, by, self.store.generation, id(self.indexes[task].word)
+        if self._queue is None or self._queue[0] != key:
+            overview = self.overview(task)
+            failing = self.failing(task) if query.flag == "tests" else ()
+            self._queue = key, [
+                overview.rules[i].rule.id for i in ordered(overview, query, self.skipped(by), failing)
+            ]  # fmt: skip
+        return self._queue[1]
 
     def skipped(self, by: str) -> set[str]:
         """Rules that the person left for later."""

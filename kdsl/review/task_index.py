@@ -66,7 +66,8 @@ class TaskIndex:
         self._statistics: tuple[tuple[int, int] | None, StatisticsByRule] = (None, {})
         self._known: dict[str, Bits] = {}
         self._mutex = threading.RLock()
-        self._overview: tuple[object, Overview] | None = None
+        self._overview: tuple[tuple[int, object, int], Overview] | None = None
+        self._agreed: tuple[ModelWord, Bits] | None = None
         self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
         self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
 
@@ -94,8 +95,22 @@ class TaskIndex:
             statistics = self._read_statistics()
             key = (generation, self._statistics[0], id(self.word))
             if self._overview is None or self._overview[0] != key:
-                self._overview = key, self._count(rules, statistics)
+                changed = self._changed(rules, key)
+                if self._overview is None or changed is None:
+                    self._overview = key, self._count(rules, statistics)
+                else:
+                    self._overview = key, self._recount(self._overview[1], rules, statistics, changed)
             return self._overview[1]
+
+    def _changed(self, rules: Sequence[StoredRule], key: tuple[int, object, int]) -> list[int] | None:
+        """Positions at which the rules are others than at the last count; None where too much is another."""
+        if self._overview is None or self._overview[0][1:] != key[1:] or len(self._overview[1].rules) != len(rules):
+            return None
+        old = self._overview[1].rules
+        changed = [i for i, stored in enumerate(rules) if stored is not old[i]]
+        if len(changed) > FEW or any(rules[i].rule.id != old[i].rule.id for i in changed):
+            return None
+        return changed
 
     def _count(self, rules: Sequence[StoredRule], statistics: StatisticsByRule) -> Overview:
         self._fill(rules)
@@ -103,27 +118,64 @@ class TaskIndex:
         labels = np.array([index.get(stored.rule.label, -1) for stored in rules], dtype=np.int64)
         active = np.array([stored.rule.status in ACTIVE for stored in rules], dtype=bool)
         bits = np.stack([self._known[stored.when] for stored in rules]) if rules else self._of_label[:0]
-        votes = np.zeros_like(self._of_label)
-        for label in range(len(self.task.labels)):
-            votes[label] = np.bitwise_or.reduce(bits[active & (labels == label)], axis=0, initial=0)
-        truth, others = np.vstack([self._of_label, self._nothing]), np.zeros_like(votes)
-        for label in range(len(votes)):
-            others[label] = np.bitwise_or.reduce(np.delete(votes, label, axis=0), axis=0, initial=0)
-        others = np.vstack([others, np.bitwise_or.reduce(votes, axis=0, initial=0)])
-        hits = popcount(bits)
         entries = tuple(statistics.get((stored.rule.id, stored.when)) for stored in rules)
-        correct = popcount(bits & truth[labels])
-        disagree = np.zeros(len(rules), dtype=np.int64)
-        if self.word is not None:
-            said = np.stack([pack(self.word.said == label) for label in range(len(votes))])
-            unknown = pack(self.word.said < 0)
-            disagree = hits - popcount(bits & (np.vstack([said, self._nothing])[labels] | unknown))
+        hits, correct, disagree = self._counts(bits, labels)
         return Overview(
             rules=tuple(rules), statistics=entries, bits=bits, labels=labels, active=active, hits=hits,
-            correct=correct, conflicts=popcount(bits & others[labels]), disagree=disagree,
+            correct=correct, conflicts=self._conflicts(bits, labels, active), disagree=disagree,
             value=_value_of_looking(rules, entries, hits, correct),
             position={stored.rule.id: i for i, stored in enumerate(rules)},
         )  # fmt: skip
+
+    def _recount(
+        self, old: Overview, rules: Sequence[StoredRule], statistics: StatisticsByRule, changed: list[int]
+    ) -> Overview:
+        """The same as `_count` where only few rules, at positions `changed`, are others than in `old`."""
+        few = self._count([rules[i] for i in changed], statistics)
+        entries = list(old.statistics)
+        for i, entry in zip(changed, few.statistics, strict=True):
+            entries[i] = entry
+        bits, labels, active, hits, correct, disagree, value = (
+            array.copy()
+            for array in (old.bits, old.labels, old.active, old.hits, old.correct, old.disagree, old.value)
+        )
+        bits[changed], labels[changed], active[changed], hits[changed] = few.bits, few.labels, few.active, few.hits
+        correct[changed], disagree[changed], value[changed] = few.correct, few.disagree, few.value
+        # Accepting a proposed rule changes no conflict: both kinds speak.
+        same = all(
+            np.array_equal(getattr(old, name)[changed], getattr(few, name)) for name in ("bits", "labels", "active")
+        )
+        return Overview(
+            rules=tuple(rules), statistics=tuple(entries), bits=bits, labels=labels, active=active, hits=hits,
+            correct=correct, conflicts=old.conflicts if same else self._conflicts(bits, labels, active),
+            disagree=disagree, value=value, position=old.position,
+        )  # fmt: skip
+
+    def _counts(self, bits: Bits, labels: NDArray[np.int64]) -> tuple[Counts, Counts, Counts]:
+        """Hits, correct hits, and hits on which the model says another label."""
+        hits = popcount(bits)
+        correct = popcount(bits & np.vstack([self._of_label, self._nothing])[labels])
+        if self.word is None:
+            return hits, correct, np.zeros_like(hits)
+        return hits, correct, hits - popcount(bits & self._agreeing(self.word)[labels])
+
+    def _conflicts(self, bits: Bits, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
+        """Hits that an active rule for another label hits too."""
+        votes = np.vstack([np.zeros_like(self._of_label), self._nothing])
+        for label in range(len(self.task.labels)):
+            votes[label] = np.bitwise_or.reduce(bits[active & (labels == label)], axis=0, initial=0)
+        others = np.zeros_like(votes)
+        for label in range(len(votes)):
+            others[label] = np.bitwise_or.reduce(np.delete(votes, label, axis=0), axis=0, initial=0)
+        return popcount(bits & others[labels])
+
+    def _agreeing(self, word: ModelWord) -> Bits:
+        """For every label the samples on which the model does not say another: [n_labels + 1, n_words], none last."""
+        if self._agreed is None or self._agreed[0] is not word:
+            unknown = word.said < 0
+            names = [*range(len(self.task.labels)), -1]
+            self._agreed = word, np.stack([pack((word.said == label) | unknown) for label in names])
+        return self._agreed[1]
 
     def _fill(self, rules: Sequence[StoredRule]) -> None:
         missing = {stored.when: stored for stored in rules if stored.when not in self._known}

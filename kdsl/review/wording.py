@@ -33,7 +33,10 @@ def condition_words(condition: Condition, language: Language) -> str:
         words = f"{name}: {condition.question}"
         return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
     if language == "en":
-        verb = "does not contain" if condition.negated else "contains"
+        several = condition.field in ("user", "agent")
+        verb = "contain" if several else "contains"
+        if condition.negated:
+            verb = "do not contain" if several else "does not contain"
         return f"{name} {verb} {' or '.join(condition.terms)}"
     return f"{name}{'不含' if condition.negated else '含'} {' 或 '.join(condition.terms)}"
 
