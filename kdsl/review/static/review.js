@@ -12,8 +12,8 @@
       ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName);
   }
 
-  function submit(form, button) {
-    if (form) form.requestSubmit(button || undefined);
+  function submit(form) {
+    if (form) form.requestSubmit();
   }
 
   function step(selector, by) {
@@ -53,9 +53,9 @@
     return false;
   }
 
-  let busy = false; // one key decides one rule: keys wait for the answer
+  let busy = false; // one key decides one rule: keys wait until the next one is there, its forms ready
   document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target.id === "main") busy = true; });
-  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.target.id === "main") busy = false; });
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target.id === "main") busy = false; });
   document.addEventListener("htmx:sendError", () => {
     busy = false;
     const line = document.createElement("p");
@@ -68,9 +68,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && writing(event) && !event.isComposing) return event.target.blur();
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("[data-editor]")) {
-      const form = event.target.closest("[data-editor]");
       event.preventDefault();
-      return submit(form, one("button.accept", form));
+      return one("button.accept", event.target.closest("[data-editor]")).click(); // a click: its value is sent too
     }
     if (writing(event) || event.ctrlKey || event.metaKey || event.altKey || one("#help").open) return;
     if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary")) return;
