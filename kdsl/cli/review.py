@@ -47,6 +47,7 @@ def review(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # who opens the address at once waits instead of being refused
     except OSError as error:
         raise KdslError(f"--host {host} --port {port}: {error.strerror}; choose another with --port") from error
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
