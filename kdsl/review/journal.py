@@ -76,9 +76,11 @@ class Journal:
             pass  # a last line that an interruption tore is taken away: its event changed no file yet
         events: dict[int, Event] = {}
         ends: dict[int, bool] = {}
+        # Git may have joined logs that one person kept on two computers: a number that comes again is another event.
+        meant: dict[int, int] = {}
         for line, record in read_jsonl(self.path):
             if set(record) == {"end", "done"}:
-                ends[record["end"]] = bool(record["done"])
+                ends[meant.get(record["end"], record["end"])] = bool(record["done"])
                 continue
             try:
                 event = Event.model_validate(record)
@@ -87,7 +89,10 @@ class Journal:
                 place = ".".join(map(str, first["loc"])) or "the line"
                 sentence = f"{self.path}, line {line}: {place}: {first['msg']}; restore the file from git"
                 raise KdslError(sentence) from error
-            events[event.number] = event
+            meant[event.number] = max(events) + 1 if event.number in events else event.number
+            undoes = None if event.undoes is None else meant.get(event.undoes, event.undoes)
+            number = meant[event.number]
+            events[number] = event.model_copy(update={"number": number, "undoes": undoes})
         self._events, self._ends = events, ends
         self._note_size()
 

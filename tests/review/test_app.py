@@ -267,3 +267,18 @@ def test_every_word_of_the_page_is_there_in_chinese():
     missing = [one or two for one, two in words if (one or two) not in chinese()]
     assert missing == []
     assert translate("Accept", "zh") == "接受" and translate("Accept", "en") == "Accept"
+
+
+def test_a_project_without_rules_has_pages_too(tmp_path):
+    site = open_shop(tmp_path, rules=0)
+    client = TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
+    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "samples/0"):
+        assert client.get(f"{ROOT}/{page}").status_code == 200, page
+
+
+def test_a_rule_whose_label_the_task_does_not_have_is_shown(client, site):
+    old = stored(site, "亮度")
+    old.path.write_text(old.text.replace(LABELS[0], "没有的标签"), encoding="utf-8")
+    site.store.refresh()
+    assert client.get(f"{ROOT}/rules/{old.rule.id}").status_code == 200
+    assert "没有的标签" in client.get(f"{ROOT}/rules").text

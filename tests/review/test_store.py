@@ -13,7 +13,7 @@ import kdsl.review.store as store_module
 from kdsl.errors import KdslError
 from kdsl.review import decisions
 from kdsl.review.journal import Journal, journal_path
-from kdsl.review.store import RuleStore, StaleVersion
+from kdsl.review.store import RuleStore, StaleVersion, version_of
 from kdsl.rules.condition import Condition
 
 
@@ -283,3 +283,55 @@ def test_a_process_killed_with_signal_9_loses_nothing_that_it_confirmed(store):
         said = {event.rule: change.after for event in events for change in event.changes}
         assert all(again.get(TASK, id).text == said[id] for id in said)
         assert again.problems == {} and len(events) >= len(confirmed)
+
+
+def test_logs_of_one_person_on_two_computers_can_be_joined_by_git(store):
+    path = journal_path(store.folder, "小王")
+    one, two, three = store.rules(TASK)
+    decisions.decide(store, "小王", TASK, one.rule.id, one.version, "accepted")
+    here = path.read_bytes()
+    path.unlink()
+    elsewhere = RuleStore(store.folder, [TASK])
+    decisions.decide(elsewhere, "小王", TASK, two.rule.id, two.version, "rejected")
+    decisions.undo(elsewhere, "小王")
+    path.write_bytes(here + path.read_bytes())
+    joined = RuleStore(store.folder, [TASK])
+    assert [event.action for event in joined.journal("小王")] == ["accept", "reject", "undo"]
+    decisions.decide(joined, "小王", TASK, three.rule.id, three.version, "accepted")
+    for _ in range(2):
+        decisions.undo(joined, "小王")
+    assert {each.rule.status for each in joined.rules(TASK)} == {"proposed"}
+
+
+BUSY = """
+import sys
+from pathlib import Path
+from kdsl.review import decisions
+from kdsl.review.store import RuleStore, StaleVersion
+store = RuleStore(Path(sys.argv[1]), ["intent"])
+for number in range(30):
+    each = store.rules("intent")[number % 3]
+    try:
+        decisions.note(store, sys.argv[2], "intent", each.rule.id, each.version, f"{sys.argv[2]} {number}")
+        print("saved")
+    except StaleVersion:
+        store.refresh()
+"""
+
+
+def test_two_busy_processes_never_overwrite_each_other_silently(store):
+    processes = [
+        subprocess.Popen([sys.executable, "-c", BUSY, str(store.folder), name], stdout=subprocess.PIPE, text=True)
+        for name in ("a", "b")
+    ]
+    saved = sum(process.communicate(timeout=60)[0].count("saved") for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    again = RuleStore(store.folder, [TASK])
+    events = again.history()
+    assert len(events) == saved > 30
+    last: dict[str, str] = {}
+    for event in events:
+        [change] = event.changes
+        assert last.setdefault(change.file, change.version_before) == change.version_before  # an unbroken chain
+        last[change.file] = change.version_after
+    assert {file: version_of(text) for file, text in contents(store.folder).items()} == last
