@@ -35,6 +35,7 @@ def application() -> typer.Typer:
     from kdsl.cli.mine import mine
     from kdsl.cli.ocr import ocr
     from kdsl.cli.predict import predict
+    from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
     from kdsl.cli.run import run
     from kdsl.cli.train import train
@@ -48,7 +49,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, run, check, ocr, caption, mine, train, predict, evaluate, convert, info):
+    for command in (init, run, check, ocr, caption, mine, review, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from kdsl.sample import Task
 
 app = typer.Typer(help="Look at, check and tidy the rule base.", no_args_is_help=True, rich_markup_mode=None)
+app.command("export")(export_rules)
+app.command("import")(import_rules)
 
 
 class RuleStatus(StrEnum):

@@ -1,0 +1,70 @@
+"""kdsl review: the local web page on which people review the rule base."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kdsl.cli.options import ProjectArguments
+from kdsl.cli.rules_exchange import AsOption
+
+if TYPE_CHECKING:
+    from kdsl.cli.project import Project
+    from kdsl.review.site import Site
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+def review(
+    arguments: ProjectArguments = None,
+    by: AsOption = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address or name to listen on; others than 127.0.0.1 need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8321,
+    browse: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the page on which people accept, reject, edit and write rules; every decision lands in the rule files."""
+    import secrets
+    import socket
+    import webbrowser
+
+    from kdsl.cli.project import open_project
+    from kdsl.cli.rules_exchange import user_name
+    from kdsl.errors import KdslError
+
+    project = open_project(arguments)
+    try:
+        import uvicorn
+
+        from kdsl.review.app import create_app
+    except ModuleNotFoundError as error:
+        raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
+    site = open_site(project, by or user_name())
+    local = host in ("127.0.0.1", "localhost", "::1")
+    token = None if local else secrets.token_urlsafe(24)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen()  # who opens the address at once waits instead of being refused
+    except OSError as error:
+        raise KdslError(f"--host {host} --port {port}: {error.strerror}; choose another with --port") from error
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+    typer.echo(address)
+    typer.echo("Ctrl-C ends it; everything decided is in the files already.", err=True)
+    if browse and local:
+        webbrowser.open(address)
+    hosts = _LOCAL if local else (*_LOCAL, shown.lower(), host.lower())
+    uvicorn.Server(uvicorn.Config(create_app(site, hosts, token), log_level="warning", lifespan="on")).run(
+        sockets=[listening]
+    )
+
+
+def open_site(project: "Project", by: str) -> "Site":
+    """Everything that the page shows of a project, read and counted."""
+    from kdsl.review.site import Site
+
+    samples = {task.name: project.task_samples(task) for task in project.tasks}
+    return Site(project.config, project.tasks, samples, project.sidecars(), by)

@@ -1,0 +1,64 @@
+"""The web application: FastAPI routes over a `Site`, behind a `Guard`."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+
+from kdsl.errors import KdslError
+from kdsl.review import overview_routes, rule_routes
+from kdsl.review.page import LANGUAGE_COOKIE, NAME_COOKIE, THEME_COOKIE, Form, Pages
+from kdsl.review.security import Guard
+from kdsl.review.site import Site
+
+_YEAR = 365 * 86400
+
+
+def create_app(site: Site, hosts: Collection[str], token: str | None = None, background: bool = True) -> FastAPI:
+    """`hosts` and `token` as in `Guard`. With `background` the model is asked, and changes outside are looked for."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if background:
+            site.start()
+        yield
+        site.stop()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    pages = Pages(site)
+    app.add_middleware(Guard, hosts=hosts, token=token)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.include_router(rule_routes.routes(site, pages))
+    app.include_router(overview_routes.routes(site, pages))
+
+    @app.exception_handler(KdslError)
+    def refused(request: Request, error: KdslError) -> Response:
+        return pages.render(request, "error.html", 422, sentence=str(error), task=next(iter(site.tasks)))
+
+    @app.get("/")
+    def start() -> Response:
+        return RedirectResponse(f"/t/{quote(next(iter(site.tasks)), safe='')}/rules", 303)
+
+    @app.get("/image/{address}")
+    def image(address: str) -> Response:
+        picture = site.picture(address)
+        if picture is None:
+            return PlainTextResponse("no such image", 404)
+        headers = {"Cache-Control": "private, max-age=86400", "Content-Disposition": "inline"}
+        return FileResponse(picture.path, media_type=picture.kind, headers=headers)
+
+    @app.post("/settings")
+    async def settings(request: Request) -> Response:
+        form = await Form.of(request)
+        back = form["back"] if form["back"].startswith("/") and not form["back"].startswith(("//", "/\\")) else "/"
+        answer = RedirectResponse(back, 303)
+        for field, cookie in (("language", LANGUAGE_COOKIE), ("theme", THEME_COOKIE), ("name", NAME_COOKIE)):
+            if field in form:
+                answer.set_cookie(cookie, quote(form[field][:60]), max_age=_YEAR, samesite="strict", httponly=True)
+        return answer
+
+    return app

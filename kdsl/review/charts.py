@@ -1,0 +1,82 @@
+"""Charts as SVG without styles or scripts: colours come from the page's own style sheet by class."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+_ROW, _NAME, _WIDE, _NUMBER = 24, 150, 330, 60
+
+
+def stacked_bars(rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> Markup:
+    """One bar a row, of (class, count) parts, all on one scale; the total stands behind."""
+    most = max((sum(count for _, count in parts) for _, parts in rows), default=0) or 1
+    body = []
+    for i, (name, parts) in enumerate(rows):
+        x = float(_NAME)
+        body.append(_text(_NAME - 6, i, name, "name"))
+        for kind, count in parts:
+            width = _WIDE * count / most
+            body.append(_rect(x, i, width, kind, f"{name}: {kind} {count}"))
+            x += width
+        body.append(_text(x + 6, i, str(sum(count for _, count in parts)), "number"))
+    return _svg(len(rows), body, "stacked bars")
+
+
+def intervals(rows: Sequence[tuple[str, float | None, float, float, str]]) -> Markup:
+    """One (name, value, low, high, words) a row on a scale from 0 to 1; a row without a value shows only its words."""
+    body = [
+        Markup('<line class="axis" x1="{0}" y1="0" x2="{0}" y2="{1}"/>').format(
+            _NAME + _WIDE * share, _ROW * len(rows)
+        )
+        for share in (0.0, 0.5, 1.0)
+    ]
+    for i, (name, value, low, high, words) in enumerate(rows):
+        body.append(_text(_NAME - 6, i, name, "name"))
+        if value is not None:
+            y = _ROW * i + _ROW / 2
+            body.append(
+                Markup('<line class="whisker" x1="{:.1f}" y1="{}" x2="{:.1f}" y2="{}"/>').format(
+                    _NAME + _WIDE * low, y, _NAME + _WIDE * high, y
+                )
+            )
+            body.append(
+                Markup('<circle class="dot" cx="{:.1f}" cy="{}" r="4"><title>{}</title></circle>').format(
+                    _NAME + _WIDE * value, y, f"{name}: {words}"
+                )
+            )
+        body.append(_text(_NAME + _WIDE + 8, i, words, "number"))
+    return _svg(len(rows), body, "intervals", 160)
+
+
+def steps(values: Sequence[float], low: float, high: float) -> Markup:
+    """A line through values that come one after the other."""
+    if len(values) < 2:
+        return Markup("")
+    span = (high - low) or 1.0
+    points = " ".join(
+        f"{20 + 480 * i / (len(values) - 1):.1f},{110 - 100 * (value - low) / span:.1f}"
+        for i, value in enumerate(values)
+    )
+    return Markup(
+        '<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="line">'
+        '<polyline class="line" points="{}"/></svg>'
+    ).format(points)
+
+
+def _svg(rows: int, body: Sequence[Markup], kind: str, number: int = _NUMBER) -> Markup:
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _NAME + _WIDE + number, max(rows, 1) * _ROW, kind, Markup("").join(body)
+    )
+
+
+def _rect(x: float, row: int, width: float, kind: str, title: str) -> Markup:
+    return Markup('<rect class="bar {}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>').format(
+        kind, x, _ROW * row + 4, width, _ROW - 8, title
+    )
+
+
+def _text(x: float, row: int, text: str, kind: str) -> Markup:
+    short = text if len(text) <= 12 or kind != "name" else text[:11] + "…"
+    return Markup('<text class="{}" x="{:.1f}" y="{}">{}<title>{}</title></text>').format(
+        kind, x, _ROW * row + _ROW / 2 + 4, short, escape(text)
+    )

@@ -1,0 +1,80 @@
+"""Which samples of a fixed set a condition holds on, in milliseconds, for rules that are being written.
+
+`kdsl.rules.engine` decides thousands of rules in one pass over texts; here one term at a time is looked for in all
+texts of a field as one string, which `str.find` runs through quickly. Both must say the same (tested).
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields.table import FieldTable
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import YES
+from kdsl.rules.matcher import is_bounded, whole_words
+
+Flags = NDArray[np.bool_]
+
+
+class Finder:
+    """Looks for conditions on the samples of `table`; reads all their fields when made."""
+
+    def __init__(self, table: FieldTable) -> None:
+        self._table = table
+        self._texts = {field: _join(table.texts(field)) for field in TEXT_FIELDS}
+        self._numbers = {
+            field: np.array([np.nan if value is None else value for value in table.numbers(field)], dtype=np.float64)
+            for field in NUMBER_FIELDS
+        }
+        self._term = lru_cache(maxsize=4096)(self._find)
+
+    def rule(self, conditions: Sequence[Condition]) -> Flags:
+        """Whether all conditions hold on each sample: bool [n_samples]."""
+        result = np.ones(len(self._table), dtype=bool)
+        for condition in conditions:
+            result &= self.condition(condition)
+        return result
+
+    def condition(self, condition: Condition) -> Flags:
+        """Whether the condition holds on each sample: bool [n_samples]."""
+        if condition.comparison is not None:
+            # A number that does not exist is nan: it fails every comparison, and so meets the negation.
+            numbers = self._numbers[condition.field]
+            comparison = condition.comparison
+            result = np.array([comparison.holds(None if np.isnan(number) else number) for number in numbers])
+        elif condition.question is not None:
+            question = condition.question
+            result = np.array([(row.answer(question) or 0.0) >= YES for row in self._table.rows])
+        else:
+            result = np.zeros(len(self._table), dtype=bool)
+            for term in condition.normalised_terms:
+                result |= self._term(condition.field, term)
+        result = result.astype(bool)
+        return ~result if condition.negated else result
+
+    def _find(self, field: str, term: str) -> Flags:
+        text, starts = self._texts[field]
+        found = np.zeros(len(self._table), dtype=bool)
+        bounded = is_bounded(term)
+        position = text.find(term)
+        while position >= 0:
+            if bounded and not whole_words(text, position, position + len(term)):
+                position = text.find(term, position + 1)
+                continue
+            sample = bisect_right(starts, position) - 1
+            found[sample] = True
+            position = text.find(term, starts[sample + 1])
+        found.setflags(write=False)
+        return found
+
+
+def _join(texts: Sequence[str]) -> tuple[str, list[int]]:
+    """All texts, one after the other, and where each begins, with the end of the last: no term holds a newline."""
+    starts = [0]
+    for text in texts:
+        starts.append(starts[-1] + len(text) + 1)
+    return "\n".join(texts) + "\n", starts

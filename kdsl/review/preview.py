@@ -1,0 +1,51 @@
+"""What a rule that is being written would do, before it is saved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdsl.review.store import StoredRule
+from kdsl.review.task_index import TaskIndex, members
+from kdsl.rules.condition import Condition
+
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Counts on the training samples, and samples whose hit would change against the saved rule, right ones last."""
+
+    hits: int
+    correct: int
+    positives: int
+    samples: int
+    gained: tuple[int, ...]
+    gained_right: int
+    lost: tuple[int, ...]
+    lost_right: int
+    gained_total: int
+    lost_total: int
+
+
+def preview(index: TaskIndex, conditions: Sequence[Condition], label: str, saved: StoredRule | None) -> Preview:
+    """`saved` None is a new rule: nothing is lost, and all hits are gained."""
+    names = index.task.label_names
+    truth = index.labels == (names.index(label) if label in names else -2)
+    now = index.flags(conditions)
+    before = np.zeros_like(now)
+    if saved is not None:
+        before[members(index.bits(saved), len(before))] = True
+    gained, lost = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)
+    return Preview(
+        hits=int(now.sum()),
+        correct=int((now & truth).sum()),
+        positives=int(truth.sum()),
+        samples=len(truth),
+        gained=tuple(sorted(gained.tolist(), key=lambda row: bool(truth[row]))[:SHOWN]),
+        gained_right=int(truth[gained].sum()),
+        lost=tuple(sorted(lost.tolist(), key=lambda row: bool(truth[row]))[:SHOWN]),
+        lost_right=int(truth[lost].sum()),
+        gained_total=len(gained),
+        lost_total=len(lost),
+    )

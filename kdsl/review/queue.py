@@ -1,0 +1,98 @@
+"""The queue: which rules, in which order."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import urlencode
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.review.task_index import Overview
+from kdsl.rules.statistics import wilson_interval
+from kdsl.text import normalise
+
+STATUSES = ("open", "proposed", "accepted", "rejected", "disabled", "all")
+FLAGS = ("", "stale", "conflict", "never", "tests")
+SORTS = ("value", "precision", "coverage", "disagreement")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Filters and order; `open` are rules that are proposed or whose approval is stale."""
+
+    status: str = "open"
+    label: str = ""
+    source: str = ""
+    flag: str = ""
+    text: str = ""
+    sort: str = "value"
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> "Query":
+        """From the address of a page; what is not known there is left at its default."""
+        query = cls(label=values.get("label", ""), source=values.get("source", ""), text=values.get("text", "")[:200])
+        for name, known in (("status", STATUSES), ("flag", FLAGS), ("sort", SORTS)):
+            if values.get(name) in known:
+                query = replace(query, **{name: values[name]})
+        return query
+
+    @property
+    def address(self) -> str:
+        """The part of an address that says this, without what is at its default."""
+        default = asdict(Query())
+        return urlencode({name: value for name, value in asdict(self).items() if value != default[name]})
+
+
+def ordered(overview: Overview, query: Query, skipped: Collection[str], failing: Collection[str]) -> list[int]:
+    """Positions in `overview` of the rules that pass, in order; those that the person skipped come last."""
+    wanted = normalise(query.text)
+    passing = [
+        i
+        for i, stored in enumerate(overview.rules)
+        if (not query.label or stored.rule.label == query.label)
+        and (not query.source or stored.rule.provenance.source == query.source)
+        and (not wanted or wanted in stored.search)
+        and _has_status(query.status, stored.rule.status, stored.stale)
+        and _has_flag(overview, i, query.flag, failing)
+    ]
+    keys = _keys(overview, query.sort)
+    return sorted(
+        passing, key=lambda i: (overview.rules[i].rule.id in skipped, -keys[i], -overview.hits[i], i)
+    )  # fmt: skip
+
+
+def lower_bounds(overview: Overview) -> NDArray[np.float64]:
+    """Lower end of the 95 % interval of the precision, held out where there are such hits, else in training."""
+    bounds = np.zeros(len(overview.rules))
+    for i, entry in enumerate(overview.statistics):
+        if entry is not None and entry.held_out is not None and entry.held_out.hits:
+            bounds[i] = wilson_interval(entry.held_out.correct, entry.held_out.hits)[0]
+        elif overview.hits[i]:
+            bounds[i] = wilson_interval(int(overview.correct[i]), int(overview.hits[i]))[0]
+    return bounds
+
+
+def _keys(overview: Overview, sort: str) -> NDArray[np.float64]:
+    if sort == "precision":
+        return lower_bounds(overview)
+    if sort == "coverage":
+        return overview.hits.astype(np.float64)
+    if sort == "disagreement":
+        return overview.disagree / np.maximum(overview.hits, 1)
+    return overview.value
+
+
+def _has_status(wanted: str, status: str, stale: bool) -> bool:
+    if wanted == "open":
+        return status == "proposed" or stale
+    return wanted in ("all", status)
+
+
+def _has_flag(overview: Overview, i: int, flag: str, failing: Collection[str]) -> bool:
+    if flag == "stale":
+        return overview.rules[i].stale
+    if flag == "conflict":
+        return bool(overview.active[i] and overview.conflicts[i])
+    if flag == "never":
+        return overview.hits[i] == 0
+    return flag != "tests" or overview.rules[i].rule.id in failing

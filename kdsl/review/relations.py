@@ -1,0 +1,76 @@
+"""How a rule stands to the others of its task: shared samples, and which says nothing beside which."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kdsl.review.merging import merged_conditions
+from kdsl.review.store import StoredRule
+from kdsl.review.task_index import Overview, popcount
+from kdsl.rules.condition import Condition
+from kdsl.rules.implication import contradicts, implies
+
+MOST = 8
+Relation = Literal["same", "special", "general", ""]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another rule that hits some of the same samples."""
+
+    stored: StoredRule
+    shared: int
+    """Samples that both rules hit."""
+    hits: int
+    rival: bool
+    """Whether its label is another one."""
+    relation: Relation
+    """By its conditions: it is `special` where it hits only where this rule does, whatever the samples; `general` the
+    other way round; `same` both."""
+    mergeable: bool
+
+
+def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
+    """The rules that share most with the one at position `rule`, those for other labels first among equals."""
+    own = overview.bits[rule]
+    shared = popcount(overview.bits & own[None, :])
+    shared[rule] = 0
+    rivals = overview.labels != overview.labels[rule]
+    score = shared * 2.0 + rivals + overview.active
+    best = [int(i) for i in np.argsort(-score, kind="stable")[: 3 * MOST] if shared[i]]
+    stored = overview.rules[rule]
+    found = []
+    for i in best:
+        other = overview.rules[i]
+        within = shared[i] in (overview.hits[i], overview.hits[rule])
+        relation = _relation(stored, other) if within and not rivals[i] else ""
+        mergeable = not rivals[i] and merged_conditions(stored.rule, other.rule) is not None
+        found.append(Neighbour(other, int(shared[i]), int(overview.hits[i]), bool(rivals[i]), relation, mergeable))
+    found.sort(key=lambda each: (not each.relation, not each.mergeable, not each.rival))
+    return found[:MOST]
+
+
+def quarrels(conditions: tuple[Condition, ...]) -> list[tuple[Condition, Condition, bool]]:
+    """Pairs of conditions of one rule: (weaker, stronger, False) where the first says nothing beside the second,
+    (one, other, True) where they contradict each other."""
+    found = []
+    for index, condition in enumerate(conditions):
+        for other in conditions[:index]:
+            if contradicts(condition, other):
+                found.append((condition, other, True))
+            elif implies(other, condition):
+                found.append((condition, other, False))
+            elif implies(condition, other):
+                found.append((other, condition, False))
+    return found
+
+
+def _relation(stored: StoredRule, other: StoredRule) -> Relation:
+    special, general = _follows(other, stored), _follows(stored, other)
+    return "same" if special and general else "special" if special else "general" if general else ""
+
+
+def _follows(first: StoredRule, second: StoredRule) -> bool:
+    """Whether `second` hits wherever `first` does, by the conditions."""
+    return all(any(implies(one, two) for one in first.rule.conditions) for two in second.rule.conditions)

@@ -1,0 +1,152 @@
+"""What the page of one rule shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kdsl.review.journal import Event
+from kdsl.review.queue import Query
+from kdsl.review.relations import neighbours, quarrels
+from kdsl.review.sample_view import ShownSample, show_sample
+from kdsl.review.site import Site
+from kdsl.review.store import StoredRule
+from kdsl.review.task_index import members
+from kdsl.review.wording import Language
+from kdsl.rules.compare import compare
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule
+from kdsl.rules.rule_file import parse_rule
+
+FEW = 6
+"""Hits of either kind that a page begins with."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands in the queue; rules around it by id."""
+
+    number: int
+    total: int
+    before: str | None
+    after: str | None
+
+
+def place_in_queue(site: Site, task: str, query: Query, id: str, by: str) -> Place:
+    """A rule that the filters leave out is followed by the first that they let pass."""
+    queue = site.queue(task, query, by)
+    if id not in queue:
+        return Place(0, len(queue), None, queue[0] if queue else None)
+    at = queue.index(id)
+    after = queue[at + 1] if at + 1 < len(queue) else None
+    return Place(at + 1, len(queue), queue[at - 1] if at else None, after)
+
+
+def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str, Any]:
+    """The values of the template rule.html that are about the rule itself."""
+    task, rule = stored.task, stored.rule
+    overview, index = site.overview(task), site.indexes[task]
+    at = overview.position[rule.id]
+    rows = members(overview.bits[at], len(index.samples))
+    truth = overview.labels[at]
+    right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
+    word = index.word
+    said = None if word is None else word.said[rows]
+    return {
+        "task": task,
+        "stored": stored,
+        "rule": rule,
+        "entry": overview.statistics[at],
+        "hits": int(overview.hits[at]),
+        "correct": int(overview.correct[at]),
+        "samples": len(index.samples),
+        "positives": int((index.labels == truth).sum()),
+        "wrong": hits_of(site, task, rule, wrong[:FEW], language),
+        "wrong_total": len(wrong),
+        "right": hits_of(site, task, rule, right[:FEW], language),
+        "right_total": len(right),
+        "agree": None if said is None else int((said == truth).sum()),
+        "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
+        "no_model": site.config.large_model is not None,
+        "neighbours": neighbours(overview, at),
+        "quarrels": quarrels(rule.conditions),
+        "tests": _tests(site, stored),
+        "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
+    }
+
+
+def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
+    """The values of the template effect.html: which decisions change with the rule."""
+    overview, index = site.overview(stored.task), site.indexes[stored.task]
+    arbiter, why = site.arbiters[stored.task]
+    known = arbiter is not None and index.word is not None
+    effect = arbiter.effect(overview, overview.position[stored.rule.id], index.word) if known else None
+    return {
+        "task": stored.task,
+        "effect": effect,
+        "no_arbiter": why,
+        "rules_count": arbiter is not None and arbiter.rules_count,
+        "label_names": index.task.label_names,
+        "sample_of": index.samples,
+    }
+
+
+def hits_of(site: Site, task: str, rule: Rule, rows: Sequence[int] | np.ndarray, language: Language) -> list[Any]:
+    """The samples at positions `rows`, with the evidence of the rule, and what the model says."""
+    index = site.indexes[task]
+    found = Engine([rule]).hits(index.table.select([int(row) for row in rows]))
+    shown = []
+    for row, hits in zip(rows, found, strict=True):
+        evidence = [each for hit in hits for each in hit.evidence]
+        sample = show_sample(
+            int(row), index.samples[row], site.sidecars, site.image_address, evidence, language
+        )  # fmt: skip
+        shown.append((sample, model_label(site, task, int(row))))
+    return shown
+
+
+def model_label(site: Site, task: str, row: int) -> tuple[str, float] | None:
+    """What the model says about a sample, and its probability; None where that is not known."""
+    word = site.indexes[task].word
+    if word is None or not word.known[row]:
+        return None
+    best = int(word.probabilities[row].argmax())
+    return site.tasks[task].label_names[best], float(word.probabilities[row, best])
+
+
+def shown_samples(site: Site, task: str, rows: Sequence[int], language: Language) -> list[ShownSample]:
+    """Samples as they are."""
+    index = site.indexes[task]
+    return [
+        show_sample(row, index.samples[row], site.sidecars, site.image_address, (), language) for row in rows
+    ]  # fmt: skip
+
+
+def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]]:
+    """(sample, whether it must be hit, whether that is so) of each test; None for a sample that there is not."""
+    index = site.indexes[stored.task]
+    bits = index.bits(stored)
+    entries = [(id, True) for id in stored.rule.tests.hit] + [(id, False) for id in stored.rule.tests.miss]
+    result: list[tuple[str, bool, bool | None]] = []
+    for id, expected in entries:
+        at = index.sample_position.get(id)
+        result.append((id, expected, None if at is None else bool(bits[at >> 6] >> (at & 63) & 1) is expected))
+    return result
+
+
+def _shown_event(event: Event, id: str) -> tuple[Event, tuple[str, ...]]:
+    """The event, and what it changed about the rule, in words."""
+    from pathlib import Path
+
+    details: tuple[str, ...] = ()
+    for change in event.changes:
+        if not change.file.endswith(f"{id}.yaml"):
+            continue
+        old, new = (
+            [] if text is None else [parse_rule(Path(change.file), text.removeprefix("\ufeff"))]
+            for text in (change.before, change.after)
+        )
+        for difference in compare(old, new):
+            details += difference.details or (difference.kind,)
+    return event, details

@@ -1,0 +1,146 @@
+"""Everything the page knows about a project while it is open."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.review.effect import TrainedArbiter, arbiter_or_reason
+from kdsl.review.journal import undoable
+from kdsl.review.model_word import model_word
+from kdsl.review.queue import Query, ordered
+from kdsl.review.store import RuleStore
+from kdsl.review.task_index import Overview, TaskIndex
+from kdsl.rules.statistics import statistics_path
+from kdsl.sample import Sample, Task
+
+_log = logging.getLogger(__name__)
+FRESH = 2.0
+"""Seconds between looks at the rule folder for changes made outside."""
+
+_KINDS = {
+    b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    path: Path
+    kind: str
+    """Media type by the file's first bytes, never by its name."""
+
+
+class Site:
+    """A project opened for review."""
+
+    def __init__(
+        self,
+        config: ProjectConfig,
+        tasks: Sequence[Task],
+        samples: Mapping[str, Sequence[Sample]],
+        sidecars: Sidecars,
+        reviewer: str,
+    ) -> None:
+        """`samples` are the labelled ones by task name. Reads and counts everything; takes seconds for thousands."""
+        self.config = config
+        self.tasks = {task.name: task for task in tasks}
+        self.sidecars = sidecars
+        self.reviewer = reviewer
+        self.store = RuleStore(config.rules, list(self.tasks))
+        self.indexes = {
+            name: TaskIndex(task, samples[name], sidecars, statistics_path(config.rules, name))
+            for name, task in self.tasks.items()
+        }
+        self.arbiters: dict[str, tuple[TrainedArbiter | None, str]] = {
+            name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()
+        }
+        self._secret = secrets.token_bytes(16)
+        images = {image for group in samples.values() for sample in group for image in sample.images}
+        self._images = {self.image_address(image): image for image in images}
+        self._queue: tuple[object, list[str]] | None = None
+        self._stop = threading.Event()
+        for name in self.tasks:
+            self.overview(name)
+
+    def overview(self, task: str) -> Overview:
+        """All rules of the task with their counts, as they are now."""
+        generation = self.store.generation
+        return self.indexes[task].overview(self.store.rules(task), generation)
+
+    def queue(self, task: str, query: Query, by: str) -> list[str]:
+        """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
+        key = task, query, by, self.store.generation, id(self.indexes[task].word)
+        if self._queue is None or self._queue[0] != key:
+            overview = self.overview(task)
+            failing = self.failing(task) if query.flag == "tests" else ()
+            self._queue = key, [
+                overview.rules[i].rule.id for i in ordered(overview, query, self.skipped(by), failing)
+            ]  # fmt: skip
+        return self._queue[1]
+
+    def skipped(self, by: str) -> set[str]:
+        """Rules that the person left for later."""
+        return {event.rule for event in undoable(self.store.journal(by)) if event.action == "skip"}
+
+    def failing(self, task: str) -> set[str]:
+        """Rules that a test of their own fails for."""
+        overview, index = self.overview(task), self.indexes[task]
+        failing = set()
+        for i, stored in enumerate(overview.rules):
+            tests = stored.rule.tests
+            for sample, expected in [(s, True) for s in tests.hit] + [(s, False) for s in tests.miss]:
+                position = index.sample_position.get(sample)
+                if position is None or bool(overview.bits[i][position >> 6] >> (position & 63) & 1) is not expected:
+                    failing.add(stored.rule.id)
+        return failing
+
+    def image_address(self, image: str) -> str:
+        """The opaque id that stands for a file name; it says nothing about the name and changes with every start."""
+        return blake2b(image.encode("utf-8", "surrogatepass"), digest_size=12, key=self._secret).hexdigest()
+
+    def picture(self, address: str) -> Picture | None:
+        """The image of a sample; None for everything else, outside the image folder above all."""
+        name, folder = self._images.get(address), self.config.data.images
+        if name is None or folder is None:
+            return None
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+            return Picture(path, "image/webp")
+        kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
+        return None if kind is None else Picture(path, kind)
+
+    def start(self) -> None:
+        """In the background: ask the model about the training samples, then keep looking for changes outside."""
+        threading.Thread(target=self._work, name="kdsl-review", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def ask_model(self) -> None:
+        """Find out what the model says about the training samples of every task."""
+        for name, index in self.indexes.items():
+            if index.word is None and not self._stop.is_set():
+                try:
+                    index.word = model_word(self.config, self.tasks[name], index.table, index.labels)
+                except KdslError as error:
+                    _log.warning("%s: what the model says is not shown (%s)", name, error)
+
+    def _work(self) -> None:
+        self.ask_model()
+        while not self._stop.wait(FRESH):
+            try:
+                if self.store.refresh():
+                    for name in self.tasks:
+                        self.overview(name)
+            except (OSError, KdslError) as error:
+                _log.warning("changes outside are not seen now: %s", error)

@@ -1,0 +1,131 @@
+// Keys, and new rules from what is selected in a dialogue or clicked on an image. Everything else is htmx.
+"use strict";
+(() => {
+  const one = (selector, root = document) => root.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const chosen = new Map(); // lines clicked on images: element → text
+
+  function writing(event) {
+    const at = event.target;
+    // keyCode 229: the key belongs to an input method that is composing Chinese
+    return event.isComposing || event.keyCode === 229 || at.isContentEditable ||
+      ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName);
+  }
+
+  function submit(form) {
+    if (form) form.requestSubmit();
+  }
+
+  function step(selector, by) {
+    const items = all(selector);
+    if (!items.length) return null;
+    const now = items.findIndex((item) => item.classList.contains("here"));
+    const next = items[Math.min(Math.max(now + by, 0), items.length - 1)];
+    items.forEach((item) => item.classList.toggle("here", item === next));
+    next.scrollIntoView({ block: "nearest" });
+    return next;
+  }
+
+  function press(key) {
+    const onRule = one("[data-rule]");
+    if (key === "?") return one("#help").showModal(), true;
+    if (key === "u") return submit(one("#undo")), true;
+    if (key === "/") {
+      const search = one("[data-search]");
+      if (search) search.focus(); else if (one("[data-up]")) one("[data-up]").click();
+      return true;
+    }
+    if (!onRule) {
+      if (key === "j") return step("[data-row]", 1), true;
+      if (key === "k") return step("[data-row]", -1), true;
+      const row = one("[data-row].here a");
+      if (key === "Enter" && row) return row.click(), true;
+      return false;
+    }
+    if (key === "j" && one("[data-after]")) return one("[data-after]").click(), true;
+    if (key === "k" && one("[data-before]")) return one("[data-before]").click(), true;
+    if (key === "n") return step("[data-sample]", 1), true;
+    if (key === "p") return step("[data-sample]", -1), true;
+    if (key === "m") return one("[data-note]").focus(), true;
+    if (key === " ") return submit(one("#skip")), true;
+    const button = all("[data-key]").find((each) => each.dataset.key === key);
+    if (button) return button.click(), true;
+    return false;
+  }
+
+  let busy = false; // one key decides one rule: keys wait until the next one is there, its forms ready
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target.id === "main") busy = true; });
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target.id === "main") busy = false; });
+  document.addEventListener("htmx:sendError", () => {
+    busy = false;
+    const line = document.createElement("p");
+    line.className = "warning";
+    line.setAttribute("role", "alert");
+    line.textContent = "kdsl review does not answer: nothing was saved. / 服务没有响应：未保存。";
+    one("main").prepend(line);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && writing(event) && !event.isComposing) return event.target.blur();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("[data-editor]")) {
+      event.preventDefault();
+      return one("button.accept", event.target.closest("[data-editor]")).click(); // a click: its value is sent too
+    }
+    if (writing(event) || event.ctrlKey || event.metaKey || event.altKey || one("#help").open) return;
+    if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary")) return;
+    if (busy || event.repeat) { if (event.key === " ") event.preventDefault(); return; }
+    if (press(event.key)) event.preventDefault();
+  });
+
+  function offer() {
+    const button = one("#from-selection");
+    const selection = String(window.getSelection()).trim();
+    const anchor = window.getSelection().anchorNode;
+    const part = anchor && (anchor.nodeType === 1 ? anchor : anchor.parentElement).closest("[data-field]");
+    let values = null;
+    if (chosen.size) {
+      const sample = chosen.keys().next().value.closest("[data-sample]");
+      values = { sample, field: "ocr", terms: [...chosen.values()] };
+    } else if (part && selection && selection.length <= 40 && !selection.includes("\n")) {
+      values = { sample: part.closest("[data-sample]"), field: part.dataset.field, terms: [selection] };
+    }
+    button.hidden = !(values && values.sample);
+    if (button.hidden) return;
+    button.textContent = `${button.dataset.words} ${values.terms.join(" | ")}`;
+    button.onclick = () => {
+      const query = new URLSearchParams({ field: values.field, label: values.sample.dataset.label });
+      values.terms.forEach((term) => query.append("term", term));
+      window.location = `/t/${encodeURIComponent(values.sample.dataset.task)}/new?${query}`;
+    };
+  }
+  document.addEventListener("selectionchange", offer);
+
+  document.addEventListener("click", (event) => {
+    const at = event.target;
+    if (at.closest("[data-help]")) one("#help").showModal();
+    const key = at.closest("[data-press]");
+    if (key) press(key.dataset.press);
+    const reveal = at.closest("[data-reveal]");
+    if (reveal) {
+      const form = one(`#${reveal.dataset.reveal}`);
+      form.hidden = false;
+      one("input[name=reason]", form).focus();
+    }
+    if (at.closest("[data-add]")) {
+      const place = one("#conditions");
+      const copy = one("#condition").content.cloneNode(true);
+      const number = Number(place.dataset.next);
+      place.dataset.next = String(number + 1);
+      copy.querySelectorAll("[name]").forEach((field) => { field.name = field.name.replace("N", number); });
+      place.append(copy);
+      one(`[name=test-${number}]`).focus();
+    }
+    const line = at.closest("rect.line");
+    if (line) {
+      if (chosen.delete(line)) line.classList.remove("chosen");
+      else { chosen.set(line, line.dataset.text); line.classList.add("chosen"); }
+      offer();
+    }
+  });
+  document.addEventListener("htmx:beforeSwap", () => { chosen.clear(); one("#from-selection").hidden = true; });
+})();

@@ -1,0 +1,322 @@
+"""Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
+
+import fcntl
+import hashlib
+import os
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kdsl.errors import KdslError
+from kdsl.files import write_atomically
+from kdsl.review.journal import Action, Event, FileChange, Journal, journal_path, journal_paths, sync
+from kdsl.rules.rule import Rule
+from kdsl.rules.rule_file import parse_rule
+from kdsl.rules.rulebase import rule_paths
+from kdsl.text import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """A rule as its file says, and the version of the file that it was read from."""
+
+    task: str
+    path: Path
+    text: str
+    version: str
+    rule: Rule
+    when: str
+    """Hash of the conditions: `rule.when_hash`, which takes long to make."""
+    stale: bool
+    search: str
+    """Id, label, conditions and notes, normalised, for searching."""
+
+    @classmethod
+    def of(cls, task: str, path: Path, text: str, rule: Rule) -> "StoredRule":
+        when = rule.when_hash
+        search = normalise(f"{rule.id} {rule} {rule.notes}")
+        return cls(task, path, text, version_of(text), rule, when, rule.review.of not in ("", when), search)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file to be changed: from the version that somebody looked at ("" for none) to a text (None deletes it)."""
+
+    path: Path
+    version: str
+    text: str | None
+
+
+class StaleVersion(KdslError):
+    """Somebody changed the file since: nothing was written."""
+
+    def __init__(self, path: Path, now: str | None, wanted: str | None) -> None:
+        super().__init__(f"{path}: was changed since you opened it, so nothing was saved; look at the difference")
+        self.path = path
+        self.now = now
+        """The file's present text, None where it is gone."""
+        self.wanted = wanted
+        """The text that would have been saved."""
+
+
+Stamp = tuple[int, int, int]
+
+
+class RuleStore:
+    """The rule files of some tasks and the log of what people did to them. Safe for threads and several processes."""
+
+    def __init__(self, folder: Path, tasks: Sequence[str], now: Callable[[], datetime] = datetime.now) -> None:
+        """Reads everything, and settles what an interruption left behind. Raises KdslError for a damaged log."""
+        self.folder = folder
+        self.tasks = tuple(tasks)
+        self.problems: dict[Path, str] = {}
+        """Files that are no rules, and why; they are left alone."""
+        self.generation = 0
+        """Grows whenever a rule changes."""
+        self._now = now
+        self._mutex = threading.RLock()
+        self._stamps: dict[str, dict[Path, Stamp]] = {task: {} for task in tasks}
+        self._rules: dict[str, dict[str, StoredRule]] = {task: {} for task in tasks}
+        self._sorted: dict[str, tuple[int, list[StoredRule]]] = {}
+        self._ids: dict[Path, str] = {}
+        self._journals: dict[Path, Journal] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            pass
+        self.refresh()
+
+    def rules(self, task: str) -> list[StoredRule]:
+        """All rules of a task, by label and id."""
+        with self._mutex:
+            generation, known = self._sorted.get(task, (-1, []))
+            if generation != self.generation:
+                known = sorted(self._rules[task].values(), key=lambda stored: (stored.rule.label, stored.rule.id))
+                self._sorted[task] = self.generation, known
+            return known
+
+    def get(self, task: str, id: str) -> StoredRule:
+        """The rule with that id as its file is now; KdslError when there is none."""
+        with self._mutex:
+            known = self._rules.get(task, {}).get(id)
+            if known is not None and _stamp(known.path) != self._stamps[task].get(known.path):
+                self.refresh()
+                known = self._rules[task].get(id)
+            if known is None:
+                raise KdslError(f"{self.folder / task}: no rule has the id {id!r}; it may have been deleted outside")
+            return known
+
+    def refresh(self) -> bool:
+        """Read the files that were made, changed or deleted outside; whether there were any."""
+        with self._mutex:
+            before = self.generation
+            for task in self.tasks:
+                self._refresh_task(task)
+            return self.generation != before
+
+    def _refresh_task(self, task: str) -> None:
+        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := _stamp(path)) is not None}
+        stamps = self._stamps[task]
+        changed = {path for path, stamp in found.items() if stamps.get(path) != stamp}
+        gone = stamps.keys() - found.keys()
+        if not changed and not gone:
+            return
+        # A problem may be a second file with one id, solved by what changed in the first: look at those again too.
+        changed |= {path for path in self.problems if path in found}
+        for path in gone | changed:
+            stamps.pop(path, None)
+            self.problems.pop(path, None)
+            self._forget(task, path)
+        for path in sorted(changed):
+            self._read(task, path)
+        self.generation += 1
+
+    def _read(self, task: str, path: Path) -> None:
+        stamp = _stamp(path)
+        try:
+            text = _text(path)
+            if stamp is None or text is None:
+                return
+            rule = parse_rule(path, text.removeprefix("\ufeff"))
+            other = self._rules[task].get(rule.id)
+            if other is not None and other.path != path:
+                raise KdslError(f"{path}: the id {rule.id} is already that of {other.path}; give one a new id")
+        except KdslError as error:
+            self.problems[path] = str(error)
+        else:
+            self._rules[task][rule.id] = StoredRule.of(task, path, text, rule)
+            self._ids[path] = rule.id
+        if stamp is not None:
+            self._stamps[task][path] = stamp
+
+    def _replace(self, task: str, stored: StoredRule) -> None:
+        """Put the new form of a rule where the old one stands in the sorted list, which spares sorting thousands."""
+        generation, known = self._sorted.get(task, (-1, []))
+        key = stored.rule.label, stored.rule.id
+        at = bisect_left(known, key, key=lambda each: (each.rule.label, each.rule.id))
+        if generation != self.generation or at == len(known) or known[at].rule.id != stored.rule.id:
+            return
+        self._sorted[task] = self.generation + 1, [*known[:at], stored, *known[at + 1 :]]
+
+    def _forget(self, task: str, path: Path) -> None:
+        id = self._ids.pop(path, None)
+        if id is not None:
+            del self._rules[task][id]
+
+    def commit(
+        self,
+        by: str,
+        action: Action,
+        task: str,
+        rule: str,
+        wanted: Sequence[Wanted] = (),
+        reason: str = "",
+        undoes: int | None = None,
+    ) -> Event:
+        """Log the event and change all files, or none: everything is on disk when this returns.
+
+        Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses.
+        """
+        with self._locked():
+            changes = []
+            for each in wanted:
+                now = _text(each.path)
+                if version_of(now) != each.version:
+                    self.refresh()
+                    raise StaleVersion(each.path, now, each.text)
+                changes.append(
+                    FileChange(
+                        file=each.path.relative_to(self.folder).as_posix(), before=now, after=each.text,
+                        version_before=each.version, version_after=version_of(each.text),
+                    )
+                )  # fmt: skip
+            journal = self._journal(by)
+            event = Event(
+                number=journal.next_number, at=self._now().isoformat(timespec="microseconds"), by=by, action=action,
+                task=task, rule=rule, reason=reason, undoes=undoes, changes=tuple(changes),
+            )  # fmt: skip
+            journal.begin(event)
+            self._carry_out(journal, event)
+            self._take_in(event)
+            return event
+
+    def _carry_out(self, journal: Journal, event: Event) -> None:
+        """Change the files; where one cannot be written, put back those that were."""
+        written = []
+        try:
+            for change in event.changes:
+                _put(self.folder / change.file, change.after)
+                written.append(change)
+        except KdslError:
+            for change in reversed(written):
+                _put(self.folder / change.file, change.before)
+            journal.end(event.number, False)
+            raise
+        journal.end(event.number, True)
+
+    def _take_in(self, event: Event) -> None:
+        for change in event.changes:
+            task, path = change.file.split("/")[0], self.folder / change.file
+            self._forget(task, path)
+            self._stamps[task].pop(path, None)
+            self.problems.pop(path, None)
+            if change.after is not None:
+                self._read(task, path)
+        if len(event.changes) == 1 and event.rule in self._rules[event.task]:
+            self._replace(event.task, self._rules[event.task][event.rule])
+        self.generation += 1
+
+    def _settle(self, journal: Journal) -> None:
+        """End what was interrupted: an event that reached one of its files reaches all, any other never happened.
+
+        A file that is neither as before nor as after was changed by somebody since, and is left alone.
+        """
+        for event in journal.unfinished:
+            states = [(change, _text(self.folder / change.file)) for change in event.changes]
+            begun = any(text == change.after for change, text in states)
+            for change, text in states:
+                if begun and text == change.before != change.after:
+                    _put(self.folder / change.file, change.after)
+            journal.end(event.number, begun or not states)
+
+    def journal(self, person: str) -> list[Event]:
+        """What the person did, the oldest first."""
+        with self._locked():
+            return self._journal(person).done
+
+    def history(self, rule: str | None = None) -> list[Event]:
+        """What all people did, to one rule or to all, the oldest first."""
+        with self._locked():
+            events = [
+                event
+                for journal in self._journals.values()
+                for event in journal.done
+                if rule is None or _concerns(event, rule)
+            ]
+            return sorted(events, key=lambda event: (event.at, event.by, event.number))
+
+    def _journal(self, person: str) -> Journal:
+        if not person.strip():
+            raise KdslError("who decides has no name; give one with --as NAME")
+        path = journal_path(self.folder, person)
+        return self._journals.setdefault(path, Journal(path))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other threads and other processes out of files and logs, and settles what was interrupted."""
+        with self._mutex:
+            handle = os.open(self.folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                for path in {*self._journals, *journal_paths(self.folder)}:
+                    journal = self._journals.setdefault(path, Journal(path))
+                    journal.refresh()
+                    self._settle(journal)
+                yield
+            finally:
+                os.close(handle)
+
+
+def version_of(text: str | None) -> str:
+    """16 hex digits that change with the text; empty without one."""
+    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _concerns(event: Event, rule: str) -> bool:
+    return event.rule == rule or any(change.file.endswith(f"--{rule}.yaml") for change in event.changes)
+
+
+def _text(path: Path) -> str | None:
+    """The file's exact text, None where there is none; KdslError when it is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _put(path: Path, text: str | None) -> None:
+    """Make the file hold `text`, or be gone, on disk."""
+    if text is not None:
+        write_atomically(path, text)
+    else:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
+    if path.parent.is_dir():
+        sync(path.parent)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

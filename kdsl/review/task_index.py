@@ -1,0 +1,251 @@
+"""What the rules of one task do on the training samples: bitmaps, kept while conditions stay the same, and counts."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.review.finder import Finder
+from kdsl.review.model_word import ModelWord
+from kdsl.review.store import StoredRule
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import Engine
+from kdsl.rules.rulebase import ACTIVE
+from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
+from kdsl.sample import Sample, Task, label_indices
+
+Bits = NDArray[np.uint64]
+"""[n_words], or [n, n_words]: bit j of word w is sample 64 * w + j."""
+Counts = NDArray[np.int64]
+ROWS = 2048
+"""Samples that the engine decides at once: bounds the memory of its table of truth values."""
+FEW = 20
+"""Up to so many new rules are quicker found one by one."""
+THRESHOLD = 0.5
+"""A rule that is right more often than this is worth having: see `_value_of_looking`."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All rules of a task, by label and id, with their counts on the training samples; arrays are [n_rules]."""
+
+    rules: tuple[StoredRule, ...]
+    statistics: tuple[RuleStatistics | None, ...]
+    bits: Bits
+    labels: NDArray[np.int64]
+    """Index into the task's labels, -1 for a label that it does not have."""
+    active: NDArray[np.bool_]
+    hits: Counts
+    correct: Counts
+    conflicts: Counts
+    """Hits that an active rule for another label hits too."""
+    disagree: Counts
+    """Hits on which the model says another label; 0 where nothing is known of it."""
+    value: NDArray[np.float64]
+    """Expected number of samples decided better if somebody looked at the rule."""
+    position: dict[str, int]
+
+
+class TaskIndex:
+    """The training samples of a task, and which rules hit which. Safe for threads."""
+
+    def __init__(self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, statistics: Path) -> None:
+        self.task = task
+        self.samples = tuple(samples)
+        self.table = FieldTable(samples, sidecars)
+        self.labels = np.array(label_indices(samples, task), dtype=np.int64)
+        self.finder = Finder(self.table)
+        self.word: ModelWord | None = None
+        """What the model says; None until it is known."""
+        self._statistics_path = statistics
+        self._statistics: tuple[tuple[int, int] | None, StatisticsByRule] = (None, {})
+        self._known: dict[str, Bits] = {}
+        self._mutex = threading.RLock()
+        self._overview: tuple[tuple[int, object, int], Overview] | None = None
+        self._agreed: tuple[ModelWord, Bits] | None = None
+        self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
+        self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
+
+    def bits(self, stored: StoredRule) -> Bits:
+        """The samples that the rule hits: uint64 [n_words]."""
+        with self._mutex:
+            if stored.when not in self._known:
+                self._known[stored.when] = pack(self.finder.rule(stored.rule.conditions))
+            return self._known[stored.when]
+
+    def flags(self, conditions: Sequence[Condition]) -> NDArray[np.bool_]:
+        """The samples that conditions hold on: bool [n_samples]."""
+        return self.finder.rule(conditions)
+
+    def of_label(self, label: str) -> Bits:
+        return self._of_label[self.task.label_names.index(label)] if label in self.task.label_names else self._nothing
+
+    @property
+    def _nothing(self) -> Bits:
+        return np.zeros(self._of_label.shape[1], dtype=np.uint64)
+
+    def overview(self, rules: Sequence[StoredRule], generation: int) -> Overview:
+        """The counts of all `rules`, which are those of the store at its `generation`."""
+        with self._mutex:
+            statistics = self._read_statistics()
+            key = (generation, self._statistics[0], id(self.word))
+            if self._overview is None or self._overview[0] != key:
+                changed = self._changed(rules, key)
+                if self._overview is None or changed is None:
+                    self._overview = key, self._count(rules, statistics)
+                else:
+                    self._overview = key, self._recount(self._overview[1], rules, statistics, changed)
+            return self._overview[1]
+
+    def _changed(self, rules: Sequence[StoredRule], key: tuple[int, object, int]) -> list[int] | None:
+        """Positions at which the rules are others than at the last count; None where too much is another."""
+        if self._overview is None or self._overview[0][1:] != key[1:] or len(self._overview[1].rules) != len(rules):
+            return None
+        old = self._overview[1].rules
+        changed = [i for i, stored in enumerate(rules) if stored is not old[i]]
+        if len(changed) > FEW or any(rules[i].rule.id != old[i].rule.id for i in changed):
+            return None
+        return changed
+
+    def _count(self, rules: Sequence[StoredRule], statistics: StatisticsByRule) -> Overview:
+        self._fill(rules)
+        index = {name: i for i, name in enumerate(self.task.label_names)}
+        labels = np.array([index.get(stored.rule.label, -1) for stored in rules], dtype=np.int64)
+        active = np.array([stored.rule.status in ACTIVE for stored in rules], dtype=bool)
+        bits = np.stack([self._known[stored.when] for stored in rules]) if rules else self._of_label[:0]
+        entries = tuple(statistics.get((stored.rule.id, stored.when)) for stored in rules)
+        hits, correct, disagree = self._counts(bits, labels)
+        return Overview(
+            rules=tuple(rules), statistics=entries, bits=bits, labels=labels, active=active, hits=hits,
+            correct=correct, conflicts=self._conflicts(bits, labels, active), disagree=disagree,
+            value=_value_of_looking(rules, entries, hits, correct),
+            position={stored.rule.id: i for i, stored in enumerate(rules)},
+        )  # fmt: skip
+
+    def _recount(
+        self, old: Overview, rules: Sequence[StoredRule], statistics: StatisticsByRule, changed: list[int]
+    ) -> Overview:
+        """The same as `_count` where only few rules, at positions `changed`, are others than in `old`."""
+        few = self._count([rules[i] for i in changed], statistics)
+        entries = list(old.statistics)
+        for i, entry in zip(changed, few.statistics, strict=True):
+            entries[i] = entry
+        bits, labels, active, hits, correct, disagree, value = (
+            array.copy()
+            for array in (old.bits, old.labels, old.active, old.hits, old.correct, old.disagree, old.value)
+        )
+        bits[changed], labels[changed], active[changed], hits[changed] = few.bits, few.labels, few.active, few.hits
+        correct[changed], disagree[changed], value[changed] = few.correct, few.disagree, few.value
+        # Accepting a proposed rule changes no conflict: both kinds speak.
+        same = all(
+            np.array_equal(getattr(old, name)[changed], getattr(few, name)) for name in ("bits", "labels", "active")
+        )
+        return Overview(
+            rules=tuple(rules), statistics=tuple(entries), bits=bits, labels=labels, active=active, hits=hits,
+            correct=correct, conflicts=old.conflicts if same else self._conflicts(bits, labels, active),
+            disagree=disagree, value=value, position=old.position,
+        )  # fmt: skip
+
+    def _counts(self, bits: Bits, labels: NDArray[np.int64]) -> tuple[Counts, Counts, Counts]:
+        """Hits, correct hits, and hits on which the model says another label."""
+        hits = popcount(bits)
+        correct = popcount(bits & np.vstack([self._of_label, self._nothing])[labels])
+        if self.word is None:
+            return hits, correct, np.zeros_like(hits)
+        return hits, correct, hits - popcount(bits & self._agreeing(self.word)[labels])
+
+    def _conflicts(self, bits: Bits, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
+        """Hits that an active rule for another label hits too."""
+        votes = np.vstack([np.zeros_like(self._of_label), self._nothing])
+        for label in range(len(self.task.labels)):
+            votes[label] = np.bitwise_or.reduce(bits[active & (labels == label)], axis=0, initial=0)
+        others = np.zeros_like(votes)
+        for label in range(len(votes)):
+            others[label] = np.bitwise_or.reduce(np.delete(votes, label, axis=0), axis=0, initial=0)
+        return popcount(bits & others[labels])
+
+    def _agreeing(self, word: ModelWord) -> Bits:
+        """For every label the samples on which the model does not say another: [n_labels + 1, n_words], none last."""
+        if self._agreed is None or self._agreed[0] is not word:
+            unknown = word.said < 0
+            names = [*range(len(self.task.labels)), -1]
+            self._agreed = word, np.stack([pack((word.said == label) | unknown) for label in names])
+        return self._agreed[1]
+
+    def _fill(self, rules: Sequence[StoredRule]) -> None:
+        missing = {stored.when: stored for stored in rules if stored.when not in self._known}
+        if len(missing) <= FEW:
+            for stored in missing.values():
+                self.bits(stored)
+            return
+        engine = Engine([stored.rule for stored in missing.values()])
+        parts = []
+        for first in range(0, len(self.table), ROWS):
+            matrix = engine.matrix(self.table.select(range(first, min(first + ROWS, len(self.table)))))
+            parts.append(_pack_rows(matrix.T))
+        whole = np.concatenate(parts, axis=1) if parts else np.zeros((len(missing), 0), dtype=np.uint64)
+        self._known.update(zip(missing, whole, strict=True))
+
+    def _read_statistics(self) -> StatisticsByRule:
+        try:
+            stat = self._statistics_path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            stamp = None
+        if stamp != self._statistics[0]:
+            self._statistics = stamp, read_statistics(self._statistics_path)
+        return self._statistics[1]
+
+
+def pack(flags: NDArray[np.bool_]) -> Bits:
+    """bool [n] to uint64 [ceil(n / 64)]."""
+    return _pack_rows(flags[None, :])[0]
+
+
+def members(bits: Bits, count: int) -> Counts:
+    """The numbers of the samples, of `count`, whose bits are set."""
+    return np.flatnonzero(np.unpackbits(bits.astype("<u8").view(np.uint8), count=count, bitorder="little"))
+
+
+def popcount(bits: Bits) -> Counts:
+    """How many bits are set in each row: [..., n_words] to [...]."""
+    return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
+
+
+def _pack_rows(flags: NDArray[np.bool_]) -> Bits:
+    octets = np.packbits(flags, axis=1, bitorder="little")
+    padded = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8)))
+    return np.ascontiguousarray(padded).view("<u8").astype(np.uint64)
+
+
+def _value_of_looking(
+    rules: Sequence[StoredRule], statistics: Sequence[RuleStatistics | None], hits: Counts, correct: Counts
+) -> NDArray[np.float64]:
+    """The value of perfect information about each rule's precision (Raiffa and Schlaifer 1961), times its hits.
+
+    The precision has a Beta distribution: with held-out counts where there are some, around the reliability or else
+    the shrunk training precision with the weight of four samples. Without a look one does what is best on average:
+    keep a rule whose mean is above `THRESHOLD`, drop it otherwise; what looking is worth is the expected regret of
+    that. A rule that somebody decided about as it stands is worth 0.
+    """
+    from scipy.special import betainc
+
+    mean, weight = np.empty(len(rules)), np.full(len(rules), 4.0)
+    right, tried = np.zeros(len(rules)), np.zeros(len(rules))
+    for i, entry in enumerate(statistics):
+        known = None if entry is None else entry.reliability
+        mean[i] = (correct[i] + 1) / (hits[i] + 2) if known is None else known
+        if entry is not None and entry.held_out is not None:
+            right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
+    a = np.clip(mean, 0.01, 0.99) * weight + right
+    b = (1 - np.clip(mean, 0.01, 0.99)) * weight + tried - right
+    average = a / (a + b)
+    below = THRESHOLD * betainc(a, b, THRESHOLD) - average * betainc(a + 1, b, THRESHOLD)
+    above = below + average - THRESHOLD
+    open_ = np.array([stored.rule.status == "proposed" or stored.stale for stored in rules], dtype=bool)
+    return np.where(open_, hits * np.minimum(below, above), 0.0)

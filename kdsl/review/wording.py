@@ -1,0 +1,59 @@
+"""Conditions and counts in plain language, in English and Chinese."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from kdsl.rules.condition import Condition
+from kdsl.rules.statistics import wilson_interval
+
+Language = Literal["en", "zh"]
+
+FIELD_NAMES: dict[Language, dict[str, str]] = {
+    "en": {
+        "last_user": "last user turn", "user": "user turns", "agent": "agent turns", "dialogue": "dialogue",
+        "ocr": "text on the image", "ocr.top": "text at the top of the image",
+        "ocr.bottom": "text at the bottom of the image", "caption": "caption", "image.aspect": "image height / width",
+        "image.count": "number of images", "turns": "number of turns", "sees": "the image shows",
+    },
+    "zh": {
+        "last_user": "用户最后一句", "user": "用户的话", "agent": "客服的话", "dialogue": "对话",
+        "ocr": "图中文字", "ocr.top": "图片顶部文字", "ocr.bottom": "图片底部文字", "caption": "图片描述",
+        "image.aspect": "图片高宽比", "image.count": "图片数", "turns": "轮数", "sees": "看图回答“是”",
+    },
+}  # fmt: skip
+
+
+def condition_words(condition: Condition, language: Language) -> str:
+    """`last user turn contains 亮度 or 调光`."""
+    name = FIELD_NAMES[language][condition.field]
+    if condition.comparison is not None:
+        words = f"{name} {condition.comparison}"
+        return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
+    if condition.question is not None:
+        words = f"{name}: {condition.question}"
+        return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
+    if language == "en":
+        several = condition.field in ("user", "agent")
+        verb = "contain" if several else "contains"
+        if condition.negated:
+            verb = "do not contain" if several else "does not contain"
+        return f"{name} {verb} {' or '.join(condition.terms)}"
+    return f"{name}{'不含' if condition.negated else '含'} {' 或 '.join(condition.terms)}"
+
+
+def rule_words(conditions: Sequence[Condition], language: Language) -> str:
+    """All conditions, joined: the rule without its label."""
+    joint = " and " if language == "en" else "，且"
+    return joint.join(condition_words(condition, language) for condition in conditions)
+
+
+def counted(correct: int, hits: int) -> str:
+    """`3/3 (0.44–1.00)`; n/a without hits."""
+    if hits == 0:
+        return "n/a"
+    low, high = wilson_interval(correct, hits)
+    return f"{correct}/{hits} ({low:.2f}–{high:.2f})"
+
+
+def _not_zh(words: str, condition: Condition) -> str:
+    return f"并非（{words}）" if condition.negated else words

@@ -1,0 +1,284 @@
+import re
+from pathlib import Path
+
+import pytest
+from rule_files import TASK, contents
+from shop import LABELS, MARKUP, ORIGIN, open_shop
+
+pytest.importorskip("fastapi", reason="needs kdsl[review]")
+from fastapi.testclient import TestClient
+
+from kdsl.review.app import create_app
+from kdsl.review.model_word import model_word
+from kdsl.review.site import Site
+from kdsl.review.words import chinese, translate
+from kdsl.rules.rulebase import RuleBase
+
+TEMPLATES = Path(__file__).parents[2] / "kdsl" / "review" / "templates"
+ROOT = f"/t/{TASK}"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return open_shop(tmp_path)
+
+
+@pytest.fixture
+def client(site: Site) -> TestClient:
+    return TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
+
+
+def stored(site: Site, term: str):
+    """The rule whose first term this is."""
+    return next(each for each in site.store.rules(TASK) if term in each.rule.conditions[0].terms)
+
+
+def test_the_queue_says_rules_in_plain_words_in_two_languages(client):
+    page = client.get(f"{ROOT}/rules").text
+    assert "last user turn contains 亮度 or 调光" in page and "2/4 (0.15–0.85)" in page
+    client.cookies.set("kdsl_language", "zh")
+    assert "用户最后一句含 亮度 或 调光" in client.get(f"{ROOT}/rules").text
+
+
+def test_a_rule_without_hits_has_no_precision(client, site):
+    page = client.get(f"{ROOT}/rules/{stored(site, '明暗').rule.id}").text
+    assert "n/a" in page and "0.00" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "count"),
+    [
+        ("flag=never", "明暗", 1),
+        ("flag=conflict", "亮度", 3),
+        ("text=购买", "立即购买", 1),
+        ("sort=coverage", "亮度", 4),
+        ("sort=precision", "材质", 4),
+        ("status=accepted", None, 0),
+        ("label=商品材质&sort=precision", "材质", 2),
+    ],
+)
+def test_filters_and_orders(client, query, first, count):
+    page = client.get(f"{ROOT}/rules?{query}").text
+    rows = re.findall(r'class="words"><a[^>]*>([^<]*)', page)
+    assert len(rows) == count and (first is None or first in rows[0])
+
+
+def test_a_rule_page_shows_right_and_wrong_hits_with_the_evidence_marked(client, site):
+    page = client.get(f"{ROOT}/rules/{stored(site, '亮度').rule.id}").text
+    wrong, right = page.split("Right hits 2")
+    assert "Wrong hits 2" in wrong and "<mark>亮度</mark>" in wrong and "<mark>调光</mark>" in right
+
+
+def test_evidence_on_an_image_is_a_box_in_the_units_of_the_page(client, site):
+    page = client.get(f"{ROOT}/rules/{stored(site, '立即购买').rule.id}").text
+    assert 'viewBox="0 0 60 100"' in page
+    assert re.search(r'<rect class="line marked" x="5.0" y="80.0" width="45.0" height="15.0"', page)
+
+
+def test_one_decision_is_saved_and_the_next_rule_comes(client, site):
+    old = stored(site, "亮度")
+    answer = client.post(
+        f"{ROOT}/rules/{old.rule.id}/decide",
+        data={"version": old.version, "status": "accepted", "queue": "sort=coverage"},
+    )
+    assert answer.status_code == 200 and "✓ Saved" in answer.text
+    assert old.rule.id not in answer.headers["hx-push-url"] and "sort=coverage" in answer.headers["hx-push-url"]
+    assert RuleBase.load(site.config.rules, TASK).get(old.rule.id).review.by == "小王"
+
+
+def test_after_the_last_rule_the_queue_comes(client, site):
+    for _ in range(4):
+        each = next(each for each in site.store.rules(TASK) if each.rule.status == "proposed")
+        form = {"version": each.version, "status": "rejected", "reason": "太宽"}
+        answer = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form)
+    assert "No rule passes these filters." in answer.text
+    assert {each.rule.notes.split("\n")[-1] for each in site.store.rules(TASK)} == {"rejected: 太宽"}
+
+
+def test_a_skipped_rule_comes_last(client, site):
+    first = re.search(r"rules/(r-\w+)", client.get(f"{ROOT}/rules").text)[1]
+    client.post(f"{ROOT}/rules/{first}/skip", data={})
+    assert re.findall(r"rules/(r-\w+)", client.get(f"{ROOT}/rules").text)[-1] == first
+
+
+def test_the_second_of_two_tabs_sees_the_difference_and_may_then_decide(client, site):
+    old = stored(site, "亮度")
+    address = f"{ROOT}/rules/{old.rule.id}/decide"
+    client.post(address, data={"version": old.version, "status": "accepted"})
+    answer = client.post(address, data={"version": old.version, "status": "rejected", "reason": "不对"})
+    assert answer.status_code == 409
+    assert "- status: accepted" in answer.text and "+ status: rejected" in answer.text
+    assert stored(site, "亮度").rule.status == "accepted"
+    version = re.search(r'name="version" value="(\w+)"', answer.text)[1]
+    client.post(address, data={"version": version, "status": "rejected", "reason": "不对"})
+    assert stored(site, "亮度").rule.status == "rejected"
+
+
+def test_undo_goes_all_the_way_back(client, site):
+    before = contents(site.config.rules)
+    for term in ("亮度", "材质"):
+        each = stored(site, term)
+        client.post(f"{ROOT}/rules/{each.rule.id}/decide", data={"version": each.version, "status": "accepted"})
+    each = stored(site, "明暗")
+    client.post(f"{ROOT}/rules/{each.rule.id}/note", data={"version": each.version, "notes": "问客服"})
+    for _ in range(3):
+        assert client.post(f"{ROOT}/undo", data={}).status_code == 200
+    assert contents(site.config.rules) == before
+    answer = client.post(f"{ROOT}/undo", data={})
+    assert answer.status_code == 422 and "nothing that 小王 did" in answer.text
+
+
+def test_a_preview_counts_what_an_edit_would_change_before_anything_is_saved(client, site):
+    old = stored(site, "亮度")
+    before = contents(site.config.rules)
+    form = {"id": old.rule.id, "label": LABELS[0], "field-0": "last_user", "test-0": "调光\r\n可以调"}
+    answer = client.post(f"{ROOT}/preview", data=form).text
+    assert "2/2 (0.34–1.00)" in answer  # precision
+    assert re.search(r"would be lost</dt><dd>2 \(right 0, wrong 2\)", answer)
+    assert contents(site.config.rules) == before
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ({"field-0": "turns", "test-0": "many"}, "condition 1: turns takes a comparison"),
+        ({"field-0": "nowhere", "test-0": "x"}, "unknown field"),
+        ({"field-0": "user", "test-0": " "}, "a rule needs at least one condition"),
+        ({"field-0": "user", "test-0": "\u200b"}, "is empty once normalised"),
+    ],
+)
+def test_a_wrong_condition_is_told_in_a_sentence(client, form, sentence):
+    assert sentence in client.post(f"{ROOT}/preview", data={"label": LABELS[0], **form}).text
+
+
+def test_edit_new_merge_and_pin(client, site):
+    old, other = stored(site, "亮度"), stored(site, "明暗")
+    merged = {"version": old.version, "other": other.rule.id, "other_version": other.version}
+    assert client.post(f"{ROOT}/rules/{old.rule.id}/merge", data=merged).status_code == 200
+    assert stored(site, "明暗").rule.conditions[0].terms == ("亮度", "调光", "明暗")
+    edited = {
+        "version": stored(site, "材质").version,
+        "label": LABELS[1],
+        "field-0": "user",
+        "test-0": "面料",
+        "accept": "1",
+    }
+    client.post(f"{ROOT}/rules/{stored(site, '材质').rule.id}/edit", data=edited)
+    assert stored(site, "面料").rule.status == "accepted"
+    new = {"label": LABELS[2], "field-3": "user", "test-3": "你好", "field-4": "user", "test-4": "吗", "not-4": "1"}
+    client.post(f"{ROOT}/new", data=new)
+    made = stored(site, "你好").rule
+    assert made.conditions[1].negated and made.provenance.source == "person"
+    pinned = {"version": stored(site, "你好").version, "sample": "s0", "must": "hit"}
+    page = client.post(f"{ROOT}/rules/{made.id}/pin", data=pinned).text
+    assert "s0: must hit, fails" in page
+    assert "failing tests" in client.get(f"{ROOT}/rules?status=all&flag=tests").text
+
+
+def test_gaps_are_counted_and_lead_to_their_samples(client, site):
+    site.indexes[TASK].word = model_word(
+        site.config, site.tasks[TASK], site.indexes[TASK].table, site.indexes[TASK].labels
+    )
+    page = client.get(f"{ROOT}/gaps").text
+    assert re.search(r"<b>1</b> Samples that no rule covers", page)
+    assert re.search(r"<b>2</b> Samples on which rules contradict each other", page)
+    assert "s5" in client.get(f"{ROOT}/samples?kind=uncovered").text
+    assert client.get(f"{ROOT}/samples/5").status_code == 200
+    assert client.get(f"{ROOT}/progress").status_code == 200
+
+
+def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
+    index = site.indexes[TASK]
+    word = model_word(site.config, site.tasks[TASK], index.table, index.labels)
+    again = model_word(site.config, site.tasks[TASK], index.table, index.labels)
+    assert (word.said == again.said).all() and (site.config.checkpoint / TASK / "review.npz").exists()
+
+
+def test_markup_in_data_stays_text_everywhere(client, site):
+    rules = [each.rule.id for each in site.store.rules(TASK)]
+    pages = [f"{ROOT}/rules", f"{ROOT}/gaps", f"{ROOT}/progress", f"{ROOT}/samples?kind=cell", f"{ROOT}/samples/1",
+             f"{ROOT}/rules?text={MARKUP}", f"{ROOT}/new?term={MARKUP}&label={MARKUP}", f"{ROOT}/rules/{MARKUP}",
+             *(f"{ROOT}/rules/{id}" for id in rules)]  # fmt: skip
+    for page in pages:
+        text = client.get(page).text
+        assert "<script>alert" not in text and "<b>其他" not in text, page
+    assert "&lt;script&gt;" in client.get(f"{ROOT}/samples/1").text
+
+
+def test_images_come_by_opaque_id_and_only_images_of_the_image_folder(client, site):
+    good = client.get(f"/image/{site.image_address('a.png')}")
+    assert good.status_code == 200 and good.headers["content-type"] == "image/png"
+    for name in ("../secret.png", "page.html", "nothing.png"):
+        assert client.get(f"/image/{site.image_address(name)}").status_code == 404
+    for path in ("/image/a.png", "/image/..%2Fsecret.png", "/static/../app.py", "/static/%2e%2e/app.py"):
+        assert client.get(path).status_code == 404
+
+
+def test_a_page_allows_nothing_from_elsewhere(client):
+    answer = client.get(f"{ROOT}/rules")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["cache-control"] == "no-store"
+    for template in TEMPLATES.glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert not re.search(r"\sstyle=|\son\w+=|<script>|https?://|\|\s*safe|Markup", text), template.name
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://testserver:81"])
+def test_a_change_from_another_site_is_refused(client, site, origin):
+    before = contents(site.config.rules)
+    each = stored(site, "亮度")
+    form = {"version": each.version, "status": "accepted"}
+    answer = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form, headers={"origin": origin})
+    assert answer.status_code == 403 and contents(site.config.rules) == before
+
+
+def test_another_name_for_this_computer_is_refused(client):
+    assert client.get(f"{ROOT}/rules", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_a_token_lets_in_once_and_a_cookie_from_then_on(site):
+    client = TestClient(create_app(site, ["testserver"], token="geheim", background=False))
+    assert client.get(f"{ROOT}/rules").status_code == 401
+    assert client.get(f"{ROOT}/rules?token=falsch").status_code == 401
+    answer = client.get(f"{ROOT}/rules?token=geheim", follow_redirects=False)
+    assert answer.status_code == 303 and "token" not in answer.headers["location"]
+    assert "HttpOnly" in answer.headers["set-cookie"] and "SameSite=strict" in answer.headers["set-cookie"]
+    assert client.get(f"{ROOT}/rules").status_code == 200
+
+
+def test_settings_lead_back_into_the_page_only(client):
+    for back, place in (("/t/x", "/t/x"), ("//evil.example", "/"), ("https://evil.example", "/")):
+        answer = client.post("/settings", data={"back": back, "name": "小李"}, follow_redirects=False)
+        assert answer.headers["location"] == place
+    assert "小李" in client.get(f"{ROOT}/rules", headers={"hx-request": "false"}).text
+
+
+def test_an_unknown_task_or_rule_is_a_sentence(client):
+    assert "the project has no task" in client.get("/t/none/rules").text
+    assert "no rule has the id" in client.get(f"{ROOT}/rules/r-none").text
+
+
+def test_every_word_of_the_page_is_there_in_chinese():
+    words = set()
+    for template in TEMPLATES.glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        words |= set(re.findall(r"""_\("([^"]+)"\)|_\('([^']+)'\)""", text))
+    missing = [one or two for one, two in words if (one or two) not in chinese()]
+    assert missing == []
+    assert translate("Accept", "zh") == "接受" and translate("Accept", "en") == "Accept"
+
+
+def test_a_project_without_rules_has_pages_too(tmp_path):
+    site = open_shop(tmp_path, rules=0)
+    client = TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
+    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "samples/0"):
+        assert client.get(f"{ROOT}/{page}").status_code == 200, page
+
+
+def test_a_rule_whose_label_the_task_does_not_have_is_shown(client, site):
+    old = stored(site, "亮度")
+    old.path.write_text(old.text.replace(LABELS[0], "没有的标签"), encoding="utf-8")
+    site.store.refresh()
+    assert client.get(f"{ROOT}/rules/{old.rule.id}").status_code == 200
+    assert "没有的标签" in client.get(f"{ROOT}/rules").text

@@ -1,0 +1,224 @@
+"""The page in a real browser, which may talk to nothing but the page."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from browser import chromium
+from rule_files import TASK, contents
+from shop import LABELS, open_shop
+
+pytest.importorskip("playwright", reason="needs kdsl[test]")
+pytest.importorskip("fastapi", reason="needs kdsl[review]")
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from kdsl.review.app import create_app
+from kdsl.review.site import Site
+
+CHROMIUM = chromium()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python -m playwright install chromium")
+
+
+class Served:
+    """A shop on a free port of this computer."""
+
+    def __init__(self, site: Site) -> None:
+        import uvicorn
+
+        self.site = site
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        app = create_app(site, ["127.0.0.1"], background=False)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(tmp_path) -> Iterator[Served]:
+    served = Served(open_shop(tmp_path, rules=24))
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
+    """Fails for whatever goes elsewhere or is written to the console."""
+    context = browser.new_context(base_url=served.address, locale="en-US", viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+
+    def only_here(route) -> None:
+        if route.request.url.startswith(served.address):
+            route.continue_()
+        else:
+            wrong.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", only_here)
+    context.on("console", lambda message: wrong.append(message.text))
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    context.set_default_timeout(8000)
+    yield context
+    context.close()
+    # That the server refused something (409, 422, an image that is none) is an error to the browser, and wanted here.
+    assert [
+        each
+        for each in wrong
+        if not re.search(r"status of 4(04|09|22)|Response Status|ERR_FAILED|htmx:(sendError|afterRequest)", each)
+    ] == []
+
+
+def open_first(page: Page) -> None:
+    page.goto(f"/t/{TASK}/rules?status=all&sort=coverage")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-rule]")).to_be_visible()
+
+
+def shown(page: Page) -> str:
+    return page.locator("[data-rule]").get_attribute("data-rule") or ""
+
+
+def test_twenty_rules_are_reviewed_by_keyboard_alone_and_undone(context, served):
+    before = contents(served.site.config.rules)
+    page = context.new_page()
+    page.goto(f"/t/{TASK}/rules")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-rule]")).to_be_visible()
+    decided = []
+    for number in range(20):
+        decided.append(shown(page))
+        page.keyboard.press("ax"[number % 2])
+        expect(page.locator(".saved")).to_contain_text(decided[-1])
+    statuses = {each.rule.id: each.rule.status for each in served.site.store.rules(TASK)}
+    assert [statuses[id] for id in decided] == ["accepted", "rejected"] * 10
+    assert len(set(decided)) == 20
+    for id in reversed(decided):
+        page.keyboard.press("u")
+        expect(page.locator(".saved")).to_contain_text(f"undo {id}")
+    assert contents(served.site.config.rules) == before
+
+
+def test_keys_for_hits_help_reason_and_skip(context, served):
+    page = context.new_page()
+    open_first(page)
+    first = shown(page)
+    page.keyboard.press("n")
+    expect(page.locator("[data-sample].here")).to_have_count(1)
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("a")  # not a decision while the help is open
+    page.keyboard.press("Escape")
+    page.keyboard.press("X")
+    page.keyboard.type("axu 太宽")
+    page.keyboard.press("Enter")
+    expect(page.locator(".saved")).to_contain_text(f"reject {first} (axu 太宽)")
+    second = shown(page)
+    page.keyboard.press("Space")
+    expect(page.locator(".saved")).to_contain_text(f"skip {second}")
+    page.keyboard.press("k")
+    expect(page.locator("[data-rule]")).not_to_have_attribute("data-rule", second)
+
+
+def test_an_edit_with_chinese_input_shows_live_what_it_would_change(context, served):
+    page = context.new_page()
+    open_first(page)
+    id = shown(page)
+    page.keyboard.press("e")
+    expect(page.locator("#preview")).to_contain_text("2/4")
+    box = page.locator("[name=test-0]")
+    box.focus()
+    page.keyboard.press("Control+a")
+    # What an input method sends: a composition, then the text it stands for.
+    client = context.new_cdp_session(page)
+    client.send("Input.imeSetComposition", {"text": "tiao", "selectionStart": 4, "selectionEnd": 4})
+    client.send("Input.insertText", {"text": "调光"})
+    expect(page.locator("#preview")).to_contain_text("1/1")
+    expect(page.locator("#preview")).to_contain_text("would be lost")
+    assert served.site.store.get(TASK, id).rule.status == "proposed"
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".saved")).to_contain_text(f"edit {id}")
+    rule = served.site.store.get(TASK, id).rule
+    assert (rule.conditions[0].terms, rule.status) == (("调光",), "accepted")
+
+
+def test_a_new_rule_from_words_selected_in_a_dialogue(context, served):
+    page = context.new_page()
+    page.goto(f"/t/{TASK}/samples/0")
+    page.evaluate(
+        """() => { const text = document.querySelector('[data-field=last_user] span').firstChild.parentNode;
+        const node = [...text.childNodes].flatMap((each) => each.nodeType === 3 ? [each] : [...each.childNodes])[0];
+        const range = document.createRange(); range.setStart(node, 0); range.setEnd(node, 2);
+        getSelection().removeAllRanges(); getSelection().addRange(range); }"""
+    )
+    page.locator("#from-selection").click()
+    expect(page.locator("[name=test-0]")).to_have_value("亮度")
+    expect(page.locator("[name=label]")).to_have_value(LABELS[0])
+
+
+def test_a_new_rule_from_text_clicked_on_an_image(context, served):
+    page = context.new_page()
+    page.goto(f"/t/{TASK}/samples/1")
+    page.locator("rect.line").click()
+    page.locator("#from-selection").click()
+    expect(page.locator("[name=field-0]")).to_have_value("ocr")
+    expect(page.locator("[name=test-0]")).to_have_value(re.compile("立即购买"))
+
+
+def test_the_second_tab_sees_the_difference(context, served):
+    one, two = context.new_page(), context.new_page()
+    for page in (one, two):
+        open_first(page)
+    id = shown(one)
+    one.keyboard.press("a")
+    expect(one.locator(".saved")).to_contain_text(id)
+    two.bring_to_front()
+    two.keyboard.press("x")
+    expect(two.locator("[role=alert]")).to_contain_text("changed since you opened it")
+    expect(two.locator(".difference")).to_contain_text("status: accepted")
+    assert served.site.store.get(TASK, id).rule.status == "accepted"
+    two.get_by_role("button", name="Save mine over it").click()
+    expect(two.locator(".saved")).to_contain_text(f"reject {id}")
+
+
+def test_a_page_whose_server_is_gone_says_that_nothing_was_saved(context, served):
+    page = context.new_page()
+    open_first(page)
+    page.route("**/decide", lambda route: route.abort())
+    page.keyboard.press("a")
+    expect(page.locator("[role=alert]")).to_contain_text("nothing was saved")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_a_phone(browser, served, scheme):
+    context = browser.new_context(
+        base_url=served.address, viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="zh-CN"
+    )
+    page = context.new_page()
+    id = served.site.store.rules(TASK)[0].rule.id
+    for path in ("rules", f"rules/{id}", f"rules/{id}/edit", "gaps", "progress", "samples/1", "new"):
+        page.goto(f"/t/{TASK}/{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(247, 247, 248)" if scheme == "light" else "rgb(21, 23, 27)"
+        )
+    context.close()
