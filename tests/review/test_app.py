@@ -2,8 +2,8 @@ import re
 from pathlib import Path
 
 import pytest
+from reviewed_shop import LABELS, MARKUP, ORIGIN, open_shop
 from rule_files import TASK, contents
-from shop import LABELS, MARKUP, ORIGIN, open_shop
 
 pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient

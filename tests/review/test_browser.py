@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from browser import chromium
+from reviewed_shop import LABELS, open_shop
 from rule_files import TASK, contents
-from shop import LABELS, open_shop
 
 pytest.importorskip("playwright", reason="needs kdsl[test]")
 pytest.importorskip("fastapi", reason="needs kdsl[review]")

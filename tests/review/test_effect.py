@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from reviewed_shop import LABELS, open_shop
 from rule_files import TASK
-from shop import LABELS, open_shop
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
 from kdsl.review.effect import TrainedArbiter
