@@ -12,7 +12,7 @@ from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier
 from kdsl.sample import Task
-from kdsl.vlm.load import is_address, load_model
+from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.usage import Usage
@@ -177,8 +177,5 @@ def _local(name: str) -> ModuleType:
     try:
         from kdsl.vlm import checkpoint
     except ImportError as error:
-        raise KdslError(
-            f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
-            "give the http:// address of a server"
-        ) from error
+        raise without_extra(name, error) from error
     return checkpoint

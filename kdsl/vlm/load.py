@@ -29,11 +29,16 @@ def load_model(
     try:
         from kdsl.vlm.local import LocalModel
     except ImportError as error:
-        raise KdslError(
-            f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
-            "give the http:// address of a server"
-        ) from error
+        raise without_extra(name, error) from error
     return LocalModel.load(name, budget, max_tokens, device, batch_size, adapters)
+
+
+def without_extra(name: str, error: ImportError) -> KdslError:
+    """What to tell where `kdsl[vlm]` is missing."""
+    return KdslError(
+        f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
+        "give the http:// address of a server"
+    )
 
 
 def is_address(name: str) -> bool:
