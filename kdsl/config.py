@@ -58,6 +58,14 @@ class DataConfig(_Part):
     captions: ProjectPath | None = None
     questions: ProjectPath | None = None
     """What a small model answered to visual questions about the images."""
+    reasons: ProjectPath | None = None
+    """Why training samples have their labels, one JSON line a sample."""
+    knowledge: ProjectPath | None = None
+    """A folder of Markdown and JSON Lines about the products and the shop."""
+    unlabelled: ProjectPath | None = None
+    """Samples without labels, for a teacher to label."""
+    distilled: ProjectPath | None = None
+    """Samples that a teacher labelled, trained on besides those of `train`."""
 
 
 class MiningConfig(_Part):
@@ -93,7 +101,13 @@ class PromptConfig(_Part):
     descriptions: bool = False
     """The labels' descriptions."""
     ocr: bool = False
-    """The text that was read on the images."""
+    """The text that was read on the images, cleaned."""
+    ocr_tokens: int = Field(512, ge=16)
+    """Of that text at most; the lines that tell the least are left out."""
+    neighbours: int = Field(0, ge=0)
+    """The nearest training samples, with their labels."""
+    knowledge: int = Field(0, ge=0)
+    """The passages of the knowledge folder, label descriptions and accepted rules that fit best."""
     max_tokens: int = Field(8192, ge=64)
     """Longer prompts lose their earliest turns or pictures."""
 
@@ -105,6 +119,28 @@ class LimitsConfig(_Part):
     """Model calls."""
     tokens: int | None = Field(100, ge=1)
     """Output tokens."""
+
+
+class AugmentConfig(_Part):
+    """Changed copies of the training samples, which the classifier learns from too."""
+
+    copies: int = Field(0, ge=0)
+    """For each sample, on average: samples of rare labels get more, of frequent ones fewer."""
+    text: bool = True
+    images: bool = True
+    paraphrase: bool = False
+    """Let the small model write dialogues in other words."""
+
+
+class DistillConfig(_Part):
+    """How a teacher labels samples without labels."""
+
+    teacher: str | None = None
+    """The address of a server, such as http://localhost:8000/v1."""
+    confidence: float = Field(0.8, gt=0, le=1)
+    """The least probability of a label that is kept."""
+    rounds: int = Field(1, ge=1)
+    """At most: self-training stops when nothing is gained."""
 
 
 class TrainingConfig(_Part):
@@ -126,6 +162,8 @@ class TrainingConfig(_Part):
     """Epochs without a better weighted F1 before training stops."""
     vision: bool = False
     """Train the vision tower too; only with `method: full`."""
+    target: Literal["label", "reason_label", "label_reason"] = "label"
+    """What the answer holds: the label alone, or the reason for it too, before or after it."""
 
     @model_validator(mode="after")
     def _vision(self) -> "TrainingConfig":
@@ -151,6 +189,8 @@ class ProjectConfig(_Part):
     prompt: PromptConfig = PromptConfig()
     limits: LimitsConfig = LimitsConfig()
     training: TrainingConfig = TrainingConfig()
+    augment: AugmentConfig = AugmentConfig()
+    distill: DistillConfig = DistillConfig()
     _folder: Path = PrivateAttr(default=Path("."))
 
     @property
