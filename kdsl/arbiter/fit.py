@@ -66,22 +66,25 @@ def fit_task(
     progress: Progress | None = None,
     workers: int = 2,
     small: SmallModel | None = None,
+    mined: Mined | None = None,
 ) -> FittedTask:
     """Classifier, rules and arbiter from labelled samples alone, in memory; no rule base of people is looked at.
 
     `labels` [n_samples] index `task.labels`; `small` is asked for the proposer and the validator, which are the
-    lexical one and none where it is None. Raises KdslError where there is too little to learn from.
+    lexical one and none where it is None. What was `mined` of the same samples with the same seed need not be mined
+    again. Raises KdslError where there is too little to learn from.
     """
     n_labels = len(task.labels)
     folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
     calibrated = fit_calibrated(trainer, table, labels, n_labels, folds)
     model = calibrated.probabilities
-    weights = sample_weights(model, labels, settings.focus)
-    proposer, validator = (None, None) if small is None else small(table, labels)
-    mined = mine_task(
-        task, table, labels, settings, seed, weights=weights, folds=folds, proposer=proposer,
-        progress=progress, workers=workers, validator=validator,
-    )  # fmt: skip
+    if mined is None:
+        weights = sample_weights(model, labels, settings.focus)
+        proposer, validator = (None, None) if small is None else small(table, labels)
+        mined = mine_task(
+            task, table, labels, settings, seed, weights=weights, folds=folds, proposer=proposer,
+            progress=progress, workers=workers, validator=validator,
+        )  # fmt: skip
     rules, statistics = mined_rules(mined, "", seed)
     archive = archive_of(mined, [row.sample.id for row in table.rows])
     known = {(entry.id, entry.when): entry for entry in statistics}

@@ -35,6 +35,15 @@ def evaluate(
         bool,
         typer.Option("--seesaw", help="Compare LoRA adapters of single tasks with one for all, on every task."),
     ] = False,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--ablate",
+            metavar="STEPS",
+            help="Cross-validate with each of augment,ocr,reasons,retrieval,distill,rules alone, with all, with none.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -58,7 +67,14 @@ def evaluate(
     if seesaw:
         if not (folds is None and predictions is None and truth is None):
             raise KdslError("--seesaw predicts samples itself; leave --predictions, --truth and --cross-validate out")
+        if steps is not None:
+            raise KdslError("--seesaw and --ablate are two evaluations; ask for one of them")
         _seesaw(open_project(arguments), output, format)
+        return
+    if steps is not None:
+        if predictions is not None or truth is not None:
+            raise KdslError("--ablate predicts the training samples itself; leave --predictions and --truth out")
+        _ablate(open_project(arguments), steps, folds, workers, output, format)
         return
     if folds is None and (predictions is None or truth is None):
         raise KdslError(
@@ -96,6 +112,23 @@ def _seesaw(project: "Project", output: Path | None, format: Format) -> None:
     folder = output or project.config.checkpoint / "seesaw"
     write_seesaw(folder, found)
     typer.echo(f"Table and plot are in {folder}.", err=True)
+
+
+def _ablate(
+    project: "Project", steps: str, folds: int | None, workers: int | None, output: Path | None, format: Format
+) -> None:
+    import json
+
+    from kdsl.cli.ablating import FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
+
+    found = ablate_project(project, parse_steps(steps), folds or FOLDS, workers)
+    if format is Format.json:
+        typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+    else:
+        print_ablation(found)
+    folder = output or project.config.checkpoint / "ablation"
+    write_ablation(folder, found)
+    typer.echo(f"The table is in {folder}.", err=True)
 
 
 def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":

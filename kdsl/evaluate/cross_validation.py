@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.fit import SmallModel, fit_task
@@ -37,16 +38,8 @@ def cross_validate(
 
     Raises KdslError for a sample without a label of the task, and where the samples are too few for `k` folds.
     """
-    labels = np.array(label_indices(samples, task), dtype=np.int64)
-    unlabelled = np.flatnonzero(labels < 0)
-    if len(unlabelled):
-        sample = samples[unlabelled[0]]
-        raise KdslError(
-            f"{task.name}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's; "
-            "cross-validation needs labelled samples"
-        )
+    labels, folds = labelled_folds(task, samples, k, seed)
     decisions: dict[int, Decision] = {}
-    folds = stratified_folds(labels, k, seed)
     table = FieldTable(samples, sidecars)
     for fold in range(k):
         outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -56,3 +49,18 @@ def cross_validate(
         )  # fmt: skip
         decisions |= zip(inside.tolist(), fitted.decide(table.select(inside)), strict=True)
     return task_result(task, samples, (decisions[index].record() for index in range(len(samples))))
+
+
+def labelled_folds(
+    task: Task, samples: Sequence[Sample], k: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels as indices, and folds, both [n_samples]; errors as of `cross_validate`."""
+    labels = np.array(label_indices(samples, task), dtype=np.int64)
+    unlabelled = np.flatnonzero(labels < 0)
+    if len(unlabelled):
+        sample = samples[unlabelled[0]]
+        raise KdslError(
+            f"{task.name}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's; "
+            "cross-validation needs labelled samples"
+        )
+    return labels, stratified_folds(labels, k, seed)

@@ -1,0 +1,188 @@
+"""kdsl evaluate --ablate: which steps there are, how each is switched on and off, and the table of what they bring."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdsl.cli.large import large_model, trainers, tunes
+from kdsl.cli.mining import TaskMining
+from kdsl.cli.project import Project
+from kdsl.errors import KdslError
+from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
+from kdsl.progress import progress_bar
+
+if TYPE_CHECKING:
+    from kdsl.config import ProjectConfig
+
+STEPS = ("augment", "ocr", "reasons", "retrieval", "distill", RULES)
+FOLDS = 5
+COPIES, NEIGHBOURS, KNOWLEDGE = 4, 8, 3
+"""What augmentation and retrieval are measured with where kdsl.yaml has them off."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What was measured on a project."""
+
+    tasks: tuple[str, ...]
+    samples: int
+    folds: int
+    rows: list[Row]
+    left_out: dict[str, str]
+    """Steps that this project cannot be measured with → why."""
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "tasks": list(self.tasks),
+            "samples": self.samples,
+            "folds": self.folds,
+            "rows": [row.record() for row in self.rows],
+            "left_out": self.left_out,
+        }
+
+
+def parse_steps(text: str) -> list[str]:
+    """The steps in `augment,ocr`; KdslError for one that there is not, and for one that is named twice."""
+    steps = [step.strip() for step in text.split(",") if step.strip()]
+    unknown = next((step for step in steps if step not in STEPS), None)
+    if unknown is not None or not steps:
+        what = repr(unknown) if unknown is not None else "nothing"
+        raise KdslError(f"--ablate {text}: {what} is no step; choose from {','.join(STEPS)}")
+    twice = next((step for step in steps if steps.count(step) > 1), None)
+    if twice is not None:
+        raise KdslError(f"--ablate {text}: {twice} stands there twice; name every step once")
+    return steps
+
+
+def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, workers: int | None = None) -> Ablation:
+    """Cross-validate the project with each of `steps` alone, with all of them, and with none.
+
+    Steps that are not named stay as kdsl.yaml has them. Steps that the project has not what they need for are left
+    out. Raises KdslError where that leaves none, and as `cross_validate` does.
+    """
+    left_out = {step: why for step in steps if (why := _missing(project, step)) is not None}
+    usable = [step for step in steps if step not in left_out]
+    if not usable:
+        raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
+    wanted = combinations(usable)
+    projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
+    sidecars = project.sidecars()
+    minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
+    learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
+    results = []
+    with progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
+        for number, mining in enumerate(minings[()]):
+            results.append(
+                ablate(
+                    mining.task,
+                    [row.sample for row in mining.table.rows],
+                    sidecars,
+                    {fed: of_tasks[number] for fed, of_tasks in learning.items()},
+                    wanted,
+                    mining.settings,
+                    k,
+                    project.config.seed,
+                    workers or os.cpu_count() or 1,
+                    advance,
+                )
+            )
+    sizes = [len(task.labels) for task in project.tasks]
+    return Ablation(
+        tuple(task.name for task in project.tasks),
+        sum(len(mining.table) for mining in minings[()]),
+        k,
+        rows(results, sizes, project.config.seed),
+        left_out,
+    )
+
+
+def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "ProjectConfig":
+    """The project with the steps `on`, and those in `of` that are not among them off."""
+    prompt, augment, training, data = config.prompt, config.augment, config.training, config.data
+    if "augment" in of:
+        copies = (augment.copies or COPIES) if "augment" in on else 0
+        augment = augment.model_copy(update={"copies": copies})
+    if "ocr" in of:
+        prompt = prompt.model_copy(update={"ocr": "ocr" in on})
+    if "retrieval" in of:
+        near, known = (prompt.neighbours or NEIGHBOURS, prompt.knowledge or KNOWLEDGE) if "retrieval" in on else (0, 0)
+        prompt = prompt.model_copy(update={"neighbours": near, "knowledge": known})
+    if "reasons" in of:
+        target = training.target if training.target != "label" else "reason_label"
+        training = training.model_copy(update={"target": target if "reasons" in on else "label"})
+    if "distill" in of and "distill" not in on:
+        data = data.model_copy(update={"distilled": None})
+    changed = config.model_copy(update={"prompt": prompt, "augment": augment, "training": training, "data": data})
+    changed._folder = config.folder
+    return changed
+
+
+def _missing(project: Project, step: str) -> str | None:
+    """What the project lacks for a step; None where it lacks nothing."""
+    config = project.config
+    if config.recorded is not None and step != RULES:
+        return "a recorded model cannot be fed anything"
+    if step == "reasons":
+        large = large_model(project)
+        if large is None or not tunes(project, large):
+            return f"`large: {config.large}` writes no reasons; name a model that is fine-tuned"
+        if config.data.reasons is None or not config.data.reasons.exists():
+            return "there are no reasons; name their file in data.reasons, or make it with `kdsl reasons`"
+    if step == "distill" and (config.data.distilled is None or not config.data.distilled.exists()):
+        return "there are no distilled samples; name their file in data.distilled, or make it with `kdsl distill`"
+    return None
+
+
+def print_ablation(ablation: Ablation) -> None:
+    """One row a combination of steps."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{ablation.folds}-fold cross-validation of {ablation.samples} samples, weighted F1 in points"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"):
+        table.add_column(Text(column), justify="left" if column == "steps" else "right")
+    for cells in _cells(ablation):
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    for step, why in ablation.left_out.items():
+        console.print(Text(f"{step}: n/a, {why}"))
+
+
+def write_ablation(folder: Path, ablation: Ablation) -> None:
+    """ablation.json and ablation.md."""
+    import json
+
+    from kdsl.files import write_atomically
+
+    columns = ["steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines += ["| " + " | ".join(cells) + " |" for cells in _cells(ablation)]
+    lines += [f"| {step} | n/a: {why} |" + " |" * (len(columns) - 2) for step, why in ablation.left_out.items()]
+    write_atomically(folder / "ablation.md", "\n".join(lines) + "\n")
+    write_atomically(folder / "ablation.json", json.dumps(ablation.record(), ensure_ascii=False, indent=1) + "\n")
+
+
+def _cells(ablation: Ablation) -> list[list[str]]:
+    return [
+        [
+            " + ".join(row.steps) or "none",
+            *(f"{100 * value:.1f}" for value in (*row.f1, row.pooled)),
+            f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f}",
+            *((f"{100 * row.gain:+.1f}", _difference(row)) if row.steps else ("", "")),
+        ]
+        for row in ablation.rows
+    ]
+
+
+def _difference(row: Row) -> str:
+    return f"{100 * row.gain_interval.low:+.1f} to {100 * row.gain_interval.high:+.1f}"

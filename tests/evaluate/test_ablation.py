@@ -1,0 +1,143 @@
+"""Ablation: each step alone and all together against none, with nothing of a fold in what predicts it."""
+
+import json
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from kdsl.cli.ablating import parse_steps, with_steps
+from kdsl.config import load_config
+from kdsl.errors import KdslError
+from kdsl.evaluate.ablation import ablate, combinations, rows
+from kdsl.fields.sidecar import Sidecars
+from kdsl.mining.miner import MiningSettings
+from kdsl.mining.search import SearchSettings
+from kdsl.models.linear import LinearTrainer
+from kdsl.sample import Label, Sample, Task, Turn
+
+TASK = Task("shop", (Label("调光"), Label("材质")))
+SETTINGS = MiningSettings(SearchSettings(iterations=20), folds=2)
+
+
+def samples(n=32):
+    source = random.Random(0)
+    texts = ["".join(source.choices("春夏秋冬东南西北金木水火山石", k=8)) + ("亮度", "棉麻")[i % 2] for i in range(n)]
+    return [
+        Sample(f"s{i}", "shop", (Turn("user", text),), label=TASK.label_names[i % 2]) for i, text in enumerate(texts)
+    ]
+
+
+@dataclass
+class Ignorant:
+    """Learns nothing."""
+
+    trained: list[set[str]]
+
+    def fit(self, table, labels, n_labels):
+        self.trained.append({row.sample.id for row in table.rows})
+        return self
+
+    def probabilities(self, table):
+        return np.tile([0.51, 0.49], (len(table), 1))
+
+
+def test_every_step_stands_alone_and_all_stand_together():
+    assert combinations(["ocr", "rules"]) == [(), ("ocr",), ("rules",), ("ocr", "rules")]
+    assert combinations(["ocr"]) == [(), ("ocr",)]
+
+
+def test_the_table_tells_what_each_step_brings_over_none():
+    trained = []
+    trainers = {(): Ignorant(trained), ("ocr",): LinearTrainer(0)}
+    found = ablate(
+        TASK, samples(), Sidecars(), trainers, combinations(["ocr", "rules"]), SETTINGS, 2, 0, workers=1
+    )  # fmt: skip
+    table = {row.steps: row for row in rows([found], [2], seed=0)}
+    assert list(table) == [(), ("ocr",), ("rules",), ("ocr", "rules")]
+    assert table[()].gain == 0.0
+    assert table["ocr",].pooled > 0.9 > 0.4 > table[()].pooled
+    assert table["rules",].gain > 0.4, "rules know what the classifier does not"
+    assert table["ocr",].gain_interval.low > 0
+    assert table["ocr",].f1 == (table["ocr",].pooled,)
+    assert all(len(ids) <= 16 for ids in trained), "a classifier was trained on the fold that it predicts"
+
+
+def test_rules_are_searched_once_a_fold(monkeypatch):
+    from kdsl.arbiter import fit
+
+    searched = []
+    mine = fit.mine_task
+
+    def counted(task, table, *arguments, **options):
+        searched.append({row.sample.id for row in table.rows})
+        return mine(task, table, *arguments, **options)
+
+    monkeypatch.setattr(fit, "mine_task", counted)
+    trainers = {(): LinearTrainer(0), ("ocr",): LinearTrainer(0)}
+    wanted = combinations(["ocr", "rules"])
+    again = ablate(TASK, samples(), Sidecars(), trainers, wanted, SETTINGS, 2, 0, workers=1)
+    assert len(searched) == 2
+    assert np.array_equal(again["rules",].probabilities, again["ocr", "rules"].probabilities)
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "shop.yaml").write_text("name: shop\nlabels:\n  - name: 调光\n  - name: 材质\n", encoding="utf-8")
+    lines = [
+        json.dumps({"id": s.id, "task": "shop", "text": s.turns[0].text, "label": s.label}, ensure_ascii=False) + "\n"
+        for s in samples()
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "kdsl.yaml").write_text(
+        "tasks: [shop.yaml]\ndata: {train: train.jsonl}\nprompt: {neighbours: 3}\n", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_a_step_is_on_as_configured_and_the_others_that_are_measured_are_off(project):
+    config = load_config(project)
+    both = with_steps(config, ("retrieval", "augment"), ["retrieval", "augment", "ocr"])
+    assert (both.prompt.neighbours, both.augment.copies, both.prompt.ocr) == (3, 4, False)
+    neither = with_steps(config, (), ["retrieval", "augment", "ocr"])
+    assert (neither.prompt.neighbours, neither.prompt.knowledge, neither.augment.copies) == (0, 0, 0)
+    assert with_steps(config, (), ["augment"]).prompt.neighbours == 3, "what is not measured stays as it is"
+    assert both.folder == project
+
+
+def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kdsl):
+    result = kdsl("evaluate", project, "--ablate", "reasons,rules,distill", "--cross-validate", "2", "--workers", "1",
+                  "mining.iterations=20")  # fmt: skip
+    assert result.code == 0, result.err
+    assert [line.split()[0] for line in result.out.splitlines() if line.startswith((" none", " rules"))] == [
+        "none", "rules",
+    ]  # fmt: skip
+    assert "reasons: n/a, `large: linear` writes no reasons; name a model that is fine-tuned" in result.out
+    assert "distill: n/a, there are no distilled samples" in result.out
+    written = (project / "checkpoints" / "run" / "ablation" / "ablation.md").read_text(encoding="utf-8")
+    assert "| rules | " in written and "| reasons | n/a" in written
+    record = json.loads((project / "checkpoints" / "run" / "ablation" / "ablation.json").read_text(encoding="utf-8"))
+    assert [row["steps"] for row in record["rows"]] == [[], ["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ocr,magic", "'magic' is no step; choose from augment,ocr,reasons,retrieval,distill,rules"),
+        ("ocr,ocr", "ocr stands there twice"),
+        (",", "nothing is no step"),
+    ],
+)
+def test_steps_that_there_are_not_are_named(text, message):
+    with pytest.raises(KdslError, match=message):
+        parse_steps(text)
+
+
+def test_what_cannot_go_together_is_said(project, kdsl):
+    assert "leave --predictions and --truth out" in kdsl(
+        "evaluate", project, "--ablate", "rules", "--truth", "x.json"
+    ).err  # fmt: skip
+    assert "two evaluations" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
+    result = kdsl("evaluate", project, "--ablate", "reasons")
+    assert result.code == 2 and "reasons: `large: linear` writes no reasons" in result.err
