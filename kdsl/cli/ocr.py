@@ -23,14 +23,10 @@ def ocr(
     from kdsl.fields.ocr import fill_ocr
 
     project = open_project(arguments)
-    data = project.config.data
-    if data.images is None or not data.images.is_dir():
-        what = "is not set" if data.images is None else f"{data.images} is no folder"
-        raise KdslError(f"data.images {what}; name the folder that image file names are relative to")
+    data, folder = project.config.data, project.image_folder
     if data.ocr is None:
         raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
-    samples = project.samples("train") + (project.samples("test") if data.test is not None else [])
-    outcome = fill_ocr([image for sample in samples for image in sample.images], data.images, data.ocr, workers)
+    outcome = fill_ocr(project.images(), folder, data.ocr, workers)
     if format is Format.json:
         typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
     else:

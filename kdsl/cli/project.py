@@ -48,6 +48,20 @@ class Project:
         """The samples of one task."""
         return [sample for sample in self.samples(split) if sample.task == task.name]
 
+    def images(self) -> list[str]:
+        """The images of all samples, as often as they occur; of the test samples too, where there are any."""
+        samples = self.samples("train") + (self.samples("test") if self.config.data.test is not None else [])
+        return [image for sample in samples for image in sample.images]
+
+    @property
+    def image_folder(self) -> Path:
+        """The folder of the images; KdslError where the configuration names none that exists."""
+        folder = self.config.data.images
+        if folder is None or not folder.is_dir():
+            what = "is not set" if folder is None else f"{folder} is no folder"
+            raise KdslError(f"data.images {what}; name the folder that image file names are relative to")
+        return folder
+
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
         from kdsl.fields.answers import read_answers

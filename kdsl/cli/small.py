@@ -101,13 +101,8 @@ def caption_images(project: "Project") -> "CaptionOutcome":
     from kdsl.small.captions import fill_captions
     from kdsl.small.wording import wording_of
 
-    data = project.config.data
-    if data.images is None or not data.images.is_dir():
-        what = "is not set" if data.images is None else f"{data.images} is no folder"
-        raise KdslError(f"data.images {what}; name the folder that image file names are relative to")
+    data, folder = project.config.data, project.image_folder
     if data.captions is None:
         raise KdslError("data.captions is not set; name the sidecar file to fill, such as data/captions.jsonl")
-    samples = project.samples("train") + (project.samples("test") if data.test is not None else [])
-    images = [image for sample in samples for image in sample.images]
     name, wording = small_name(project.config.small), wording_of(project.tasks[0])
-    return fill_captions(lambda: load_small(project), name, wording, images, data.images, data.captions)
+    return fill_captions(lambda: load_small(project), name, wording, project.images(), folder, data.captions)
