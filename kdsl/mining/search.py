@@ -41,7 +41,7 @@ class SearchSettings:
     """Weight of the maximum in a node's value; the rest is the mean."""
     cost: float = 0.5
     """False hits that a further condition or term has to outweigh."""
-    negation_cost: float = 2.0
+    negation_cost: float = 4.0
     """A negation has to outweigh so many times that: absence in a small sample is weak evidence."""
     max_children: int = 64
     widening: float = 2.0
