@@ -14,7 +14,7 @@ from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings
 
-COST = SearchSettings().cost
+COST, NEGATION_COST = SearchSettings().cost, SearchSettings().negation_cost
 _KEPT = 40
 """Rules remembered of one pass over all literals."""
 
@@ -53,7 +53,7 @@ class Problem:
 
     def parts(self) -> np.ndarray:
         """What each literal adds to the length that is paid for. [n_literals]"""
-        return np.where(self.literals.negated, 2.0, 1.0)
+        return np.where(self.literals.negated, NEGATION_COST, 1.0)
 
     def rewards(self, bits: Bitmap, parts: np.ndarray) -> np.ndarray:
         """Rewards of the rules with these bitmaps and lengths."""

@@ -48,7 +48,7 @@ def enumerated(search: Search, length: int) -> dict[bytes, float]:
 
 
 def score(search: Search, rule: tuple[int, ...], bits: Bitmap) -> float:
-    length = sum(2 if search.literals.negated[literal] else 1 for literal in rule)
+    length = sum(search.settings.negation_cost if search.literals.negated[literal] else 1 for literal in rule)
     correct = np.float64(count(bits & search.positives))
     return float(search.reward(correct, np.float64(count(bits)), search.settings.cost * (length - 1)))
 
