@@ -15,6 +15,7 @@ from kdsl.mining.archive import load_archive
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Trainer
 from kdsl.models.recorded import RecordedTrainer
+from kdsl.models.unseen import save_unseen
 from kdsl.rules.rulebase import RuleBase
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     )  # fmt: skip
     advance(f"{task.name}: arbiter")
     calibrated.classifier.save(folder)
+    save_unseen(folder, task, mining.config.large, table, model, answered)
     arbiter.save(folder)
     advance(f"{task.name}: saved")
     return arbiter

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
+from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.journal import Action, Event, FileChange, Journal, journal_path, journal_paths, sync
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
@@ -63,9 +64,6 @@ class StaleVersion(KdslError):
         """The text that would have been saved."""
 
 
-Stamp = tuple[int, int, int]
-
-
 class RuleStore:
     """The rule files of some tasks and the log of what people did to them. Safe for threads and several processes."""
 
@@ -102,7 +100,7 @@ class RuleStore:
         """The rule with that id as its file is now; KdslError when there is none."""
         with self._mutex:
             known = self._rules.get(task, {}).get(id)
-            if known is not None and _stamp(known.path) != self._stamps[task].get(known.path):
+            if known is not None and stamp_of(known.path) != self._stamps[task].get(known.path):
                 self.refresh()
                 known = self._rules[task].get(id)
             if known is None:
@@ -118,7 +116,7 @@ class RuleStore:
             return self.generation != before
 
     def _refresh_task(self, task: str) -> None:
-        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := _stamp(path)) is not None}
+        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := stamp_of(path)) is not None}
         stamps = self._stamps[task]
         changed = {path for path, stamp in found.items() if stamps.get(path) != stamp}
         gone = stamps.keys() - found.keys()
@@ -135,7 +133,7 @@ class RuleStore:
         self.generation += 1
 
     def _read(self, task: str, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         try:
             text = _text(path)
             if stamp is None or text is None:
@@ -312,11 +310,3 @@ def _put(path: Path, text: str | None) -> None:
             raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
     if path.parent.is_dir():
         sync(path.parent)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

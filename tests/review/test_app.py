@@ -9,6 +9,7 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.review.app import create_app
+from kdsl.review.live import LiveSite
 from kdsl.review.model_word import model_word
 from kdsl.review.site import Site
 from kdsl.review.words import chinese, translate
@@ -19,13 +20,18 @@ ROOT = f"/t/{TASK}"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def live(tmp_path: Path) -> LiveSite:
     return open_shop(tmp_path)
 
 
 @pytest.fixture
-def client(site: Site) -> TestClient:
-    return TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
+def site(live: LiveSite) -> Site:
+    return live.site
+
+
+@pytest.fixture
+def client(live: LiveSite) -> TestClient:
+    return TestClient(create_app(live, ["testserver"], background=False), headers=ORIGIN)
 
 
 def stored(site: Site, term: str):
@@ -183,7 +189,7 @@ def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     assert re.search(r"<b>1</b> Samples that no rule covers", page)
     assert re.search(r"<b>2</b> Samples on which rules contradict each other", page)
     assert "s5" in client.get(f"{ROOT}/samples?kind=uncovered").text
-    assert client.get(f"{ROOT}/samples/5").status_code == 200
+    assert client.get(f"{ROOT}/sample?id=s5").status_code == 200
     assert client.get(f"{ROOT}/progress").status_code == 200
 
 
@@ -196,13 +202,13 @@ def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
 
 def test_markup_in_data_stays_text_everywhere(client, site):
     rules = [each.rule.id for each in site.store.rules(TASK)]
-    pages = [f"{ROOT}/rules", f"{ROOT}/gaps", f"{ROOT}/progress", f"{ROOT}/samples?kind=cell", f"{ROOT}/samples/1",
+    pages = [f"{ROOT}/rules", f"{ROOT}/gaps", f"{ROOT}/progress", f"{ROOT}/samples?kind=cell", f"{ROOT}/sample?id=s1",
              f"{ROOT}/rules?text={MARKUP}", f"{ROOT}/new?term={MARKUP}&label={MARKUP}", f"{ROOT}/rules/{MARKUP}",
              *(f"{ROOT}/rules/{id}" for id in rules)]  # fmt: skip
     for page in pages:
         text = client.get(page).text
         assert "<script>alert" not in text and "<b>其他" not in text, page
-    assert "&lt;script&gt;" in client.get(f"{ROOT}/samples/1").text
+    assert "&lt;script&gt;" in client.get(f"{ROOT}/sample?id=s1").text
 
 
 def test_images_come_by_opaque_id_and_only_images_of_the_image_folder(client, site):
@@ -237,8 +243,8 @@ def test_another_name_for_this_computer_is_refused(client):
     assert client.get(f"{ROOT}/rules", headers={"host": "evil.example"}).status_code == 400
 
 
-def test_a_token_lets_in_once_and_a_cookie_from_then_on(site):
-    client = TestClient(create_app(site, ["testserver"], token="geheim", background=False))
+def test_a_token_lets_in_once_and_a_cookie_from_then_on(live):
+    client = TestClient(create_app(live, ["testserver"], token="geheim", background=False))
     assert client.get(f"{ROOT}/rules").status_code == 401
     assert client.get(f"{ROOT}/rules?token=falsch").status_code == 401
     answer = client.get(f"{ROOT}/rules?token=geheim", follow_redirects=False)
@@ -270,9 +276,8 @@ def test_every_word_of_the_page_is_there_in_chinese():
 
 
 def test_a_project_without_rules_has_pages_too(tmp_path):
-    site = open_shop(tmp_path, rules=0)
-    client = TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
-    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "samples/0"):
+    client = TestClient(create_app(open_shop(tmp_path, rules=0), ["testserver"], background=False), headers=ORIGIN)
+    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "sample?id=s0"):
         assert client.get(f"{ROOT}/{page}").status_code == 200, page
 
 

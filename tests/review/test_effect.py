@@ -11,7 +11,7 @@ from kdsl.rules.engine import Engine
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(tmp_path, merged):
-    site = open_shop(tmp_path)
+    site = open_shop(tmp_path).site
     overview, index = site.overview(TASK), site.indexes[TASK]
     standings = tuple(
         Standing(id=each.rule.id, when=each.when, label=each.rule.label, reliability=0.5 + 0.1 * i, hits=5, correct=4)
@@ -33,7 +33,7 @@ def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(tmp_path
 
     everything = list(range(len(rules)))
     for rule in everything:
-        effect = TrainedArbiter(arbiter).effect(overview, rule, word)
+        effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
         before, after = labels([i for i in everything if i != rule]), labels(everything)
         expected = [(row, before[row], after[row]) for row in np.flatnonzero(before != after)]
         assert list(effect.changed) == expected
