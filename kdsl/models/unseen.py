@@ -35,7 +35,7 @@ def save_unseen(
     probabilities: NDArray[np.float64],
     unseen: NDArray[np.bool_],
 ) -> None:
-    """Keep rows of `probabilities` [n_samples, n_labels], those that `unseen` [n_samples] marks; KdslError if it fails."""
+    """Keep rows of `probabilities` [n_samples, n_labels] that `unseen` [n_samples] marks; KdslError if it fails."""
     rows = np.flatnonzero(unseen)
     content = io.BytesIO()
     np.savez(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from kdsl.arbiter.arbiter import FILE, Arbiter, Standing, WeighedRules
+from kdsl.arbiter.arbiter import FILE, Arbiter, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.errors import KdslError
 from kdsl.mining.archive import FILE as ARCHIVE
@@ -18,7 +18,7 @@ from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
 from kdsl.rules.rule import Rule, rule_id
-from kdsl.rules.statistics import wilson_interval
+from kdsl.rules.statistics import RuleStatistics, wilson_interval
 from kdsl.sample import Sample, Task
 
 MOST = 200
@@ -50,28 +50,35 @@ class Effect:
 
 @dataclass(frozen=True)
 class _Speakers:
-    """The rules that speak on some samples: `flags` [n_samples, n_rules]."""
+    """The rules that speak on some samples: `flags` [n_samples, n_rules], all others [n_rules]."""
 
     flags: Flags
-    labels: NDArray[np.int64]
+    labels: Counts
     weights: Floats
-    overlaps: Floats
+    places: Counts
+    """Which rule of the arbiter's each is; -1 for one that training did not know."""
+    known: csr_matrix
+    """Overlaps of the arbiter's rules; the last row, which -1 names, is empty."""
+    asked: int
+    """The rule that the question is about, -1 for none."""
+    shared: Floats
+    """Its overlaps with all, where training did not know it."""
 
     def evidence(self, n_labels: int, keep: Flags, but: Floats | None = None, of: Sequence[int] = ()) -> Floats:
         """Evidence of the rules that `keep` marks; with `but` only that for the labels `of` is another."""
-        if but is None:
-            return self._of(np.flatnonzero(keep), n_labels)
-        result = but.copy()
-        for label in set(of):
-            chosen = np.flatnonzero(keep & (self.labels == label))
-            result[:, label] = self._of(chosen, n_labels)[:, label]
+        result = np.zeros((len(self.flags), n_labels)) if but is None else but.copy()
+        for label in np.unique(self.labels) if but is None else set(of):
+            result[:, label] = self._for(int(label), np.flatnonzero(keep & (self.labels == label)), n_labels)
         return result
 
-    def _of(self, chosen: NDArray[np.int64], n_labels: int) -> Floats:
-        return label_evidence(
-            self.flags[:, chosen], self.labels[chosen], self.weights[chosen], self.overlaps[np.ix_(chosen, chosen)],
-            n_labels,
-        )  # fmt: skip
+    def _for(self, label: int, chosen: Counts, n_labels: int) -> Floats:
+        places = self.places[chosen] % self.known.shape[0]
+        overlaps = self.known[places][:, places].toarray()
+        if self.asked in chosen and self.places[self.asked] < 0:
+            at = int(np.flatnonzero(chosen == self.asked)[0])
+            overlaps[at] = overlaps[:, at] = self.shared[chosen]
+        of_label = np.full(len(chosen), label)
+        return label_evidence(self.flags[:, chosen], of_label, self.weights[chosen], overlaps, n_labels)[:, label]
 
 
 class TrainedArbiter:
@@ -81,6 +88,7 @@ class TrainedArbiter:
         """`reliability` estimates what rules are worth that training did not know; None leaves them without weight."""
         self._arbiter = arbiter
         self._reliability = reliability
+        self._approved: dict[int, float] = {}
         self._known = {(standing.label, standing.when): i for i, standing in enumerate(arbiter.rules)}
         first, second, value = (
             (np.array(column) for column in zip(*arbiter.overlaps, strict=True))
@@ -124,14 +132,13 @@ class TrainedArbiter:
             asked = asked.model_copy(update={"status": "accepted"})
         chosen, flags = _speaking(overview, used, rows, rule)
         own = chosen == rule
-        weighed = self._weigh([overview.rules[i] for i in chosen], overview.labels[chosen])
+        places, weights = self._places_and_weights(overview, chosen)
         known = self._known.get((asked.label, overview.rules[rule].when))
-        weight = self._weight(index, overview.bits[rule], asked, known, overview, rule)
-        weights, overlaps = np.where(own, weight or 0.0, weighed.weights), weighed.overlaps
-        if known is None:
-            overlaps[own] = _overlaps(overview, chosen, overview.bits[rule], label)
-            overlaps[:, own] = overlaps[own].T
-        speakers = _Speakers(flags, overview.labels[chosen], weights, overlaps)
+        weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule])
+        speakers = _Speakers(
+            flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._overlaps,
+            int(np.flatnonzero(own)[0]), _overlaps(overview, chosen, overview.bits[rule], label),
+        )  # fmt: skip
         n_labels = len(self._arbiter.labels)
         after = speakers.evidence(n_labels, np.ones_like(own))
         before = speakers.evidence(n_labels, ~own, after, [label])
@@ -152,21 +159,21 @@ class TrainedArbiter:
         rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
         rows = np.sort(rows[word.known[rows]][:MOST])
         used = overview.active & (overview.labels >= 0)
-        chosen, flags = _speaking(overview, used, rows, saved if saved is not None and used[saved] else None)
-        weighed = self._weigh([overview.rules[i] for i in chosen], overview.labels[chosen])
+        chosen, flags = _speaking(overview, used, rows, None)
+        places, weights = self._places_and_weights(overview, chosen)
         bits = pack(hits)
         known = self._known.get((rule.label, rule.when_hash))
-        weight = self._weight(index, bits, rule, known, overview, None)
-        shared = _overlaps(overview, chosen, bits, label)
+        weight = self._weight(index, bits, rule, known, None)
         speakers = _Speakers(
             np.column_stack([flags, hits[rows]]), np.append(overview.labels[chosen], label),
-            np.append(weighed.weights, weight or 0.0), np.block([[weighed.overlaps, shared[:, None]], [shared, 0.0]]),
+            np.append(weights, weight or 0.0), np.append(places, -1 if known is None else known), self._overlaps,
+            len(chosen), np.append(_overlaps(overview, chosen, bits, label), 0.0),
         )  # fmt: skip
         n_labels = len(self._arbiter.labels)
-        old, new = np.append(chosen == saved, False), np.append(np.zeros(len(chosen), dtype=bool), True)
-        now = speakers.evidence(n_labels, ~new)
-        touched = [label] if saved is None else [label, int(overview.labels[saved])]
-        then = speakers.evidence(n_labels, ~old, now, [each for each in touched if each >= 0])
+        is_old, is_new = np.append(chosen == saved, False), np.arange(len(chosen) + 1) == len(chosen)
+        now = speakers.evidence(n_labels, ~is_new)
+        touched = {label} if saved is None else {label, int(overview.labels[saved])} - {-1}
+        then = speakers.evidence(n_labels, ~is_old, now, sorted(touched))
         return Effect(weight, known is None, len(rows), self._changes(word, rows, now, then))
 
     def _changes(
@@ -178,22 +185,28 @@ class TrainedArbiter:
         )
         return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
 
-    def _weigh(self, rules: Sequence[StoredRule], labels: NDArray[np.int64]) -> WeighedRules:
+    def _places_and_weights(self, overview: Overview, chosen: Counts) -> tuple[Counts, Floats]:
         """As `Arbiter.weigh`, whose table of all overlaps is too large to be made for every page."""
+        rules = [overview.rules[i] for i in chosen]
         places = np.array([self._known.get((stored.rule.label, stored.when), -1) for stored in rules], dtype=np.int64)
-        base = np.array(self._arbiter.base_rates)[labels]
+        base = np.array(self._arbiter.base_rates)[overview.labels[chosen]]
         reliability = base.copy()
-        for i, (place, stored) in enumerate(zip(places, rules, strict=True)):
+        for i, (place, stored) in enumerate(zip(places.tolist(), rules, strict=True)):
             if place >= 0:
-                reliability[i] = self._arbiter.rules[place].reviewed(stored.rule)
-        weights = np.where(places >= 0, rule_weights(reliability, base), 0.0)
-        overlaps = self._overlaps[places % self._overlaps.shape[0]][:, places % self._overlaps.shape[0]].toarray()
-        return WeighedRules(
-            tuple(stored.rule for stored in rules), labels, reliability, weights, overlaps, places >= 0
-        )
+                reliability[i] = self._reviewed(place, stored)
+        return places, np.where(places >= 0, rule_weights(reliability, base), 0.0)
+
+    def _reviewed(self, place: int, stored: StoredRule) -> float:
+        """`Standing.reviewed`, which makes a hash of the conditions, once for each rule."""
+        standing = self._arbiter.rules[place]
+        if stored.rule.status != "accepted" or stored.stale:
+            return standing.reliability
+        if place not in self._approved:
+            self._approved[place] = standing.reviewed(stored.rule)
+        return self._approved[place]
 
     def _weight(
-        self, index: TaskIndex, bits: Bits, rule: Rule, known: int | None, overview: Overview, at: int | None
+        self, index: TaskIndex, bits: Bits, rule: Rule, known: int | None, entry: RuleStatistics | None
     ) -> float | None:
         """The weight of a rule, where training did not know it as `kdsl.arbiter.fit` would weigh it."""
         label = index.task.label_names.index(rule.label)
@@ -205,9 +218,9 @@ class TrainedArbiter:
             hits = np.zeros(len(index.samples), dtype=bool)
             hits[members(bits, len(hits))] = True
             shown = shown_of(rule, hits, index.labels, index.task)
-            most = wilson_interval(shown.correct, shown.hits)[1]
-            estimate = min(float(self._reliability.estimate([shown])[0]), most)
-            entry = None if at is None else overview.statistics[at]
+            estimate = min(
+                float(self._reliability.estimate([shown])[0]), wilson_interval(shown.correct, shown.hits)[1]
+            )  # fmt: skip
             as_mined = rule.id == rule_id(index.task.name, rule.label, rule.conditions)
             if entry is not None and entry.reliability is not None and as_mined:
                 estimate = entry.reliability

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.review.charts import intervals, stacked_bars, steps
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
 from kdsl.review.page import Asked, Pages
-from kdsl.review.quality import measure, measurements
+from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
 from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
@@ -97,25 +98,31 @@ def routes(pages: Pages) -> APIRouter:
             low, high = wilson_interval(right, hits)
             precise.append((name, right / hits if hits else None, low, high, counted(right, hits)))
         days = Counter(event.at[:10] for event in call.site.store.history() if event.action != "undo")
-        measured = measurements(call.site.config.checkpoint, task)
+        measured, problem = _measured(call.site.config.checkpoint, task)
         scores = [score for each in measured for score in (each.model, each.accepted, each.active)]
         return pages.render(
             call, "progress.html", task=task, totals=Counter(status.tolist()), rules=len(overview.rules),
             bars=stacked_bars(bars), covered=intervals(covered), precise=intervals(precise),
             days=stacked_bars([(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]),
             measured=measured[-1] if measured else None, running=measuring.get(task) == "",
-            problem=measuring.get(task) or "",
+            problem=measuring.get(task) or problem,
             line=steps([each.accepted for each in measured], min(scores, default=0.0), max(scores, default=1.0)),
         )  # fmt: skip
 
     @router.post("/measure")
     def start(call: Asked, task: str) -> Response:
         def work() -> None:
+            problem: str | None = "measuring failed; the terminal says why"
             try:
                 measure(call.site, task)
-                del measuring[task]
+                problem = None
             except KdslError as error:
-                measuring[task] = str(error)
+                problem = str(error)
+            finally:
+                if problem is None:
+                    del measuring[task]
+                else:
+                    measuring[task] = problem
 
         if measuring.get(call.known(task)) != "":
             measuring[task] = ""
@@ -123,6 +130,14 @@ def routes(pages: Pages) -> APIRouter:
         return progress(call, task)
 
     return router
+
+
+def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:
+    """What was measured so far, or why that cannot be read."""
+    try:
+        return measurements(checkpoint, task), ""
+    except KdslError as error:
+        return [], str(error)
 
 
 def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, float, float, str]:

@@ -1,6 +1,5 @@
 """Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
 
-import fcntl
 import hashlib
 import os
 import threading
@@ -19,6 +18,11 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.rulebase import rule_paths
 from kdsl.text import normalise
+
+try:
+    import fcntl
+except ModuleNotFoundError as error:  # Windows
+    raise KdslError("reviewing rules needs Linux or macOS, where folders can be locked; on Windows use WSL") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reviewed_shop import LABELS, MARKUP, ORIGIN, open_shop
 from rule_files import TASK, contents
@@ -8,9 +9,12 @@ from rule_files import TASK, contents
 pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
+from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.app import create_app
+from kdsl.review.effect import TrainedArbiter
 from kdsl.review.live import LiveSite
-from kdsl.review.model_word import model_word
+from kdsl.review.model_word import ModelWord, model_word
 from kdsl.review.site import Site
 from kdsl.review.words import chinese, translate
 from kdsl.rules.rulebase import RuleBase
@@ -142,6 +146,27 @@ def test_a_preview_counts_what_an_edit_would_change_before_anything_is_saved(cli
     assert "2/2 (0.34–1.00)" in answer  # precision
     assert re.search(r"would be lost</dt><dd>2 \(right 0, wrong 2\)", answer)
     assert contents(site.config.rules) == before
+
+
+def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(client, site):
+    index, old = site.indexes[TASK], stored(site, "亮度")
+    form = {"id": old.rule.id, "label": LABELS[1], "field-0": "last_user", "test-0": "调光"}
+    assert "would change, once accepted: n/a (not trained)" in client.post(f"{ROOT}/preview", data=form).text
+    standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
+    quality = Quality(log_loss=1.0, weighted_f1=0.5)
+    arbiter = Arbiter(
+        task=TASK, labels=LABELS, merged=True, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
+        base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
+    )  # fmt: skip
+    site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""
+    assert "would change, once accepted: n/a" in client.post(f"{ROOT}/preview", data=form).text
+    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    page = client.post(f"{ROOT}/preview", data=form).text
+    # s0, s1, s2 and s4 hold 亮度 or 调光: without the rule the model decides, and only s1 is hit by the edited one.
+    assert re.search(r"once accepted: <b>4</b> of 4 \(become right 2, become wrong 2\)", page)
+    assert "as training would give it" in page
+    assert f'<a href="{ROOT}/sample?id=s4" target="_blank">s4</a></td><td>{LABELS[1]}</td>' in page
+    assert stored(site, "亮度").rule.label == LABELS[0]
 
 
 @pytest.mark.parametrize(
