@@ -1,5 +1,6 @@
 """Reading and writing files so that bad input is named by line and nothing is ever half-written."""
 
+import errno
 import json
 import os
 import tempfile
@@ -49,14 +50,15 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _repair_last_line(path)
-        file = path.open("ab")
+        file = path.open("ab", buffering=0)  # on a full disk a buffer would be written again when it is closed
     except OSError as error:
         raise _cannot_write(path, error) from error
 
     def append(record: dict[str, Any]) -> None:
+        rest = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
         try:
-            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
-            file.flush()
+            while rest:
+                rest = rest[file.write(rest) :]
         except OSError as error:
             raise _cannot_write(path, error) from error
 
@@ -83,7 +85,9 @@ def _repair_last_line(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> KdslError:
-    return KdslError(f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "free some space and try again" if full else "choose a folder that you may write to"
+    return KdslError(f"{path}: cannot be written ({error.strerror}); {what}")
 
 
 def read_text(path: Path) -> str:

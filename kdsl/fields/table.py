@@ -127,12 +127,7 @@ class SampleFields:
         if field in ("ocr", "ocr.top", "ocr.bottom"):
             for page in self._pages:
                 for index, line in enumerate(page.lines):
-                    middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
-                    if (
-                        field == "ocr"
-                        or (field == "ocr.top" and middle < TOP_ZONE)
-                        or (field == "ocr.bottom" and middle > BOTTOM_ZONE)
-                    ):
+                    if field == "ocr" or zone_of(line.box, page.size[1]) == field:
                         yield Segment(line.text, image=page.image, line=index, box=line.box)
         elif field == "caption":
             for image in self.sample.images:
@@ -172,3 +167,9 @@ def last_user_turn(sample: Sample) -> int | None:
         if turn.role == "user" and _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
             return index
     return None
+
+
+def zone_of(box: Box, height: float) -> str:
+    """The field of the zone that a line of a page of that height lies in: ocr.top, ocr.bottom or neither, empty."""
+    middle = (box[1] + box[3]) / 2 / height
+    return "ocr.top" if middle < TOP_ZONE else "ocr.bottom" if middle > BOTTOM_ZONE else ""

@@ -10,7 +10,7 @@ from kdsl.review.decisions import written
 from kdsl.review.effect import Effect, Flags
 from kdsl.review.journal import Event
 from kdsl.review.queue import Query
-from kdsl.review.relations import neighbours, quarrels
+from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
@@ -73,7 +73,6 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
         "no_word": index.no_word,
         "neighbours": neighbours(overview, at),
-        "quarrels": quarrels(rule.conditions),
         "tests": _tests(site, stored),
         "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
     }

@@ -12,6 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.names import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
+from kdsl.review.findings import findings
 from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, Form, Pages
 from kdsl.review.preview import preview
@@ -119,6 +120,11 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/rules/{id}/effect")
     def effect(call: Asked, task: str, id: str) -> Response:
         return pages.render(call, "effect.html", **effect_values(call.site, call.site.store.get(call.known(task), id)))
+
+    @router.get("/rules/{id}/lint")
+    def lint(call: Asked, task: str, id: str) -> Response:
+        found = findings(call.site, call.site.store.get(call.known(task), id))
+        return pages.render(call, "lint.html", findings=found)
 
     @router.post("/rules/{id}/decide")
     def decide(call: Asked, task: str, id: str, form: Sent) -> Response:

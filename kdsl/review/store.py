@@ -182,7 +182,7 @@ class RuleStore:
 
         Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses.
         """
-        with self._locked():
+        with self._locked(to_write=True):
             changes = []
             for each in wanted:
                 now = _text(each.path)
@@ -206,18 +206,20 @@ class RuleStore:
             return event
 
     def _carry_out(self, journal: Journal, event: Event) -> None:
-        """Change the files; where one cannot be written, put back those that were."""
+        """Change the files and end the event; where something cannot be written, put back what was changed.
+
+        The log then holds an event without an end, which is settled as one that never happened.
+        """
         written = []
         try:
             for change in event.changes:
                 _put(self.folder / change.file, change.after)
                 written.append(change)
+            journal.end(event.number, True)
         except KdslError:
             for change in reversed(written):
                 _put(self.folder / change.file, change.before)
-            journal.end(event.number, False)
             raise
-        journal.end(event.number, True)
 
     def _take_in(self, event: Event) -> None:
         for change in event.changes:
@@ -242,7 +244,7 @@ class RuleStore:
             for change, text in states:
                 if begun and text == change.before != change.after:
                     _put(self.folder / change.file, change.after)
-            journal.end(event.number, begun or not states)
+            journal.end(event.number, begun)
 
     def journal(self, person: str) -> list[Event]:
         """What the person did, the oldest first."""
@@ -267,8 +269,11 @@ class RuleStore:
         return self._journals.setdefault(path, Journal(path))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keeps other threads and other processes out of files and logs, and settles what was interrupted."""
+    def _locked(self, to_write: bool = False) -> Iterator[None]:
+        """Keeps other threads and other processes out of files and logs, and settles what was interrupted.
+
+        Where the disk is too full for that, one can still read: `problems` says so.
+        """
         with self._mutex:
             handle = os.open(self.folder, os.O_RDONLY)
             try:
@@ -276,7 +281,13 @@ class RuleStore:
                 for path in {*self._journals, *journal_paths(self.folder)}:
                     journal = self._journals.setdefault(path, Journal(path))
                     journal.refresh()
-                    self._settle(journal)
+                    try:
+                        self._settle(journal)
+                        self.problems.pop(path, None)
+                    except KdslError as error:
+                        if to_write:
+                            raise
+                        self.problems[path] = str(error)
                 yield
             finally:
                 os.close(handle)

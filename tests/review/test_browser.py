@@ -184,6 +184,19 @@ def test_a_new_rule_from_text_clicked_on_an_image(context, served):
     expect(page.locator("[name=test-0]")).to_have_value(re.compile("立即购买"))
 
 
+def test_text_at_the_bottom_of_an_image_may_be_looked_for_there_only(context, served):
+    page = context.new_page()
+    page.goto(f"/t/{TASK}/sample?id=s1")
+    page.locator("rect.line").click()
+    expect(page.locator("#from-zone")).to_have_text("only at the bottom of the image")
+    page.locator("#from-zone").click()
+    expect(page.locator("[name=field-0]")).to_have_value("ocr.bottom")
+    page.go_back()
+    page.locator("rect.line").click()
+    page.locator("rect.line").click()
+    expect(page.locator("#offer")).to_be_hidden()
+
+
 def test_the_second_tab_sees_the_difference(context, served):
     one, two = context.new_page(), context.new_page()
     for page in (one, two):
