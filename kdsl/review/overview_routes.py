@@ -9,14 +9,15 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kdsl.errors import KdslError
-from kdsl.review.charts import intervals, stacked_bars, steps
+from kdsl.review.charts import intervals, lines, shares, stacked_bars
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
 from kdsl.review.page import Asked, Pages
 from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
 from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
-from kdsl.review.wording import counted
+from kdsl.review.wording import Language, counted
+from kdsl.review.words import translate
 from kdsl.rules.engine import Engine
 from kdsl.rules.statistics import wilson_interval
 
@@ -99,14 +100,16 @@ def routes(pages: Pages) -> APIRouter:
             precise.append((name, right / hits if hits else None, low, high, counted(right, hits)))
         days = Counter(event.at[:10] for event in call.site.store.history() if event.action != "undo")
         measured, problem = _measured(call.site.config.checkpoint, task)
-        scores = [score for each in measured for score in (each.model, each.accepted, each.active)]
+        by_day = [(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]
+        f1 = [(kind, [getattr(each, kind) for each in measured]) for kind in ("model", "accepted", "active")]
         return pages.render(
             call, "progress.html", task=task, totals=Counter(status.tolist()), rules=len(overview.rules),
             bars=stacked_bars(bars), covered=intervals(covered), precise=intervals(precise),
-            days=stacked_bars([(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]),
+            days=stacked_bars(by_day) if days else "",
             measured=measured[-1] if measured else None, running=measuring.get(task) == "",
             problem=measuring.get(task) or problem,
-            line=steps([each.accepted for each in measured], min(scores, default=0.0), max(scores, default=1.0)),
+            f1=shares(_figures(measured[-1], call.visitor.language)) if measured else "",
+            line=lines(f1),
         )  # fmt: skip
 
     @router.post("/measure")
@@ -138,6 +141,14 @@ def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:
         return measurements(checkpoint, task), ""
     except KdslError as error:
         return [], str(error)
+
+
+def _figures(measured: Measured, language: Language) -> list[tuple[str, str, float]]:
+    return [
+        (translate("model alone", language), "model", measured.model),
+        (translate("with accepted rules", language), "accepted", measured.accepted),
+        (translate("with all active rules", language), "active", measured.active),
+    ]
 
 
 def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, float, float, str]:

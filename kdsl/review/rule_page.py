@@ -19,7 +19,6 @@ from kdsl.review.wording import Language
 from kdsl.rules.compare import compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 
 FEW = 6
@@ -65,9 +64,9 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "correct": int(overview.correct[at]),
         "samples": len(index.samples),
         "positives": int((index.labels == truth).sum()),
-        "wrong": hits_of(site, task, rule, wrong[:FEW], language),
+        "wrong": hits_of(site, task, rule.conditions, wrong[:FEW], language),
         "wrong_total": len(wrong),
-        "right": hits_of(site, task, rule, right[:FEW], language),
+        "right": hits_of(site, task, rule.conditions, right[:FEW], language),
         "right_total": len(right),
         "agree": None if said is None else int((said == truth).sum()),
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
@@ -115,10 +114,13 @@ def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, 
     }
 
 
-def hits_of(site: Site, task: str, rule: Rule, rows: Sequence[int] | np.ndarray, language: Language) -> list[Any]:
-    """The samples at positions `rows`, with the evidence of the rule, and what the model says."""
+def hits_of(
+    site: Site, task: str, conditions: Sequence[Condition], rows: Sequence[int] | np.ndarray, language: Language
+) -> list[Any]:
+    """The samples at positions `rows`, with the evidence of a rule with these conditions, and what the model says."""
     index = site.indexes[task]
-    found = Engine([rule]).hits(index.table.select([int(row) for row in rows]))
+    engine = Engine([written("", task, "", conditions)] if conditions else [])
+    found = engine.hits(index.table.select([int(row) for row in rows]))
     shown = []
     for row, hits in zip(rows, found, strict=True):
         evidence = [each for hit in hits for each in hit.evidence]

@@ -16,11 +16,12 @@ from kdsl.review.findings import findings
 from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, Form, Pages
 from kdsl.review.preview import preview
-from kdsl.review.queue import FLAGS, SORTS, STATUSES, Query, ordered
-from kdsl.review.rule_page import edit_values, effect_values, hits_of, place_in_queue, rule_values, shown_samples
+from kdsl.review.queue import STATUSES, Query, figure, ordered
+from kdsl.review.rule_page import edit_values, effect_values, hits_of, place_in_queue, rule_values
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
+from kdsl.review.wording import FIELD_NAMES
 
 PAGE = 50
 """Rules on one page of the queue."""
@@ -54,9 +55,11 @@ def routes(pages: Pages) -> APIRouter:
         failing = call.site.failing(task)
         order = ordered(overview, query, call.site.skipped(call.visitor.name), failing)
         first = _number(values.get("from", "")) // PAGE * PAGE
+        model_known = call.site.indexes[task].word is not None
         return pages.render(
             call, "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
-            rows=order[first : first + PAGE], page=PAGE, statuses=STATUSES, flags=FLAGS, sorts=SORTS, event=event,
+            rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + PAGE]],
+            page=PAGE, statuses=STATUSES, event=event,
             labels=call.site.tasks[task].label_names, failing=failing,
             sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
         )  # fmt: skip
@@ -114,7 +117,8 @@ def routes(pages: Pages) -> APIRouter:
         language = call.visitor.language
         return pages.render(
             call, "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=first + MORE,
-            total=len(rows), shown=hits_of(call.site, task, stored.rule, rows[first : first + MORE], language),
+            total=len(rows),
+            shown=hits_of(call.site, task, stored.rule.conditions, rows[first : first + MORE], language),
         )  # fmt: skip
 
     @router.get("/rules/{id}/effect")
@@ -208,7 +212,8 @@ def routes(pages: Pages) -> APIRouter:
 
     def editor(call: Call, task: str, stored: StoredRule | None, rows: list[Row], label: str) -> Response:
         return pages.render(
-            call, "edit.html", task=task, stored=stored, rows=rows, label=label, fields=FIELDS,
+            call, "edit.html", task=task, stored=stored, rows=rows, label=label,
+            fields={field: FIELD_NAMES[call.visitor.language][field] for field in FIELDS},
             labels=call.site.tasks[task].label_names, query=Query.of(call.request.query_params),
         )  # fmt: skip
 
@@ -216,16 +221,18 @@ def routes(pages: Pages) -> APIRouter:
     def live(call: Asked, task: str, form: Sent) -> Response:
         language = call.visitor.language
         saved = call.site.store.get(call.known(task), form["id"]) if form["id"] else None
+        if not any(test.strip() for test in form.all("test-").values()):
+            return pages.render(call, "preview.html", sentence="", seen=None)
         try:
             conditions, label = conditions_of(form), _label(call.site, task, form)
         except KdslError as error:
-            return pages.render(call, "preview.html", sentence=str(error), seen=None, gained=(), lost=(), task=task)
+            return pages.render(call, "preview.html", sentence=str(error), seen=None)
         seen = preview(call.site.indexes[task], conditions, label, saved)
         return pages.render(
             call, "preview.html", sentence="", seen=seen, label=label, conditions=conditions,
             **edit_values(call.site, task, conditions, label, saved, seen.flags),
-            gained=shown_samples(call.site, task, seen.gained, language),
-            lost=shown_samples(call.site, task, seen.lost, language),
+            gained=hits_of(call.site, task, conditions, seen.gained, language),
+            lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),
         )  # fmt: skip
 
     @router.post("/undo")

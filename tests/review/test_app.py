@@ -174,7 +174,7 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
     [
         ({"field-0": "turns", "test-0": "many"}, "condition 1: turns takes a comparison"),
         ({"field-0": "nowhere", "test-0": "x"}, "unknown field"),
-        ({"field-0": "user", "test-0": " "}, "a rule needs at least one condition"),
+        ({"field-0": "user", "test-0": " "}, "What you write is tried on the training samples at once."),
         ({"field-0": "user", "test-0": "\u200b"}, "is empty once normalised"),
     ],
 )
