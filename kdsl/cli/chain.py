@@ -143,14 +143,14 @@ class Chain:
 
         archives = file_hash(*self._task_files(ARCHIVE_FILE))
         rules = _contents(self._config.rules / task.name for task in self._project.tasks)
-        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs]
+        inputs = [*self._mining_inputs, archives, rules, self._config.augment, *self._large_inputs]
         self._steps.do("train", inputs, self._task_files(ARBITER_FILE), work)
 
     def evaluate(self) -> Path:
         """Score model, rules and both, on the test samples or by cross-validation; returns the report."""
         report = self._evaluation / "report.json"
         if self._config.data.test is None:
-            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs]
+            inputs: list[object] = [*self._mining_inputs, FOLDS, self._config.augment, *self._large_inputs]
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
@@ -228,6 +228,7 @@ class Chain:
             config.large,
             recorded,
             config.rules,
+            config.augment if config.mining.focus else None,
         ]
 
     @property

@@ -1,8 +1,10 @@
 """The large model of a project, as the commands use it."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from kdsl.cli.augmenting import active_rules
 from kdsl.cli.project import Project
 from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Trainer
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from kdsl.cli.mining import TaskMining
     from kdsl.models.large import LargeModel
     from kdsl.training.tuning import Tuner
+
+_log = logging.getLogger(__name__)
 
 ANSWERS = "large.answers.jsonl"
 JOINT = "joint"
@@ -42,9 +46,14 @@ def trainers(
 ) -> "Sequence[Trainer | CalibratingTrainer]":
     """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own."""
     large = large_model(project)
-    if large is None:
-        return [mining.trainer for mining in minings]
     config = project.config
+    if config.augment.copies and not trains(project, large):
+        _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
+    if large is None:
+        return [
+            mining.trainer if cross_validating else mining.trainer_sparing(active_rules(project, mining.task))
+            for mining in minings
+        ]
     if tunes(project, large):
         return tuners_of(project, minings, cross_validating=cross_validating)
     from kdsl.models.as_it_stands import AsItStands
@@ -53,6 +62,11 @@ def trainers(
         AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
         for mining in minings
     ]
+
+
+def trains(project: Project, large: "LargeModel | None") -> bool:
+    """Whether anything is learned from samples: not by a recorded model, nor by one that is used as it stands."""
+    return project.config.recorded is None if large is None else tunes(project, large)
 
 
 def tunes(project: Project, large: "LargeModel") -> bool:

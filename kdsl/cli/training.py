@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fit_arbiter
 from kdsl.arbiter.predictor import usable_rules
+from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.cli.mining import TaskMining
 from kdsl.errors import KdslError
 from kdsl.mining.archive import load_archive
@@ -38,7 +39,13 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     used = np.flatnonzero(answered)
     covered = table.select(used)
     calibrated = fit_calibrated(
-        trainer, covered, labels[used], n_labels, folds[used], lambda done, total: advance(f"{task.name}: classifier")
+        trainer,
+        covered,
+        labels[used],
+        n_labels,
+        folds[used],
+        lambda done, total: advance(f"{task.name}: classifier"),
+        mining.trainer if isinstance(trainer, AugmentingTrainer) else None,
     )
     model = np.full((len(table), n_labels), 1 / n_labels)
     model[used] = calibrated.probabilities

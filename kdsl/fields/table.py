@@ -70,7 +70,8 @@ class SampleFields:
 
     def __init__(self, sample: Sample, sidecars: Sidecars) -> None:
         self.sample = sample
-        self._sidecars = sidecars
+        self.sidecars = sidecars
+        """What is known about images, those of other samples too."""
         self._texts: dict[str, FieldText] = {}
 
     def text(self, field: str) -> FieldText:
@@ -88,7 +89,7 @@ class SampleFields:
             return float(len(self.sample.images))
         if field == "image.aspect":
             for image in self.sample.images:
-                page = self._sidecars.ocr.get(image)
+                page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
                     return height / width
@@ -97,17 +98,17 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self._sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.sample.images for q in self._sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.sample.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
     def _pages(self) -> list[OcrPage]:
-        return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
+        return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
 
     def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
@@ -136,8 +137,8 @@ class SampleFields:
                         yield Segment(line.text, image=page.image, line=index, box=line.box)
         elif field == "caption":
             for image in self.sample.images:
-                if image in self._sidecars.captions:
-                    yield Segment(self._sidecars.captions[image], image=image)
+                if image in self.sidecars.captions:
+                    yield Segment(self.sidecars.captions[image], image=image)
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
 
@@ -160,8 +161,13 @@ class FieldTable:
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""
-        table = FieldTable((), Sidecars())
-        table.rows = [self.rows[index] for index in indices]
+        return FieldTable.of_rows([self.rows[index] for index in indices])
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[SampleFields]) -> "FieldTable":
+        """A table of rows that are there already, shared and not copied."""
+        table = cls((), Sidecars())
+        table.rows = list(rows)
         return table
 
 
