@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from kdsl.augmentation.balance import copies_per_sample
 from kdsl.augmentation.draft import ChangedTurn, Draft, Picture
 from kdsl.augmentation.guard import Guard
-from kdsl.augmentation.plan import draw_plan
+from kdsl.augmentation.plan import REENCODED, draw_plan
 from kdsl.augmentation.text import AGENT, USER, change_text
 from kdsl.augmentation.words import Span
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task, Turn
@@ -42,6 +43,12 @@ class Copies:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def renamed(self, images: Mapping[str, str]) -> "Copies":
+        """The same with other names for the images in `images` (name → new name), in samples and sidecars."""
+        rows = [_renamed(row, images) for row in self.table.rows]
+        pictures = {images.get(name, name): picture for name, picture in self.pictures.items()}
+        return replace(self, table=FieldTable.of_rows(rows), pictures=pictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ class Augmenter:
         return changed
 
     def _change_images(self, drafts: list[Draft], guard: Guard) -> None:
-        """First with everything, then without what moves or hides lines, then not at all."""
+        """First with everything, then without what moves or hides lines, then with nothing but another JPEG."""
         waiting = [draft for draft in drafts if draft.original.images]
         for geometry in (True, False):
             for draft in waiting:
@@ -158,8 +165,23 @@ class Augmenter:
                 )
             waiting = _not_kept(waiting, guard)
         for draft in waiting:
-            draft.plan({})
+            draft.plan(dict.fromkeys(draft.pages(), REENCODED))
             draft.reverted += 1
+
+
+def _renamed(row: SampleFields, images: Mapping[str, str]) -> SampleFields:
+    def name(image: str) -> str:
+        return images.get(image, image)
+
+    sample, known = row.sample, row.sidecars
+    turns = tuple(replace(turn, images=tuple(map(name, turn.images))) for turn in sample.turns)
+    own = dict.fromkeys(sample.images)
+    sidecars = Sidecars(
+        {name(image): replace(known.ocr[image], image=name(image)) for image in own if image in known.ocr},
+        {name(image): known.captions[image] for image in own if image in known.captions},
+        {name(image): known.answers[image] for image in own if image in known.answers},
+    )
+    return SampleFields(replace(sample, turns=turns, images=tuple(map(name, sample.images))), sidecars)
 
 
 def _not_kept(drafts: list[Draft], guard: Guard) -> list[Draft]:

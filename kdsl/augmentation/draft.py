@@ -60,7 +60,7 @@ class Draft:
 
     def plan(self, plans: Mapping[str, Plan]) -> None:
         """Change images by `plans`, instead of what was planned before."""
-        self.plans = {image: plan for image, plan in plans.items() if plan.operations}
+        self.plans = dict(plans)
         known, new = self.known, Sidecars()
         for image in self.original.images:
             name = self._name(image)

@@ -2,7 +2,7 @@
 
 from math import cos, radians, sin
 
-from kdsl.augmentation.plan import Plan
+from kdsl.augmentation.plan import WHOLE, Plan
 from kdsl.fields.sidecar import Box, OcrLine, OcrPage
 
 STILL_THERE = 0.9
@@ -13,7 +13,9 @@ def moved_page(plan: Plan, page: OcrPage, name: str) -> OcrPage:
     """The page of the image that `plan` makes of the one of `page`; lines keep their order."""
     size = plan_size(plan, page.size)
     moved = (_moved_line(plan, line, page.size) for line in page.lines)
-    return OcrPage(name, size, tuple(line for line in moved if line is not None), size)
+    # Where nothing is cut away, so that the aspect stays the same to the last digit.
+    original = page.original_size if plan.crop == WHOLE else None
+    return OcrPage(name, size, tuple(line for line in moved if line is not None), original)
 
 
 def plan_size(plan: Plan, size: tuple[int, int]) -> tuple[int, int]:

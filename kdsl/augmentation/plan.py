@@ -8,6 +8,8 @@ from statistics import median
 
 from kdsl.fields.sidecar import Box, OcrPage
 
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""Nothing cut away."""
 MOST_CROPPED, MOST_CROPPED_PHOTO = 0.08, 0.12
 """Share of width or height that may be cut away on each side: of a page with text, and of a picture without."""
 MOST_TURNED, MOST_TURNED_PHOTO = 1.5, 6.0
@@ -17,6 +19,8 @@ MOST_COVERED, MOST_COVERED_PHOTO = 0.05, 0.1
 MOST_LOST = 0.1
 """Share of a page's characters that may be cut away or covered: what a page is stands in many of its lines."""
 LEAST_SCALE = 0.5
+UNCHANGED_QUALITY = 92
+"""Of a JPEG in which nobody sees that it is one."""
 READABLE = 12.0
 """Pixels: the resolution is never lowered so far that half of the lines are lower than this."""
 
@@ -26,7 +30,7 @@ class Plan:
     """Applied in this order. Boxes and shares are of the page's width and height, before anything is done."""
 
     covered: tuple[Box, ...] = ()
-    crop: Box = (0.0, 0.0, 1.0, 1.0)
+    crop: Box = WHOLE
     """What is left: x0, y0, x1, y1."""
     angle: float = 0.0
     """Degrees, counter-clockwise about the middle of what is left; the size stays."""
@@ -37,10 +41,10 @@ class Plan:
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors of red, green and blue."""
     blur: float = 0.0
-    """Radius in pixels."""
+    """Radius in pixels, of a box."""
     noise: float = 0.0
     """Standard deviation, of values 0 to 255."""
-    quality: int = 92
+    quality: int = UNCHANGED_QUALITY
     """Of the JPEG."""
     seed: int = 0
     """Of the noise and the colours of covered regions."""
@@ -50,14 +54,14 @@ class Plan:
         """The names of what is done."""
         done = {
             "covered": bool(self.covered),
-            "cropped": self.crop != (0.0, 0.0, 1.0, 1.0),
+            "cropped": self.crop != WHOLE,
             "turned": self.angle != 0,
             "resolution": self.scale != 1,
             "brightness": (self.brightness, self.contrast) != (1.0, 1.0),
             "colour": (self.saturation, self.tint) != (1.0, (1.0, 1.0, 1.0)),
             "blurred": self.blur > 0,
             "noise": self.noise > 0,
-            "jpeg": self.quality < 92,
+            "jpeg": self.quality < UNCHANGED_QUALITY,
         }
         return tuple(name for name, is_done in done.items() if is_done)
 
@@ -65,6 +69,10 @@ class Plan:
     def digest(self) -> str:
         """16 hex digits that tell plans apart."""
         return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:16]
+
+
+REENCODED = Plan(quality=UNCHANGED_QUALITY - 1)
+"""The least that is done to an image, so that every copy has images of its own."""
 
 
 def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int] = (), geometry: bool = True) -> Plan:
@@ -80,7 +88,8 @@ def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int]
     height = median(heights) if heights else None
     loss = _Loss(lines, lengths, frozenset(spared))
 
-    crop, covered = (0.0, 0.0, 1.0, 1.0), ()
+    crop: Box = WHOLE
+    covered: tuple[Box, ...] = ()
     drawn = [source.random() for _ in range(8)]
     inner = random.Random(source.getrandbits(64))
     if geometry and drawn[0] < 0.5:
@@ -89,7 +98,7 @@ def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int]
         covered = _draw_covered(inner, loss, crop, MOST_COVERED_PHOTO if photo else MOST_COVERED)
     most = MOST_TURNED_PHOTO if photo else MOST_TURNED
     least_scale = max(LEAST_SCALE, min(1.0, READABLE / height)) if height else LEAST_SCALE
-    return Plan(
+    plan = Plan(
         covered=covered,
         crop=crop,
         angle=_rounded(inner.uniform(-most, most), geometry and drawn[2] < 0.3, 0.0),
@@ -100,9 +109,10 @@ def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int]
         tint=tuple(_rounded(inner.uniform(0.92, 1.08), drawn[5] < 0.5, 1.0) for _ in range(3)),  # type: ignore[arg-type]
         blur=_rounded(inner.uniform(0.3, min(1.2, (height or 24.0) / 24)), drawn[6] < 0.3, 0.0),
         noise=_rounded(inner.uniform(2.0, 10.0), drawn[7] < 0.3, 0.0),
-        quality=inner.randint(40, 91) if inner.random() < 0.6 else 92,
+        quality=inner.randint(40, 90) if inner.random() < 0.6 else UNCHANGED_QUALITY,
         seed=inner.getrandbits(32),
     )
+    return plan if plan.operations else REENCODED
 
 
 @dataclass

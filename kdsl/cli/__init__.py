@@ -26,6 +26,7 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """All commands, in the order of their use."""
+    from kdsl.cli.augment import augment
     from kdsl.cli.caption import caption
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
@@ -49,7 +50,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, run, check, ocr, caption, mine, review, train, predict, evaluate, convert, info):
+    for command in (init, run, check, ocr, caption, mine, review, augment, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

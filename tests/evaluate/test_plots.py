@@ -9,7 +9,7 @@ from PIL import Image
 from kdsl.errors import KdslError
 from kdsl.evaluate import folder, plots
 from kdsl.evaluate.folder import write_evaluation
-from kdsl.evaluate.fonts import font_families
+from kdsl.fonts import font_families
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome, confusion
 from kdsl.evaluate.plots import confusion_plot, reliability_plot
 from kdsl.evaluate.report import TaskResult, summarise
