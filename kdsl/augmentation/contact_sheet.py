@@ -14,7 +14,7 @@ from kdsl.fonts import font_families
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROWS, COLUMNS = 16, 5
+ROWS, COLUMNS = 12, 5
 """Samples that are shown, of as many labels as can be, and copies of each at most."""
 _WIDTH, _HEIGHT = 1.9, 2.7
 """Inches of a picture."""
@@ -43,7 +43,7 @@ def contact_sheet(
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes in grid.flat:
-        axes.axis("off")
+        axes.set_axis_off()
     for line, (source, indices) in zip(grid, rows.items(), strict=True):
         sample = originals.rows[source].sample
         label = sample.label or ""
@@ -81,6 +81,8 @@ def _show(axes: "Axes", path: Path, title: str) -> None:
     image, _ = open_page(path)
     image.thumbnail((_SIDE, _SIDE))
     axes.imshow(image)
+    axes.set_axis_on()  # its frame: many pages are as white as the paper
+    axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=7)
 
 

@@ -20,13 +20,21 @@ Work = tuple[Path, list[tuple[Plan, Path]]]
 """An image, and all that is made of it: it is decoded once."""
 
 
-def render_pictures(pictures: Mapping[str, Picture], images: Path, folder: Path, workers: int) -> dict[str, Path]:
+def render_pictures(
+    pictures: Mapping[str, Picture], images: Path | None, folder: Path, workers: int
+) -> dict[str, Path]:
     """Make the files of `pictures` (name of a copy's image → what it is) in `folder`: name → file.
 
     A file is called by the hash of the original's bytes and the plan; one that is there already is not made again.
-    `images` is the folder of the originals. Raises KdslError for an original that cannot be read, and when `folder`
-    cannot be written; KeyboardInterrupt says what is done. All files that are there are whole.
+    `images` is the folder of the originals. Raises KdslError where there is none, for an original that cannot be read,
+    and when `folder` cannot be written; KeyboardInterrupt says what is done. All files that are there are whole.
     """
+    if not pictures:
+        return {}
+    if images is None:
+        raise KdslError(
+            "data.images is not set; name the folder that image names are relative to, or set augment.images=false"
+        )
     hashes = {source: _hash(images / source) for source in {picture.source for picture in pictures.values()}}
     files = {
         name: folder / f"{_joined_hash(hashes[picture.source], picture.plan.digest)}.jpg"

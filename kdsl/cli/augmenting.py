@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,21 @@ IMAGES = "images"
 
 
 def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augmenter:
-    """Makes copies of samples of `task` that spare what `rules` see."""
+    """Makes copies of samples of `task` that spare what `rules` see; a small model, where there is one, gives words.
+
+    Raises KdslError where paraphrases are wanted without one.
+    """
     config = project.config.augment
-    return Augmenter(task, config.copies, project.config.seed, tuple(rules), config.text, config.images)
+    if config.paraphrase and project.config.small_model is None:
+        raise KdslError(
+            "augment.paraphrase: true needs a model that writes; name one in `small:`, or set augment.paraphrase=false"
+        )
+    plain = Augmenter(task, config.copies, project.config.seed, tuple(rules), config.text, config.images)
+    if not config.text or project.small is None:
+        return plain
+    from kdsl.augmentation.rewording import SmallRewording
+
+    return replace(plain, reword=SmallRewording(project.small, task, config.paraphrase))
 
 
 def active_rules(project: Project, task: Task) -> list[Rule]:
@@ -69,12 +81,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
-    if pictures and config.data.images is None:
-        raise KdslError(
-            "data.images is not set; name the folder that image names are relative to, or set augment.images=false"
-        )
-    images = config.data.images or Path()
-    files = render_pictures(pictures, images, folder / IMAGES, workers or os.cpu_count() or 1)
+    files = render_pictures(pictures, config.data.images, folder / IMAGES, workers or os.cpu_count() or 1)
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
     write_pages(named, folder / "ocr.jsonl")
     made = []
@@ -82,7 +89,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
         written = [folder / f"{task.name}.jsonl", folder / f"{task.name}.txt"]
         write_samples(each, table, written[0])
         write_side_by_side(each, table, written[1])
-        sheet = _sheet(each, table, images, folder / IMAGES, task)
+        sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
         if sheet is not None:
             written.append(folder / f"{task.name}.png")
             write_atomically(written[-1], sheet)

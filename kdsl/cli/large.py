@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.cli.augmenting import active_rules
+from kdsl.cli.augmenting import FOLDER, IMAGES, active_rules, augmenter
 from kdsl.cli.project import Project
 from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Trainer
@@ -93,6 +93,13 @@ def tuners_of(
     recipe = Recipe(large.name, large.prompts, large.budget, large.max_tokens, config.training, config.seed)
     samples = [TaskSamples(mining.task, mining.table, mining.labels) for mining in minings]
     joint = (adapters or config.adapters) == "joint"
+    augmenters = {
+        mining.task.name: augmenter(
+            project, mining.task, () if cross_validating else active_rules(project, mining.task)
+        )
+        for mining in minings
+        if config.augment.copies
+    }
     return [
         Tuner(
             large,
@@ -100,6 +107,8 @@ def tuners_of(
             own.task,
             samples if joint else [own],
             None if cross_validating else JOINT if joint else own.task.name,
+            augmenters,
+            config.checkpoint / FOLDER / IMAGES,
         )
         for own in samples
     ]

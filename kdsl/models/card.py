@@ -24,7 +24,7 @@ class TrainingCard(BaseModel):
     base: str
     base_weights: str
     tasks: dict[str, dict[str, int]]
-    """Task → how many samples were trained on (`train`) and held out (`held_out`)."""
+    """Task → how many samples were trained on (`train`) and held out (`held_out`), and `copies` of the former."""
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
@@ -66,9 +66,14 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def _copies(counts: dict[str, int]) -> str:
+    return f" and {counts['copies']} copies" if "copies" in counts else ""
+
+
 def _markdown(card: TrainingCard) -> str:
     samples = "\n".join(
-        f"| {task} | {counts['train']} | {counts['held_out']} |" for task, counts in card.tasks.items()
+        f"| {task} | {counts['train']}{_copies(counts)} | {counts['held_out']} |"
+        for task, counts in card.tasks.items()
     )
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in card.best.items())
     settings = card.training.model_dump() | {"learning_rate": card.learning_rate}

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.augmentation.augmenter import Augmenter, Copies
+from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
@@ -24,15 +27,17 @@ class TaskData:
     table: FieldTable
     labels: NDArray[np.int64]
     held_out: NDArray[np.bool_]
+    copies: Copies | None = None
+    """Of samples that are not held out."""
 
     def examples(self, prompts: Prompts, held_out: bool) -> list[Example]:
-        """The held-out samples, or the others, in the order of the table."""
-        rows = np.flatnonzero(self.held_out == held_out)
+        """The held-out samples, or the others with their copies, in the order of the table."""
+        chosen = np.flatnonzero(self.held_out == held_out)
+        rows = [(self.table.rows[row], self.labels[row]) for row in chosen]
+        if self.copies is not None and not held_out:
+            rows += zip(self.copies.table.rows, self.copies.labels, strict=True)
         names = self.task.label_names
-        return [
-            Example(self.task.name, prompts.conversation(self.task, self.table.rows[row]), names[self.labels[row]])
-            for row in rows
-        ]
+        return [Example(self.task.name, prompts.conversation(self.task, row), names[label]) for row, label in rows]
 
 
 def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: float, seed: int) -> TaskData:
@@ -50,6 +55,18 @@ def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: fl
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"
     )
+
+
+def with_copies(data: TaskData, augmenter: Augmenter, images: Path | None, folder: Path, workers: int) -> TaskData:
+    """The same with changed copies of the samples that are not held out; their images are made in `folder`.
+
+    `images` is the folder of the originals. Errors are those of `render_pictures`.
+    """
+    rows = np.flatnonzero(~data.held_out)
+    copies = augmenter.copies(data.table.select(rows), data.labels[rows], len(data.task.labels))
+    files = render_pictures(copies.pictures, images, folder, workers)
+    # An absolute path leads to the copy from the folder of the originals, too.
+    return replace(data, copies=copies.renamed({name: str(file.absolute()) for name, file in files.items()}))
 
 
 def data_hash(examples: list[Example]) -> str:

@@ -146,6 +146,7 @@ def _card(
         base_weights=base_weights,
         tasks={
             part.task.name: {"train": int((~part.held_out).sum()), "held_out": int(part.held_out.sum())}
+            | ({} if part.copies is None else {"copies": len(part.copies)})
             for part in data
         },
         held_out={

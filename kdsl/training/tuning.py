@@ -1,18 +1,20 @@
 """Fine-tuning as a trainer of classifiers: trained on most samples, calibrated on those held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
 from kdsl.sample import Task
-from kdsl.training.data import TaskData, hold_out
+from kdsl.training.data import TaskData, hold_out, with_copies
 from kdsl.training.fine_tuning import Recipe, fine_tune
 
 
@@ -36,6 +38,10 @@ class Tuner:
     """All tasks that share the adapter, this one included; its samples here are replaced by those to be learned."""
     tuned: str | None = None
     """The folder for the result, below <checkpoint>/large; None: one named by the samples, for cross-validation."""
+    augmenters: Mapping[str, Augmenter] = field(default_factory=dict)
+    """Task → what makes copies of its samples; none are made for a task without."""
+    augmented: Path | None = None
+    """Where the copies' images are made."""
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`; errors are those of `hold_out` and `fine_tune`."""
@@ -58,9 +64,18 @@ class Tuner:
         fine_tune(recipe, self.data(self.together), self.large.tuned_folder(self.tuned))
 
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
-        """The samples with what is held out of them."""
+        """The samples with what is held out of them, and copies of the others."""
         training = self.recipe.training
-        return [hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed) for s in samples]
+        data = [hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed) for s in samples]
+        return [self._with_copies(part) for part in data]
+
+    def _with_copies(self, data: TaskData) -> TaskData:
+        augmenter = self.augmenters.get(data.task.name)
+        if augmenter is None or self.augmented is None:
+            return data
+        # Of several processes that fine-tune, each finds or makes every image: which is first does not matter.
+        workers = 1 if "LOCAL_RANK" in os.environ else os.cpu_count() or 1
+        return with_copies(data, augmenter, self.recipe.prompts.images, self.augmented, workers)
 
 
 def _name(data: Sequence[TaskData]) -> str:
