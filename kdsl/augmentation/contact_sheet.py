@@ -1,7 +1,6 @@
 """Originals beside their copies, as one picture for people."""
 
 import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.fonts import font_families
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROWS, COLUMNS = 12, 5
 """Samples that are shown, of as many labels as can be, and copies of each at most."""
@@ -20,6 +19,8 @@ _WIDTH, _HEIGHT = 1.9, 2.7
 """Inches of a picture."""
 _SIDE = 400
 """Pixels that pictures are shrunk to."""
+_BELOW_TITLE = 0.99
+"""Of a line's height, its title above included."""
 
 
 def contact_sheet(
@@ -36,28 +37,21 @@ def contact_sheet(
     rows = _chosen(copies, originals)
     if not rows:
         return None
-    names = {row.sample.label or "" for row in originals.rows}
-    families = font_families("".join(sorted(names)))
+    families = font_families("".join(sorted({originals.rows[source].sample.label or "" for source in rows})))
     columns = 1 + max(len(indices) for indices in rows.values())
-    figure = Figure(figsize=(columns * _WIDTH, len(rows) * _HEIGHT), layout="constrained")
+    figure = Figure(figsize=(columns * _WIDTH, len(rows) * _HEIGHT))
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for line, (source, indices) in zip(grid, rows.items(), strict=True):
+    for line, (source, indices) in enumerate(rows.items()):
         sample = originals.rows[source].sample
         label = sample.label or ""
         title = label if families else f"label {label_names.index(label) + 1}"
-        _show(line[0], images / sample.images[0], title)
-        if families:
-            line[0].title.set_family(families)
-        for axes, index in zip(line[1:], indices, strict=False):
+        _show(figure, (line, 0), (len(rows), columns), images / sample.images[0], title, families)
+        for column, index in enumerate(indices, start=1):
             name = copies.table.rows[index].sample.images[0]
-            _show(axes, files[name], _two_lines(copies.pictures[name].plan.operations))
+            title = _two_lines(copies.pictures[name].plan.operations)
+            _show(figure, (line, column), (len(rows), columns), files[name], title)
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="constrained_layout not applied")
-        figure.savefig(content, format="png", dpi=100)
+    figure.savefig(content, format="png", dpi=100)
     return content.getvalue()
 
 
@@ -77,13 +71,23 @@ def _chosen(copies: Copies, originals: FieldTable) -> dict[int, list[int]]:
     return {source: of[source][:COLUMNS] for _, source in sorted(order)[:ROWS]}
 
 
-def _show(axes: "Axes", path: Path, title: str) -> None:
+def _show(
+    figure: "Figure",
+    place: tuple[int, int],
+    grid: tuple[int, int],
+    path: Path,
+    title: str,
+    families: list[str] | None = None,
+) -> None:
+    """One picture with its title, at (line, column) of a grid with so many of both."""
     image, _ = open_page(path)
     image.thumbnail((_SIDE, _SIDE))
+    (line, column), (lines, columns) = place, grid
+    bottom = 1 - (line + _BELOW_TITLE) / lines
+    axes = figure.add_axes((column / columns, bottom, 0.94 / columns, (_BELOW_TITLE - 0.14) / lines))
     axes.imshow(image)
-    axes.set_axis_on()  # its frame: many pages are as white as the paper
-    axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=7)
+    axes.set(xticks=[], yticks=[])  # the frame stays: many pages are as white as the paper
+    axes.set_title(title, fontsize=7, family=families)
 
 
 def _two_lines(operations: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ import rjieba
 
 _KEPT = re.compile(
     r"<[^<>\n]{1,60}>"  # placeholders: <image>, <http>, and marks such as <b>
-    r"|https?://\S+"
+    r"|https?://[!-;=?-~]+"  # to where Chinese goes on
     r"|\[[^\[\]\s]{1,12}\]|/:[!-~]{1,6}"  # emoji as shops write them: [微笑], /:b
     r"|[A-Za-z0-9_.%#@/:+\-]*\d[A-Za-z0-9_.%#@/:+\-]*"  # numbers, sizes, models, ids
 )
