@@ -32,6 +32,7 @@ rules: rules                         # the rule base: read it, edit it, accept o
 checkpoint: checkpoints/run          # where the trained classifier lands
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
+# augment: {copies: 2}               # the classifier learns from changed copies, too; `kdsl augment` shows them
 """
 
 

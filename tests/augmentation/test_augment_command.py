@@ -128,7 +128,7 @@ def test_a_changed_original_gives_other_images(kdsl, project):
 
 def test_killed_in_the_middle_it_goes_on_and_ends_the_same(kdsl, project, tmp_path):
     for number in range(N):
-        write_page(project / f"images/{number}.png", (800, 1600))  # so large that there is time to kill it
+        write_page(project / f"images/{number}.png", (500, 1000))  # so large that there is time to kill it
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "kdsl", "augment", str(project), "--workers", "1"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
