@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
+from kdsl.sample import source_id
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
@@ -221,13 +222,14 @@ def _fit_features(table: FieldTable) -> tuple[_Features, "csr_matrix"]:
     blocks: list[_Block] = []
     texts: list[Any] = []
     seen: list[list[str]] = []
+    sources = [source_id(row.sample.id) for row in table.rows]
     for field, weight in FIELD_WEIGHTS.items():
         values = table.texts(field)
         # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
         if not any(values) or values in seen:
             continue
         seen.append(values)
-        vectorizer, matrix = _fit_vectorizer(values)
+        vectorizer, matrix = _fit_vectorizer(values, sources)
         blocks.append(_Block(field, weight, vectorizer))
         texts.append(matrix * weight)
     thresholds = {}
@@ -240,10 +242,23 @@ def _fit_features(table: FieldTable) -> tuple[_Features, "csr_matrix"]:
     return _Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
 
 
-def _fit_vectorizer(texts: list[str]) -> tuple["TfidfVectorizer", "csr_matrix"]:
-    """n-grams of at least two samples; where no two samples share any, all n-grams."""
-    vectorizer = _vectorizer(min_df=2) if _share_characters(texts) else _vectorizer(min_df=1)
-    return vectorizer, vectorizer.fit_transform(texts)
+def _fit_vectorizer(texts: list[str], sources: list[str]) -> tuple["TfidfVectorizer", "csr_matrix"]:
+    """n-grams of at least two samples; where no two samples share any, all n-grams.
+
+    Texts of the same of `sources` count as one: what a sample shares with its own copies alone tells nothing.
+    """
+    samples = _one_a_source(texts, sources)
+    vectorizer = _vectorizer(min_df=2 if _share_characters(samples) else 1)
+    if len(samples) == len(texts):
+        return vectorizer, vectorizer.fit_transform(texts)
+    return vectorizer, vectorizer.fit(samples).transform(texts)
+
+
+def _one_a_source(texts: list[str], sources: list[str]) -> list[str]:
+    joined: dict[str, dict[str, None]] = {}
+    for text, source in zip(texts, sources, strict=True):
+        joined.setdefault(source, {})[text] = None
+    return ["\n".join(each) for each in joined.values()]
 
 
 def _share_characters(texts: list[str]) -> bool:
