@@ -22,6 +22,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.files import write_jsonl
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, source_id
+from kdsl.vlm.model import Generation
 
 N = 12
 
@@ -213,6 +214,31 @@ def test_without_images_the_originals_are_named(kdsl, project):
     files = made(project)
     assert set(files) == {"shop.jsonl", "shop.txt", "ocr.jsonl"}
     assert json.loads(files["shop.jsonl"].splitlines()[0])["images"] == ["0.png"]
+
+
+class Writer:
+    """A small model that answers everything with the same two lines."""
+
+    identity = "writer"
+    asked = 0
+
+    def generate(self, conversations, max_new_tokens, choices=None):
+        Writer.asked += len(conversations)
+        return [Generation("1. 这盏台灯能调光吗谢谢\n2. 我想调暗一点的灯", 9) for _ in conversations]
+
+
+def test_a_small_model_s_words_are_used_and_kept(kdsl, project, monkeypatch):
+    monkeypatch.setattr("kdsl.cli.small.load_small", lambda project: Writer())
+    options = ("small=some/model", "rules=none", "augment={copies: 2, paraphrase: true, images: false}")
+    result = kdsl("augment", project, *options, "--format", "json")
+    assert result.code == 0, result.err
+    [made] = json.loads(result.out)
+    assert made["operations"]["paraphrased"] > 5
+    asked = Writer.asked
+    assert asked > 5
+    assert kdsl("augment", project, *options).code == 0
+    assert Writer.asked == asked
+    assert (project / "checkpoints/run/small.jsonl").exists()
 
 
 def test_training_learns_from_copies_and_recorded_models_do_not(kdsl, project, caplog):
