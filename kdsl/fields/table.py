@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.sample import Sample
@@ -106,7 +107,15 @@ class SampleFields:
         return frozenset(q for image in self.sample.images for q in self._sidecars.answers.get(image, ()))
 
     @cached_property
-    def _pages(self) -> list[OcrPage]:
+    def cleaned(self) -> "SampleFields":
+        """The same sample as it reads on cleaned pages (`kdsl.fields.cleaned_ocr`)."""
+        return SampleFields(
+            self.sample, replace(self._sidecars, ocr={page.image: cleaned(page) for page in self.pages})
+        )
+
+    @cached_property
+    def pages(self) -> list[OcrPage]:
+        """The OCR pages of the sample's images, as far as there are any."""
         return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
 
     def _make(self, field: str) -> FieldText:
@@ -125,7 +134,7 @@ class SampleFields:
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):
-            for page in self._pages:
+            for page in self.pages:
                 for index, line in enumerate(page.lines):
                     middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
                     if (
@@ -160,8 +169,17 @@ class FieldTable:
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""
-        table = FieldTable((), Sidecars())
-        table.rows = [self.rows[index] for index in indices]
+        return FieldTable.of(self.rows[index] for index in indices)
+
+    def cleaned(self) -> "FieldTable":
+        """The same samples as they read on cleaned OCR pages."""
+        return FieldTable.of(row.cleaned for row in self.rows)
+
+    @classmethod
+    def of(cls, rows: Iterable[SampleFields]) -> "FieldTable":
+        """A table of these rows."""
+        table = cls((), Sidecars())
+        table.rows = list(rows)
         return table
 
 
