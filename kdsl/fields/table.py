@@ -71,7 +71,8 @@ class SampleFields:
 
     def __init__(self, sample: Sample, sidecars: Sidecars) -> None:
         self.sample = sample
-        self._sidecars = sidecars
+        self.sidecars = sidecars
+        """What is known about images, those of other samples too."""
         self._texts: dict[str, FieldText] = {}
 
     def text(self, field: str) -> FieldText:
@@ -89,7 +90,7 @@ class SampleFields:
             return float(len(self.sample.images))
         if field == "image.aspect":
             for image in self.sample.images:
-                page = self._sidecars.ocr.get(image)
+                page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
                     return height / width
@@ -98,25 +99,23 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self._sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.sample.images for q in self._sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.sample.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
     def cleaned(self) -> "SampleFields":
-        """The same sample as it reads on cleaned pages (`kdsl.fields.cleaned_ocr`)."""
-        return SampleFields(
-            self.sample, replace(self._sidecars, ocr={page.image: cleaned(page) for page in self.pages})
-        )
+        """The same sample as it reads on cleaned OCR pages (`kdsl.fields.cleaned_ocr`)."""
+        pages = {page.image: cleaned(page) for page in self._pages}
+        return SampleFields(self.sample, replace(self.sidecars, ocr=pages))
 
     @cached_property
-    def pages(self) -> list[OcrPage]:
-        """The OCR pages of the sample's images, as far as there are any."""
-        return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
+    def _pages(self) -> list[OcrPage]:
+        return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
 
     def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
@@ -134,7 +133,7 @@ class SampleFields:
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):
-            for page in self.pages:
+            for page in self._pages:
                 for index, line in enumerate(page.lines):
                     middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
                     if (
@@ -145,8 +144,8 @@ class SampleFields:
                         yield Segment(line.text, image=page.image, line=index, box=line.box)
         elif field == "caption":
             for image in self.sample.images:
-                if image in self._sidecars.captions:
-                    yield Segment(self._sidecars.captions[image], image=image)
+                if image in self.sidecars.captions:
+                    yield Segment(self.sidecars.captions[image], image=image)
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
 
@@ -169,15 +168,15 @@ class FieldTable:
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""
-        return FieldTable.of(self.rows[index] for index in indices)
+        return FieldTable.of_rows([self.rows[index] for index in indices])
 
     def cleaned(self) -> "FieldTable":
         """The same samples as they read on cleaned OCR pages."""
-        return FieldTable.of(row.cleaned for row in self.rows)
+        return FieldTable.of_rows(row.cleaned for row in self.rows)
 
     @classmethod
-    def of(cls, rows: Iterable[SampleFields]) -> "FieldTable":
-        """A table of these rows."""
+    def of_rows(cls, rows: Iterable[SampleFields]) -> "FieldTable":
+        """A table of rows that are there already, shared and not copied."""
         table = cls((), Sidecars())
         table.rows = list(rows)
         return table

@@ -16,9 +16,9 @@ from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
 from kdsl.review.site import Site
 from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
+from kdsl.review.wording import counted
 from kdsl.rules.engine import Engine
 from kdsl.rules.statistics import wilson_interval
-from kdsl.rules.wording import counted
 
 PAGE = 20
 STATUS_ORDER = ("accepted", "proposed", "rejected", "disabled")

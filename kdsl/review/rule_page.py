@@ -13,11 +13,11 @@ from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members
+from kdsl.review.wording import Language
 from kdsl.rules.compare import compare
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
-from kdsl.rules.wording import Language
 
 FEW = 6
 """Hits of either kind that a page begins with."""
