@@ -228,14 +228,16 @@ class Chain:
             config.large,
             recorded,
             config.rules,
+            # The rules depend on the classifier only where they are weighted by its mistakes.
+            config.prompt if config.mining.focus else None,
         ]
 
     @property
     def _large_inputs(self) -> list[object]:
-        """What a fine-tuned or served model depends on besides; nothing for the classifiers without pictures."""
+        """What the classifier depends on besides."""
         config = self._config
         if config.large_model is None:
-            return []
+            return [] if config.recorded is not None else [config.prompt]
         return [self._image_files, config.adapters, config.pixels, config.prompt, config.limits, config.training]
 
     @property

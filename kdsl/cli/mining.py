@@ -22,7 +22,7 @@ from kdsl.mining.search import SearchSettings
 from kdsl.mining.trace import write_trace
 from kdsl.mining.update import update_rule_base
 from kdsl.models.classifier import Trainer
-from kdsl.models.linear import LinearTrainer
+from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.progress import progress_bar
 from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
@@ -100,7 +100,7 @@ class TaskMining:
 
         recorded = self.config.recorded
         return (
-            LinearTrainer(self.config.seed)
+            EmbeddedTrainer(self.task, Embedded.of(self.config), self.config.seed)
             if recorded is None
             else RecordedTrainer(read_recorded(recorded, self.task, data_orders(Project(self.config))))
         )

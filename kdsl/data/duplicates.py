@@ -26,7 +26,8 @@ def near_duplicates(
     Samples of the same task with words are compared by their words, samples without words by their images, of which
     every one must have a like one in the other sample. `hashes` gives the difference hash, bool [256], of image names.
     """
-    found = _similar_texts([dialogue_words(sample) for sample in first], [dialogue_words(sample) for sample in second], first, second)
+    words = [dialogue_words(sample) for sample in first], [dialogue_words(sample) for sample in second]
+    found = _similar_texts(*words, first, second)
     found.update(_similar_images(first, second, hashes))
     return sorted(((i, j) for j, i in found.items()), key=lambda pair: pair[1])
 

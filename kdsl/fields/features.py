@@ -80,7 +80,7 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     for number, block in enumerate(record["blocks"]):
         if block["field"] not in FIELD_WEIGHTS:
             raise ValueError(f"unknown field {block['field']!r}")
-        vectorizer = _vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
+        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
         vectorizer.idf_ = arrays[f"idf{number}"]
         blocks.append(FieldBlock(block["field"], float(block["weight"]), vectorizer))
     for name in record["thresholds"]:
@@ -101,7 +101,7 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
         if not any(values) or values in seen:
             continue
         seen.append(values)
-        vectorizer, matrix = _fit_vectorizer(values)
+        vectorizer, matrix = fit_ngrams(values)
         blocks.append(FieldBlock(field, weight, vectorizer))
         texts.append(matrix * weight)
     thresholds = {}
@@ -114,9 +114,9 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
 
 
-def _fit_vectorizer(texts: list[str]) -> tuple["TfidfVectorizer", "csr_matrix"]:
-    """n-grams of at least two samples; where no two samples share any, all n-grams."""
-    vectorizer = _vectorizer(min_df=2) if _share_characters(texts) else _vectorizer(min_df=1)
+def fit_ngrams(texts: list[str]) -> tuple["TfidfVectorizer", "csr_matrix"]:
+    """n-grams of at least two texts; where no two texts share a character, all n-grams. The matrix: [n_texts, n]."""
+    vectorizer = ngram_vectorizer(min_df=2) if _share_characters(texts) else ngram_vectorizer(min_df=1)
     return vectorizer, vectorizer.fit_transform(texts)
 
 
@@ -130,7 +130,8 @@ def _share_characters(texts: list[str]) -> bool:
     return False
 
 
-def _vectorizer(**options: Any) -> "TfidfVectorizer":
+def ngram_vectorizer(**options: Any) -> "TfidfVectorizer":
+    """Character 1- to 3-grams of normalised texts as `(1 + log count) · idf`, of unit length."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, lowercase=False, **options)

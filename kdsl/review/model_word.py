@@ -51,12 +51,12 @@ def model_word(config: ProjectConfig, task: Task, table: FieldTable, labels: NDA
 
 
 def _find_out(config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> ModelWord:
-    from kdsl.models.linear import LinearTrainer
+    from kdsl.models.embedded import Embedded, EmbeddedTrainer
     from kdsl.models.out_of_fold import out_of_fold
     from kdsl.models.recorded import RecordedTrainer, read_recorded
 
     known = labels >= 0
-    trainer: LinearTrainer | RecordedTrainer = LinearTrainer(config.seed)
+    trainer: EmbeddedTrainer | RecordedTrainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     if config.recorded is not None:
         answers = read_recorded(config.recorded, task)
         known &= np.array([row.sample.id in answers.answers for row in table.rows])
@@ -73,7 +73,7 @@ def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     """Changes with everything that the predictions depend on."""
     data = config.data
     files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and path.exists()]
-    parts = [repr(task.label_names), str(config.seed), config.large, file_hash(*files)]
+    parts = [repr(task.labels), str(config.seed), config.large, repr(config.prompt), file_hash(*files)]
     parts += [repr(row.sample) for row in table.rows]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
