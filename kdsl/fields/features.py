@@ -52,6 +52,10 @@ class Features:
 
     def matrix(self, table: FieldTable) -> "csr_matrix":
         """[n_samples, n_features]"""
+        from scipy.sparse import csr_matrix
+
+        if len(table) == 0:
+            return csr_matrix((0, self.size))
         texts = [block.vectorizer.transform(table.texts(block.field)) * block.weight for block in self.blocks]
         return _joined(texts, table, self.thresholds)
 

@@ -15,7 +15,7 @@ from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
 from kdsl.sample import Task
-from kdsl.text import normalise
+from kdsl.text import normalise_lines
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -44,7 +44,7 @@ class DescribedTrainer:
         if len(table) == 0:
             raise KdslError("the labels' descriptions: no labelled samples to weigh them by; give at least one")
         features, _ = fit_features(table)
-        texts = tuple(normalise(f"{label.name} {label.description}") for label in self.task.labels)
+        texts = tuple(normalise_lines([label.name, label.description])[0] for label in self.task.labels)
         shares = np.log(np.bincount(labels, minlength=n_labels) + PRIOR_COUNT)
         classifier = DescribedClassifier(features, texts, shares, np.zeros(1 + 2 * len(features.blocks)))
         weights = _weights(classifier.evidence(table), labels)
@@ -61,7 +61,7 @@ class DescribedClassifier:
 
     features: Features
     texts: tuple[str, ...]
-    """Name and description of every label, normalised."""
+    """Name and description of every label, normalised, a line each."""
     shares: Floats
     """[n_labels], logarithms."""
     weights: Floats
@@ -71,6 +71,8 @@ class DescribedClassifier:
         """[n_samples, n_labels]; see `Classifier.probabilities`."""
         from scipy.special import softmax
 
+        if len(table) == 0:
+            return np.zeros((0, len(self.texts)))
         result = np.maximum(softmax(self.evidence(table) @ self.weights, axis=1), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
 

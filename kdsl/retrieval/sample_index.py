@@ -62,9 +62,8 @@ class SampleIndex:
 
     def nearest(self, table: FieldTable, k: int) -> Nearest:
         """The `k` nearest samples of the index; see `nearest`."""
-        vectors = _unit(self.features.matrix(table)) if len(table) else None
         asked = [Content.of(row) for row in table.rows]
-        return self._nearest(vectors, asked, k)
+        return self._nearest(_unit(self.features.matrix(table)), asked, k)
 
     def nearest_to_each_other(self, k: int) -> Nearest:
         """What `nearest` says about the samples of the index."""
@@ -110,4 +109,4 @@ def _unit(matrix: "csr_matrix") -> "csr_matrix":
     """Rows of unit length; empty rows stay so."""
     from sklearn.preprocessing import normalize
 
-    return normalize(matrix)
+    return normalize(matrix) if matrix.shape[0] and matrix.shape[1] else matrix
