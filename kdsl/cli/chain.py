@@ -238,7 +238,16 @@ class Chain:
         config = self._config
         if config.large_model is None:
             return [] if config.recorded is not None else [config.prompt]
-        return [self._image_files, config.adapters, config.pixels, config.prompt, config.limits, config.training]
+        knowledge = None if config.data.knowledge is None else _contents([config.data.knowledge])
+        return [
+            knowledge,
+            self._image_files,
+            config.adapters,
+            config.pixels,
+            config.prompt,
+            config.limits,
+            config.training,
+        ]
 
     @property
     def _answers(self) -> list[object]:

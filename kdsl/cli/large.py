@@ -1,6 +1,7 @@
 """The large model of a project, as the commands use it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.cli.project import Project
@@ -10,6 +11,7 @@ from kdsl.models.classifier import Trainer
 if TYPE_CHECKING:
     from kdsl.cli.mining import TaskMining
     from kdsl.models.large import LargeModel
+    from kdsl.models.prompts import Prompts
     from kdsl.training.tuning import Tuner
 
 ANSWERS = "large.answers.jsonl"
@@ -24,13 +26,23 @@ def large_model(project: Project) -> "LargeModel | None":
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
     from kdsl.vlm.pixels import PixelBudget
+    from kdsl.vlm.tokens import token_counter
     from kdsl.vlm.usage import Limits, Usage
 
+    shown = config.prompt
     return LargeModel(
         config.large_model,
         project.tasks,
         config.checkpoint,
-        Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr),
+        Prompts(
+            config.data.images,
+            shown.descriptions,
+            shown.ocr,
+            shown.ocr_tokens,
+            shown.neighbours,
+            shown.knowledge,
+            count=token_counter(config.large_model),
+        ),
         PixelBudget(config.pixels.min, config.pixels.max),
         config.prompt.max_tokens,
         Usage(Limits(config.limits.calls, config.limits.tokens)),
@@ -47,12 +59,33 @@ def trainers(
     config = project.config
     if tunes(project, large):
         return tuners_of(project, minings, cross_validating=cross_validating)
+    large.prompts = informed(project, large.prompts, cross_validating)
     from kdsl.models.as_it_stands import AsItStands
 
     return [
         AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
         for mining in minings
     ]
+
+
+def informed(project: Project, prompts: "Prompts", cross_validating: bool) -> "Prompts":
+    """With what is known besides samples: labels, the knowledge folder and accepted rules.
+
+    No rules in cross-validation: they were mined on all samples. Raises KdslError for a folder that cannot be read.
+    """
+    if prompts.knowledge == 0:
+        return prompts
+    from kdsl.retrieval.knowledge import label_passages, read_knowledge, rule_passages
+    from kdsl.rules.rulebase import RuleBase
+
+    config = project.config
+    folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
+    passages = {}
+    for task in project.tasks:
+        rules = [] if cross_validating else RuleBase.load(config.rules, task.name).active(("accepted",))
+        labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
+        passages[task.name] = [*labels, *rule_passages(task, rules), *folder]
+    return replace(prompts, passages=passages)
 
 
 def tunes(project: Project, large: "LargeModel") -> bool:
@@ -76,6 +109,7 @@ def tuners_of(
     from kdsl.training.fine_tuning import Recipe
     from kdsl.training.tuning import TaskSamples, Tuner
 
+    large.prompts = informed(project, large.prompts, cross_validating)
     recipe = Recipe(large.name, large.prompts, large.budget, large.max_tokens, config.training, config.seed)
     samples = [TaskSamples(mining.task, mining.table, mining.labels) for mining in minings]
     joint = (adapters or config.adapters) == "joint"

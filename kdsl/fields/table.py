@@ -110,11 +110,12 @@ class SampleFields:
     @cached_property
     def cleaned(self) -> "SampleFields":
         """The same sample as it reads on cleaned OCR pages (`kdsl.fields.cleaned_ocr`)."""
-        pages = {page.image: cleaned(page) for page in self._pages}
+        pages = {page.image: cleaned(page) for page in self.pages}
         return SampleFields(self.sample, replace(self.sidecars, ocr=pages))
 
     @cached_property
-    def _pages(self) -> list[OcrPage]:
+    def pages(self) -> list[OcrPage]:
+        """The OCR pages of the sample's images, of those that have one."""
         return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
 
     def _make(self, field: str) -> FieldText:
@@ -133,7 +134,7 @@ class SampleFields:
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):
-            for page in self._pages:
+            for page in self.pages:
                 for index, line in enumerate(page.lines):
                     middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
                     if (

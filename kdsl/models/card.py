@@ -31,7 +31,7 @@ class TrainingCard(BaseModel):
     """SHA-256 of the training samples: texts, labels and pictures."""
     training: TrainingConfig
     learning_rate: float
-    prompt: dict[str, bool]
+    prompt: dict[str, bool | int]
     pixels: tuple[int, int]
     max_tokens: int
     seed: int

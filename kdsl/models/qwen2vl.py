@@ -32,6 +32,9 @@ class LargeRecord(BaseModel):
     prompt: str
     descriptions: bool
     ocr: bool
+    ocr_tokens: int
+    neighbours: int
+    knowledge: int
     pixels: tuple[int, int]
     max_tokens: int
     model: str
@@ -42,6 +45,8 @@ class LargeRecord(BaseModel):
     """The folder in <checkpoint>/large that holds what was fine-tuned; None for a model used as it stands."""
     tuned_weights: str | None
     """Fingerprint of that folder."""
+    memory: str | None
+    """Fingerprint of memory.npz, what the prompts learned from the samples that were trained on; None without it."""
 
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
@@ -61,7 +66,7 @@ class LargeRecord(BaseModel):
 
     def require_same(self, other: "LargeRecord", path: Path) -> None:
         """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""
-        for key, was in self.model_dump(exclude={"version", "tuned", "tuned_weights"}).items():
+        for key, was in self.model_dump(exclude={"version", "tuned", "tuned_weights", "memory"}).items():
             now = getattr(other, key)
             if was != now:
                 shown = f" ({_shown(was)}, now {_shown(now)})" if key != "labels" else ""
@@ -109,5 +114,8 @@ class LargeClassifier:
         return replace(self, model=CachedModel(self.model, path))
 
     def save(self, folder: Path) -> None:
-        """Write `large.json`; the weights stay where they are."""
+        """Write `large.json`, and what prompts draw on; the weights stay where they are."""
+        memory = self.prompts.memories.get(self.task.name)
+        if memory is not None:
+            memory.save(folder)
         write_atomically(folder / FILE, self.record.model_dump_json(indent=1) + "\n")

@@ -55,14 +55,14 @@ class SampleIndex:
     contents: tuple[Content, ...]
 
     @classmethod
-    def fit(cls, table: FieldTable) -> "SampleIndex":
-        """n-grams and their weights come from the samples themselves."""
+    def fit(cls, table: FieldTable, hashes: Sequence[tuple[int, ...]] | None = None) -> "SampleIndex":
+        """n-grams and their weights come from the samples themselves; `hashes` as in `Content`, one a sample."""
         features, matrix = fit_features(table)
-        return cls(features, _unit(matrix), tuple(Content.of(row) for row in table.rows))
+        return cls(features, _unit(matrix), _contents(table, hashes))
 
-    def nearest(self, table: FieldTable, k: int) -> Nearest:
+    def nearest(self, table: FieldTable, k: int, hashes: Sequence[tuple[int, ...]] | None = None) -> Nearest:
         """The `k` nearest samples of the index; see `nearest`."""
-        asked = [Content.of(row) for row in table.rows]
+        asked = _contents(table, hashes)
         return self._nearest(_unit(self.features.matrix(table)), asked, k)
 
     def nearest_to_each_other(self, k: int) -> Nearest:
@@ -103,6 +103,11 @@ class SampleIndex:
         vectors = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
         vectors.check_format(full_check=True)
         return cls(features, vectors, contents)
+
+
+def _contents(table: FieldTable, hashes: Sequence[tuple[int, ...]] | None) -> tuple[Content, ...]:
+    looks = hashes if hashes is not None else [()] * len(table)
+    return tuple(Content.of(row, each) for row, each in zip(table.rows, looks, strict=True))
 
 
 def _unit(matrix: "csr_matrix") -> "csr_matrix":

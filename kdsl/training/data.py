@@ -25,6 +25,12 @@ class TaskData:
     labels: NDArray[np.int64]
     held_out: NDArray[np.bool_]
 
+    @property
+    def trained(self) -> tuple[Task, FieldTable, list[str]]:
+        """The task, the samples that are trained on, and their labels."""
+        rows = np.flatnonzero(~self.held_out)
+        return self.task, self.table.select(rows), [self.task.label_names[self.labels[row]] for row in rows]
+
     def examples(self, prompts: Prompts, held_out: bool) -> list[Example]:
         """The held-out samples, or the others, in the order of the table."""
         rows = np.flatnonzero(self.held_out == held_out)

@@ -57,8 +57,9 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
     epoch, and ends as if it had not been. Raises KdslError for a model or image that cannot be used and for a device
     without enough memory.
     """
-    examples = [example for part in data for example in part.examples(recipe.prompts, held_out=False)]
-    held_out = [example for part in data for example in part.examples(recipe.prompts, held_out=True)]
+    prompts = recipe.prompts.fitted([part.trained for part in data])
+    examples = [example for part in data for example in part.examples(prompts, held_out=False)]
+    held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
     base_weights = fingerprint(find_model(recipe.base))
     data_sum = data_hash([*examples, *held_out])
     identity = _identity(recipe, base_weights, data_sum, len(examples))
@@ -157,7 +158,12 @@ def _card(
         data=data_sum,
         training=recipe.training,
         learning_rate=trainer.args.learning_rate,
-        prompt={"descriptions": recipe.prompts.descriptions, "ocr": recipe.prompts.ocr},
+        prompt={
+            "descriptions": recipe.prompts.descriptions,
+            "ocr": recipe.prompts.ocr,
+            "neighbours": recipe.prompts.neighbours,
+            "knowledge": recipe.prompts.knowledge,
+        },
         pixels=(recipe.budget.min_pixels, recipe.budget.max_pixels),
         max_tokens=recipe.max_tokens,
         seed=recipe.seed,
