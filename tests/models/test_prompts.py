@@ -118,13 +118,13 @@ def retrieving(task: Task, neighbours: int = 1, knowledge: int = 1) -> Prompts:
 
 
 def test_neighbours_and_passages_stand_before_the_prompt_and_can_be_dropped(dialogue_task):
-    new = said("new", Turn("user", "请问这个灯亮度能不能调"))
+    new = said("new", Turn("user", "台灯的亮度可以调一调吗"))
     found = pieces(dialogue_task, new, retrieving(dialogue_task, neighbours=2))
     plain = pieces(dialogue_task, new)
     assert found[: -len(plain)] == (
         "参考知识：台灯：亮度三档可调\n",
-        "相似的样本：用户：台灯亮度可以调吗\n它的分类标签：能否调光\n",
         "相似的样本：用户：这个灯亮度能调吗\n它的分类标签：能否调光\n",
+        "相似的样本：用户：台灯亮度可以调吗\n它的分类标签：能否调光\n",
     )
     assert found[-len(plain) :] == plain
     [message], dropped = drop_earliest(as_conversation(retrieving(dialogue_task, 2), dialogue_task, new), 3)
