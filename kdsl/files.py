@@ -6,9 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
+
+_TAIL = 65536
+"""Bytes of a file that are read at once when its last line is looked for."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -68,9 +71,7 @@ def _repair_last_line(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("r+b") as file:
-        content = file.read()
-        start = content.rfind(b"\n") + 1
-        last = content[start:]
+        start, last = _last_line(file)
         try:
             json.loads(last.decode("utf-8") or "{}")
         except ValueError:
@@ -80,6 +81,20 @@ def _repair_last_line(path: Path) -> None:
             return
         if last:
             file.write(b"\n")
+
+
+def _last_line(file: BinaryIO) -> tuple[int, bytes]:
+    """Where the part behind the last line break begins, and that part; nothing before it is read."""
+    start, last = file.seek(0, os.SEEK_END), b""
+    while start:
+        size = min(start, _TAIL)
+        file.seek(start - size)
+        block = file.read(size)
+        end = block.rfind(b"\n") + 1
+        if end:
+            return start - size + end, block[end:] + last
+        start, last = start - size, block + last
+    return 0, last
 
 
 def _cannot_write(path: Path, error: OSError) -> KdslError:
