@@ -120,7 +120,7 @@ class Predictor:
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)
-        return [self._with_cost(decisions[index]) for index in range(len(samples))]
+        return [self._with_model(decisions[index]) for index in range(len(samples))]
 
     @property
     def usage(self) -> Usage | None:
@@ -128,8 +128,13 @@ class Predictor:
         *_, large = self._place
         return None if large is None else large.usage
 
-    def _with_cost(self, decision: Decision) -> Decision:
-        return decision if self.usage is None else replace(decision, cost=self.usage.of(decision.sample.id))
+    def _with_model(self, decision: Decision) -> Decision:
+        """With what the large model cost, and its reason where it gave one."""
+        *_, large = self._place
+        if large is None:
+            return decision
+        identity = decision.sample.id
+        return replace(decision, cost=large.usage.of(identity), model_reason=large.reasons.get(identity))
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.

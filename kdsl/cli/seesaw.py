@@ -45,7 +45,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     adapters = {loaded[name]: folder for name, folder in folders.items()}
     model = LocalModel.load(large.name, large.budget, large.max_tokens, adapters=adapters)
     labels = {task.name: task.label_names for task in project.tasks}
-    return compare(model, loaded, folders, _examples(project, tuners[-1]), labels)
+    return compare(model, loaded, folders, _examples(project, tuners[-1]), labels, tuners[-1].recipe)
 
 
 def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier
+from kdsl.models.targets import LABEL_END, LABEL_MARK, Target
 from kdsl.sample import Task
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
@@ -34,6 +35,10 @@ class LargeModel:
     max_tokens: int
     usage: Usage = field(default_factory=Usage)
     """What predicted samples have cost, and its limits."""
+    target: Target = "label"
+    """What its answers hold."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Sample id → the reason that the model gave for predicted samples."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _fingerprint: str | None = None
 
@@ -75,6 +80,7 @@ class LargeModel:
             ocr=self.prompts.ocr,
             pixels=(self.budget.min_pixels, self.budget.max_pixels),
             max_tokens=self.max_tokens,
+            target=self.target,
             model=self.fingerprint,
             answers_only=self.answers_only,
             tuned=tuned,
@@ -101,7 +107,7 @@ class LargeModel:
             place = self.tuned_folder(record.tuned or "")
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
         model = self._open(record.tuned, self._all_tuned())
-        classifier = self._classifier(task, model, record, self.usage)
+        classifier = self._classifier(task, model, record, self.usage, self.reasons)
         if not record.answers_only:
             return classifier
         nothing = Recorded(folder, task.label_names, {}, {})
@@ -118,12 +124,21 @@ class LargeModel:
                 torch.cuda.empty_cache()
 
     def _classifier(
-        self, task: Task, model: VisionLanguageModel, record: LargeRecord, usage: Usage
+        self,
+        task: Task,
+        model: VisionLanguageModel,
+        record: LargeRecord,
+        usage: Usage,
+        reasons: dict[str, str] | None = None,
     ) -> LargeClassifier:
         # A server does not tell its tokens, but a token is a byte at least; the end is one more.
         tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
-        most = max(tokens(label) for label in task.label_names)
-        return LargeClassifier(task, model, self.prompts, record, most, usage)
+        ending = LABEL_END if record.target == "label_reason" else ""
+        most = max(tokens(label + ending) for label in task.label_names)
+        mark = tokens(LABEL_MARK) - 1 if record.target == "reason_label" else 0
+        return LargeClassifier(
+            task, model, self.prompts, record, most, mark, usage, {} if reasons is None else reasons
+        )
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
         """The model that was fine-tuned; adapters named in `together` share the memory of their base."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
+from kdsl.models.taught import Taught
 from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
@@ -24,18 +26,42 @@ class TaskData:
     table: FieldTable
     labels: NDArray[np.int64]
     held_out: NDArray[np.bool_]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Sample id → why it has its label."""
+    taught: Taught | None = None
+    """Samples that a teacher labelled: learned from, never held out."""
 
     def examples(self, prompts: Prompts, held_out: bool) -> list[Example]:
         """The held-out samples, or the others, in the order of the table."""
         rows = np.flatnonzero(self.held_out == held_out)
         names = self.task.label_names
-        return [
-            Example(self.task.name, prompts.conversation(self.task, self.table.rows[row]), names[self.labels[row]])
+        examples = [
+            Example(
+                self.task.name,
+                prompts.conversation(self.task, self.table.rows[row]),
+                names[self.labels[row]],
+                self.reasons.get(self.table.rows[row].sample.id, ""),
+            )
             for row in rows
         ]
+        if self.taught is not None and not held_out:
+            best = self.taught.shares.argmax(axis=1)
+            examples += [
+                Example(self.task.name, prompts.conversation(self.task, row), names[label])
+                for row, label in zip(self.taught.table.rows, best, strict=True)
+            ]
+        return examples
 
 
-def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: float, seed: int) -> TaskData:
+def hold_out(
+    task: Task,
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    share: float,
+    seed: int,
+    reasons: Mapping[str, str] | None = None,
+    taught: Taught | None = None,
+) -> TaskData:
     """About `share` of every label's samples are held out, but never the only sample of a label.
 
     The same seed holds out the same samples. Raises KdslError where that leaves nothing on one of the sides.
@@ -45,7 +71,7 @@ def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: fl
         held_out = stratified_folds(labels, parts, seed) == 0
         held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
         if held_out.any() and not held_out.all():
-            return TaskData(task, table, labels, held_out)
+            return TaskData(task, table, labels, held_out, reasons or {}, taught)
     raise KdslError(
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"
@@ -65,7 +91,8 @@ def data_hash(examples: list[Example]) -> str:
             for message in example.conversation
             for piece in message.pieces
         ]
-        record = json.dumps([example.task, texts, example.answer]) + "\n"
+        reason = [example.reason] if example.reason else []
+        record = json.dumps([example.task, texts, example.answer, *reason]) + "\n"
         digest.update(record.encode())
     return digest.hexdigest()
 

@@ -1,7 +1,7 @@
 """Fine-tuning as a trainer of classifiers: trained on most samples, calibrated on those held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
+from kdsl.models.taught import Taught
 from kdsl.sample import Task
 from kdsl.training.data import TaskData, hold_out
 from kdsl.training.fine_tuning import Recipe, fine_tune
@@ -23,6 +24,10 @@ class TaskSamples:
     task: Task
     table: FieldTable
     labels: NDArray[np.int64]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Sample id → why it has its label."""
+    taught: Taught | None = None
+    """Samples that a teacher labelled."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,12 @@ class Tuner:
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`; errors are those of `hold_out` and `fine_tune`."""
-        own = TaskSamples(self.task, table, labels)
-        data = self.data([own if other.task.name == self.task.name else other for other in self.together])
+        data = self.data(
+            [
+                replace(other, table=table, labels=labels) if other.task.name == self.task.name else other
+                for other in self.together
+            ]
+        )
         tuned = self.tuned or _name(data)
         self.large.release()
         fine_tune(self.recipe, data, self.large.tuned_folder(tuned))
@@ -51,6 +60,14 @@ class Tuner:
         probabilities[rows] = classifier.probabilities(table.select(rows))
         return Calibrated(classifier, probabilities, held_out)
 
+    def with_taught(self, taught: Taught) -> "Tuner":
+        """The same, with samples of its task that a teacher labelled, in a folder of its own."""
+        together = [
+            replace(samples, taught=taught) if samples.task.name == self.task.name else samples
+            for samples in self.together
+        ]
+        return replace(self, together=together, tuned=None)
+
     def tune(self, deepspeed: Path | None = None) -> None:
         """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""
         assert self.tuned is not None
@@ -60,7 +77,10 @@ class Tuner:
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
         """The samples with what is held out of them."""
         training = self.recipe.training
-        return [hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed) for s in samples]
+        return [
+            hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed, s.reasons, s.taught)
+            for s in samples
+        ]
 
 
 def _name(data: Sequence[TaskData]) -> str:
