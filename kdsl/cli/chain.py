@@ -143,14 +143,14 @@ class Chain:
 
         archives = file_hash(*self._task_files(ARCHIVE_FILE))
         rules = _contents(self._config.rules / task.name for task in self._project.tasks)
-        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs]
+        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs, *self._learned]
         self._steps.do("train", inputs, self._task_files(ARBITER_FILE), work)
 
     def evaluate(self) -> Path:
         """Score model, rules and both, on the test samples or by cross-validation; returns the report."""
         report = self._evaluation / "report.json"
         if self._config.data.test is None:
-            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs]
+            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs, *self._learned]
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
@@ -237,6 +237,13 @@ class Chain:
         if config.large_model is None:
             return []
         return [self._image_files, config.adapters, config.pixels, config.prompt, config.limits, config.training]
+
+    @property
+    def _learned(self) -> list[object]:
+        """What is learned besides the training samples: a teacher's labels, and reasons where answers hold them."""
+        data, large = self._config.data, self._config.large_model is not None
+        files = [data.distilled] + ([data.reasons] if large and self._config.training.target != "label" else [])
+        return [file_hash(path) for path in files if path is not None and path.exists()]
 
     @property
     def _answers(self) -> list[object]:

@@ -164,6 +164,12 @@ class FieldTable:
         table.rows = [self.rows[index] for index in indices]
         return table
 
+    def joined(self, other: "FieldTable") -> "FieldTable":
+        """The rows of both, this table's first; rows are shared, not copied."""
+        table = FieldTable((), Sidecars())
+        table.rows = [*self.rows, *other.rows]
+        return table
+
 
 def last_user_turn(sample: Sample) -> int | None:
     """Index of the last user turn with words in it (placeholders such as <image> are none); None without one."""

@@ -24,7 +24,8 @@ class TrainingCard(BaseModel):
     base: str
     base_weights: str
     tasks: dict[str, dict[str, int]]
-    """Task → how many samples were trained on (`train`) and held out (`held_out`)."""
+    """Task → how many samples were trained on (`train`) and held out (`held_out`), and on how many of a
+    teacher's besides (`taught`)."""
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
@@ -66,9 +67,13 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def _trained_on(counts: dict[str, int]) -> str:
+    return f"{counts['train']} and a teacher's {counts['taught']}" if counts.get("taught") else str(counts["train"])
+
+
 def _markdown(card: TrainingCard) -> str:
     samples = "\n".join(
-        f"| {task} | {counts['train']} | {counts['held_out']} |" for task, counts in card.tasks.items()
+        f"| {task} | {_trained_on(counts)} | {counts['held_out']} |" for task, counts in card.tasks.items()
     )
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in card.best.items())
     settings = card.training.model_dump() | {"learning_rate": card.learning_rate}

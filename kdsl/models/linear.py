@@ -40,6 +40,8 @@ TOLERANCE = 1e-4
 INVERSE_PENALTY = 100.0
 MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
+SMALLEST_SHARE = 0.01
+"""Of a sample with several labels, those with less are not learned."""
 UNSEEN = 1e-6
 """Probability, before rows are made to sum to 1, of a label that no training sample has."""
 
@@ -52,6 +54,26 @@ class LinearTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "LinearClassifier":
         """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
+        return self._fit(table, labels, n_labels, None)
+
+    def fit_shares(self, table: FieldTable, shares: Floats, weights: Floats) -> "LinearClassifier":
+        """Learn from samples of which each may have several labels: `shares` [n_samples, n_labels], rows sum to 1.
+
+        `weights` [n_samples] is how much each sample counts, 1 being a sample of `fit`.
+        """
+        rows, columns = np.nonzero(shares >= SMALLEST_SHARE)
+        found = shares[rows, columns]
+        found = found / np.bincount(rows, found, minlength=len(table))[rows] * weights[rows]
+        return self._fit(table, columns.astype(np.int64), shares.shape[1], (rows, found))
+
+    def _fit(
+        self,
+        table: FieldTable,
+        labels: NDArray[np.int64],
+        n_labels: int,
+        shares: tuple[NDArray[np.int64], Floats] | None,
+    ) -> "LinearClassifier":
+        """`shares`: the row of `table` that each of `labels` is about, and how much it weighs."""
         if len(table) == 0:
             raise KdslError("the linear classifier: no labelled samples to learn from; give at least one")
         from threadpoolctl import threadpool_limits
@@ -60,7 +82,7 @@ class LinearTrainer:
         present, targets = np.unique(labels, return_inverse=True)
         # The products are so small that threads only wait for each other: on busy cores 20 s instead of half a second.
         with threadpool_limits(1):
-            weights, intercepts = _regression(matrix, targets, self.seed)
+            weights, intercepts = _regression(matrix, targets, self.seed, shares)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
         return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels)
@@ -135,26 +157,38 @@ class LinearClassifier:
             raise ValueError(f"labels outside 0 to {self.n_labels - 1}")
 
 
-def _regression(matrix: "csr_matrix", targets: NDArray[np.int64], seed: int) -> tuple[Floats, Floats]:
-    """Weights [n_features, n_classes] and intercepts [n_classes] of the penalised maximum likelihood."""
-    counts = np.bincount(targets)
+def _regression(
+    matrix: "csr_matrix",
+    targets: NDArray[np.int64],
+    seed: int,
+    shares: tuple[NDArray[np.int64], Floats] | None = None,
+) -> tuple[Floats, Floats]:
+    """Weights [n_features, n_classes] and intercepts [n_classes] of the penalised maximum likelihood.
+
+    Target k is that of row k of the matrix, or, with `shares`, of the row and with the weight that they say.
+    """
+    rows, share = (np.arange(len(targets)), None) if shares is None else shares
+    counts = np.bincount(targets, share)
     if len(counts) == 1 or matrix.nnz == 0:
         return np.zeros((matrix.shape[1], len(counts))), np.log(counts / counts.sum())
     if matrix.shape[0] > MANY_SAMPLES or matrix.shape[0] >= matrix.shape[1]:
-        return _logistic(matrix, targets, seed)
+        return _logistic(matrix if shares is None else matrix[rows], targets, seed, share)
     # Representer theorem: the penalised optimum is a combination of samples, so it is sought in their span. There the
     # samples are the rows of Z with Z Z' = X X', and weights on Z become weights on X by X' U diag(1/sqrt(s)).
     values, vectors = np.linalg.eigh((matrix @ matrix.T).toarray())
     kept = values > 1e-9 * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    weights, intercepts = _logistic(vectors * roots, targets, seed)
+    weights, intercepts = _logistic((vectors * roots)[rows], targets, seed, share)
     return matrix.T @ ((vectors / roots) @ weights), intercepts
 
 
-def _logistic(matrix: Any, targets: NDArray[np.int64], seed: int) -> tuple[Floats, Floats]:
+def _logistic(
+    matrix: Any, targets: NDArray[np.int64], seed: int, share: Floats | None = None
+) -> tuple[Floats, Floats]:
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=1000, random_state=seed).fit(matrix, targets)
+    model = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=1000, random_state=seed)
+    model.fit(matrix, targets, share)
     weights, intercepts = model.coef_.T, model.intercept_
     if weights.shape[1] == 1:  # two classes: scikit-learn gives only the score of the second, against 0
         weights, intercepts = np.hstack([np.zeros_like(weights), weights]), np.append(0.0, intercepts)
