@@ -28,7 +28,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import load_archive
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.prompts import Prompts
-from kdsl.models.taught import Taught, TaughtTrainer
+from kdsl.models.taught import Taught, TaughtTrainer, Teachable
 from kdsl.progress import progress_bar
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample
@@ -138,13 +138,12 @@ def _taught(trainer: "Trainer | CalibratingTrainer", taught: Taught | None) -> "
     """The project's trainer with what a teacher adds; KdslError for a model that learns from no samples."""
     if isinstance(trainer, LinearTrainer):
         return trainer if taught is None else TaughtTrainer(trainer, taught)
-    tuner = getattr(trainer, "with_taught", None)
-    if tuner is None:
+    if not isinstance(trainer, Teachable):
         raise KdslError(
             "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
             "`large: linear`, or a local model that is fine-tuned"
         )
-    return trainer if taught is None else tuner(taught)
+    return trainer if taught is None else trainer.with_taught(taught)
 
 
 def _required(project: Project) -> tuple[Path, str]:

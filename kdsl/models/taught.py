@@ -1,11 +1,13 @@
 """Samples that a teacher labelled, which a classifier learns from besides those that people labelled."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
+from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 
 WEIGHT = 0.2
@@ -27,6 +29,15 @@ class Taught:
 
     def select(self, rows: NDArray[np.int64]) -> "Taught":
         return Taught(self.table.select(rows), self.shares[rows])
+
+
+@runtime_checkable
+class Teachable(Protocol):
+    """A trainer that can learn from a teacher's samples besides."""
+
+    def with_taught(self, taught: Taught) -> CalibratingTrainer:
+        """The same trainer with these samples."""
+        ...
 
 
 @dataclass(frozen=True)

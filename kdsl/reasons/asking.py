@@ -24,6 +24,8 @@ LONGEST = 100
 """Tokens of a reason."""
 _BLOCK = 64
 """Samples that are asked about before their reasons are written, in the order of the samples."""
+_AROUND = "。. \"'“”‘’「」『』"
+"""What models put around a label."""
 _LEAST = 4
 """Characters that a reason must have besides the label's name."""
 
@@ -154,7 +156,8 @@ class Asking:
         def ask(some: Sequence[Conversation]) -> list[str]:
             # A server's stray answer is not replaced by the label that scores best among none.
             choices = labels if self.threads == 1 else None
-            return [answer.text.strip().strip('。."“”') for answer in self.model.generate(some, longest, choices)]
+            found = [answer.text.strip() for answer in self.model.generate(some, longest, choices)]
+            return [text if text in labels else text.strip(_AROUND) for text in found]
 
         return _in_order(conversations, ask, self.threads)
 

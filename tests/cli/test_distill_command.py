@@ -274,3 +274,14 @@ def test_mistakes_in_the_file_of_what_was_kept_are_named(kdsl, shop, line, messa
     result = kdsl("train", shop)
     assert result.code == 2
     assert message in result.err
+
+
+def test_a_model_that_learns_nothing_cannot_be_taught(kdsl, shop, server, caplog):
+    answers = [{"id": record["id"], "label": record["label"]} for record in read(shop / "train.jsonl")]
+    recorded = f"large=recorded:{write(shop / 'r.jsonl', answers)}"
+    result = kdsl(*command(shop, server), recorded)
+    assert result.code == 2
+    assert "the one that `large:` names is used as it stands; set `large: linear`" in result.err
+    write(shop / "distilled.jsonl", [{"id": "x", "task": "shop", "text": "谁也没说过的一句话", "label": "调光"}])
+    assert kdsl("train", shop, recorded).code == 0
+    assert "distilled.jsonl: not learned from, as `large: recorded:" in caplog.text
