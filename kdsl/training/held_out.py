@@ -65,7 +65,7 @@ class HeldOut:
             if not rows:
                 continue
             longest = max(len(model.processor.answer_ids(label)) for label in labels)
-            tokens = [UNLIMITED if self._most is None else self._most - longest] * len(rows)
+            tokens = [UNLIMITED if self._most is None else max(1, self._most - longest)] * len(rows)
             conversations = [self._examples[row].conversation for row in rows]
             scored = score_labels(model, conversations, labels, self._target, tokens)
             for row, p in zip(rows, probabilities(scored.log_probabilities), strict=True):
