@@ -23,6 +23,8 @@ from kdsl.yaml_file import first_mistake, read_yaml, validate
 
 CONFIG_NAME = "kdsl.yaml"
 RECORDED = "recorded:"
+EMBEDDED = ("linear", "neighbours")
+"""What `large:` names that needs no weights."""
 
 _AS_WRITTEN = ("small", "large", "rules", "checkpoint")
 """Overrides of these keys, and of those in `data`, are taken as text: a file may be called 2024 or true."""
@@ -205,8 +207,8 @@ class ProjectConfig(_Part):
 
     @property
     def large_model(self) -> str | None:
-        """The directory, hub id or server address in `large:`, None for the embedded and the recorded model."""
-        return None if self.large == "linear" or self.large.startswith(RECORDED) else self.large
+        """The directory, hub id or server address in `large:`, None for an embedded or recorded one."""
+        return None if self.large in EMBEDDED or self.large.startswith(RECORDED) else self.large
 
     @property
     def small_model(self) -> str | None:

@@ -1,14 +1,18 @@
 """Reading and writing files so that bad input is named by line and nothing is ever half-written."""
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
+
+_TAIL = 65536
+"""Bytes of a file that are read at once when its last line is looked for."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -49,14 +53,15 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _repair_last_line(path)
-        file = path.open("ab")
+        file = path.open("ab", buffering=0)  # on a full disk a buffer would be written again when it is closed
     except OSError as error:
         raise _cannot_write(path, error) from error
 
     def append(record: dict[str, Any]) -> None:
+        rest = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
         try:
-            file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
-            file.flush()
+            while rest:
+                rest = rest[file.write(rest) :]
         except OSError as error:
             raise _cannot_write(path, error) from error
 
@@ -68,9 +73,7 @@ def _repair_last_line(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("r+b") as file:
-        content = file.read()
-        start = content.rfind(b"\n") + 1
-        last = content[start:]
+        start, last = _last_line(file)
         try:
             json.loads(last.decode("utf-8") or "{}")
         except ValueError:
@@ -82,8 +85,24 @@ def _repair_last_line(path: Path) -> None:
             file.write(b"\n")
 
 
+def _last_line(file: BinaryIO) -> tuple[int, bytes]:
+    """Where the part behind the last line break begins, and that part; nothing before it is read."""
+    start, last = file.seek(0, os.SEEK_END), b""
+    while start:
+        size = min(start, _TAIL)
+        file.seek(start - size)
+        block = file.read(size)
+        end = block.rfind(b"\n") + 1
+        if end:
+            return start - size + end, block[end:] + last
+        start, last = start - size, block + last
+    return 0, last
+
+
 def _cannot_write(path: Path, error: OSError) -> KdslError:
-    return KdslError(f"{path}: cannot be written ({error.strerror}); choose a folder that you may write to")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "free some space and try again" if full else "choose a folder that you may write to"
+    return KdslError(f"{path}: cannot be written ({error.strerror}); {what}")
 
 
 def read_text(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The nouns that all other modules speak: Turn, Sample, Label, Task."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -52,3 +53,16 @@ def label_indices(samples: Sequence[Sample], task: Task) -> list[int]:
     """The index of every sample's label in `task.labels`, -1 for a sample without one of them."""
     index = {name: i for i, name in enumerate(task.label_names)}
     return [index.get(sample.label, -1) if sample.label is not None else -1 for sample in samples]
+
+
+_COPY = re.compile(r"\+\d+$")
+
+
+def copy_id(source: str, number: int) -> str:
+    """The id of a sample's changed copy: `s7+1` is the first one of `s7`."""
+    return f"{source}+{number}"
+
+
+def source_id(sample_id: str) -> str:
+    """The id of the sample that a copy was made of; of any other sample its own."""
+    return _COPY.sub("", sample_id)

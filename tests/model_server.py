@@ -24,7 +24,7 @@ from typing import Any
 
 CONSTRAINTS = ("structured_outputs", "regex", "grammar")
 """Fields that constrain an answer: of vLLM, SGLang and llama.cpp."""
-KNOWN = {"model", "messages", "temperature", "top_p", "max_tokens", "n"}
+KNOWN = {"model", "messages", "temperature", "top_p", "max_tokens", "n", "stop"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RunningServer:
         self._control({"options": _options(**options), "faults": [], "forever": False})
 
     def requests(self) -> list[dict[str, Any]]:
-        """What was asked so far: path, body, time (seconds), key."""
+        """What was asked so far: path, body, time (seconds), key, and the fault that it was answered by, or None."""
         return self._control({})["requests"]
 
     def _control(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +59,9 @@ def _options(
     lacks: Sequence[str] = (),
     context: int | None = None,
     key: str = "",
+    replies: Sequence[tuple[str, str]] = (),
+    mischief: Sequence[str] = (),
+    delay: float = 0.0,
 ) -> dict[str, Any]:
     return dict(locals())
 
@@ -70,7 +73,10 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     Options: `answer`: what it says without a model; `models`: the names that it serves; `constraint`: the one of
     `CONSTRAINTS` that it knows, others are ignored; `lacks`: any of prompt_logprobs, pictures, n (it gives one answer
     whatever that says), many (it refuses to give several), extras (it refuses fields that are not OpenAI's);
-    `context`: tokens of prompt and answer (without a model, characters); `key`: refuse requests with another one.
+    `context`: tokens of prompt and answer (without a model, characters); `key`: refuse requests with another one;
+    `replies`: (a pattern, what it says, without a model, where the last message holds that), the first that fits;
+    `mischief`: what happens to chat requests in turn, over and over: faults as of `RunningServer.fail`, "nonsense" (an
+    answer to another question), or "" for none; `delay`: seconds that an answer takes.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with contextlib.ExitStack() as stack:
@@ -101,6 +107,7 @@ class Service:
         self.options = options
         self.faults: list[str] = []
         self.forever = False
+        self.turn = 0
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.Lock()
         self.model = None
@@ -116,15 +123,21 @@ class Service:
 
     def control(self, body: dict[str, Any]) -> dict[str, Any]:
         self.options = body.get("options", self.options)
+        if "options" in body:
+            self.turn = 0
         if "faults" in body:
             self.faults, self.forever = list(body["faults"]), body["forever"]
         return {"requests": self.requests}
 
-    def next_fault(self) -> str | None:
+    def next_fault(self, path: str) -> str | None:
         with self.lock:
-            if not self.faults:
+            if self.faults:
+                return self.faults[0] if self.forever else self.faults.pop(0)
+            mischief = self.options["mischief"]
+            if not mischief or not path.endswith("/chat/completions"):
                 return None
-            return self.faults[0] if self.forever else self.faults.pop(0)
+            self.turn += 1
+            return mischief[(self.turn - 1) % len(mischief)] or None
 
     def ask(self, body: dict[str, Any]) -> dict[str, Any]:
         if body["model"] not in self.options["models"]:
@@ -142,7 +155,7 @@ class Service:
         with self.lock:
             if self.model is None:
                 self._check_length(sum(len(json.dumps(m["content"])) for m in body["messages"]), body)
-                texts = [choices[0] if choices else self.options["answer"]] * count
+                texts = [choices[0] if choices else self._reply(body)] * count
                 prompt_logprobs = None
             else:
                 prompt, prompt_logprobs = self._read(body, told)
@@ -152,6 +165,12 @@ class Service:
             "usage": {"completion_tokens": sum(len(text) + 1 for text in texts)},
         }
         return reply | ({"prompt_logprobs": prompt_logprobs} if told and prompt_logprobs else {})
+
+    def _reply(self, body: dict[str, Any]) -> str:
+        content = body["messages"][-1]["content"]
+        said = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+        found = (answer for pattern, answer in self.options["replies"] if re.search(pattern, said))
+        return next(found, self.options["answer"])
 
     def _choices(self, body: dict[str, Any]) -> list[str] | None:
         constraint = body.get(self.options["constraint"])
@@ -255,7 +274,11 @@ class Handler(BaseHTTPRequestHandler):
         self._handle({})
 
     def do_POST(self) -> None:
-        self._handle(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionError("the client was killed while it asked")
+        self._handle(json.loads(body))
 
     def _handle(self, body: dict[str, Any]) -> None:
         service = self.service
@@ -263,15 +286,20 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, service.control(body))
             return
         key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        service.requests.append({"path": self.path, "body": body, "time": time.monotonic(), "key": key})
-        fault = service.next_fault()
-        if fault is not None:
+        fault = service.next_fault(self.path)
+        asked = {"path": self.path, "body": body, "time": time.monotonic(), "key": key, "fault": fault}
+        service.requests.append(asked)
+        if fault == "nonsense":
+            count = 1 if "n" in service.options["lacks"] else body.get("n", 1)
+            self._send(200, {"choices": [{"message": {"content": "天气很好。"}}] * count})
+        elif fault is not None:
             self._fail(fault)
         elif service.options["key"] and key != service.options["key"]:
             self._send(401, {"error": "Unauthorized"})
         elif self.path == "/v1/models":
             self._send(200, {"data": [{"id": name, "max_model_len": 4096} for name in service.options["models"]]})
         elif self.path == "/v1/chat/completions":
+            time.sleep(service.options["delay"])
             try:
                 self._send(200, service.ask(body))
             except Refused as refusal:

@@ -47,6 +47,8 @@ class Decision:
     """False where a recorded model has no answer: `model` is then the share of each label in training."""
     cost: Cost | None = None
     """Model calls and output tokens of a large model that was asked; None for the other classifiers."""
+    model_reason: str | None = None
+    """What a model that reasons wrote before its label."""
 
     @property
     def label(self) -> str:
@@ -108,6 +110,7 @@ class Decision:
                 "label": self.model_label,
                 "probability": round(float(self.model.max()), _DIGITS),
                 "probabilities": self._distribution(self.model),
+                **({} if self.model_reason is None else {"reason": self.model_reason}),
             },
             "rules": [
                 {

@@ -36,6 +36,8 @@ def print_decision(decision: Decision, sidecars: Sidecars) -> None:
     console.print()
     console.print(_rules(decision) if decision.hits else Text("No rule holds.", style="dim"))
     console.print(_probabilities(decision))
+    if decision.model_reason:
+        console.print(Text(f"The model's reason: {decision.model_reason}"))
     console.print(Text(f"{decision.label}", style="bold"), Text(f"decided by the {decision.by}: {decision.reason}."))
     if sample.label is not None:
         console.print(Text(f"The sample's own label: {sample.label}", style="dim"))

@@ -107,7 +107,7 @@ def fit_arbiter(
 
     `model` [n_samples, n_labels] holds out-of-fold probabilities, of the samples that `answered` [n_samples] marks;
     None marks all. `archive` holds the rules mined without each fold. What people decided counts out of fold as well:
-    see `_fold_rules`. Raises KdslError when `archive` is about other samples.
+    see `fold_rules`. Raises KdslError when `archive` is about other samples.
     """
     folds = archive.folds_of([row.sample.id for row in table.rows])
     base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
@@ -117,7 +117,7 @@ def fit_arbiter(
     evidence = np.zeros_like(model)
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
-        chosen, reliability, found = _fold_rules(task, table, labels, archive, int(fold), rules, outside)
+        chosen, reliability, found = fold_rules(task, table, labels, archive, int(fold), rules, outside)
         of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
         weight = rule_weights(reliability, base_rates[of])
         evidence[inside] = label_evidence(
@@ -212,7 +212,7 @@ def _standings(
     return tuple(standings)
 
 
-def _fold_rules(
+def fold_rules(
     task: Task,
     table: FieldTable,
     labels: Labels,

@@ -17,8 +17,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
-from kdsl.models.linear import FILE as LINEAR_FILE
-from kdsl.models.linear import LinearClassifier
+from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.llama_factory import Orders
 from kdsl.models.qwen2vl import FILE as LARGE_FILE
 from kdsl.models.recorded import FILE as RECORDED_FILE
@@ -53,11 +52,13 @@ class TaskPredictor:
         recorded: Path | None,
         large: "LargeModel | None" = None,
         orders: Orders = (),
+        embedded: Embedded = LINEAR,
     ) -> "TaskPredictor":
         """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the linear classifier. Raises KdslError when the task was not trained, or with other labels.
+        without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
+        labels.
         Rules that training did not know as they stand are counted in a warning.
         """
         folder = checkpoint / task.name
@@ -71,7 +72,7 @@ class TaskPredictor:
         elif answers is not None:
             classifier = RecordedClassifier.load(folder, answers)
         else:
-            classifier = LinearClassifier.load(folder)
+            classifier = EmbeddedClassifier.load(folder, embedded)
         weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
         new = int((~weighed.known).sum())
         if new:
@@ -104,10 +105,12 @@ class Predictor:
         sidecars: Sidecars,
         large: "LargeModel | None" = None,
         orders: Orders = (),
+        embedded: Embedded = LINEAR,
     ) -> None:
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, rules, recorded, large
         self._orders = orders
+        self._embedded = embedded
         self._sidecars = sidecars
         self._loaded: dict[str, TaskPredictor] = {}
 
@@ -116,11 +119,11 @@ class Predictor:
         decisions: dict[int, Decision] = {}
         for name in dict.fromkeys(sample.task for sample in samples):
             if name not in self._loaded:
-                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders)
+                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders, self._embedded)
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)
-        return [self._with_cost(decisions[index]) for index in range(len(samples))]
+        return [self._with_model(decisions[index]) for index in range(len(samples))]
 
     @property
     def usage(self) -> Usage | None:
@@ -128,8 +131,13 @@ class Predictor:
         *_, large = self._place
         return None if large is None else large.usage
 
-    def _with_cost(self, decision: Decision) -> Decision:
-        return decision if self.usage is None else replace(decision, cost=self.usage.of(decision.sample.id))
+    def _with_model(self, decision: Decision) -> Decision:
+        """With what the large model cost, and its reason where it gave one."""
+        *_, large = self._place
+        if large is None:
+            return decision
+        identity = decision.sample.id
+        return replace(decision, cost=large.usage.of(identity), model_reason=large.reasons.get(identity))
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
@@ -141,11 +149,12 @@ class Predictor:
         if not trained:
             raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
         files = [] if recorded is None else [recorded]
-        model = LARGE_FILE if large is not None else LINEAR_FILE if recorded is None else RECORDED_FILE
+        made = self._embedded.files if recorded is None else (RECORDED_FILE,)
+        models = (LARGE_FILE,) if large is not None else made
         described = []
         for task in trained:
             folder = checkpoint / task.name
-            files += [folder / ARBITER_FILE, folder / model]
+            files += [folder / ARBITER_FILE, *(folder / model for model in models)]
             for rule in RuleBase.load(rules, task.name).active():
                 described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
         return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()

@@ -26,15 +26,18 @@ def main() -> None:
 
 def application() -> typer.Typer:
     """All commands, in the order of their use."""
+    from kdsl.cli.augment import augment
     from kdsl.cli.caption import caption
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
+    from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.info import info
     from kdsl.cli.init import init
     from kdsl.cli.mine import mine
     from kdsl.cli.ocr import ocr
     from kdsl.cli.predict import predict
+    from kdsl.cli.reasons import reasons
     from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
     from kdsl.cli.run import run
@@ -49,7 +52,9 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    for command in (init, run, check, ocr, caption, mine, review, train, predict, evaluate, convert, info):
+    data = check, ocr, caption
+    feeding = augment, reasons, distill
+    for command in (init, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     return app

@@ -143,14 +143,14 @@ class Chain:
 
         archives = file_hash(*self._task_files(ARCHIVE_FILE))
         rules = _contents(self._config.rules / task.name for task in self._project.tasks)
-        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs]
+        inputs = [*self._mining_inputs, archives, rules, *self._large_inputs, *self._learned]
         self._steps.do("train", inputs, self._task_files(ARBITER_FILE), work)
 
     def evaluate(self) -> Path:
         """Score model, rules and both, on the test samples or by cross-validation; returns the report."""
         report = self._evaluation / "report.json"
         if self._config.data.test is None:
-            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs]
+            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs, *self._learned]
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
@@ -228,15 +228,34 @@ class Chain:
             config.large,
             recorded,
             config.rules,
+            # The rules depend on the classifier only where they are weighted by its mistakes.
+            (config.prompt, config.augment) if config.mining.focus else None,
         ]
 
     @property
     def _large_inputs(self) -> list[object]:
-        """What a fine-tuned or served model depends on besides; nothing for the classifiers without pictures."""
+        """What the classifier depends on besides."""
         config = self._config
         if config.large_model is None:
-            return []
-        return [self._image_files, config.adapters, config.pixels, config.prompt, config.limits, config.training]
+            return [] if config.recorded is not None else [config.prompt]
+        knowledge = None if config.data.knowledge is None else _contents([config.data.knowledge])
+        return [
+            knowledge,
+            self._image_files,
+            config.adapters,
+            config.pixels,
+            config.prompt,
+            config.limits,
+            config.training,
+        ]
+
+    @property
+    def _learned(self) -> list[object]:
+        """What is learned besides the training samples: copies of them, a teacher's labels, and reasons where answers
+        hold them."""
+        data, large = self._config.data, self._config.large_model is not None
+        files = [data.distilled] + ([data.reasons] if large and self._config.training.target != "label" else [])
+        return [self._config.augment, *(file_hash(path) for path in files if path is not None and path.exists())]
 
     @property
     def _answers(self) -> list[object]:

@@ -23,6 +23,9 @@ data:
   images: data/images                # the folder that image file names are relative to
   ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
   # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
+  # reasons: data/reasons.jsonl      # why samples have their labels; `kdsl reasons` asks a model for them
+  # unlabelled: data/unlabelled.json # samples for a teacher to label, with `kdsl distill` …
+  # distilled: data/distilled.jsonl  # … and those it labelled, which `kdsl train` learns from too
   # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
 
 small: lexical                       # proposes conditions for rules; or a model, such as Qwen/Qwen2-VL-2B-Instruct
@@ -32,6 +35,9 @@ rules: rules                         # the rule base: read it, edit it, accept o
 checkpoint: checkpoints/run          # where the trained classifier lands
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
+# augment: {copies: 2}               # the classifier learns from changed copies, too; `kdsl augment` shows them
+# training: {target: reason_label}   # a fine-tuned model writes the reason first; or label_reason, or label
+# distill: {teacher: "http://localhost:8000/v1", confidence: 0.8, rounds: 3}
 """
 
 

@@ -1,16 +1,25 @@
 """The large model of a project, as the commands use it."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kdsl.cli.augmenting import FOLDER, IMAGES, active_rules, augmenter
 from kdsl.cli.project import Project
+from kdsl.errors import KdslError
 from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Trainer
 
 if TYPE_CHECKING:
     from kdsl.cli.mining import TaskMining
     from kdsl.models.large import LargeModel
+    from kdsl.models.prompts import Prompts
+    from kdsl.models.taught import Taught
     from kdsl.training.tuning import Tuner
+
+_log = logging.getLogger(__name__)
 
 ANSWERS = "large.answers.jsonl"
 JOINT = "joint"
@@ -23,36 +32,138 @@ def large_model(project: Project) -> "LargeModel | None":
         return None
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
+    from kdsl.vlm.load import is_address
     from kdsl.vlm.pixels import PixelBudget
+    from kdsl.vlm.tokens import token_counter
     from kdsl.vlm.usage import Limits, Usage
 
+    if config.training.target != "label" and is_address(config.large_model):
+        raise KdslError(
+            f"training.target: {config.training.target} needs a model in this process, but `large: "
+            f"{config.large_model}` is a server; set `target: label`, or name the model's directory"
+        )
+    shown = config.prompt
     return LargeModel(
         config.large_model,
         project.tasks,
         config.checkpoint,
-        Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr),
+        Prompts(
+            config.data.images,
+            shown.descriptions,
+            shown.ocr,
+            shown.ocr_tokens,
+            shown.neighbours,
+            shown.knowledge,
+            count=token_counter(config.large_model),
+        ),
         PixelBudget(config.pixels.min, config.pixels.max),
         config.prompt.max_tokens,
         Usage(Limits(config.limits.calls, config.limits.tokens)),
+        config.training.target,
     )
 
 
 def trainers(
-    project: Project, minings: "Sequence[TaskMining]", cross_validating: bool = False
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    cross_validating: bool = False,
+    taught: "Mapping[str, Taught] | None" = None,
 ) -> "Sequence[Trainer | CalibratingTrainer]":
-    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own."""
-    large = large_model(project)
+    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own.
+
+    `taught`: task → what it learns besides; None is what the project has in `data.distilled`.
+    """
+    large, config = large_model(project), project.config
+    if config.augment.copies and not trains(project, large):
+        _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
     if large is None:
-        return [mining.trainer for mining in minings]
-    config = project.config
+        plain = [
+            mining.trainer if cross_validating else mining.trainer_sparing(active_rules(project, mining.task))
+            for mining in minings
+        ]
+        return _learning(project, minings, plain, taught)
     if tunes(project, large):
-        return tuners_of(project, minings, cross_validating=cross_validating)
+        return tuners_of(project, minings, cross_validating=cross_validating, taught=taught)
+    large.prompts = informed(project, large.prompts, cross_validating)
     from kdsl.models.as_it_stands import AsItStands
 
+    _tell_untaught(project)
+    _require_target(project, large)
     return [
         AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
         for mining in minings
     ]
+
+
+def trains(project: Project, large: "LargeModel | None") -> bool:
+    """Whether anything is learned from samples: not by a recorded model, nor by one that is used as it stands."""
+    return project.config.recorded is None if large is None else tunes(project, large)
+
+
+def informed(project: Project, prompts: "Prompts", cross_validating: bool) -> "Prompts":
+    """With what is known besides samples: labels, the knowledge folder and accepted rules.
+
+    No rules in cross-validation: they were mined on all samples. Raises KdslError for a folder that cannot be read.
+    """
+    if prompts.knowledge == 0:
+        return prompts
+    from kdsl.retrieval.knowledge import label_passages, read_knowledge, rule_passages
+    from kdsl.rules.rulebase import RuleBase
+
+    config = project.config
+    folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
+    passages = {}
+    for task in project.tasks:
+        rules = [] if cross_validating else RuleBase.load(config.rules, task.name).active(("accepted",))
+        labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
+        passages[task.name] = [*labels, *rule_passages(task, rules), *folder]
+    return replace(prompts, passages=passages)
+
+
+def _taught(project: Project) -> "Mapping[str, Taught]":
+    if project.config.data.distilled is None:
+        return {}
+    from kdsl.cli.taught import taught_samples
+
+    return taught_samples(project, project.sidecars())
+
+
+def _learning(
+    project: Project, minings: "Sequence[TaskMining]", plain: list[Trainer], taught: "Mapping[str, Taught] | None"
+) -> "Sequence[Trainer | CalibratingTrainer]":
+    """Trainers of embedded classifiers with what a teacher adds, where they can learn from it."""
+    from kdsl.models.taught import Teachable
+
+    if project.config.large != "linear":
+        _tell_untaught(project)
+        return plain
+    taught = _taught(project) if taught is None else taught
+    learning: list[Trainer | CalibratingTrainer] = []
+    for mining, trainer in zip(minings, plain, strict=True):
+        added = taught.get(mining.task.name)
+        learning.append(
+            trainer.with_taught(added) if added is not None and isinstance(trainer, Teachable) else trainer
+        )
+    return learning
+
+
+def _tell_untaught(project: Project) -> None:
+    """Warn where a teacher's labels were to be learned by a model that learns nothing."""
+    path = project.config.data.distilled
+    if path is not None and path.exists():
+        _log.warning("%s: not learned from, as `large: %s` learns from no samples", path, project.config.large)
+
+
+def _require_target(project: Project, large: "LargeModel") -> None:
+    """Raise KdslError where a model was fine-tuned here to answer in another form than the project expects."""
+    from kdsl.models.card import TrainingCard
+
+    card = None if large.remote else TrainingCard.load(Path(large.name).expanduser())
+    if card is not None and card.training.target != large.target:
+        raise KdslError(
+            f"{large.name}: was fine-tuned with training.target: {card.training.target}, but the project has "
+            f"{large.target}; set it to {card.training.target}"
+        )
 
 
 def tunes(project: Project, large: "LargeModel") -> bool:
@@ -65,6 +176,7 @@ def tuners_of(
     minings: "Sequence[TaskMining]",
     adapters: Literal["joint", "per_task"] | None = None,
     cross_validating: bool = False,
+    taught: "Mapping[str, Taught] | None" = None,
 ) -> "list[Tuner]":
     """What fine-tunes for each task, by the project's `adapters` or others; of joint ones any does it for all tasks.
 
@@ -76,9 +188,36 @@ def tuners_of(
     from kdsl.training.fine_tuning import Recipe
     from kdsl.training.tuning import TaskSamples, Tuner
 
-    recipe = Recipe(large.name, large.prompts, large.budget, large.max_tokens, config.training, config.seed)
-    samples = [TaskSamples(mining.task, mining.table, mining.labels) for mining in minings]
+    large.prompts = informed(project, large.prompts, cross_validating)
+    recipe = Recipe(
+        large.name,
+        large.prompts,
+        large.budget,
+        large.max_tokens,
+        config.training,
+        config.seed,
+        most_tokens=config.limits.tokens,
+    )
+    reasons = learned_reasons(project)
+    taught = _taught(project) if taught is None else taught
+    samples = [
+        TaskSamples(
+            mining.task,
+            mining.table,
+            mining.labels,
+            reasons.get(mining.task.name, {}),
+            taught.get(mining.task.name),
+        )
+        for mining in minings
+    ]
     joint = (adapters or config.adapters) == "joint"
+    augmenters = {
+        mining.task.name: augmenter(
+            project, mining.task, () if cross_validating else active_rules(project, mining.task)
+        )
+        for mining in minings
+        if config.augment.copies
+    }
     return [
         Tuner(
             large,
@@ -86,6 +225,28 @@ def tuners_of(
             own.task,
             samples if joint else [own],
             None if cross_validating else JOINT if joint else own.task.name,
+            augmenters,
+            config.checkpoint / FOLDER / IMAGES,
         )
         for own in samples
     ]
+
+
+def learned_reasons(project: Project) -> dict[str, dict[str, str]]:
+    """Task → sample id → why it has its label; nothing where answers hold labels alone.
+
+    KdslError where the project wants reasons but has none.
+    """
+    config = project.config
+    if config.training.target == "label":
+        return {}
+    from kdsl.reasons.reason_file import ReasonFile
+
+    path = config.data.reasons
+    if path is None or not path.exists():
+        where = "data.reasons is not set" if path is None else f"{path} does not exist"
+        raise KdslError(
+            f"training.target: {config.training.target} needs reasons, but {where}; make them with `kdsl reasons`, or "
+            "set `target: label`"
+        )
+    return ReasonFile.read(path, project.tasks).of_samples(project.samples("train"))

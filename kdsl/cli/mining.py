@@ -1,5 +1,6 @@
 """Mining the tasks of a project, with the files that `kdsl mine` and `kdsl run` read and write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,9 +23,10 @@ from kdsl.mining.search import SearchSettings
 from kdsl.mining.trace import write_trace
 from kdsl.mining.update import update_rule_base
 from kdsl.models.classifier import Trainer
-from kdsl.models.linear import LinearTrainer
+from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.progress import progress_bar
+from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
 from kdsl.sample import Task, label_indices
 
@@ -95,15 +97,27 @@ class TaskMining:
 
     @property
     def trainer(self) -> Trainer:
+        """Of the classifier that is not a vision-language model; it knows nothing of the rule base.
+
+        For all that is fitted without some of the samples: the rule base was mined on them, too.
+        """
+        return self.trainer_sparing(())
+
+    def trainer_sparing(self, rules: Sequence[Rule]) -> Trainer:
+        """The same; where it learns from changed copies of the samples, these spare what `rules` see."""
         from kdsl.cli.recorded import data_orders
         from kdsl.models.recorded import RecordedTrainer, read_recorded
 
         recorded = self.config.recorded
-        return (
-            LinearTrainer(self.config.seed)
-            if recorded is None
-            else RecordedTrainer(read_recorded(recorded, self.task, data_orders(Project(self.config))))
-        )
+        if recorded is not None:
+            return RecordedTrainer(read_recorded(recorded, self.task, data_orders(Project(self.config))))
+        embedded = EmbeddedTrainer(self.task, Embedded.of(self.config), self.config.seed)
+        if self.config.augment.copies == 0:
+            return embedded
+        from kdsl.augmentation.trainer import AugmentingTrainer
+        from kdsl.cli.augmenting import augmenter
+
+        return AugmentingTrainer(embedded, augmenter(self.project, self.task, rules))
 
     @cached_property
     def problem(self) -> MiningProblem:

@@ -12,6 +12,7 @@ from kdsl.cli.recorded import data_orders
 from kdsl.cli.small import load_small, rule_questions
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
+from kdsl.models.embedded import Embedded
 from kdsl.sample import Sample
 from kdsl.small.answer_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
@@ -60,7 +61,16 @@ def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
     sidecars = project.sidecars()
     large = large_model(project)
     orders = data_orders(project, input)
-    predictor = Predictor(project.tasks, config.checkpoint, config.rules, config.recorded, sidecars, large, orders)
+    predictor = Predictor(
+        project.tasks,
+        config.checkpoint,
+        config.rules,
+        config.recorded,
+        sidecars,
+        large,
+        orders,
+        Embedded.of(config),
+    )
     answers = AnswerFiller(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},
@@ -68,7 +78,7 @@ def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
         data.questions,
         None if config.small_model is None else lambda: load_small(project),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
-        0 if large is None else 1,
+        0 if large is None else 2 if large.target == "reason_label" else 1,
     )
     return predictor, ImageReader(
         PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None

@@ -9,7 +9,7 @@ from kdsl.cli.rules_exchange import AsOption
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
-    from kdsl.review.site import Site
+    from kdsl.review.live import LiveSite
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -39,7 +39,7 @@ def review(
         from kdsl.review.app import create_app
     except ModuleNotFoundError as error:
         raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
-    site = open_site(project, by or user_name())
+    live = open_live(project, by or user_name())
     local = host in ("127.0.0.1", "localhost", "::1")
     token = None if local else secrets.token_urlsafe(24)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -57,14 +57,25 @@ def review(
     if browse and local:
         webbrowser.open(address)
     hosts = _LOCAL if local else (*_LOCAL, shown.lower(), host.lower())
-    uvicorn.Server(uvicorn.Config(create_app(site, hosts, token), log_level="warning", lifespan="on")).run(
+    uvicorn.Server(uvicorn.Config(create_app(live, hosts, token), log_level="warning", lifespan="on")).run(
         sockets=[listening]
     )
 
 
-def open_site(project: "Project", by: str) -> "Site":
-    """Everything that the page shows of a project, read and counted."""
-    from kdsl.review.site import Site
+def open_live(project: "Project", by: str) -> "LiveSite":
+    """Everything that the page shows of a project, read and counted, and read again when its files change."""
+    from kdsl.cli.project import Project
+    from kdsl.cli.recorded import data_orders
+    from kdsl.review.dataset import Dataset, Source
+    from kdsl.review.live import LiveSite
 
-    samples = {task.name: project.task_samples(task) for task in project.tasks}
-    return Site(project.config, project.tasks, samples, project.sidecars(), by)
+    config, data = project.config, project.config.data
+
+    def read() -> Dataset:
+        now = Project(config)
+        samples = {task.name: now.task_samples(task) for task in now.tasks}
+        return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))
+
+    tasks = [config.folder / name for name in config.tasks]
+    files = [data.train, data.ocr, data.captions, data.questions, *(path for path in tasks if path.is_file())]
+    return LiveSite(config, Source(read, [path for path in files if path is not None]), by)

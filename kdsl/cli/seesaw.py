@@ -45,7 +45,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     adapters = {loaded[name]: folder for name, folder in folders.items()}
     model = LocalModel.load(large.name, large.budget, large.max_tokens, adapters=adapters)
     labels = {task.name: task.label_names for task in project.tasks}
-    return compare(model, loaded, folders, _examples(project, tuners[-1]), labels)
+    return compare(model, loaded, folders, _examples(project, tuners[-1]), labels, tuners[-1].recipe)
 
 
 def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:
@@ -109,9 +109,10 @@ def _examples(project: Project, joint: "Tuner") -> "list[Example]":
     from kdsl.fields.table import FieldTable
     from kdsl.training.examples import Example
 
-    prompts = joint.recipe.prompts
+    data = joint.data(joint.together)
+    prompts = joint.recipe.prompts.fitted([part.trained for part in data])
     if project.config.data.test is None:
-        return [e for part in joint.data(joint.together) for e in part.examples(prompts, held_out=True)]
+        return [e for part in data for e in part.examples(prompts, held_out=True)]
     sidecars = project.sidecars()
     examples = []
     for task in project.tasks:

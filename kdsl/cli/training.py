@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fit_arbiter
 from kdsl.arbiter.predictor import usable_rules
+from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.cli.mining import TaskMining
 from kdsl.errors import KdslError
 from kdsl.mining.archive import load_archive
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Trainer
 from kdsl.models.recorded import RecordedTrainer
+from kdsl.models.unseen import save_unseen
 from kdsl.rules.rulebase import RuleBase
 
 _log = logging.getLogger(__name__)
@@ -38,7 +40,13 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     used = np.flatnonzero(answered)
     covered = table.select(used)
     calibrated = fit_calibrated(
-        trainer, covered, labels[used], n_labels, folds[used], lambda done, total: advance(f"{task.name}: classifier")
+        trainer,
+        covered,
+        labels[used],
+        n_labels,
+        folds[used],
+        lambda done, total: advance(f"{task.name}: classifier"),
+        mining.trainer if isinstance(trainer, AugmentingTrainer) else None,
     )
     model = np.full((len(table), n_labels), 1 / n_labels)
     model[used] = calibrated.probabilities
@@ -50,6 +58,7 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     )  # fmt: skip
     advance(f"{task.name}: arbiter")
     calibrated.classifier.save(folder)
+    save_unseen(folder, task, mining.config.large, table, model, answered)
     arbiter.save(folder)
     advance(f"{task.name}: saved")
     return arbiter

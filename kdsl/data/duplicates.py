@@ -26,12 +26,14 @@ def near_duplicates(
     Samples of the same task with words are compared by their words, samples without words by their images, of which
     every one must have a like one in the other sample. `hashes` gives the difference hash, bool [256], of image names.
     """
-    found = _similar_texts([_text(sample) for sample in first], [_text(sample) for sample in second], first, second)
+    words = [dialogue_words(sample) for sample in first], [dialogue_words(sample) for sample in second]
+    found = _similar_texts(*words, first, second)
     found.update(_similar_images(first, second, hashes))
     return sorted(((i, j) for j, i in found.items()), key=lambda pair: pair[1])
 
 
-def _text(sample: Sample) -> str:
+def dialogue_words(sample: Sample) -> str:
+    """What is said in a sample, in normalised form."""
     return normalise("\n".join(turn.text for turn in sample.turns))
 
 
@@ -42,7 +44,7 @@ def _similar_texts(
     (1 - t) · size + 1 members (prefix filter of Bayardo et al., "Scaling up all pairs similarity search", 2007)."""
     if not any(first) or not any(second):
         return {}
-    sets = _by_rarity([_shingles(text) for text in (*first, *second)])
+    sets = _by_rarity([shingles(text) for text in (*first, *second)])
     prefixes = [ranks[: len(ranks) - math.ceil(SIMILAR_TEXT * len(ranks)) + 1].tolist() for ranks in sets]
     index: dict[int, list[int]] = defaultdict(list)
     for i in range(len(first)):
@@ -62,7 +64,8 @@ def _similar_texts(
     return found
 
 
-def _shingles(text: str) -> frozenset[str]:
+def shingles(text: str) -> frozenset[str]:
+    """All pieces of 4 characters, spaces left out; a shorter text is one piece."""
     text = text.replace(" ", "")
     if len(text) <= _SHINGLE:
         return frozenset([text] if text else [])
@@ -111,7 +114,7 @@ def _comparable(samples: Sequence[Sample], hashes: Mapping[str, np.ndarray]) -> 
     return [
         index
         for index, sample in enumerate(samples)
-        if sample.images and not _text(sample) and all(image in hashes for image in sample.images)
+        if sample.images and not dialogue_words(sample) and all(image in hashes for image in sample.images)
     ]
 
 

@@ -45,6 +45,12 @@ def check_near_duplicates(
         yield from finding("near-duplicates", "test", task.name, pairs, message)
 
 
+def image_hashes(names: Sequence[str], folder: Path | None) -> dict[str, np.ndarray]:
+    """The difference hash, bool [256], of every image that can be compared; nothing where there is no folder."""
+    facts = _facts(list(dict.fromkeys(names)), folder) if folder is not None and names else {}
+    return {name: fact.hash for name, fact in facts.items() if fact.hash is not None}
+
+
 def _facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
     # Decoders release the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:

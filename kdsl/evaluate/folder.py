@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kdsl.evaluate.fonts import font_families
 from kdsl.evaluate.metrics import confusion
 from kdsl.evaluate.plots import confusion_plot, reliability_plot
 from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
 from kdsl.files import write_atomically
+from kdsl.fonts import font_families
 
 
 def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:

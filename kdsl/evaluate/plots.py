@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.evaluate.calibration import expected_calibration_error, reliability_bins
-from kdsl.evaluate.fonts import font_families
 from kdsl.evaluate.metrics import Outcome
+from kdsl.fonts import font_families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

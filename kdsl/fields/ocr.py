@@ -118,7 +118,7 @@ def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
 
     path, name = task
     try:
-        picture, original_size = _open(path)
+        picture, original_size = open_page(path)
         found = _recognise(np.asarray(picture)[:, :, ::-1])  # RapidOCR takes blue, green, red
     except FileNotFoundError:
         return "no such file"
@@ -137,8 +137,11 @@ def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
     }
 
 
-def _open(path: Path) -> tuple[Any, tuple[int, int]]:
-    """The image, upright, opaque and shrunk, and its original size."""
+def open_page(path: Path) -> tuple[Any, tuple[int, int]]:
+    """The image as OCR sees it, upright, opaque and shrunk, and its original size.
+
+    Raises whatever decoders raise for a broken file, and ValueError for one that is too large.
+    """
     import warnings
 
     from PIL import Image, ImageOps

@@ -64,6 +64,15 @@ def read_captions(path: Path) -> dict[str, str]:
     return captions
 
 
+def page_record(page: OcrPage) -> dict[str, Any]:
+    """The JSON object that stands in an OCR sidecar; boxes in tenths of a pixel."""
+    lines = [
+        {"text": line.text, "score": line.score, "box": [round(value, 1) for value in line.box]} for line in page.lines
+    ]
+    record = {"image": page.image, "size": list(page.size), "lines": lines}
+    return record if page.original_size is None else {**record, "original_size": list(page.original_size)}
+
+
 def _page(record: dict[str, Any]) -> OcrPage:
     if not isinstance(record["image"], str):
         raise TypeError("image must be a file name")

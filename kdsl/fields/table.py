@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.sample import Sample
@@ -70,7 +71,8 @@ class SampleFields:
 
     def __init__(self, sample: Sample, sidecars: Sidecars) -> None:
         self.sample = sample
-        self._sidecars = sidecars
+        self.sidecars = sidecars
+        """What is known about images, those of other samples too."""
         self._texts: dict[str, FieldText] = {}
 
     def text(self, field: str) -> FieldText:
@@ -88,7 +90,7 @@ class SampleFields:
             return float(len(self.sample.images))
         if field == "image.aspect":
             for image in self.sample.images:
-                page = self._sidecars.ocr.get(image)
+                page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
                     return height / width
@@ -97,17 +99,24 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self._sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.sample.images for q in self._sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.sample.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
-    def _pages(self) -> list[OcrPage]:
-        return [self._sidecars.ocr[image] for image in self.sample.images if image in self._sidecars.ocr]
+    def cleaned(self) -> "SampleFields":
+        """The same sample as it reads on cleaned OCR pages (`kdsl.fields.cleaned_ocr`)."""
+        pages = {page.image: cleaned(page) for page in self.pages}
+        return SampleFields(self.sample, replace(self.sidecars, ocr=pages))
+
+    @cached_property
+    def pages(self) -> list[OcrPage]:
+        """The OCR pages of the sample's images, of those that have one."""
+        return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
 
     def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
@@ -125,19 +134,14 @@ class SampleFields:
 
     def _image_segments(self, field: str) -> Iterator[Segment]:
         if field in ("ocr", "ocr.top", "ocr.bottom"):
-            for page in self._pages:
+            for page in self.pages:
                 for index, line in enumerate(page.lines):
-                    middle = (line.box[1] + line.box[3]) / 2 / page.size[1]
-                    if (
-                        field == "ocr"
-                        or (field == "ocr.top" and middle < TOP_ZONE)
-                        or (field == "ocr.bottom" and middle > BOTTOM_ZONE)
-                    ):
+                    if field == "ocr" or zone_of(line.box, page.size[1]) == field:
                         yield Segment(line.text, image=page.image, line=index, box=line.box)
         elif field == "caption":
             for image in self.sample.images:
-                if image in self._sidecars.captions:
-                    yield Segment(self._sidecars.captions[image], image=image)
+                if image in self.sidecars.captions:
+                    yield Segment(self.sidecars.captions[image], image=image)
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
 
@@ -160,8 +164,23 @@ class FieldTable:
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""
+        return FieldTable.of_rows([self.rows[index] for index in indices])
+
+    def cleaned(self) -> "FieldTable":
+        """The same samples as they read on cleaned OCR pages."""
+        return FieldTable.of_rows(row.cleaned for row in self.rows)
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[SampleFields]) -> "FieldTable":
+        """A table of rows that are there already, shared and not copied."""
+        table = cls((), Sidecars())
+        table.rows = list(rows)
+        return table
+
+    def joined(self, other: "FieldTable") -> "FieldTable":
+        """The rows of both, this table's first; rows are shared, not copied."""
         table = FieldTable((), Sidecars())
-        table.rows = [self.rows[index] for index in indices]
+        table.rows = [*self.rows, *other.rows]
         return table
 
 
@@ -172,3 +191,9 @@ def last_user_turn(sample: Sample) -> int | None:
         if turn.role == "user" and _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
             return index
     return None
+
+
+def zone_of(box: Box, height: float) -> str:
+    """The field of the zone that a line of a page of that height lies in: ocr.top, ocr.bottom or neither, empty."""
+    middle = (box[1] + box[3]) / 2 / height
+    return "ocr.top" if middle < TOP_ZONE else "ocr.bottom" if middle > BOTTOM_ZONE else ""

@@ -13,6 +13,7 @@ from kdsl.models.calibrated import Calibrated
 from kdsl.models.card import TrainingCard
 from kdsl.models.large import LargeModel
 from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.qwen2vl import LargeClassifier
 from kdsl.models.recorded import RecordedTrainer
 from kdsl.sample import Task
 
@@ -33,9 +34,11 @@ class AsItStands:
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`."""
+        names = [self.task.label_names[label] for label in labels]
+        prompts = self.large.prompts.fitted([(self.task, table, names)])
+        classifier = self.large.classifier(self.task, None, prompts)
         if self.large.answers_only:
-            return self._answering(table, labels, n_labels)
-        classifier = self.large.classifier(self.task, None)
+            return self._answering(classifier, table, labels, n_labels)
         unseen = self._unseen(table)
         unseen = self._at_most(unseen, labels)
         rows = np.flatnonzero(unseen)
@@ -43,9 +46,11 @@ class AsItStands:
         probabilities[rows] = classifier.keeping_answers(self.answers).probabilities(table.select(rows))
         return Calibrated(classifier, probabilities, unseen)
 
-    def _answering(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
+    def _answering(
+        self, classifier: LargeClassifier, table: FieldTable, labels: NDArray[np.int64], n_labels: int
+    ) -> Calibrated:
         """What an answer is worth is learned from the samples, so their own probabilities are out of fold."""
-        answering = Answering(self.large.classifier(self.task, None))
+        answering = Answering(classifier)
         asked = self._at_most(np.ones(len(table), dtype=bool), labels)
         rows = np.flatnonzero(asked)
         part = table.select(rows)

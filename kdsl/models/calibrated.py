@@ -39,11 +39,15 @@ def fit_calibrated(
     n_labels: int,
     folds: NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
+    of_folds: Trainer | None = None,
 ) -> Calibrated:
-    """Train on all samples, and predict them out of fold unless the trainer has its own way; see `out_of_fold`."""
+    """Train on all samples, and predict them out of fold unless the trainer has its own way; see `out_of_fold`.
+
+    `of_folds` trains without a fold in place of a `trainer` that knows something about all samples.
+    """
     if isinstance(trainer, CalibratingTrainer):
         return trainer.fit_calibrated(table, labels, n_labels)
-    probabilities = out_of_fold(trainer, table, labels, n_labels, folds, progress)
+    probabilities = out_of_fold(of_folds or trainer, table, labels, n_labels, folds, progress)
     return Calibrated(trainer.fit(table, labels, n_labels), probabilities, np.ones(len(table), dtype=bool))
 
 

@@ -24,14 +24,15 @@ class TrainingCard(BaseModel):
     base: str
     base_weights: str
     tasks: dict[str, dict[str, int]]
-    """Task → how many samples were trained on (`train`) and held out (`held_out`)."""
+    """Task → how many samples were trained on (`train`) and held out (`held_out`), on how many `copies` of the former,
+    and on how many of a teacher's (`taught`)."""
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
     """SHA-256 of the training samples: texts, labels and pictures."""
     training: TrainingConfig
     learning_rate: float
-    prompt: dict[str, bool]
+    prompt: dict[str, bool | int]
     pixels: tuple[int, int]
     max_tokens: int
     seed: int
@@ -66,9 +67,18 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
+def _trained_on(counts: dict[str, int]) -> str:
+    besides = [
+        f"{counts[what]} {name}"
+        for what, name in (("copies", "copies"), ("taught", "of a teacher"))
+        if counts.get(what)
+    ]
+    return " and ".join([str(counts["train"]), *besides])
+
+
 def _markdown(card: TrainingCard) -> str:
     samples = "\n".join(
-        f"| {task} | {counts['train']} | {counts['held_out']} |" for task, counts in card.tasks.items()
+        f"| {task} | {_trained_on(counts)} | {counts['held_out']} |" for task, counts in card.tasks.items()
     )
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in card.best.items())
     settings = card.training.model_dump() | {"learning_rate": card.learning_rate}

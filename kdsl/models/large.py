@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +11,9 @@ from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier
+from kdsl.models.targets import LABEL_END, LABEL_MARK, Target
+from kdsl.retrieval.memory import FILE as MEMORY_FILE
+from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
@@ -34,6 +37,10 @@ class LargeModel:
     max_tokens: int
     usage: Usage = field(default_factory=Usage)
     """What predicted samples have cost, and its limits."""
+    target: Target = "label"
+    """What its answers hold."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Sample id → the reason that the model gave for predicted samples."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _fingerprint: str | None = None
 
@@ -66,25 +73,32 @@ class LargeModel:
     def tuned_folder(self, tuned: str) -> Path:
         return self.checkpoint / FOLDER / tuned
 
-    def record(self, task: Task, tuned: str | None) -> LargeRecord:
+    def record(self, task: Task, tuned: str | None, memory: Memory | None = None) -> LargeRecord:
         """What predicting `task` depends on, as the project is now."""
         return LargeRecord(
             labels=task.label_names,
             prompt=task.prompt,
             descriptions=self.prompts.descriptions,
             ocr=self.prompts.ocr,
+            ocr_tokens=self.prompts.ocr_tokens,
+            neighbours=self.prompts.neighbours,
+            knowledge=self.prompts.knowledge,
             pixels=(self.budget.min_pixels, self.budget.max_pixels),
             max_tokens=self.max_tokens,
+            target=self.target,
             model=self.fingerprint,
             answers_only=self.answers_only,
             tuned=tuned,
             tuned_weights=None if tuned is None else self._tuned_fingerprint(tuned),
+            memory=None if memory is None else memory.fingerprint,
         )
 
-    def classifier(self, task: Task, tuned: str | None, usage: Usage | None = None) -> LargeClassifier:
-        """The classifier with what was fine-tuned, or with the model as it stands."""
+    def classifier(self, task: Task, tuned: str | None, prompts: Prompts | None = None) -> LargeClassifier:
+        """The classifier with what was fine-tuned, or with the model as it stands; `prompts` are the fitted ones."""
         model = self._open(tuned, [] if tuned is None else [tuned])
-        return self._classifier(task, model, self.record(task, tuned), usage or Usage())
+        prompts = prompts or self.prompts
+        record = self.record(task, tuned, prompts.memories.get(task.name))
+        return self._classifier(task, model, prompts, record, Usage())
 
     def load_classifier(self, task: Task) -> LargeClassifier | AnsweringClassifier:
         """The classifier that `kdsl train` left in the task's checkpoint folder, which counts what samples cost.
@@ -100,12 +114,22 @@ class LargeModel:
         if now.tuned_weights != record.tuned_weights:
             place = self.tuned_folder(record.tuned or "")
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
+        prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
-        classifier = self._classifier(task, model, record, self.usage)
+        classifier = self._classifier(task, model, prompts, record, self.usage, self.reasons)
         if not record.answers_only:
             return classifier
         nothing = Recorded(folder, task.label_names, {}, {})
         return AnsweringClassifier(Answering(classifier), RecordedClassifier.load(folder, nothing))
+
+    def _remembering(self, task: Task, record: LargeRecord, folder: Path) -> Prompts:
+        """The prompts with what they learned in training."""
+        if record.memory is None:
+            return self.prompts
+        memory = Memory.load(folder)
+        if memory.fingerprint != record.memory:
+            raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with; run `kdsl train` again")
+        return replace(self.prompts, memories={task.name: memory})
 
     def release(self) -> None:
         """Let go of all weights in memory."""
@@ -118,12 +142,20 @@ class LargeModel:
                 torch.cuda.empty_cache()
 
     def _classifier(
-        self, task: Task, model: VisionLanguageModel, record: LargeRecord, usage: Usage
+        self,
+        task: Task,
+        model: VisionLanguageModel,
+        prompts: Prompts,
+        record: LargeRecord,
+        usage: Usage,
+        reasons: dict[str, str] | None = None,
     ) -> LargeClassifier:
         # A server does not tell its tokens, but a token is a byte at least; the end is one more.
         tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
-        most = max(tokens(label) for label in task.label_names)
-        return LargeClassifier(task, model, self.prompts, record, most, usage)
+        ending = LABEL_END if record.target == "label_reason" else ""
+        most = max(tokens(label + ending) for label in task.label_names)
+        mark = tokens(LABEL_MARK) - 1 if record.target == "reason_label" else 0
+        return LargeClassifier(task, model, prompts, record, most, mark, usage, {} if reasons is None else reasons)
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
         """The model that was fine-tuned; adapters named in `together` share the memory of their base."""

@@ -11,35 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.fields.features import Features, features_of_record, fit_features
+from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
 Floats = NDArray[np.float64]
 
 FILE = "linear.npz"
 VERSION = 1
 
-FIELD_WEIGHTS = {
-    "last_user": 1.0,
-    "user": 0.7,
-    "dialogue": 0.5,
-    "ocr": 0.3,
-    "ocr.top": 0.15,
-    "ocr.bottom": 0.15,
-    "caption": 0.3,
-}
-"""The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
-NUMBER_WEIGHT = 0.03
 TOLERANCE = 1e-4
 """Of the solver; probabilities are then right to about 0.005, and a tighter one takes three times as long."""
 INVERSE_PENALTY = 100.0
 MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
+SMALLEST_SHARE = 0.01
+"""Of a sample with several labels, those with less are not learned."""
 UNSEEN = 1e-6
 """Probability, before rows are made to sum to 1, of a label that no training sample has."""
 
@@ -52,15 +43,35 @@ class LinearTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "LinearClassifier":
         """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
+        return self._fit(table, labels, n_labels, None)
+
+    def fit_shares(self, table: FieldTable, shares: Floats, weights: Floats) -> "LinearClassifier":
+        """Learn from samples of which each may have several labels: `shares` [n_samples, n_labels], rows sum to 1.
+
+        `weights` [n_samples] is how much each sample counts, 1 being a sample of `fit`.
+        """
+        rows, columns = np.nonzero(shares >= SMALLEST_SHARE)
+        found = shares[rows, columns]
+        found = found / np.bincount(rows, found, minlength=len(table))[rows] * weights[rows]
+        return self._fit(table, columns.astype(np.int64), shares.shape[1], (rows, found))
+
+    def _fit(
+        self,
+        table: FieldTable,
+        labels: NDArray[np.int64],
+        n_labels: int,
+        shares: tuple[NDArray[np.int64], Floats] | None,
+    ) -> "LinearClassifier":
+        """`shares`: the row of `table` that each of `labels` is about, and how much it weighs."""
         if len(table) == 0:
             raise KdslError("the linear classifier: no labelled samples to learn from; give at least one")
         from threadpoolctl import threadpool_limits
 
-        features, matrix = _fit_features(table)
+        features, matrix = fit_features(table)
         present, targets = np.unique(labels, return_inverse=True)
         # The products are so small that threads only wait for each other: on busy cores 20 s instead of half a second.
         with threadpool_limits(1):
-            weights, intercepts = _regression(matrix, targets, self.seed)
+            weights, intercepts = _regression(matrix, targets, self.seed, shares)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
         return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels)
@@ -70,7 +81,7 @@ class LinearTrainer:
 class LinearClassifier:
     """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN` for the others."""
 
-    features: "_Features"
+    features: Features
     weights: Floats  # [n_features, n_present]
     intercepts: Floats  # [n_present]
     present: NDArray[np.int64]  # [n_present] indices of the labels seen in training
@@ -94,9 +105,8 @@ class LinearClassifier:
             "weights": self.weights.astype(np.float32),
             "intercepts": self.intercepts.astype(np.float32),
             "present": self.present,
+            **self.features.arrays(),
         }
-        for number, block in enumerate(self.features.blocks):
-            arrays[f"idf{number}"] = block.vectorizer.idf_
         content = io.BytesIO()
         np.savez(content, **arrays)
         write_atomically(folder / FILE, content.getvalue())
@@ -113,7 +123,7 @@ class LinearClassifier:
                         f"{path}: version {header['version']} of the linear classifier, this KDSL reads version "
                         f"{VERSION}; train again with: kdsl train"
                     )
-                features = _features_of_record(header, arrays)
+                features = features_of_record(header, arrays)
                 weights, intercepts = _round(arrays["weights"]), _round(arrays["intercepts"])
                 classifier = cls(features, weights, intercepts, arrays["present"], int(header["n_labels"]))
             classifier._check()
@@ -135,155 +145,42 @@ class LinearClassifier:
             raise ValueError(f"labels outside 0 to {self.n_labels - 1}")
 
 
-def _regression(matrix: "csr_matrix", targets: NDArray[np.int64], seed: int) -> tuple[Floats, Floats]:
-    """Weights [n_features, n_classes] and intercepts [n_classes] of the penalised maximum likelihood."""
-    counts = np.bincount(targets)
+def _regression(
+    matrix: "csr_matrix",
+    targets: NDArray[np.int64],
+    seed: int,
+    shares: tuple[NDArray[np.int64], Floats] | None = None,
+) -> tuple[Floats, Floats]:
+    """Weights [n_features, n_classes] and intercepts [n_classes] of the penalised maximum likelihood.
+
+    Target k is that of row k of the matrix, or, with `shares`, of the row and with the weight that they say.
+    """
+    rows, share = (np.arange(len(targets)), None) if shares is None else shares
+    counts = np.bincount(targets, share)
     if len(counts) == 1 or matrix.nnz == 0:
         return np.zeros((matrix.shape[1], len(counts))), np.log(counts / counts.sum())
     if matrix.shape[0] > MANY_SAMPLES or matrix.shape[0] >= matrix.shape[1]:
-        return _logistic(matrix, targets, seed)
+        return _logistic(matrix if shares is None else matrix[rows], targets, seed, share)
     # Representer theorem: the penalised optimum is a combination of samples, so it is sought in their span. There the
     # samples are the rows of Z with Z Z' = X X', and weights on Z become weights on X by X' U diag(1/sqrt(s)).
     values, vectors = np.linalg.eigh((matrix @ matrix.T).toarray())
     kept = values > 1e-9 * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    weights, intercepts = _logistic(vectors * roots, targets, seed)
+    weights, intercepts = _logistic((vectors * roots)[rows], targets, seed, share)
     return matrix.T @ ((vectors / roots) @ weights), intercepts
 
 
-def _logistic(matrix: Any, targets: NDArray[np.int64], seed: int) -> tuple[Floats, Floats]:
+def _logistic(
+    matrix: Any, targets: NDArray[np.int64], seed: int, share: Floats | None = None
+) -> tuple[Floats, Floats]:
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=1000, random_state=seed).fit(matrix, targets)
+    model = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=1000, random_state=seed)
+    model.fit(matrix, targets, share)
     weights, intercepts = model.coef_.T, model.intercept_
     if weights.shape[1] == 1:  # two classes: scikit-learn gives only the score of the second, against 0
         weights, intercepts = np.hstack([np.zeros_like(weights), weights]), np.append(0.0, intercepts)
     return weights, intercepts
-
-
-@dataclass(frozen=True)
-class _Block:
-    """The TF-IDF vectors of one text field."""
-
-    field: str
-    weight: float
-    vectorizer: "TfidfVectorizer"
-
-
-@dataclass(frozen=True)
-class _Features:
-    blocks: tuple[_Block, ...]
-    thresholds: dict[str, Floats]
-    """For every number that varied in training: a feature for each threshold says whether the number is above."""
-
-    @property
-    def size(self) -> int:
-        texts = sum(len(block.vectorizer.idf_) for block in self.blocks)
-        return texts + sum(len(thresholds) for thresholds in self.thresholds.values())
-
-    def matrix(self, table: FieldTable) -> "csr_matrix":
-        """[n_samples, n_features]"""
-        texts = [block.vectorizer.transform(table.texts(block.field)) * block.weight for block in self.blocks]
-        return _joined(texts, table, self.thresholds)
-
-    def record(self) -> dict[str, Any]:
-        """Everything but the idf values, for JSON."""
-        return {
-            "blocks": [
-                {
-                    "field": block.field,
-                    "weight": block.weight,
-                    "ngrams": list(block.vectorizer.get_feature_names_out()),
-                }
-                for block in self.blocks
-            ],
-            "thresholds": {name: values.tolist() for name, values in self.thresholds.items()},
-        }
-
-
-def _features_of_record(record: dict[str, Any], arrays: Any) -> _Features:
-    blocks = []
-    for number, block in enumerate(record["blocks"]):
-        if block["field"] not in FIELD_WEIGHTS:
-            raise ValueError(f"unknown field {block['field']!r}")
-        vectorizer = _vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
-        vectorizer.idf_ = arrays[f"idf{number}"]
-        blocks.append(_Block(block["field"], float(block["weight"]), vectorizer))
-    for name in record["thresholds"]:
-        if name not in _NUMBERS:
-            raise ValueError(f"unknown number {name!r}")
-    thresholds = {name: np.asarray(values, dtype=np.float64) for name, values in record["thresholds"].items()}
-    return _Features(tuple(blocks), thresholds)
-
-
-def _fit_features(table: FieldTable) -> tuple[_Features, "csr_matrix"]:
-    """The features that training samples call for, and their matrix [n_samples, n_features]."""
-    blocks: list[_Block] = []
-    texts: list[Any] = []
-    seen: list[list[str]] = []
-    for field, weight in FIELD_WEIGHTS.items():
-        values = table.texts(field)
-        # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
-        if not any(values) or values in seen:
-            continue
-        seen.append(values)
-        vectorizer, matrix = _fit_vectorizer(values)
-        blocks.append(_Block(field, weight, vectorizer))
-        texts.append(matrix * weight)
-    thresholds = {}
-    for name, number in _NUMBERS.items():
-        values_ = np.array([number(row) for row in table.rows])
-        candidates = np.unique(np.quantile(values_, np.linspace(0.1, 0.9, 9)))
-        candidates = candidates[candidates < values_.max()]
-        if len(candidates) and values_.min() < values_.max():
-            thresholds[name] = candidates
-    return _Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
-
-
-def _fit_vectorizer(texts: list[str]) -> tuple["TfidfVectorizer", "csr_matrix"]:
-    """n-grams of at least two samples; where no two samples share any, all n-grams."""
-    vectorizer = _vectorizer(min_df=2) if _share_characters(texts) else _vectorizer(min_df=1)
-    return vectorizer, vectorizer.fit_transform(texts)
-
-
-def _share_characters(texts: list[str]) -> bool:
-    seen: set[str] = set()
-    for text in texts:
-        characters = set(text)
-        if characters & seen:
-            return True
-        seen |= characters
-    return False
-
-
-def _vectorizer(**options: Any) -> "TfidfVectorizer":
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, lowercase=False, **options)
-
-
-def _joined(texts: list[Any], table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":
-    from scipy.sparse import csr_matrix, hstack
-
-    parts = list(texts)
-    for name, values in thresholds.items():
-        column = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
-        parts.append(csr_matrix((column > values) * NUMBER_WEIGHT))
-    return hstack(parts, format="csr") if parts else csr_matrix((len(table), 0))
-
-
-def _ocr_lines(row: SampleFields) -> float:
-    text = row.text("ocr").text
-    return float(text.count("\n") + 1 if text else 0)
-
-
-_NUMBERS = {
-    "image.aspect": lambda row: row.number("image.aspect") or 0.0,
-    "image.count": lambda row: row.number("image.count"),
-    "turns": lambda row: row.number("turns"),
-    "lines of ocr": _ocr_lines,
-    "characters of ocr": lambda row: float(len(row.text("ocr").text)),
-}
 
 
 def _round(values: NDArray[Any]) -> Floats:

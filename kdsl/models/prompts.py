@@ -1,13 +1,16 @@
 """What a large model is asked about a sample: the task's prompt to the letter, in pieces that a model can drop."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.data.dialogue import dialogue_text, fill_prompt
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
-from kdsl.fields.table import SampleFields
+from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.knowledge import Passage
+from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
@@ -17,6 +20,7 @@ PROMPT = """\
 请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{labels}
 """
 """For a task without a prompt of its own."""
+NOTHING_KNOWN = LineInformation(0, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +31,57 @@ class Prompts:
     """The folder that image names are relative to."""
     descriptions: bool = False
     ocr: bool = False
+    """The cleaned text on the pictures, as much as fits `ocr_tokens`."""
+    ocr_tokens: int = 512
+    neighbours: int = 0
+    """How many of the nearest samples that were trained on."""
+    knowledge: int = 0
+    """How many of `passages`."""
+    passages: Mapping[str, Sequence[Passage]] = field(default_factory=dict)
+    """Task → what is known besides samples; learned from by `fitted`."""
+    count: CountTokens = estimated_tokens
+    memories: Mapping[str, Memory] = field(default_factory=dict)
+    """Task → what was learned from the samples that are trained on."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether prompts depend on the samples that are trained on."""
+        return self.ocr or self.neighbours > 0 or self.knowledge > 0
+
+    def fitted(self, trained: Sequence[tuple[Task, FieldTable, Sequence[str]]]) -> "Prompts":
+        """The prompts of a model that is trained on these samples alone: for each task a table, and its labels."""
+        if not self.remembers:
+            return self
+        images = self.images if self.neighbours else None
+        memories = {
+            task.name: Memory.fit(table, labels, self.passages.get(task.name, ()) if self.knowledge else (), images)
+            for task, table, labels in trained
+        }
+        return replace(self, memories={**self.memories, **memories})
 
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
         """One user message, whose texts joined are `fill_prompt`, a picture in the place of each `<image>`.
 
-        Turns and pictures may be dropped from a prompt that is too long, the task's own words may not. What is read on
-        the pictures and the labels' descriptions stand before the prompt. Raises KdslError for a sample with images
-        where no folder of images is known.
+        Turns and pictures may be dropped from a prompt that is too long, the task's own words may not. Passages and
+        neighbours stand before the prompt, the best last, then what is read on the pictures and the labels'
+        descriptions: what matters least is dropped first. Raises KdslError for a sample with images where no folder of
+        images is known.
         """
         if not task.prompt:
             task = replace(task, prompt=PROMPT)
         return ask(*self._added(task, row), *self._prompt(task, row))
 
     def _added(self, task: Task, row: SampleFields) -> Iterator[Piece]:
+        memory = self.memories.get(task.name)
+        if memory is not None:
+            for passage in reversed(memory.known(row, self.knowledge)):
+                yield f"参考知识：{passage.whole}\n"
+            for neighbour in reversed(memory.nearest(row, self.neighbours, self.images)):
+                yield f"相似的样本：{neighbour.text}\n它的分类标签：{neighbour.label}\n"
         if self.ocr:
-            text = row.text("ocr")
-            for image in row.sample.images:
-                lines = [segment.text for segment in text.segments if segment.image == image]
+            information = NOTHING_KNOWN if memory is None else memory.information
+            pages = [[line.text for line in page.lines] for page in row.cleaned.pages]
+            for lines in budgeted(pages, self.ocr_tokens, information, self.count):
                 if lines:
                     yield "图片中的文字：\n" + "\n".join(lines) + "\n"
         if self.descriptions:

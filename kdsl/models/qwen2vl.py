@@ -13,9 +13,10 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import read_text, write_atomically
 from kdsl.models.prompts import Prompts
+from kdsl.models.targets import UNLIMITED, Target, score_labels
 from kdsl.sample import Task
 from kdsl.vlm.model import VisionLanguageModel, probabilities
-from kdsl.vlm.usage import Cost, Usage
+from kdsl.vlm.usage import Usage
 
 FILE = "large.json"
 SMALLEST = 1e-6
@@ -32,8 +33,13 @@ class LargeRecord(BaseModel):
     prompt: str
     descriptions: bool
     ocr: bool
+    ocr_tokens: int
+    neighbours: int
+    knowledge: int
     pixels: tuple[int, int]
     max_tokens: int
+    target: Target = "label"
+    """What its answers hold."""
     model: str
     """Fingerprint of the model that `large:` names, or its hub id or address."""
     answers_only: bool
@@ -42,6 +48,8 @@ class LargeRecord(BaseModel):
     """The folder in <checkpoint>/large that holds what was fine-tuned; None for a model used as it stands."""
     tuned_weights: str | None
     """Fingerprint of that folder."""
+    memory: str | None
+    """Fingerprint of memory.npz, what the prompts learned from the samples that were trained on; None without it."""
 
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
@@ -61,7 +69,7 @@ class LargeRecord(BaseModel):
 
     def require_same(self, other: "LargeRecord", path: Path) -> None:
         """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""
-        for key, was in self.model_dump(exclude={"version", "tuned", "tuned_weights"}).items():
+        for key, was in self.model_dump(exclude={"version", "tuned", "tuned_weights", "memory"}).items():
             now = getattr(other, key)
             if was != now:
                 shown = f" ({_shown(was)}, now {_shown(now)})" if key != "labels" else ""
@@ -75,7 +83,8 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class LargeClassifier:
-    """softmax over the labels of log p(label, end of answer | prompt). Implements `Classifier`."""
+    """softmax over the labels of log p(label, end of answer | prompt), as `score_labels` has it for the record's
+    target. Implements `Classifier`."""
 
     task: Task
     model: VisionLanguageModel
@@ -83,24 +92,37 @@ class LargeClassifier:
     record: LargeRecord
     most_tokens: int
     """What the longest label takes as an answer."""
+    mark_tokens: int = 0
+    """What the mark between reason and label takes, where the model writes a reason first."""
     usage: Usage = field(default_factory=Usage)
     """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Sample id → what the model wrote before its label, of the samples that were predicted."""
 
     def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
         """[n_samples, n_labels]; see `Classifier.probabilities`. KdslError for an image that cannot be read."""
         if len(table) == 0:
             return np.zeros((0, len(self.task.labels)))
         ids = [row.sample.id for row in table.rows]
+        target = self.record.target
+        reasoned = target == "reason_label"
         for identity in ids:
-            self.usage.require(identity, calls=1, tokens=self.most_tokens)
+            least = self.most_tokens + (self.mark_tokens + 1 if reasoned else 0)
+            self.usage.require(identity, calls=2 if reasoned else 1, tokens=least)
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
-        scores = self.model.score(conversations, self.task.label_names)
-        for identity, calls, tokens, dropped in zip(
-            ids, scores.calls, scores.output_tokens, scores.dropped, strict=True
-        ):
-            self.usage.charge(identity, Cost(int(calls), int(tokens), int(dropped)))
-        result = np.maximum(probabilities(scores.log_probabilities), SMALLEST)
+        tokens = [self._reason_tokens(identity) for identity in ids]
+        scored = score_labels(self.model, conversations, self.task.label_names, target, tokens)
+        for identity, cost, reason in zip(ids, scored.costs, scored.reasons, strict=True):
+            self.usage.charge(identity, cost)
+            if reasoned:
+                self.reasons[identity] = reason
+        result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
+
+    def _reason_tokens(self, sample: str) -> int:
+        """What the limit of output tokens leaves to the reason and its mark."""
+        left = self.usage.tokens_left(sample)
+        return UNLIMITED if left is None else left - self.most_tokens
 
     def keeping_answers(self, path: Path) -> "LargeClassifier":
         """The same classifier with its answers kept in a file: what was asked before is not asked again."""
@@ -109,5 +131,8 @@ class LargeClassifier:
         return replace(self, model=CachedModel(self.model, path))
 
     def save(self, folder: Path) -> None:
-        """Write `large.json`; the weights stay where they are."""
+        """Write `large.json`, and what prompts draw on; the weights stay where they are."""
+        memory = self.prompts.memories.get(self.task.name)
+        if memory is not None:
+            memory.save(folder)
         write_atomically(folder / FILE, self.record.model_dump_json(indent=1) + "\n")

@@ -11,41 +11,42 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 
 from kdsl.errors import KdslError
 from kdsl.review import overview_routes, rule_routes
-from kdsl.review.page import LANGUAGE_COOKIE, NAME_COOKIE, THEME_COOKIE, Form, Pages
+from kdsl.review.live import LiveSite
+from kdsl.review.page import LANGUAGE_COOKIE, NAME_COOKIE, THEME_COOKIE, Call, Form, Pages
 from kdsl.review.security import Guard
-from kdsl.review.site import Site
 
 _YEAR = 365 * 86400
 
 
-def create_app(site: Site, hosts: Collection[str], token: str | None = None, background: bool = True) -> FastAPI:
+def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None, background: bool = True) -> FastAPI:
     """`hosts` and `token` as in `Guard`. With `background` the model is asked, and changes outside are looked for."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if background:
-            site.start()
+            live.start()
         yield
-        site.stop()
+        live.stop()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    pages = Pages(site)
+    app.state.live = live
+    pages = Pages(live)
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    app.include_router(rule_routes.routes(site, pages))
-    app.include_router(overview_routes.routes(site, pages))
+    app.include_router(rule_routes.routes(pages))
+    app.include_router(overview_routes.routes(pages))
 
     @app.exception_handler(KdslError)
     def refused(request: Request, error: KdslError) -> Response:
-        return pages.render(request, "error.html", 422, sentence=str(error), task=next(iter(site.tasks)))
+        return pages.render(Call.of(request), "error.html", 422, sentence=str(error), task=next(iter(live.site.tasks)))
 
     @app.get("/")
     def start() -> Response:
-        return RedirectResponse(f"/t/{quote(next(iter(site.tasks)), safe='')}/rules", 303)
+        return RedirectResponse(f"/t/{quote(next(iter(live.site.tasks)), safe='')}/rules", 303)
 
     @app.get("/image/{address}")
     def image(address: str) -> Response:
-        picture = site.picture(address)
+        picture = live.site.picture(address)
         if picture is None:
             return PlainTextResponse("no such image", 404)
         headers = {"Cache-Control": "private, max-age=86400", "Content-Disposition": "inline"}

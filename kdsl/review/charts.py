@@ -1,10 +1,12 @@
 """Charts as SVG without styles or scripts: colours come from the page's own style sheet by class."""
 
 from collections.abc import Sequence
+from unicodedata import east_asian_width
 
 from markupsafe import Markup, escape
 
 _ROW, _NAME, _WIDE, _NUMBER = 24, 150, 330, 60
+_CHARACTERS = 24
 
 
 def stacked_bars(rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> Markup:
@@ -48,19 +50,37 @@ def intervals(rows: Sequence[tuple[str, float | None, float, float, str]]) -> Ma
     return _svg(len(rows), body, "intervals", 160)
 
 
-def steps(values: Sequence[float], low: float, high: float) -> Markup:
-    """A line through values that come one after the other."""
-    if len(values) < 2:
+def shares(rows: Sequence[tuple[str, str, float]]) -> Markup:
+    """One (name, class, value) a row: bars on a scale from 0 to 1, the value behind."""
+    body = []
+    for i, (name, kind, value) in enumerate(rows):
+        body.append(_text(_NAME - 6, i, name, "name"))
+        body.append(_rect(_NAME, i, _WIDE * value, kind, f"{name}: {value:.3f}"))
+        body.append(_text(_NAME + _WIDE * value + 6, i, f"{value:.3f}", "number"))
+    return _svg(len(rows), body, "bars")
+
+
+def lines(series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+    """One (class, values that came one after the other) a line, all on one scale; nothing for a single value."""
+    if not series or len(series[0][1]) < 2:
         return Markup("")
+    everything = [value for _, values in series for value in values]
+    low, high = min(everything), max(everything)
     span = (high - low) or 1.0
-    points = " ".join(
-        f"{20 + 480 * i / (len(values) - 1):.1f},{110 - 100 * (value - low) / span:.1f}"
-        for i, value in enumerate(values)
+    body = [_edge(high, 14), _edge(low, 114)]
+    for kind, values in series:
+        points = " ".join(
+            f"{60 + 460 * i / (len(values) - 1):.1f},{110 - 100 * (value - low) / span:.1f}"
+            for i, value in enumerate(values)
+        )
+        body.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
+    return Markup('<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="lines">{}</svg>').format(
+        Markup("").join(body)
     )
-    return Markup(
-        '<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="line">'
-        '<polyline class="line" points="{}"/></svg>'
-    ).format(points)
+
+
+def _edge(value: float, y: int) -> Markup:
+    return Markup('<text class="number" x="0" y="{}">{:.3f}</text>').format(y, value)
 
 
 def _svg(rows: int, body: Sequence[Markup], kind: str, number: int = _NUMBER) -> Markup:
@@ -76,7 +96,17 @@ def _rect(x: float, row: int, width: float, kind: str, title: str) -> Markup:
 
 
 def _text(x: float, row: int, text: str, kind: str) -> Markup:
-    short = text if len(text) <= 12 or kind != "name" else text[:11] + "…"
+    short = _cut(text) if kind == "name" else text
     return Markup('<text class="{}" x="{:.1f}" y="{}">{}<title>{}</title></text>').format(
         kind, x, _ROW * row + _ROW / 2 + 4, short, escape(text)
     )
+
+
+def _cut(text: str) -> str:
+    """What fits before a bar: Chinese characters are twice as wide as others."""
+    width = 0
+    for i, character in enumerate(text):
+        width += 2 if east_asian_width(character) in "WF" else 1
+        if width > _CHARACTERS:
+            return text[: i - 1] + "…"
+    return text

@@ -75,19 +75,25 @@ def edit(
     return store.commit(by, "edit", task, id, [_wanted(stored, changed, version)])
 
 
+def written(by: str, task: str, label: str, conditions: Sequence[Condition]) -> Rule:
+    """A rule of a person's own, accepted, that is not saved yet."""
+    when = When(all=tuple(conditions))
+    origin = Provenance(source=PERSON, proposer=by)
+    rule = Rule(id=rule_id(task, label, when.all), label=label, when=when, provenance=origin)
+    return rule.model_copy(update={"status": "accepted", "review": _review(by, rule)})
+
+
 def create(
     store: RuleStore, by: str, task: str, label: str, conditions: Sequence[Condition], accept: bool = True
 ) -> Event:
     """A new rule. Raises KdslError when the base has one with these conditions and this label."""
-    when = When(all=tuple(conditions))
-    rule = Rule(
-        id=rule_id(task, label, when.all), label=label, when=when, provenance=Provenance(source=PERSON, proposer=by)
-    )
+    rule = written(by, task, label, conditions)
+    when = rule.when_hash
     for other in store.rules(task):
-        if other.rule.id == rule.id or (other.rule.label, other.rule.when_hash) == (label, rule.when_hash):
+        if other.rule.id == rule.id or (other.rule.label, other.when) == (label, when):
             raise KdslError(f"{other.path}: is this rule already ({other.rule.status}); change that one instead")
-    if accept:
-        rule = rule.model_copy(update={"status": "accepted", "review": _review(by, rule)})
+    if not accept:
+        rule = rule.model_copy(update={"status": "proposed", "review": Review()})
     path = RuleBase(store.folder, task).path(rule)
     return store.commit(by, "new", task, rule.id, [Wanted(path, "", rule_text(rule))])
 

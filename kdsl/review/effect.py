@@ -1,4 +1,4 @@
-"""Which decisions on training samples a rule changes: the arbiter's word with it and without it."""
+"""Which decisions on training samples a rule changes: the arbiter's word with it and without it, or after an edit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from kdsl.arbiter.arbiter import FILE, Arbiter, WeighedRules
-from kdsl.arbiter.evidence import label_evidence, rule_weights
+from kdsl.arbiter.arbiter import FILE, Arbiter, Standing
+from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.errors import KdslError
+from kdsl.mining.archive import FILE as ARCHIVE
+from kdsl.mining.archive import load_archive, shown_of
+from kdsl.mining.reliability import Reliability
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import Overview, members
-from kdsl.sample import Task
+from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
+from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.statistics import RuleStatistics, wilson_interval
+from kdsl.sample import Sample, Task
 
 MOST = 200
 """Samples looked at: a rule that hits more is judged on the first of them."""
+NOT_TRAINED = "not trained"
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -25,17 +32,63 @@ class Effect:
     """What changes on the samples that a rule hits; labels are indices into the task's."""
 
     weight: float | None
-    """The rule's weight; None where training did not know the rule as it stands."""
+    """The rule's weight; None where neither training knew the rule as it stands nor mining left a way to estimate."""
+    estimated: bool
+    """Whether training did not know the rule as it stands: the weight is then what training would give it."""
     looked_at: int
     changed: tuple[tuple[int, int, int], ...]
-    """(sample, label without the rule, label with it) where these differ."""
+    """(sample, label before, label after) where these differ."""
+
+    def gains(self, samples: Sequence[Sample], labels: Sequence[str]) -> int:
+        """Decisions that become right."""
+        return sum(labels[new] == samples[row].label for row, _, new in self.changed)
+
+    def losses(self, samples: Sequence[Sample], labels: Sequence[str]) -> int:
+        """Decisions that become wrong."""
+        return sum(labels[old] == samples[row].label for row, old, _ in self.changed)
+
+
+@dataclass(frozen=True)
+class _Speakers:
+    """The rules that speak on some samples: `flags` [n_samples, n_rules], all others [n_rules]."""
+
+    flags: Flags
+    labels: Counts
+    weights: Floats
+    places: Counts
+    """Which rule of the arbiter's each is; -1 for one that training did not know."""
+    known: csr_matrix
+    """Overlaps of the arbiter's rules; the last row, which -1 names, is empty."""
+    asked: int
+    """The rule that the question is about, -1 for none."""
+    shared: Floats
+    """Its overlaps with all, where training did not know it."""
+
+    def evidence(self, n_labels: int, keep: Flags, but: Floats | None = None, of: Sequence[int] = ()) -> Floats:
+        """Evidence of the rules that `keep` marks; with `but` only that for the labels `of` is another."""
+        result = np.zeros((len(self.flags), n_labels)) if but is None else but.copy()
+        for label in np.unique(self.labels) if but is None else set(of):
+            result[:, label] = self._for(int(label), np.flatnonzero(keep & (self.labels == label)), n_labels)
+        return result
+
+    def _for(self, label: int, chosen: Counts, n_labels: int) -> Floats:
+        places = self.places[chosen] % self.known.shape[0]
+        overlaps = self.known[places][:, places].toarray()
+        if self.asked in chosen and self.places[self.asked] < 0:
+            at = int(np.flatnonzero(chosen == self.asked)[0])
+            overlaps[at] = overlaps[:, at] = self.shared[chosen]
+        of_label = np.full(len(chosen), label)
+        return label_evidence(self.flags[:, chosen], of_label, self.weights[chosen], overlaps, n_labels)[:, label]
 
 
 class TrainedArbiter:
     """The arbiter of a checkpoint, ready to be asked about few samples and rules at a time."""
 
-    def __init__(self, arbiter: Arbiter) -> None:
+    def __init__(self, arbiter: Arbiter, reliability: Reliability | None = None) -> None:
+        """`reliability` estimates what rules are worth that training did not know; None leaves them without weight."""
         self._arbiter = arbiter
+        self._reliability = reliability
+        self._approved: dict[int, float] = {}
         self._known = {(standing.label, standing.when): i for i, standing in enumerate(arbiter.rules)}
         first, second, value = (
             (np.array(column) for column in zip(*arbiter.overlaps, strict=True))
@@ -49,69 +102,155 @@ class TrainedArbiter:
     @classmethod
     def load(cls, checkpoint: Path, task: Task) -> "TrainedArbiter | None":
         """None where the task was not trained, or for other labels. Raises KdslError for a damaged file."""
-        folder = checkpoint / task.name
-        if not (folder / FILE).exists():
+        arbiter_file, archive_file = trained_files(checkpoint, task.name)
+        if not arbiter_file.exists():
             return None
-        arbiter = Arbiter.load(folder)
-        return cls(arbiter) if arbiter.labels == task.label_names else None
+        arbiter = Arbiter.load(arbiter_file.parent)
+        if arbiter.labels != task.label_names:
+            return None
+        return cls(arbiter, load_archive(archive_file).reliability if archive_file.exists() else None)
 
     @property
     def rules_count(self) -> bool:
         """Whether the arbiter listens to rules at all."""
         return self._arbiter.merged
 
-    def effect(self, overview: Overview, rule: int, word: ModelWord) -> Effect | None:
+    def effect(self, index: TaskIndex, overview: Overview, rule: int, word: ModelWord) -> Effect | None:
         """What the rule at position `rule` changes; an inactive rule is looked at as if it were accepted.
 
         None for a rule with a label that the task does not have.
         """
-        if overview.labels[rule] < 0:
+        label = int(overview.labels[rule])
+        if label < 0:
             return None
         rows = members(overview.bits[rule], len(word.known))
-        looked_at = rows[word.known[rows]][:MOST]
-        words, shifts = looked_at >> 6, (looked_at & 63).astype(np.uint64)
+        rows = rows[word.known[rows]][:MOST]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
-        chosen = np.flatnonzero(used)
-        hits = (overview.bits[np.ix_(chosen, words)] >> shifts[None, :]) & np.uint64(1)  # [n_chosen, n_looked_at]
-        speaking = hits.any(axis=1) | (chosen == rule)
-        chosen, flags = chosen[speaking], hits[speaking].T.astype(bool)
-        weighed = self._weigh([overview.rules[i] for i in chosen], overview.labels[chosen], overview.rules[rule])
-        own = int(np.flatnonzero(chosen == rule)[0])
-        weight = float(weighed.weights[own]) if weighed.known[own] else None
-        with_rule = weighed.evidence(flags, len(self._arbiter.labels))
-        # Without the rule only the evidence for its own label is another.
-        rest = np.flatnonzero((weighed.labels == overview.labels[rule]) & (np.arange(len(chosen)) != own))
-        without = with_rule.copy()
-        without[:, overview.labels[rule]] = label_evidence(
-            flags[:, rest], weighed.labels[rest], weighed.weights[rest], weighed.overlaps[np.ix_(rest, rest)],
-            len(self._arbiter.labels),
-        )[:, overview.labels[rule]]  # fmt: skip
-        after, before = (
-            self._arbiter.pool.probabilities(word.probabilities[looked_at], evidence).argmax(axis=1)
-            for evidence in (with_rule, without)
-        )
-        changed = tuple(
-            (int(looked_at[i]), int(before[i]), int(after[i])) for i in np.flatnonzero(before != after)
+        asked = overview.rules[rule].rule
+        if asked.status in ("rejected", "disabled"):
+            asked = asked.model_copy(update={"status": "accepted"})
+        chosen, flags = _speaking(overview, used, rows, rule)
+        own = chosen == rule
+        places, weights = self._places_and_weights(overview, chosen)
+        known = self._known.get((asked.label, overview.rules[rule].when))
+        weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule])
+        speakers = _Speakers(
+            flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._overlaps,
+            int(np.flatnonzero(own)[0]), _overlaps(overview, chosen, overview.bits[rule], label),
         )  # fmt: skip
-        return Effect(weight, len(looked_at), changed)
+        n_labels = len(self._arbiter.labels)
+        after = speakers.evidence(n_labels, np.ones_like(own))
+        before = speakers.evidence(n_labels, ~own, after, [label])
+        return Effect(weight, known is None, len(rows), self._changes(word, rows, before, after))
 
-    def _weigh(self, rules: Sequence[StoredRule], labels: NDArray[np.int64], asked: StoredRule) -> WeighedRules:
-        """As `Arbiter.weigh`, whose table of all overlaps is too large to be made for every page."""
-        places = np.array([self._known.get((stored.rule.label, stored.when), -1) for stored in rules], dtype=np.int64)
-        base = np.array(self._arbiter.base_rates)[labels]
-        reliability = base.copy()
-        for i, (place, stored) in enumerate(zip(places, rules, strict=True)):
-            if place >= 0:
-                rule = stored.rule
-                if stored is asked and rule.status in ("rejected", "disabled"):
-                    rule = rule.model_copy(update={"status": "accepted"})
-                reliability[i] = self._arbiter.rules[place].reviewed(rule)
-        weights = np.where(places >= 0, rule_weights(reliability, base), 0.0)
-        overlaps = self._overlaps[places % self._overlaps.shape[0]][:, places % self._overlaps.shape[0]].toarray()
-        return WeighedRules(
-            tuple(stored.rule for stored in rules), labels, reliability, weights, overlaps, places >= 0
+    def edited(
+        self, index: TaskIndex, overview: Overview, saved: int | None, rule: Rule, hits: Flags, word: ModelWord
+    ) -> Effect:
+        """What changes when `rule`, accepted, which hits `hits` [n_samples], takes the place of the one at `saved`.
+
+        With `saved` None it is a new rule.
+        """
+        label = index.task.label_names.index(rule.label)
+        before = np.zeros_like(hits)
+        if saved is not None:
+            before[members(overview.bits[saved], len(hits))] = True
+        # What is hit anew or no more comes first, where not all can be looked at.
+        rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
+        rows = np.sort(rows[word.known[rows]][:MOST])
+        used = overview.active & (overview.labels >= 0)
+        chosen, flags = _speaking(overview, used, rows, None)
+        places, weights = self._places_and_weights(overview, chosen)
+        bits = pack(hits)
+        known = self._known.get((rule.label, rule.when_hash))
+        weight = self._weight(index, bits, rule, known, None)
+        speakers = _Speakers(
+            np.column_stack([flags, hits[rows]]), np.append(overview.labels[chosen], label),
+            np.append(weights, weight or 0.0), np.append(places, -1 if known is None else known), self._overlaps,
+            len(chosen), np.append(_overlaps(overview, chosen, bits, label), 0.0),
+        )  # fmt: skip
+        n_labels = len(self._arbiter.labels)
+        is_old, is_new = np.append(chosen == saved, False), np.arange(len(chosen) + 1) == len(chosen)
+        now = speakers.evidence(n_labels, ~is_new)
+        touched = {label} if saved is None else {label, int(overview.labels[saved])} - {-1}
+        then = speakers.evidence(n_labels, ~is_old, now, sorted(touched))
+        return Effect(weight, known is None, len(rows), self._changes(word, rows, now, then))
+
+    def _changes(
+        self, word: ModelWord, rows: NDArray[np.int64], before: Floats, after: Floats
+    ) -> tuple[tuple[int, int, int], ...]:
+        old, new = (
+            self._arbiter.pool.probabilities(word.probabilities[rows], evidence).argmax(axis=1)
+            for evidence in (before, after)
         )
+        return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
+
+    def _places_and_weights(self, overview: Overview, chosen: Counts) -> tuple[Counts, Floats]:
+        """As `Arbiter.weigh`, whose table of all overlaps is too large to be made for every page."""
+        rules = [overview.rules[i] for i in chosen]
+        places = np.array([self._known.get((stored.rule.label, stored.when), -1) for stored in rules], dtype=np.int64)
+        base = np.array(self._arbiter.base_rates)[overview.labels[chosen]]
+        reliability = base.copy()
+        for i, (place, stored) in enumerate(zip(places.tolist(), rules, strict=True)):
+            if place >= 0:
+                reliability[i] = self._reviewed(place, stored)
+        return places, np.where(places >= 0, rule_weights(reliability, base), 0.0)
+
+    def _reviewed(self, place: int, stored: StoredRule) -> float:
+        """`Standing.reviewed`, which makes a hash of the conditions, once for each rule."""
+        standing = self._arbiter.rules[place]
+        if stored.rule.status != "accepted" or stored.stale:
+            return standing.reliability
+        if place not in self._approved:
+            self._approved[place] = standing.reviewed(stored.rule)
+        return self._approved[place]
+
+    def _weight(
+        self, index: TaskIndex, bits: Bits, rule: Rule, known: int | None, entry: RuleStatistics | None
+    ) -> float | None:
+        """The weight of a rule, where training did not know it as `kdsl.arbiter.fit` would weigh it."""
+        label = index.task.label_names.index(rule.label)
+        if known is not None:
+            standing = self._arbiter.rules[known]
+        elif self._reliability is None:
+            return None
+        else:
+            hits = np.zeros(len(index.samples), dtype=bool)
+            hits[members(bits, len(hits))] = True
+            shown = shown_of(rule, hits, index.labels, index.task)
+            estimate = min(
+                float(self._reliability.estimate([shown])[0]), wilson_interval(shown.correct, shown.hits)[1]
+            )  # fmt: skip
+            as_mined = rule.id == rule_id(index.task.name, rule.label, rule.conditions)
+            if entry is not None and entry.reliability is not None and as_mined:
+                estimate = entry.reliability
+            standing = Standing(
+                id=rule.id, when=rule.when_hash, label=rule.label, reliability=min(max(estimate, 1e-3), 1 - 1e-3),
+                hits=shown.hits, correct=shown.correct,
+            )  # fmt: skip
+        base = np.array([self._arbiter.base_rates[label]])
+        return float(rule_weights(np.array([standing.reviewed(rule)]), base)[0])
+
+
+def _speaking(overview: Overview, used: Flags, rows: NDArray[np.int64], always: int | None) -> tuple[Counts, Flags]:
+    """Positions of those `used` rules that hit one of the samples `rows`, and of `always`: flags [n_rows, n_rules]."""
+    chosen = np.flatnonzero(used)
+    words, shifts = rows >> 6, (rows & 63).astype(np.uint64)
+    hits = (overview.bits[np.ix_(chosen, words)] >> shifts[None, :]) & np.uint64(1)
+    speaking = hits.any(axis=1) | (chosen == (-1 if always is None else always))
+    return chosen[speaking], hits[speaking].T.astype(bool)
+
+
+def _overlaps(overview: Overview, chosen: Counts, bits: Bits, label: int) -> Floats:
+    """Jaccard overlap of a rule with those at `chosen`, 0 for other labels; see `kdsl.arbiter.evidence.overlap`."""
+    shared = popcount(overview.bits[chosen] & bits[None, :])
+    either = overview.hits[chosen] + int(popcount(bits)) - shared
+    return np.where(overview.labels[chosen] == label, shared / np.maximum(either, 1), 0.0)
+
+
+def trained_files(checkpoint: Path, task: str) -> list[Path]:
+    """What `TrainedArbiter.load` reads: the arbiter, and the archive of mining."""
+    return [checkpoint / task / FILE, checkpoint / task / ARCHIVE]
 
 
 def arbiter_or_reason(checkpoint: Path, task: Task) -> tuple[TrainedArbiter | None, str]:
@@ -120,4 +259,4 @@ def arbiter_or_reason(checkpoint: Path, task: Task) -> tuple[TrainedArbiter | No
         arbiter = TrainedArbiter.load(checkpoint, task)
     except KdslError as error:
         return None, str(error)
-    return arbiter, "" if arbiter is not None else "not trained"
+    return arbiter, "" if arbiter is not None else NOT_TRAINED

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +13,21 @@ from numpy.typing import NDArray
 from kdsl.arbiter.stream import file_hash
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
 from kdsl.mining.miner import MiningSettings
+from kdsl.models.llama_factory import Orders
+from kdsl.models.unseen import FILE as UNSEEN
+from kdsl.models.unseen import load_unseen, rows_of
 from kdsl.sample import Task
 
 FILE = "review.npz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelWord:
-    """Out-of-fold predictions; see `kdsl.models.out_of_fold`."""
+    """Predictions by models that did not see the samples; see `kdsl.models.out_of_fold`."""
 
     probabilities: NDArray[np.float64]
     """[n_samples, n_labels]; uniform where nothing is known."""
@@ -35,37 +40,64 @@ class ModelWord:
         return np.where(self.known, self.probabilities.argmax(axis=1), -1)
 
 
-def model_word(config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> ModelWord | None:
-    """Read, or find out (seconds to minutes) and keep. None for a large model, which is too costly to ask here."""
-    if config.large_model is not None or int((labels >= 0).sum()) < 2:
-        return None
+def model_word(
+    config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64], orders: Orders = ()
+) -> ModelWord:
+    """Read, or find out (seconds to minutes) and keep. Raises KdslError, saying why, where it cannot be known.
+
+    A large model is too costly to ask here: it is known by what `kdsl train` held out.
+    """
+    if config.large_model is not None:
+        return _of_large(config, task, table)
+    if int((labels >= 0).sum()) < 2:
+        raise KdslError("there are too few labelled samples")
     path = config.checkpoint / task.name / FILE
     key = _key(config, task, table)
     word = _read(path, key)
     if word is None:
-        word = _find_out(config, task, table, labels)
+        word = _find_out(config, task, table, labels, orders)
         content = io.BytesIO()
         np.savez(content, key=np.array(key), probabilities=word.probabilities, known=word.known)
         write_atomically(path, content.getvalue())
     return word
 
 
-def _find_out(config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> ModelWord:
-    from kdsl.models.linear import LinearTrainer
+def word_files(config: ProjectConfig, task: str) -> list[Path]:
+    """What the model says is another thing after one of these files has changed."""
+    return [path for path in (config.recorded, config.checkpoint / task / UNSEEN) if path is not None]
+
+
+def _of_large(config: ProjectConfig, task: Task, table: FieldTable) -> ModelWord:
+    unseen = load_unseen(config.checkpoint / task.name, task)
+    if unseen is None:
+        raise KdslError("known after kdsl train, which holds samples out")
+    if unseen.model != config.large:
+        raise KdslError(f"kdsl train was run with large: {unseen.model}; run it again")
+    probabilities, known = rows_of(unseen, (row.sample for row in table.rows), len(task.labels))
+    if not known.any():
+        raise KdslError("kdsl train held none of these samples out; run it again")
+    return ModelWord(probabilities, known)
+
+
+def _find_out(
+    config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64], orders: Orders
+) -> ModelWord:
+    from kdsl.models.embedded import Embedded, EmbeddedTrainer
     from kdsl.models.out_of_fold import out_of_fold
     from kdsl.models.recorded import RecordedTrainer, read_recorded
 
     known = labels >= 0
-    trainer: LinearTrainer | RecordedTrainer = LinearTrainer(config.seed)
+    trainer: EmbeddedTrainer | RecordedTrainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     if config.recorded is not None:
-        answers = read_recorded(config.recorded, task)
+        answers = read_recorded(config.recorded, task, orders)
         known &= np.array([row.sample.id in answers.answers for row in table.rows])
+        if known.sum() < 2:
+            raise KdslError(f"{config.recorded}: holds predictions for other samples")
         trainer = RecordedTrainer(answers)
     rows = np.flatnonzero(known)
     probabilities = np.full((len(table), len(task.labels)), 1 / len(task.labels))
-    if len(rows) > 1:
-        folds = stratified_folds(labels[rows], min(MiningSettings().folds, len(rows)), config.seed)
-        probabilities[rows] = out_of_fold(trainer, table.select(rows), labels[rows], len(task.labels), folds)
+    folds = stratified_folds(labels[rows], min(MiningSettings().folds, len(rows)), config.seed)
+    probabilities[rows] = out_of_fold(trainer, table.select(rows), labels[rows], len(task.labels), folds)
     return ModelWord(probabilities, known)
 
 
@@ -73,7 +105,7 @@ def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     """Changes with everything that the predictions depend on."""
     data = config.data
     files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and path.exists()]
-    parts = [repr(task.label_names), str(config.seed), config.large, file_hash(*files)]
+    parts = [repr(task.labels), str(config.seed), config.large, repr(config.prompt), file_hash(*files)]
     parts += [repr(row.sample) for row in table.rows]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -84,6 +116,6 @@ def _read(path: Path, key: str) -> ModelWord | None:
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays["key"]) == key:
                 return ModelWord(arrays["probabilities"], arrays["known"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return None

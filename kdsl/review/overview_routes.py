@@ -2,21 +2,22 @@
 
 import threading
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from kdsl.errors import KdslError
-from kdsl.review.charts import intervals, stacked_bars, steps
+from kdsl.review.charts import intervals, lines, shares, stacked_bars
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
-from kdsl.review.page import Pages, Visitor
-from kdsl.review.quality import measure, measurements
+from kdsl.review.page import Asked, Pages
+from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
-from kdsl.review.site import Site
 from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
-from kdsl.review.wording import counted
+from kdsl.review.wording import Language, counted
+from kdsl.review.words import translate
 from kdsl.rules.engine import Engine
 from kdsl.rules.statistics import wilson_interval
 
@@ -24,72 +25,68 @@ PAGE = 20
 STATUS_ORDER = ("accepted", "proposed", "rejected", "disabled")
 
 
-def routes(site: Site, pages: Pages) -> APIRouter:
+def routes(pages: Pages) -> APIRouter:
     router = APIRouter(prefix="/t/{task}")
     measuring: dict[str, str] = {}
     """Task → empty while it is measured, else why it could not be."""
 
-    def known_task(task: str) -> str:
-        if task not in site.tasks:
-            raise KdslError(f"the project has no task {task!r}; it has {', '.join(site.tasks)}")
-        return task
-
     @router.get("/gaps")
-    def gaps(request: Request, task: str) -> Response:
-        index, overview = site.indexes[known_task(task)], site.overview(task)
+    def gaps(call: Asked, task: str) -> Response:
+        index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
         found = find_gaps(index, overview)
         word = index.word
         against = 0
         if word is not None:
             against = int(((found.said >= 0) & (word.said >= 0) & (found.said != word.said)).sum())
         return pages.render(
-            request, "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
+            call, "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
             uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
             against=None if word is None else against, most=max(int(found.table.max(initial=0)), 1),
         )  # fmt: skip
 
     @router.get("/samples")
-    def samples(request: Request, task: str) -> Response:
-        index = site.indexes[known_task(task)]
-        values = request.query_params
+    def samples(call: Asked, task: str) -> Response:
+        index = call.site.indexes[call.known(task)]
+        values = call.request.query_params
         kind = values.get("kind", "cell")
         if kind not in KINDS:
             raise KdslError(f"{kind!r} is none of {', '.join(KINDS)}")
-        gaps = find_gaps(index, site.overview(task))
+        gaps = find_gaps(index, call.site.overview(task))
         truth, said = _label(values.get("truth")), _label(values.get("said"))
         rows = rows_of(index, gaps, kind, truth, said)
         first = max(0, _label(values.get("from")) or 0)
         shown = rows[first : first + PAGE].tolist()
-        language = Visitor.of(request, site).language
+        language = call.visitor.language
         return pages.render(
-            request, "samples.html", task=task, kind=kind, truth=truth, said=said, total=len(rows), first=first,
+            call, "samples.html", task=task, kind=kind, truth=truth, said=said, total=len(rows), first=first,
             page=PAGE, labels=index.task.label_names,
             shown=[
-                (sample, model_label(site, task, sample.position), int(gaps.said[sample.position]))
-                for sample in shown_samples(site, task, shown, language)
+                (sample, model_label(call.site, task, sample.position), int(gaps.said[sample.position]))
+                for sample in shown_samples(call.site, task, shown, language)
             ],
         )  # fmt: skip
 
-    @router.get("/samples/{position}")
-    def sample(request: Request, task: str, position: int) -> Response:
-        index, overview = site.indexes[known_task(task)], site.overview(task)
-        if not 0 <= position < len(index.samples):
-            raise KdslError(f"there is no sample {position}; {task} has {len(index.samples)}")
+    @router.get("/sample")
+    def sample(call: Asked, task: str, id: str = "") -> Response:
+        index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
+        position = index.sample_position.get(id)
+        if position is None:
+            raise KdslError(f"{task} has no sample {id!r}; it may have been taken out of the data since")
         bits = overview.bits[:, position >> 6] >> np.uint64(position & 63) & np.uint64(1)
         hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
         [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
         evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
-        language = Visitor.of(request, site).language
+        language = call.visitor.language
         shown = show_sample(
-            position, index.samples[position], site.sidecars, site.image_address, evidence, language
+            position, index.samples[position], call.site.sidecars, call.site.image_address, evidence, language
         )  # fmt: skip
         return pages.render(
-            request, "sample.html", task=task, sample=shown, hitting=hitting, word=model_label(site, task, position)
+            call, "sample.html", task=task, sample=shown, hitting=hitting, word=model_label(call.site, task, position)
         )
 
     @router.get("/progress")
-    def progress(request: Request, task: str) -> Response:
-        index, overview = site.indexes[known_task(task)], site.overview(task)
+    def progress(call: Asked, task: str) -> Response:
+        index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
         names = index.task.label_names
         status = np.array([stored.rule.status for stored in overview.rules], dtype=object)
         bars, covered, precise = [], [], []
@@ -101,33 +98,57 @@ def routes(site: Site, pages: Pages) -> APIRouter:
             right, hits = int(overview.correct[live].sum()), int(overview.hits[live].sum())
             low, high = wilson_interval(right, hits)
             precise.append((name, right / hits if hits else None, low, high, counted(right, hits)))
-        days = Counter(event.at[:10] for event in site.store.history() if event.action != "undo")
-        measured = measurements(site.config.checkpoint, task)
-        scores = [score for each in measured for score in (each.model, each.accepted, each.active)]
+        days = Counter(event.at[:10] for event in call.site.store.history() if event.action != "undo")
+        measured, problem = _measured(call.site.config.checkpoint, task)
+        by_day = [(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]
+        f1 = [(kind, [getattr(each, kind) for each in measured]) for kind in ("model", "accepted", "active")]
         return pages.render(
-            request, "progress.html", task=task, totals=Counter(status.tolist()), rules=len(overview.rules),
+            call, "progress.html", task=task, totals=Counter(status.tolist()), rules=len(overview.rules),
             bars=stacked_bars(bars), covered=intervals(covered), precise=intervals(precise),
-            days=stacked_bars([(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]),
+            days=stacked_bars(by_day) if days else "",
             measured=measured[-1] if measured else None, running=measuring.get(task) == "",
-            problem=measuring.get(task) or "",
-            line=steps([each.accepted for each in measured], min(scores, default=0.0), max(scores, default=1.0)),
+            problem=measuring.get(task) or problem,
+            f1=shares(_figures(measured[-1], call.visitor.language)) if measured else "",
+            line=lines(f1),
         )  # fmt: skip
 
     @router.post("/measure")
-    def start(request: Request, task: str) -> Response:
+    def start(call: Asked, task: str) -> Response:
         def work() -> None:
+            problem: str | None = "measuring failed; the terminal says why"
             try:
-                measure(site, task)
-                del measuring[task]
+                measure(call.site, task)
+                problem = None
             except KdslError as error:
-                measuring[task] = str(error)
+                problem = str(error)
+            finally:
+                if problem is None:
+                    del measuring[task]
+                else:
+                    measuring[task] = problem
 
-        if measuring.get(known_task(task)) != "":
+        if measuring.get(call.known(task)) != "":
             measuring[task] = ""
             threading.Thread(target=work, name="kdsl-measure", daemon=True).start()
-        return progress(request, task)
+        return progress(call, task)
 
     return router
+
+
+def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:
+    """What was measured so far, or why that cannot be read."""
+    try:
+        return measurements(checkpoint, task), ""
+    except KdslError as error:
+        return [], str(error)
+
+
+def _figures(measured: Measured, language: Language) -> list[tuple[str, str, float]]:
+    return [
+        (translate("model alone", language), "model", measured.model),
+        (translate("with accepted rules", language), "accepted", measured.accepted),
+        (translate("with all active rules", language), "active", measured.active),
+    ]
 
 
 def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, float, float, str]:

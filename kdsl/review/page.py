@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, quote, unquote
 
+from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kdsl.errors import KdslError
+from kdsl.review.live import LiveSite
 from kdsl.review.site import Site
 from kdsl.review.wording import Language, condition_words, counted, rule_words
 from kdsl.review.words import translate
@@ -38,6 +40,38 @@ class Visitor:
         return cls(
             name or site.reviewer, "zh" if language == "zh" else "en", theme if theme in ("light", "dark") else ""
         )
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, the site that answers it from beginning to end, and who asks."""
+
+    request: Request
+    site: Site
+    visitor: Visitor
+
+    @classmethod
+    def of(cls, request: Request) -> "Call":
+        site = request.app.state.live.site
+        return cls(request, site, Visitor.of(request, site))
+
+    @property
+    def by_script(self) -> bool:
+        """Whether htmx asks, which puts the answer into the page that is open."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def known(self, task: str) -> str:
+        """The name of a task; KdslError where the project has no such task."""
+        if task not in self.site.tasks:
+            raise KdslError(f"the project has no task {task!r}; it has {', '.join(self.site.tasks)}")
+        return task
+
+
+async def _asked(request: Request) -> Call:
+    return Call.of(request)
+
+
+Asked = Annotated[Call, Depends(_asked)]
 
 
 class Form:
@@ -73,8 +107,8 @@ class Form:
 class Pages:
     """Renders templates; everything that is not markup of the templates' own is escaped."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, live: LiveSite) -> None:
+        self._live = live
         self._environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
@@ -82,19 +116,20 @@ class Pages:
         self._environment.globals.update(counted=counted)
         self._environment.filters["quote"] = lambda text: quote(str(text), safe="")
 
-    def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """The whole page; for htmx only its main part, which it puts into the page that is open."""
-        visitor = Visitor.of(request, self._site)
-        language = visitor.language
+    def render(self, call: Call, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """The whole page; for htmx only its main part."""
+        language = call.visitor.language
         text = self._environment.get_template(template).render(
             _=lambda words: translate(words, language),
             words=lambda conditions: rule_words(conditions, language),
             condition_words=lambda condition: condition_words(condition, language),
-            visitor=visitor,
-            site=self._site,
-            layout="part.html" if request.headers.get("hx-request") == "true" else "base.html",
-            problems=self._site.store.problems,
-            here=request.url.path,
+            visitor=call.visitor,
+            site=call.site,
+            layout="part.html" if call.by_script else "base.html",
+            problems=call.site.store.problems,
+            changing=self._live.changing,
+            unusable=self._live.problems,
+            here=call.request.url.path,
             **values,
         )
         return HTMLResponse(text, status)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import TaskIndex, members
@@ -14,8 +15,10 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Preview:
-    """Counts on the training samples, and samples whose hit would change against the saved rule, right ones last."""
+    """Hits [n_samples] and counts on the training samples, and samples that the saved rule hits and this one does not,
+    or the other way round, right ones last."""
 
+    flags: NDArray[np.bool_]
     hits: int
     correct: int
     positives: int
@@ -38,6 +41,7 @@ def preview(index: TaskIndex, conditions: Sequence[Condition], label: str, saved
         before[members(index.bits(saved), len(before))] = True
     gained, lost = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)
     return Preview(
+        flags=now,
         hits=int(now.sum()),
         correct=int((now & truth).sum()),
         positives=int(truth.sum()),

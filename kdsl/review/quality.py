@@ -9,9 +9,9 @@ from pathlib import Path
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
 from kdsl.mining.archive import FILE as ARCHIVE
-from kdsl.mining.archive import load_archive
+from kdsl.mining.archive import Archive, load_archive
 from kdsl.review.site import Site
-from kdsl.rules.rule import Rule
+from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
 
 FILE = "review_quality.jsonl"
@@ -25,7 +25,7 @@ class Measured:
     accepted_rules: int
     model: float
     accepted: float
-    """The model with the accepted rules alone."""
+    """The model with the accepted rules alone; one that mining found counts on the folds without which it found it."""
     active: float
     """The model with accepted and proposed rules, as `kdsl train` would merge them now."""
 
@@ -33,7 +33,7 @@ class Measured:
 def measure(site: Site, task: str) -> Measured:
     """Fit the arbiter twice (seconds) and append the result to the checkpoint.
 
-    Raises KdslError where `kdsl mine` was not run on these samples, or nothing is known of the model.
+    Raises KdslError where `kdsl mine` was not run on these samples, one has no label, or the model's word is unknown.
     """
     from kdsl.arbiter.fit import fit_arbiter
 
@@ -41,30 +41,38 @@ def measure(site: Site, task: str) -> Measured:
     if not (folder / ARCHIVE).exists():
         raise KdslError(f"{folder / ARCHIVE}: no such file; run `kdsl mine` first")
     if index.word is None:
-        raise KdslError(f"{task}: what the model says is not known yet; try again in a moment")
+        raise KdslError(f"{task}: what the model says: {index.no_word or 'not known yet; try again in a moment'}")
+    if (index.labels < 0).any():
+        sample = index.samples[int((index.labels < 0).argmax())]
+        raise KdslError(f"{task}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's")
     archive = load_archive(folder / ARCHIVE)
     statistics = read_statistics(statistics_path(site.config.rules, task))
     rules = [stored.rule for stored in site.store.rules(task) if stored.rule.label in index.task.label_names]
 
-    def both(chosen: Sequence[Rule]) -> tuple[float, float]:
+    def both(chosen: Sequence[Rule], mined: Archive) -> tuple[float, float]:
         assert index.word is not None
         arbiter = fit_arbiter(
-            index.task, index.table, index.labels, index.word.probabilities, archive, chosen, statistics,
+            index.task, index.table, index.labels, index.word.probabilities, mined, chosen, statistics,
             site.config.seed, index.word.known,
         )  # fmt: skip
         return arbiter.model.weighted_f1, arbiter.both.weighted_f1
 
-    only = [
-        rule.model_copy(update={"status": "disabled"}) if rule.status == "proposed" else rule for rule in rules
-    ]  # fmt: skip
-    accepted = sum(rule.status == "accepted" for rule in rules)
-    model, active = both(rules)
-    measured = Measured(
-        datetime.now().isoformat(timespec="seconds"), accepted, model, both(only)[1] if accepted else model, active
-    )
+    accepted = [rule for rule in rules if rule.status == "accepted"]
+    model, active = both(rules, archive)
+    alone = both(accepted, _only(archive, accepted))[1] if accepted else model
+    measured = Measured(datetime.now().isoformat(timespec="seconds"), len(accepted), model, alone, active)
     with append_jsonl(folder / FILE) as append:
         append(json.loads(json.dumps(asdict(measured))))
     return measured
+
+
+def _only(archive: Archive, rules: Sequence[Rule]) -> Archive:
+    """The archive of a mining that finds nothing but these rules in the folds."""
+    keys = {(rule.label, rule.when_hash) for rule in rules}
+    held_out = [
+        tuple(each for each in part if (each.label, when_hash(each.when)) in keys) for part in archive.held_out
+    ]
+    return archive.model_copy(update={"held_out": tuple(held_out)})
 
 
 def measurements(checkpoint: Path, task: str) -> list[Measured]:

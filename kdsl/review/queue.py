@@ -1,6 +1,6 @@
 """The queue: which rules, in which order."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlencode
 
@@ -61,15 +61,33 @@ def ordered(overview: Overview, query: Query, skipped: Collection[str], failing:
     )  # fmt: skip
 
 
-def lower_bounds(overview: Overview) -> NDArray[np.float64]:
-    """Lower end of the 95 % interval of the precision, held out where there are such hits, else in training."""
-    bounds = np.zeros(len(overview.rules))
-    for i, entry in enumerate(overview.statistics):
+def lower_bounds(overview: Overview, chosen: Sequence[int] | None = None) -> NDArray[np.float64]:
+    """Lower end of the 95 % interval of the precision, held out where there are such hits, else in training.
+
+    Of the rules at the positions `chosen`, else of all.
+    """
+    places = range(len(overview.rules)) if chosen is None else chosen
+    bounds = np.zeros(len(places))
+    for at, i in enumerate(places):
+        entry = overview.statistics[i]
         if entry is not None and entry.held_out is not None and entry.held_out.hits:
-            bounds[i] = wilson_interval(entry.held_out.correct, entry.held_out.hits)[0]
+            bounds[at] = wilson_interval(entry.held_out.correct, entry.held_out.hits)[0]
         elif overview.hits[i]:
-            bounds[i] = wilson_interval(int(overview.correct[i]), int(overview.hits[i]))[0]
+            bounds[at] = wilson_interval(int(overview.correct[i]), int(overview.hits[i]))[0]
     return bounds
+
+
+def figure(overview: Overview, i: int, sort: str, model_known: bool) -> str:
+    """What the rule at position `i` is sorted by, n/a where that is not known; empty for coverage, which is shown."""
+    hits = int(overview.hits[i])
+    if sort == "value":
+        return f"{overview.value[i]:.1f}" if hits else "n/a"
+    if sort == "precision":
+        bound = lower_bounds(overview, [i])[0]
+        return f"{bound:.2f}" if bound or hits else "n/a"
+    if sort == "disagreement":
+        return f"{int(overview.disagree[i])}/{hits}" if hits and model_known else "n/a"
+    return ""
 
 
 def _keys(overview: Overview, sort: str) -> NDArray[np.float64]:

@@ -8,8 +8,7 @@ import numpy as np
 from kdsl.review.merging import merged_conditions
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview, popcount
-from kdsl.rules.condition import Condition
-from kdsl.rules.implication import contradicts, implies
+from kdsl.rules.implication import implies
 
 MOST = 8
 Relation = Literal["same", "special", "general", ""]
@@ -49,21 +48,6 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
         found.append(Neighbour(other, int(shared[i]), int(overview.hits[i]), bool(rivals[i]), relation, mergeable))
     found.sort(key=lambda each: (not each.relation, not each.mergeable, not each.rival))
     return found[:MOST]
-
-
-def quarrels(conditions: tuple[Condition, ...]) -> list[tuple[Condition, Condition, bool]]:
-    """Pairs of conditions of one rule: (weaker, stronger, False) where the first says nothing beside the second,
-    (one, other, True) where they contradict each other."""
-    found = []
-    for index, condition in enumerate(conditions):
-        for other in conditions[:index]:
-            if contradicts(condition, other):
-                found.append((condition, other, True))
-            elif implies(other, condition):
-                found.append((condition, other, False))
-            elif implies(condition, other):
-                found.append((other, condition, False))
-    return found
 
 
 def _relation(stored: StoredRule, other: StoredRule) -> Relation:

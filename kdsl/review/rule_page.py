@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from kdsl.review.decisions import written
+from kdsl.review.effect import Effect, Flags
 from kdsl.review.journal import Event
 from kdsl.review.queue import Query
-from kdsl.review.relations import neighbours, quarrels
+from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members
 from kdsl.review.wording import Language
 from kdsl.rules.compare import compare
+from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 
 FEW = 6
@@ -62,15 +64,14 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "correct": int(overview.correct[at]),
         "samples": len(index.samples),
         "positives": int((index.labels == truth).sum()),
-        "wrong": hits_of(site, task, rule, wrong[:FEW], language),
+        "wrong": hits_of(site, task, rule.conditions, wrong[:FEW], language),
         "wrong_total": len(wrong),
-        "right": hits_of(site, task, rule, right[:FEW], language),
+        "right": hits_of(site, task, rule.conditions, right[:FEW], language),
         "right_total": len(right),
         "agree": None if said is None else int((said == truth).sum()),
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
-        "no_model": site.config.large_model is not None,
+        "no_word": index.no_word,
         "neighbours": neighbours(overview, at),
-        "quarrels": quarrels(rule.conditions),
         "tests": _tests(site, stored),
         "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
     }
@@ -79,23 +80,47 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
 def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
     """The values of the template effect.html: which decisions change with the rule."""
     overview, index = site.overview(stored.task), site.indexes[stored.task]
-    arbiter, why = site.arbiters[stored.task]
-    known = arbiter is not None and index.word is not None
-    effect = arbiter.effect(overview, overview.position[stored.rule.id], index.word) if known else None
+    arbiter, _ = site.arbiters[stored.task]
+    effect = None
+    if arbiter is not None and index.word is not None:
+        effect = arbiter.effect(index, overview, overview.position[stored.rule.id], index.word)
+    return _decision_values(site, stored.task, effect)
+
+
+def edit_values(
+    site: Site, task: str, conditions: Sequence[Condition], label: str, saved: StoredRule | None, hits: Flags
+) -> dict[str, Any]:
+    """The same for an edit that is not saved: which decisions change when it is, and is accepted."""
+    overview, index = site.overview(task), site.indexes[task]
+    arbiter, _ = site.arbiters[task]
+    effect = None
+    if arbiter is not None and index.word is not None:
+        rule = written("", task, label, conditions)
+        at = None if saved is None else overview.position[saved.rule.id]
+        effect = arbiter.edited(index, overview, at, rule, hits, index.word)
+    return _decision_values(site, task, effect)
+
+
+def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, Any]:
+    index, (arbiter, why) = site.indexes[task], site.arbiters[task]
     return {
-        "task": stored.task,
+        "task": task,
         "effect": effect,
         "no_arbiter": why,
+        "no_word": index.no_word if index.word is None else "",
         "rules_count": arbiter is not None and arbiter.rules_count,
-        "label_names": index.task.label_names,
-        "sample_of": index.samples,
+        "labels": index.task.label_names,
+        "samples": index.samples,
     }
 
 
-def hits_of(site: Site, task: str, rule: Rule, rows: Sequence[int] | np.ndarray, language: Language) -> list[Any]:
-    """The samples at positions `rows`, with the evidence of the rule, and what the model says."""
+def hits_of(
+    site: Site, task: str, conditions: Sequence[Condition], rows: Sequence[int] | np.ndarray, language: Language
+) -> list[Any]:
+    """The samples at positions `rows`, with the evidence of a rule with these conditions, and what the model says."""
     index = site.indexes[task]
-    found = Engine([rule]).hits(index.table.select([int(row) for row in rows]))
+    engine = Engine([written("", task, "", conditions)] if conditions else [])
+    found = engine.hits(index.table.select([int(row) for row in rows]))
     shown = []
     for row, hits in zip(rows, found, strict=True):
         evidence = [each for hit in hits for each in hit.evidence]

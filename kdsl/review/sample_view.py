@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kdsl.fields.sidecar import Box, Sidecars
-from kdsl.fields.table import last_user_turn
+from kdsl.fields.table import last_user_turn, zone_of
 from kdsl.review.wording import Language, condition_words
 from kdsl.rules.evidence import Evidence
 from kdsl.sample import Sample
@@ -34,6 +34,8 @@ class ShownLine:
     width: float
     height: float
     marked: bool
+    zone: str
+    """ocr.top or ocr.bottom where it lies in one of these, else empty."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _show_image(
 ) -> ShownImage:
     page = sidecars.ocr.get(image)
     lines = () if page is None else tuple(
-        ShownLine(line.text, *_rectangle(line.box), (image, i) in marked) for i, line in enumerate(page.lines)
+        ShownLine(line.text, *_rectangle(line.box), (image, i) in marked, zone_of(line.box, page.size[1]))
+        for i, line in enumerate(page.lines)
     )  # fmt: skip
     text = sidecars.captions.get(image, "")
     return ShownImage(image_address(image), None if page is None else page.size, lines, _cut(text, caption))

@@ -1,28 +1,21 @@
-"""Everything the page knows about a project while it is open."""
+"""Everything the page knows about a project, from one reading of its data."""
 
-import logging
 import secrets
-import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
-from kdsl.fields.sidecar import Sidecars
-from kdsl.review.effect import TrainedArbiter, arbiter_or_reason
+from kdsl.review.dataset import Dataset
+from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.model_word import model_word
 from kdsl.review.queue import Query, ordered
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
-from kdsl.sample import Sample, Task
-
-_log = logging.getLogger(__name__)
-FRESH = 2.0
-"""Seconds between looks at the rule folder for changes made outside."""
+from kdsl.sample import Task
 
 _KINDS = {
     b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp",
@@ -37,36 +30,34 @@ class Picture:
 
 
 class Site:
-    """A project opened for review."""
+    """A project opened for review: rules as they are now, and samples as they were when it was made."""
 
     def __init__(
-        self,
-        config: ProjectConfig,
-        tasks: Sequence[Task],
-        samples: Mapping[str, Sequence[Sample]],
-        sidecars: Sidecars,
-        reviewer: str,
+        self, config: ProjectConfig, dataset: Dataset, store: RuleStore, reviewer: str, before: "Site | None" = None
     ) -> None:
-        """`samples` are the labelled ones by task name. Reads and counts everything; takes seconds for thousands."""
+        """Counts everything, in seconds for thousands, but what `before`, the site until now, has counted already."""
         self.config = config
-        self.tasks = {task.name: task for task in tasks}
-        self.sidecars = sidecars
+        self.dataset = dataset
+        self.tasks = {task.name: task for task in dataset.tasks}
+        self.sidecars = dataset.sidecars
         self.reviewer = reviewer
-        self.store = RuleStore(config.rules, list(self.tasks))
-        self.indexes = {
-            name: TaskIndex(task, samples[name], sidecars, statistics_path(config.rules, name))
-            for name, task in self.tasks.items()
-        }
-        self.arbiters: dict[str, tuple[TrainedArbiter | None, str]] = {
-            name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()
-        }
-        self._secret = secrets.token_bytes(16)
-        images = {image for group in samples.values() for sample in group for image in sample.images}
+        self.store = store
+        self.indexes = {name: self._index(task, before) for name, task in self.tasks.items()}
+        self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
+        self._secret = secrets.token_bytes(16) if before is None else before._secret
+        images = {image for group in dataset.samples.values() for sample in group for image in sample.images}
         self._images = {self.image_address(image): image for image in images}
         self._queue: tuple[object, list[str]] | None = None
-        self._stop = threading.Event()
         for name in self.tasks:
             self.overview(name)
+
+    def _index(self, task: Task, before: "Site | None") -> TaskIndex:
+        samples = tuple(self.dataset.samples[task.name])
+        if before is not None and task.name in before.indexes:
+            known = before.indexes[task.name]
+            if (known.task, known.samples, before.sidecars) == (task, samples, self.sidecars):
+                return known
+        return TaskIndex(task, samples, self.sidecars, statistics_path(self.config.rules, task.name))
 
     def overview(self, task: str) -> Overview:
         """All rules of the task with their counts, as they are now."""
@@ -75,7 +66,7 @@ class Site:
 
     def queue(self, task: str, query: Query, by: str) -> list[str]:
         """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
-        key = task, query, by, self.store.generation, id(self.indexes[task].word)
+        key = task, query, by, self.store.generation, self.indexes[task].word
         if self._queue is None or self._queue[0] != key:
             overview = self.overview(task)
             failing = self.failing(task) if query.flag == "tests" else ()
@@ -119,28 +110,11 @@ class Site:
         kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
         return None if kind is None else Picture(path, kind)
 
-    def start(self) -> None:
-        """In the background: ask the model about the training samples, then keep looking for changes outside."""
-        threading.Thread(target=self._work, name="kdsl-review", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def ask_model(self) -> None:
-        """Find out what the model says about the training samples of every task."""
-        for name, index in self.indexes.items():
-            if index.word is None and not self._stop.is_set():
-                try:
-                    index.word = model_word(self.config, self.tasks[name], index.table, index.labels)
-                except KdslError as error:
-                    _log.warning("%s: what the model says is not shown (%s)", name, error)
-
-    def _work(self) -> None:
-        self.ask_model()
-        while not self._stop.wait(FRESH):
-            try:
-                if self.store.refresh():
-                    for name in self.tasks:
-                        self.overview(name)
-            except (OSError, KdslError) as error:
-                _log.warning("changes outside are not seen now: %s", error)
+    def ask_model(self, task: str) -> None:
+        """Find out what the model says about the training samples, or why that cannot be known now."""
+        index = self.indexes[task]
+        try:
+            index.word = model_word(self.config, index.task, index.table, index.labels, self.dataset.orders)
+            index.no_word = ""
+        except KdslError as error:
+            index.no_word = str(error)

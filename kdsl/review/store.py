@@ -1,6 +1,5 @@
 """Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
 
-import fcntl
 import hashlib
 import os
 import threading
@@ -13,11 +12,17 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
+from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.journal import Action, Event, FileChange, Journal, journal_path, journal_paths, sync
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.rulebase import rule_paths
 from kdsl.text import normalise
+
+try:
+    import fcntl
+except ModuleNotFoundError as error:  # Windows
+    raise KdslError("reviewing rules needs Linux or macOS, where folders can be locked; on Windows use WSL") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,6 @@ class StaleVersion(KdslError):
         """The text that would have been saved."""
 
 
-Stamp = tuple[int, int, int]
-
-
 class RuleStore:
     """The rule files of some tasks and the log of what people did to them. Safe for threads and several processes."""
 
@@ -102,7 +104,7 @@ class RuleStore:
         """The rule with that id as its file is now; KdslError when there is none."""
         with self._mutex:
             known = self._rules.get(task, {}).get(id)
-            if known is not None and _stamp(known.path) != self._stamps[task].get(known.path):
+            if known is not None and stamp_of(known.path) != self._stamps[task].get(known.path):
                 self.refresh()
                 known = self._rules[task].get(id)
             if known is None:
@@ -118,7 +120,7 @@ class RuleStore:
             return self.generation != before
 
     def _refresh_task(self, task: str) -> None:
-        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := _stamp(path)) is not None}
+        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := stamp_of(path)) is not None}
         stamps = self._stamps[task]
         changed = {path for path, stamp in found.items() if stamps.get(path) != stamp}
         gone = stamps.keys() - found.keys()
@@ -135,7 +137,7 @@ class RuleStore:
         self.generation += 1
 
     def _read(self, task: str, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         try:
             text = _text(path)
             if stamp is None or text is None:
@@ -180,7 +182,7 @@ class RuleStore:
 
         Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses.
         """
-        with self._locked():
+        with self._locked(to_write=True):
             changes = []
             for each in wanted:
                 now = _text(each.path)
@@ -204,18 +206,20 @@ class RuleStore:
             return event
 
     def _carry_out(self, journal: Journal, event: Event) -> None:
-        """Change the files; where one cannot be written, put back those that were."""
+        """Change the files and end the event; where something cannot be written, put back what was changed.
+
+        The log then holds an event without an end, which is settled as one that never happened.
+        """
         written = []
         try:
             for change in event.changes:
                 _put(self.folder / change.file, change.after)
                 written.append(change)
+            journal.end(event.number, True)
         except KdslError:
             for change in reversed(written):
                 _put(self.folder / change.file, change.before)
-            journal.end(event.number, False)
             raise
-        journal.end(event.number, True)
 
     def _take_in(self, event: Event) -> None:
         for change in event.changes:
@@ -240,7 +244,7 @@ class RuleStore:
             for change, text in states:
                 if begun and text == change.before != change.after:
                     _put(self.folder / change.file, change.after)
-            journal.end(event.number, begun or not states)
+            journal.end(event.number, begun)
 
     def journal(self, person: str) -> list[Event]:
         """What the person did, the oldest first."""
@@ -265,8 +269,11 @@ class RuleStore:
         return self._journals.setdefault(path, Journal(path))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keeps other threads and other processes out of files and logs, and settles what was interrupted."""
+    def _locked(self, to_write: bool = False) -> Iterator[None]:
+        """Keeps other threads and other processes out of files and logs, and settles what was interrupted.
+
+        Where the disk is too full for that, one can still read: `problems` says so.
+        """
         with self._mutex:
             handle = os.open(self.folder, os.O_RDONLY)
             try:
@@ -274,7 +281,13 @@ class RuleStore:
                 for path in {*self._journals, *journal_paths(self.folder)}:
                     journal = self._journals.setdefault(path, Journal(path))
                     journal.refresh()
-                    self._settle(journal)
+                    try:
+                        self._settle(journal)
+                        self.problems.pop(path, None)
+                    except KdslError as error:
+                        if to_write:
+                            raise
+                        self.problems[path] = str(error)
                 yield
             finally:
                 os.close(handle)
@@ -312,11 +325,3 @@ def _put(path: Path, text: str | None) -> None:
             raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
     if path.parent.is_dir():
         sync(path.parent)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

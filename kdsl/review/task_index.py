@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.finder import Finder
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
@@ -61,12 +63,16 @@ class TaskIndex:
         self.labels = np.array(label_indices(samples, task), dtype=np.int64)
         self.finder = Finder(self.table)
         self.word: ModelWord | None = None
-        """What the model says; None until it is known."""
+        """What the model says; None where it is not known."""
+        self.no_word = ""
+        """Why it is not known; empty while it is being found out."""
+        self.problem = ""
+        """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
-        self._statistics: tuple[tuple[int, int] | None, StatisticsByRule] = (None, {})
+        self._statistics: tuple[Stamp | None, StatisticsByRule] = (None, {})
         self._known: dict[str, Bits] = {}
         self._mutex = threading.RLock()
-        self._overview: tuple[tuple[int, object, int], Overview] | None = None
+        self._overview: tuple[tuple[int, object, ModelWord | None], Overview] | None = None
         self._agreed: tuple[ModelWord, Bits] | None = None
         self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
         self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
@@ -93,7 +99,7 @@ class TaskIndex:
         """The counts of all `rules`, which are those of the store at its `generation`."""
         with self._mutex:
             statistics = self._read_statistics()
-            key = (generation, self._statistics[0], id(self.word))
+            key = (generation, self._statistics[0], self.word)
             if self._overview is None or self._overview[0] != key:
                 changed = self._changed(rules, key)
                 if self._overview is None or changed is None:
@@ -102,7 +108,7 @@ class TaskIndex:
                     self._overview = key, self._recount(self._overview[1], rules, statistics, changed)
             return self._overview[1]
 
-    def _changed(self, rules: Sequence[StoredRule], key: tuple[int, object, int]) -> list[int] | None:
+    def _changed(self, rules: Sequence[StoredRule], key: tuple[int, object, ModelWord | None]) -> list[int] | None:
         """Positions at which the rules are others than at the last count; None where too much is another."""
         if self._overview is None or self._overview[0][1:] != key[1:] or len(self._overview[1].rules) != len(rules):
             return None
@@ -192,13 +198,12 @@ class TaskIndex:
         self._known.update(zip(missing, whole, strict=True))
 
     def _read_statistics(self) -> StatisticsByRule:
-        try:
-            stat = self._statistics_path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size)
-        except OSError:
-            stamp = None
+        stamp = stamp_of(self._statistics_path)
         if stamp != self._statistics[0]:
-            self._statistics = stamp, read_statistics(self._statistics_path)
+            try:
+                self._statistics, self.problem = (stamp, read_statistics(self._statistics_path)), ""
+            except KdslError as error:
+                self._statistics, self.problem = (stamp, self._statistics[1]), str(error)
         return self._statistics[1]
 
 

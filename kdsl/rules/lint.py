@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -67,12 +67,31 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
         Finding("ignored file", "warning", path, None, None, "only .yaml files are read; rename it to end in .yaml")
         for path in sorted((folder / task.name).rglob("*.yml"))
     ]
-    for file in files.values():
-        findings += _check_rule(file, task)
+    findings += _check_all(files, task, samples, sidecars or Sidecars())
+    return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
+
+
+def lint_rule(
+    path: Path, rule: Rule, others: Mapping[Path, Rule], task: Task, samples: Sequence[Sample], sidecars: Sidecars
+) -> list[Finding]:
+    """What `lint` finds about one rule, by line.
+
+    Of the `others` by their files, those with the same conditions or the same label matter, and those for other labels
+    that hit what it hits; of the samples, its hits and those that its tests name.
+    """
+    files = {each.id: _RuleFile(file, each) for file, each in sorted({path: rule, **others}.items())}
+    findings = [finding for finding in _check_all(files, task, samples, sidecars) if finding.rule == rule.id]
+    return sorted(findings, key=lambda finding: (finding.line or 0, finding.check))
+
+
+def _check_all(
+    files: "dict[str, _RuleFile]", task: Task, samples: Sequence[Sample], sidecars: Sidecars
+) -> list[Finding]:
+    findings = [finding for file in files.values() for finding in _check_rule(file, task)]
     findings += _check_together(files)
     if samples:
-        findings += _check_on_samples(files, samples, sidecars or Sidecars())
-    return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
+        findings += _check_on_samples(files, samples, sidecars)
+    return findings
 
 
 @dataclass(frozen=True, slots=True)

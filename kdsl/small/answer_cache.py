@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ _CHUNK = 32
 
 class CachedModel:
     """Implements `VisionLanguageModel`. Answers are JSON lines in `path`, keyed by a hash of the model's identity, the
-    conversation, its pictures' bytes and the options."""
+    conversation, its pictures' bytes and the options. For several threads at once where `model` is."""
 
     def __init__(self, model: VisionLanguageModel, path: Path) -> None:
         self.model = model
         self._path = path
+        self._lock = Lock()
         self._known = _read(path) if path.exists() else {}
         self.asked = 0
         """Conversations that the model was asked; all others were known."""
@@ -34,28 +36,36 @@ class CachedModel:
         return self.model.identity
 
     def generate(
-        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        choices: Sequence[str] | None = None,
+        stop: str | None = None,
     ) -> list[Generation]:
         """See `VisionLanguageModel.generate`."""
-        keys = [self._key("generate", c, [max_new_tokens, None if choices is None else list(choices)])
-                for c in conversations]  # fmt: skip
+        # Keys without `stop` are those of files that were written before there was one.
+        how = [max_new_tokens, None if choices is None else list(choices), *([] if stop is None else [stop])]
+        keys = [self._key("generate", conversation, how) for conversation in conversations]
+        stopping = {} if stop is None else {"stop": stop}
 
         def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
             return [
                 {"text": each.text, "output_tokens": each.output_tokens, "calls": each.calls, "dropped": each.dropped}
-                for each in self.model.generate(chunk, max_new_tokens, choices)
+                for each in self.model.generate(chunk, max_new_tokens, choices, **stopping)
             ]
 
         return [Generation(**record) for record in self._answers(keys, conversations, ask)]
 
-    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
         """See `VisionLanguageModel.score`."""
+        ending = {} if ended else {"ended": False}
         if not conversations:
-            return self.model.score(conversations, options)
-        keys = [self._key("score", conversation, list(options)) for conversation in conversations]
+            return self.model.score(conversations, options, **ending)
+        kind = "score" if ended else "score beginnings"
+        keys = [self._key(kind, conversation, list(options)) for conversation in conversations]
 
         def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
-            scores = self.model.score(chunk, options)
+            scores = self.model.score(chunk, options, **ending)
             return [
                 {
                     "log_probabilities": scores.log_probabilities[row].tolist(),
@@ -86,14 +96,15 @@ class CachedModel:
     ) -> list[dict[str, Any]]:
         new = {key: c for key, c in zip(keys, conversations, strict=True) if key not in self._known}
         if new:
-            with append_jsonl(self._path) as append:
-                order = list(new)
-                for start in range(0, len(order), _CHUNK):
-                    chunk = order[start : start + _CHUNK]
-                    for key, record in zip(chunk, ask([new[key] for key in chunk]), strict=True):
+            order = list(new)
+            for start in range(0, len(order), _CHUNK):
+                chunk = order[start : start + _CHUNK]
+                records = ask([new[key] for key in chunk])
+                with self._lock, append_jsonl(self._path) as append:
+                    for key, record in zip(chunk, records, strict=True):
                         append({"key": key, "answer": record})
                         self._known[key] = record
-            self.asked += len(new)
+                    self.asked += len(chunk)
         return [self._known[key] for key in keys]
 
     def _key(self, kind: str, conversation: Conversation, how: Any) -> str:

@@ -2,16 +2,21 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.augmentation.augmenter import Augmenter, Copies
+from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
-from kdsl.sample import Task
+from kdsl.models.taught import Taught
+from kdsl.sample import Task, source_id
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
 
@@ -24,18 +29,53 @@ class TaskData:
     table: FieldTable
     labels: NDArray[np.int64]
     held_out: NDArray[np.bool_]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Sample id → why it has its label."""
+    copies: Copies | None = None
+    """Of samples that are not held out."""
+    taught: Taught | None = None
+    """Samples that a teacher labelled: learned from, never held out."""
+
+    @property
+    def trained(self) -> tuple[Task, FieldTable, list[str]]:
+        """The task, the samples that are trained on, and their labels."""
+        rows = np.flatnonzero(~self.held_out)
+        return self.task, self.table.select(rows), [self.task.label_names[self.labels[row]] for row in rows]
 
     def examples(self, prompts: Prompts, held_out: bool) -> list[Example]:
-        """The held-out samples, or the others, in the order of the table."""
-        rows = np.flatnonzero(self.held_out == held_out)
+        """The held-out samples, or the others with their copies, in the order of the table."""
+        chosen = np.flatnonzero(self.held_out == held_out)
+        rows = [(self.table.rows[row], self.labels[row]) for row in chosen]
+        if self.copies is not None and not held_out:
+            rows += zip(self.copies.table.rows, self.copies.labels, strict=True)
         names = self.task.label_names
-        return [
-            Example(self.task.name, prompts.conversation(self.task, self.table.rows[row]), names[self.labels[row]])
-            for row in rows
+        examples = [
+            Example(
+                self.task.name,
+                prompts.conversation(self.task, row),
+                names[label],
+                self.reasons.get(source_id(row.sample.id), ""),
+            )
+            for row, label in rows
         ]
+        if self.taught is not None and not held_out:
+            best = self.taught.shares.argmax(axis=1)
+            examples += [
+                Example(self.task.name, prompts.conversation(self.task, row), names[label])
+                for row, label in zip(self.taught.table.rows, best, strict=True)
+            ]
+        return examples
 
 
-def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: float, seed: int) -> TaskData:
+def hold_out(
+    task: Task,
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    share: float,
+    seed: int,
+    reasons: Mapping[str, str] | None = None,
+    taught: Taught | None = None,
+) -> TaskData:
     """About `share` of every label's samples are held out, but never the only sample of a label.
 
     The same seed holds out the same samples. Raises KdslError where that leaves nothing on one of the sides.
@@ -45,11 +85,23 @@ def hold_out(task: Task, table: FieldTable, labels: NDArray[np.int64], share: fl
         held_out = stratified_folds(labels, parts, seed) == 0
         held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
         if held_out.any() and not held_out.all():
-            return TaskData(task, table, labels, held_out)
+            return TaskData(task, table, labels, held_out, reasons or {}, taught)
     raise KdslError(
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"
     )
+
+
+def with_copies(data: TaskData, augmenter: Augmenter, images: Path | None, folder: Path, workers: int) -> TaskData:
+    """The same with changed copies of the samples that are not held out; their images are made in `folder`.
+
+    `images` is the folder of the originals. Errors are those of `render_pictures`.
+    """
+    rows = np.flatnonzero(~data.held_out)
+    copies = augmenter.copies(data.table.select(rows), data.labels[rows], len(data.task.labels))
+    files = render_pictures(copies.pictures, images, folder, workers)
+    # An absolute path leads to the copy from the folder of the originals, too.
+    return replace(data, copies=copies.renamed({name: str(file.absolute()) for name, file in files.items()}))
 
 
 def data_hash(examples: list[Example]) -> str:
@@ -65,7 +117,8 @@ def data_hash(examples: list[Example]) -> str:
             for message in example.conversation
             for piece in message.pieces
         ]
-        record = json.dumps([example.task, texts, example.answer]) + "\n"
+        reason = [example.reason] if example.reason else []
+        record = json.dumps([example.task, texts, example.answer, *reason]) + "\n"
         digest.update(record.encode())
     return digest.hexdigest()
 

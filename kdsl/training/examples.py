@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from kdsl.models.targets import LABEL_MARK, Target, answer_pieces, shortened
 from kdsl.vlm.conversation import Conversation, Picture, ask
 from kdsl.vlm.processor import IMAGE, Processor, Prompt, collate
 
@@ -21,6 +22,9 @@ class Example:
     task: str
     conversation: Conversation
     answer: str
+    """The label."""
+    reason: str = ""
+    """Why it has the label; empty where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,30 @@ class Encoded:
 class Examples(Dataset[Encoded]):
     """Encodes an example when it is asked for: pictures of a whole data set need not fit the memory."""
 
-    def __init__(self, examples: Sequence[Example], processor: Processor) -> None:
+    def __init__(
+        self, examples: Sequence[Example], processor: Processor, target: Target = "label", most: int | None = None
+    ) -> None:
+        """`most`: tokens of an answer whose reason stands before its label; longer reasons lose their last clauses."""
         self._examples = examples
         self._processor = processor
+        self._target = target
+        self._most = most
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: int) -> Encoded:
         example = self._examples[index]
-        return Encoded(self._processor.encode(example.conversation), self._processor.answer_ids(example.answer))
+        return Encoded(
+            self._processor.encode(example.conversation), self._processor.answer_ids(*self._pieces(example))
+        )
+
+    def _pieces(self, example: Example) -> tuple[str, ...]:
+        reason = example.reason
+        if self._target == "reason_label" and self._most is not None and reason:
+            rest = len(self._processor.answer_ids(LABEL_MARK, example.answer))
+            reason = shortened(reason, self._most - rest, lambda text: len(self._processor.answer_ids(text)) - 1)
+        return answer_pieces(self._target, example.answer, reason)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Recipe:
     """None: the GPU where there is one."""
     deepspeed: Path | None = None
     """DeepSpeed's configuration, under torchrun."""
+    most_tokens: int | None = None
+    """Output tokens of a sample in prediction, which a reason before its label is cut to; None is unlimited."""
 
 
 def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> TrainingCard:
@@ -57,8 +59,9 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
     epoch, and ends as if it had not been. Raises KdslError for a model or image that cannot be used and for a device
     without enough memory.
     """
-    examples = [example for part in data for example in part.examples(recipe.prompts, held_out=False)]
-    held_out = [example for part in data for example in part.examples(recipe.prompts, held_out=True)]
+    prompts = recipe.prompts.fitted([part.trained for part in data])
+    examples = [example for part in data for example in part.examples(prompts, held_out=False)]
+    held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
     base_weights = fingerprint(find_model(recipe.base))
     data_sum = data_hash([*examples, *held_out])
     identity = _identity(recipe, base_weights, data_sum, len(examples))
@@ -86,12 +89,17 @@ def _train(
     # In shards all weights have one type; computing in bfloat16 is then up to the launcher's configuration.
     model = trainable_model(recipe.base, recipe.training, _device(recipe), torch.float32 if sharded() else None)
     trainer = LabelTrainer(
-        held_out=HeldOut(held_out, {part.task.name: part.task.label_names for part in data}),
+        held_out=HeldOut(
+            held_out,
+            {part.task.name: part.task.label_names for part in data},
+            recipe.training.target,
+            recipe.most_tokens,
+        ),
         processor=processor,
         model=model,
         args=arguments,
-        train_dataset=Examples(examples, processor),
-        eval_dataset=Examples(held_out, processor),
+        train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
+        eval_dataset=Examples(held_out, processor, recipe.training.target, recipe.most_tokens),
         data_collator=Collator(processor, blank_picture(processor) if sharded() else None),
         callbacks=[early_stopping(recipe.training)],
     )
@@ -125,6 +133,8 @@ def _device(recipe: Recipe) -> str | None:
 
 def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
     settings = recipe.training.model_dump(exclude={"at_once"})
+    if recipe.training.target == "reason_label":
+        settings["most_tokens"] = recipe.most_tokens
     prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]
     described = json.dumps([base_weights, data_sum, n_trained, settings, prompt, recipe.seed])
     return hashlib.sha256(described.encode()).hexdigest()
@@ -145,7 +155,12 @@ def _card(
         base=recipe.base,
         base_weights=base_weights,
         tasks={
-            part.task.name: {"train": int((~part.held_out).sum()), "held_out": int(part.held_out.sum())}
+            part.task.name: {
+                "train": int((~part.held_out).sum()),
+                "held_out": int(part.held_out.sum()),
+                **({} if part.copies is None else {"copies": len(part.copies)}),
+                **({} if part.taught is None else {"taught": len(part.taught)}),
+            }
             for part in data
         },
         held_out={
@@ -157,7 +172,12 @@ def _card(
         data=data_sum,
         training=recipe.training,
         learning_rate=trainer.args.learning_rate,
-        prompt={"descriptions": recipe.prompts.descriptions, "ocr": recipe.prompts.ocr},
+        prompt={
+            "descriptions": recipe.prompts.descriptions,
+            "ocr": recipe.prompts.ocr,
+            "neighbours": recipe.prompts.neighbours,
+            "knowledge": recipe.prompts.knowledge,
+        },
         pixels=(recipe.budget.min_pixels, recipe.budget.max_pixels),
         max_tokens=recipe.max_tokens,
         seed=recipe.seed,

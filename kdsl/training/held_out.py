@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from accelerate.utils import gather_object
 
+from kdsl.models.targets import UNLIMITED, Target, score_labels
 from kdsl.training.examples import Example
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.model import probabilities
@@ -22,9 +23,18 @@ Answer = tuple[str, float]
 class HeldOut:
     """Held-out examples of one or several tasks, with the labels of each task."""
 
-    def __init__(self, examples: Sequence[Example], labels: dict[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        labels: dict[str, tuple[str, ...]],
+        target: Target = "label",
+        most: int | None = None,
+    ) -> None:
+        """`most`: output tokens of one sample, where the model writes a reason before its label."""
         self._examples = examples
         self._labels = labels
+        self._target = target
+        self._most = most
 
     def judge(self, model: LocalModel, process: int = 0, processes: int = 1) -> dict[str, float]:
         """`metrics` of what the model says. Each of several processes scores its share; all get the whole result."""
@@ -54,8 +64,11 @@ class HeldOut:
             rows = [row for row in among if self._examples[row].task == task]
             if not rows:
                 continue
-            scores = model.score([self._examples[row].conversation for row in rows], labels)
-            for row, p in zip(rows, probabilities(scores.log_probabilities), strict=True):
+            longest = max(len(model.processor.answer_ids(label)) for label in labels)
+            tokens = [UNLIMITED if self._most is None else max(1, self._most - longest)] * len(rows)
+            conversations = [self._examples[row].conversation for row in rows]
+            scored = score_labels(model, conversations, labels, self._target, tokens)
+            for row, p in zip(rows, probabilities(scored.log_probabilities), strict=True):
                 true = labels.index(self._examples[row].answer)
                 found.append((row, (labels[int(p.argmax())], float(-np.log(max(p[true], 1e-12))))))
         return found

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from kdsl.errors import KdslError
 from kdsl.training.examples import Example
+from kdsl.training.fine_tuning import Recipe
 from kdsl.training.held_out import WEIGHTED_F1, HeldOut
 from kdsl.vlm.local import LocalModel
 
@@ -54,12 +55,13 @@ def compare(
     folders: Mapping[str, Path],
     examples: Sequence[Example],
     labels: Mapping[str, tuple[str, ...]],
+    recipe: Recipe,
 ) -> Seesaw:
     """Score all examples with every adapter (name → its name in `model`), of which those in `labels` are one a task.
 
     `folders` (name → directory) hold the adapters' weights, `labels` the labels of every task.
     """
-    judged = HeldOut(examples, dict(labels))
+    judged = HeldOut(examples, dict(labels), recipe.training.target, recipe.most_tokens)
     predicted = {name: judged.predict(model.with_adapter(loaded)) for name, loaded in adapters.items()}
     predicted[PER_TASK] = [
         predicted[example.task][row] for row, example in enumerate(examples)

@@ -1,18 +1,21 @@
 """Fine-tuning as a trainer of classifiers: trained on most samples, calibrated on those held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
+from kdsl.models.taught import Taught
 from kdsl.sample import Task
-from kdsl.training.data import TaskData, hold_out
+from kdsl.training.data import TaskData, hold_out, with_copies
 from kdsl.training.fine_tuning import Recipe, fine_tune
 
 
@@ -23,6 +26,10 @@ class TaskSamples:
     task: Task
     table: FieldTable
     labels: NDArray[np.int64]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Sample id → why it has its label."""
+    taught: Taught | None = None
+    """Samples that a teacher labelled."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +43,37 @@ class Tuner:
     """All tasks that share the adapter, this one included; its samples here are replaced by those to be learned."""
     tuned: str | None = None
     """The folder for the result, below <checkpoint>/large; None: one named by the samples, for cross-validation."""
+    augmenters: Mapping[str, Augmenter] = field(default_factory=dict)
+    """Task → what makes copies of its samples; none are made for a task without."""
+    augmented: Path | None = None
+    """Where the copies' images are made."""
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`; errors are those of `hold_out` and `fine_tune`."""
-        own = TaskSamples(self.task, table, labels)
-        data = self.data([own if other.task.name == self.task.name else other for other in self.together])
+        data = self.data(
+            [
+                replace(other, table=table, labels=labels) if other.task.name == self.task.name else other
+                for other in self.together
+            ]
+        )
         tuned = self.tuned or _name(data)
         self.large.release()
         fine_tune(self.recipe, data, self.large.tuned_folder(tuned))
-        classifier = self.large.classifier(self.task, tuned)
+        prompts = self.recipe.prompts.fitted([part.trained for part in data])
+        classifier = self.large.classifier(self.task, tuned, prompts)
         held_out = next(part.held_out for part in data if part.task.name == self.task.name)
         rows = np.flatnonzero(held_out)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
         probabilities[rows] = classifier.probabilities(table.select(rows))
         return Calibrated(classifier, probabilities, held_out)
+
+    def with_taught(self, taught: Taught) -> "Tuner":
+        """The same, with samples of its task that a teacher labelled, in a folder of its own."""
+        together = [
+            replace(samples, taught=taught) if samples.task.name == self.task.name else samples
+            for samples in self.together
+        ]
+        return replace(self, together=together, tuned=None)
 
     def tune(self, deepspeed: Path | None = None) -> None:
         """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""
@@ -58,9 +82,21 @@ class Tuner:
         fine_tune(recipe, self.data(self.together), self.large.tuned_folder(self.tuned))
 
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
-        """The samples with what is held out of them."""
+        """The samples with what is held out of them, and copies of the others."""
         training = self.recipe.training
-        return [hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed) for s in samples]
+        data = [
+            hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed, s.reasons, s.taught)
+            for s in samples
+        ]
+        return [self._with_copies(part) for part in data]
+
+    def _with_copies(self, data: TaskData) -> TaskData:
+        augmenter = self.augmenters.get(data.task.name)
+        if augmenter is None or self.augmented is None:
+            return data
+        # Of several processes that fine-tune, each finds or makes every image: which is first does not matter.
+        workers = 1 if "LOCAL_RANK" in os.environ else os.cpu_count() or 1
+        return with_copies(data, augmenter, self.recipe.prompts.images, self.augmented, workers)
 
 
 def _name(data: Sequence[TaskData]) -> str:

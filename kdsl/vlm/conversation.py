@@ -31,12 +31,24 @@ class Message:
 
 
 Conversation = tuple[Message, ...]
-"""A conversation that the model continues; the last message is the user's."""
+"""A conversation that the model continues; the last message is the user's, or the beginning of the answer."""
 
 
 def ask(*pieces: Piece) -> Conversation:
     """A conversation of one user message."""
     return (Message("user", pieces),)
+
+
+def begun(conversation: Conversation, *pieces: str) -> Conversation:
+    """The conversation with the beginning of the answer, which the model goes on with; tokens do not cross pieces."""
+    return (*conversation, Message("assistant", tuple(map(Instruction, pieces))))
+
+
+def split_begun(conversation: Conversation) -> tuple[Conversation, tuple[str, ...]]:
+    """The conversation up to the answer, and the pieces of the answer's beginning, if it has any."""
+    if conversation and conversation[-1].role == "assistant":
+        return conversation[:-1], tuple(map(str, conversation[-1].pieces))
+    return conversation, ()
 
 
 def pictures(conversation: Conversation) -> list[Picture]:

@@ -83,6 +83,7 @@ class HttpModel:
         self._many = True
         self._constraint = 0
         self._exact = True
+        self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
 
@@ -116,7 +117,11 @@ class HttpModel:
         return self._identity
 
     def generate(
-        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        choices: Sequence[str] | None = None,
+        stop: str | None = None,
     ) -> list[Generation]:
         """See `VisionLanguageModel.generate`.
 
@@ -127,7 +132,7 @@ class HttpModel:
 
         def answer(conversation: Conversation) -> Generation:
             def ask(messages: JsonMessages) -> _Answers:
-                body = {"temperature": 0, "max_tokens": max_new_tokens}
+                body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
                 if choices is None:
                     return self._ask(messages, body)
                 return self._ask_constrained(messages, choices, body | {"max_tokens": _longest(choices)})
@@ -148,8 +153,8 @@ class HttpModel:
                 )
         return answers
 
-    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
-        """See `VisionLanguageModel.score`. Every request counts as a call.
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
+        """See `VisionLanguageModel.score`. Every request counts as a call; only whole answers can be scored.
 
         An estimate is the smoothed share of sampled answers that are the option, log((n_i + 1/k) / (n + 1)) for k
         options; where the server constrains the sampled answers to the options, it is the share among them. Its
@@ -157,6 +162,10 @@ class HttpModel:
         """
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
+        if not ended:
+            raise KdslError(
+                f"{self._client.url}: a server scores whole answers, not their beginnings; use a local model"
+            )
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         return self._estimate(conversations, options) if scores is None else scores
 
@@ -176,6 +185,9 @@ class HttpModel:
         except ServerError as error:
             if not error.refused:
                 raise
+        if scores is None and self._told:  # it has told them before
+            raise self._client.garbage(_CHAT, "an answer without the log-probabilities of its prompt")
+        self._told = scores is not None
         if scores is None:
             self._exact = False
             log.warning(

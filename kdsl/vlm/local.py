@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from kdsl.errors import KdslError
 from kdsl.vlm.checkpoint import (
@@ -102,7 +102,11 @@ class LocalModel:
         return LocalModel(self._peft or self.model, self.processor, self._identity, self.batch_size, adapter)
 
     def generate(
-        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        choices: Sequence[str] | None = None,
+        stop: str | None = None,
     ) -> list[Generation]:
         """See `VisionLanguageModel.generate`; with `choices` by exact scoring, however many tokens they have."""
         if choices is not None:
@@ -119,21 +123,27 @@ class LocalModel:
             ]
         config = self._generation_config(max_new_tokens)
         stops = set(config.eos_token_id)
+        ending = [] if stop is None else self.processor.answer_ids(stop, ended=False)
 
         def work(prompts: list[Prompt]) -> list[Generation]:
             batch = self._batch(prompts)
+            start = batch["input_ids"].shape[1]
+            stopping = StoppingCriteriaList([_Ending(ending, start)] if ending else [])
             with torch.inference_mode():
-                output = self.model.generate(**batch, generation_config=config)
-            answers = output[:, batch["input_ids"].shape[1] :].tolist()
-            return [self._generation(answer, stops, prompt) for answer, prompt in zip(answers, prompts, strict=True)]
+                output = self.model.generate(**batch, generation_config=config, stopping_criteria=stopping)
+            answers = output[:, start:].tolist()
+            return [
+                self._generation(answer, stops, ending, stop, prompt)
+                for answer, prompt in zip(answers, prompts, strict=True)
+            ]
 
         return [answer for _, answer in self._in_batches(conversations, work)]
 
-    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
         """See `VisionLanguageModel.score`."""
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
-        ids = [self.processor.answer_ids(option) for option in options]
+        ids = [self.processor.answer_ids(option, ended=ended) for option in options]
 
         def work(prompts: list[Prompt]) -> list[list[float]]:
             return score_options(self.model, self._batch(prompts), ids).tolist()
@@ -224,10 +234,17 @@ class LocalModel:
             pad_token_id=self.processor.pad_id,
         )
 
-    def _generation(self, answer: list[int], stops: set[int], prompt: Prompt) -> Generation:
+    def _generation(
+        self, answer: list[int], stops: set[int], ending: list[int], stop: str | None, prompt: Prompt
+    ) -> Generation:
         end = next((i for i, token in enumerate(answer) if token in stops), None)
         tokens = answer if end is None else answer[: end + 1]
-        return Generation(self.processor.text(tokens), len(tokens), dropped=prompt.dropped)
+        place = _place(tokens, ending)
+        if place is not None:
+            return Generation(self.processor.text(tokens[:place]), place + len(ending), dropped=prompt.dropped)
+        text = self.processor.text(tokens)
+        # The model may have written the same characters by other tokens, which is seen in the text alone.
+        return Generation(text.partition(stop)[0] if stop else text, len(tokens), dropped=prompt.dropped)
 
     def _activate(self) -> None:
         if self._peft is None:
@@ -240,3 +257,23 @@ class LocalModel:
 
     def _loaded(self) -> list[str]:
         return [] if self._peft is None else list(self._peft.peft_config)
+
+
+class _Ending(StoppingCriteria):
+    """Stops every answer that ends in certain tokens; prompts are the first `start` columns."""
+
+    def __init__(self, tokens: list[int], start: int) -> None:
+        self._tokens = tokens
+        self._start = start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **named: object) -> Tensor:
+        tokens = torch.tensor(self._tokens, device=input_ids.device)
+        if input_ids.shape[1] < self._start + len(tokens):
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        return (input_ids[:, -len(tokens) :] == tokens).all(dim=1)
+
+
+def _place(tokens: list[int], part: list[int]) -> int | None:
+    """Where `part` begins in `tokens`; None where it does not occur or is empty."""
+    starts = range(len(tokens) - len(part) + 1) if part else ()
+    return next((start for start in starts if tokens[start : start + len(part)] == part), None)

@@ -49,17 +49,24 @@ class VisionLanguageModel(Protocol):
         ...
 
     def generate(
-        self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        choices: Sequence[str] | None = None,
+        stop: str | None = None,
     ) -> list[Generation]:
-        """The most probable answer to each conversation, decoded greedily.
+        """The most probable answer to each conversation, decoded greedily, up to where `stop` begins, if it occurs.
 
         With `choices` (the same for all) every answer is exactly one of them: the most probable as a whole. Raises
         KdslError in one sentence for a picture or a server that cannot be used.
         """
         ...
 
-    def score(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
-        """The log-probability of every option (all different, none empty) as the whole answer to each conversation."""
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
+        """The log-probability of every option (all different, none empty) as the whole answer to each conversation.
+
+        Without `ended` as the beginning of the answer: no end token is scored, so none may begin another one.
+        """
         ...
 
 

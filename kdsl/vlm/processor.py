@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, Qwen2VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from kdsl.errors import KdslError
-from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest, pictures
+from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest, pictures, split_begun
 from kdsl.vlm.pixels import PixelBudget, load_picture
 
 IMAGE = 1
@@ -79,16 +79,20 @@ class Processor:
         return cls(_ImageProcessor(image_processor, tokenizer, chat_template=template), budget, max_tokens)
 
     def encode(self, conversation: Conversation) -> Prompt:
-        """Tokens up to where the answer begins; special tokens inside the conversation's texts are plain text.
+        """Tokens up to where the answer begins, and of its beginning where the conversation holds one (`begun`).
+
+        Special tokens inside the conversation's texts are plain text.
 
         A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises
         KdslError for a picture that cannot be taken, and when the pieces that have to stay are too long.
         """
+        conversation, answer = split_begun(conversation)
+        begun = [token for piece in answer for token in self._text_ids(piece)]
         images = {picture: self.load_picture(picture) for picture in set(pictures(conversation))}
         prompt = self._encode(conversation, images)
         total = 0
-        while len(prompt) > self.max_tokens:
-            excess = len(prompt) - self.max_tokens
+        while len(prompt) + len(begun) > self.max_tokens:
+            excess = len(prompt) + len(begun) - self.max_tokens
             n = self._pieces_worth(conversation, excess, images)
             conversation, dropped = drop_earliest(conversation, n)
             total += dropped
@@ -98,11 +102,18 @@ class Processor:
                     f"given at most {self.max_tokens}; shorten the text, or lower the pixel budget"
                 )
             prompt = self._encode(conversation, images)
-        return Prompt(prompt.input_ids, prompt.mm_token_type_ids, prompt.pixel_values, prompt.image_grid_thw, total)
+        ids, kinds = prompt.input_ids, prompt.mm_token_type_ids
+        if begun:
+            ids = torch.cat([ids, torch.tensor(begun)])
+            kinds = torch.cat([kinds, torch.zeros(len(begun), dtype=kinds.dtype)])
+        return Prompt(ids, kinds, prompt.pixel_values, prompt.image_grid_thw, total)
 
-    def answer_ids(self, answer: str) -> list[int]:
-        """The tokens of an answer and its end token; special tokens in its text are plain text."""
-        return [*self._text_ids(answer), self.end_id]
+    def answer_ids(self, *pieces: str, ended: bool = True) -> list[int]:
+        """The tokens of an answer and its end token; special tokens in its text are plain text.
+
+        Of several pieces each has tokens of its own, so that an answer can be scored or gone on with from its pieces.
+        """
+        return [token for piece in pieces for token in self._text_ids(piece)] + [self.end_id] * ended
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens as text, without special tokens."""

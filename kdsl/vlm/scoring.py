@@ -24,13 +24,16 @@ _VOCABULARY_ROWS = 512
 def score_options(
     model: PreTrainedModel, batch: dict[str, Tensor], options: Sequence[Sequence[int]], method: Method | None = None
 ) -> Tensor:
-    """Summed log-probabilities, float64 [batch, options], of options given as token ids that end in the end token.
+    """Summed log-probabilities, float64 [batch, options], of options given as token ids; whole answers end in the end
+    token.
 
     `batch` is left-padded (`kdsl.vlm.processor.collate`). The method is chosen by memory unless given; "pack" takes an
     attention implementation with free masks (sdpa or eager). Out of memory passes through.
     """
     prefix = _read_prefix(model, batch)
     first = _log_softmax(model, prefix.last_hidden)[:, [option[0] for option in options]]
+    if max(map(len, options)) == 1:
+        return first.double().cpu()
     if method is None:
         method = choose_method(model, *batch["input_ids"].shape, options)
     rest = (_score_repeated if method == "repeat" else _score_packed)(model, prefix, options)

@@ -37,8 +37,9 @@ def main(arguments: list[str]) -> int:
     from fastapi.testclient import TestClient
 
     from kdsl.review.app import create_app
+    from kdsl.review.dataset import Dataset, Source
+    from kdsl.review.live import LiveSite
     from kdsl.review.model_word import ModelWord
-    from kdsl.review.site import Site
 
     with tempfile.TemporaryDirectory() as folder:
         task = Task(TASK, tuple(Label(f"标签{number}") for number in range(LABELS)))
@@ -49,7 +50,8 @@ def main(arguments: list[str]) -> int:
             base.save(rule)
         _save_arbiter(config, task, rules, options.seed)
         begun = time.perf_counter()
-        site = Site(config, [task], {TASK: samples}, Sidecars(), PERSON)
+        live = LiveSite(config, Source(lambda: Dataset([task], {TASK: samples}, Sidecars())), PERSON)
+        site = live.site
         opened = time.perf_counter() - begun
         generator = np.random.default_rng(options.seed)
         site.indexes[TASK].word = ModelWord(
@@ -60,7 +62,7 @@ def main(arguments: list[str]) -> int:
             f"{len(rules)} rules, {len(samples)} dialogues of {options.characters} characters; "
             f"{overview.hits.mean():.0f} hits a rule; opened in {opened:.1f} s"
         )
-        client = TestClient(create_app(site, ["testserver"], background=False))
+        client = TestClient(create_app(live, ["testserver"], background=False))
         slow = 0
         for name, limit, request in _requests(client, site, options.seed):
             times = np.array([_time(request) for _ in range(options.requests)])

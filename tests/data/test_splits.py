@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.splits import stratified_folds
+from kdsl.data.splits import grouped_folds, stratified_folds
 from kdsl.errors import KdslError
 
 
@@ -40,3 +40,15 @@ def test_a_label_with_one_sample_is_in_one_fold():
 def test_impossible_splits_are_refused(labels, folds, message):
     with pytest.raises(KdslError, match=message):
         stratified_folds(labels, folds, 0)
+
+
+def test_groups_are_never_cut_and_single_samples_are_folded_as_ever():
+    labels = [i % 3 for i in range(30)]
+    alone = grouped_folds(labels, [str(i) for i in range(30)], 5, seed=1)
+    assert alone.tolist() == stratified_folds(labels, 5, seed=1).tolist()
+    groups = [str(i // 3) for i in range(30)]
+    folds = grouped_folds([i // 3 % 2 for i in range(30)], groups, 5, seed=1)
+    assert all(len(set(folds[i : i + 3])) == 1 for i in range(0, 30, 3))
+    assert np.bincount(folds).tolist() == [6] * 5
+    with pytest.raises(KdslError, match="2 samples cannot be split into 5 folds"):
+        grouped_folds([0] * 6, ["a", "b"] * 3, 5, seed=1)

@@ -9,10 +9,10 @@ from PIL import Image
 from kdsl.errors import KdslError
 from kdsl.evaluate import folder, plots
 from kdsl.evaluate.folder import write_evaluation
-from kdsl.evaluate.fonts import font_families
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome, confusion
 from kdsl.evaluate.plots import confusion_plot, reliability_plot
 from kdsl.evaluate.report import TaskResult, summarise
+from kdsl.fonts import font_families
 
 LABELS = ("能否调光", "商品材质", "其他")
 BLUE, ORANGE = (127, 181, 221), (240, 168, 115)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 import kdsl.models.linear as linear
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.linear import LinearClassifier, LinearTrainer
-from kdsl.sample import Sample, Turn
+from kdsl.sample import Sample, Turn, copy_id
 
 LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
 FABRICS = ["这是什么材质", "面料是纯棉的吗", "材质是什么做的", "是棉的还是麻的", "什么面料呀", "面料材质怎么样"]
@@ -207,3 +208,12 @@ def test_a_pickle_is_never_opened(tmp_path: Path):
     rewrite(tmp_path, {}, weights=np.array([{"a": 1}], dtype=object))
     with pytest.raises(KdslError, match="damaged or not a linear classifier"):
         LinearClassifier.load(tmp_path)
+
+
+def test_copies_of_a_sample_are_no_further_samples_to_count_ngrams_in():
+    """An n-gram counts once two samples share it, however often a sample's own copies repeat it."""
+    table = texts_table(TEXTS)
+    copies = [SampleFields(replace(row.sample, id=copy_id(row.sample.id, 1)), row.sidecars) for row in table.rows]
+    plain = fit(table, LABELS, 2)
+    augmented = fit(FieldTable.of_rows([*table.rows, *copies]), np.concatenate([LABELS, LABELS]), 2)
+    assert augmented.features.record()["blocks"] == plain.features.record()["blocks"]

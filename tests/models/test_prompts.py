@@ -1,6 +1,7 @@
 """What the large model is asked."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from kdsl.data.dialogue import fill_prompt
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
-from kdsl.fields.table import SampleFields
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.prompts import Prompts
-from kdsl.sample import Label, Sample, Task, Turn
+from kdsl.retrieval.knowledge import Passage
+from kdsl.retrieval.memory import Memory
+from kdsl.sample import Label, Sample, Task, Turn, copy_id
 from kdsl.tasks import load_task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest
 
@@ -97,3 +100,72 @@ def test_descriptions_and_text_on_pictures_are_added_on_request(image_task):
 def test_images_without_a_folder_are_told(image_task):
     with pytest.raises(KdslError, match=r"sample '1' has the image a.png, but data.images is not set"):
         pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(None))
+
+
+def said(id: str, *turns: Turn, label: str | None = None) -> Sample:
+    return Sample(id, "intent", turns, label=label)
+
+
+WORDS = ("台灯亮度可以调吗", "这个灯亮度能调吗", "裤子是什么面料", "面料纯棉吗")
+TRAINED = FieldTable([said(str(n), Turn("user", text)) for n, text in enumerate(WORDS)], Sidecars())
+PASSAGES = {"intent": [Passage("台灯", "亮度三档可调", "a"), Passage("裤子", "面料是纯棉", "b")]}
+
+
+def retrieving(task: Task, neighbours: int = 1, knowledge: int = 1) -> Prompts:
+    names = [task.label_names[place] for place in (0, 0, 1, 1)]
+    prompts = Prompts(None, neighbours=neighbours, knowledge=knowledge, passages=PASSAGES)
+    return prompts.fitted([(task, TRAINED, names)])
+
+
+def test_neighbours_and_passages_stand_before_the_prompt_and_can_be_dropped(dialogue_task):
+    new = said("new", Turn("user", "台灯的亮度可以调一调吗"))
+    found = pieces(dialogue_task, new, retrieving(dialogue_task, neighbours=2))
+    plain = pieces(dialogue_task, new)
+    assert found[: -len(plain)] == (
+        "参考知识：台灯：亮度三档可调\n",
+        "相似的样本：用户：这个灯亮度能调吗\n它的分类标签：能否调光\n",
+        "相似的样本：用户：台灯亮度可以调吗\n它的分类标签：能否调光\n",
+    )
+    assert found[-len(plain) :] == plain
+    [message], dropped = drop_earliest(as_conversation(retrieving(dialogue_task, 2), dialogue_task, new), 3)
+    assert (message.pieces, dropped) == (plain, 3)
+
+
+def test_a_sample_that_was_trained_on_is_asked_as_in_prediction_but_for_itself(dialogue_task):
+    prompts = retrieving(dialogue_task, neighbours=4)
+    for row in TRAINED.rows:
+        [message] = prompts.conversation(dialogue_task, row)
+        shown = [piece for piece in message.pieces if piece.startswith("相似的样本")]
+        assert shown
+        assert not any(row.sample.turns[0].text in piece for piece in shown)
+        copied = replace(row.sample, id=copy_id(row.sample.id, 1))
+        assert prompts.conversation(dialogue_task, SampleFields(copied, Sidecars())) == (message,)
+
+
+def test_prompts_that_were_saved_and_loaded_are_the_same_to_the_letter(dialogue_task, tmp_path):
+    prompts = retrieving(dialogue_task)
+    prompts.memories["intent"].save(tmp_path)
+    loaded = replace(prompts, memories={"intent": Memory.load(tmp_path)}, passages={})
+    for row in TRAINED.rows:
+        assert loaded.conversation(dialogue_task, row) == prompts.conversation(dialogue_task, row)
+
+
+def test_text_on_pictures_is_cleaned_and_keeps_to_its_tokens(image_task):
+    lines = [OcrLine("9:41", 1.0, (0, 5, 30, 25))]
+    lines += [
+        OcrLine(f"第{'一二三四五六七八'[n]}行¥1{n}.00", 1.0, (0, 99 + 40 * n, 80, 120 + 40 * n)) for n in range(8)
+    ]
+    sidecars = Sidecars(ocr={"a.png": OcrPage("a.png", (600, 1200), tuple(lines))})
+    sample = Sample("1", "scene", (), ("a.png",))
+
+    def text(**options) -> str:
+        return pieces(image_task, sample, Prompts(Path("images"), ocr=True, **options), sidecars)[0]
+
+    assert text().startswith("图片中的文字：\n第一行¥<价格>\n第二行¥<价格>\n")
+    assert "9:41" not in text()
+    assert text(ocr_tokens=20) == "图片中的文字：\n第一行¥<价格>\n第二行¥<价格>\n"
+    assert text(ocr_tokens=3, count=lambda line: 1).count("\n") == 4
+
+
+def test_prompts_that_show_nothing_learned_learn_nothing(dialogue_task):
+    assert PLAIN.fitted([(dialogue_task, TRAINED, ["能否调光"] * 4)]) is PLAIN

@@ -7,7 +7,8 @@ from rule_files import TASK, rule
 
 from kdsl.config import ProjectConfig
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
-from kdsl.review.site import Site
+from kdsl.review.dataset import Dataset, Source
+from kdsl.review.live import LiveSite
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Sample, Task, Turn
 
@@ -16,7 +17,7 @@ LABELS = ("能否调光", "商品材质", "<b>其他</b>")
 ORIGIN = {"origin": "http://testserver", "hx-request": "true"}
 
 
-def open_shop(folder: Path, rules: int = 4) -> Site:
+def open_shop(folder: Path, rules: int = 4) -> LiveSite:
     (folder / "images").mkdir(parents=True)
     Image.new("RGB", (60, 100), "white").save(folder / "images" / "a.png")
     (folder / "secret.png").write_bytes((folder / "images" / "a.png").read_bytes())
@@ -49,4 +50,5 @@ def open_shop(folder: Path, rules: int = 4) -> Site:
     config = ProjectConfig(
         tasks=[TASK], rules=folder / "rules", checkpoint=folder / "checkpoint", data={"images": folder / "images"}
     )
-    return Site(config, [Task(TASK, tuple(map(Label, LABELS)))], {TASK: samples}, sidecars, "小王")
+    dataset = Dataset([Task(TASK, tuple(map(Label, LABELS)))], {TASK: samples}, sidecars)
+    return LiveSite(config, Source(lambda: dataset), "小王")

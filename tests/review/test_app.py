@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reviewed_shop import LABELS, MARKUP, ORIGIN, open_shop
 from rule_files import TASK, contents
@@ -8,8 +9,12 @@ from rule_files import TASK, contents
 pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
+from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.app import create_app
-from kdsl.review.model_word import model_word
+from kdsl.review.effect import TrainedArbiter
+from kdsl.review.live import LiveSite
+from kdsl.review.model_word import ModelWord, model_word
 from kdsl.review.site import Site
 from kdsl.review.words import chinese, translate
 from kdsl.rules.rulebase import RuleBase
@@ -19,13 +24,18 @@ ROOT = f"/t/{TASK}"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def live(tmp_path: Path) -> LiveSite:
     return open_shop(tmp_path)
 
 
 @pytest.fixture
-def client(site: Site) -> TestClient:
-    return TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
+def site(live: LiveSite) -> Site:
+    return live.site
+
+
+@pytest.fixture
+def client(live: LiveSite) -> TestClient:
+    return TestClient(create_app(live, ["testserver"], background=False), headers=ORIGIN)
 
 
 def stored(site: Site, term: str):
@@ -138,12 +148,33 @@ def test_a_preview_counts_what_an_edit_would_change_before_anything_is_saved(cli
     assert contents(site.config.rules) == before
 
 
+def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(client, site):
+    index, old = site.indexes[TASK], stored(site, "亮度")
+    form = {"id": old.rule.id, "label": LABELS[1], "field-0": "last_user", "test-0": "调光"}
+    assert "would change, once accepted: n/a (not trained)" in client.post(f"{ROOT}/preview", data=form).text
+    standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
+    quality = Quality(log_loss=1.0, weighted_f1=0.5)
+    arbiter = Arbiter(
+        task=TASK, labels=LABELS, merged=True, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
+        base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
+    )  # fmt: skip
+    site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""
+    assert "would change, once accepted: n/a" in client.post(f"{ROOT}/preview", data=form).text
+    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    page = client.post(f"{ROOT}/preview", data=form).text
+    # s0, s1, s2 and s4 hold 亮度 or 调光: without the rule the model decides, and only s1 is hit by the edited one.
+    assert re.search(r"once accepted: <b>4</b> of 4 \(become right 2, become wrong 2\)", page)
+    assert "as training would give it" in page
+    assert f'<a href="{ROOT}/sample?id=s4" target="_blank">s4</a></td><td>{LABELS[1]}</td>' in page
+    assert stored(site, "亮度").rule.label == LABELS[0]
+
+
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
         ({"field-0": "turns", "test-0": "many"}, "condition 1: turns takes a comparison"),
         ({"field-0": "nowhere", "test-0": "x"}, "unknown field"),
-        ({"field-0": "user", "test-0": " "}, "a rule needs at least one condition"),
+        ({"field-0": "user", "test-0": " "}, "What you write is tried on the training samples at once."),
         ({"field-0": "user", "test-0": "\u200b"}, "is empty once normalised"),
     ],
 )
@@ -183,7 +214,7 @@ def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     assert re.search(r"<b>1</b> Samples that no rule covers", page)
     assert re.search(r"<b>2</b> Samples on which rules contradict each other", page)
     assert "s5" in client.get(f"{ROOT}/samples?kind=uncovered").text
-    assert client.get(f"{ROOT}/samples/5").status_code == 200
+    assert client.get(f"{ROOT}/sample?id=s5").status_code == 200
     assert client.get(f"{ROOT}/progress").status_code == 200
 
 
@@ -196,13 +227,13 @@ def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
 
 def test_markup_in_data_stays_text_everywhere(client, site):
     rules = [each.rule.id for each in site.store.rules(TASK)]
-    pages = [f"{ROOT}/rules", f"{ROOT}/gaps", f"{ROOT}/progress", f"{ROOT}/samples?kind=cell", f"{ROOT}/samples/1",
+    pages = [f"{ROOT}/rules", f"{ROOT}/gaps", f"{ROOT}/progress", f"{ROOT}/samples?kind=cell", f"{ROOT}/sample?id=s1",
              f"{ROOT}/rules?text={MARKUP}", f"{ROOT}/new?term={MARKUP}&label={MARKUP}", f"{ROOT}/rules/{MARKUP}",
              *(f"{ROOT}/rules/{id}" for id in rules)]  # fmt: skip
     for page in pages:
         text = client.get(page).text
         assert "<script>alert" not in text and "<b>其他" not in text, page
-    assert "&lt;script&gt;" in client.get(f"{ROOT}/samples/1").text
+    assert "&lt;script&gt;" in client.get(f"{ROOT}/sample?id=s1").text
 
 
 def test_images_come_by_opaque_id_and_only_images_of_the_image_folder(client, site):
@@ -237,8 +268,8 @@ def test_another_name_for_this_computer_is_refused(client):
     assert client.get(f"{ROOT}/rules", headers={"host": "evil.example"}).status_code == 400
 
 
-def test_a_token_lets_in_once_and_a_cookie_from_then_on(site):
-    client = TestClient(create_app(site, ["testserver"], token="geheim", background=False))
+def test_a_token_lets_in_once_and_a_cookie_from_then_on(live):
+    client = TestClient(create_app(live, ["testserver"], token="geheim", background=False))
     assert client.get(f"{ROOT}/rules").status_code == 401
     assert client.get(f"{ROOT}/rules?token=falsch").status_code == 401
     answer = client.get(f"{ROOT}/rules?token=geheim", follow_redirects=False)
@@ -270,9 +301,8 @@ def test_every_word_of_the_page_is_there_in_chinese():
 
 
 def test_a_project_without_rules_has_pages_too(tmp_path):
-    site = open_shop(tmp_path, rules=0)
-    client = TestClient(create_app(site, ["testserver"], background=False), headers=ORIGIN)
-    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "samples/0"):
+    client = TestClient(create_app(open_shop(tmp_path, rules=0), ["testserver"], background=False), headers=ORIGIN)
+    for page in ("rules", "gaps", "progress", "new", "samples?kind=uncovered", "sample?id=s0"):
         assert client.get(f"{ROOT}/{page}").status_code == 200, page
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from kdsl.review.app import create_app
-from kdsl.review.site import Site
+from kdsl.review.live import LiveSite
 
 CHROMIUM = chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python -m playwright install chromium")
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python
 class Served:
     """A shop on a free port of this computer."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, live: LiveSite) -> None:
         import uvicorn
 
-        self.site = site
+        self.site = live.site
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = create_app(site, ["127.0.0.1"], background=False)
+        app = create_app(live, ["127.0.0.1"], background=False)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
@@ -163,7 +163,7 @@ def test_an_edit_with_chinese_input_shows_live_what_it_would_change(context, ser
 
 def test_a_new_rule_from_words_selected_in_a_dialogue(context, served):
     page = context.new_page()
-    page.goto(f"/t/{TASK}/samples/0")
+    page.goto(f"/t/{TASK}/sample?id=s0")
     page.evaluate(
         """() => { const text = document.querySelector('[data-field=last_user] span').firstChild.parentNode;
         const node = [...text.childNodes].flatMap((each) => each.nodeType === 3 ? [each] : [...each.childNodes])[0];
@@ -177,11 +177,24 @@ def test_a_new_rule_from_words_selected_in_a_dialogue(context, served):
 
 def test_a_new_rule_from_text_clicked_on_an_image(context, served):
     page = context.new_page()
-    page.goto(f"/t/{TASK}/samples/1")
+    page.goto(f"/t/{TASK}/sample?id=s1")
     page.locator("rect.line").click()
     page.locator("#from-selection").click()
     expect(page.locator("[name=field-0]")).to_have_value("ocr")
     expect(page.locator("[name=test-0]")).to_have_value(re.compile("立即购买"))
+
+
+def test_text_at_the_bottom_of_an_image_may_be_looked_for_there_only(context, served):
+    page = context.new_page()
+    page.goto(f"/t/{TASK}/sample?id=s1")
+    page.locator("rect.line").click()
+    expect(page.locator("#from-zone")).to_have_text("only at the bottom of the image")
+    page.locator("#from-zone").click()
+    expect(page.locator("[name=field-0]")).to_have_value("ocr.bottom")
+    page.go_back()
+    page.locator("rect.line").click()
+    page.locator("rect.line").click()
+    expect(page.locator("#offer")).to_be_hidden()
 
 
 def test_the_second_tab_sees_the_difference(context, served):
@@ -215,7 +228,7 @@ def test_every_page_fits_a_phone(browser, served, scheme):
     )
     page = context.new_page()
     id = served.site.store.rules(TASK)[0].rule.id
-    for path in ("rules", f"rules/{id}", f"rules/{id}/edit", "gaps", "progress", "samples/1", "new"):
+    for path in ("rules", f"rules/{id}", f"rules/{id}/edit", "gaps", "progress", "sample?id=s1", "new"):
         page.goto(f"/t/{TASK}/{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (

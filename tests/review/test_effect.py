@@ -1,40 +1,138 @@
+"""The page decides as the arbiter does: with a rule and without it, and with an edited or new one after training."""
+
 import numpy as np
 import pytest
 from reviewed_shop import LABELS, open_shop
 from rule_files import TASK
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.evidence import overlap
+from kdsl.mining.archive import shown_of
+from kdsl.mining.reliability import FEATURES, Reliability
+from kdsl.review.decisions import decide, written
 from kdsl.review.effect import TrainedArbiter
 from kdsl.review.model_word import ModelWord
+from kdsl.review.site import Site
+from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule
+from kdsl.rules.statistics import wilson_interval
+
+RELIABILITY = Reliability(0.4, (0.5,) + (0.1,) * (len(FEATURES) - 1))
+QUALITY = Quality(log_loss=1.0, weighted_f1=0.5)
+
+
+@pytest.fixture
+def site(tmp_path) -> Site:
+    return open_shop(tmp_path).site
+
+
+@pytest.fixture
+def word(site: Site) -> ModelWord:
+    samples = len(site.indexes[TASK].samples)
+    model = np.random.default_rng(0).dirichlet([1, 1, 1], samples)
+    return ModelWord(model, np.ones(samples, dtype=bool))
+
+
+def trained(site: Site, merged: bool = True, rules: int = 3) -> Arbiter:
+    """The fourth rule is unknown to training."""
+    standings = tuple(
+        Standing(id=each.rule.id, when=each.when, label=each.rule.label, reliability=0.5 + 0.1 * i, hits=5, correct=4)
+        for i, each in enumerate(site.overview(TASK).rules[:rules])
+    )
+    return Arbiter(
+        task=TASK, labels=LABELS, merged=merged, a=1.0, b=1.0, model_a=1.0, samples=6, model=QUALITY, both=QUALITY,
+        base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
+    )  # fmt: skip
+
+
+def labels(arbiter: Arbiter, rules: list[Rule], site: Site, word: ModelWord) -> np.ndarray:
+    """What the arbiter itself decides."""
+    evidence = arbiter.weigh(rules).evidence(Engine(rules).matrix(site.indexes[TASK].table), len(LABELS))
+    return arbiter.pool.probabilities(word.probabilities, evidence).argmax(axis=1)
+
+
+def changes(before: np.ndarray, after: np.ndarray) -> list[tuple[int, int, int]]:
+    return [(row, before[row], after[row]) for row in np.flatnonzero(before != after).tolist()]
+
+
+def with_standing(arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site) -> Arbiter:
+    """The arbiter as training would have made it had it known the rule, all else being as it is."""
+    index = site.indexes[TASK]
+    hits = Engine([*rules, rule]).matrix(index.table)
+    shown = shown_of(rule, hits[:, -1], index.labels, index.task)
+    most = wilson_interval(shown.correct, shown.hits)[1]
+    standing = Standing(
+        id=rule.id, when=rule.when_hash, label=rule.label, hits=shown.hits, correct=shown.correct,
+        reliability=min(float(RELIABILITY.estimate([shown])[0]), most),
+    )  # fmt: skip
+    shared = overlap(np.array([LABELS.index(each.label) for each in [*rules, rule]]), hits)[-1]
+    places = {(each.label, each.when): i for i, each in enumerate(arbiter.rules)}
+    known = [(places.get((each.label, each.when_hash)), value) for each, value in zip(rules, shared, strict=False)]
+    new = tuple((i, len(arbiter.rules), float(value)) for i, value in known if i is not None)
+    return arbiter.model_copy(update={"rules": (*arbiter.rules, standing), "overlaps": (*arbiter.overlaps, *new)})
 
 
 @pytest.mark.parametrize("merged", [True, False])
-def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(tmp_path, merged):
-    site = open_shop(tmp_path)
-    overview, index = site.overview(TASK), site.indexes[TASK]
-    standings = tuple(
-        Standing(id=each.rule.id, when=each.when, label=each.rule.label, reliability=0.5 + 0.1 * i, hits=5, correct=4)
-        for i, each in enumerate(overview.rules[:3])  # the fourth is unknown to training
-    )
-    quality = Quality(log_loss=1.0, weighted_f1=0.5)
-    arbiter = Arbiter(
-        task=TASK, labels=LABELS, merged=merged, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
-        base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
-    )  # fmt: skip
-    model = np.random.default_rng(0).dirichlet([1, 1, 1], len(index.samples))
-    word = ModelWord(model, np.ones(len(index.samples), dtype=bool))
+def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, word, merged):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, merged)
     rules = [each.rule for each in overview.rules]
-    hits = Engine(rules).matrix(index.table)
-
-    def labels(chosen: list[int]) -> np.ndarray:
-        weighed = arbiter.weigh([rules[i] for i in chosen])
-        return arbiter.pool.probabilities(model, weighed.evidence(hits[:, chosen], 3)).argmax(axis=1)
-
-    everything = list(range(len(rules)))
-    for rule in everything:
-        effect = TrainedArbiter(arbiter).effect(overview, rule, word)
-        before, after = labels([i for i in everything if i != rule]), labels(everything)
-        expected = [(row, before[row], after[row]) for row in np.flatnonzero(before != after)]
+    for rule in range(len(rules)):
+        effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
+        without = [each for i, each in enumerate(rules) if i != rule]
+        expected = changes(labels(arbiter, without, site, word), labels(arbiter, rules, site, word))
         assert list(effect.changed) == expected
-        assert (effect.weight is None) is (overview.rules[rule].when not in {each.when for each in standings})
+        assert (effect.weight is None) is (rule == 3) is effect.estimated
+
+
+def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(site, word):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
+    rules = [each.rule for each in overview.rules]
+    effect = TrainedArbiter(arbiter, RELIABILITY).effect(index, overview, 3, word)
+    then = with_standing(arbiter, rules[3], rules[:3], site)
+    assert effect.weight == pytest.approx(float(then.weigh(rules).weights[3])) and effect.estimated
+    assert list(effect.changed) == changes(labels(then, rules[:3], site, word), labels(then, rules, site, word))
+
+
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("terms", [("亮度",), ("吗",), ("材质", "你好"), ("什么都不是",)])
+@pytest.mark.parametrize("saved", [0, 2, None])
+def test_an_edit_changes_the_decisions_that_it_would_change_after_training(site, word, saved, terms, label):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
+    rules = [each.rule for each in overview.rules]
+    rule = written("小王", TASK, label, [Condition(field="user", terms=terms)])
+    hits = index.flags(rule.conditions)
+    effect = TrainedArbiter(arbiter, RELIABILITY).edited(index, overview, saved, rule, hits, word)
+    others = [each for i, each in enumerate(rules) if i != saved]
+    then = with_standing(arbiter, rule, others, site)
+    assert list(effect.changed) == changes(
+        labels(arbiter, rules, site, word), labels(then, [*others, rule], site, word)
+    )
+    assert effect.weight == pytest.approx(float(then.weigh([rule]).weights[0])) and effect.estimated
+    truth = [sample.label for sample in index.samples]
+    right = [(LABELS[old] == truth[row], LABELS[new] == truth[row]) for row, old, new in effect.changed]
+    assert effect.gains(index.samples, LABELS) == sum(new for _, new in right)
+    assert effect.losses(index.samples, LABELS) == sum(old for old, _ in right)
+
+
+def test_an_edit_that_says_the_same_is_weighed_as_training_weighed_it(site, word):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
+    stored = overview.rules[2]
+    rule = written("小王", TASK, stored.rule.label, stored.rule.conditions)
+    effect = TrainedArbiter(arbiter).edited(index, overview, 2, rule, index.flags(rule.conditions), word)
+    assert effect.weight == pytest.approx(float(arbiter.weigh([rule]).weights[0])) and not effect.estimated
+    rules = [each.rule for each in overview.rules]
+    accepted = [*rules[:2], rule, *rules[3:]]
+    assert list(effect.changed) == changes(labels(arbiter, rules, site, word), labels(arbiter, accepted, site, word))
+
+
+def test_an_edit_of_a_rejected_rule_brings_it_back(site, word):
+    stored = site.overview(TASK).rules[0]
+    decide(site.store, "小王", TASK, stored.rule.id, stored.version, "rejected")
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
+    rule = written("小王", TASK, stored.rule.label, stored.rule.conditions)
+    effect = TrainedArbiter(arbiter).edited(index, overview, 0, rule, index.flags(rule.conditions), word)
+    others = [each.rule for each in overview.rules[1:]]
+    assert list(effect.changed) == changes(
+        labels(arbiter, others, site, word), labels(arbiter, [rule, *others], site, word)
+    )

@@ -91,7 +91,7 @@ def test_what_is_tuned_already_is_not_tuned_again(kdsl, project, monkeypatch):
     [
         ("pixels.max=1568", "trained with another pixels ([784, 3136], now [784, 1568]); set it back, or run"),
         ("prompt.descriptions=true", "trained with another descriptions (false, now true)"),
-        ("large=linear", "linear.npz: no such file"),
+        ("large=linear", "embedded.json: no such file"),
         ("large=./gone", "gone: no such model directory"),
         ("limits.tokens=2", "would exceed `limits: {calls: 3, tokens: 2}`; raise the limits"),
     ],

@@ -212,3 +212,24 @@ except Exception as error:
     assert done.stdout.splitlines()[:2] == ["yes", "True"], done.stderr
     assert "KdslError somewhere: a model in this process needs torch and transformers" in done.stdout
     assert 'pip install "kdsl[vlm]"' in done.stdout
+
+
+def test_a_server_that_told_log_probabilities_is_not_taken_for_one_that_cannot(server, conversations):
+    """One answer without them is a failure of that answer: the others stay exact."""
+    model = HttpModel.connect(server.url, tiny_qwen2vl.BUDGET)
+    exact = model.score(conversations[:1], OPTIONS)
+    server.become(mischief=("nonsense",))
+    with pytest.raises(KdslError, match="an answer without the log-probabilities of its prompt"):
+        model.score(conversations[:1], OPTIONS)
+    server.become()
+    again = model.score(conversations[:1], OPTIONS)
+    assert not again.estimated
+    assert np.allclose(again.log_probabilities, exact.log_probabilities, atol=1e-6)
+
+
+def test_a_server_stops_where_it_is_told_and_scores_no_beginnings(server, conversations):
+    model = HttpModel.connect(server.url, tiny_qwen2vl.BUDGET)
+    model.generate(conversations[:1], 4, stop="标")
+    assert server.requests()[-1]["body"]["stop"] == ["标"]
+    with pytest.raises(KdslError, match="a server scores whole answers, not their beginnings; use a local model"):
+        model.score(conversations[:1], OPTIONS, ended=False)

@@ -78,25 +78,34 @@
   });
 
   function offer() {
-    const button = one("#from-selection");
     const selection = String(window.getSelection()).trim();
     const anchor = window.getSelection().anchorNode;
     const part = anchor && (anchor.nodeType === 1 ? anchor : anchor.parentElement).closest("[data-field]");
     let values = null;
+    let zones = [];
     if (chosen.size) {
-      const sample = chosen.keys().next().value.closest("[data-sample]");
-      values = { sample, field: "ocr", terms: [...chosen.values()] };
+      const lines = [...chosen.keys()];
+      values = { sample: lines[0].closest("[data-sample]"), field: "ocr", terms: [...chosen.values()] };
+      zones = [...new Set(lines.map((line) => line.dataset.zone))];
     } else if (part && selection && selection.length <= 40 && !selection.includes("\n")) {
       values = { sample: part.closest("[data-sample]"), field: part.dataset.field, terms: [selection] };
     }
-    button.hidden = !(values && values.sample);
-    if (button.hidden) return;
-    button.textContent = `${button.dataset.words} ${values.terms.join(" | ")}`;
-    button.onclick = () => {
-      const query = new URLSearchParams({ field: values.field, label: values.sample.dataset.label });
-      values.terms.forEach((term) => query.append("term", term));
-      window.location = `/t/${encodeURIComponent(values.sample.dataset.task)}/new?${query}`;
-    };
+    one("#offer").hidden = !(values && values.sample);
+    if (one("#offer").hidden) return;
+    const anywhere = one("#from-selection");
+    anywhere.textContent = `${anywhere.dataset.words} ${values.terms.join(" | ")}`;
+    anywhere.onclick = () => begin(values, values.field);
+    const zone = one("#from-zone");
+    zone.hidden = zones.length !== 1 || !zones[0];
+    if (zone.hidden) return;
+    zone.textContent = zones[0] === "ocr.top" ? zone.dataset.top : zone.dataset.bottom;
+    zone.onclick = () => begin(values, zones[0]);
+  }
+
+  function begin(values, field) {
+    const query = new URLSearchParams({ field, label: values.sample.dataset.label });
+    values.terms.forEach((term) => query.append("term", term));
+    window.location = `/t/${encodeURIComponent(values.sample.dataset.task)}/new?${query}`;
   }
   document.addEventListener("selectionchange", offer);
 
@@ -127,5 +136,5 @@
       offer();
     }
   });
-  document.addEventListener("htmx:beforeSwap", () => { chosen.clear(); one("#from-selection").hidden = true; });
+  document.addEventListener("htmx:beforeSwap", () => { chosen.clear(); one("#offer").hidden = true; });
 })();

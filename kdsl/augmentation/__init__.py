@@ -1,0 +1,1 @@
+"""Changed copies of training samples: dialogues in other words, screenshots taken a little differently."""

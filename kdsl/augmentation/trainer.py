@@ -1,0 +1,34 @@
+"""Learning from samples and their changed copies."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.augmentation.augmenter import Augmenter
+from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Classifier, Trainer
+from kdsl.models.taught import Taught, Teachable
+
+
+@dataclass(frozen=True)
+class AugmentingTrainer:
+    """Fits `inner` on the rows that it is given and on copies of just these. Implements `Trainer`.
+
+    In cross-validation it is given the rows of a fold, so that no copy of a sample is learned from that the fold holds
+    out.
+    """
+
+    inner: Trainer
+    augmenter: Augmenter
+
+    def with_taught(self, taught: Taught) -> "AugmentingTrainer":
+        """See `Teachable.with_taught`; of a teacher's samples no copies are made."""
+        assert isinstance(self.inner, Teachable)
+        return replace(self, inner=self.inner.with_taught(taught))
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Classifier:
+        """See `Trainer.fit`."""
+        copies = self.augmenter.copies(table, labels, n_labels)
+        together = FieldTable.of_rows([*table.rows, *copies.table.rows])
+        return self.inner.fit(together, np.concatenate([labels, copies.labels]), n_labels)

@@ -1,0 +1,46 @@
+"""The model that a command asks about training data: its answers are kept, a server is asked several at once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kdsl.cli.project import Project
+    from kdsl.small.answer_cache import CachedModel
+
+AT_ONCE = 8
+"""Samples that a server is asked about at the same time."""
+
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a server may take for an answer.")]
+Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a failed request is made again.")]
+
+
+def open_model(
+    project: "Project", name: str, answers: Path, timeout: float, retries: int
+) -> tuple["CachedModel", int]:
+    """The model in a directory, of a hub id or at an address, with its answers in a file; how many threads may ask it.
+
+    Raises KdslError in one sentence for a model that cannot be loaded or reached.
+    """
+    from kdsl.small.answer_cache import CachedModel
+    from kdsl.vlm.http import HttpModel
+    from kdsl.vlm.load import is_address, load_model
+    from kdsl.vlm.pixels import PixelBudget
+
+    budget = PixelBudget(project.config.pixels.min, project.config.pixels.max)
+    if is_address(name):
+        return CachedModel(HttpModel.connect(name, budget, timeout, retries), answers), AT_ONCE
+    return CachedModel(load_model(name, budget), answers), 1
+
+
+def first_failures(failed: Sequence[tuple[str, str]], of: int) -> list[str]:
+    """What to tell of samples without an answer: how many, and the first of each reason."""
+    first: dict[str, str] = {}
+    for identity, reason in failed:
+        first.setdefault(reason, identity)
+    if not failed:
+        return []
+    lines = [f"{len(failed)} of {of} samples have no answer; the same command asks them again:"]
+    return lines + [f"  {identity}: {reason}" for reason, identity in list(first.items())[:3]]

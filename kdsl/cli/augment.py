@@ -1,0 +1,73 @@
+"""kdsl augment: changed copies of the training samples, to look at and to train other tools on."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.cli.augmenting import MadeCopies
+
+
+def augment(
+    arguments: ProjectArguments = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+    ] = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Write changed copies of the training samples, their images, and what was changed, into the checkpoint."""
+    import json
+
+    from kdsl.cli.augmenting import augment_project
+    from kdsl.cli.project import open_project
+
+    made = augment_project(open_project(arguments), workers)
+    if format is Format.json:
+        typer.echo(json.dumps([_record(each) for each in made], ensure_ascii=False, indent=2))
+    else:
+        for each in made:
+            _print(each)
+    for each in made:
+        typer.echo(f"{each.task.name}: {', '.join(map(str, each.files))}", err=True)
+
+
+def _record(made: "MadeCopies") -> dict[str, Any]:
+    labels = [
+        {"label": name, "samples": made.samples[name], "copies": made.copies[name]} for name in made.task.label_names
+    ]
+    return {
+        "task": made.task.name,
+        "labels": labels,
+        "operations": dict(made.operations.most_common()),
+        "reverted": made.reverted,
+        "files": [str(path) for path in made.files],
+    }
+
+
+def _print(made: "MadeCopies") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(title=escape(made.task.name), title_justify="left")
+    table.add_column("label")
+    for column in ("samples", "copies"):
+        table.add_column(column, justify="right")
+    for name in made.task.label_names:
+        table.add_row(escape(name), str(made.samples[name]), str(made.copies[name]))
+    table.add_section()
+    table.add_row("all", str(made.samples.total()), str(made.copies.total()))
+    console.print(table)
+    table = Table(title="What was done, how often", title_justify="left")
+    table.add_column("change")
+    table.add_column("times", justify="right")
+    for name, count in made.operations.most_common():
+        table.add_row(name, str(count))
+    console.print(table)
+    if made.reverted:
+        console.print(
+            f"{made.reverted} texts or images are changed less than drawn, since rules would not have hit them."
+        )

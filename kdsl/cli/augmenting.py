@@ -1,0 +1,119 @@
+"""The augmenter that a project's `augment:` describes, and the files that `kdsl augment` makes with it."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kdsl.augmentation.augmenter import Augmenter, Copies
+from kdsl.cli.project import Project
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import write_atomically
+from kdsl.mining.run import require_labels
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Task, label_indices
+
+FOLDER = "augmented"
+"""In the checkpoint."""
+IMAGES = "images"
+"""In that folder: the copies' images, those that a fine-tuned model learns from too."""
+
+
+def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augmenter:
+    """Makes copies of samples of `task` that spare what `rules` see; a small model, where there is one, gives words.
+
+    Raises KdslError where paraphrases are wanted without one.
+    """
+    config = project.config.augment
+    if config.paraphrase and project.config.small_model is None:
+        raise KdslError(
+            "augment.paraphrase: true needs a model that writes; name one in `small:`, or set augment.paraphrase=false"
+        )
+    plain = Augmenter(task, config.copies, project.config.seed, tuple(rules), config.text, config.images)
+    if not config.text or project.small is None:
+        return plain
+    from kdsl.augmentation.rewording import SmallRewording
+
+    return replace(plain, reword=SmallRewording(project.small, task, config.paraphrase))
+
+
+def active_rules(project: Project, task: Task) -> list[Rule]:
+    """The rules that people accepted, or have not looked at yet."""
+    return RuleBase.load(project.config.rules, task.name).active()
+
+
+@dataclass(frozen=True)
+class MadeCopies:
+    """What `kdsl augment` made of one task."""
+
+    task: Task
+    samples: Counter[str]
+    """By label."""
+    copies: Counter[str]
+    operations: Counter[str]
+    """How often each was done."""
+    reverted: int
+    """Texts and images left as they were for the rules' sake."""
+    files: tuple[Path, ...]
+
+
+def augment_project(project: Project, workers: int | None = None) -> list[MadeCopies]:
+    """Make copies of all training samples, with their images, and write everything into the checkpoint.
+
+    Images that are there from an earlier run are kept. Raises KdslError where nothing is asked for, for a sample
+    without a label, and for an image that cannot be read.
+    """
+    from kdsl.augmentation.rendered import render_pictures
+    from kdsl.augmentation.written import write_pages, write_samples, write_side_by_side
+
+    config = project.config
+    if config.augment.copies == 0:
+        raise KdslError("augment.copies is 0, so there is nothing to make; say how many, such as augment.copies=2")
+    if not (config.augment.text or config.augment.images):
+        raise KdslError("augment: text and images are both false, so there is nothing to make; switch one of them on")
+    folder = config.checkpoint / FOLDER
+    sidecars = project.sidecars()
+    tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
+    copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
+    pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
+    files = render_pictures(pictures, config.data.images, folder / IMAGES, workers or os.cpu_count() or 1)
+    named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
+    write_pages(named, folder / "ocr.jsonl")
+    made = []
+    for task, table, each in zip(project.tasks, tables, named, strict=True):
+        written = [folder / f"{task.name}.jsonl", folder / f"{task.name}.txt"]
+        write_samples(each, table, written[0])
+        write_side_by_side(each, table, written[1])
+        sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
+        if sheet is not None:
+            written.append(folder / f"{task.name}.png")
+            write_atomically(written[-1], sheet)
+        made.append(
+            MadeCopies(
+                task,
+                Counter(row.sample.label or "" for row in table.rows),
+                Counter(row.sample.label or "" for row in each.table.rows),
+                sum(each.operations, Counter()),
+                each.reverted,
+                tuple(written),
+            )
+        )
+    return made
+
+
+def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
+    labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
+    require_labels(task, table, labels)
+    return augmenter(project, task, active_rules(project, task)).copies(table, labels, len(task.labels))
+
+
+def _sheet(copies: Copies, table: FieldTable, images: Path, folder: Path, task: Task) -> bytes | None:
+    from kdsl.augmentation.contact_sheet import contact_sheet
+
+    files = {name: folder / name for name in copies.pictures}
+    return contact_sheet(copies, table, images, files, task.label_names)

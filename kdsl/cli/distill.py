@@ -1,0 +1,108 @@
+"""kdsl distill: labels for unlabelled samples from a teacher."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kdsl.cli.asked import Retries, Timeout, first_failures
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.cli.distilling import DistilledTask
+    from kdsl.cli.project import Project
+
+
+def distill(
+    arguments: ProjectArguments = None,
+    timeout: Timeout = 120,
+    retries: Retries = 6,
+    format: FormatOption = Format.table,
+) -> None:
+    """Let a teacher behind a server label unlabelled samples; the same command goes on after an interruption."""
+    import json
+
+    from kdsl.cli.distilling import distil_project
+    from kdsl.cli.project import open_project
+    from kdsl.distillation.distilled_file import write_distilled
+
+    project = open_project(arguments)
+    try:
+        done = distil_project(project, timeout, retries)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
+    path, teacher = project.config.data.distilled, project.config.distill.teacher
+    assert path is not None and teacher is not None
+    write_distilled(path, [record for task in done for record in task.records(teacher)])
+    if format is Format.json:
+        typer.echo(json.dumps([_record(task) for task in done], ensure_ascii=False, indent=2))
+    else:
+        for task in done:
+            _print(task)
+    _tell(project, done)
+    if any(task.lessons.failed for task in done):
+        raise typer.Exit(1)
+
+
+def _record(task: "DistilledTask") -> dict[str, Any]:
+    """What `--format json` prints about a task."""
+    training, lessons = task.training, task.lessons
+    return {
+        "task": task.name,
+        "unlabelled": len(task.pool),
+        "like_labelled": task.labelled,
+        "repeated": task.repeated,
+        "failed": lessons.failed,
+        "nonsense": lessons.nonsense,
+        "agreement": [row.record() for row in training.agreement],
+        "rounds": [
+            {"round": r.number, "kept": r.kept, "new": r.new, "weighted_f1": round(r.weighted_f1, 4)}
+            for r in training.rounds
+        ],
+        "ended": training.ended,
+        "best": training.best,
+        "written": int(training.kept.sum()),
+    }
+
+
+def _print(task: "DistilledTask") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    found = _record(task)
+    title = "agreement (A: the teacher's label, B and C: others, -: none)"
+    for name, rows in ((title, found["agreement"]), ("rounds", found["rounds"])):
+        table = Table(title=escape(f"{task.name}: {name}"), title_justify="left")
+        for column in rows[0] if rows else ():
+            table.add_column(
+                column.replace("_", " "), justify="left" if name == title and len(table.columns) < 3 else "right"
+            )
+        for row in rows:
+            table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        console.print(table)
+    console.print(escape(f"{task.name}: ended after round {found['rounds'][-1]['round']}: {task.training.ended}."))
+
+
+def _tell(project: "Project", done: "list[DistilledTask]") -> None:
+    if not done:
+        typer.echo("No unlabelled sample is unlike all that people labelled.", err=True)
+    for task in done:
+        parts = [(task.labelled, "are like one that people labelled"), (task.repeated, "have the id of another one"),
+                 (task.lessons.nonsense, "got answers that are no label")]  # fmt: skip
+        for count, what in parts:
+            if count:
+                typer.echo(f"{task.name}: {count} unlabelled samples {what}; they are left out", err=True)
+        rounds, best = task.training.rounds, task.training.best
+        if best and rounds[best].weighted_f1 < rounds[0].weighted_f1:
+            typer.echo(
+                f"warning: {task.name}: the teacher's labels make the model worse on people's samples (weighted F1 "
+                f"{rounds[best].weighted_f1:.3f}, without them {rounds[0].weighted_f1:.3f}); train with "
+                "data.distilled= to leave them out",
+                err=True,
+            )
+    failed = [each for task in done for each in task.lessons.failed.items()]
+    for line in first_failures(failed, sum(len(task.pool) for task in done)):
+        typer.echo(line, err=True)
+    written = sum(int(task.training.kept.sum()) for task in done)
+    typer.echo(f"{project.config.data.distilled}: {written} samples for `kdsl train`", err=True)

@@ -1,0 +1,170 @@
+"""Distillation of a project: the teacher's words on its unlabelled samples, and what is kept of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.fit import fold_rules
+from kdsl.arbiter.predictor import usable_rules
+from kdsl.cli.asked import open_model
+from kdsl.cli.large import trainers
+from kdsl.cli.mining import TaskMining
+from kdsl.cli.predicting import ready
+from kdsl.cli.project import Project
+from kdsl.data.readers import read_samples
+from kdsl.distillation.distilled_file import sample_record, targets_record
+from kdsl.distillation.rounds import SelfTraining, self_training
+from kdsl.distillation.rule_word import rule_word
+from kdsl.distillation.student import Student
+from kdsl.distillation.teacher import Lessons, ask_teacher
+from kdsl.distillation.unseen import like_labelled
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import load_archive
+from kdsl.models.prompts import Prompts
+from kdsl.models.taught import Taught, Teachable
+from kdsl.progress import progress_bar
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Sample
+
+if TYPE_CHECKING:
+    from kdsl.models.calibrated import CalibratingTrainer
+    from kdsl.models.classifier import Trainer
+
+ANSWERS = "teacher.answers.jsonl"
+"""In the checkpoint: what the teacher answered."""
+
+
+@dataclass(frozen=True)
+class DistilledTask:
+    """What came of one task's unlabelled samples."""
+
+    name: str
+    labels: tuple[str, ...]
+    pool: tuple[Sample, ...]
+    labelled: int
+    """Unlabelled samples that are like one that people labelled, and were left out."""
+    repeated: int
+    """Of ids that occurred before, and were left out."""
+    lessons: Lessons
+    training: SelfTraining
+
+    def records(self, teacher: str) -> list[dict[str, Any]]:
+        """The lines of `data.distilled`."""
+        lessons, rows = self.lessons, np.flatnonzero(self.training.kept)
+        return [
+            {
+                **sample_record(self.pool[row], self.labels[lessons.labels[row]]),
+                "targets": targets_record(self.labels, lessons.shares[row]),
+                "teacher": teacher,
+                "confidence": round(float(lessons.confidence[row]), 4),
+                "round": self.training.best,
+            }
+            for row in rows
+        ]
+
+
+def distil_project(project: Project, timeout: float, retries: int) -> list[DistilledTask]:
+    """Ask the teacher and train in rounds, task by task. Raises KdslError where the project lacks what that needs."""
+    config = project.config
+    unlabelled, address = _required(project)
+    samples = read_samples(unlabelled, project.tasks)
+    _, pages = ready(project, unlabelled)
+    minings = [TaskMining.of(project, task, pages.sidecars) for task in project.tasks]
+    _require_trained(minings)
+    learning = trainers(project, minings, cross_validating=True, taught={})
+    for trainer in learning:
+        _taught(trainer, None)
+    teacher, threads = open_model(project, address, config.checkpoint / ANSWERS, timeout, retries)
+    prompts = Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr)
+    known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
+    done = []
+    for mining, trainer in zip(minings, learning, strict=True):
+        task = mining.task
+        of_task = [sample for sample in samples if sample.task == task.name]
+        first = list({sample.id: sample for sample in reversed(of_task)}.values())[::-1]
+        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
+        # Whatever label the file gives, it is not looked at.
+        pool = [Sample(s.id, s.task, s.turns, s.images) for i, s in enumerate(first) if i not in like]
+        if not pool:
+            continue
+        pages.fill(pool)
+        table = FieldTable(pool, pages.sidecars)
+        with progress_bar(f"{task.name}: the teacher", len(pool)) as advance:
+            lessons = ask_teacher(
+                teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
+            )  # fmt: skip
+        student = _student(mining, table, lessons, partial(_taught, trainer))
+        total = (config.distill.rounds + 1) * (1 + len(student.rules_without))
+        with progress_bar(f"{task.name}: rounds", total) as advance:
+            training = self_training(student, config.distill.rounds, partial(advance, f"{task.name}: rounds"))
+        repeated = len(of_task) - len(first)
+        done.append(DistilledTask(task.name, task.label_names, tuple(pool), len(like), repeated, lessons, training))
+    pages.tell()
+    return done
+
+
+def _student(
+    mining: TaskMining, pool: FieldTable, lessons: Lessons, trainer: "Callable[[Taught], Trainer | CalibratingTrainer]"
+) -> Student:
+    task, table, labels = mining.task, mining.table, mining.labels
+    base = RuleBase.load(mining.config.rules, task.name)
+    arbiter = Arbiter.load(mining.archive.parent)
+    archive = load_archive(mining.archive)
+    folds = archive.folds_of([row.sample.id for row in table.rows])
+    ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
+    active = usable_rules(base, task)
+    weighed = arbiter.weigh(active)
+    rules = rule_word(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
+    without = {}
+    for fold in np.unique(folds).tolist():
+        chosen, reliability, _ = fold_rules(
+            task, table, labels, archive, fold, [*active, *ruled_out], folds != fold
+        )  # fmt: skip
+        without[fold] = rule_word(
+            task, pool, chosen, reliability, np.array([archive.base_rates[label] for label in task.label_names])
+        )
+    confidence = mining.config.distill.confidence
+    return Student(task, table, labels, folds, pool, lessons, rules, without, confidence, trainer)
+
+
+def _taught(trainer: "Trainer | CalibratingTrainer", taught: Taught | None) -> "Trainer | CalibratingTrainer":
+    """The project's trainer with what a teacher adds; KdslError for a model that learns from no samples."""
+    if not isinstance(trainer, Teachable):
+        raise KdslError(
+            "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
+            "`large: linear`, or a local model that is fine-tuned"
+        )
+    return trainer if taught is None else trainer.with_taught(taught)
+
+
+def _required(project: Project) -> tuple[Path, str]:
+    from kdsl.vlm.load import is_address
+
+    data, teacher = project.config.data, project.config.distill.teacher
+    if project.config.large == "neighbours":
+        raise KdslError("large: neighbours learns from people's labels alone; set `large: linear` for a teacher's")
+    if data.unlabelled is None:
+        raise KdslError("data.unlabelled is not set; name the file of samples without labels")
+    if data.distilled is None:
+        raise KdslError("data.distilled is not set; name the file for what is kept, such as data/distilled.jsonl")
+    if data.distilled.resolve() in [path.resolve() for path in (data.unlabelled, data.train, data.test) if path]:
+        raise KdslError(f"{data.distilled}: data.distilled would overwrite another data file; name a file of its own")
+    if teacher is None or not is_address(teacher):
+        shown = "is not set" if teacher is None else f"{teacher} is no address"
+        raise KdslError(f"distill.teacher {shown}; name a server, such as http://localhost:8000/v1")
+    return data.unlabelled, teacher
+
+
+def _require_trained(minings: Sequence[TaskMining]) -> None:
+    for mining in minings:
+        if not mining.archive.exists():
+            raise KdslError(
+                f"{mining.archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say"
+            )
+        Arbiter.load(mining.archive.parent)

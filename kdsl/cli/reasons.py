@@ -1,0 +1,205 @@
+"""kdsl reasons: why training samples have their labels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kdsl.cli.asked import Retries, Timeout, first_failures, open_model
+from kdsl.cli.options import Format, FormatOption, ProjectArguments
+
+if TYPE_CHECKING:
+    from kdsl.cli.project import Project
+    from kdsl.reasons.asking import ReasonCounts
+    from kdsl.reasons.importing import ImportOutcome
+
+ANSWERS = "reasons.answers.jsonl"
+"""In the checkpoint: what the model answered."""
+
+
+def reasons(
+    arguments: ProjectArguments = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="A model's directory, hub id or address; the one that `small:` names by default.",
+            show_default=False,
+        ),
+    ] = None,
+    bring: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Take over reasons made elsewhere, and ask nothing."),
+    ] = None,
+    timeout: Timeout = 120,
+    retries: Retries = 6,
+    format: FormatOption = Format.table,
+) -> None:
+    """Ask a model why training samples have their labels; the same command goes on after an interruption."""
+    import json
+
+    from kdsl.cli.project import open_project
+
+    project = open_project(arguments)
+    if bring is not None:
+        outcome = import_project(project, bring)
+        if format is Format.json:
+            typer.echo(json.dumps(_imported(outcome), ensure_ascii=False, indent=2))
+        else:
+            _print_import(project, bring, outcome)
+        if _imported(outcome)["problems"]:
+            raise typer.Exit(1)
+        return
+    counts = explain_project(project, model, timeout, retries)
+    if format is Format.json:
+        typer.echo(json.dumps({task: _record(found) for task, found in counts.items()}, ensure_ascii=False, indent=2))
+    else:
+        _print(project, counts)
+    failed = [each for found in counts.values() for each in found.failed.items()]
+    for line in first_failures(failed, sum(found.samples for found in counts.values())):
+        typer.echo(line, err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def explain_project(project: "Project", model: str | None, timeout: float, retries: int) -> "dict[str, ReasonCounts]":
+    """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
+    from kdsl.cli.small import small_name
+    from kdsl.errors import KdslError
+    from kdsl.fields.table import FieldTable
+    from kdsl.progress import progress_bar
+    from kdsl.reasons.asking import Asking
+    from kdsl.reasons.decided import FILE, Decided
+    from kdsl.reasons.reason_file import ReasonFile
+    from kdsl.rules.rulebase import RuleBase
+
+    config = project.config
+    path = _reason_path(project)
+    name = model or config.small_model
+    if name is None:
+        raise KdslError(
+            "small: lexical writes no reasons; name a model, such as --model http://localhost:8000/v1, or take over "
+            "reasons made elsewhere with --import FILE"
+        )
+    samples = {task.name: _labelled(project, task) for task in project.tasks}
+    if not any(samples.values()):
+        raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
+    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries)
+    known, decided, sidecars = (
+        ReasonFile.mended(path, project.tasks),
+        Decided(config.checkpoint / FILE),
+        project.sidecars(),
+    )
+    counts = {}
+    try:
+        with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
+            for task in project.tasks:
+                accepted = [
+                    rule for rule in RuleBase.load(config.rules, task.name).active(("accepted",)) if not rule.stale
+                ]
+                asking = Asking(
+                    task, cached, small_name(name), accepted, config.data.images, path, decided, threads
+                )  # fmt: skip
+                table = FieldTable(samples[task.name], sidecars)
+                counts[task.name] = asking.ask(table, known, lambda name=task.name: advance(f"Reasons of {name}"))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None
+    return counts
+
+
+def import_project(project: "Project", file: Path) -> "ImportOutcome":
+    """Take over the reasons in `file`; KdslError for what is not a file of reasons."""
+    from kdsl.errors import KdslError
+    from kdsl.reasons.importing import import_reasons
+    from kdsl.reasons.reason_file import ReasonFile
+
+    path = _reason_path(project)
+    if path.resolve() == file.resolve():
+        raise KdslError(f"{file}: is the project's own file of reasons; name another one to import")
+    brought = ReasonFile.read(file, project.tasks)
+    samples = [sample for task in project.tasks for sample in _labelled(project, task)]
+    return import_reasons(brought, ReasonFile.mended(path, project.tasks), samples, project.tasks)
+
+
+def _reason_path(project: "Project") -> Path:
+    from kdsl.errors import KdslError
+
+    path = project.config.data.reasons
+    if path is None:
+        raise KdslError("data.reasons is not set; name the file for the reasons, such as data/reasons.jsonl")
+    return path
+
+
+def _labelled(project: "Project", task: Any) -> list[Any]:
+    return [sample for sample in project.task_samples(task) if sample.label in task.label_names]
+
+
+def _record(counts: "ReasonCounts") -> dict[str, Any]:
+    """What `--format json` prints about a task."""
+    verdicts = counts.verdicts
+    return {
+        "samples": counts.samples,
+        "there_before": counts.there,
+        "left_out_before": counts.decided,
+        "asked": counts.asked,
+        "recovered": counts.recovered,
+        "not_recovered": verdicts["not recovered"],
+        "another_label": verdicts["another label"],
+        "says_nothing": verdicts["says nothing"],
+        "thinned": verdicts["thinned"],
+        "written": verdicts["written"],
+        "failed": counts.failed,
+    }
+
+
+def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kdsl.reasons.decided import FILE
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    table = Table(title="Reasons", title_justify="left")
+    table.add_column("task", overflow="fold")
+    rows = {task: _record(found) | {"failed": len(found.failed)} for task, found in counts.items()}
+    for name in next(iter(rows.values())):
+        table.add_column(name.replace("_", " "), justify="right")
+    for task, row in rows.items():
+        table.add_row(escape(task), *map(str, row.values()))
+    console.print(table)
+    typer.echo(f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
+               f"{project.config.checkpoint / FILE}.", err=True)  # fmt: skip
+
+
+def _imported(outcome: "ImportOutcome") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from kdsl.reasons.importing import PROBLEMS
+
+    whys = [line.why for line in outcome.left_out]
+    return {
+        "lines": outcome.lines,
+        "added": outcome.added,
+        "there_before": whys.count("there before"),
+        "thinned": whys.count("thinned"),
+        "problems": sum(why in PROBLEMS for why in whys),
+        "left_out": [asdict(line) for line in outcome.left_out],
+    }
+
+
+def _print_import(project: "Project", file: Path, outcome: "ImportOutcome") -> None:
+    from kdsl.reasons.importing import PROBLEMS
+
+    found = _imported(outcome)
+    typer.echo(
+        f"{project.config.data.reasons}: {found['added']} of {found['lines']} reasons added, {found['there_before']} "
+        f"were there, {found['thinned']} too like another one of their label, {found['problems']} left out for what "
+        "is wrong with them"
+    )
+    for line in outcome.left_out:
+        if line.why in PROBLEMS:
+            typer.echo(f"{file}, line {line.line}: {line.id}: {line.why}: {line.detail}")

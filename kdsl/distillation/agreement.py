@@ -1,0 +1,59 @@
+"""Which of a teacher's labels are kept: the confident ones on which rules, or else the model, agree with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.distillation.teacher import NO_LABEL, Lessons
+
+Labels = NDArray[np.int64]
+
+SILENT = -1
+"""The word of rules where no reliable rule holds."""
+
+
+def keeps(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> NDArray[np.bool_]:
+    """[n_samples]: the teacher is at least so confident, and the rules say the same, or are silent and the model does.
+
+    `model` and `rules` [n_samples] are indices of labels, `SILENT` where no reliable rule holds.
+    """
+    agreed = (rules == lessons.labels) | ((rules == SILENT) & (model == lessons.labels))
+    return (lessons.labels != NO_LABEL) & (lessons.confidence >= confidence) & agreed
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRow:
+    """How often teacher, model and rules said what they did: A is the teacher's label, B and C are other ones."""
+
+    teacher: str
+    model: str
+    rules: str
+    samples: int
+    confident: int
+    kept: int
+
+    def record(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.__slots__}
+
+
+def agreement(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> list[AgreementRow]:
+    """One row for each way in which the three agree or not, the commonest first."""
+    kept = keeps(lessons, model, rules, confidence)
+    ways = [_way(*labels) for labels in zip(lessons.labels.tolist(), model.tolist(), rules.tolist(), strict=True)]
+    rows = []
+    for way in dict.fromkeys(ways):
+        chosen = np.array([each == way for each in ways])
+        confident = chosen & (lessons.labels != NO_LABEL) & (lessons.confidence >= confidence)
+        rows.append(AgreementRow(*way, int(chosen.sum()), int(confident.sum()), int((kept & chosen).sum())))
+    return sorted(rows, key=lambda row: (-row.samples, row.teacher, row.model, row.rules))
+
+
+def _way(teacher: int, model: int, rules: int) -> tuple[str, str, str]:
+    letters: dict[int, str] = {NO_LABEL: "-"}
+    return tuple(_letter(label, letters) for label in (teacher, model, rules))  # type: ignore[return-value]
+
+
+def _letter(label: int, letters: dict[int, str]) -> str:
+    return letters.setdefault(label, "ABC"[len(letters) - 1])

@@ -1,0 +1,81 @@
+"""What a teacher behind a server says about samples: a label and how sure it is, or nothing that can be used."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.models.prompts import Prompts
+from kdsl.sample import Task
+from kdsl.small.answer_cache import CachedModel
+from kdsl.small.many import Failed, answers
+from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.model import Scores, probabilities
+
+NO_LABEL = -1
+"""The teacher said none of the labels, or nothing at all."""
+
+
+@dataclass
+class Lessons:
+    """A teacher's word on n samples of one task."""
+
+    labels: NDArray[np.int64]
+    """[n]: index of the label, or `NO_LABEL`."""
+    confidence: NDArray[np.float64]
+    """[n]: the label's probability, or its share of sampled answers; 0 without a label."""
+    shares: NDArray[np.float64]
+    """[n, n_labels]: what a student learns, rows sum to 1: all probabilities where the server tells log-probabilities,
+    else 1 for the label; 0 without one."""
+    nonsense: int = 0
+    """Samples for which none of the answers was a label."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Sample id → why there is no answer."""
+
+
+def ask_teacher(
+    teacher: CachedModel,
+    task: Task,
+    table: FieldTable,
+    prompts: Prompts,
+    threads: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Lessons:
+    """Ask for the label of every sample; `advance` is called for each.
+
+    Answers are on disk as they come. Raises KdslError where the teacher does not answer at all, and for an image that
+    is not there.
+    """
+    n, n_labels = len(table), len(task.labels)
+    lessons = Lessons(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
+    conversations = [prompts.conversation(task, row) for row in table.rows]
+
+    def ask(some: Sequence[Conversation]) -> list[Scores]:
+        return [teacher.score([conversation], task.label_names) for conversation in some]
+
+    # What the server can do is found out by the first sample alone.
+    for part in (range(min(n, 1)), range(1, n)):
+        for index, scores in answers([conversations[i] for i in part], ask, threads):
+            _take(lessons, part[index], table.rows[part[index]].sample.id, scores)
+            advance()
+    return lessons
+
+
+def _take(lessons: Lessons, row: int, identity: str, scores: Scores | Failed) -> None:
+    if isinstance(scores, Failed):
+        lessons.failed[identity] = scores.reason
+        return
+    log_p = scores.log_probabilities
+    best = int(log_p[0].argmax())
+    if not scores.estimated:
+        lessons.shares[row] = probabilities(log_p)[0]
+        lessons.confidence[row] = lessons.shares[row, best]
+    elif log_p[0].max() == log_p[0].min():  # no sampled answer was any of the labels
+        lessons.nonsense += 1
+        return
+    else:
+        lessons.shares[row, best] = 1.0
+        lessons.confidence[row] = np.exp(log_p[0, best])
+    lessons.labels[row] = best

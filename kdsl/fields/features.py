@@ -1,0 +1,181 @@
+"""Samples as vectors: TF-IDF of the character n-grams of every text field, and image numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.sample import source_id
+
+if TYPE_CHECKING:
+    # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+Floats = NDArray[np.float64]
+
+FIELD_WEIGHTS = {
+    "last_user": 1.0,
+    "user": 0.7,
+    "dialogue": 0.5,
+    "ocr": 0.3,
+    "ocr.top": 0.15,
+    "ocr.bottom": 0.15,
+    "caption": 0.3,
+}
+"""The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
+NUMBER_WEIGHT = 0.03
+
+
+@dataclass(frozen=True)
+class FieldBlock:
+    """The TF-IDF vectors of one text field."""
+
+    field: str
+    weight: float
+    vectorizer: "TfidfVectorizer"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which n-grams and thresholds the samples that it was fitted on call for."""
+
+    blocks: tuple[FieldBlock, ...]
+    thresholds: dict[str, Floats]
+    """For every number that varied in training: a feature for each threshold says whether the number is above."""
+
+    @property
+    def size(self) -> int:
+        texts = sum(len(block.vectorizer.idf_) for block in self.blocks)
+        return texts + sum(len(thresholds) for thresholds in self.thresholds.values())
+
+    def matrix(self, table: FieldTable) -> "csr_matrix":
+        """[n_samples, n_features]"""
+        from scipy.sparse import csr_matrix
+
+        if len(table) == 0:
+            return csr_matrix((0, self.size))
+        texts = [block.vectorizer.transform(table.texts(block.field)) * block.weight for block in self.blocks]
+        return _joined(texts, table, self.thresholds)
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the idf values, for JSON."""
+        return {
+            "blocks": [
+                {
+                    "field": block.field,
+                    "weight": block.weight,
+                    "ngrams": list(block.vectorizer.get_feature_names_out()),
+                }
+                for block in self.blocks
+            ],
+            "thresholds": {name: values.tolist() for name, values in self.thresholds.items()},
+        }
+
+    def arrays(self) -> dict[str, Floats]:
+        """The idf values of every block, for an npz file."""
+        return {f"idf{number}": block.vectorizer.idf_ for number, block in enumerate(self.blocks)}
+
+
+def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
+    """What `Features.record` and `Features.arrays` gave; ValueError or KeyError where they are something else."""
+    blocks = []
+    for number, block in enumerate(record["blocks"]):
+        if block["field"] not in FIELD_WEIGHTS:
+            raise ValueError(f"unknown field {block['field']!r}")
+        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
+        vectorizer.idf_ = arrays[f"idf{number}"]
+        blocks.append(FieldBlock(block["field"], float(block["weight"]), vectorizer))
+    for name in record["thresholds"]:
+        if name not in _NUMBERS:
+            raise ValueError(f"unknown number {name!r}")
+    thresholds = {name: np.asarray(values, dtype=np.float64) for name, values in record["thresholds"].items()}
+    return Features(tuple(blocks), thresholds)
+
+
+def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
+    """The features that training samples call for, and their matrix [n_samples, n_features]."""
+    blocks: list[FieldBlock] = []
+    texts: list[Any] = []
+    seen: list[list[str]] = []
+    sources = [source_id(row.sample.id) for row in table.rows]
+    for field, weight in FIELD_WEIGHTS.items():
+        values = table.texts(field)
+        # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
+        if not any(values) or values in seen:
+            continue
+        seen.append(values)
+        vectorizer, matrix = fit_ngrams(values, sources)
+        blocks.append(FieldBlock(field, weight, vectorizer))
+        texts.append(matrix * weight)
+    thresholds = {}
+    for name, number in _NUMBERS.items():
+        values_ = np.array([number(row) for row in table.rows])
+        candidates = np.unique(np.quantile(values_, np.linspace(0.1, 0.9, 9)))
+        candidates = candidates[candidates < values_.max()]
+        if len(candidates) and values_.min() < values_.max():
+            thresholds[name] = candidates
+    return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
+
+
+def fit_ngrams(texts: list[str], sources: Sequence[str] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
+    """n-grams of at least two texts; where no two texts share a character, all n-grams. The matrix: [n_texts, n].
+
+    Texts of the same of `sources` count as one: what a sample shares with its own copies alone tells nothing.
+    """
+    samples = texts if sources is None else _one_a_source(texts, sources)
+    vectorizer = ngram_vectorizer(min_df=2 if _share_characters(samples) else 1)
+    if len(samples) == len(texts):
+        return vectorizer, vectorizer.fit_transform(texts)
+    return vectorizer, vectorizer.fit(samples).transform(texts)
+
+
+def _one_a_source(texts: list[str], sources: Sequence[str]) -> list[str]:
+    joined: dict[str, dict[str, None]] = {}
+    for text, source in zip(texts, sources, strict=True):
+        joined.setdefault(source, {})[text] = None
+    return ["\n".join(each) for each in joined.values()]
+
+
+def _share_characters(texts: list[str]) -> bool:
+    seen: set[str] = set()
+    for text in texts:
+        characters = set(text)
+        if characters & seen:
+            return True
+        seen |= characters
+    return False
+
+
+def ngram_vectorizer(**options: Any) -> "TfidfVectorizer":
+    """Character 1- to 3-grams of normalised texts as `(1 + log count) · idf`, of unit length."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, lowercase=False, **options)
+
+
+def _joined(texts: list[Any], table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":
+    from scipy.sparse import csr_matrix, hstack
+
+    parts = list(texts)
+    for name, values in thresholds.items():
+        column = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
+        parts.append(csr_matrix((column > values) * NUMBER_WEIGHT))
+    return hstack(parts, format="csr") if parts else csr_matrix((len(table), 0))
+
+
+def _ocr_lines(row: SampleFields) -> float:
+    text = row.text("ocr").text
+    return float(text.count("\n") + 1 if text else 0)
+
+
+_NUMBERS = {
+    "image.aspect": lambda row: row.number("image.aspect") or 0.0,
+    "image.count": lambda row: row.number("image.count"),
+    "turns": lambda row: row.number("turns"),
+    "lines of ocr": _ocr_lines,
+    "characters of ocr": lambda row: float(len(row.text("ocr").text)),
+}

@@ -1,0 +1,150 @@
+"""The labels' own names and descriptions as classifier: which of them a sample's texts are most like."""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.errors import KdslError
+from kdsl.fields.features import Features, features_of_record, fit_features
+from kdsl.fields.table import FieldTable
+from kdsl.files import write_atomically
+from kdsl.sample import Task
+from kdsl.text import normalise_lines
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats = NDArray[np.float64]
+
+FILE = "described.npz"
+VERSION = 1
+
+PENALTY = 1e-4
+"""On the mean square of the weights, for the weights of fields that never vary."""
+PRIOR_COUNT = 0.5
+"""Added to the samples of every label, so that no label is impossible."""
+SMALLEST = 1e-9
+"""Least probability of a label, before rows are made to sum to 1."""
+
+
+@dataclass(frozen=True)
+class DescribedTrainer:
+    """Trains a `DescribedClassifier` for one task; the same samples give the same classifier."""
+
+    task: Task
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "DescribedClassifier":
+        """See `Trainer.fit`. A label without a description is known by its name alone."""
+        if len(table) == 0:
+            raise KdslError("the labels' descriptions: no labelled samples to weigh them by; give at least one")
+        features, _ = fit_features(table)
+        texts = tuple(normalise_lines([label.name, label.description])[0] for label in self.task.labels)
+        shares = np.log(np.bincount(labels, minlength=n_labels) + PRIOR_COUNT)
+        classifier = DescribedClassifier(features, texts, shares, np.zeros(1 + 2 * len(features.blocks)))
+        weights = _weights(classifier.evidence(table), labels)
+        return DescribedClassifier(features, texts, shares, weights)
+
+
+@dataclass(frozen=True)
+class DescribedClassifier:
+    """softmax(Σ weight · likeness to the label's text + weight · log share of the label in training).
+
+    A field is like a label's text in two ways: by the cosine of their TF-IDF vectors, and by how much of the text's
+    vector (its squared length) lies in n-grams that the field has: long pages may hold a short description as a whole.
+    """
+
+    features: Features
+    texts: tuple[str, ...]
+    """Name and description of every label, normalised, a line each."""
+    shares: Floats
+    """[n_labels], logarithms."""
+    weights: Floats
+    """[1 + 2 · n_fields]: of the shares; then of cosine and coverage, field by field. None is below 0."""
+
+    def probabilities(self, table: FieldTable) -> Floats:
+        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+        from scipy.special import softmax
+
+        if len(table) == 0:
+            return np.zeros((0, len(self.texts)))
+        result = np.maximum(softmax(self.evidence(table) @ self.weights, axis=1), SMALLEST)
+        return result / result.sum(axis=1, keepdims=True)
+
+    def evidence(self, table: FieldTable) -> Floats:
+        """[n_samples, n_labels, 1 + 2 · n_fields]: what `weights` are weights of."""
+        evidence = [np.tile(self.shares, (len(table), 1))]
+        for block in self.features.blocks:
+            described: csr_matrix = block.vectorizer.transform(self.texts)
+            found: csr_matrix = block.vectorizer.transform(table.texts(block.field))
+            evidence.append((found @ described.T).toarray())
+            evidence.append((found.sign() @ described.power(2).T).toarray())
+        return np.stack(evidence, axis=-1)
+
+    def save(self, folder: Path) -> None:
+        """Write `described.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
+        header = {"version": VERSION, "texts": self.texts, **self.features.record()}
+        arrays: dict[str, NDArray[Any]] = {
+            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            "shares": self.shares,
+            "weights": self.weights,
+            **self.features.arrays(),
+        }
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        write_atomically(folder / FILE, content.getvalue())
+
+    @classmethod
+    def load(cls, folder: Path) -> "DescribedClassifier":
+        """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
+        path = folder / FILE
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                if header["version"] != VERSION:
+                    raise KdslError(
+                        f"{path}: version {header['version']} of the labels' descriptions, this KDSL reads version "
+                        f"{VERSION}; train again with: kdsl train"
+                    )
+                features = features_of_record(header, arrays)
+                classifier = cls(features, tuple(header["texts"]), arrays["shares"], arrays["weights"])
+            classifier._check()
+        except FileNotFoundError as error:
+            raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise KdslError(
+                f"{path}: damaged or not made from labels' descriptions ({error}); train again with: kdsl train"
+            ) from error
+        return classifier
+
+    def _check(self) -> None:
+        expected = 1 + 2 * len(self.features.blocks)
+        if self.weights.shape != (expected,) or self.shares.shape != (len(self.texts),):
+            raise ValueError(f"{self.weights.shape} weights for {expected} kinds of evidence")
+
+
+def _weights(evidence: Floats, labels: NDArray[np.int64]) -> Floats:
+    """The weights with the highest likelihood of `labels` [n_samples], less a small penalty."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    rows = np.arange(len(labels))
+    true = evidence[rows, labels].mean(axis=0)
+    flat = evidence.reshape(-1, evidence.shape[-1])
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        scores = log_softmax((flat @ weights).reshape(evidence.shape[:2]), axis=1)
+        expected = np.exp(scores).ravel() @ flat / len(labels)
+        penalty = PENALTY * weights / len(weights)
+        return float(-scores[rows, labels].mean() + (penalty * weights).sum()), expected - true + 2 * penalty
+
+    start = np.ones(evidence.shape[-1])
+    bounds = [(0.0, 100.0)] * len(start)
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x

@@ -1,0 +1,154 @@
+"""The classifiers that run anywhere, `large: linear` and `large: neighbours`, with what `prompt` adds to them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import read_text, write_atomically
+from kdsl.models.classifier import Classifier, Trainer
+from kdsl.models.described import DescribedClassifier, DescribedTrainer
+from kdsl.models.linear import LinearClassifier, LinearTrainer
+from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
+from kdsl.models.second_opinion import Opinions, fit_opinions
+from kdsl.models.taught import Taught, TaughtTrainer
+from kdsl.sample import Task
+
+FILE = "embedded.json"
+
+PartName = Literal["linear", "neighbours", "described"]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Which classifiers a project's embedded one is made of, and what they read."""
+
+    parts: tuple[PartName, ...] = ("linear",)
+    """The first is the one that `large:` names."""
+    cleaned: bool = False
+    """Whether they read cleaned OCR pages."""
+
+    @classmethod
+    def of(cls, config: ProjectConfig) -> "Embedded":
+        """`prompt.ocr` has pages cleaned, `prompt.neighbours` and `prompt.knowledge` ask for second opinions."""
+        main: PartName = "neighbours" if config.large == "neighbours" else "linear"
+        parts = [main]
+        if config.prompt.neighbours and main != "neighbours":
+            parts.append("neighbours")
+        if config.prompt.knowledge:
+            parts.append("described")
+        return cls(tuple(parts), config.prompt.ocr)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What a trained one leaves in a checkpoint folder."""
+        return (FILE, *(f"{part}.npz" for part in self.parts))
+
+
+LINEAR = Embedded()
+
+
+class EmbeddedRecord(BaseModel):
+    """Saved as <checkpoint>/<task>/embedded.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    weights: dict[PartName, float]
+    cleaned: bool
+
+    @classmethod
+    def load(cls, path: Path) -> "EmbeddedRecord":
+        """KdslError when the file is missing, damaged or of another version."""
+        if not path.exists():
+            raise KdslError(f"{path}: no such file; train the classifier first with: kdsl train")
+        try:
+            record = cls.model_validate_json(read_text(path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
+        if record.version != 1:
+            raise KdslError(f"{path}: version {record.version}, this KDSL reads version 1; train again: kdsl train")
+        return record
+
+
+@dataclass(frozen=True)
+class EmbeddedTrainer:
+    """Trains an `EmbeddedClassifier` for one task; the same samples give the same classifier."""
+
+    task: Task
+    embedded: Embedded = LINEAR
+    seed: int = 0
+    taught: Taught | None = None
+    """What a teacher labelled: the linear part learns from it too."""
+
+    def with_taught(self, taught: Taught) -> "EmbeddedTrainer":
+        """See `Teachable.with_taught`."""
+        if "linear" not in self.embedded.parts:
+            raise KdslError("large: neighbours learns from people's labels alone; set `large: linear` for a teacher's")
+        return replace(self, taught=taught)
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
+        """See `Trainer.fit`."""
+        made: dict[PartName, Trainer] = {
+            "linear": self._linear(),
+            "neighbours": NeighboursTrainer(),
+            "described": DescribedTrainer(self.task),
+        }
+        trainers = {part: made[part] for part in self.embedded.parts}
+        read = table.cleaned() if self.embedded.cleaned else table
+        return EmbeddedClassifier(fit_opinions(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
+
+    def _linear(self) -> Trainer:
+        linear = LinearTrainer(self.seed)
+        if self.taught is None:
+            return linear
+        return TaughtTrainer(linear, self.taught.cleaned() if self.embedded.cleaned else self.taught)
+
+
+@dataclass(frozen=True)
+class EmbeddedClassifier:
+    """The weighted product of its parts, on pages as they read them."""
+
+    opinions: Opinions
+    cleaned: bool
+
+    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
+        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+        return self.opinions.probabilities(table.cleaned() if self.cleaned else table)
+
+    def save(self, folder: Path) -> None:
+        """Write a file for every part, and `embedded.json`; KdslError when `folder` cannot be written."""
+        for part in self.opinions.parts.values():
+            part.save(folder)
+        weights = dict(zip(self.opinions.parts, self.opinions.weights, strict=True))
+        record = EmbeddedRecord.model_validate({"weights": weights, "cleaned": self.cleaned})
+        write_atomically(folder / FILE, record.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, embedded: Embedded) -> "EmbeddedClassifier":
+        """Read what `save` wrote. Raises KdslError when something is missing, damaged or of another version, and when
+        it is not what the project now has."""
+        record = EmbeddedRecord.load(folder / FILE)
+        if tuple(record.weights) != embedded.parts or record.cleaned != embedded.cleaned:
+            was = _words(tuple(record.weights), record.cleaned)
+            raise KdslError(
+                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(embedded.parts, embedded.cleaned)}; "
+                "set `large` and `prompt` back, or run `kdsl train` again"
+            )
+        loaders: dict[PartName, Any] = {
+            "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
+        }  # fmt: skip
+        parts: dict[str, Classifier] = {part: loaders[part].load(folder) for part in record.weights}
+        return cls(Opinions(parts, tuple(record.weights.values())), record.cleaned)
+
+
+def _words(parts: tuple[PartName, ...], cleaned: bool) -> str:
+    return " + ".join(parts) + (" on cleaned OCR" if cleaned else "")

@@ -1,0 +1,131 @@
+"""The nearest labelled samples as classifier: a vote weighted by similarity, smoothed by the labels' shares."""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import write_atomically
+from kdsl.retrieval.sample_index import Nearest, SampleIndex
+
+Floats = NDArray[np.float64]
+
+FILE = "neighbours.npz"
+VERSION = 1
+
+NUMBERS = (3, 5, 8, 12, 20, 30, 50, 100)
+"""Candidates for how many neighbours vote."""
+TEMPERATURES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
+"""Candidates for the difference in similarity that makes a vote e times stronger."""
+FAR = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+"""Candidates for the similarity at which one neighbour counts as much as the labels' shares in training."""
+PRIOR_COUNT = 0.5
+"""Added to the samples of every label before they become shares, so that no label is impossible."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """p(label) ∝ Σ over the `number` nearest with that label of e^(similarity / temperature)
+    + share of the label · e^(far / temperature)."""
+
+    number: int
+    temperature: float
+    far: float
+
+    def probabilities(self, found: Nearest, labels: NDArray[np.int64], shares: Floats) -> Floats:
+        """[n_asked, n_labels], for `labels` [n_known] of the samples in the index; `shares` [n_labels], or a row
+        for each asked one."""
+        rows, similarities = found.rows[:, : self.number], found.similarities[:, : self.number]
+        weights = np.where(rows >= 0, np.exp((similarities - 1) / self.temperature), 0.0)
+        cells = np.arange(len(rows))[:, None] * shares.shape[-1] + labels[rows]
+        votes = np.bincount(cells.ravel(), weights.ravel(), minlength=len(rows) * shares.shape[-1])
+        result = votes.reshape(len(rows), -1) + np.exp((self.far - 1) / self.temperature) * shares
+        return result / result.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class NeighboursTrainer:
+    """Trains a `NeighboursClassifier`; the same samples give the same classifier."""
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "NeighboursClassifier":
+        """See `Trainer.fit`. The vote is the one with the highest leave-one-out likelihood of the labels."""
+        if len(table) == 0:
+            raise KdslError("the nearest neighbours: no labelled samples to look among; give at least one")
+        index = SampleIndex.fit(table)
+        shares = np.bincount(labels, minlength=n_labels) + PRIOR_COUNT
+        found = index.nearest_to_each_other(max(NUMBERS))
+        own = np.eye(n_labels)[labels]
+        left_out = shares - own
+        left_out /= left_out.sum(axis=1, keepdims=True)
+        truth = np.arange(len(labels)), labels
+        votes = [Vote(*settings) for settings in product(NUMBERS, TEMPERATURES, FAR)]
+        losses = [-float(np.log(vote.probabilities(found, labels, left_out)[truth]).mean()) for vote in votes]
+        return NeighboursClassifier(index, labels, shares / shares.sum(), votes[int(np.argmin(losses))])
+
+
+@dataclass(frozen=True)
+class NeighboursClassifier:
+    """`Vote` among the labelled samples of an index; a copy of the asked sample has no vote."""
+
+    index: SampleIndex
+    labels: NDArray[np.int64]  # [n_samples]
+    shares: Floats  # [n_labels]
+    vote: Vote
+
+    def probabilities(self, table: FieldTable) -> Floats:
+        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+        return self.vote.probabilities(self.index.nearest(table, self.vote.number), self.labels, self.shares)
+
+    def save(self, folder: Path) -> None:
+        """Write `neighbours.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
+        vote = [self.vote.number, self.vote.temperature, self.vote.far]
+        header = {"version": VERSION, "vote": vote, **self.index.record()}
+        arrays = {
+            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            "labels": self.labels,
+            "shares": self.shares,
+            **self.index.arrays(),
+        }
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        write_atomically(folder / FILE, content.getvalue())
+
+    @classmethod
+    def load(cls, folder: Path) -> "NeighboursClassifier":
+        """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
+        path = folder / FILE
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                if header["version"] != VERSION:
+                    raise KdslError(
+                        f"{path}: version {header['version']} of the nearest neighbours, this KDSL reads version "
+                        f"{VERSION}; train again with: kdsl train"
+                    )
+                index = SampleIndex.of_record(header, arrays)
+                number, temperature, far = header["vote"]
+                vote = Vote(int(number), float(temperature), float(far))
+                classifier = cls(index, arrays["labels"], arrays["shares"], vote)
+            classifier._check()
+        except FileNotFoundError as error:
+            raise KdslError(f"{path}: no such file; train the nearest neighbours first with: kdsl train") from error
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise KdslError(
+                f"{path}: damaged or not an index of neighbours ({error}); train again with: kdsl train"
+            ) from error
+        return classifier
+
+    def _check(self) -> None:
+        if self.labels.shape != (len(self.index.contents),) or self.shares.ndim != 1:
+            raise ValueError(f"{self.labels.shape} labels for {len(self.index.contents)} samples")
+        if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.shares):
+            raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")

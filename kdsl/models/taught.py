@@ -1,0 +1,72 @@
+"""Samples that a teacher labelled, which a classifier learns from besides those that people labelled."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.models.calibrated import CalibratingTrainer
+from kdsl.models.classifier import Trainer
+from kdsl.models.linear import LinearClassifier, LinearTrainer
+
+WEIGHT = 0.2
+"""What a teacher's sample counts against one that people labelled: docs/feeding_reasons.md."""
+MOST = 3.0
+"""Samples of labels that are rare among the teacher's count at most so many times that."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Samples of one task, none of them like one that people labelled."""
+
+    table: FieldTable
+    shares: NDArray[np.float64]
+    """[n_samples, n_labels]: how probable each label is; rows sum to 1."""
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def cleaned(self) -> "Taught":
+        """The same samples as they read on cleaned OCR pages."""
+        return Taught(self.table.cleaned(), self.shares)
+
+    def select(self, rows: NDArray[np.int64]) -> "Taught":
+        return Taught(self.table.select(rows), self.shares[rows])
+
+
+@runtime_checkable
+class Teachable(Protocol):
+    """A trainer that can learn from a teacher's samples besides."""
+
+    def with_taught(self, taught: Taught) -> Trainer | CalibratingTrainer:
+        """The same trainer with these samples; KdslError where it has no part that can learn from them."""
+        ...
+
+
+@dataclass(frozen=True)
+class TaughtTrainer:
+    """Learns from a teacher's samples beside those it is given. Implements `Trainer`."""
+
+    trainer: LinearTrainer
+    taught: Taught
+    weight: float = WEIGHT
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> LinearClassifier:
+        """See `Trainer.fit`."""
+        if not len(self.taught):
+            return self.trainer.fit(table, labels, n_labels)
+        own = np.eye(n_labels)[labels]
+        shares = np.concatenate([own, self.taught.shares])
+        weights = np.concatenate([np.ones(len(table)), self.weight * _balance(own, self.taught.shares)])
+        return self.trainer.fit_shares(table.joined(self.taught.table), shares, weights)
+
+
+def _balance(own: NDArray[np.float64], taught: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[n_taught]: weights by which the taught samples have people's shares of labels, as far as `MOST` allows.
+
+    What three agree on is mostly of the labels that are easy, so that without this the others would be unlearned.
+    """
+    ratios = own.mean(axis=0) / np.maximum(taught.mean(axis=0), 1e-9)
+    return np.minimum(taught @ np.minimum(ratios, MOST), MOST)

@@ -1,0 +1,177 @@
+"""Asking for reasons: told the label, a model says why; from the reason alone it must find the label again."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.files import append_jsonl
+from kdsl.reasons.decided import Decided, Verdict
+from kdsl.reasons.labels import MASK, LabelNames
+from kdsl.reasons.reason_file import Reason, ReasonFile
+from kdsl.reasons.thinning import Thinning
+from kdsl.reasons.wording import ask_back, ask_why
+from kdsl.rules.engine import Engine
+from kdsl.rules.evidence import Hit
+from kdsl.rules.rule import Rule
+from kdsl.sample import Sample, Task
+from kdsl.small.answer_cache import CachedModel
+from kdsl.small.many import Failed, answers
+from kdsl.vlm.conversation import Conversation
+
+LONGEST = 100
+"""Tokens of a reason."""
+_BLOCK = 64
+"""Samples that are asked about before their reasons are written, in the order of the samples."""
+_AROUND = "。. \"'“”‘’「」『』"
+"""What models put around a label."""
+_LEAST = 4
+"""Characters that a reason must have besides the label's name."""
+
+
+@dataclass
+class ReasonCounts:
+    """What came of one task's samples."""
+
+    samples: int = 0
+    there: int = 0
+    """Had a reason in the file before, or an empty one, by which people rule a reason out."""
+    decided: int = 0
+    """Left out by an earlier run, or taken out of the file by people since."""
+    asked: int = 0
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    """Of those asked about now."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Sample id → why there is no answer; the next run asks again."""
+
+    @property
+    def recovered(self) -> int:
+        """Samples whose label was found again from its reason."""
+        return self.verdicts["written"] + self.verdicts["thinned"]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks `model` about samples of one task and appends what is good to the file of reasons."""
+
+    task: Task
+    model: CachedModel
+    name: str
+    """What the model is called in the file."""
+    rules: Sequence[Rule]
+    """Accepted rules; those for its label that hold on a sample are told to the model."""
+    images: Path | None
+    file: Path
+    decided: Decided
+    threads: int = 1
+
+    def ask(self, table: FieldTable, known: ReasonFile, advance: Callable[[], None]) -> ReasonCounts:
+        """Reasons for the labelled samples of `table`, but for those that `known` has a line about.
+
+        `advance` is called for every sample. What is done is on disk at any time, and asked but once. Raises KdslError
+        for a file that cannot be written and a model that does not answer at all.
+        """
+        counts, names, thinning = ReasonCounts(), LabelNames(self.task), Thinning()
+        samples = [row.sample for row in table.rows]
+        matched = known.matched(samples)
+        waiting = []
+        for row in table.rows:
+            sample = row.sample
+            counts.samples += 1
+            reason = matched.get((sample.task, sample.id))
+            if reason is not None:
+                counts.there += 1
+                thinning.like(sample.task, sample.label or "", names.masked(reason.text, sample.label or ""))
+                advance()
+            elif self.decided.covers(sample, self.name):
+                counts.decided += 1
+                advance()
+            else:
+                waiting.append(row)
+        for start in range(0, len(waiting), _BLOCK):
+            self._block(waiting[start : start + _BLOCK], counts, names, thinning, advance)
+        return counts
+
+    def _block(
+        self,
+        rows: Sequence[SampleFields],
+        counts: ReasonCounts,
+        names: LabelNames,
+        thinning: Thinning,
+        advance: Callable[[], None],
+    ) -> None:
+        hits = Engine(self.rules).stream(rows)
+        why = [
+            ask_why(self.task, row, _own(row.sample, found), self.images)
+            for row, found in zip(rows, hits, strict=True)
+        ]
+        texts = self._generate(why, LONGEST)
+        masked = [
+            "" if isinstance(text, Failed) else names.masked(text, row.sample.label or "")
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        told = [index for index, text in enumerate(masked) if _says_something(text)]
+        labels = self._labels([ask_back(self.task, masked[index]) for index in told])
+        back = dict(zip(told, labels, strict=True))
+        with append_jsonl(self.file) as append:
+            for index, row in enumerate(rows):
+                sample, text, found = row.sample, texts[index], back.get(index, "")
+                advance()
+                failure = next((answer for answer in (text, found) if isinstance(answer, Failed)), None)
+                if failure is not None:
+                    counts.failed[sample.id] = failure.reason
+                    continue
+                verdict = self._verdict(sample, str(text), masked[index], str(found), names, thinning)
+                if verdict == "written":
+                    append(Reason(sample.id, str(text), self.name, sample.task, sample.label).record())
+                # Only after the line is there: what is missing from the file later was taken out by people.
+                self.decided.add(sample, self.name, verdict, str(text), str(found))
+                counts.asked += 1
+                counts.verdicts[verdict] += 1
+
+    def _verdict(
+        self, sample: Sample, text: str, masked: str, found: str, names: LabelNames, thinning: Thinning
+    ) -> Verdict:
+        label = sample.label or ""
+        if not _says_something(masked):
+            return "says nothing"
+        if names.mistaken(text, label) is not None:
+            return "another label"
+        if found != label:
+            return "not recovered"
+        return "thinned" if thinning.like(sample.task, label, masked) else "written"
+
+    def _generate(self, conversations: Sequence[Conversation], most: int) -> list[str | Failed]:
+        def ask(some: Sequence[Conversation]) -> list[str]:
+            return [answer.text.strip() for answer in self.model.generate(some, most)]
+
+        return _in_order(conversations, ask, self.threads)
+
+    def _labels(self, conversations: Sequence[Conversation]) -> list[str | Failed]:
+        """The label that is answered to each conversation, whatever else a server says where none is."""
+        labels = self.task.label_names
+        longest = max(len(label.encode()) for label in labels) + 1
+
+        def ask(some: Sequence[Conversation]) -> list[str]:
+            # A server's stray answer is not replaced by the label that scores best among none.
+            choices = labels if self.threads == 1 else None
+            found = [answer.text.strip() for answer in self.model.generate(some, longest, choices)]
+            return [text if text in labels else text.strip(_AROUND) for text in found]
+
+        return _in_order(conversations, ask, self.threads)
+
+
+def _in_order(
+    conversations: Sequence[Conversation], ask: Callable[[Sequence[Conversation]], list[str]], threads: int
+) -> list[str | Failed]:
+    found = dict(answers(conversations, ask, threads))
+    return [found[index] for index in range(len(conversations))]
+
+
+def _own(sample: Sample, hits: Sequence[Hit]) -> list[Hit]:
+    return [hit for hit in hits if hit.rule.label == sample.label]
+
+
+def _says_something(masked: str) -> bool:
+    return sum(map(str.isalnum, masked.replace(MASK, ""))) >= _LEAST

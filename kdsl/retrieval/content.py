@@ -1,0 +1,85 @@
+"""Whether two samples are one and the same, or changed copies of one: such never retrieve each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kdsl.data.duplicates import SIMILAR_IMAGE, SIMILAR_TEXT, dialogue_words, shingles
+from kdsl.fields.table import SampleFields
+from kdsl.sample import source_id
+
+
+@dataclass(frozen=True)
+class Content:
+    """What tells a sample from others."""
+
+    source: str
+    """The sample's id; of a changed copy that of the sample it was made of."""
+    words: str
+    """What is said, normalised."""
+    page: str
+    """What is read on its images, normalised."""
+    images: tuple[str, ...]
+    """File names."""
+    hashes: tuple[int, ...] = ()
+    """Difference hashes of the images as 256-bit numbers; empty where not all of them are known."""
+
+    @classmethod
+    def of(cls, row: SampleFields, hashes: tuple[int, ...] = ()) -> "Content":
+        sample = row.sample
+        return cls(source_id(sample.id), dialogue_words(sample), row.text("ocr").text, sample.images, hashes)
+
+    def same(self, other: "Content") -> bool:
+        """Whether it is the other sample, a copy, or a near-duplicate (as `kdsl.data.duplicates` has it).
+
+        Samples with words are compared by their words, samples without words by their images: the same files, the same
+        text on them, or, where these are known, the same looks.
+        """
+        if self.source == other.source:
+            return True
+        if self.words or other.words:
+            return _similar(self._words, other._words)
+        if self.images and self.images == other.images:
+            return True
+        if _similar(self._page, other._page):
+            return True
+        if not self.hashes or len(self.hashes) != len(other.hashes):
+            return False
+        pairs = zip(self.hashes, other.hashes, strict=True)
+        return all((mine ^ its).bit_count() <= SIMILAR_IMAGE for mine, its in pairs)
+
+    def record(self) -> list[Any]:
+        """For JSON."""
+        hashes = [f"{value:064x}" for value in self.hashes]
+        return [self.source, self.words, self.page, list(self.images), hashes]
+
+    @classmethod
+    def of_record(cls, record: Any) -> "Content":
+        """What `record` gave; ValueError or TypeError for anything else."""
+        source, words, page, images, hashes = record
+        if not all(isinstance(value, str) for value in (source, words, page, *images, *hashes)):
+            raise TypeError("a sample's id, words, page and images must be texts")
+        return cls(source, words, page, tuple(images), tuple(int(value, 16) for value in hashes))
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return shingles(self.words)
+
+    @cached_property
+    def _page(self) -> frozenset[str]:
+        return shingles(self.page)
+
+
+def hash_number(bits: Sequence[bool]) -> int:
+    """A difference hash, bool [256], as a number."""
+    return int("".join("1" if bit else "0" for bit in bits), 2)
+
+
+def _similar(first: frozenset[str], second: frozenset[str]) -> bool:
+    """Jaccard similarity of at least `SIMILAR_TEXT`; nothing is like nothing."""
+    smaller, larger = sorted((len(first), len(second)))
+    if smaller == 0 or smaller < SIMILAR_TEXT * larger:
+        return False
+    common = len(first & second)
+    return common >= SIMILAR_TEXT * (smaller + larger - common)

@@ -1,0 +1,158 @@
+"""What the prompts of one task draw on: samples that were trained on, passages, and what lines of OCR are worth."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.data.duplicates import dialogue_words
+from kdsl.data.images import inspect_image
+from kdsl.errors import KdslError
+from kdsl.fields.ocr_budget import LineInformation, budgeted
+from kdsl.fields.table import FieldTable, SampleFields, last_user_turn
+from kdsl.files import write_atomically
+from kdsl.retrieval.content import hash_number
+from kdsl.retrieval.knowledge import Passage
+from kdsl.retrieval.passage_index import PassageIndex
+from kdsl.retrieval.sample_index import SampleIndex
+from kdsl.sample import source_id
+
+FILE = "memory.npz"
+VERSION = 1
+
+LONGEST_TURN = 60
+"""Characters of the last user turn that stand for a sample."""
+PAGE_TOKENS = 60
+"""Of the text on its images."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A labelled sample in short."""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All samples are read with cleaned OCR pages, whatever the asked row has."""
+
+    information: LineInformation
+    samples: SampleIndex
+    neighbours: tuple[Neighbour, ...]
+    """[n_samples]"""
+    passages: PassageIndex
+
+    @classmethod
+    def fit(
+        cls, table: FieldTable, labels: Sequence[str], passages: Sequence[Passage], images: Path | None = None
+    ) -> "Memory":
+        """From the samples that are trained on, with their `labels`; of a sample and its changed copies one is kept.
+
+        Pictures without words are known by their looks, too, where their folder `images` is given.
+        """
+        first = {source_id(row.sample.id): place for place, row in reversed(list(enumerate(table.rows)))}
+        rows = sorted(first.values())
+        cleaned = table.select(rows).cleaned()
+        information = LineInformation.fit(page for row in cleaned.rows for page in row.pages)
+        index = SampleIndex.fit(cleaned, [_hashes(row, images) for row in cleaned.rows])
+        neighbours = tuple(
+            Neighbour(excerpt(row, information), labels[place]) for row, place in zip(cleaned.rows, rows, strict=True)
+        )
+        return cls(information, index, neighbours, PassageIndex.fit(passages, cleaned))
+
+    def nearest(self, row: SampleFields, k: int, images: Path | None = None) -> list[Neighbour]:
+        """At most `k` samples, the nearest first; never the asked one, a copy of it or a near-duplicate."""
+        if k == 0:
+            return []
+        found = self.samples.nearest(FieldTable.of_rows([row.cleaned]), k, [_hashes(row, images)])
+        return [self.neighbours[place] for place in found.rows[0] if place >= 0]
+
+    def known(self, row: SampleFields, k: int) -> list[Passage]:
+        """At most `k` passages, the best first."""
+        return self.passages.best(row.cleaned, k)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when prompts may. 16 hex digits."""
+        digest = hashlib.sha256(json.dumps(self._header()).encode())
+        for name, array in sorted(self._arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: Path) -> None:
+        """Write `memory.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
+        content = io.BytesIO()
+        header = np.frombuffer(json.dumps(self._header()).encode(), dtype=np.uint8)
+        np.savez(content, header=header, **self._arrays())
+        write_atomically(folder / FILE, content.getvalue())
+
+    @classmethod
+    def load(cls, folder: Path) -> "Memory":
+        """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
+        path = folder / FILE
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                if header["version"] != VERSION:
+                    raise KdslError(
+                        f"{path}: version {header['version']} of what prompts draw on, this KDSL reads version "
+                        f"{VERSION}; train again with: kdsl train"
+                    )
+                pages, frequencies = header["information"]
+                memory = cls(
+                    LineInformation(int(pages), {str(pair): int(count) for pair, count in frequencies.items()}),
+                    SampleIndex.of_record(header["index"], arrays),
+                    tuple(Neighbour(*texts) for texts in header["neighbours"]),
+                    PassageIndex.of_record(header["knowledge"], arrays),
+                )
+            if len(memory.neighbours) != len(memory.samples.contents):
+                raise ValueError(f"{len(memory.neighbours)} texts of {len(memory.samples.contents)} samples")
+        except FileNotFoundError as error:
+            raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise KdslError(
+                f"{path}: damaged or not what prompts draw on ({error}); train again with: kdsl train"
+            ) from error
+        return memory
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "information": [self.information.pages, self.information.frequencies],
+            "index": self.samples.record(),
+            "neighbours": [[neighbour.text, neighbour.label] for neighbour in self.neighbours],
+            "knowledge": self.passages.record(),
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {**self.samples.arrays(), **self.passages.arrays()}
+
+
+def excerpt(row: SampleFields, information: LineInformation) -> str:
+    """A sample in one line: the last thing that the user said, and what tells the most on its images."""
+    last = last_user_turn(row.sample)
+    said = "" if last is None else " ".join(row.sample.turns[last].text.split())
+    said = said if len(said) <= LONGEST_TURN else said[: LONGEST_TURN - 1] + "…"
+    pages = budgeted([[line.text for line in page.lines] for page in row.pages], PAGE_TOKENS, information)
+    read = " / ".join(line for lines in pages for line in lines)
+    parts = [f"用户：{said}" if said else "", f"图中文字：{read}" if read else ""]
+    return "；".join(filter(None, parts)) or "（无文字）"
+
+
+def _hashes(row: SampleFields, images: Path | None) -> tuple[int, ...]:
+    """The looks of the images of a sample without words."""
+    if images is None or dialogue_words(row.sample):
+        return ()
+    found = [inspect_image(images / image).hash for image in row.sample.images]
+    return tuple(hash_number(bits) for bits in found if bits is not None) if all(b is not None for b in found) else ()

@@ -1,0 +1,63 @@
+"""The passages that fit a sample best, by the n-grams that they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.features import fit_ngrams, ngram_vectorizer
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.knowledge import Passage
+from kdsl.text import normalise
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+
+@dataclass(frozen=True)
+class PassageIndex:
+    """Passages as TF-IDF vectors; n-grams that neither two passages nor a passage and a sample share do not count."""
+
+    passages: tuple[Passage, ...]
+    vectorizer: "TfidfVectorizer"
+
+    @classmethod
+    def fit(cls, passages: Sequence[Passage], table: FieldTable) -> "PassageIndex":
+        """What n-grams are worth is learned from the passages and the samples of `table` together."""
+        texts = [normalise(passage.whole) for passage in passages]
+        vectorizer, _ = fit_ngrams([*texts, *map(asked_text, table.rows)])
+        return cls(tuple(passages), vectorizer)
+
+    def best(self, row: SampleFields, k: int) -> list[Passage]:
+        """At most `k` passages that share an n-gram with the sample, the best first."""
+        if not self.passages or k == 0:
+            return []
+        passages = self.vectorizer.transform([normalise(passage.whole) for passage in self.passages])
+        similarities = (self.vectorizer.transform([asked_text(row)]) @ passages.T).toarray()[0]
+        order = np.argsort(-similarities, kind="stable")[:k]
+        return [self.passages[place] for place in order if similarities[place] > 0]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON; with `arrays`, all that there is."""
+        return {
+            "passages": [[passage.title, passage.text, passage.source] for passage in self.passages],
+            "ngrams": list(self.vectorizer.get_feature_names_out()),
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """For an npz file."""
+        return {"passages": self.vectorizer.idf_}
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any], arrays: Any) -> "PassageIndex":
+        """What `record` and `arrays` gave; KeyError, TypeError or ValueError for anything else."""
+        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(record["ngrams"])})
+        vectorizer.idf_ = arrays["passages"]
+        return cls(tuple(Passage(*texts) for texts in record["passages"]), vectorizer)
+
+
+def asked_text(row: SampleFields) -> str:
+    """What a sample is looked up by: the user's words, and those on the images, normalised."""
+    return "\n".join(filter(None, (row.text(field).text for field in ("user", "ocr", "caption"))))

@@ -1,0 +1,46 @@
+"""What the data files of a project say, and when they were last changed."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdsl.fields.sidecar import Sidecars
+from kdsl.models.llama_factory import Orders
+from kdsl.sample import Sample, Task
+
+Stamp = tuple[int, int, int]
+Stamps = tuple[Stamp | None, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Tasks, their labelled samples by the task's name, and what is known about images."""
+
+    tasks: Sequence[Task]
+    samples: Mapping[str, Sequence[Sample]]
+    sidecars: Sidecars
+    orders: Orders = ()
+    """The samples of the data files in their order, where recorded predictions are told apart by it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from."""
+
+    read: Callable[[], Dataset]
+    """Raises KdslError for files that cannot be read or make no sense."""
+    files: Sequence[Path] = ()
+    """When one of these changes, it has to be read again."""
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Another one after every change of the file, None without a file."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def stamps_of(paths: Iterable[Path]) -> Stamps:
+    return tuple(map(stamp_of, paths))

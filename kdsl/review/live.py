@@ -1,0 +1,116 @@
+"""A project that stays open while its files change: by `git pull`, an editor, `kdsl mine` or `kdsl train`."""
+
+import threading
+
+from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
+from kdsl.review.dataset import Source, Stamps, stamps_of
+from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
+from kdsl.review.model_word import word_files
+from kdsl.review.site import Site
+from kdsl.review.store import RuleStore
+
+FRESH = 1.0
+"""Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
+
+
+class LiveSite:
+    """The `Site` of a project as its files are now. What cannot be read leaves it as it was, and is told."""
+
+    def __init__(self, config: ProjectConfig, source: Source, reviewer: str) -> None:
+        """Reads and counts everything. Raises KdslError for what cannot be read: there is nothing to show yet."""
+        self._config = config
+        self._source = source
+        self._read = stamps_of(source.files)
+        dataset = source.read()
+        names = [task.name for task in dataset.tasks]
+        self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
+        self._asked: dict[str, Stamps] = {}
+        self.site = Site(config, dataset, RuleStore(config.rules, names), reviewer)
+        self._problems: dict[str, str] = {}
+        self._stop = threading.Event()
+
+    @property
+    def changing(self) -> bool:
+        """Whether data were changed and are not read again yet: a few looks at files, quickly answered."""
+        return stamps_of(self._source.files) != self._read
+
+    @property
+    def problems(self) -> list[str]:
+        """What was changed outside and cannot be used, so that what was there before still is: a sentence each."""
+        found = list(self._problems.values())
+        for index in self.site.indexes.values():
+            found += [index.problem, index.no_word if index.word is not None else ""]
+        return [sentence for sentence in found if sentence]
+
+    def refresh(self) -> None:
+        """Take in everything that was changed outside."""
+        self._take_rules()
+        self._take_data()
+        self._take_trained()
+
+    def ask_model(self) -> None:
+        """Find out what the model says, where that is not known of the files as they are now; takes a while."""
+        for name, index in self.site.indexes.items():
+            stamps = stamps_of(word_files(self._config, name))
+            unknown = index.word is None and not index.no_word
+            if (unknown or self._asked.get(name) != stamps) and not self._stop.is_set():
+                self._asked[name] = stamps
+                self.site.ask_model(name)
+
+    def start(self) -> None:
+        """Ask the model, then keep looking for changes, in the background."""
+        threading.Thread(target=self._work, name="kdsl-review", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _work(self) -> None:
+        before = self._read
+        while not self._stop.is_set():
+            self._take_rules()
+            now = stamps_of(self._source.files)
+            if now == before:  # nobody is writing
+                self._take_data()
+            before = now
+            self._take_trained()
+            self.ask_model()
+            self._stop.wait(FRESH)
+
+    def _take_rules(self) -> None:
+        try:
+            if self.site.store.refresh():
+                for name in self.site.tasks:
+                    self.site.overview(name)
+            self._problems.pop("rules", None)
+        except (OSError, KdslError) as error:
+            self._problems["rules"] = str(error)
+
+    def _take_data(self) -> None:
+        now = stamps_of(self._source.files)
+        if now == self._read:
+            return
+        try:
+            dataset = self._source.read()
+            names = tuple(task.name for task in dataset.tasks)
+            if names != self.site.store.tasks:
+                raise KdslError(f"the tasks are {', '.join(names)} now; start kdsl review again to review their rules")
+            # Requests that are under way end with the site that they began with.
+            self.site = Site(self._config, dataset, self.site.store, self.site.reviewer, self.site)
+            self._problems.pop("data", None)
+        except KdslError as error:
+            self._problems["data"] = str(error)
+        self._read = now
+
+    def _take_trained(self) -> None:
+        for name, task in self.site.tasks.items():
+            now = stamps_of(trained_files(self._config.checkpoint, name))
+            if now == self._trained[name]:
+                continue
+            try:
+                arbiter = TrainedArbiter.load(self._config.checkpoint, task)
+                self.site.arbiters[name] = arbiter, "" if arbiter is not None else NOT_TRAINED
+                self._problems.pop(name, None)
+            except KdslError as error:
+                self._problems[name] = str(error)
+            self._trained[name] = now

@@ -1,0 +1,37 @@
+"""How many tokens a text takes, before the model that will read it is loaded."""
+
+from collections.abc import Callable
+from functools import cache
+
+from kdsl.fields.ocr_budget import estimated_tokens
+from kdsl.vlm.load import is_address, without_extra
+
+
+def token_counter(name: str) -> Callable[[str], int]:
+    """By the tokenizer of a model directory or hub id, read when first asked; estimated for a server's model.
+
+    The function raises KdslError for a model that is not there, and where `kdsl[vlm]` is not installed.
+    """
+    if is_address(name):
+        return estimated_tokens
+
+    def count(text: str) -> int:
+        return len(_tokenizer(name).encode(text, add_special_tokens=False, split_special_tokens=True))
+
+    return cache(count)
+
+
+@cache
+def _tokenizer(name: str):
+    try:
+        from transformers import AutoTokenizer
+
+        from kdsl.vlm.checkpoint import adapter_base, find_model, is_adapter, loading_in_one_sentence
+    except ImportError as error:
+        raise without_extra(name, error) from error
+    from pathlib import Path
+
+    base = adapter_base(Path(name).expanduser()) if is_adapter(name) else name
+    location = find_model(base)
+    with loading_in_one_sentence(base):
+        return AutoTokenizer.from_pretrained(location)

@@ -1,0 +1,119 @@
+"""A recorded zero-shot model as teacher: half of MIRE's scenes as pool, F1 on held-out folds of the other half."""
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.sets import DataSet, mire
+from kdsl.arbiter.fit import fit_task, fold_rules
+from kdsl.data.splits import stratified_folds
+from kdsl.distillation.rounds import self_training
+from kdsl.distillation.rule_word import rule_word
+from kdsl.distillation.student import Kept, Student
+from kdsl.distillation.teacher import NO_LABEL, Lessons
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import archive_of
+from kdsl.mining.miner import MiningSettings
+from kdsl.models.linear import LinearTrainer
+from kdsl.models.recorded import NO_ANSWER, Recorded, read_recorded
+from kdsl.models.taught import TaughtTrainer
+from kdsl.sample import label_indices
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench distillation", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that holds mire/, with zero_shot.jsonl in it")
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions with other halves (default 1)")
+    options = parser.parse_args(arguments)
+    scenes = mire(options.data)[0]
+    recorded = read_recorded(options.data / "mire" / "zero_shot.jsonl", scenes.task)
+    columns = []
+    for seed in range(options.seeds):
+        columns.append(_figures(scenes, recorded, seed))
+        print(f"seed {seed} done", flush=True)
+    table = Table(title="Weighted F1 in points, on people's samples held out", title_justify="left")
+    for name in ("learned from", *(f"seed {seed}" for seed in range(options.seeds)), "mean"):
+        table.add_column(name, justify="left" if name == "learned from" else "right")
+    for row in columns[0]:
+        values = [column[row] for column in columns]
+        table.add_row(row, *(f"{value:.1f}" for value in (*values, float(np.mean(values)))))
+    Console(width=110).print(table)
+    return 0
+
+
+def _figures(scenes: DataSet, recorded: Recorded, seed: int) -> dict[str, float]:
+    labels = np.array(label_indices(scenes.samples, scenes.task), dtype=np.int64)
+    half = stratified_folds(labels, 2, seed)
+    people, pool = np.flatnonzero(half == 0), np.flatnonzero(half == 1)
+    table = FieldTable(scenes.samples, scenes.sidecars)
+    student = _student(scenes, table, labels, people, pool, _lessons(scenes, recorded, pool), seed)
+    found = self_training(student, 3, lambda: None)
+    judged = student.learn(Kept(np.zeros(len(pool), dtype=bool)), lambda: None)
+    kept, truth = student.kept(judged), labels[pool]
+    answered = student.lessons.labels != NO_LABEL
+    gold = replace(student, lessons=replace(student.lessons, shares=np.eye(len(scenes.task.labels))[truth]))
+    full = partial(_taught, seed=seed, weight=1.0)
+    right = (student.lessons.labels == truth)[found.kept].mean()
+    print(
+        f"seed {seed}: {len(people)} labelled, {len(pool)} in the pool, teacher right on "
+        f"{(student.lessons.labels == truth)[answered].mean():.1%} of {answered.sum()}; rounds: "
+        + ", ".join(f"{r.kept} kept, F1 {100 * r.weighted_f1:.1f}" for r in found.rounds)
+        + f"; {found.ended}; {right:.1%} of round {found.best} right"
+    )
+
+    def f1(learner: Student, flags: Kept) -> float:
+        return 100 * learner.learn(flags, lambda: None).weighted_f1
+
+    everywhere = partial(_everywhere, student)
+    return {
+        "people's labels alone": 100 * judged.weighted_f1,
+        "and what is kept in the first round": f1(student, kept),
+        "the same at full weight": f1(replace(student, trainer=full), kept),
+        "all that the teacher answered": f1(student, everywhere(answered)),
+        "people's labels for the pool": f1(replace(gold, trainer=full), everywhere(np.ones(len(pool), dtype=bool))),
+    }
+
+
+def _lessons(scenes: DataSet, recorded: Recorded, pool: np.ndarray) -> Lessons:
+    answers = np.array([recorded.answers.get(scenes.samples[row].id, NO_ANSWER) for row in pool])
+    labels = np.where(answers == NO_ANSWER, NO_LABEL, answers)
+    shares = np.eye(len(scenes.task.labels))[labels] * (labels != NO_LABEL)[:, None]
+    return Lessons(labels, (labels != NO_LABEL).astype(float), shares)
+
+
+def _student(
+    scenes: DataSet,
+    table: FieldTable,
+    labels: np.ndarray,
+    people: np.ndarray,
+    pool: np.ndarray,
+    lessons: Lessons,
+    seed: int,
+) -> Student:
+    task, own, own_labels, unlabelled = scenes.task, table.select(people), labels[people], table.select(pool)
+    fitted = fit_task(task, own, own_labels, LinearTrainer(seed), MiningSettings(), seed)
+    archive = archive_of(fitted.mined, [row.sample.id for row in own.rows])
+    folds = archive.folds_of([row.sample.id for row in own.rows])
+    base_rates = np.array(fitted.arbiter.base_rates)
+    weighed = fitted.arbiter.weigh(fitted.rules)
+    without = {}
+    for fold in np.unique(folds).tolist():
+        rules, reliability, _ = fold_rules(task, own, own_labels, archive, fold, fitted.rules, folds != fold)
+        without[fold] = rule_word(task, unlabelled, rules, reliability, base_rates)
+    rules = rule_word(task, unlabelled, weighed.rules, weighed.reliability, base_rates)
+    trainer = partial(_taught, seed=seed)
+    return Student(task, own, own_labels, folds, unlabelled, lessons, rules, without, 0.8, trainer)
+
+
+def _taught(taught, seed: int, **options) -> TaughtTrainer:
+    return TaughtTrainer(LinearTrainer(seed), taught, **options)
+
+
+def _everywhere(student: Student, flags: np.ndarray) -> Kept:
+    """The same samples for all folds: what nothing of people's had a say in."""
+    return Kept(flags, dict.fromkeys(np.unique(student.folds).tolist(), flags))

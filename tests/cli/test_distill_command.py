@@ -1,0 +1,287 @@
+"""kdsl distill with a real server process as teacher, which may fail, stall and talk nonsense part of the time."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from model_server import RunningServer, model_server
+from small_shop import WORDS, dialogues, read, write, write_project
+
+REPLIES = [(word, label) for label, words in WORDS.items() for word in words]
+"""A teacher that knows the words of every label."""
+LACKS = ("prompt_logprobs",)
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    with model_server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared_server: RunningServer) -> RunningServer:
+    shared_server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None)
+    return shared_server
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A project after kdsl mine and kdsl train, with 24 unlabelled samples."""
+    from kdsl.cli.mining import TaskMining
+    from kdsl.cli.project import open_project
+    from kdsl.cli.train import train_project
+
+    folder = write_project(tmp_path_factory.mktemp("shop") / "project")
+    pool = dialogues(24, 7, "u")
+    write(folder / "pool.jsonl", [{key: record[key] for key in ("id", "turns")} for record in pool])
+    data = "train: train.jsonl, unlabelled: pool.jsonl, distilled: distilled.jsonl"
+    config = (folder / "kdsl.yaml").read_text("utf-8").replace("train: train.jsonl", data)
+    (folder / "kdsl.yaml").write_text(config, "utf-8")
+    project = open_project([str(folder)])
+    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    train_project(project)
+    return folder
+
+
+@pytest.fixture
+def shop(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "project"))
+
+
+def command(shop: Path, server: RunningServer, *options: object) -> list[object]:
+    return ["distill", shop, f"distill.teacher={server.url}", "--format", "json", *options]
+
+
+def outcome(result) -> dict:
+    [found] = json.loads(result.out)
+    return found
+
+
+def said_by(text: str) -> str:
+    """The label whose word the customer says."""
+    return next(label for word, label in REPLIES if word in text)
+
+
+def asked(server: RunningServer, since: int) -> list[str]:
+    """The conversations of requests for labels that got an answer, one for each of many samples."""
+    return [
+        json.dumps(request["body"]["messages"], ensure_ascii=False)
+        for request in server.requests()[since:]
+        if request["fault"] is None and "用户" in str(request["body"]) and "prompt_logprobs" not in request["body"]
+    ]
+
+
+def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, shop, server):
+    result = kdsl(*command(shop, server))
+    assert result.code == 0, result.err
+    found = outcome(result)
+    assert found["unlabelled"] == 24
+    assert sum(row["samples"] for row in found["agreement"]) == 24
+    lines = read(shop / "distilled.jsonl")
+    assert found["written"] == len(lines) == sum(row["kept"] for row in found["agreement"]) > 12
+    for line in lines:
+        assert line["label"] == said_by(line["turns"][0]["text"])
+        assert line["targets"] == {line["label"]: 1.0}  # this server tells no log-probabilities
+        assert (line["teacher"], line["round"], line["task"]) == (server.url, 1, "shop")
+        assert line["confidence"] > 0.9
+    assert f"{len(lines)} samples for `kdsl train`" in result.err
+    assert [r["round"] for r in found["rounds"]] == [0, 1]
+    assert found["ended"] in ("distill.rounds is 1", "weighted F1 does not rise")
+    table = kdsl("distill", shop, f"distill.teacher={server.url}").out
+    for part in (
+        "shop: agreement (A: the teacher's label",
+        "confident",
+        "shop: rounds",
+        "weighted f1",
+        "shop: ended after",
+    ):
+        assert part in table
+
+
+def test_training_and_cross_validation_learn_from_what_was_kept(kdsl, shop, server):
+    kdsl("train", shop)
+    before = (shop / "checkpoints/run/shop/linear.npz").read_bytes()
+    kdsl(*command(shop, server))
+    assert kdsl("train", shop, "--format", "json").code == 0
+    assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() != before
+    assert kdsl("train", shop, "data.distilled=").code == 0
+    assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() == before
+    with_teacher = kdsl("evaluate", shop, "--cross-validate", 2, "--format", "json", "--workers", 1)
+    assert with_teacher.code == 0, with_teacher.err
+
+
+def test_what_is_like_a_labelled_sample_is_neither_asked_about_nor_learned(kdsl, shop, server, caplog):
+    train, pool = read(shop / "train.jsonl"), read(shop / "pool.jsonl")
+    like = [{"id": f"like{i}", "turns": record["turns"]} for i, record in enumerate(train[:3])]
+    write(shop / "pool.jsonl", [*pool, *like, pool[0]])
+    before = len(server.requests())
+    result = kdsl(*command(shop, server))
+    found = outcome(result)
+    assert (found["unlabelled"], found["like_labelled"], found["repeated"]) == (24, 3, 1)
+    assert "shop: 3 unlabelled samples are like one that people labelled; they are left out" in result.err
+    texts = [record["turns"][0]["text"] for record in like]
+    assert not any(text in request for request in asked(server, before) for text in texts)
+    # Whatever a person puts into the file: what is like a sample of people's is not learned.
+    plain = (shop / "checkpoints/run/shop/linear.npz").read_bytes()
+    write(shop / "distilled.jsonl", [{**record, "label": "物流"} for record in like])
+    assert kdsl("train", shop).code == 0
+    assert "3 of 3 samples are like one that people labelled and are left out" in caplog.text
+    assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() == plain
+
+
+def test_no_label_in_the_unlabelled_file_is_looked_at(kdsl, shop, server):
+    kdsl(*command(shop, server))
+    without = read(shop / "distilled.jsonl")
+    write(shop / "pool.jsonl", [{**record, "label": "物流"} for record in read(shop / "pool.jsonl")])
+    kdsl(*command(shop, server))
+    assert read(shop / "distilled.jsonl") == without
+
+
+def test_a_second_run_asks_nothing(kdsl, shop, server):
+    kdsl(*command(shop, server))
+    first, before = (shop / "distilled.jsonl").read_bytes(), len(server.requests())
+    assert kdsl(*command(shop, server)).code == 0
+    assert asked(server, before) == []
+    assert (shop / "distilled.jsonl").read_bytes() == first
+
+
+def test_a_teacher_that_fails_stalls_and_talks_nonsense_loses_and_spoils_nothing(kdsl, shop, server):
+    """Whatever went wrong, the same command asks again; in the end everything is as with a good teacher."""
+    kdsl(*command(shop, server))
+    expected = read(shop / "distilled.jsonl")
+    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
+    faults = ("", "500", "", "", "drop", "", "half", "garbage", "", "", "stall", "", "", "503", "")
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=faults)
+    for _ in range(6):
+        result = kdsl(*command(shop, server, "--timeout", 0.5, "--retries", 1))
+        found = outcome(result)
+        assert (result.code == 1) == bool(found["failed"])
+        for line in read(shop / "distilled.jsonl"):
+            assert line["label"] == said_by(line["turns"][0]["text"])
+        if result.code == 0:
+            break
+        assert f"{len(found['failed'])} of 24 samples have no answer; the same command asks them again:" in result.err
+    assert result.code == 0
+    assert read(shop / "distilled.jsonl") == expected
+
+
+def test_nothing_is_labelled_by_nonsense(kdsl, shop, server):
+    faults = ("", "nonsense", "nonsense")
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=faults)
+    result = kdsl(*command(shop, server))
+    found = outcome(result)
+    assert result.code == 0
+    assert found["nonsense"] >= 6  # the others got a label when the client tried to constrain the answer
+    assert (
+        f"shop: {found['nonsense']} unlabelled samples got answers that are no label; they are left out" in result.err
+    )
+    assert found["written"] <= 24 - found["nonsense"]
+    assert all(line["label"] == said_by(line["turns"][0]["text"]) for line in read(shop / "distilled.jsonl"))
+    server.become(answer="天气很好。", lacks=LACKS, constraint=None)
+    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
+    found = outcome(kdsl(*command(shop, server)))
+    assert (found["nonsense"], found["written"], found["ended"]) == (24, 0, "nothing is kept")
+    assert read(shop / "distilled.jsonl") == []
+    assert kdsl("train", shop).code == 0
+
+
+def test_a_teacher_that_is_gone_is_one_sentence_and_keeps_what_was_answered(kdsl, shop, server):
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=[""] * 7 + ["500"] * 1000)
+    write(shop / "distilled.jsonl", [])
+    result = kdsl(*command(shop, server, "--retries", 0))
+    assert result.code == 2
+    assert "the server answers 500 (EngineCore died); its log says why" in result.err
+    assert read(shop / "distilled.jsonl") == []
+    assert 1 <= len(read(shop / "checkpoints/run/teacher.answers.jsonl")) < 7
+
+
+def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server):
+    kdsl(*command(shop, server))
+    expected = (shop / "distilled.jsonl").read_bytes()
+    answers = shop / "checkpoints/run/teacher.answers.jsonl"
+    answers.unlink()
+    (shop / "distilled.jsonl").unlink()
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, delay=0.1)
+    start = len(server.requests())
+    for after in (1, 14):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        arguments = [sys.executable, "-m", "kdsl", *map(str, command(shop, server))]
+        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and (not answers.exists() or answers.read_bytes().count(b"\n") < after):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (shop / "distilled.jsonl").exists()
+    with answers.open("ab") as file:
+        file.write(b'{"key": "torn')
+    assert kdsl(*command(shop, server)).code == 0
+    assert (shop / "distilled.jsonl").read_bytes() == expected
+    requests = asked(server, start)
+    # What a killed process was waiting for, eight at most, never reached it.
+    assert len(set(requests)) == 24 <= len(requests) <= 24 + 2 * 8
+    assert len({line["key"] for line in read(answers)}) == len(read(answers)) == 24
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("data.unlabelled=",), "data.unlabelled is not set; name the file of samples without labels"),
+        (("data.distilled=",), "data.distilled is not set; name the file for what is kept"),
+        (("distill.teacher=null",), "distill.teacher is not set; name a server, such as http://localhost:8000/v1"),
+        (("distill.teacher=qwen",), "distill.teacher qwen is no address; name a server"),
+        (("large=recorded:r.jsonl",), "r.jsonl: no such file"),
+        (("distill.confidence=1.5",), "distill.confidence"),
+    ],
+)
+def test_what_is_missing_is_told(kdsl, shop, server, options, message):
+    result = kdsl(*command(shop, server), *options)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_the_file_of_samples_is_not_overwritten(kdsl, shop, server):
+    result = kdsl(*command(shop, server), f"data.distilled={shop / 'pool.jsonl'}")
+    assert result.code == 2
+    assert "data.distilled would overwrite another data file" in result.err
+
+
+def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
+    shutil.rmtree(shop / "checkpoints")
+    result = kdsl(*command(shop, server))
+    assert result.code == 2
+    assert "mining.json: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say" in result.err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"label": "天气"}, "distilled.jsonl, line 1: '天气' is none of the labels of shop; correct or remove it"),
+        ({"targets": {"调光": 2}}, "line 1: the target of '调光' is 2; it must be from 0 to 1"),
+        ({"targets": {"调光": 0}}, "line 1: all targets are 0"),
+        ({"targets": [1]}, "line 1: targets is [1]; it must be like"),
+    ],
+)
+def test_mistakes_in_the_file_of_what_was_kept_are_named(kdsl, shop, line, message):
+    write(shop / "distilled.jsonl", [{"id": "x", "task": "shop", "text": "全新的一句话，谁也没说过", **line}])
+    result = kdsl("train", shop)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_a_model_that_learns_nothing_cannot_be_taught(kdsl, shop, server, caplog):
+    answers = [{"id": record["id"], "label": record["label"]} for record in read(shop / "train.jsonl")]
+    recorded = f"large=recorded:{write(shop / 'r.jsonl', answers)}"
+    result = kdsl(*command(shop, server), recorded)
+    assert result.code == 2
+    assert "the one that `large:` names is used as it stands; set `large: linear`" in result.err
+    write(shop / "distilled.jsonl", [{"id": "x", "task": "shop", "text": "谁也没说过的一句话", "label": "调光"}])
+    assert kdsl("train", shop, recorded).code == 0
+    assert "distilled.jsonl: not learned from, as `large: recorded:" in caplog.text

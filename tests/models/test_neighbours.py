@@ -1,0 +1,232 @@
+"""large: neighbours, and the second opinions that advise large: linear."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.models.described import DescribedClassifier, DescribedTrainer
+from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer
+from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
+from kdsl.models.second_opinion import fit_opinions
+from kdsl.sample import Label, Sample, Task, Turn, copy_id
+
+LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
+FABRICS = ["这是什么材质", "面料是纯棉的吗", "材质是什么做的", "是棉的还是麻的", "什么面料呀", "面料材质怎么样"]
+LABELS = np.array([0] * 6 + [1] * 6)
+TASK = Task("t", (Label("能否调光", "咨询亮度是否可调"), Label("商品材质", "咨询面料材质"), Label("气泡", "")))
+
+
+def table(*texts: str, ids: tuple[str, ...] = ()) -> FieldTable:
+    names = ids or tuple(str(i) for i in range(len(texts)))
+    return FieldTable([Sample(n, "t", (Turn("user", t),)) for n, t in zip(names, texts, strict=True)], Sidecars())
+
+
+TRAIN = table(*LAMPS, *FABRICS)
+NEW = table("台灯的亮度能调吗", "裤子是什么面料", ids=("x", "y"))
+
+
+@pytest.mark.parametrize("trainer", [NeighboursTrainer(), DescribedTrainer(TASK)])
+def test_each_opinion_learns_what_a_question_is_about(trainer):
+    probabilities = trainer.fit(TRAIN, LABELS, 3).probabilities(NEW)
+    assert probabilities.argmax(axis=1).tolist() == [0, 1]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities > 0).all()
+
+
+def test_neighbours_know_what_is_far_from_everything():
+    probabilities = NeighboursTrainer().fit(TRAIN, LABELS, 3).probabilities(table("zzz"))
+    np.testing.assert_allclose(probabilities, [[6.5 / 13.5, 6.5 / 13.5, 0.5 / 13.5]])
+
+
+def test_a_label_is_known_by_its_name_and_description():
+    trained = DescribedTrainer(TASK).fit(TRAIN, LABELS, 3)
+    assert trained.texts == ("能否调光\n咨询亮度是否可调", "商品材质\n咨询面料材质", "气泡\n")
+    rows = table(*LAMPS, *FABRICS, "有气泡", "气泡多")
+    with_bubbles = DescribedTrainer(TASK).fit(rows, np.append(LABELS, [2, 2]), 3)
+    assert with_bubbles.probabilities(table("贴膜有气泡怎么办")).argmax() == 2
+
+
+def test_a_copy_has_no_vote_on_its_source():
+    """The one sample of label 2 would otherwise name itself."""
+    texts = [*LAMPS, *FABRICS, "怎么贴膜", "怎么贴膜呢"]
+    ids = (*map(str, range(12)), "s", copy_id("s", 1))
+    trained = NeighboursTrainer().fit(table(*texts, ids=ids), np.append(LABELS, [2, 2]), 3)
+    assert trained.probabilities(table("怎么贴膜", ids=("s",)))[0, 2] < 0.2
+
+
+def test_one_sample_is_enough():
+    several = EmbeddedTrainer(TASK, Embedded(("linear", "described")))
+    for trainer in (NeighboursTrainer(), DescribedTrainer(TASK), several):
+        assert trainer.fit(table("亮度"), np.array([0]), 3).probabilities(table("亮度", ids=("x",))).argmax() == 0
+
+
+@pytest.mark.parametrize("trainer", [NeighboursTrainer(), DescribedTrainer(TASK), EmbeddedTrainer(TASK)])
+def test_no_samples_to_learn_from_is_an_error(trainer):
+    with pytest.raises(KdslError, match="no labelled samples"):
+        trainer.fit(table(), np.array([], dtype=np.int64), 3)
+
+
+CLASSES = {
+    "neighbours": (NeighboursTrainer(), NeighboursClassifier, "nearest neighbours"),
+    "described": (DescribedTrainer(TASK), DescribedClassifier, "labels' descriptions"),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_saved_opinion_is_the_same_one(name, tmp_path: Path):
+    trainer, kind, _ = CLASSES[name]
+    trained = trainer.fit(TRAIN, LABELS, 3)
+    trained.save(tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [f"{name}.npz"]
+    assert (kind.load(tmp_path / "new").probabilities(NEW) == trained.probabilities(NEW)).all()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.98])
+def test_a_torn_file_is_named(name, kept: float, tmp_path: Path):
+    trainer, kind, _ = CLASSES[name]
+    trainer.fit(TRAIN, LABELS, 3).save(tmp_path)
+    content = (tmp_path / f"{name}.npz").read_bytes()
+    (tmp_path / f"{name}.npz").write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
+    with pytest.raises(KdslError, match=rf"{name}\.npz: damaged or not .*kdsl train"):
+        kind.load(tmp_path)
+
+
+def rewrite(path: Path, change: dict[str, object], **arrays: np.ndarray) -> None:
+    with np.load(path) as content:
+        parts = dict(content)
+    header = json.loads(parts["header"].tobytes()) | change
+    parts["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    np.savez(path, **(parts | arrays))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_another_version_and_a_missing_file_are_named(name, tmp_path: Path):
+    trainer, kind, words = CLASSES[name]
+    with pytest.raises(KdslError, match=rf"{name}\.npz: no such file; .*kdsl train"):
+        kind.load(tmp_path)
+    trainer.fit(TRAIN, LABELS, 3).save(tmp_path)
+    rewrite(tmp_path / f"{name}.npz", {"version": 9})
+    with pytest.raises(KdslError, match=rf"version 9 of the {words}.*train again"):
+        kind.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "arrays"),
+    [
+        ("neighbours", {"samples": [["1", "a", "b", [], []]]}, {}),
+        ("neighbours", {"samples": [1]}, {}),
+        ("neighbours", {"vote": [3]}, {}),
+        ("neighbours", {}, {"labels": np.array([7] * 12)}),
+        ("neighbours", {}, {"indices": np.array([10**6])}),
+        ("described", {"texts": ["a"]}, {}),
+        ("described", {}, {"weights": np.zeros(2)}),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_damaged(name, change, arrays, tmp_path: Path):
+    trainer, kind, _ = CLASSES[name]
+    trainer.fit(TRAIN, LABELS, 3).save(tmp_path)
+    rewrite(tmp_path / f"{name}.npz", change, **arrays)
+    with pytest.raises(KdslError, match=rf"{name}\.npz: damaged or not"):
+        kind.load(tmp_path)
+
+
+class Sure:
+    """Gives every sample the label that its id ends in."""
+
+    def fit(self, table: FieldTable, labels: np.ndarray, n_labels: int) -> "Sure":
+        return self
+
+    def probabilities(self, table: FieldTable) -> np.ndarray:
+        return np.array([[0.9, 0.1] if row.sample.id[-1] == "0" else [0.1, 0.9] for row in table.rows])
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+class Memory(Sure):
+    """Knows only samples that it was trained on, and their copies by text."""
+
+    def fit(self, table: FieldTable, labels: np.ndarray, n_labels: int) -> "Memory":
+        made = Memory()
+        made.known = {row.text("user").text: label for row, label in zip(table.rows, labels, strict=True)}
+        return made
+
+    def probabilities(self, table: FieldTable) -> np.ndarray:
+        found = [self.known.get(row.text("user").text, 1) for row in table.rows]
+        return np.where(np.array(found)[:, None] == np.arange(2), 0.99, 0.01)
+
+
+def test_an_opinion_that_is_right_on_unseen_samples_is_listened_to():
+    ids = tuple(f"{i}{i % 2}" for i in range(12))
+    rows = table(*(f"第{i}个" for i in range(12)), ids=ids)
+    trained = fit_opinions({"memory": Memory(), "sure": Sure()}, rows, np.arange(12) % 2, 2, seed=0)
+    assert trained.weights[1] > 1 > trained.weights[0]
+
+
+def test_what_only_knows_the_copies_of_a_sample_gains_no_trust():
+    """Copies are in the fold of their source: otherwise `Memory` would look perfect."""
+    ids = tuple(name for i in range(8) for name in (f"{i}", copy_id(str(i), 1)))
+    texts = tuple(f"第{i}个" for i in range(8) for _ in range(2))
+    labels = np.array([i % 2 for i in range(8) for _ in range(2)])
+    trained = fit_opinions({"memory": Memory()} | {"sure": Sure()}, table(*texts, ids=ids), labels, 2, seed=0)
+    assert trained.weights[0] < 0.5
+
+
+def config(**values: object) -> ProjectConfig:
+    return ProjectConfig.model_validate({"tasks": ["t"], **values})
+
+
+def test_the_project_says_what_the_classifier_is_made_of():
+    assert Embedded.of(config()) == Embedded(("linear",), cleaned=False)
+    prompt = {"ocr": True, "neighbours": 3, "knowledge": 2}
+    assert Embedded.of(config(prompt=prompt)) == Embedded(("linear", "neighbours", "described"), cleaned=True)
+    assert Embedded.of(config(large="neighbours", prompt={"neighbours": 3})) == Embedded(("neighbours",))
+    assert Embedded.of(config(large="neighbours", prompt={"knowledge": 1})) == Embedded(("neighbours", "described"))
+
+
+ALL = Embedded(("linear", "neighbours", "described"), cleaned=True)
+
+
+def test_a_saved_classifier_is_the_same_one_and_says_what_it_is(tmp_path: Path):
+    trained = EmbeddedTrainer(TASK, ALL).fit(TRAIN, LABELS, 3)
+    trained.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(ALL.files)
+    assert (EmbeddedClassifier.load(tmp_path, ALL).probabilities(NEW) == trained.probabilities(NEW)).all()
+    with pytest.raises(
+        KdslError,
+        match=r"as linear \+ neighbours \+ described on cleaned OCR, but kdsl.yaml now asks for linear; .*kdsl train",
+    ):
+        EmbeddedClassifier.load(tmp_path, Embedded())
+
+
+def test_a_damaged_record_is_named(tmp_path: Path):
+    with pytest.raises(KdslError, match=r"embedded\.json: no such file; train the classifier first"):
+        EmbeddedClassifier.load(tmp_path, Embedded())
+    (tmp_path / "embedded.json").write_text('{"version": 2, "weights": {"linear": 1.0}, "cleaned": false}')
+    with pytest.raises(KdslError, match=r"embedded\.json: version 2, this KDSL reads version 1"):
+        EmbeddedClassifier.load(tmp_path, Embedded())
+    (tmp_path / "embedded.json").write_text('{"weights": {"oracle": 1.0}, "cleaned": false}')
+    with pytest.raises(KdslError, match=r"embedded\.json: weights\.oracle.*train again"):
+        EmbeddedClassifier.load(tmp_path, Embedded())
+
+
+def test_cleaned_pages_are_read_in_training_and_prediction_alike():
+    def page(name: str, price: str, word: str) -> tuple[Sample, OcrPage]:
+        lines = OcrLine(price, 1.0, (0, 40, 50, 50)), OcrLine(word, 1.0, (0, 60, 50, 70))
+        return Sample(name, "t", (), (name,)), OcrPage(name, (100, 100), lines)
+
+    made = [page(f"{i}", f"¥{i}7.0{i}", "支付方式" if i % 2 else "退款成功") for i in range(8)]
+    asked = [page("a", "¥1.23", "支付方式"), page("b", "¥999.99", "支付方式")]
+    sidecars = Sidecars(ocr={sample.id: page for sample, page in [*made, *asked]})
+    train = FieldTable([sample for sample, _ in made], sidecars)
+    trained = EmbeddedTrainer(TASK, Embedded(cleaned=True)).fit(train, np.arange(8) % 2, 3)
+    first, second = trained.probabilities(FieldTable([sample for sample, _ in asked], sidecars))
+    assert first.argmax() == 1
+    assert (first == second).all()

@@ -1,0 +1,106 @@
+"""What prompts draw on: short neighbours with their labels, never a copy; saved, damaged, and changed memories."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdsl.errors import KdslError
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.knowledge import Passage
+from kdsl.retrieval.memory import LONGEST_TURN, Memory, Neighbour
+from kdsl.sample import Sample, Turn, copy_id
+
+SAID = ["台灯亮度可以调吗", "这个灯能调光吗", "台灯太亮了能调暗吗", "裤子是什么面料", "面料是纯棉的吗"]
+LABELS = ["能否调光"] * 3 + ["商品材质"] * 2
+TABLE = FieldTable([Sample(str(i), "t", (Turn("user", text),)) for i, text in enumerate(SAID)], Sidecars())
+PASSAGES = [Passage("台灯", "亮度三档可调", "a.md, line 1")]
+MEMORY = Memory.fit(TABLE, LABELS, PASSAGES)
+
+
+def asked(text: str, id: str = "new") -> SampleFields:
+    return SampleFields(Sample(id, "t", (Turn("user", text),)), Sidecars())
+
+
+def test_the_nearest_come_with_their_labels():
+    assert MEMORY.nearest(asked("裤子的面料是纯棉吗"), 2) == [
+        Neighbour("用户：面料是纯棉的吗", "商品材质"),
+        Neighbour("用户：裤子是什么面料", "商品材质"),
+    ]
+    assert MEMORY.nearest(asked("裤子"), 0) == []
+
+
+def test_no_sample_meets_itself_its_source_or_its_copies():
+    for place, row in enumerate(TABLE.rows):
+        for id in (row.sample.id, copy_id(row.sample.id, 4)):
+            found = MEMORY.nearest(asked(SAID[place] + "呢", id), 9)
+            assert f"用户：{SAID[place]}" not in [neighbour.text for neighbour in found]
+
+
+def test_of_a_sample_and_its_copies_one_is_remembered():
+    copies = [Sample(copy_id("0", n), "t", (Turn("user", f"台灯的亮度可调吗{n}"),)) for n in (1, 2)]
+    rows = FieldTable([*(row.sample for row in TABLE.rows), *copies], Sidecars())
+    memory = Memory.fit(rows, [*LABELS, "能否调光", "能否调光"], PASSAGES)
+    assert memory.neighbours == MEMORY.neighbours
+
+
+def test_a_sample_is_shown_in_one_short_line_of_cleaned_text():
+    lines = [OcrLine("9:41", 1.0, (0, 5, 30, 25)), *(OcrLine(f"第{n}行¥12.00", 1.0, (0, 90 + 20 * n, 80, 105 + 20 * n))
+             for n in range(40))]  # fmt: skip
+    sample = Sample("1", "t", (Turn("user", "很长\n" * 40, ("a.png",)),), ("a.png",))
+    rows = FieldTable([sample], Sidecars(ocr={"a.png": OcrPage("a.png", (600, 1200), tuple(lines))}))
+    [neighbour] = Memory.fit(rows, ["a"], []).neighbours
+    said, _, read = neighbour.text.partition("；")
+    assert len(said) <= len("用户：") + LONGEST_TURN
+    assert said.endswith("…")
+    assert read.startswith("图中文字：第0行¥<价格> / 第1行¥<价格>")
+    assert "\n" not in neighbour.text
+    assert "9:41" not in neighbour.text
+    assert len(read) < 150
+
+
+def test_pictures_without_words_or_text_are_known_by_their_looks(tmp_path: Path):
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64), dtype=np.uint8)
+    for name, pixels in (("a", noise[0]), ("b", noise[0]), ("c", noise[1])):
+        Image.fromarray(pixels).resize((256, 256), Image.Resampling.NEAREST).save(tmp_path / f"{name}.png")
+    pages = {f"{n}.png": OcrPage(f"{n}.png", (9, 9), (OcrLine(t, 1.0, (0, 0, 9, 9)),))
+             for n, t in (("a", "拍照"), ("b", "拍照看看"), ("c", "拍照"), ("d", "拍照"))}  # fmt: skip
+    rows = FieldTable([Sample(n, "t", (), (f"{n}.png",)) for n in "ac"], Sidecars(ocr=pages))
+    memory = Memory.fit(rows, ["甲", "乙"], [], tmp_path)
+    twin = SampleFields(Sample("b", "t", (), ("b.png",)), Sidecars(ocr=pages))
+    assert [neighbour.label for neighbour in memory.nearest(twin, 2, tmp_path)] == ["乙"]
+    assert {neighbour.label for neighbour in memory.nearest(twin, 2)} == {"甲", "乙"}
+
+
+def test_a_saved_memory_says_the_same(tmp_path: Path):
+    MEMORY.save(tmp_path)
+    loaded = Memory.load(tmp_path)
+    question = asked("台灯的亮度怎么调")
+    assert loaded.nearest(question, 3) == MEMORY.nearest(question, 3)
+    assert loaded.known(question, 3) == MEMORY.known(question, 3) == PASSAGES
+    assert loaded.information == MEMORY.information
+    assert loaded.fingerprint == MEMORY.fingerprint
+    assert Memory.fit(TABLE, LABELS, PASSAGES).fingerprint == MEMORY.fingerprint
+    assert Memory.fit(TABLE, LABELS[::-1], PASSAGES).fingerprint != MEMORY.fingerprint
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.98])
+def test_a_torn_file_is_named(kept: float, tmp_path: Path):
+    MEMORY.save(tmp_path)
+    content = (tmp_path / "memory.npz").read_bytes()
+    (tmp_path / "memory.npz").write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(KdslError, match=r"memory\.npz: damaged or not what prompts draw on .*kdsl train"):
+        Memory.load(tmp_path)
+
+
+def test_a_missing_file_and_another_version_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(KdslError, match=r"memory\.npz: no such file; train again"):
+        Memory.load(tmp_path)
+    monkeypatch.setattr("kdsl.retrieval.memory.VERSION", 9)
+    MEMORY.save(tmp_path)
+    monkeypatch.setattr("kdsl.retrieval.memory.VERSION", 1)
+    with pytest.raises(KdslError, match=r"memory\.npz: version 9 .* reads version 1"):
+        Memory.load(tmp_path)

@@ -1,0 +1,54 @@
+"""A rule's page says about it what `kdsl rules lint` says."""
+
+import pytest
+from reviewed_shop import LABELS, ORIGIN, open_shop
+from rule_files import TASK, rule
+
+pytest.importorskip("fastapi", reason="needs kdsl[review]")
+from fastapi.testclient import TestClient
+
+from kdsl.review.app import create_app
+from kdsl.review.findings import findings
+from kdsl.review.words import chinese
+from kdsl.rules.lint import lint
+from kdsl.rules.rule import Review
+from kdsl.rules.rulebase import RuleBase
+
+ODD = [
+    rule(LABELS[0], {"user": ["亮度"]}, {"not": {"user": ["亮"]}}),  # contradicts itself
+    rule(LABELS[0], {"user": ["亮度", "亮度可以"]}, {"dialogue": ["亮度"]}),  # redundant term and condition
+    rule(LABELS[0], {"not": {"user": ["灯"]}}),  # only negated, and hits everything
+    rule(LABELS[1], {"last_user": ["亮度", "调光"]}),  # conditions of a rule for another label
+    rule(LABELS[1], {"last_user": ["调光", "亮度"]}, status="rejected"),
+    rule(LABELS[1], {"dialogue": ["材质好"]}),  # subsumed by 材质
+    rule(LABELS[1], {"user": ["材质"]}, tests={"hit": ["s0", "没有"], "miss": ["s3"]}),
+    rule(LABELS[2], {"agent": ["稍等"]}, status="accepted", review=Review(by="小王", of="other")),  # stale
+    rule("没有的标签", {"user": ["你"]}),
+]
+
+
+def test_the_same_findings_as_lint_for_every_rule(tmp_path):
+    live = open_shop(tmp_path)
+    base = RuleBase(tmp_path / "rules", TASK)
+    for each in ODD:
+        base.save(each)
+    live.refresh()
+    site = live.site
+    index = site.indexes[TASK]
+    expected = lint(tmp_path / "rules", index.task, index.samples, site.sidecars)
+    found = [finding for stored in site.store.rules(TASK) for finding in findings(site, stored)]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+    assert len({finding.check for finding in found}) >= 9
+    assert {finding.check for finding in found} <= chinese().keys()
+
+
+def test_the_page_lists_them(tmp_path):
+    live = open_shop(tmp_path)
+    RuleBase(tmp_path / "rules", TASK).save(ODD[0])
+    live.refresh()
+    client = TestClient(create_app(live, ["testserver"], background=False), headers=ORIGIN)
+    address = f"/t/{TASK}/rules/{ODD[0].id}"
+    assert f'hx-get="{address}/lint"' in client.get(address).text
+    assert "contradiction" in client.get(f"{address}/lint").text
+    client.cookies.set("kdsl_language", "zh")
+    assert "条件矛盾" in client.get(f"{address}/lint").text
