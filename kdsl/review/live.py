@@ -1,6 +1,7 @@
 """A project that stays open while its files change: by `git pull`, an editor, `kdsl mine` or `kdsl train`."""
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ class LiveSite:
         self._config = config
         self._source = source
         self._read = stamps_of(source.files)
-        with _no_collections():
+        with out_of_the_way():
             dataset = source.read()
             self.site = Site(config, dataset, RuleStore(config.rules, [task.name for task in dataset.tasks]), reviewer)
         names = [task.name for task in dataset.tasks]
@@ -98,7 +99,7 @@ class LiveSite:
         if now == self._read:
             return
         try:
-            with _no_collections():
+            with out_of_the_way():
                 # Requests that are under way end with the site that they began with.
                 self.site = self._read_again()
             self._problems.pop("data", None)
@@ -128,10 +129,13 @@ class LiveSite:
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
-    """Without the garbage collector, which millions of new objects set going: every request would wait for it."""
-    gc.disable()
+def out_of_the_way() -> Iterator[None]:
+    """For long work beside requests, which should not have to wait for it."""
+    interval = sys.getswitchinterval()
+    gc.disable()  # millions of new objects set the garbage collector going, and every thread waits for that
+    sys.setswitchinterval(0.0005)  # a request asks for its turn after every write to disk: 5 ms each add up
     try:
         yield
     finally:
+        sys.setswitchinterval(interval)
         gc.enable()

@@ -90,18 +90,16 @@ def _report(name: str, limit: int, request: Callable[[], None], count: int) -> b
 def _read_again(config: ProjectConfig, site, done: threading.Event) -> None:
     """What `kdsl.review.live` does in the background after a change, again and again."""
     from kdsl.review.dataset import Dataset
+    from kdsl.review.live import out_of_the_way
     from kdsl.review.site import Site
 
     gc.freeze()
-    gc.disable()
     [task] = site.dataset.tasks
-    for number in itertools.count():
-        if done.is_set():
-            gc.enable()
-            return
-        first, *rest = site.dataset.samples[TASK]
-        changed = [dataclasses.replace(first, id=f"{first.id} {number}"), *rest]
-        Site(config, Dataset([task], {TASK: changed}, Sidecars()), site.store, PERSON, site)
+    first, *rest = site.dataset.samples[TASK]
+    with out_of_the_way():
+        for number in itertools.takewhile(lambda _: not done.is_set(), itertools.count()):
+            changed = [dataclasses.replace(first, id=f"{first.id} {number}"), *rest]
+            Site(config, Dataset([task], {TASK: changed}, Sidecars()), site.store, PERSON, site)
 
 
 def _requests(client, site, seed: int) -> list[tuple[str, int, Callable[[], None]]]:
