@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
         done = threading.Event()
         thread = threading.Thread(target=_read_again, args=(config, site, done))
         thread.start()
-        slow += sum(_report(name, limit, request, options.requests) for name, limit, request in requests[:7])
+        slow += sum(_report(name, limit, request, options.requests) for name, limit, request in requests[:8])
         done.set()
         thread.join()
         return int(slow > 0)
@@ -142,6 +142,7 @@ def _requests(client, site, seed: int) -> list[tuple[str, int, Callable[[], None
         ("a rule", 100, lambda: get(f"/rules/{some_rule().rule.id}")),
         ("decide, saved, and the next rule", 100, decide),
         ("which decisions the rule changes", 300, lambda: get(f"/rules/{some_rule().rule.id}/effect")),
+        ("what lint finds about the rule", 300, lambda: get(f"/rules/{some_rule().rule.id}/lint")),
         ("undo, saved", 100, lambda: post("/undo")),
         ("live preview", 200, live),
         ("gaps", 300, lambda: get("/gaps")),
