@@ -5,8 +5,8 @@ texts of a field as one string, which `str.find` runs through quickly. Both must
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ class Finder:
             field: np.array([np.nan if value is None else value for value in table.numbers(field)], dtype=np.float64)
             for field in NUMBER_FIELDS
         }
-        self._term = lru_cache(maxsize=4096)(self._find)
+        # Not a method, which would tie the finder to itself: it must go at once when its data are read again.
+        self._term = lru_cache(maxsize=4096)(partial(_find, self._texts, len(table)))
 
     def rule(self, conditions: Sequence[Condition]) -> Flags:
         """Whether all conditions hold on each sample: bool [n_samples]."""
@@ -56,20 +57,21 @@ class Finder:
         result = result.astype(bool)
         return ~result if condition.negated else result
 
-    def _find(self, field: str, term: str) -> Flags:
-        text, starts = self._texts[field]
-        found = np.zeros(len(self._table), dtype=bool)
-        bounded = is_bounded(term)
-        position = text.find(term)
-        while position >= 0:
-            if bounded and not whole_words(text, position, position + len(term)):
-                position = text.find(term, position + 1)
-                continue
-            sample = bisect_right(starts, position) - 1
-            found[sample] = True
-            position = text.find(term, starts[sample + 1])
-        found.setflags(write=False)
-        return found
+
+def _find(texts: Mapping[str, tuple[str, list[int]]], count: int, field: str, term: str) -> Flags:
+    text, starts = texts[field]
+    found = np.zeros(count, dtype=bool)
+    bounded = is_bounded(term)
+    position = text.find(term)
+    while position >= 0:
+        if bounded and not whole_words(text, position, position + len(term)):
+            position = text.find(term, position + 1)
+            continue
+        sample = bisect_right(starts, position) - 1
+        found[sample] = True
+        position = text.find(term, starts[sample + 1])
+    found.setflags(write=False)
+    return found
 
 
 def _join(texts: Sequence[str]) -> tuple[str, list[int]]:

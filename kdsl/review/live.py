@@ -1,6 +1,10 @@
 """A project that stays open while its files change: by `git pull`, an editor, `kdsl mine` or `kdsl train`."""
 
+import gc
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
@@ -22,11 +26,12 @@ class LiveSite:
         self._config = config
         self._source = source
         self._read = stamps_of(source.files)
-        dataset = source.read()
+        with out_of_the_way():
+            dataset = source.read()
+            self.site = Site(config, dataset, RuleStore(config.rules, [task.name for task in dataset.tasks]), reviewer)
         names = [task.name for task in dataset.tasks]
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
-        self.site = Site(config, dataset, RuleStore(config.rules, names), reviewer)
         self._problems: dict[str, str] = {}
         self._stop = threading.Event()
 
@@ -60,6 +65,7 @@ class LiveSite:
 
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
+        gc.freeze()  # what was read stays: looking through it for garbage would hold up requests, again and again
         threading.Thread(target=self._work, name="kdsl-review", daemon=True).start()
 
     def stop(self) -> None:
@@ -70,8 +76,10 @@ class LiveSite:
         while not self._stop.is_set():
             self._take_rules()
             now = stamps_of(self._source.files)
-            if now == before:  # nobody is writing
+            if now == before and now != self._read:  # nobody is writing
                 self._take_data()
+                gc.collect()  # answered requests hold on to the site before, until they are found
+                gc.freeze()
             before = now
             self._take_trained()
             self.ask_model()
@@ -91,16 +99,20 @@ class LiveSite:
         if now == self._read:
             return
         try:
-            dataset = self._source.read()
-            names = tuple(task.name for task in dataset.tasks)
-            if names != self.site.store.tasks:
-                raise KdslError(f"the tasks are {', '.join(names)} now; start kdsl review again to review their rules")
-            # Requests that are under way end with the site that they began with.
-            self.site = Site(self._config, dataset, self.site.store, self.site.reviewer, self.site)
+            with out_of_the_way():
+                # Requests that are under way end with the site that they began with.
+                self.site = self._read_again()
             self._problems.pop("data", None)
         except KdslError as error:
             self._problems["data"] = str(error)
         self._read = now
+
+    def _read_again(self) -> Site:
+        dataset = self._source.read()
+        names = tuple(task.name for task in dataset.tasks)
+        if names != self.site.store.tasks:
+            raise KdslError(f"the tasks are {', '.join(names)} now; start kdsl review again to review their rules")
+        return Site(self._config, dataset, self.site.store, self.site.reviewer, self.site)
 
     def _take_trained(self) -> None:
         for name, task in self.site.tasks.items():
@@ -114,3 +126,16 @@ class LiveSite:
             except KdslError as error:
                 self._problems[name] = str(error)
             self._trained[name] = now
+
+
+@contextmanager
+def out_of_the_way() -> Iterator[None]:
+    """For long work beside requests, which should not have to wait for it."""
+    interval = sys.getswitchinterval()
+    gc.disable()  # millions of new objects set the garbage collector going, and every thread waits for that
+    sys.setswitchinterval(0.0005)  # a request asks for its turn after every write to disk: 5 ms each add up
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        gc.enable()

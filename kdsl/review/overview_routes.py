@@ -98,7 +98,13 @@ def routes(pages: Pages) -> APIRouter:
             right, hits = int(overview.correct[live].sum()), int(overview.hits[live].sum())
             low, high = wilson_interval(right, hits)
             precise.append((name, right / hits if hits else None, low, high, counted(right, hits)))
-        days = Counter(event.at[:10] for event in call.site.store.history() if event.action != "undo")
+        events = call.site.store.history()
+        undone = {(event.by, event.undoes) for event in events if event.action == "undo"}
+        days = Counter(
+            event.at[:10]
+            for event in events
+            if event.action not in ("undo", "skip", "note", "pin") and (event.by, event.number) not in undone
+        )
         measured, problem = _measured(call.site.config.checkpoint, task)
         by_day = [(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]
         f1 = [(kind, [getattr(each, kind) for each in measured]) for kind in ("model", "accepted", "active")]

@@ -218,6 +218,31 @@ def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     assert client.get(f"{ROOT}/progress").status_code == 200
 
 
+def test_decisions_are_counted_by_day_without_those_taken_back(client, site):
+    page = client.get(f"{ROOT}/progress").text
+    assert re.search(r"Decisions by day</h2>none", page) and re.search(r"Cross-validated F1.*n/a", page, re.DOTALL)
+    for term in ("亮度", "材质", "明暗"):
+        each = stored(site, term)
+        client.post(f"{ROOT}/rules/{each.rule.id}/decide", data={"version": each.version, "status": "accepted"})
+    client.post(f"{ROOT}/rules/{each.rule.id}/skip", data={})
+    client.post(f"{ROOT}/undo", data={})
+    client.post(f"{ROOT}/undo", data={})
+    assert re.search(r"<title>\d{4}-\d\d-\d\d: accepted 2</title>", client.get(f"{ROOT}/progress").text)
+
+
+def test_the_queue_shows_what_it_is_sorted_by_and_na_where_that_is_not_known(client, site):
+    def figures(sort: str) -> list[str]:
+        page = client.get(f"{ROOT}/rules?status=all&sort={sort}").text
+        return re.findall(r'data-name="[^"]*">([^<]*)</td>\s*<td><span class="status', page)
+
+    assert figures("disagreement") == ["n/a"] * 4
+    index = site.indexes[TASK]
+    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    assert figures("disagreement") == ["4/4", "0/2", "0/1", "n/a"]  # the model always says the second label
+    assert figures("precision") == ["0.34", "0.15", "0.00", "n/a"]
+    assert figures("value")[-1] == "n/a"
+
+
 def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
     index = site.indexes[TASK]
     word = model_word(site.config, site.tasks[TASK], index.table, index.labels)

@@ -1,7 +1,9 @@
 """Data, sidecars, tasks and what training left are read again when they change outside; what is broken is told."""
 
+import gc
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +224,20 @@ def test_a_request_under_way_ends_with_the_samples_that_it_began_with(folder, li
     assert live.site is not before and len(before.indexes[TASK].samples) == 5
     assert before.overview(TASK).bits.shape == live.site.overview(TASK).bits.shape == (3, 1)
     assert client.get(f"{ROOT}/samples?kind=uncovered").status_code == 200
+
+
+def test_samples_that_were_read_before_leave_no_trace_in_memory(folder, live, client):
+    client.get(f"{ROOT}/rules/r-aaaa")
+    client.get(f"{ROOT}/gaps")
+    before = weakref.ref(live.site.indexes[TASK]), weakref.ref(live.site)
+    gc.freeze()  # as the page does: the collector does not look through them
+    try:
+        write_samples(folder, DIALOGUES[:2])
+        live.refresh()
+        gc.collect()
+        assert [each() for each in before] == [None, None]
+    finally:
+        gc.unfreeze()
 
 
 def test_what_has_not_changed_is_not_counted_again(folder, live):
