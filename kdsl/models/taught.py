@@ -12,7 +12,7 @@ from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 
 WEIGHT = 0.2
-"""What a teacher's sample counts against one that people labelled: docs/feeding_reasons.md."""
+"""What a teacher's sample counts against one that people labelled: docs/reasons.md."""
 MOST = 3.0
 """Samples of labels that are rare among the teacher's count at most so many times that."""
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 SIMILAR = 0.5
-"""Jaccard similarity of character trigrams from which on two reasons count as the same; docs/feeding_reasons.md."""
+"""Jaccard similarity of character trigrams from which on two reasons count as the same; docs/reasons.md."""
 _SIZE = 3
 
 
