@@ -25,12 +25,13 @@ def large_model(project: Project) -> "LargeModel | None":
         return None
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
+    from kdsl.retrieval.embedding import Embedder
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.tokens import token_counter
     from kdsl.vlm.usage import Limits, Usage
 
     shown = config.prompt
-    return LargeModel(
+    large = LargeModel(
         config.large_model,
         project.tasks,
         config.checkpoint,
@@ -47,6 +48,10 @@ def large_model(project: Project) -> "LargeModel | None":
         config.prompt.max_tokens,
         Usage(Limits(config.limits.calls, config.limits.tokens)),
     )
+    if shown.neighbours and shown.embeddings == "model":
+        embedder = Embedder(large.embedding_model, config.data.images, large.release)
+        large.prompts = replace(large.prompts, embedder=embedder)
+    return large
 
 
 def trainers(

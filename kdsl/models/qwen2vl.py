@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class LargeRecord(BaseModel):
     ocr: bool
     ocr_tokens: int
     neighbours: int
+    embeddings: Literal["text", "model"]
     knowledge: int
     pixels: tuple[int, int]
     max_tokens: int
@@ -98,6 +99,10 @@ class LargeClassifier:
         ids = [row.sample.id for row in table.rows]
         for identity in ids:
             self.usage.require(identity, calls=1, tokens=self.most_tokens)
+        if self.prompts.embedder is not None:
+            for identity in ids:
+                self.usage.require(identity, calls=2, tokens=self.most_tokens)
+                self.usage.charge(identity, Cost(calls=1))
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
         scores = self.model.score(conversations, self.task.label_names)
         for identity, calls, tokens, dropped in zip(
