@@ -21,7 +21,7 @@ PROMPT = """\
 请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{labels}
 """
 """For a task without a prompt of its own."""
-NOTHING_KNOWN = LineInformation(0, {})
+NOTHING_KNOWN = LineInformation({})
 
 
 @dataclass(frozen=True, slots=True)

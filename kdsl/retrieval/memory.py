@@ -69,7 +69,8 @@ class Memory:
         first = {source_id(row.sample.id): place for place, row in reversed(list(enumerate(table.rows)))}
         rows = sorted(first.values())
         cleaned = table.select(rows).cleaned()
-        information = LineInformation.fit(page for row in cleaned.rows for page in row.pages)
+        pages = [(page, labels[place]) for row, place in zip(cleaned.rows, rows, strict=True) for page in row.pages]
+        information = LineInformation.fit([page for page, _ in pages], [label for _, label in pages])
         vectors = None if embedder is None else embedder.vectors(cleaned)
         index = SampleIndex.fit(cleaned, [_hashes(row, images) for row in cleaned.rows], vectors)
         neighbours = tuple(
@@ -119,9 +120,8 @@ class Memory:
                         f"{path}: version {header['version']} of what prompts draw on, this KDSL reads version "
                         f"{VERSION}; train again with: kdsl train"
                     )
-                pages, frequencies = header["information"]
                 memory = cls(
-                    LineInformation(int(pages), {str(pair): int(count) for pair, count in frequencies.items()}),
+                    LineInformation({pair: float(worth) for pair, worth in header["information"].items()}),
                     SampleIndex.of_record(header["index"], arrays),
                     tuple(Neighbour(*texts) for texts in header["neighbours"]),
                     PassageIndex.of_record(header["knowledge"], arrays),
@@ -141,7 +141,7 @@ class Memory:
     def _header(self) -> dict[str, Any]:
         return {
             "version": VERSION,
-            "information": [self.information.pages, self.information.frequencies],
+            "information": self.information.worth,
             "index": self.samples.record(),
             "neighbours": [[neighbour.text, neighbour.label] for neighbour in self.neighbours],
             "knowledge": self.passages.record(),
