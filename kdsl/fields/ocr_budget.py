@@ -13,6 +13,8 @@ from kdsl.text import normalise
 
 CountTokens = Callable[[str], int]
 DOUBT = 5.0
+"""Pages that stand against what few pages say about a pair."""
+
 _ESTIMATED = re.compile(r"[A-Za-z]{1,4}|\d|\s+|.", re.DOTALL)
 
 
