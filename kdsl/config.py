@@ -108,6 +108,8 @@ class PromptConfig(_Part):
     """Of that text at most; the lines that tell the least are left out."""
     neighbours: int = Field(0, ge=0)
     """The nearest training samples, with their labels."""
+    embeddings: Literal["text", "model"] = "text"
+    """What makes samples neighbours: their texts, or the hidden states of the large model, at the price of a call."""
     knowledge: int = Field(0, ge=0)
     """The passages of the knowledge folder, label descriptions and accepted rules that fit best."""
     max_tokens: int = Field(8192, ge=64)

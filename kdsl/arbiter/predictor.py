@@ -149,12 +149,14 @@ class Predictor:
         if not trained:
             raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
         files = [] if recorded is None else [recorded]
-        made = self._embedded.files if recorded is None else (RECORDED_FILE,)
-        models = (LARGE_FILE,) if large is not None else made
         described = []
         for task in trained:
             folder = checkpoint / task.name
-            files += [folder / ARBITER_FILE, *(folder / model for model in models)]
+            files.append(folder / ARBITER_FILE)
+            if large is not None or recorded is not None:
+                files.append(folder / (LARGE_FILE if large is not None else RECORDED_FILE))
+            else:
+                files += self._embedded.files(folder)
             for rule in RuleBase.load(rules, task.name).active():
                 described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
         return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()

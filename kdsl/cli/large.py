@@ -32,6 +32,7 @@ def large_model(project: Project) -> "LargeModel | None":
         return None
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
+    from kdsl.retrieval.embedding import Embedder
     from kdsl.vlm.load import is_address
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.tokens import token_counter
@@ -43,7 +44,7 @@ def large_model(project: Project) -> "LargeModel | None":
             f"{config.large_model}` is a server; set `target: label`, or name the model's directory"
         )
     shown = config.prompt
-    return LargeModel(
+    large = LargeModel(
         config.large_model,
         project.tasks,
         config.checkpoint,
@@ -61,6 +62,10 @@ def large_model(project: Project) -> "LargeModel | None":
         Usage(Limits(config.limits.calls, config.limits.tokens)),
         config.training.target,
     )
+    if shown.neighbours and shown.embeddings == "model":
+        embedder = Embedder(large.embedding_model, config.data.images, large.release)
+        large.prompts = replace(large.prompts, embedder=embedder)
+    return large
 
 
 def trainers(

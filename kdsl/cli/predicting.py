@@ -78,7 +78,7 @@ def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
         data.questions,
         None if config.small_model is None else lambda: load_small(project),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
-        0 if large is None else 2 if large.target == "reason_label" else 1,
+        0 if large is None else large.calls,
     )
     return predictor, ImageReader(
         PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None

@@ -1,16 +1,20 @@
-"""The lines of OCR pages that fit a number of tokens: those that tell the most about their page."""
+"""The lines of OCR pages that fit a number of tokens: those that tell the most about the label."""
 
-import hashlib
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.fields.sidecar import OcrPage
 from kdsl.text import normalise
 
 CountTokens = Callable[[str], int]
+DOUBT = 5.0
+"""Pages that stand against what few pages say about a pair."""
+
 _ESTIMATED = re.compile(r"[A-Za-z]{1,4}|\d|\s+|.", re.DOTALL)
 
 
@@ -22,34 +26,34 @@ def estimated_tokens(text: str) -> int:
 
 @dataclass(frozen=True)
 class LineInformation:
-    """How much a line tells, by how many of the pages it was fitted on hold its pairs of characters.
+    """How much a line tells about the label of its page: the mean over its pairs of characters.
 
-    A pair counts its inverse document frequency, log(pages / pages with it); one that fewer than two pages hold counts
-    nothing: what is on a single page, such as a name or a misread word, says nothing about others.
+    A pair is worth the Kullback-Leibler divergence of the labels of the pages that hold it from those of all pages;
+    the former are smoothed by the latter, as if seen on `DOUBT` more pages: what one page holds is worth little.
     """
 
-    pages: int
-    frequencies: dict[str, int]
-    """Pair of characters → pages that hold it, those of at least two pages."""
+    worth: dict[str, float]
+    """Pair of characters → nats."""
 
     @classmethod
-    def fit(cls, pages: Iterable[OcrPage]) -> "LineInformation":
-        counted: Counter[str] = Counter()
-        number = 0
-        for page in pages:
-            number += 1
-            counted.update({pair for line in page.lines for pair in _pairs(line.text)})
-        return cls(number, {pair: count for pair, count in sorted(counted.items()) if count > 1})
+    def fit(cls, pages: Sequence[OcrPage], labels: Sequence[str]) -> "LineInformation":
+        """From pages and the label of each."""
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+        shares = np.bincount([numbers[label] for label in labels], minlength=len(numbers)) / max(len(labels), 1)
+        counts: dict[str, NDArray[np.float64]] = {}
+        for page, label in zip(pages, labels, strict=True):
+            for pair in {pair for line in page.lines for pair in _pairs(line.text)}:
+                counts.setdefault(pair, np.zeros(len(numbers)))[numbers[label]] += 1
+        worth = {}
+        for pair, count in sorted(counts.items()):
+            smoothed = (count + DOUBT * shares) / (count.sum() + DOUBT)
+            worth[pair] = round(float((smoothed * np.log(smoothed / shares)).sum()), 6)
+        return cls(worth)
 
     def of(self, text: str) -> float:
-        """The sum over the different pairs of the text."""
-        known = self.frequencies
-        return sum(math.log(self.pages / known[pair]) for pair in sorted(_pairs(text)) if pair in known)
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when what lines are worth may. 16 hex digits."""
-        return hashlib.sha256(repr((self.pages, sorted(self.frequencies.items()))).encode()).hexdigest()[:16]
+        """0 for text that no page held."""
+        pairs = _pairs(text)
+        return math.fsum(self.worth.get(pair, 0.0) for pair in pairs) / max(len(pairs), 1)
 
 
 def budgeted(
@@ -57,7 +61,7 @@ def budgeted(
 ) -> list[list[str]]:
     """The lines of each page that stay when all together, with a newline each, may take `limit` tokens.
 
-    Those with the least information a token leave first; the others keep their order.
+    Those with the least information leave first, of equals the later one; the others keep their order.
     """
     lines = [(number, place, text) for number, page in enumerate(pages) for place, text in enumerate(page)]
     costs = {(number, place): max(count(text + "\n"), 1) for number, place, text in lines}
@@ -65,10 +69,7 @@ def budgeted(
     if total <= limit:
         return [list(page) for page in pages]
     kept = set(costs)
-    # Of equals the later line leaves first.
-    for number, place, _ in sorted(
-        lines, key=lambda line: (information.of(line[2]) / costs[line[:2]], -line[0], -line[1])
-    ):
+    for number, place, _ in sorted(lines, key=lambda line: (information.of(line[2]), -line[0], -line[1])):
         if total <= limit:
             break
         kept.remove((number, place))

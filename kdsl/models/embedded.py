@@ -45,10 +45,20 @@ class Embedded:
             parts.append("described")
         return cls(tuple(parts), config.prompt.ocr)
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """What a trained one leaves in a checkpoint folder."""
-        return (FILE, *(f"{part}.npz" for part in self.parts))
+    def files(self, folder: Path) -> list[Path]:
+        """What a trained one left in a checkpoint folder; errors are those of `trained`."""
+        return [folder / FILE, *(folder / f"{part}.npz" for part in self.trained(folder).weights)]
+
+    def trained(self, folder: Path) -> "EmbeddedRecord":
+        """What is said about the one in `folder`; KdslError where there is none, or it was made of something else."""
+        record = EmbeddedRecord.load(folder / FILE)
+        if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
+            was = _words(tuple(record.weights), record.cleaned)
+            raise KdslError(
+                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(self.parts, self.cleaned)}; "
+                "set `large` and `prompt` back, or run `kdsl train` again"
+            )
+        return record
 
 
 LINEAR = Embedded()
@@ -136,13 +146,7 @@ class EmbeddedClassifier:
     def load(cls, folder: Path, embedded: Embedded) -> "EmbeddedClassifier":
         """Read what `save` wrote. Raises KdslError when something is missing, damaged or of another version, and when
         it is not what the project now has."""
-        record = EmbeddedRecord.load(folder / FILE)
-        if tuple(record.weights) != embedded.parts or record.cleaned != embedded.cleaned:
-            was = _words(tuple(record.weights), record.cleaned)
-            raise KdslError(
-                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(embedded.parts, embedded.cleaned)}; "
-                "set `large` and `prompt` back, or run `kdsl train` again"
-            )
+        record = embedded.trained(folder)
         loaders: dict[PartName, Any] = {
             "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
         }  # fmt: skip

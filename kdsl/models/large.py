@@ -1,6 +1,7 @@
 """The large model of a project: the model that `large:` names, and what was fine-tuned from it."""
 
 import gc
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier
 from kdsl.models.targets import LABEL_END, LABEL_MARK, Target
+from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
@@ -42,7 +44,13 @@ class LargeModel:
     reasons: dict[str, str] = field(default_factory=dict)
     """Sample id → the reason that the model gave for predicted samples."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
+    _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
+
+    @property
+    def calls(self) -> int:
+        """Model calls that predicting a sample takes: one for a reason, one for the label, one for its embedding."""
+        return (2 if self.target == "reason_label" else 1) + (self.prompts.embedder is not None)
 
     @property
     def remote(self) -> bool:
@@ -82,6 +90,7 @@ class LargeModel:
             ocr=self.prompts.ocr,
             ocr_tokens=self.prompts.ocr_tokens,
             neighbours=self.prompts.neighbours,
+            embeddings="text" if self.prompts.embedder is None else "model",
             knowledge=self.prompts.knowledge,
             pixels=(self.budget.min_pixels, self.budget.max_pixels),
             max_tokens=self.max_tokens,
@@ -131,9 +140,30 @@ class LargeModel:
             raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with; run `kdsl train` again")
         return replace(self.prompts, memories={task.name: memory})
 
+    def embedding_model(self) -> EmbeddingModel:
+        """The model as `large:` names it, without what was fine-tuned; its vectors are kept in the checkpoint.
+
+        KdslError for a server's model, whose hidden states nobody can see.
+        """
+        from kdsl.small.answer_cache import CachedModel
+
+        if self.remote:
+            raise KdslError(
+                f"prompt.embeddings: model needs a model in this process, but `large: {self.name}` is a server; set "
+                "`embeddings: text`, or name the model's directory"
+            )
+        if self._embedding is None:
+            loaded = [model for key, model in self._loaded.items() if key.startswith(f"{self.name} with ")]
+            model = loaded[0].with_adapter(None) if loaded else self._load(self.name)
+            # Processes that train together do not write into one file.
+            path = self.checkpoint / FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
+            self._embedding = CachedModel(model, path)
+        return self._embedding
+
     def release(self) -> None:
         """Let go of all weights in memory."""
         self._loaded.clear()
+        self._embedding = None
         gc.collect()
         if not self.remote:
             import torch

@@ -9,6 +9,7 @@ from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
@@ -20,7 +21,7 @@ PROMPT = """\
 请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{labels}
 """
 """For a task without a prompt of its own."""
-NOTHING_KNOWN = LineInformation(0, {})
+NOTHING_KNOWN = LineInformation({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Prompts:
     passages: Mapping[str, Sequence[Passage]] = field(default_factory=dict)
     """Task → what is known besides samples; learned from by `fitted`."""
     count: CountTokens = estimated_tokens
+    embedder: Embedder | None = None
+    """What finds neighbours by a model's hidden states; None finds them by their texts."""
     memories: Mapping[str, Memory] = field(default_factory=dict)
     """Task → what was learned from the samples that are trained on."""
 
@@ -52,12 +55,12 @@ class Prompts:
         """The prompts of a model that is trained on these samples alone: for each task a table, and its labels."""
         if not self.remembers:
             return self
-        images = self.images if self.neighbours else None
-        memories = {
-            task.name: Memory.fit(table, labels, self.passages.get(task.name, ()) if self.knowledge else (), images)
-            for task, table, labels in trained
-        }
-        return replace(self, memories={**self.memories, **memories})
+        images, embedder = (self.images, self.embedder) if self.neighbours else (None, None)
+        memories = dict(self.memories)
+        for task, table, labels in trained:
+            passages = self.passages.get(task.name, ()) if self.knowledge else ()
+            memories[task.name] = Memory.fit(table, labels, passages, images, embedder)
+        return replace(self, memories=memories)
 
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
         """One user message, whose texts joined are `fill_prompt`, a picture in the place of each `<image>`.
@@ -76,7 +79,7 @@ class Prompts:
         if memory is not None:
             for passage in reversed(memory.known(row, self.knowledge)):
                 yield f"参考知识：{passage.whole}\n"
-            for neighbour in reversed(memory.nearest(row, self.neighbours, self.images)):
+            for neighbour in reversed(memory.nearest(row, self.neighbours, self.images, self.embedder)):
                 yield f"相似的样本：{neighbour.text}\n它的分类标签：{neighbour.label}\n"
         if self.ocr:
             information = NOTHING_KNOWN if memory is None else memory.information

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class LargeRecord(BaseModel):
     ocr: bool
     ocr_tokens: int
     neighbours: int
+    embeddings: Literal["text", "model"]
     knowledge: int
     pixels: tuple[int, int]
     max_tokens: int
@@ -108,7 +109,11 @@ class LargeClassifier:
         reasoned = target == "reason_label"
         for identity in ids:
             least = self.most_tokens + (self.mark_tokens + 1 if reasoned else 0)
-            self.usage.require(identity, calls=2 if reasoned else 1, tokens=least)
+            calls = (2 if reasoned else 1) + (self.prompts.embedder is not None)
+            self.usage.require(identity, calls=calls, tokens=least)
+        if self.prompts.embedder is not None:
+            for identity in ids:
+                self.usage.charge(identity, Cost(calls=1))
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
         tokens = [self._reason_tokens(identity) for identity in ids]
         scored = score_labels(self.model, conversations, self.task.label_names, target, tokens)

@@ -19,6 +19,7 @@ from kdsl.fields.ocr_budget import LineInformation, budgeted
 from kdsl.fields.table import FieldTable, SampleFields, last_user_turn
 from kdsl.files import write_atomically
 from kdsl.retrieval.content import hash_number
+from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
@@ -53,27 +54,39 @@ class Memory:
 
     @classmethod
     def fit(
-        cls, table: FieldTable, labels: Sequence[str], passages: Sequence[Passage], images: Path | None = None
+        cls,
+        table: FieldTable,
+        labels: Sequence[str],
+        passages: Sequence[Passage],
+        images: Path | None = None,
+        embedder: Embedder | None = None,
     ) -> "Memory":
         """From the samples that are trained on, with their `labels`; of a sample and its changed copies one is kept.
 
-        Pictures without words are known by their looks, too, where their folder `images` is given.
+        Pictures without words are known by their looks, too, where their folder `images` is given. Without `embedder`
+        samples are alike by their texts.
         """
         first = {source_id(row.sample.id): place for place, row in reversed(list(enumerate(table.rows)))}
         rows = sorted(first.values())
         cleaned = table.select(rows).cleaned()
-        information = LineInformation.fit(page for row in cleaned.rows for page in row.pages)
-        index = SampleIndex.fit(cleaned, [_hashes(row, images) for row in cleaned.rows])
+        pages = [(page, labels[place]) for row, place in zip(cleaned.rows, rows, strict=True) for page in row.pages]
+        information = LineInformation.fit([page for page, _ in pages], [label for _, label in pages])
+        vectors = None if embedder is None else embedder.vectors(cleaned)
+        index = SampleIndex.fit(cleaned, [_hashes(row, images) for row in cleaned.rows], vectors)
         neighbours = tuple(
             Neighbour(excerpt(row, information), labels[place]) for row, place in zip(cleaned.rows, rows, strict=True)
         )
         return cls(information, index, neighbours, PassageIndex.fit(passages, cleaned))
 
-    def nearest(self, row: SampleFields, k: int, images: Path | None = None) -> list[Neighbour]:
+    def nearest(
+        self, row: SampleFields, k: int, images: Path | None = None, embedder: Embedder | None = None
+    ) -> list[Neighbour]:
         """At most `k` samples, the nearest first; never the asked one, a copy of it or a near-duplicate."""
         if k == 0:
             return []
-        found = self.samples.nearest(FieldTable.of_rows([row.cleaned]), k, [_hashes(row, images)])
+        asked = FieldTable.of_rows([row.cleaned])
+        vectors = None if embedder is None else embedder.vectors(asked)
+        found = self.samples.nearest(asked, k, [_hashes(row, images)], vectors)
         return [self.neighbours[place] for place in found.rows[0] if place >= 0]
 
     def known(self, row: SampleFields, k: int) -> list[Passage]:
@@ -107,9 +120,8 @@ class Memory:
                         f"{path}: version {header['version']} of what prompts draw on, this KDSL reads version "
                         f"{VERSION}; train again with: kdsl train"
                     )
-                pages, frequencies = header["information"]
                 memory = cls(
-                    LineInformation(int(pages), {str(pair): int(count) for pair, count in frequencies.items()}),
+                    LineInformation({pair: float(worth) for pair, worth in header["information"].items()}),
                     SampleIndex.of_record(header["index"], arrays),
                     tuple(Neighbour(*texts) for texts in header["neighbours"]),
                     PassageIndex.of_record(header["knowledge"], arrays),
@@ -129,7 +141,7 @@ class Memory:
     def _header(self) -> dict[str, Any]:
         return {
             "version": VERSION,
-            "information": [self.information.pages, self.information.frequencies],
+            "information": self.information.worth,
             "index": self.samples.record(),
             "neighbours": [[neighbour.text, neighbour.label] for neighbour in self.neighbours],
             "knowledge": self.passages.record(),

@@ -47,23 +47,44 @@ def nearest(similarities: NDArray[np.float64], asked: Sequence[Content], known: 
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """Samples as TF-IDF vectors of unit length."""
+    """Samples as vectors of unit length: TF-IDF of their texts, or a model's."""
 
-    features: Features
-    vectors: "csr_matrix"
-    """[n_samples, n_features]"""
+    features: Features | None
+    """None where a model gives the vectors."""
+    vectors: "csr_matrix | NDArray[np.float64]"
+    """[n_samples, n_dimensions]"""
     contents: tuple[Content, ...]
 
     @classmethod
-    def fit(cls, table: FieldTable, hashes: Sequence[tuple[int, ...]] | None = None) -> "SampleIndex":
-        """n-grams and their weights come from the samples themselves; `hashes` as in `Content`, one a sample."""
+    def fit(
+        cls,
+        table: FieldTable,
+        hashes: Sequence[tuple[int, ...]] | None = None,
+        vectors: NDArray[np.float64] | None = None,
+    ) -> "SampleIndex":
+        """n-grams and their weights come from the samples themselves; `hashes` as in `Content`, one a sample.
+
+        Or `vectors` [n_samples, n_dimensions] of unit length, that a model gave.
+        """
+        if vectors is not None:
+            return cls(None, vectors.astype(np.float32).astype(np.float64), _contents(table, hashes))
         features, matrix = fit_features(table)
         return cls(features, _unit(matrix), _contents(table, hashes))
 
-    def nearest(self, table: FieldTable, k: int, hashes: Sequence[tuple[int, ...]] | None = None) -> Nearest:
-        """The `k` nearest samples of the index; see `nearest`."""
+    def nearest(
+        self,
+        table: FieldTable,
+        k: int,
+        hashes: Sequence[tuple[int, ...]] | None = None,
+        vectors: NDArray[np.float64] | None = None,
+    ) -> Nearest:
+        """The `k` nearest samples of the index; see `nearest`. `hashes` and `vectors` as the index was fitted."""
         asked = _contents(table, hashes)
-        return self._nearest(_unit(self.features.matrix(table)), asked, k)
+        if self.features is not None:
+            return self._nearest(_unit(self.features.matrix(table)), asked, k)
+        if vectors is None:
+            raise ValueError("the index was made of a model's vectors, which the asked samples need too")
+        return self._nearest(vectors, asked, k)
 
     def nearest_to_each_other(self, k: int) -> Nearest:
         """What `nearest` says about the samples of the index."""
@@ -73,18 +94,22 @@ class SampleIndex:
         k = min(k, len(self.contents))
         rows, similarities = np.zeros((0, k), np.int64), np.zeros((0, k))
         for start in range(0, len(asked), _BLOCK):
-            cosines = (vectors[start : start + _BLOCK] @ self.vectors.T).toarray()
+            product = vectors[start : start + _BLOCK] @ self.vectors.T
+            cosines = product if isinstance(product, np.ndarray) else product.toarray()
             part = nearest(cosines, asked[start : start + _BLOCK], self.contents, k)
             rows, similarities = np.vstack([rows, part.rows]), np.vstack([similarities, part.similarities])
         return Nearest(rows, similarities)
 
     def record(self) -> dict[str, Any]:
         """For JSON; with `arrays`, all that there is."""
-        return {**self.features.record(), "samples": [content.record() for content in self.contents]}
+        features = {} if self.features is None else self.features.record()
+        return {**features, "samples": [content.record() for content in self.contents]}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For an npz file."""
         vectors = self.vectors
+        if self.features is None:
+            return {"vectors": np.asarray(vectors, dtype=np.float32)}
         return {
             **self.features.arrays(),
             "data": vectors.data,
@@ -97,8 +122,13 @@ class SampleIndex:
         """What `record` and `arrays` gave; KeyError, TypeError or ValueError for anything else."""
         from scipy.sparse import csr_matrix
 
-        features = features_of_record(record, arrays)
         contents = tuple(Content.of_record(each) for each in record["samples"])
+        if "blocks" not in record:
+            dense = np.asarray(arrays["vectors"], dtype=np.float64)
+            if dense.ndim != 2 or len(dense) != len(contents):
+                raise ValueError(f"vectors of shape {dense.shape} for {len(contents)} samples")
+            return cls(None, dense, contents)
+        features = features_of_record(record, arrays)
         shape = len(contents), features.size
         vectors = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
         vectors.check_format(full_check=True)

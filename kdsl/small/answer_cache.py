@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
@@ -87,6 +89,18 @@ class CachedModel:
             np.array([record["dropped"] for record in records], dtype=np.int64),
             any(record["estimated"] for record in records),
         )
+
+    def embed(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
+        """See `kdsl.vlm.local.LocalModel.embed`; the model must be such a one. Kept in half precision."""
+        keys = [self._key("embed", conversation, None) for conversation in conversations]
+
+        def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
+            vectors = self.model.embed(chunk).astype("<f2")  # type: ignore[attr-defined]
+            return [{"vector": b64encode(row.tobytes()).decode(), "calls": 1, "dropped": 0} for row in vectors]
+
+        records = self._answers(keys, conversations, ask)
+        rows = [np.frombuffer(b64decode(record["vector"]), dtype="<f2") for record in records]
+        return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
 
     def _answers(
         self,

@@ -62,6 +62,8 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
     prompts = recipe.prompts.fitted([part.trained for part in data])
     examples = [example for part in data for example in part.examples(prompts, held_out=False)]
     held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
+    if prompts.embedder is not None:
+        prompts.embedder.release()
     base_weights = fingerprint(find_model(recipe.base))
     data_sum = data_hash([*examples, *held_out])
     identity = _identity(recipe, base_weights, data_sum, len(examples))

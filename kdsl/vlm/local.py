@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
@@ -24,6 +25,7 @@ from kdsl.vlm.checkpoint import (
     loading_in_one_sentence,
 )
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.embedding import mean_hidden_states
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt, collate
@@ -158,6 +160,15 @@ class LocalModel:
             calls=np.ones(len(answers), dtype=np.int64),
             dropped=np.array([dropped for dropped, _ in answers], dtype=np.int64),
         )
+
+    def embed(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
+        """The mean of the last hidden states over each conversation's tokens: [n_conversations, hidden]."""
+
+        def work(prompts: list[Prompt]) -> list[NDArray[np.float32]]:
+            return list(mean_hidden_states(self.model, self._batch(prompts)).numpy())
+
+        width = self.model.config.get_text_config().hidden_size
+        return np.array([row for _, row in self._in_batches(conversations, work)], np.float32).reshape(-1, width)
 
     def _in_batches(
         self, conversations: Sequence[Conversation], work: Callable[[list[Prompt]], list[Answer]]

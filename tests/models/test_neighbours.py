@@ -197,7 +197,7 @@ ALL = Embedded(("linear", "neighbours", "described"), cleaned=True)
 def test_a_saved_classifier_is_the_same_one_and_says_what_it_is(tmp_path: Path):
     trained = EmbeddedTrainer(TASK, ALL).fit(TRAIN, LABELS, 3)
     trained.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == set(ALL.files)
+    assert set(tmp_path.iterdir()) == set(ALL.files(tmp_path))
     assert (EmbeddedClassifier.load(tmp_path, ALL).probabilities(NEW) == trained.probabilities(NEW)).all()
     with pytest.raises(
         KdslError,

@@ -270,3 +270,21 @@ def test_picture_that_the_model_cannot_take(model: VisionLanguageModel, tmp_path
     (tmp_path / "a.png").write_text("not an image")
     with pytest.raises(KdslError, match=r"a\.png: not an image that a model can take"):
         model.generate([ask(Picture(tmp_path / "a.png"), "标签？")], 3)
+
+
+def test_a_conversation_s_vector_does_not_depend_on_its_batch(model: LocalModel, held_out) -> None:
+    conversations = [conversation for conversation, _ in held_out[:5]]
+    together = model.embed(conversations)
+    assert together.shape == (5, model.model.config.get_text_config().hidden_size)
+    alone = np.concatenate([model.embed([conversation]) for conversation in conversations])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert np.abs(together[0] - together[1]).max() > 1e-3
+    assert model.embed([]).shape == (0, together.shape[1])
+
+
+def test_a_vector_is_the_mean_of_the_last_hidden_states(model: LocalModel, held_out) -> None:
+    conversation = held_out[0][0]
+    batch = model._batch([model.processor.encode(conversation)])
+    with torch.inference_mode():
+        states = model.model(**batch, output_hidden_states=True).hidden_states[-1]
+    np.testing.assert_allclose(model.embed([conversation])[0], states[0].float().mean(dim=0).numpy(), atol=1e-4)
