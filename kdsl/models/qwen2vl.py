@@ -16,7 +16,7 @@ from kdsl.models.prompts import Prompts
 from kdsl.models.targets import UNLIMITED, Target, score_labels
 from kdsl.sample import Task
 from kdsl.vlm.model import VisionLanguageModel, probabilities
-from kdsl.vlm.usage import Usage
+from kdsl.vlm.usage import Cost, Usage
 
 FILE = "large.json"
 SMALLEST = 1e-6
