@@ -108,7 +108,8 @@ def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "Projec
     if "ocr" in of:
         prompt = prompt.model_copy(update={"ocr": "ocr" in on})
     if "retrieval" in of:
-        near, known = (prompt.neighbours or NEIGHBOURS, prompt.knowledge or KNOWLEDGE) if "retrieval" in on else (0, 0)
+        configured = (prompt.neighbours, prompt.knowledge)
+        near, known = (configured if any(configured) else (NEIGHBOURS, KNOWLEDGE)) if "retrieval" in on else (0, 0)
         prompt = prompt.model_copy(update={"neighbours": near, "knowledge": known})
     if "reasons" in of:
         target = training.target if training.target != "label" else "reason_label"

@@ -99,7 +99,7 @@ def project(tmp_path):
 def test_a_step_is_on_as_configured_and_the_others_that_are_measured_are_off(project):
     config = load_config(project)
     both = with_steps(config, ("retrieval", "augment"), ["retrieval", "augment", "ocr"])
-    assert (both.prompt.neighbours, both.augment.copies, both.prompt.ocr) == (3, 4, False)
+    assert (both.prompt.neighbours, both.prompt.knowledge, both.augment.copies, both.prompt.ocr) == (3, 0, 4, False)
     neither = with_steps(config, (), ["retrieval", "augment", "ocr"])
     assert (neither.prompt.neighbours, neither.prompt.knowledge, neither.augment.copies) == (0, 0, 0)
     assert with_steps(config, (), ["augment"]).prompt.neighbours == 3, "what is not measured stays as it is"
