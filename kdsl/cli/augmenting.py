@@ -109,7 +109,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
 def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
     labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
     require_labels(task, table, labels)
-    return augmenter(project, task, active_rules(project, task)).copies(table, labels, len(task.labels))
+    return augmenter(project, task, active_rules(project, task)).copies(table, labels)
 
 
 def _sheet(copies: Copies, table: FieldTable, images: Path, folder: Path, task: Task) -> bytes | None:
