@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kdsl.retrieval.knowledge import Passage
 from kdsl.text import normalise
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 
@@ -34,10 +36,14 @@ class PassageIndex:
         """At most `k` passages that share an n-gram with the sample, the best first."""
         if not self.passages or k == 0:
             return []
-        passages = self.vectorizer.transform([normalise(passage.whole) for passage in self.passages])
-        similarities = (self.vectorizer.transform([asked_text(row)]) @ passages.T).toarray()[0]
+        similarities = (self.vectorizer.transform([asked_text(row)]) @ self._vectors.T).toarray()[0]
         order = np.argsort(-similarities, kind="stable")[:k]
         return [self.passages[place] for place in order if similarities[place] > 0]
+
+    @cached_property
+    def _vectors(self) -> "csr_matrix":
+        """[n_passages, n_ngrams]"""
+        return self.vectorizer.transform([normalise(passage.whole) for passage in self.passages])
 
     def record(self) -> dict[str, Any]:
         """For JSON; with `arrays`, all that there is."""
