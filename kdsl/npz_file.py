@@ -40,7 +40,7 @@ def open_npz(path: Path, version: int, what: str) -> Iterator[tuple[dict[str, An
                 )
             yield header, arrays
     except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file; train first with: kdsl train") from error
+        raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
     except OSError as error:
         raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:

@@ -130,7 +130,7 @@ def _missing(project: Project, step: str) -> str | None:
     if step == "augment" and large is not None and not tuned:
         return f"`large: {config.large}` is used as it stands, and learns from no copies"
     if step == "augment" and not (config.augment.text or config.augment.images):
-        return "augment: text and images are both false; switch one of them on"
+        return "text and images are both false; switch one of them on"
     if step == "reasons":
         if not tuned:
             return f"`large: {config.large}` writes no reasons; name a model that is fine-tuned"

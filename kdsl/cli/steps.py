@@ -14,7 +14,7 @@ from kdsl.files import read_json, write_atomically
 
 
 class Steps:
-    """What was done, by step, in a JSON file: hashes of the step's inputs and outputs, and the lines that it printed."""
+    """What was done, by step, in a JSON file: hashes of inputs and outputs, and the lines that the step printed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

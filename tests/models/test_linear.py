@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
 
 
 def test_a_missing_classifier_says_how_to_make_one(tmp_path: Path):
-    with pytest.raises(KdslError, match=r"linear\.npz: no such file; train first with: kdsl train"):
+    with pytest.raises(KdslError, match=r"linear\.npz: no such file; train again with: kdsl train"):
         LinearClassifier.load(tmp_path)
 
 

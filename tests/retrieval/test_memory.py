@@ -97,7 +97,7 @@ def test_a_torn_file_is_named(kept: float, tmp_path: Path):
 
 
 def test_a_missing_file_and_another_version_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(KdslError, match=r"memory\.npz: no such file; train first"):
+    with pytest.raises(KdslError, match=r"memory\.npz: no such file; train again"):
         Memory.load(tmp_path)
     monkeypatch.setattr("kdsl.retrieval.memory.VERSION", 9)
     MEMORY.save(tmp_path)
