@@ -30,5 +30,4 @@ class AugmentingTrainer:
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Classifier:
         """See `Trainer.fit`."""
         copies = self.augmenter.copies(table, labels)
-        together = FieldTable.of_rows([*table.rows, *copies.table.rows])
-        return self.inner.fit(together, np.concatenate([labels, copies.labels]), n_labels)
+        return self.inner.fit(table.joined(copies.table), np.concatenate([labels, copies.labels]), n_labels)
