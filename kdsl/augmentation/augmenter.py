@@ -79,7 +79,7 @@ class Augmenter:
     images: bool = True
     reword: Reword | None = None
 
-    def copies(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Copies:
+    def copies(self, table: FieldTable, labels: NDArray[np.int64]) -> Copies:
         """Copies of the rows of `table` with `labels` [n_samples], indices into the task's labels.
 
         A sample that offers nothing to change has none. Nothing but these rows is looked at.

@@ -29,6 +29,5 @@ class AugmentingTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Classifier:
         """See `Trainer.fit`."""
-        copies = self.augmenter.copies(table, labels, n_labels)
-        together = FieldTable.of_rows([*table.rows, *copies.table.rows])
-        return self.inner.fit(together, np.concatenate([labels, copies.labels]), n_labels)
+        copies = self.augmenter.copies(table, labels)
+        return self.inner.fit(table.joined(copies.table), np.concatenate([labels, copies.labels]), n_labels)

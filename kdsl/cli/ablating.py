@@ -126,12 +126,19 @@ def _missing(project: Project, step: str) -> str | None:
     config = project.config
     if config.recorded is not None and step != RULES:
         return "a recorded model cannot be fed anything"
+    large = large_model(project) if step in ("augment", "reasons", "distill") else None
+    tuned = large is not None and tunes(project, large)
+    if step == "augment" and large is not None and not tuned:
+        return f"`large: {config.large}` is used as it stands, and learns from no copies"
+    if step == "augment" and not (config.augment.text or config.augment.images):
+        return "text and images are both false; switch one of them on"
     if step == "reasons":
-        large = large_model(project)
-        if large is None or not tunes(project, large):
+        if not tuned:
             return f"`large: {config.large}` writes no reasons; name a model that is fine-tuned"
         if config.data.reasons is None or not config.data.reasons.exists():
             return "there are no reasons; name their file in data.reasons, or make it with `kdsl reasons`"
+    if step == "distill" and not tuned and config.large != "linear":
+        return f"`large: {config.large}` learns nothing from a teacher"
     if step == "distill" and (config.data.distilled is None or not config.data.distilled.exists()):
         return "there are no distilled samples; name their file in data.distilled, or make it with `kdsl distill`"
     return None

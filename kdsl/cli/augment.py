@@ -61,7 +61,10 @@ def _print(made: "MadeCopies") -> None:
     table.add_section()
     table.add_row("all", str(made.samples.total()), str(made.copies.total()))
     console.print(table)
-    table = Table(title="What was done, how often", title_justify="left")
+    if not made.copies:
+        console.print("No copies: with these settings nothing of the samples can be changed.")
+        return
+    table = Table()
     table.add_column("change")
     table.add_column("times", justify="right")
     for name, count in made.operations.most_common():

@@ -27,9 +27,11 @@ IMAGES = "images"
 def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augmenter:
     """Makes copies of samples of `task` that spare what `rules` see; a small model, where there is one, gives words.
 
-    Raises KdslError where paraphrases are wanted without one.
+    Raises KdslError where neither texts nor images are to be changed, and for paraphrases without a small model.
     """
     config = project.config.augment
+    if not (config.text or config.images):
+        raise KdslError("augment: text and images are both false, so there is nothing to make; switch one of them on")
     if config.paraphrase and project.config.small_model is None:
         raise KdslError(
             "augment.paraphrase: true needs a model that writes; name one in `small:`, or set augment.paraphrase=false"
@@ -74,8 +76,6 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     config = project.config
     if config.augment.copies == 0:
         raise KdslError("augment.copies is 0, so there is nothing to make; say how many, such as augment.copies=2")
-    if not (config.augment.text or config.augment.images):
-        raise KdslError("augment: text and images are both false, so there is nothing to make; switch one of them on")
     folder = config.checkpoint / FOLDER
     sidecars = project.sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
@@ -109,7 +109,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
 def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
     labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
     require_labels(task, table, labels)
-    return augmenter(project, task, active_rules(project, task)).copies(table, labels, len(task.labels))
+    return augmenter(project, task, active_rules(project, task)).copies(table, labels)
 
 
 def _sheet(copies: Copies, table: FieldTable, images: Path, folder: Path, task: Task) -> bytes | None:

@@ -155,6 +155,8 @@ class Chain:
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
             inputs.append(_contents(self._config.rules / task.name for task in self._project.tasks))
+            # Two classifiers may lead to the same arbiter, and yet say different things about test samples.
+            inputs += [*self._large_inputs, *self._learned]
             self._steps.do("evaluate", inputs, [report, self._predictions], self._predict_test)
         return report
 

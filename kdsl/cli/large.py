@@ -82,6 +82,7 @@ def trainers(
     if config.augment.copies and not trains(project, large):
         _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
     if large is None:
+        _tell_unread(project)
         plain = [
             mining.trainer if cross_validating else mining.trainer_sparing(active_rules(project, mining.task))
             for mining in minings
@@ -153,10 +154,23 @@ def _learning(
 
 
 def _tell_untaught(project: Project) -> None:
-    """Warn where a teacher's labels were to be learned by a model that learns nothing."""
+    """Warn where a teacher's labels were to be learned by a model that cannot."""
     path = project.config.data.distilled
     if path is not None and path.exists():
-        _log.warning("%s: not learned from, as `large: %s` learns from no samples", path, project.config.large)
+        _log.warning("%s: not learned from, as `large: %s` learns nothing from a teacher", path, project.config.large)
+
+
+def _tell_unread(project: Project) -> None:
+    """Warn of what is for the prompts of a large model, where there is none."""
+    config, shown = project.config, project.config.prompt
+    if config.recorded is not None:
+        if shown.ocr or shown.neighbours or shown.knowledge:
+            _log.warning("prompt: nothing of it is used, as `large: %s` was asked elsewhere", config.large)
+        return
+    if shown.neighbours and shown.embeddings == "model":
+        _log.warning("prompt.embeddings: `large: %s` has no hidden states, so texts make neighbours", config.large)
+    if shown.knowledge and config.data.knowledge is not None:
+        _log.warning("data.knowledge: not read, as `large: %s` has no prompt to show it in", config.large)
 
 
 def _require_target(project: Project, large: "LargeModel") -> None:

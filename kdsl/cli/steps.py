@@ -1,4 +1,4 @@
-"""Doing the steps of `kdsl run` once: a step whose inputs have not changed and whose outputs exist is skipped."""
+"""Doing the steps of `kdsl run` once: a step is skipped whose inputs have not changed, nor the outputs it left."""
 
 import hashlib
 import json
@@ -8,28 +8,38 @@ from pathlib import Path
 import typer
 
 from kdsl import __version__
+from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.files import read_json, write_atomically
 
 
 class Steps:
-    """What was done, by step, in a JSON file: the hash of the step's inputs and the lines that it printed."""
+    """What was done, by step, in a JSON file: hashes of inputs and outputs, and the lines that the step printed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done: dict[str, dict[str, object]] = _read(path)
 
     def do(self, name: str, inputs: Sequence[object], outputs: Iterable[Path], work: Callable[[], list[str]]) -> None:
-        """Run `work` unless it was done on the same `inputs`, of stable repr; it returns the lines to print."""
+        """Run `work` unless it was done on the same `inputs`, of stable repr; it returns the lines to print.
+
+        Other commands write the same files: what they left there by other settings is not what the step left.
+        """
+        outputs = list(outputs)
         digest = hashlib.sha256(repr((__version__, name, *inputs)).encode("utf-8", "surrogatepass")).hexdigest()
         known = self._done.get(name)
-        fresh = known is not None and known["inputs"] == digest and all(path.exists() for path in outputs)
+        fresh = (
+            known is not None
+            and known["inputs"] == digest
+            and all(path.exists() for path in outputs)
+            and known.get("outputs") == file_hash(*outputs)
+        )
         if fresh and known is not None:
             lines = [str(line) for line in known["lines"]]  # type: ignore[union-attr]
         else:
             typer.echo(f"{name} …", err=True)
             lines = work()
-            self._done[name] = {"inputs": digest, "lines": lines}
+            self._done[name] = {"inputs": digest, "outputs": file_hash(*outputs), "lines": lines}
             write_atomically(self._path, json.dumps(self._done, ensure_ascii=False, indent=1) + "\n")
         for line in lines:
             typer.echo(f"{name}{' (unchanged)' if fresh else ''}: {line}", err=True)

@@ -179,9 +179,7 @@ class FieldTable:
 
     def joined(self, other: "FieldTable") -> "FieldTable":
         """The rows of both, this table's first; rows are shared, not copied."""
-        table = FieldTable((), Sidecars())
-        table.rows = [*self.rows, *other.rows]
-        return table
+        return FieldTable.of_rows([*self.rows, *other.rows])
 
 
 def last_user_turn(sample: Sample) -> int | None:

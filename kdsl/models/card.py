@@ -68,12 +68,9 @@ def installed_versions() -> dict[str, str]:
 
 
 def _trained_on(counts: dict[str, int]) -> str:
-    besides = [
-        f"{counts[what]} {name}"
-        for what, name in (("copies", "copies"), ("taught", "of a teacher"))
-        if counts.get(what)
-    ]
-    return " and ".join([str(counts["train"]), *besides])
+    copies, taught = counts.get("copies"), counts.get("taught")
+    besides = [f"{copies} copies" if copies else "", f"a teacher's {taught}" if taught else ""]
+    return " and ".join(filter(None, [str(counts["train"]), *besides]))
 
 
 def _markdown(card: TrainingCard) -> str:

@@ -1,11 +1,8 @@
 """The labels' own names and descriptions as classifier: which of them a sample's texts are most like."""
 
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.npz_file import open_npz, write_npz
 from kdsl.sample import Task
 from kdsl.text import normalise_lines
 
@@ -88,40 +85,16 @@ class DescribedClassifier:
 
     def save(self, folder: Path) -> None:
         """Write `described.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
-        header = {"version": VERSION, "texts": self.texts, **self.features.record()}
-        arrays: dict[str, NDArray[Any]] = {
-            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-            "shares": self.shares,
-            "weights": self.weights,
-            **self.features.arrays(),
-        }
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        write_atomically(folder / FILE, content.getvalue())
+        arrays = {"shares": self.shares, "weights": self.weights, **self.features.arrays()}
+        write_npz(folder / FILE, VERSION, {"texts": self.texts, **self.features.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "DescribedClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / FILE
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                if header["version"] != VERSION:
-                    raise KdslError(
-                        f"{path}: version {header['version']} of the labels' descriptions, this KDSL reads version "
-                        f"{VERSION}; train again with: kdsl train"
-                    )
-                features = features_of_record(header, arrays)
-                classifier = cls(features, tuple(header["texts"]), arrays["shares"], arrays["weights"])
+        with open_npz(folder / FILE, VERSION, "the labels' descriptions") as (header, arrays):
+            features = features_of_record(header, arrays)
+            classifier = cls(features, tuple(header["texts"]), arrays["shares"], arrays["weights"])
             classifier._check()
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise KdslError(
-                f"{path}: damaged or not made from labels' descriptions ({error}); train again with: kdsl train"
-            ) from error
         return classifier
 
     def _check(self) -> None:

@@ -1,8 +1,5 @@
 """The embedded large model: logistic regression on character n-grams of every field and on image numbers."""
 
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.npz_file import open_npz, write_npz
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
@@ -99,42 +96,22 @@ class LinearClassifier:
 
     def save(self, folder: Path) -> None:
         """Write `linear.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
-        header = {"version": VERSION, "n_labels": self.n_labels, **self.features.record()}
         arrays = {
-            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
             "weights": self.weights.astype(np.float32),
             "intercepts": self.intercepts.astype(np.float32),
             "present": self.present,
             **self.features.arrays(),
         }
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        write_atomically(folder / FILE, content.getvalue())
+        write_npz(folder / FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "LinearClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / FILE
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                if header["version"] != VERSION:
-                    raise KdslError(
-                        f"{path}: version {header['version']} of the linear classifier, this KDSL reads version "
-                        f"{VERSION}; train again with: kdsl train"
-                    )
-                features = features_of_record(header, arrays)
-                weights, intercepts = _round(arrays["weights"]), _round(arrays["intercepts"])
-                classifier = cls(features, weights, intercepts, arrays["present"], int(header["n_labels"]))
+        with open_npz(folder / FILE, VERSION, "the linear classifier") as (header, arrays):
+            features = features_of_record(header, arrays)
+            weights, intercepts = _round(arrays["weights"]), _round(arrays["intercepts"])
+            classifier = cls(features, weights, intercepts, arrays["present"], int(header["n_labels"]))
             classifier._check()
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file; train the linear classifier first with: kdsl train") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise KdslError(
-                f"{path}: damaged or not a linear classifier ({error}); train again with: kdsl train"
-            ) from error
         return classifier
 
     def _check(self) -> None:

@@ -1,8 +1,5 @@
 """The nearest labelled samples as classifier: a vote weighted by similarity, smoothed by the labels' shares."""
 
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,7 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
 
 Floats = NDArray[np.float64]
@@ -86,42 +83,18 @@ class NeighboursClassifier:
     def save(self, folder: Path) -> None:
         """Write `neighbours.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
         vote = [self.vote.number, self.vote.temperature, self.vote.far]
-        header = {"version": VERSION, "vote": vote, **self.index.record()}
-        arrays = {
-            "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-            "labels": self.labels,
-            "shares": self.shares,
-            **self.index.arrays(),
-        }
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        write_atomically(folder / FILE, content.getvalue())
+        arrays = {"labels": self.labels, "shares": self.shares, **self.index.arrays()}
+        write_npz(folder / FILE, VERSION, {"vote": vote, **self.index.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "NeighboursClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / FILE
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                if header["version"] != VERSION:
-                    raise KdslError(
-                        f"{path}: version {header['version']} of the nearest neighbours, this KDSL reads version "
-                        f"{VERSION}; train again with: kdsl train"
-                    )
-                index = SampleIndex.of_record(header, arrays)
-                number, temperature, far = header["vote"]
-                vote = Vote(int(number), float(temperature), float(far))
-                classifier = cls(index, arrays["labels"], arrays["shares"], vote)
+        with open_npz(folder / FILE, VERSION, "the nearest neighbours") as (header, arrays):
+            index = SampleIndex.of_record(header, arrays)
+            number, temperature, far = header["vote"]
+            vote = Vote(int(number), float(temperature), float(far))
+            classifier = cls(index, arrays["labels"], arrays["shares"], vote)
             classifier._check()
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file; train the nearest neighbours first with: kdsl train") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise KdslError(
-                f"{path}: damaged or not an index of neighbours ({error}); train again with: kdsl train"
-            ) from error
         return classifier
 
     def _check(self) -> None:

@@ -1,9 +1,7 @@
 """What the prompts of one task draw on: samples that were trained on, passages, and what lines of OCR are worth."""
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,9 @@ from numpy.typing import NDArray
 
 from kdsl.data.duplicates import dialogue_words
 from kdsl.data.images import inspect_image
-from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import LineInformation, budgeted
 from kdsl.fields.table import FieldTable, SampleFields, last_user_turn
-from kdsl.files import write_atomically
+from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.content import hash_number
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
@@ -103,44 +100,24 @@ class Memory:
 
     def save(self, folder: Path) -> None:
         """Write `memory.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
-        content = io.BytesIO()
-        header = np.frombuffer(json.dumps(self._header()).encode(), dtype=np.uint8)
-        np.savez(content, header=header, **self._arrays())
-        write_atomically(folder / FILE, content.getvalue())
+        write_npz(folder / FILE, VERSION, self._header(), self._arrays())
 
     @classmethod
     def load(cls, folder: Path) -> "Memory":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / FILE
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-                header = json.loads(arrays["header"].tobytes())
-                if header["version"] != VERSION:
-                    raise KdslError(
-                        f"{path}: version {header['version']} of what prompts draw on, this KDSL reads version "
-                        f"{VERSION}; train again with: kdsl train"
-                    )
-                memory = cls(
-                    LineInformation({pair: float(worth) for pair, worth in header["information"].items()}),
-                    SampleIndex.of_record(header["index"], arrays),
-                    tuple(Neighbour(*texts) for texts in header["neighbours"]),
-                    PassageIndex.of_record(header["knowledge"], arrays),
-                )
+        with open_npz(folder / FILE, VERSION, "what prompts draw on") as (header, arrays):
+            memory = cls(
+                LineInformation({pair: float(worth) for pair, worth in header["information"].items()}),
+                SampleIndex.of_record(header["index"], arrays),
+                tuple(Neighbour(*texts) for texts in header["neighbours"]),
+                PassageIndex.of_record(header["knowledge"], arrays),
+            )
             if len(memory.neighbours) != len(memory.samples.contents):
                 raise ValueError(f"{len(memory.neighbours)} texts of {len(memory.samples.contents)} samples")
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise KdslError(
-                f"{path}: damaged or not what prompts draw on ({error}); train again with: kdsl train"
-            ) from error
         return memory
 
     def _header(self) -> dict[str, Any]:
         return {
-            "version": VERSION,
             "information": self.information.worth,
             "index": self.samples.record(),
             "neighbours": [[neighbour.text, neighbour.label] for neighbour in self.neighbours],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kdsl.retrieval.knowledge import Passage
 from kdsl.text import normalise
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 
@@ -21,38 +23,48 @@ class PassageIndex:
     """Passages as TF-IDF vectors; n-grams that neither two passages nor a passage and a sample share do not count."""
 
     passages: tuple[Passage, ...]
-    vectorizer: "TfidfVectorizer"
+    vectorizer: "TfidfVectorizer | None"
+    """None without passages."""
 
     @classmethod
     def fit(cls, passages: Sequence[Passage], table: FieldTable) -> "PassageIndex":
         """What n-grams are worth is learned from the passages and the samples of `table` together."""
+        if not passages:
+            return cls((), None)
         texts = [normalise(passage.whole) for passage in passages]
         vectorizer, _ = fit_ngrams([*texts, *map(asked_text, table.rows)])
         return cls(tuple(passages), vectorizer)
 
     def best(self, row: SampleFields, k: int) -> list[Passage]:
         """At most `k` passages that share an n-gram with the sample, the best first."""
-        if not self.passages or k == 0:
+        if self.vectorizer is None or k == 0:
             return []
-        passages = self.vectorizer.transform([normalise(passage.whole) for passage in self.passages])
-        similarities = (self.vectorizer.transform([asked_text(row)]) @ passages.T).toarray()[0]
+        similarities = (self.vectorizer.transform([asked_text(row)]) @ self._vectors.T).toarray()[0]
         order = np.argsort(-similarities, kind="stable")[:k]
         return [self.passages[place] for place in order if similarities[place] > 0]
+
+    @cached_property
+    def _vectors(self) -> "csr_matrix":
+        """[n_passages, n_ngrams]"""
+        assert self.vectorizer is not None
+        return self.vectorizer.transform([normalise(passage.whole) for passage in self.passages])
 
     def record(self) -> dict[str, Any]:
         """For JSON; with `arrays`, all that there is."""
         return {
             "passages": [[passage.title, passage.text, passage.source] for passage in self.passages],
-            "ngrams": list(self.vectorizer.get_feature_names_out()),
+            "ngrams": [] if self.vectorizer is None else list(self.vectorizer.get_feature_names_out()),
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For an npz file."""
-        return {"passages": self.vectorizer.idf_}
+        return {} if self.vectorizer is None else {"passages": self.vectorizer.idf_}
 
     @classmethod
     def of_record(cls, record: dict[str, Any], arrays: Any) -> "PassageIndex":
         """What `record` and `arrays` gave; KeyError, TypeError or ValueError for anything else."""
+        if not record["passages"]:
+            return cls((), None)
         vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(record["ngrams"])})
         vectorizer.idf_ = arrays["passages"]
         return cls(tuple(Passage(*texts) for texts in record["passages"]), vectorizer)

@@ -85,7 +85,7 @@ def hold_out(
         held_out = stratified_folds(labels, parts, seed) == 0
         held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
         if held_out.any() and not held_out.all():
-            return TaskData(task, table, labels, held_out, reasons or {}, taught)
+            return TaskData(task, table, labels, held_out, reasons or {}, taught=taught)
     raise KdslError(
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"
@@ -98,7 +98,7 @@ def with_copies(data: TaskData, augmenter: Augmenter, images: Path | None, folde
     `images` is the folder of the originals. Errors are those of `render_pictures`.
     """
     rows = np.flatnonzero(~data.held_out)
-    copies = augmenter.copies(data.table.select(rows), data.labels[rows], len(data.task.labels))
+    copies = augmenter.copies(data.table.select(rows), data.labels[rows])
     files = render_pictures(copies.pictures, images, folder, workers)
     # An absolute path leads to the copy from the folder of the originals, too.
     return replace(data, copies=copies.renamed({name: str(file.absolute()) for name, file in files.items()}))

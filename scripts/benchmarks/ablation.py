@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1, help="repetitions with other folds (default 1)")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="changes to the project, as for kdsl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     found = [_measured(options, seed) for seed in range(options.seeds)]
     _show(found)
     return 0

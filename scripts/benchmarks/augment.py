@@ -68,9 +68,7 @@ def _timed(data: Sequence[DataSet], rules: dict[str, list[Rule]], images: Path, 
         for each in data:
             table, labels = _labelled(each)
             rows = np.random.default_rng(seed).permutation(len(table))[: round(SAMPLES * len(table) / total)]
-            copies = Augmenter(each.task, COPIES, seed, rules[each.task.name]).copies(
-                table.select(rows), labels[rows], len(each.task.labels)
-            )
+            copies = Augmenter(each.task, COPIES, seed, rules[each.task.name]).copies(table.select(rows), labels[rows])
             samples, n, pictures = samples + len(rows), n + len(copies), pictures | copies.pictures
         planned = time.perf_counter() - begun
         render_pictures(pictures, images, Path(folder), PROCESSES)
@@ -92,7 +90,7 @@ def _kept(data: DataSet, rules: Sequence[Rule], seed: int) -> bool:
     of_rule = np.array([names.index(rule.label) for rule in rules])
     shares = []
     for known in (rules, ()):
-        copies = Augmenter(data.task, COPIES, seed, known).copies(table, labels, len(names))
+        copies = Augmenter(data.task, COPIES, seed, known).copies(table, labels)
         seen = engine.matrix(table)[copies.sources] & (of_rule == copies.labels[:, None])
         concerned = seen.any(axis=1)
         broken = (seen & ~engine.matrix(copies.table)).any(axis=1)

@@ -170,7 +170,7 @@ def test_several_processes_make_the_same(project, tmp_path):
     samples = opened.samples()
     table = FieldTable(samples, opened.sidecars())
     labels = np.array([TASK.label_names.index(each.label) for each in samples])
-    pictures = augmenter(opened, opened.tasks[0]).copies(table, labels, 3).pictures
+    pictures = augmenter(opened, opened.tasks[0]).copies(table, labels).pictures
     one, two = (
         render_pictures(pictures, project / "images", tmp_path / str(workers), workers) for workers in (1, 2)
     )  # fmt: skip

@@ -35,7 +35,7 @@ def by_id(copies: Copies) -> dict[str, object]:
 
 def test_copies_are_labelled_samples_with_pages_of_their_own():
     table, labels = shop()
-    copies = augmenter().copies(table, labels, 3)
+    copies = augmenter().copies(table, labels)
     assert len(copies) == 90
     for row, label, source in zip(copies.table.rows, copies.labels, copies.sources, strict=True):
         original = table.rows[source].sample
@@ -51,7 +51,7 @@ def test_copies_are_labelled_samples_with_pages_of_their_own():
 
 def test_rare_labels_get_more():
     table, labels = shop(n=43, rare=3)
-    copies = augmenter().copies(table, labels, 3)
+    copies = augmenter().copies(table, labels)
     each = np.bincount(copies.labels) / np.bincount(labels)
     assert each[2] > 1.5 * each[0]
     assert len(copies) == pytest.approx(3 * 43, abs=2)
@@ -61,9 +61,9 @@ def test_rare_labels_get_more():
 def test_a_copy_is_the_same_whatever_other_samples_are_there(rules):
     """Only how many copies there are depends on the others."""
     table, labels = shop()
-    whole = by_id(augmenter(rules=rules).copies(table, labels, 3))
-    part = by_id(augmenter(rules=rules).copies(table.select(range(5, 30, 2)), labels[5::2], 3))
-    assert by_id(augmenter(rules=rules).copies(table, labels, 3)) == whole
+    whole = by_id(augmenter(rules=rules).copies(table, labels))
+    part = by_id(augmenter(rules=rules).copies(table.select(range(5, 30, 2)), labels[5::2]))
+    assert by_id(augmenter(rules=rules).copies(table, labels)) == whole
     common = part.keys() & whole.keys()
     assert len(common) > 25
     assert all(part[identity] == whole[identity] for identity in common)
@@ -71,7 +71,7 @@ def test_a_copy_is_the_same_whatever_other_samples_are_there(rules):
 
 def test_another_seed_gives_other_copies():
     table, labels = shop()
-    first, second = (by_id(augmenter(seed=seed).copies(table, labels, 3)) for seed in (0, 1))
+    first, second = (by_id(augmenter(seed=seed).copies(table, labels)) for seed in (0, 1))
     assert sum(first[identity] == second.get(identity) for identity in first) < 5
 
 
@@ -87,23 +87,23 @@ def broken(copies: Copies, table: FieldTable) -> int:
 @given(st.integers(0, 1000))
 def test_every_copy_keeps_what_active_rules_for_its_label_see(seed):
     table, labels = shop()
-    assert broken(augmenter(5, seed=seed, rules=RULES).copies(table, labels, 3), table) == 0
+    assert broken(augmenter(5, seed=seed, rules=RULES).copies(table, labels), table) == 0
 
 
 def test_without_rules_many_copies_lose_it():
     table, labels = shop()
-    assert broken(augmenter(5).copies(table, labels, 3), table) > 10
+    assert broken(augmenter(5).copies(table, labels), table) > 10
 
 
 def test_rules_for_other_labels_are_not_looked_at():
     table, labels = shop()
     other = [rule(9, "调光", {"last_user": ["发货"]}), rule(8, "没有的标签", {"last_user": ["灯"]})]
-    assert by_id(augmenter(rules=other).copies(table, labels, 3)) == by_id(augmenter().copies(table, labels, 3))
+    assert by_id(augmenter(rules=other).copies(table, labels)) == by_id(augmenter().copies(table, labels))
 
 
 def test_placeholders_and_numbers_are_kept():
     table, labels = shop()
-    copies = augmenter(5).copies(table, labels, 3)
+    copies = augmenter(5).copies(table, labels)
     for row, before in pairs(copies, table):
         for pair in zip(texts(row), texts(before), strict=True):
             kept = [sorted(word.text for word in cut(text) if word.kept) for text in pair]
@@ -112,7 +112,7 @@ def test_placeholders_and_numbers_are_kept():
 
 def test_agents_words_change_less():
     table, labels = shop()
-    copies = augmenter(5).copies(table, labels, 3)
+    copies = augmenter(5).copies(table, labels)
     changed = [np.array(texts(row)) != np.array(texts(before)) for row, before in pairs(copies, table)]
     user, agent = np.mean(changed, axis=0)
     assert user > agent > 0
@@ -120,12 +120,12 @@ def test_agents_words_change_less():
 
 def test_texts_or_images_alone():
     table, labels = shop()
-    copies = augmenter(images=False).copies(table, labels, 3)
+    copies = augmenter(images=False).copies(table, labels)
     assert copies.pictures == {}
     for row, before in pairs(copies, table):
         assert (row.sample.images, row.text("ocr").text) == (before.sample.images, before.text("ocr").text)
         assert texts(row) != texts(before)
-    copies = augmenter(text=False).copies(table, labels, 3)
+    copies = augmenter(text=False).copies(table, labels)
     for row, before in pairs(copies, table):
         assert texts(row) == texts(before)
         assert row.sample.images != before.sample.images
@@ -135,14 +135,14 @@ def test_a_sample_that_offers_nothing_to_change_has_no_copies():
     table = FieldTable([sample(1, text="😀", image=False), sample(2, text="", image=False)], Sidecars())
     for row in table.rows:
         row.sample = replace(row.sample, turns=row.sample.turns[:1])
-    copies = augmenter().copies(table, np.array([0, 0]), 3)
+    copies = augmenter().copies(table, np.array([0, 0]))
     assert (len(copies), copies.labels.tolist(), copies.sources.tolist()) == (0, [], [])
 
 
 def test_captions_and_answers_hold_for_the_copy():
     original = sample(1)
     known = Sidecars(captions={"1.png": "一盏灯"}, answers={"1.png": {"有灯吗？": 0.9}})
-    copies = augmenter().copies(FieldTable([original], known), np.array([0]), 3)
+    copies = augmenter().copies(FieldTable([original], known), np.array([0]))
     row = copies.table.rows[0]
     assert row.sample.images != original.images
     assert (row.text("caption").text, row.answer("有灯吗？")) == ("一盏灯", 0.9)
@@ -155,7 +155,7 @@ def test_a_small_model_s_dialogues_are_the_first_copies():
         return [Rewording(((replace(turns[0], text="灯光暗得下来吗"), turns[1]),))]
 
     table = FieldTable([sample(1)], Sidecars())
-    copies = augmenter(reword=reword, images=False).copies(table, np.array([0]), 3)
+    copies = augmenter(reword=reword, images=False).copies(table, np.array([0]))
     paraphrased = [done["paraphrased"] for done in copies.operations]
     assert paraphrased == [1, 0, 0]
 
@@ -165,7 +165,7 @@ def test_of_a_small_model_s_words_only_those_that_rules_allow_are_used():
         return [Rewording(((Turn("user", "别的话", ("1.png",)), rows[0].sample.turns[1]),))]
 
     table = FieldTable([sample(1, text="请问能不能调光")], Sidecars())
-    copies = augmenter(reword=reword, rules=RULES).copies(table, np.array([0]), 3)
+    copies = augmenter(reword=reword, rules=RULES).copies(table, np.array([0]))
     assert all("调光" in row.sample.turns[0].text for row in copies.table.rows)
 
 

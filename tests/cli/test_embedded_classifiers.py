@@ -45,7 +45,7 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     result = kdsl("train", mined, *options, here)
     assert result.code == 0, result.err
     left = {path.name for path in (tmp_path / "run/shop").iterdir()}
-    assert left == files | {"arbiter.json", "embedded.json", "mining.json"}
+    assert left == files | {"arbiter.json", "embedded.json", "mining.json", "unseen.npz"}
     assert right(kdsl, mined, tmp_path / "p.jsonl", *options, here) >= 0.7
     result = kdsl("predict", mined, "--input", mined / "test.jsonl", "--output", tmp_path / "q.jsonl", here)
     assert result.code == 2
@@ -58,3 +58,23 @@ def test_neighbours_can_be_cross_validated(kdsl, mined):
     )
     assert result.code == 0, result.err
     assert json.loads(result.out)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("prompt.neighbours=1", "prompt.embeddings=model"), "`large: linear` has no hidden states, so texts make"),
+        (
+            ("prompt.knowledge=1", "data.knowledge=nowhere"),
+            "data.knowledge: not read, as `large: linear` has no prompt",
+        ),
+    ],
+)
+def test_what_only_prompts_of_large_models_show_is_said(kdsl, mined, caplog, options, words):
+    assert kdsl("train", mined, *options).code == 0
+    assert words in caplog.text
+
+
+def test_copies_of_nothing_are_refused(kdsl, mined):
+    result = kdsl("train", mined, "augment={copies: 2, text: false, images: false}")
+    assert (result.code, "text and images are both false, so there is nothing to make" in result.err) == (2, True)

@@ -48,6 +48,23 @@ def test_reviewing_a_rule_trains_again_and_mines_nothing(kdsl, finished):
     assert done(kdsl("run", finished, "--workers", 1)) == ["train", "evaluate"]
 
 
+@pytest.mark.parametrize("change", ["augment.copies=1", "prompt.neighbours=2", "prompt.ocr=true"])
+def test_what_feeds_the_classifier_trains_again_and_mines_nothing(kdsl, finished, tmp_path, change):
+    project = Path(shutil.copytree(finished, tmp_path / "project"))
+    kdsl("run", project, "--workers", 1)
+    assert done(kdsl("run", project, change, "--workers", 1)) == ["train", "evaluate"]
+    assert done(kdsl("run", project, change, "--workers", 1)) == []
+
+
+def test_what_another_command_left_by_other_settings_is_made_again(kdsl, finished, tmp_path):
+    project = Path(shutil.copytree(finished, tmp_path / "project"))
+    kdsl("run", project, "--workers", 1)
+    trained = (project / "checkpoints/run/shop/linear.npz").read_bytes()
+    assert kdsl("train", project, "augment.copies=1").code == 0
+    assert done(kdsl("run", project, "--workers", 1)) == ["train"]
+    assert (project / "checkpoints/run/shop/linear.npz").read_bytes() == trained
+
+
 def test_new_test_samples_are_only_checked_and_predicted(kdsl, finished, tmp_path):
     project = Path(shutil.copytree(finished, tmp_path / "project"))
     kdsl("run", project, "--workers", 1)

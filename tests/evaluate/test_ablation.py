@@ -122,6 +122,22 @@ def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kd
 
 
 @pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["large=http://localhost:9/v1"], "augment: `large: http://localhost:9/v1` is used as it stands, and learns"),
+        (["augment={text: false, images: false}"], "augment: text and images are both false; switch one of them on"),
+        (["large=recorded:train.jsonl"], "augment: a recorded model cannot be fed anything"),
+        (["large=neighbours"], "distill: `large: neighbours` learns nothing from a teacher"),
+    ],
+)
+def test_steps_that_would_change_nothing_are_not_measured(project, kdsl, options, why):
+    (project / "distilled.jsonl").write_text("", "utf-8")
+    result = kdsl("evaluate", project, "--ablate", why.partition(":")[0],
+                  f"data.distilled={project / 'distilled.jsonl'}", *options)  # fmt: skip
+    assert (result.code, why in result.err) == (2, True), result.err
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("ocr,magic", "'magic' is no step; choose from augment,ocr,reasons,retrieval,distill,rules"),

@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
 
 
 def test_a_missing_classifier_says_how_to_make_one(tmp_path: Path):
-    with pytest.raises(KdslError, match=r"linear\.npz: no such file; train the linear classifier first"):
+    with pytest.raises(KdslError, match=r"linear\.npz: no such file; train again with: kdsl train"):
         LinearClassifier.load(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_a_torn_file_is_named(tmp_path: Path, kept: float):
     fit(texts_table(TEXTS), LABELS, 2).save(tmp_path)
     content = (tmp_path / "linear.npz").read_bytes()
     (tmp_path / "linear.npz").write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
-    with pytest.raises(KdslError, match=r"linear\.npz: damaged or not a linear classifier .*kdsl train"):
+    with pytest.raises(KdslError, match=r"linear\.npz: damaged or not the linear classifier .*kdsl train"):
         LinearClassifier.load(tmp_path)
 
 
@@ -200,13 +200,13 @@ def test_another_version_is_named(tmp_path: Path):
 )
 def test_a_file_whose_parts_do_not_fit_is_damaged(tmp_path: Path, change: dict[str, object]):
     rewrite(tmp_path, change)
-    with pytest.raises(KdslError, match="damaged or not a linear classifier"):
+    with pytest.raises(KdslError, match="damaged or not the linear classifier"):
         LinearClassifier.load(tmp_path)
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path):
     rewrite(tmp_path, {}, weights=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(KdslError, match="damaged or not a linear classifier"):
+    with pytest.raises(KdslError, match="damaged or not the linear classifier"):
         LinearClassifier.load(tmp_path)
 
 

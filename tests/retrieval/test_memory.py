@@ -75,6 +75,14 @@ def test_pictures_without_words_or_text_are_known_by_their_looks(tmp_path: Path)
     assert {neighbour.label for neighbour in memory.nearest(twin, 2)} == {"甲", "乙"}
 
 
+def test_samples_without_any_text_have_no_neighbours(tmp_path: Path):
+    rows = FieldTable([Sample(str(n), "t", (Turn("user", " "),)) for n in range(3)], Sidecars())
+    Memory.fit(rows, ["甲", "乙", "乙"], []).save(tmp_path)
+    memory = Memory.load(tmp_path)
+    assert memory.nearest(asked("灯"), 2) == []
+    assert memory.known(asked("灯"), 2) == []
+
+
 def test_a_saved_memory_says_the_same(tmp_path: Path):
     MEMORY.save(tmp_path)
     loaded = Memory.load(tmp_path)

@@ -11,12 +11,14 @@ pytest.importorskip("torch", reason="needs kdsl[vlm]")
 
 from tiny_project import SMALL, read, write_project
 
+from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
+from kdsl.models.taught import Taught
 from kdsl.retrieval.knowledge import Passage
-from kdsl.sample import Label, Sample, Task, Turn
-from kdsl.training.data import hold_out
+from kdsl.sample import Label, Sample, Task, Turn, source_id
+from kdsl.training.data import hold_out, with_copies
 
 TASK = Task("t", (Label("甲"), Label("乙")))
 AS_IT_STANDS = SMALL + "training: {method: none}\n"
@@ -37,6 +39,36 @@ def test_no_prompt_shows_a_held_out_sample():
         shown = [piece for piece in message.pieces if piece.startswith("相似的样本")]
         assert len(shown) == 3
         assert not any(text in piece for text in out for piece in shown)
+
+
+def test_copies_and_a_teacher_s_samples_are_shown_people_s_samples_but_never_their_own():
+    samples = [
+        Sample(
+            str(i), "t", (Turn("user", f"你好，{'台灯亮度' if i % 2 else '裤子面料'}第{chr(0x4E00 + i) * 4}问，谢谢"),)
+        )
+        for i in range(40)
+    ]
+    pool = [Sample(f"p{i}", "t", (Turn("user", f"灯{chr(0x5E00 + i) * 4}的亮度"),)) for i in range(3)]
+    taught = Taught(FieldTable(pool, Sidecars()), np.tile([0.2, 0.8], (3, 1)))
+    reasons = {str(i): f"原因{i}" for i in range(40)}
+    data = hold_out(TASK, FieldTable(samples, Sidecars()), np.arange(40) % 2, 0.2, 0, reasons, taught)
+    data = with_copies(data, Augmenter(TASK, 2), None, Path(), 1)
+    assert len(data.copies) > 40
+    prompts = Prompts(None, ocr=True, neighbours=30).fitted([data.trained])
+    assert len(prompts.memories["t"].neighbours) == 32
+    examples = data.examples(prompts, held_out=False)
+    assert len(examples) == 32 + len(data.copies) + 3
+    rows = [row.sample for row in data.table.select(np.flatnonzero(~data.held_out)).rows]
+    rows += [row.sample for row in data.copies.table.rows]
+    said = {sample.id: sample.turns[0].text for sample in samples}
+    for sample, example in zip(rows, examples, strict=False):
+        [message] = example.conversation
+        shown = "".join(piece for piece in message.pieces if piece.startswith("相似的样本"))
+        assert shown
+        assert said[source_id(sample.id)] not in shown
+        assert example.reason == reasons[source_id(sample.id)]
+    assert {(example.answer, example.reason) for example in examples[-3:]} == {("乙", "")}
+    assert len(data.examples(prompts, held_out=True)) == 8
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +113,21 @@ def test_a_model_is_asked_with_neighbours_and_knowledge_as_in_training(kdsl, pro
     assert "memory.npz: not what shop was trained with; run `kdsl train` again" in result.err
     (project / "checkpoints/run/shop/memory.npz").unlink()
     assert "memory.npz: no such file; train again" in predict(*SHOWN).err
+
+
+def test_a_reason_a_label_and_an_embedding_are_three_calls(kdsl, project):
+    options = ("prompt.neighbours=2", "prompt.embeddings=model", "training={method: none, target: reason_label}")
+    assert kdsl("mine", project).code == 0
+    result = kdsl("train", project, *options)
+    assert result.code == 0, result.err
+    asked = ("predict", project, "--input", project / "test.jsonl", "--output", project / "p.jsonl", *options)
+    result = kdsl(*asked, "limits.calls=2")
+    assert result.code == 2
+    assert "would exceed `limits:" in result.err
+    (project / "p.jsonl").unlink(missing_ok=True)
+    result = kdsl(*asked, "limits.calls=3")
+    assert result.code == 0, result.err
+    assert {record["cost"]["calls"] for record in read(project / "p.jsonl")} == {3}
 
 
 def test_a_knowledge_folder_that_is_not_there_is_told_before_training(kdsl, project):
