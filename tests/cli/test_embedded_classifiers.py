@@ -45,7 +45,7 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     result = kdsl("train", mined, *options, here)
     assert result.code == 0, result.err
     left = {path.name for path in (tmp_path / "run/shop").iterdir()}
-    assert left == files | {"arbiter.json", "embedded.json", "mining.json"}
+    assert left == files | {"arbiter.json", "embedded.json", "mining.json", "unseen.npz"}
     assert right(kdsl, mined, tmp_path / "p.jsonl", *options, here) >= 0.7
     result = kdsl("predict", mined, "--input", mined / "test.jsonl", "--output", tmp_path / "q.jsonl", here)
     assert result.code == 2
