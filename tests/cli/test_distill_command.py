@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from model_server import RunningServer, model_server
 from small_shop import WORDS, dialogues, read, write, write_project
@@ -95,10 +96,10 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     assert found["ended"] in ("distill.rounds is 1", "weighted F1 does not rise")
     table = kdsl("distill", shop, f"distill.teacher={server.url}").out
     for part in (
-        "shop: agreement (A: the teacher's label",
+        "shop: agreement (A, B and C: different labels",
         "confident",
         "shop: rounds",
-        "weighted f1",
+        "weighted F1",
         "shop: ended after",
     ):
         assert part in table
@@ -201,6 +202,36 @@ def test_a_teacher_that_is_gone_is_one_sentence_and_keeps_what_was_answered(kdsl
     assert 1 <= len(read(shop / "checkpoints/run/teacher.answers.jsonl")) < 7
 
 
+def test_where_no_sample_has_an_answer_what_was_kept_before_stays(kdsl, shop, server):
+    """Fewer samples than failures in a row that end everything at once."""
+    kdsl(*command(shop, server))
+    before = (shop / "distilled.jsonl").read_bytes()
+    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
+    write(shop / "pool.jsonl", read(shop / "pool.jsonl")[:5])
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=["500"])
+    result = kdsl(*command(shop, server, "--retries", 0))
+    assert (result.code, result.out) == (2, "")
+    assert "distilled.jsonl stays as it was; the first: " in result.err
+    assert "the server answers 500 (EngineCore died)" in result.err
+    assert (shop / "distilled.jsonl").read_bytes() == before
+
+
+def test_a_confidence_that_no_answer_can_have_is_told(kdsl, shop, server):
+    result = kdsl(*command(shop, server, "distill.confidence=0.99"))
+    assert (result.code, outcome(result)["written"]) == (0, 0)
+    assert "warning: shop: distill.confidence is 0.99, but the teacher is at most 0.96 sure: nothing can" in result.err
+
+
+def test_with_copies_the_arbiter_is_fitted_on_what_the_teacher_taught_too(kdsl, shop, server):
+    kdsl(*command(shop, server))
+    found = []
+    for options in ((), ("data.distilled=",)):
+        assert kdsl("train", shop, "augment.copies=1", *options).code == 0
+        with np.load(shop / "checkpoints/run/shop/unseen.npz") as arrays:
+            found.append(arrays["probabilities"])
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
 def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server):
     kdsl(*command(shop, server))
     expected = (shop / "distilled.jsonl").read_bytes()
@@ -250,7 +281,9 @@ def test_what_is_missing_is_told(kdsl, shop, server, options, message):
 def test_the_file_of_samples_is_not_overwritten(kdsl, shop, server):
     result = kdsl(*command(shop, server), f"data.distilled={shop / 'pool.jsonl'}")
     assert result.code == 2
-    assert "data.distilled would overwrite another data file" in result.err
+    assert "pool.jsonl: is data.unlabelled too, which would be overwritten; name another data.distilled" in result.err
+    result = kdsl(*command(shop, server), f"data.distilled={shop / 'images/../ocr.jsonl'}")
+    assert "ocr.jsonl: is data.ocr too, which would be overwritten" in result.err
 
 
 def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
