@@ -300,6 +300,7 @@ def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
         ({"targets": {"调光": 2}}, "line 1: the target of '调光' is 2; it must be from 0 to 1"),
         ({"targets": {"调光": 0}}, "line 1: all targets are 0"),
         ({"targets": [1]}, "line 1: targets is [1]; it must be like"),
+        ({}, "line 1: has neither targets nor a label; add one, or remove the line"),
     ],
 )
 def test_mistakes_in_the_file_of_what_was_kept_are_named(kdsl, shop, line, message):
