@@ -81,7 +81,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     for trainer in learning:
         _taught(trainer, None)
     teacher, threads = open_model(project, address, config.checkpoint / ANSWERS, timeout, retries)
-    prompts = Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr)
+    shown = config.prompt
+    prompts = Prompts(config.data.images, shown.descriptions, shown.ocr, shown.ocr_tokens)
     known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
     done = []
     for mining, trainer in zip(minings, learning, strict=True):

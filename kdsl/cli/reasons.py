@@ -171,8 +171,11 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
     for name in rows[0]:
         table.add_row("all" if name == "samples" else name.replace("_", " "), *(str(row[name]) for row in rows))
     Console(highlight=False).print(table)
-    typer.echo(f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
-               f"{project.config.checkpoint / FILE}.", err=True)  # fmt: skip
+    typer.echo(
+        f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
+        f"{project.config.checkpoint / FILE}.",
+        err=True,
+    )
 
 
 def _imported(outcome: "ImportOutcome") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_server import RunningServer, model_server
+from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
 
 REPLIES = [(word, label) for label, words in WORDS.items() for word in words]
@@ -115,6 +116,29 @@ def test_training_and_cross_validation_learn_from_what_was_kept(kdsl, shop, serv
     assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() == before
     with_teacher = kdsl("evaluate", shop, "--cross-validate", 2, "--format", "json", "--workers", 1)
     assert with_teacher.code == 0, with_teacher.err
+
+
+def test_the_teacher_is_shown_as_much_of_the_pages_as_the_project_allows(kdsl, shop, server):
+    pool = [{**record, "images": [f"{record['id']}.png"]} for record in read(shop / "pool.jsonl")]
+    write(shop / "pool.jsonl", pool)
+    said = [f"{number}{letter}号商品说明文字" for number in "一二三四" for letter in "甲乙丙丁戊己庚辛壬癸"]
+    lines = [{"text": text, "score": 0.9, "box": [9, 90 + 30 * i, 300, 110 + 30 * i]} for i, text in enumerate(said)]
+    pages = [{"image": record["images"][0], "size": [400, 2000], "lines": lines} for record in pool]
+    write(shop / "ocr.jsonl", pages)
+    (shop / "images").mkdir()
+    for record in pool:
+        Image.new("RGB", (40, 200), "white").save(shop / "images" / record["images"][0])
+    task = (shop / "task.yaml").read_text("utf-8")
+    (shop / "task.yaml").write_text(task + "prompt: '{dialogue} {labels}'\n", "utf-8")
+    shown = {}
+    assert kdsl("train", shop, "prompt.ocr=true").code == 0
+    for tokens in (20, 2000):
+        before = len(server.requests())
+        result = kdsl(*command(shop, server, "prompt.ocr=true", f"prompt.ocr_tokens={tokens}"))
+        assert result.code == 0, result.err
+        shown[tokens] = asked(server, before)[-1].count("商品说明文字")
+    assert 0 < shown[20] < 5
+    assert shown[2000] == len(said)
 
 
 def test_what_is_like_a_labelled_sample_is_neither_asked_about_nor_learned(kdsl, shop, server, caplog):
