@@ -85,7 +85,7 @@ def hold_out(
         held_out = stratified_folds(labels, parts, seed) == 0
         held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
         if held_out.any() and not held_out.all():
-            return TaskData(task, table, labels, held_out, reasons or {}, taught)
+            return TaskData(task, table, labels, held_out, reasons or {}, taught=taught)
     raise KdslError(
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"
