@@ -27,6 +27,10 @@ class AugmentingTrainer:
         assert isinstance(self.inner, Teachable)
         return replace(self, inner=self.inner.with_taught(taught))
 
+    def without_rules(self) -> "AugmentingTrainer":
+        """For what is fitted without a fold: copies spare no rules, since these were mined on all samples."""
+        return replace(self, augmenter=replace(self.augmenter, rules=()))
+
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Classifier:
         """See `Trainer.fit`."""
         copies = self.augmenter.copies(table, labels)

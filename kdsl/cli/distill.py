@@ -24,6 +24,7 @@ def distill(
     from kdsl.cli.distilling import distil_project
     from kdsl.cli.project import open_project
     from kdsl.distillation.distilled_file import write_distilled
+    from kdsl.errors import KdslError
 
     project = open_project(arguments)
     try:
@@ -32,6 +33,9 @@ def distill(
         raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
     path, teacher = project.config.data.distilled, project.config.distill.teacher
     assert path is not None and teacher is not None
+    failed = [each for task in done for each in task.lessons.failed.items()]
+    if failed and len(failed) == sum(len(task.pool) for task in done):
+        raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
     write_distilled(path, [record for task in done for record in task.records(teacher)])
     if format is Format.json:
         typer.echo(json.dumps([_record(task) for task in done], ensure_ascii=False, indent=2))
@@ -39,7 +43,9 @@ def distill(
         for task in done:
             _print(task)
     _tell(project, done)
-    if any(task.lessons.failed for task in done):
+    for line in first_failures(failed, sum(len(task.pool) for task in done)):
+        typer.echo(line, err=True)
+    if failed:
         raise typer.Exit(1)
 
 
@@ -71,12 +77,13 @@ def _print(task: "DistilledTask") -> None:
 
     console = Console(highlight=False)
     found = _record(task)
-    title = "agreement (A: the teacher's label, B and C: others, -: none)"
+    title = "agreement (A, B and C: different labels, -: none)"
     for name, rows in ((title, found["agreement"]), ("rounds", found["rounds"])):
         table = Table(title=escape(f"{task.name}: {name}"), title_justify="left")
         for column in rows[0] if rows else ():
             table.add_column(
-                column.replace("_", " "), justify="left" if name == title and len(table.columns) < 3 else "right"
+                column.replace("_", " ").replace("f1", "F1"),
+                justify="left" if name == title and len(table.columns) < 3 else "right",
             )
         for row in rows:
             table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
@@ -93,6 +100,13 @@ def _tell(project: "Project", done: "list[DistilledTask]") -> None:
         for count, what in parts:
             if count:
                 typer.echo(f"{task.name}: {count} unlabelled samples {what}; they are left out", err=True)
+        surest, asked_for = task.lessons.confidence.max(), project.config.distill.confidence
+        if 0 < surest < asked_for:
+            typer.echo(
+                f"warning: {task.name}: distill.confidence is {asked_for}, but the teacher is at most {surest:.2f} "
+                "sure: nothing can be kept; lower it",
+                err=True,
+            )
         rounds, best = task.training.rounds, task.training.best
         if best and rounds[best].weighted_f1 < rounds[0].weighted_f1:
             typer.echo(
@@ -101,8 +115,5 @@ def _tell(project: "Project", done: "list[DistilledTask]") -> None:
                 "data.distilled= to leave them out",
                 err=True,
             )
-    failed = [each for task in done for each in task.lessons.failed.items()]
-    for line in first_failures(failed, sum(len(task.pool) for task in done)):
-        typer.echo(line, err=True)
     written = sum(int(task.training.kept.sum()) for task in done)
     typer.echo(f"{project.config.data.distilled}: {written} samples for `kdsl train`", err=True)

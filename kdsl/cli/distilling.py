@@ -81,7 +81,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     for trainer in learning:
         _taught(trainer, None)
     teacher, threads = open_model(project, address, config.checkpoint / ANSWERS, timeout, retries)
-    prompts = Prompts(config.data.images, config.prompt.descriptions, config.prompt.ocr)
+    shown = config.prompt
+    prompts = Prompts(config.data.images, shown.descriptions, shown.ocr, shown.ocr_tokens)
     known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
     done = []
     for mining, trainer in zip(minings, learning, strict=True):
@@ -153,8 +154,9 @@ def _required(project: Project) -> tuple[Path, str]:
         raise KdslError("data.unlabelled is not set; name the file of samples without labels")
     if data.distilled is None:
         raise KdslError("data.distilled is not set; name the file for what is kept, such as data/distilled.jsonl")
-    if data.distilled.resolve() in [path.resolve() for path in (data.unlabelled, data.train, data.test) if path]:
-        raise KdslError(f"{data.distilled}: data.distilled would overwrite another data file; name a file of its own")
+    for name, path in data:
+        if name != "distilled" and path is not None and path.resolve() == data.distilled.resolve():
+            raise KdslError(f"{path}: is data.{name} too, which would be overwritten; name another data.distilled")
     if teacher is None or not is_address(teacher):
         shown = "is not set" if teacher is None else f"{teacher} is no address"
         raise KdslError(f"distill.teacher {shown}; name a server, such as http://localhost:8000/v1")

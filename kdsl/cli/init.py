@@ -23,19 +23,23 @@ data:
   images: data/images                # the folder that image file names are relative to
   ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
   # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
+  # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
+  # knowledge: data/knowledge        # a folder of Markdown and JSON Lines about the products and the shop
   # reasons: data/reasons.jsonl      # why samples have their labels; `kdsl reasons` asks a model for them
   # unlabelled: data/unlabelled.json # samples for a teacher to label, with `kdsl distill` …
   # distilled: data/distilled.jsonl  # … and those it labelled, which `kdsl train` learns from too
-  # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
 
 small: lexical                       # proposes conditions for rules; or a model, such as Qwen/Qwen2-VL-2B-Instruct
-large: linear                        # the classifier; or a model, such as Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
+large: linear                        # the classifier; or neighbours, Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules
 checkpoint: checkpoints/run          # where the trained classifier lands
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
-# augment: {copies: 2}               # the classifier learns from changed copies, too; `kdsl augment` shows them
+
+# What the classifier is fed besides, each step off until it is named; `kdsl evaluate --ablate` measures them:
+# augment: {copies: 2}               # changed copies of the samples; `kdsl augment` shows them
+# prompt: {ocr: true, neighbours: 5, knowledge: 3}  # cleaned text of the images, near samples, fitting passages
 # training: {target: reason_label}   # a fine-tuned model writes the reason first; or label_reason, or label
 # distill: {teacher: "http://localhost:8000/v1", confidence: 0.8, rounds: 3}
 """

@@ -154,10 +154,11 @@ def _learning(
 
 
 def _tell_untaught(project: Project) -> None:
-    """Warn where a teacher's labels were to be learned by a model that cannot."""
-    path = project.config.data.distilled
+    """Warn where a teacher's labels were to be learned by a model that does not."""
+    path, large = project.config.data.distilled, project.config.large
+    learns = "learns from people's labels alone" if large == "neighbours" else "learns from no samples"
     if path is not None and path.exists():
-        _log.warning("%s: not learned from, as `large: %s` learns nothing from a teacher", path, project.config.large)
+        _log.warning("%s: not learned from, as `large: %s` %s", path, large, learns)
 
 
 def _tell_unread(project: Project) -> None:

@@ -40,8 +40,11 @@ def reasons(
     import json
 
     from kdsl.cli.project import open_project
+    from kdsl.errors import KdslError
 
     project = open_project(arguments)
+    if bring is not None and model is not None:
+        raise KdslError("--import asks no model, so --model does not go with it; leave one of the two out")
     if bring is not None:
         outcome = import_project(project, bring)
         if format is Format.json:
@@ -160,19 +163,19 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
 
     from kdsl.reasons.decided import FILE
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 140
     table = Table(title="Reasons", title_justify="left")
-    table.add_column("task", overflow="fold")
-    rows = {task: _record(found) | {"failed": len(found.failed)} for task, found in counts.items()}
-    for name in next(iter(rows.values())):
-        table.add_column(name.replace("_", " "), justify="right")
-    for task, row in rows.items():
-        table.add_row(escape(task), *map(str, row.values()))
-    console.print(table)
-    typer.echo(f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
-               f"{project.config.checkpoint / FILE}.", err=True)  # fmt: skip
+    table.add_column("samples")
+    rows = [_record(found) | {"failed": len(found.failed)} for found in counts.values()]
+    for task in counts:
+        table.add_column(escape(task), justify="right", overflow="fold")
+    for name in rows[0]:
+        table.add_row("all" if name == "samples" else name.replace("_", " "), *(str(row[name]) for row in rows))
+    Console(highlight=False).print(table)
+    typer.echo(
+        f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
+        f"{project.config.checkpoint / FILE}.",
+        err=True,
+    )
 
 
 def _imported(outcome: "ImportOutcome") -> dict[str, Any]:

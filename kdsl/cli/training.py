@@ -46,7 +46,7 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
         n_labels,
         folds[used],
         lambda done, total: advance(f"{task.name}: classifier"),
-        mining.trainer if isinstance(trainer, AugmentingTrainer) else None,
+        trainer.without_rules() if isinstance(trainer, AugmentingTrainer) else None,
     )
     model = np.full((len(table), n_labels), 1 / n_labels)
     model[used] = calibrated.probabilities

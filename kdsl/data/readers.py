@@ -28,6 +28,11 @@ def read_samples(path: Path, tasks: Sequence[Task]) -> list[Sample]:
 
 def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
     """Like `read_samples`, one sample at a time; of JSON Lines only one line is in memory."""
+    return (sample for _, sample in iterate_records(path, tasks))
+
+
+def iterate_records(path: Path, tasks: Sequence[Task]) -> Iterator[tuple[Record, Sample]]:
+    """Like `iterate_samples`, with the record of each, for what it says besides."""
     notes = Notes()
     records = samples = 0
     for record in _records(path, notes):
@@ -35,7 +40,7 @@ def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
         sample = _read(record, tasks)
         if sample is not None:
             samples += 1
-            yield sample
+            yield record, sample
     if not records:
         raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
     _tell(path, notes)

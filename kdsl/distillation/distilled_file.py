@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.data.readers import read_samples
-from kdsl.errors import KdslError
+from kdsl.data.readers import iterate_records
+from kdsl.data.record import Record
 from kdsl.files import read_jsonl, write_jsonl
 from kdsl.sample import Sample, Task
 
@@ -41,43 +41,37 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
     A line without targets counts as its label alone. Raises KdslError with the line for what is no sample, and for
     labels and numbers that cannot be.
     """
+    if next(read_jsonl(path), None) is None:
+        return {}  # nothing was kept
     by_name = {task.name: task for task in tasks}
-    lines = list(read_jsonl(path))
-    if not lines:
-        return {}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
-    samples = {(sample.task, sample.id): sample for sample in read_samples(path, tasks)}
     seen: dict[tuple[str, str], int] = {}
-    for number, record in lines:
-        task = by_name.get(str(record.get("task", tasks[0].name)))
-        identity = str(record.get("id", number))
-        if task is None or (task.name, identity) not in samples:
-            continue
-        if (task.name, identity) in seen:
-            first = seen[task.name, identity]
-            raise KdslError(f"{path}, line {number}: sample {identity!r} stands in line {first} too; keep one")
-        seen[task.name, identity] = number
-        of_task = found.setdefault(task.name, ([], []))
-        of_task[0].append(samples[task.name, identity])
-        of_task[1].append(_shares(path, number, record, task))
-    return {name: (of_task, np.stack(shares)) for name, (of_task, shares) in found.items()}
+    for record, sample in iterate_records(path, tasks):
+        key = sample.task, sample.id
+        if key in seen:
+            raise record.error(f"sample {sample.id!r} stands in line {seen[key]} too; keep one")
+        seen[key] = record.number
+        samples, shares = found.setdefault(sample.task, ([], []))
+        samples.append(sample)
+        shares.append(_shares(record, sample, by_name[sample.task]))
+    return {name: (samples, np.stack(shares)) for name, (samples, shares) in found.items()}
 
 
-def _shares(path: Path, number: int, record: dict[str, Any], task: Task) -> NDArray[np.float64]:
-    targets = record.get("targets")
+def _shares(record: Record, sample: Sample, task: Task) -> NDArray[np.float64]:
+    targets = record.value.get("targets")
     if targets is None:
-        targets = {record.get("label"): 1.0}
+        if sample.label is None:
+            raise record.error("has neither targets nor a label; add one, or remove the line")
+        targets = {sample.label: 1.0}
     if not isinstance(targets, dict) or not targets:
-        raise KdslError(f'{path}, line {number}: targets is {targets!r}; it must be like {{"label": 0.9}}')
+        raise record.error(f'targets is {targets!r}; it must be like {{"label": 0.9}}')
     shares = np.zeros(len(task.labels))
     for label, share in targets.items():
         if label not in task.label_names:
-            raise KdslError(
-                f"{path}, line {number}: {label!r} is none of the labels of {task.name}; correct or remove it"
-            )
+            raise record.error(f"{label!r} is none of the labels of {task.name}; correct or remove it")
         if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
-            raise KdslError(f"{path}, line {number}: the target of {label!r} is {share!r}; it must be from 0 to 1")
+            raise record.error(f"the target of {label!r} is {share!r}; it must be from 0 to 1")
         shares[task.label_names.index(label)] = share
     if shares.sum() <= 0:
-        raise KdslError(f"{path}, line {number}: all targets are 0; give the label's a larger number")
+        raise record.error("all targets are 0; give the label's a larger number")
     return shares / shares.sum()

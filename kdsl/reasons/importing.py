@@ -67,7 +67,8 @@ def import_reasons(
                         "not one sample", f"samples of {', '.join(s.task for s in meant)} have this id; name the task"
                     )
                 else:
-                    leave("no such sample", "no labelled training sample has this id")
+                    of = "" if reason.task is None else f" of {reason.task}"
+                    leave("no such sample", f"no labelled training sample{of} has this id")
                 continue
             [sample] = meant
             label = sample.label or ""

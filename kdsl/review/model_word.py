@@ -45,10 +45,13 @@ def model_word(
 ) -> ModelWord:
     """Read, or find out (seconds to minutes) and keep. Raises KdslError, saying why, where it cannot be known.
 
-    A large model is too costly to ask here: it is known by what `kdsl train` held out.
+    A large model is too costly to ask here, and an embedded one that learns changed copies or a teacher's samples
+    too: they are known by what `kdsl train` kept from them. Before that, the embedded one speaks without these.
     """
     if config.large_model is not None:
-        return _of_large(config, task, table)
+        return _of_trained(config, task, table)
+    if _learns_more(config) and _was_trained(config, task):
+        return _of_trained(config, task, table)
     if int((labels >= 0).sum()) < 2:
         raise KdslError("there are too few labelled samples")
     path = config.checkpoint / task.name / FILE
@@ -67,7 +70,18 @@ def word_files(config: ProjectConfig, task: str) -> list[Path]:
     return [path for path in (config.recorded, config.checkpoint / task / UNSEEN) if path is not None]
 
 
-def _of_large(config: ProjectConfig, task: Task, table: FieldTable) -> ModelWord:
+def _learns_more(config: ProjectConfig) -> bool:
+    """Whether the embedded classifier learns more than people's samples."""
+    taught = config.large == "linear" and config.data.distilled is not None and config.data.distilled.exists()
+    return config.recorded is None and (taught or config.augment.copies > 0)
+
+
+def _was_trained(config: ProjectConfig, task: Task) -> bool:
+    unseen = load_unseen(config.checkpoint / task.name, task)
+    return unseen is not None and unseen.model == config.large
+
+
+def _of_trained(config: ProjectConfig, task: Task, table: FieldTable) -> ModelWord:
     unseen = load_unseen(config.checkpoint / task.name, task)
     if unseen is None:
         raise KdslError("known after kdsl train, which holds samples out")

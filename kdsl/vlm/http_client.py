@@ -1,8 +1,10 @@
 """Talking to an OpenAI-compatible server: connections, timeouts, retries, and errors told in one sentence."""
 
 import json
+import logging
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 import urllib3
@@ -10,6 +12,8 @@ from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, Pro
 from urllib3.util import Retry, Timeout, parse_url
 
 from kdsl.errors import KdslError
+
+_log = logging.getLogger(__name__)
 
 API_KEY = "OPENAI_API_KEY"
 """The environment variable that holds the key; it is sent to the server and appears nowhere else."""
@@ -56,6 +60,8 @@ class HttpClient:
         self.url = _checked(address)
         self._timeout = timeout
         self._attempts = min(retries + 1, _TIMEOUTS)
+        self._retries = retries
+        self._told = False
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         key = os.environ.get(API_KEY, "").strip()
         if not re.fullmatch(r"[!-~]*", key):  # http.client would quote it in its error
@@ -69,6 +75,7 @@ class HttpClient:
             headers=headers,
             timeout=Timeout(connect=min(timeout, 10), read=timeout),
             retries=_FewTimeouts(
+                tell=self._tell,
                 total=retries,
                 redirect=False,
                 allowed_methods=None,  # a question may be asked again
@@ -113,6 +120,18 @@ class HttpClient:
             raise self.garbage(path, f"the server answers {_shortened(text)!r} instead of a JSON object")
         return answer
 
+    def _tell(self, error: Exception) -> None:
+        """Warn of the first request that is made again: nothing else is heard for as long as that goes on."""
+        if self._told:
+            return
+        self._told = True
+        what = "cannot be reached"
+        if isinstance(error, ReadTimeoutError):
+            what = f"does not answer within {self._timeout:g} seconds"
+        elif isinstance(error, ProtocolError):
+            what = "breaks off the connection"
+        _log.warning("%s: the server %s; such requests are made again, up to %d times", self.url, what, self._retries)
+
     def _unanswered(self, path: str, reason: Exception) -> KdslError:
         url = self.url + path
         if isinstance(reason, ReadTimeoutError):
@@ -127,13 +146,23 @@ class HttpClient:
 
 
 class _FewTimeouts(Retry):
-    """Gives up earlier when the server hangs than when it fails."""
+    """Gives up earlier when the server hangs than when it fails, and tells of requests without an answer."""
+
+    def __init__(self, *arguments: Any, tell: Callable[[Exception], None], **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._tell = tell
+
+    def new(self, **keywords: Any) -> Retry:
+        return super().new(tell=self._tell, **keywords)
 
     def increment(self, *arguments: Any, error: Exception | None = None, **keywords: Any) -> Retry:
         timeouts = sum(isinstance(past.error, ReadTimeoutError) for past in self.history) + 1
         if isinstance(error, ReadTimeoutError) and timeouts >= _TIMEOUTS:
             raise MaxRetryError(error.pool, error.url or "", error) from error
-        return super().increment(*arguments, error=error, **keywords)
+        following = super().increment(*arguments, error=error, **keywords)
+        if error is not None:
+            self._tell(error)
+        return following
 
 
 def _checked(address: str) -> str:

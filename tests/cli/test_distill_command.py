@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from model_server import RunningServer, model_server
+from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
 
 REPLIES = [(word, label) for label, words in WORDS.items() for word in words]
@@ -95,10 +97,10 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     assert found["ended"] in ("distill.rounds is 1", "weighted F1 does not rise")
     table = kdsl("distill", shop, f"distill.teacher={server.url}").out
     for part in (
-        "shop: agreement (A: the teacher's label",
+        "shop: agreement (A, B and C: different labels",
         "confident",
         "shop: rounds",
-        "weighted f1",
+        "weighted F1",
         "shop: ended after",
     ):
         assert part in table
@@ -114,6 +116,29 @@ def test_training_and_cross_validation_learn_from_what_was_kept(kdsl, shop, serv
     assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() == before
     with_teacher = kdsl("evaluate", shop, "--cross-validate", 2, "--format", "json", "--workers", 1)
     assert with_teacher.code == 0, with_teacher.err
+
+
+def test_the_teacher_is_shown_as_much_of_the_pages_as_the_project_allows(kdsl, shop, server):
+    pool = [{**record, "images": [f"{record['id']}.png"]} for record in read(shop / "pool.jsonl")]
+    write(shop / "pool.jsonl", pool)
+    said = [f"{number}{letter}号商品说明文字" for number in "一二三四" for letter in "甲乙丙丁戊己庚辛壬癸"]
+    lines = [{"text": text, "score": 0.9, "box": [9, 90 + 30 * i, 300, 110 + 30 * i]} for i, text in enumerate(said)]
+    pages = [{"image": record["images"][0], "size": [400, 2000], "lines": lines} for record in pool]
+    write(shop / "ocr.jsonl", pages)
+    (shop / "images").mkdir()
+    for record in pool:
+        Image.new("RGB", (40, 200), "white").save(shop / "images" / record["images"][0])
+    task = (shop / "task.yaml").read_text("utf-8")
+    (shop / "task.yaml").write_text(task + "prompt: '{dialogue} {labels}'\n", "utf-8")
+    shown = {}
+    assert kdsl("train", shop, "prompt.ocr=true").code == 0
+    for tokens in (20, 2000):
+        before = len(server.requests())
+        result = kdsl(*command(shop, server, "prompt.ocr=true", f"prompt.ocr_tokens={tokens}"))
+        assert result.code == 0, result.err
+        shown[tokens] = asked(server, before)[-1].count("商品说明文字")
+    assert 0 < shown[20] < 5
+    assert shown[2000] == len(said)
 
 
 def test_what_is_like_a_labelled_sample_is_neither_asked_about_nor_learned(kdsl, shop, server, caplog):
@@ -201,6 +226,36 @@ def test_a_teacher_that_is_gone_is_one_sentence_and_keeps_what_was_answered(kdsl
     assert 1 <= len(read(shop / "checkpoints/run/teacher.answers.jsonl")) < 7
 
 
+def test_where_no_sample_has_an_answer_what_was_kept_before_stays(kdsl, shop, server):
+    """Fewer samples than failures in a row that end everything at once."""
+    kdsl(*command(shop, server))
+    before = (shop / "distilled.jsonl").read_bytes()
+    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
+    write(shop / "pool.jsonl", read(shop / "pool.jsonl")[:5])
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=["500"])
+    result = kdsl(*command(shop, server, "--retries", 0))
+    assert (result.code, result.out) == (2, "")
+    assert "distilled.jsonl stays as it was; the first: " in result.err
+    assert "the server answers 500 (EngineCore died)" in result.err
+    assert (shop / "distilled.jsonl").read_bytes() == before
+
+
+def test_a_confidence_that_no_answer_can_have_is_told(kdsl, shop, server):
+    result = kdsl(*command(shop, server, "distill.confidence=0.99"))
+    assert (result.code, outcome(result)["written"]) == (0, 0)
+    assert "warning: shop: distill.confidence is 0.99, but the teacher is at most 0.96 sure: nothing can" in result.err
+
+
+def test_with_copies_the_arbiter_is_fitted_on_what_the_teacher_taught_too(kdsl, shop, server):
+    kdsl(*command(shop, server))
+    found = []
+    for options in ((), ("data.distilled=",)):
+        assert kdsl("train", shop, "augment.copies=1", *options).code == 0
+        with np.load(shop / "checkpoints/run/shop/unseen.npz") as arrays:
+            found.append(arrays["probabilities"])
+    assert np.abs(found[0] - found[1]).max() > 0.01
+
+
 def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server):
     kdsl(*command(shop, server))
     expected = (shop / "distilled.jsonl").read_bytes()
@@ -250,7 +305,9 @@ def test_what_is_missing_is_told(kdsl, shop, server, options, message):
 def test_the_file_of_samples_is_not_overwritten(kdsl, shop, server):
     result = kdsl(*command(shop, server), f"data.distilled={shop / 'pool.jsonl'}")
     assert result.code == 2
-    assert "data.distilled would overwrite another data file" in result.err
+    assert "pool.jsonl: is data.unlabelled too, which would be overwritten; name another data.distilled" in result.err
+    result = kdsl(*command(shop, server), f"data.distilled={shop / 'images/../ocr.jsonl'}")
+    assert "ocr.jsonl: is data.ocr too, which would be overwritten" in result.err
 
 
 def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
@@ -267,6 +324,7 @@ def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
         ({"targets": {"调光": 2}}, "line 1: the target of '调光' is 2; it must be from 0 to 1"),
         ({"targets": {"调光": 0}}, "line 1: all targets are 0"),
         ({"targets": [1]}, "line 1: targets is [1]; it must be like"),
+        ({}, "line 1: has neither targets nor a label; add one, or remove the line"),
     ],
 )
 def test_mistakes_in_the_file_of_what_was_kept_are_named(kdsl, shop, line, message):

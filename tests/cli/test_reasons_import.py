@@ -41,6 +41,7 @@ def test_good_reasons_are_taken_over_as_they_are(kdsl, shop):
     ("line", "why"),
     [
         ({"id": "s99", "reason": "问亮度"}, "s99: no such sample: no labelled training sample has this id"),
+        ({"id": "s99", "task": "shop", "reason": "问亮度"}, "s99: no such sample: no labelled training sample of"),
         ({"id": "s0", "reason": "问的是材質"}, "s0: another label: names 材质 and not its own label 调光"),
         ({"id": "s0", "reason": "不是調光"}, "s0: another label: rules out its own label 调光"),
         ({"id": "s0", "reason": "调光。"}, "s0: empty: it says nothing besides the label"),
@@ -95,6 +96,7 @@ def test_ids_of_two_tasks_need_the_task(kdsl, shop):
         (("--import", "gone.jsonl"), "data.reasons is not set; name the file for the reasons"),
         (("data.reasons=r.jsonl", "--import", "gone.jsonl"), "gone.jsonl: no such file"),
         (("data.reasons=r.jsonl", "--import", "r.jsonl"), "r.jsonl: is the project's own file of reasons"),
+        (("data.reasons=r.jsonl", "--import", "in.jsonl", "--model", "m"), "--import asks no model, so --model does"),
         (
             ("data.reasons=r.jsonl",),
             "small: lexical writes no reasons; name a model, such as --model http://localhost",

@@ -74,6 +74,20 @@ def test_with_all_active_rules_it_is_what_training_prints(folder, site):
     assert (measured.model, measured.active) == (arbiter.model.weighted_f1, arbiter.both.weighted_f1)
 
 
+def test_what_learns_changed_copies_speaks_as_training_left_it(folder):
+    options = [str(folder), "augment.copies=2"]
+    live = open_live(open_project(options), "小王")
+    live.ask_model()
+    before = live.site.indexes[TASK].word
+    assert before is not None and before.known.all()  # without copies, as long as nothing was trained
+    train_project(open_project(options))
+    live.ask_model()
+    word, arbiter = live.site.indexes[TASK].word, Arbiter.load(folder / "checkpoint" / TASK)
+    assert word.known.all() and (word.probabilities != before.probabilities).any()
+    measured = measure(live.site, TASK)
+    assert (measured.model, measured.active) == (arbiter.model.weighted_f1, arbiter.both.weighted_f1)
+
+
 def test_before_anything_is_accepted_that_is_the_model_alone(site):
     measured = measure(site, TASK)
     assert measured.accepted_rules == 0 and measured.accepted == measured.model

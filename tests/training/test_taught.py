@@ -52,8 +52,23 @@ def test_fine_tuning_learns_a_teacher_s_best_labels_and_holds_none_of_them_out(k
     assert card is not None
     assert card.tasks == {"shop": {"train": 32, "held_out": 8, "taught": 7}}
     assert not any(identity.startswith("5-") for identity in card.held_out["shop"])
-    assert "| shop | 32 and a teacher's 7 | 8 |" in (project / "checkpoints/run/large/joint/card.md").read_text(
+    assert "| shop | 32 and 7 of a teacher | 8 |" in (project / "checkpoints/run/large/joint/card.md").read_text(
         "utf-8"
     )
     steps = max(entry["step"] for entry in card.history)
     assert steps == -(-(32 + 7) // 4)
+
+
+def test_changed_copies_and_a_teacher_s_samples_are_learned_together(kdsl, project, pool):
+    labelled = [{**record, "targets": {record["label"]: 1.0}} for record in pool]
+    write(project / "d.jsonl", [{key: value for key, value in r.items() if key != "label"} for r in labelled])
+    options = [f"data.distilled={project / 'd.jsonl'}", "training.epochs=1", "augment.copies=1"]
+    result = kdsl("train", project, *options)
+    assert result.code == 0, result.err
+    card = TrainingCard.load(project / "checkpoints/run/large/joint")
+    assert card is not None
+    counts = card.tasks["shop"]
+    assert (counts["train"], counts["held_out"], counts["taught"]) == (32, 8, 8)
+    assert counts["copies"] > 0
+    steps = max(entry["step"] for entry in card.history)
+    assert steps == -(-(32 + 8 + counts["copies"]) // 4)

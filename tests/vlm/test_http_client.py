@@ -76,10 +76,15 @@ def test_pauses_between_retries_grow(server: RunningServer) -> None:
     assert first < 0.9 <= second < 1.8 <= third
 
 
-def test_slow_answer_is_asked_for_again(server: RunningServer) -> None:
-    model = connect(server, timeout=1)
-    server.fail("stall")
-    assert model.generate([ask("？")], 5)[0].text == "是"
+def test_slow_answer_is_asked_for_again_and_the_first_is_told(server: RunningServer, caplog) -> None:
+    model = connect(server, timeout=0.5)
+    for _ in range(2):
+        server.fail("stall")
+        assert model.generate([ask("？")], 5)[0].text == "是"
+    told = [record.getMessage() for record in caplog.records if record.name == "kdsl.vlm.http_client"]
+    assert told == [
+        f"{server.url}: the server does not answer within 0.5 seconds; such requests are made again, up to 1 times"
+    ]
 
 
 def test_server_that_hangs(server: RunningServer) -> None:
