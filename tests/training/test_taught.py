@@ -52,7 +52,7 @@ def test_fine_tuning_learns_a_teacher_s_best_labels_and_holds_none_of_them_out(k
     assert card is not None
     assert card.tasks == {"shop": {"train": 32, "held_out": 8, "taught": 7}}
     assert not any(identity.startswith("5-") for identity in card.held_out["shop"])
-    assert "| shop | 32 and 7 of a teacher | 8 |" in (project / "checkpoints/run/large/joint/card.md").read_text(
+    assert "| shop | 32 and a teacher's 7 | 8 |" in (project / "checkpoints/run/large/joint/card.md").read_text(
         "utf-8"
     )
     steps = max(entry["step"] for entry in card.history)
