@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="needs kdsl[vlm]")
 import tiny_qwen2vl
 from tiny_project import OTHER, SMALL, TRAINING, read, write, write_project
 
+from kdsl.models.card import TrainingCard
 from kdsl.models.targets import LABEL_MARK, answer_pieces, score_labels, shortened
 from kdsl.training.examples import Example, Examples
 from kdsl.vlm.conversation import begun
@@ -201,3 +202,16 @@ def test_a_server_cannot_answer_with_reasons(kdsl, project):
     result = kdsl("train", project, "training.target=label_reason", "large=http://localhost:1/v1")
     assert result.code == 2
     assert "training.target: label_reason needs a model in this process" in result.err
+
+
+def test_an_ablation_fine_tunes_with_reasons_and_without(project, kdsl):
+    result = kdsl(
+        "evaluate", project, "--ablate", "reasons", "--cross-validate", 2, "--format", "json",
+        f"data.reasons={project / 'reasons.jsonl'}", "training.epochs=2", "training.held_out=0.3",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    record = json.loads(result.out)
+    assert [row["steps"] for row in record["rows"]] == [[], ["reasons"]]
+    assert record["left_out"] == {} and record["samples"] == 40
+    cards = [TrainingCard.load(folder) for folder in (project / "checkpoints/run/large").glob("cross-validation-*")]
+    assert [card.training.target for card in cards if card is not None] == ["reason_label"] * 2
