@@ -38,6 +38,7 @@ def application() -> typer.Typer:
     from kdsl.cli.mine import mine
     from kdsl.cli.ocr import ocr
     from kdsl.cli.predict import predict
+    from kdsl.cli.prompt import prompt
     from kdsl.cli.reasons import reasons
     from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
@@ -54,7 +55,7 @@ def application() -> typer.Typer:
     )
     app.callback()(_options)
     data = check, ocr, caption
-    feeding = augment, reasons, distill
+    feeding = augment, prompt, reasons, distill
     for command in (init, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")

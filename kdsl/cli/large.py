@@ -31,11 +31,9 @@ def large_model(project: Project) -> "LargeModel | None":
     if config.large_model is None:
         return None
     from kdsl.models.large import LargeModel
-    from kdsl.models.prompts import Prompts
     from kdsl.retrieval.embedding import Embedder
     from kdsl.vlm.load import is_address
     from kdsl.vlm.pixels import PixelBudget
-    from kdsl.vlm.tokens import token_counter
     from kdsl.vlm.usage import Limits, Usage
 
     if config.training.target != "label" and is_address(config.large_model):
@@ -43,29 +41,39 @@ def large_model(project: Project) -> "LargeModel | None":
             f"training.target: {config.training.target} needs a model in this process, but `large: "
             f"{config.large_model}` is a server; set `target: label`, or name the model's directory"
         )
-    shown = config.prompt
     large = LargeModel(
         config.large_model,
         project.tasks,
         config.checkpoint,
-        Prompts(
-            config.data.images,
-            shown.descriptions,
-            shown.ocr,
-            shown.ocr_tokens,
-            shown.neighbours,
-            shown.knowledge,
-            count=token_counter(config.large_model),
-        ),
+        prompts_of(project),
         PixelBudget(config.pixels.min, config.pixels.max),
         config.prompt.max_tokens,
         Usage(Limits(config.limits.calls, config.limits.tokens)),
         config.training.target,
     )
+    shown = config.prompt
     if shown.neighbours and shown.embeddings == "model":
         embedder = Embedder(large.embedding_model, config.data.images, large.release)
         large.prompts = replace(large.prompts, embedder=embedder)
     return large
+
+
+def prompts_of(project: Project) -> "Prompts":
+    """What the project shows a large model, before anything is learned from samples; neighbours by their texts."""
+    from kdsl.fields.ocr_budget import estimated_tokens
+    from kdsl.models.prompts import Prompts
+    from kdsl.vlm.tokens import token_counter
+
+    config, shown = project.config, project.config.prompt
+    return Prompts(
+        config.data.images,
+        shown.descriptions,
+        shown.ocr,
+        shown.ocr_tokens,
+        shown.neighbours,
+        shown.knowledge,
+        count=estimated_tokens if config.large_model is None else token_counter(config.large_model),
+    )
 
 
 def trainers(

@@ -1,0 +1,53 @@
+"""kdsl prompt: what a large model is shown about a sample, to be looked at before anything is trained."""
+
+import json
+
+import pytest
+
+TASK = """\
+name: shop
+labels:
+  - {name: 能否调光, description: 咨询亮度是否可以调节}
+  - {name: 商品材质, description: 咨询是什么面料}
+prompt: "判断意图。\\n{dialogue}\\n标签：{labels}"
+"""
+TEXTS = {
+    "a": ("这盏灯的亮度能调吗", "能否调光"),
+    "b": ("灯光的亮度可以调暗一点吗", "能否调光"),
+    "c": ("这件衬衫是纯棉的吗", "商品材质"),
+    "d": ("面料里面含不含羊毛", "商品材质"),
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "shop.yaml").write_text(TASK, encoding="utf-8")
+    (tmp_path / "train.jsonl").write_text(
+        "".join(
+            json.dumps({"id": name, "task": "shop", "text": text, "label": label}, ensure_ascii=False) + "\n"
+            for name, (text, label) in TEXTS.items()
+        ),
+        encoding="utf-8",
+    )
+    (tmp_path / "kdsl.yaml").write_text("tasks: [shop.yaml]\ndata: {train: train.jsonl}\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_without_anything_added_it_is_the_task_s_prompt(kdsl, project):
+    result = kdsl("prompt", project, "--sample", "a")
+    assert result.code == 0, result.err
+    assert result.out == '判断意图。\n用户: 这盏灯的亮度能调吗\n标签：["能否调光","商品材质"]\n'
+
+
+def test_near_samples_and_passages_are_shown_but_never_the_sample_itself(kdsl, project):
+    result = kdsl("prompt", project, "--sample", "a", "prompt.neighbours=1", "prompt.knowledge=1")
+    assert result.code == 0, result.err
+    assert "相似的样本：用户：灯光的亮度可以调暗一点吗\n它的分类标签：能否调光\n" in result.out
+    assert "参考知识：能否调光" in result.out
+    assert result.out.count("这盏灯的亮度能调吗") == 1
+
+
+def test_a_sample_that_is_not_there_is_named(kdsl, project):
+    result = kdsl("prompt", project, "--sample", "x")
+    assert result.code == 2
+    assert "train.jsonl: no sample has the id 'x'; name one with --sample ID, such as 'a'" in result.err
