@@ -79,7 +79,7 @@ def test_labels_are_known_and_unequal_in_size(name: str, train: Records, test: R
 @pytest.mark.parametrize("name", ["demo_intent", "demo_scene"])
 def test_samples_are_the_task_s_prompt_filled(name: str, train: Records) -> None:
     task = load_task(f"tasks/{name}.yaml", DEMO)
-    labels = ",".join(f'"{label}"' for label in task.label_names)
+    labels = "[" + ",".join(f'"{label}"' for label in task.label_names) + "]"
     for record in train:
         lines = dialogue(record)
         if (lines is not None) == (name == "demo_intent"):

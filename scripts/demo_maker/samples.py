@@ -88,4 +88,4 @@ def attached(rng: Random, font: Path | None) -> Image.Image:
 
 def quoted(names: list[str]) -> str:
     """The label list of a prompt, without its brackets."""
-    return ",".join(f'"{name}"' for name in names)
+    return "[" + ",".join(f'"{name}"' for name in names) + "]"
