@@ -6,18 +6,19 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import read_text, write_atomically
+from kdsl.files import write_atomically
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.second_opinion import Opinions, fit_opinions
 from kdsl.models.taught import Taught, TaughtTrainer
+from kdsl.models.trained_record import read_record
 from kdsl.sample import Task
 
 FILE = "embedded.json"
@@ -51,7 +52,7 @@ class Embedded:
 
     def trained(self, folder: Path) -> "EmbeddedRecord":
         """What is said about the one in `folder`; KdslError where there is none, or it was made of something else."""
-        record = EmbeddedRecord.load(folder / FILE)
+        record = read_record(EmbeddedRecord, folder / FILE)
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
@@ -72,21 +73,6 @@ class EmbeddedRecord(BaseModel):
     version: int = 1
     weights: dict[PartName, float]
     cleaned: bool
-
-    @classmethod
-    def load(cls, path: Path) -> "EmbeddedRecord":
-        """KdslError when the file is missing, damaged or of another version."""
-        if not path.exists():
-            raise KdslError(f"{path}: no such file; train the classifier first with: kdsl train")
-        try:
-            record = cls.model_validate_json(read_text(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
-        if record.version != 1:
-            raise KdslError(f"{path}: version {record.version}, this KDSL reads version 1; train again: kdsl train")
-        return record
 
 
 @dataclass(frozen=True)

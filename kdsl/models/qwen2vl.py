@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import read_text, write_atomically
+from kdsl.files import write_atomically
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import UNLIMITED, Target, score_labels
+from kdsl.models.trained_record import read_record
 from kdsl.sample import Task
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
@@ -55,18 +56,7 @@ class LargeRecord(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
         """KdslError when the file is missing, damaged or of another version."""
-        path = folder / FILE
-        if not path.exists():
-            raise KdslError(f"{path}: no such file; train first with: kdsl train")
-        try:
-            record = cls.model_validate_json(read_text(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
-        if record.version != 1:
-            raise KdslError(f"{path}: version {record.version}, this KDSL reads version 1; train again: kdsl train")
-        return record
+        return read_record(cls, folder / FILE)
 
     def require_same(self, other: "LargeRecord", path: Path) -> None:
         """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""

@@ -207,7 +207,7 @@ def test_a_saved_classifier_is_the_same_one_and_says_what_it_is(tmp_path: Path):
 
 
 def test_a_damaged_record_is_named(tmp_path: Path):
-    with pytest.raises(KdslError, match=r"embedded\.json: no such file; train the classifier first"):
+    with pytest.raises(KdslError, match=r"embedded\.json: no such file; train first with: kdsl train"):
         EmbeddedClassifier.load(tmp_path, Embedded())
     (tmp_path / "embedded.json").write_text('{"version": 2, "weights": {"linear": 1.0}, "cleaned": false}')
     with pytest.raises(KdslError, match=r"embedded\.json: version 2, this KDSL reads version 1"):
