@@ -1,16 +1,20 @@
 """kdsl evaluate --ablate: which steps there are, how each is switched on and off, and the table of what they bring."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsl import __version__
+from kdsl.arbiter.stream import file_hash
 from kdsl.cli.large import large_model, trainers, tunes
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
+from kdsl.evaluate.fold_results import fold_results
 from kdsl.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 STEPS = ("augment", "ocr", "reasons", "retrieval", "distill", RULES)
 FOLDS = 5
+RESUME_FILE = "ablation.resume.jsonl"
 COPIES, NEIGHBOURS, KNOWLEDGE = 4, 8, 3
 """What augmentation and retrieval are measured with where kdsl.yaml has them off."""
 
@@ -73,22 +78,28 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
     minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
     results = []
-    with progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
-        for number, mining in enumerate(minings[()]):
-            results.append(
-                ablate(
-                    mining.task,
-                    [row.sample for row in mining.table.rows],
-                    sidecars,
-                    {fed: of_tasks[number] for fed, of_tasks in learning.items()},
-                    wanted,
-                    mining.settings,
-                    k,
-                    project.config.seed,
-                    workers or os.cpu_count() or 1,
-                    advance,
+    resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
+    with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
+        try:
+            for number, mining in enumerate(minings[()]):
+                of_task = {fed: of_tasks[number] for fed, of_tasks in learning.items()}
+                results.append(
+                    ablate(
+                        mining.task,
+                        [row.sample for row in mining.table.rows],
+                        sidecars,
+                        of_task,
+                        wanted,
+                        mining.settings,
+                        k,
+                        project.config.seed,
+                        workers or os.cpu_count() or 1,
+                        advance,
+                        kept,
+                    )
                 )
-            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("what was measured is kept; the same command goes on from there") from None
     sizes = [len(task.labels) for task in project.tasks]
     return Ablation(
         tuple(task.name for task in project.tasks),
@@ -97,6 +108,31 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
         rows(results, sizes, project.config.seed),
         left_out,
     )
+
+
+def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
+    """Hash of what the results depend on, but for the weights of a model that is named."""
+    data, images = project.config.data, project.config.data.images
+    named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled)
+    files = [path for path in named if path is not None and path.exists()]
+    if data.knowledge is not None:
+        files += sorted(path for path in data.knowledge.rglob("*") if path.is_file())
+    names = {image for sample in project.samples() for image in sample.images}
+    stamps = [
+        (name, (images / name).stat().st_size, (images / name).stat().st_mtime_ns)
+        for name in sorted(names)
+        if images is not None and (images / name).exists()
+    ]
+    described = [
+        __version__,
+        repr(project.tasks),
+        project.config.model_dump_json(),
+        file_hash(*files),
+        stamps,
+        wanted,
+        k,
+    ]
+    return hashlib.sha256(repr(described).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "ProjectConfig":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.fit import FittedTask, fit_task
 from kdsl.evaluate.bootstrap import Interval, difference_intervals, intervals
 from kdsl.evaluate.cross_validation import labelled_folds
+from kdsl.evaluate.fold_results import FoldResults
 from kdsl.evaluate.metrics import Outcome, pool, scores
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -73,11 +75,13 @@ def ablate(
     seed: int,
     workers: int = 2,
     progress: Callable[[str], None] | None = None,
+    results: FoldResults | None = None,
 ) -> dict[Steps, Outcome]:
     """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.
 
     Rules are searched once a fold, as the classifier has no part in that, unless `settings.focus` gives it one.
-    `progress` is called with what was done: `len(wanted)` times a fold. Errors are those of `cross_validate`.
+    `progress` is called with what was done: `len(wanted)` times a fold. What is in `results` is not done again, and
+    what is done is added to them. Errors are those of `cross_validate`.
     """
     labels, folds = labelled_folds(task, samples, k, seed)
     table = FieldTable(samples, sidecars)
@@ -86,8 +90,18 @@ def ablate(
         outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         learned = table.select(outside), labels[outside]
         asked = table.select(inside)
-        for combination, said in _fold(task, *learned, asked, trainers, wanted, settings, seed, workers):
+        known = {
+            combination: said
+            for combination in wanted
+            if results is not None and (said := results.get(task.name, fold, combination)) is not None
+        }
+        missing = [combination for combination in wanted if combination not in known]
+        for combination, said in chain(
+            known.items(), _fold(task, *learned, asked, trainers, missing, settings, seed, workers)
+        ):
             found[combination][inside] = said
+            if results is not None and combination not in known:
+                results.add(task.name, fold, combination, said)
             if progress is not None:
                 progress(f"{task.name}: fold {fold + 1} of {k}")
     return {combination: Outcome(labels, said.argmax(axis=1), said) for combination, said in found.items()}

@@ -11,6 +11,7 @@ from kdsl.cli.ablating import parse_steps, with_steps
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import ablate, combinations, rows
+from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
@@ -157,3 +158,52 @@ def test_what_cannot_go_together_is_said(project, kdsl):
     assert "two evaluations" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
     result = kdsl("evaluate", project, "--ablate", "reasons")
     assert result.code == 2 and "reasons: `large: linear` writes no reasons" in result.err
+
+
+def test_after_an_interruption_the_same_command_goes_on(project, kdsl, monkeypatch):
+    from kdsl.evaluate import ablation
+
+    command = "evaluate", project, "--ablate", "ocr,rules", "--cross-validate", "2", "--workers", "1"
+    settings = "mining.iterations=20", "--format", "json"
+    whole = json.loads(kdsl(*command, *settings, f"checkpoint={project / 'other'}").out)
+    resume_file = project / "checkpoints" / "run" / "ablation.resume.jsonl"
+    done: list[str] = []
+    fit_alone, fit_task = ablation.fit_alone, ablation.fit_task
+
+    def interrupted(*arguments, **options):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append("rules")
+        return fit_task(*arguments, **options)
+
+    def counted(*arguments):
+        done.append("alone")
+        return fit_alone(*arguments)
+
+    monkeypatch.setattr(ablation, "fit_alone", counted)
+    monkeypatch.setattr(ablation, "fit_task", interrupted)
+    stopped = kdsl(*command, *settings)
+    assert stopped.code == 130 and "what was measured is kept" in stopped.err
+    with resume_file.open("a", encoding="utf-8") as file:
+        file.write('{"task": "sh')  # as a kill leaves it
+    done.clear()
+    monkeypatch.setattr(ablation, "fit_task", lambda *arguments, **options: fit_task(*arguments, **options))
+    resumed = kdsl(*command, *settings)
+    assert resumed.code == 0, resumed.err
+    assert json.loads(resumed.out) == whole
+    assert len(done) < 4, "what was done before the interruption was done again"
+    assert not resume_file.exists()
+
+
+def test_another_run_s_results_are_forgotten(tmp_path):
+    path = tmp_path / "resume.jsonl"
+    with pytest.raises(RuntimeError), fold_results(path, "first") as results:
+        results.add("shop", 0, ("ocr",), np.array([[0.25, 0.75]]))
+        raise RuntimeError
+    with pytest.raises(RuntimeError), fold_results(path, "first") as results:
+        assert results.get("shop", 0, ("ocr",)).tolist() == [[0.25, 0.75]]
+        assert results.get("shop", 1, ("ocr",)) is None
+        raise RuntimeError
+    with fold_results(path, "second") as results:
+        assert results.get("shop", 0, ("ocr",)) is None
+    assert not path.exists()
