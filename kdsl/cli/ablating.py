@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kdsl import __version__
 from kdsl.arbiter.stream import file_hash
+from kdsl.cli.cross_validating import small_of
 from kdsl.cli.large import large_model, trainers, tunes
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
+from kdsl.cli.training import covered_rows
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
@@ -77,6 +81,9 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
     sidecars = project.sidecars()
     minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
+    plain = zip(minings[()], learning[()], strict=True)
+    # Of a recorded model only the samples that its file covers take part.
+    covered = [mining.table.select(np.flatnonzero(covered_rows(mining, trainer))) for mining, trainer in plain]
     results = []
     resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
     with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
@@ -86,7 +93,7 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
                 results.append(
                     ablate(
                         mining.task,
-                        [row.sample for row in mining.table.rows],
+                        [row.sample for row in covered[number].rows],
                         sidecars,
                         of_task,
                         wanted,
@@ -96,6 +103,7 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
                         workers or os.cpu_count() or 1,
                         advance,
                         kept,
+                        small_of(project, mining.task),
                     )
                 )
         except KeyboardInterrupt:
@@ -103,7 +111,7 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
     sizes = [len(task.labels) for task in project.tasks]
     return Ablation(
         tuple(task.name for task in project.tasks),
-        sum(len(mining.table) for mining in minings[()]),
+        sum(map(len, covered)),
         k,
         rows(results, sizes, project.config.seed),
         left_out,

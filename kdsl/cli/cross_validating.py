@@ -5,6 +5,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.arbiter.fit import SmallModel
 from kdsl.cli.large import trainers
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
@@ -45,14 +46,17 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
                     project.config.seed,
                     lambda fold, part, label, name=task.name: advance(f"{name}: fold {fold + 1} of {k}"),
                     workers or os.cpu_count() or 1,
-                    lambda table, labels, task=task: _small(project, task, table, labels),
+                    small_of(project, task),
                 )
             )
     return results
 
 
-def _small(
-    project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]
-) -> tuple[Proposer, Validator | None]:
-    parts = small_parts(project, task, table, labels)
-    return parts.proposer, parts.validator
+def small_of(project: Project, task: Task) -> SmallModel:
+    """What the small model does in mining samples of `task`; it sees no others."""
+
+    def parts(table: FieldTable, labels: NDArray[np.int64]) -> tuple[Proposer, Validator | None]:
+        made = small_parts(project, task, table, labels)
+        return made.proposer, made.validator
+
+    return parts

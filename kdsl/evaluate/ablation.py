@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.fit import FittedTask, fit_task
+from kdsl.arbiter.fit import FittedTask, SmallModel, fit_task
 from kdsl.evaluate.bootstrap import Interval, difference_intervals, intervals
 from kdsl.evaluate.cross_validation import labelled_folds
 from kdsl.evaluate.fold_results import FoldResults
@@ -76,12 +76,13 @@ def ablate(
     workers: int = 2,
     progress: Callable[[str], None] | None = None,
     results: FoldResults | None = None,
+    small: SmallModel | None = None,
 ) -> dict[Steps, Outcome]:
     """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.
 
     Rules are searched once a fold, as the classifier has no part in that, unless `settings.focus` gives it one.
     `progress` is called with what was done: `len(wanted)` times a fold. What is in `results` is not done again, and
-    what is done is added to them. Errors are those of `cross_validate`.
+    what is done is added to them. `small` and errors are those of `cross_validate`.
     """
     labels, folds = labelled_folds(task, samples, k, seed)
     table = FieldTable(samples, sidecars)
@@ -97,7 +98,7 @@ def ablate(
         }
         missing = [combination for combination in wanted if combination not in known]
         for combination, said in chain(
-            known.items(), _fold(task, *learned, asked, trainers, missing, settings, seed, workers)
+            known.items(), _fold(task, *learned, asked, trainers, missing, settings, seed, workers, small)
         ):
             found[combination][inside] = said
             if results is not None and combination not in known:
@@ -117,6 +118,7 @@ def _fold(
     settings: MiningSettings,
     seed: int,
     workers: int,
+    small: SmallModel | None,
 ) -> Iterator[tuple[Steps, NDArray[np.float64]]]:
     """The probabilities [n_asked, n_labels] of every combination."""
     before: FittedTask | None = None
@@ -126,7 +128,7 @@ def _fold(
             yield combination, fit_alone(trainer, table, labels, len(task.labels)).probabilities(asked)
             continue
         mined = before.mined if before is not None and settings.focus == 0.0 else None
-        before = fit_task(task, table, labels, trainer, settings, seed, workers=workers, mined=mined)
+        before = fit_task(task, table, labels, trainer, settings, seed, workers=workers, small=small, mined=mined)
         yield combination, before.predict(asked)[2]
 
 

@@ -207,3 +207,30 @@ def test_another_run_s_results_are_forgotten(tmp_path):
     with fold_results(path, "second") as results:
         assert results.get("shop", 0, ("ocr",)) is None
     assert not path.exists()
+
+
+def test_the_small_model_is_shown_only_samples_that_are_not_predicted():
+    from kdsl.mining.proposer import LexicalProposer
+
+    shown = []
+
+    def small(table, labels):
+        shown.append({row.sample.id for row in table.rows})
+        return LexicalProposer(), None
+
+    wanted = combinations(["rules"])
+    ablate(TASK, samples(), Sidecars(), {(): LinearTrainer(0)}, wanted, SETTINGS, 2, 0, workers=1, small=small)
+    assert [len(ids) for ids in shown] == [16, 16]
+    assert shown[0].isdisjoint(shown[1])
+
+
+def test_of_a_recorded_model_the_samples_that_its_file_covers_take_part(project, kdsl):
+    answered = [{"id": s.id, "label": s.label} for s in samples()[:24]]
+    (project / "answers.jsonl").write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in answered), encoding="utf-8"
+    )
+    recorded = f"large=recorded:{project / 'answers.jsonl'}"
+    result = kdsl("evaluate", project, "--ablate", "rules", "--cross-validate", "2", "--workers", "1",
+                  "mining.iterations=20", recorded, "--format", "json")  # fmt: skip
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["samples"] == 24
