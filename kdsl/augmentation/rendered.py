@@ -1,9 +1,7 @@
 """The images of copies as files, each made once."""
 
 import hashlib
-import signal
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +12,7 @@ from kdsl.augmentation.rendering import jpeg
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import open_page
 from kdsl.files import write_atomically
+from kdsl.processes import worker_pool
 from kdsl.progress import progress_bar
 
 Work = tuple[Path, list[tuple[Plan, Path]]]
@@ -66,27 +65,12 @@ def render_pictures(
 
 def _rendered(work: list[Work], workers: int) -> Iterator[str | None]:
     """For each work what is wrong with the image, in order."""
-    from multiprocessing import active_children, get_context
-
     workers = min(workers, len(work))
     if workers <= 1:
         yield from map(_make, work)
         return
-    others = set(active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
+    with worker_pool(workers) as pool:
         yield from pool.map(_make, work)
-    except BaseException:
-        # Nobody wants to wait for the images that are being made, or queued, when the work was interrupted.
-        for process in set(active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the others
 
 
 def _make(work: Work) -> str | None:

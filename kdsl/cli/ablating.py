@@ -12,6 +12,7 @@ import numpy as np
 from kdsl import __version__
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.cross_validating import small_of
+from kdsl.cli.inputs import contents, image_stamps
 from kdsl.cli.large import large_model, trainers, tunes
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.project import Project
@@ -120,23 +121,16 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
 
 def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     """Hash of what the results depend on, but for the weights of a model that is named."""
-    data, images = project.config.data, project.config.data.images
+    data = project.config.data
     named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled)
     files = [path for path in named if path is not None and path.exists()]
-    if data.knowledge is not None:
-        files += sorted(path for path in data.knowledge.rglob("*") if path.is_file())
-    names = {image for sample in project.samples() for image in sample.images}
-    stamps = [
-        (name, (images / name).stat().st_size, (images / name).stat().st_mtime_ns)
-        for name in sorted(names)
-        if images is not None and (images / name).exists()
-    ]
     described = [
         __version__,
         repr(project.tasks),
         project.config.model_dump_json(),
         file_hash(*files),
-        stamps,
+        None if data.knowledge is None else contents([data.knowledge]),
+        image_stamps(project, ["train"]),
         wanted,
         k,
     ]
@@ -190,18 +184,18 @@ def _missing(project: Project, step: str) -> str | None:
 
 def print_ablation(ablation: Ablation) -> None:
     """One row a combination of steps."""
+    from rich import box
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 140
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
 
     title = f"{ablation.folds}-fold cross-validation of {ablation.samples} samples, weighted F1 in points"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"):
+    for column in _columns(ablation):
         table.add_column(Text(column), justify="left" if column == "steps" else "right")
     for cells in _cells(ablation):
         table.add_row(*map(Text, cells))
@@ -216,12 +210,16 @@ def write_ablation(folder: Path, ablation: Ablation) -> None:
 
     from kdsl.files import write_atomically
 
-    columns = ["steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"]
+    columns = _columns(ablation)
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     lines += ["| " + " | ".join(cells) + " |" for cells in _cells(ablation)]
     lines += [f"| {step} | n/a: {why} |" + " |" * (len(columns) - 2) for step, why in ablation.left_out.items()]
     write_atomically(folder / "ablation.md", "\n".join(lines) + "\n")
     write_atomically(folder / "ablation.json", json.dumps(ablation.record(), ensure_ascii=False, indent=1) + "\n")
+
+
+def _columns(ablation: Ablation) -> list[str]:
+    return ["steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"]
 
 
 def _cells(ablation: Ablation) -> list[list[str]]:

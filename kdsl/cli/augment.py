@@ -1,10 +1,10 @@
 """kdsl augment: changed copies of the training samples, to look at and to train other tools on."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
     from kdsl.cli.augmenting import MadeCopies
@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 def augment(
     arguments: ProjectArguments = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
-    ] = None,
+    workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Write changed copies of the training samples, their images, and what was changed, into the checkpoint."""

@@ -1,13 +1,12 @@
 """The steps of `kdsl run` for one project: what each depends on, and what it leaves."""
 
-import json
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import FILE as ARBITER_FILE
 from kdsl.arbiter.stream import file_hash
+from kdsl.cli.inputs import contents, image_stamps
 from kdsl.cli.project import Project, Split
 from kdsl.cli.steps import Steps
 from kdsl.errors import KdslError
@@ -142,7 +141,7 @@ class Chain:
             ]
 
         archives = file_hash(*self._task_files(ARCHIVE_FILE))
-        rules = _contents(self._config.rules / task.name for task in self._project.tasks)
+        rules = contents(self._config.rules / task.name for task in self._project.tasks)
         inputs = [*self._mining_inputs, archives, rules, *self._large_inputs, *self._learned]
         self._steps.do("train", inputs, self._task_files(ARBITER_FILE), work)
 
@@ -154,7 +153,7 @@ class Chain:
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
-            inputs.append(_contents(self._config.rules / task.name for task in self._project.tasks))
+            inputs.append(contents(self._config.rules / task.name for task in self._project.tasks))
             # Two classifiers may lead to the same arbiter, and yet say different things about test samples.
             inputs += [*self._large_inputs, *self._learned]
             self._steps.do("evaluate", inputs, [report, self._predictions], self._predict_test)
@@ -202,16 +201,7 @@ class Chain:
 
     @cached_property
     def _image_files(self) -> list[tuple[str, int, int]]:
-        """Name, size and time of every image of the samples."""
-        folder = self._config.data.images
-        names = {image for split in self._splits for s in self._project.samples(split) for image in s.images}
-        known = []
-        for name in sorted(names) if folder is not None else ():
-            path = folder / name
-            if path.is_file():
-                status = path.stat()
-                known.append((name, status.st_size, status.st_mtime_ns))
-        return known
+        return image_stamps(self._project, self._splits)
 
     @cached_property
     def _mining_inputs(self) -> list[object]:
@@ -240,7 +230,7 @@ class Chain:
         config = self._config
         if config.large_model is None:
             return [] if config.recorded is not None else [config.prompt]
-        knowledge = None if config.data.knowledge is None else _contents([config.data.knowledge])
+        knowledge = None if config.data.knowledge is None else contents([config.data.knowledge])
         return [
             knowledge,
             self._image_files,
@@ -277,9 +267,3 @@ def _known(samples: list[Sample], sidecars: Sidecars) -> list[object]:
     """What is known about the images of the samples."""
     images = sorted({image for sample in samples for image in sample.images})
     return [(image, sidecars.ocr.get(image), sidecars.captions.get(image)) for image in images]
-
-
-def _contents(folders: Iterable[Path]) -> str:
-    """Hash of the names and contents of all files below the folders."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    return json.dumps([str(path) for path in files]) + file_hash(*files)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def evaluate(
             help="Where report, tables and plots go; else beside the predictions, or into the checkpoint.",
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
-    ] = None,
+    workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Score predictions against labels: model alone, rules alone and both, with intervals, tables and plots."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
@@ -21,9 +21,7 @@ def mine(
         str | None,
         typer.Option("--trace", help="Only write the search graph of this label.", show_default=False),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
-    ] = None,
+    workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Find rules in the training samples, merge them into the rule base, and list the best of every label."""

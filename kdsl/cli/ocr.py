@@ -1,17 +1,13 @@
 """kdsl ocr: the text on the images of a project."""
 
-from typing import Annotated
-
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 
 
 def ocr(
     arguments: ProjectArguments = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
-    ] = None,
+    workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
     """Read the text on all images that the OCR sidecar does not have yet; exit code 1 when some cannot be read."""

@@ -20,4 +20,8 @@ class Format(StrEnum):
     json = "json"
 
 
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
+]
+
 FormatOption = Annotated[Format, typer.Option("--format", help="How results are printed to stdout.")]

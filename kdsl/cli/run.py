@@ -1,11 +1,11 @@
 """kdsl run: the whole chain, each step only when something it depends on has changed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import ProjectArguments
+from kdsl.cli.options import ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
     from kdsl.cli.chain import Chain
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 def run(
     arguments: ProjectArguments = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes, one a core by default.", show_default=False)
-    ] = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
     import os

@@ -1,9 +1,7 @@
 """Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from typing import Any
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
 from kdsl.files import append_jsonl
+from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import track
 
 MAX_SIDE, MAX_SIDE_OF_STRIP = 1280, 2560
@@ -74,21 +73,8 @@ def require_ocr() -> None:
 
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """(image, sidecar record or what is wrong), in the order of `images`."""
-    from multiprocessing import active_children, get_context
-
-    # Processes are spawned: a forked onnxruntime may hang on locks of threads that were not forked.
-    workers = min(workers, len(images))
-    others = set(active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
+    with worker_pool(min(workers, len(images)), _start_worker) as pool:
         yield from zip(images, pool.map(_read_image, [(folder / image, image) for image in images]), strict=True)
-    except BaseException:
-        # Nobody wants to wait for the pages that are being read, or queued, when the work was interrupted.
-        for process in set(active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
@@ -100,7 +86,7 @@ _recognise: Callable[[Any], Any]
 
 def _start_worker() -> None:
     global _recognise
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the others
+    ignore_interrupts()
     from rapidocr import RapidOCR
 
     threads = "EngineConfig.onnxruntime."

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -31,6 +30,7 @@ from kdsl.mining.miner import (
 from kdsl.mining.proposer import LexicalProposer, Proposer
 from kdsl.mining.validator import Validator
 from kdsl.mining.vocabulary import build_vocabulary
+from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.sample import Task
 
 Job = tuple[int, int]
@@ -188,26 +188,15 @@ def _searched(
         for fold, label in missing:
             yield (fold, label), mine_label(problem, fold, label, settings)
         return
-    from multiprocessing import active_children, get_context
-
-    others = set(active_children())
-    # Spawned, as forking a process that has threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(problem, settings))
     try:
-        futures = {pool.submit(_mine_in_worker, job): job for job in missing}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        with worker_pool(workers, _start_worker, (problem, settings)) as pool:
+            futures = {pool.submit(_mine_in_worker, job): job for job in missing}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
     except BrokenProcessPool as error:
         raise KdslError(
             f"{problem.task.name}: a mining process died, perhaps for lack of memory; run again to go on from there"
         ) from error
-    except BaseException:
-        # Nobody wants to wait for searches that are running, or queued, when the work was interrupted.
-        for process in set(active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 _problem: MiningProblem
@@ -218,7 +207,7 @@ _settings: MiningSettings
 def _start_worker(problem: MiningProblem, settings: MiningSettings) -> None:
     global _problem, _settings
     _problem, _settings = problem, settings
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the others
+    ignore_interrupts()
     _end_with_parent()
 
 
