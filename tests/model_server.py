@@ -308,6 +308,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, {"detail": "Not Found"})
 
     def _fail(self, fault: str) -> None:
+        self.close_connection = True
         if fault == "stall":
             time.sleep(30)
         elif fault == "half":
@@ -322,7 +323,6 @@ class Handler(BaseHTTPRequestHandler):
         elif fault != "drop":
             body = {"error": {"message": "EngineCore died", "type": "InternalServerError"}}
             self._send(int(fault), body, {"Retry-After": "1"} if fault == "429" else {})
-        self.close_connection = True
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         data = (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()
@@ -330,6 +330,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:  # untold, the client may send its next request just before it learns of that
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
