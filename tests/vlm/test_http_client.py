@@ -73,29 +73,31 @@ def test_pauses_between_retries_grow(server: RunningServer) -> None:
     server.fail("503", "503", "503")
     model.generate([ask("？")], 5)
     first, second, third = [b - a for a, b in pairwise(chat_times(server)[before:])]
-    assert first < 0.9 <= second < 1.8 <= third
+    assert first < second < third
+    assert second >= 0.9
+    assert third >= 1.8
 
 
 def test_slow_answer_is_asked_for_again_and_the_first_is_told(server: RunningServer, caplog) -> None:
-    model = connect(server, timeout=0.5)
+    model = connect(server, timeout=1)
     for _ in range(2):
         server.fail("stall")
         assert model.generate([ask("？")], 5)[0].text == "是"
     told = [record.getMessage() for record in caplog.records if record.name == "kdsl.vlm.http_client"]
     assert told == [
-        f"{server.url}: the server does not answer within 0.5 seconds; such requests are made again, up to 1 times"
+        f"{server.url}: the server does not answer within 1 seconds; such requests are made again, up to 1 times"
     ]
 
 
 def test_server_that_hangs(server: RunningServer) -> None:
-    model = connect(server, timeout=0.3)
+    model = connect(server, timeout=0.5)
     server.fail("stall", forever=True)
     with pytest.raises(
-        KdslError, match=r"/v1/chat/completions: no answer within 0\.3 seconds, asked 2 times; the serv"
+        KdslError, match=r"/v1/chat/completions: no answer within 0\.5 seconds, asked 2 times; the serv"
     ):
         model.generate([ask("？")], 5)
-    with pytest.raises(KdslError, match=r"/v1/models: no answer within 0\.3 seconds"):
-        connect(server, timeout=0.3)
+    with pytest.raises(KdslError, match=r"/v1/models: no answer within 0\.5 seconds"):
+        connect(server, timeout=0.5)
     before = len(chat_times(server))
     with pytest.raises(KdslError, match="asked 3 times"):  # each time costs the whole timeout
         HttpModel(HttpClient(server.url, 0.2, retries=6, concurrency=1), "tiny", "", PixelBudget()).generate(
