@@ -47,19 +47,25 @@ def routes(pages: Pages) -> APIRouter:
         return answer
 
     def address(task: str, id: str, query: Query) -> str:
-        return f"/t/{quote(task, safe='')}/rules/{id}" + (f"?{query.address}" if query.address else "")
+        """Of a rule; without an id of the queue."""
+        place = f"/t/{quote(task, safe='')}/rules" + (f"/{id}" if id else "")
+        return place + (f"?{query.address}" if query.address else "")
 
     def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | None = None) -> Response:
         query = Query.of(values)
         overview = call.site.overview(task)
         failing = call.site.failing(task)
         order = ordered(overview, query, call.site.skipped(call.visitor.name), failing)
-        first = _number(values.get("from", "")) // PAGE * PAGE
+        at = values.get("at", "")
+        place = _number(values.get("from", ""))
+        if at in overview.position and overview.position[at] in order:
+            place = order.index(overview.position[at])
+        first = place // PAGE * PAGE
         model_known = call.site.indexes[task].word is not None
         return pages.render(
             call, "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
             rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + PAGE]],
-            page=PAGE, statuses=STATUSES, event=event,
+            page=PAGE, statuses=STATUSES, event=event, at=at,
             labels=call.site.tasks[task].label_names, failing=failing,
             sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
         )  # fmt: skip
@@ -74,15 +80,16 @@ def routes(pages: Pages) -> APIRouter:
             return RedirectResponse(address(task, after or id, query), 303)
         if after is None or after == id:
             answer = queue_page(call, task, dict(parse_qsl(form["queue"])), event)
-            answer.headers["HX-Push-Url"] = f"/t/{quote(task, safe='')}/rules"
+            answer.headers["HX-Push-Url"] = address(task, "", query)
             return answer
         return rule_page(call, task, after, query, event, push=True)
 
-    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event]) -> Response:
+    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event], push: bool = False) -> Response:
+        """`push` where the page that asks is another one than the rule's own."""
         event = act(call.visitor.name)
         if not call.by_script:
             return RedirectResponse(address(task, id, _query(form)), 303)
-        return rule_page(call, task, id, _query(form), event, push=True)
+        return rule_page(call, task, id, _query(form), event, push=push)
 
     def guarded(call: Call, task: str, id: str, form: Form, act: Callable[[], Response]) -> Response:
         """Where somebody else was faster, the difference instead of a silent overwrite."""
@@ -117,7 +124,7 @@ def routes(pages: Pages) -> APIRouter:
         language = call.visitor.language
         return pages.render(
             call, "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=first + MORE,
-            total=len(rows),
+            total=len(rows), query=Query.of(call.request.query_params),
             shown=hits_of(call.site, task, stored.rule.conditions, rows[first : first + MORE], language),
         )  # fmt: skip
 
@@ -188,7 +195,7 @@ def routes(pages: Pages) -> APIRouter:
                 call.site.store, by, task, id, form["version"], conditions, label, accept=bool(form["accept"])
             )
 
-        return guarded(call, task, id, form, lambda: stay(call, task, id, form, act))
+        return guarded(call, task, id, form, lambda: stay(call, task, id, form, act, push=True))
 
     @router.get("/new")
     def new_page(call: Asked, task: str) -> Response:
@@ -242,12 +249,13 @@ def routes(pages: Pages) -> APIRouter:
         def act() -> Response:
             event = decisions.undo(call.site.store, call.visitor.name, number)
             of = event.task if event.task in call.site.tasks else call.known(task)
+            query = _query(form) if of == task else Query()
             there = {stored.rule.id for stored in call.site.store.rules(of)}
             if event.rule not in there:
-                answer = queue_page(call, of, {}, event)
-                answer.headers["HX-Push-Url"] = f"/t/{quote(of, safe='')}/rules"
+                answer = queue_page(call, of, dict(parse_qsl(query.address)), event)
+                answer.headers["HX-Push-Url"] = address(of, "", query)
                 return answer
-            return rule_page(call, of, event.rule, _query(form), event, push=True)
+            return rule_page(call, of, event.rule, query, event, push=True)
 
         return guarded(call, call.known(task), "", form, act)
 

@@ -1,5 +1,7 @@
+import html
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -83,6 +85,7 @@ def test_evidence_on_an_image_is_a_box_in_the_units_of_the_page(client, site):
     page = client.get(f"{ROOT}/rules/{stored(site, '立即购买').rule.id}").text
     assert 'viewBox="0 0 60 100"' in page
     assert re.search(r'<rect class="line marked" x="5.0" y="80.0" width="45.0" height="15.0"', page)
+    assert "<li><mark>立即购买</mark>&lt;script&gt;" in page  # and in words beside it
 
 
 def test_one_decision_is_saved_and_the_next_rule_comes(client, site):
@@ -303,9 +306,16 @@ def test_a_token_lets_in_once_and_a_cookie_from_then_on(live):
     assert client.get(f"{ROOT}/rules").status_code == 200
 
 
-def test_settings_lead_back_into_the_page_only(client):
-    for back, place in (("/t/x", "/t/x"), ("//evil.example", "/"), ("https://evil.example", "/")):
-        answer = client.post("/settings", data={"back": back, "name": "小李"}, follow_redirects=False)
+def test_settings_lead_back_to_where_one_was_and_into_the_page_only(client):
+    for referer, place in (
+        ("http://testserver/t/x/rules?sort=coverage", "/t/x/rules?sort=coverage"),
+        ("http://testserver//evil.example", "/"),
+        ("https://evil.example/t/x", "/"),
+        ("", "/"),
+    ):
+        answer = client.post(
+            "/settings", data={"name": "小李"}, headers={"referer": referer}, follow_redirects=False
+        )  # fmt: skip
         assert answer.headers["location"] == place
     assert "小李" in client.get(f"{ROOT}/rules", headers={"hx-request": "false"}).text
 
@@ -313,6 +323,45 @@ def test_settings_lead_back_into_the_page_only(client):
 def test_an_unknown_task_or_rule_is_a_sentence(client):
     assert "the project has no task" in client.get("/t/none/rules").text
     assert "no rule has the id" in client.get(f"{ROOT}/rules/r-none").text
+
+
+def test_the_way_back_to_the_queue_leads_to_the_rule_with_all_filters(client, site):
+    last = re.findall(r"rules/(r-\w+)", client.get(f"{ROOT}/rules?status=all&sort=coverage").text)[-1]
+    page = client.get(f"{ROOT}/rules/{last}?status=all&sort=coverage").text
+    back = html.unescape(re.search(r'data-up href="([^"]*)"', page)[1])
+    assert back == f"{ROOT}/rules?status=all&sort=coverage&at={last}"
+    here = client.get(back).text.split('<tr data-row class="here">')[1]
+    assert last in here.split("</tr>")[0]
+
+
+def test_undo_and_the_queue_after_the_last_rule_keep_the_filters(client, site):
+    each = stored(site, "材质")
+    form = {"version": each.version, "status": "accepted", "queue": "label=商品材质&text=材质"}
+    done = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form)
+    assert done.headers["hx-push-url"].endswith(f"/rules?{urlencode({'label': '商品材质', 'text': '材质'})}")
+    kept = html.unescape(re.search(r'id="undo".*?name="queue" value="([^"]*)"', done.text)[1])
+    undone = client.post(f"{ROOT}/undo", data={"queue": kept})
+    assert undone.headers["hx-push-url"].endswith(f"{each.rule.id}?{kept}") and "label=" in kept
+
+
+def test_a_pin_or_a_note_makes_no_second_step_for_the_back_button(client, site):
+    each = stored(site, "亮度")
+    form = {"version": each.version, "sample": "s0", "must": "hit"}
+    assert "hx-push-url" not in client.post(f"{ROOT}/rules/{each.rule.id}/pin", data=form).headers
+
+
+def test_what_is_refused_stands_above_the_page_that_asked(client, site):
+    each = stored(site, "亮度")
+    answer = client.post(f"{ROOT}/rules/{each.rule.id}/edit", data={"version": each.version, "label": LABELS[0]})
+    assert answer.status_code == 422 and answer.headers["hx-retarget"] == "#alert"
+    assert "Not saved" in answer.text and "<title>" not in answer.text
+    page = client.get(f"{ROOT}/rules/r-none", headers={"hx-request": "false"})
+    assert "hx-retarget" not in page.headers and "<title>" in page.text
+
+
+def test_an_unknown_address_is_a_page_too(client):
+    answer = client.get("/nothing", headers={"hx-request": "false"})
+    assert answer.status_code == 404 and "Back to the queue" in answer.text
 
 
 def test_every_word_of_the_page_is_there_in_chinese():
