@@ -12,6 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.names import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
+from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
 from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, Form, Pages
@@ -21,7 +22,7 @@ from kdsl.review.rule_page import edit_values, effect_values, hits_of, place_in_
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
-from kdsl.review.wording import FIELD_NAMES
+from kdsl.review.wording import FIELD_NAMES, rule_words
 
 PAGE = 50
 """Rules on one page of the queue."""
@@ -38,13 +39,23 @@ def routes(pages: Pages) -> APIRouter:
     ) -> Response:
         stored = call.site.store.get(task, id)
         answer = pages.render(
-            call, "rule.html", query=query, event=event,
+            call, "rule.html", query=query, event=event, about=about(call, event),
             place=place_in_queue(call.site, task, query, id, call.visitor.name),
             **rule_values(call.site, stored, call.visitor.language),
         )  # fmt: skip
         if push:
             answer.headers["HX-Push-Url"] = address(task, id, query)
         return answer
+
+    def about(call: Call, event: Event | None) -> str:
+        """The rule of the event in words; empty where there is no such rule (any more)."""
+        if event is None or event.task not in call.site.tasks:
+            return ""
+        overview = call.site.overview(event.task)
+        if event.rule not in overview.position:
+            return ""
+        rule = overview.rules[overview.position[event.rule]].rule
+        return f"{rule_words(rule.conditions, call.visitor.language)} → {rule.label}"
 
     def address(task: str, id: str, query: Query) -> str:
         """Of a rule; without an id of the queue."""
@@ -65,7 +76,7 @@ def routes(pages: Pages) -> APIRouter:
         return pages.render(
             call, "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
             rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + PAGE]],
-            page=PAGE, statuses=STATUSES, event=event, at=at,
+            page=PAGE, statuses=STATUSES, event=event, about=about(call, event), at=at,
             labels=call.site.tasks[task].label_names, failing=failing,
             sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
         )  # fmt: skip
@@ -135,7 +146,10 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/rules/{id}/lint")
     def lint(call: Asked, task: str, id: str) -> Response:
         found = findings(call.site, call.site.store.get(call.known(task), id))
-        return pages.render(call, "lint.html", findings=found)
+        language = call.visitor.language
+        return pages.render(
+            call, "lint.html", task=task, findings=[(each, finding_words(each, language)) for each in found]
+        )  # fmt: skip
 
     @router.post("/rules/{id}/decide")
     def decide(call: Asked, task: str, id: str, form: Sent) -> Response:

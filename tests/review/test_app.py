@@ -209,6 +209,22 @@ def test_edit_new_merge_and_pin(client, site):
     assert "failing tests" in client.get(f"{ROOT}/rules?status=all&flag=tests").text
 
 
+def test_the_history_is_told_in_the_words_of_the_page(client, site):
+    each = stored(site, "亮度")
+    address = f"{ROOT}/rules/{each.rule.id}"
+    form = {"version": each.version, "label": LABELS[0], "field-0": "image.count", "test-0": "<=1", "accept": "1"}
+    client.post(f"{address}/edit", data=form)
+    client.post(
+        f"{address}/pin", data={"version": site.store.get(TASK, each.rule.id).version, "sample": "s0", "must": "miss"}
+    )
+    client.cookies.set("kdsl_language", "zh")
+    undone = client.post(f"{ROOT}/undo", data={}).text
+    assert "撤销" in undone and "(固定样本)" in undone and "图片数 ≤1 → 能否调光" in undone
+    page = undone.split("历史")[1]
+    assert "待定 → 已接受" in page and "- 用户最后一句含 亮度 或 调光" in page and "+ 图片数 ≤1" in page
+    assert "不得命中 s0" in page
+
+
 def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     site.indexes[TASK].word = model_word(
         site.config, site.tasks[TASK], site.indexes[TASK].table, site.indexes[TASK].labels

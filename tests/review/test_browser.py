@@ -192,7 +192,7 @@ def test_a_hit_is_made_a_test_of_the_rule_by_a_key_and_stays_in_sight(context, s
     page.keyboard.press("n")
     sample = page.locator("[data-sample].here").get_attribute("data-sample")
     page.keyboard.press("w")
-    expect(page.locator(".saved")).to_contain_text(f"miss: {sample}")
+    expect(page.locator(".saved")).to_contain_text(f"must miss {sample}")
     expect(page.locator("[data-sample].here")).to_have_attribute("data-sample", sample or "")
     assert served.site.store.get(TASK, id).rule.tests.miss == [sample]
 
