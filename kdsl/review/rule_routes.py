@@ -23,6 +23,7 @@ from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
 from kdsl.review.wording import FIELD_NAMES, rule_words
+from kdsl.rules.rule import Rule
 
 PAGE = 50
 """Rules on one page of the queue."""
@@ -102,6 +103,10 @@ def routes(pages: Pages) -> APIRouter:
             return RedirectResponse(address(task, id, _query(form)), 303)
         return rule_page(call, task, id, _query(form), event, push=push)
 
+    def rule_now(call: Call, task: str, id: str) -> Rule | None:
+        overview = call.site.overview(task)
+        return overview.rules[overview.position[id]].rule if id in overview.position else None
+
     def guarded(call: Call, task: str, id: str, form: Form, act: Callable[[], Response]) -> Response:
         """Where somebody else was faster, the difference instead of a silent overwrite."""
         try:
@@ -109,7 +114,8 @@ def routes(pages: Pages) -> APIRouter:
         except StaleVersion as stale:
             now, wanted = (stale.now or "").splitlines(), (stale.wanted or "").splitlines()
             return pages.render(
-                call, "conflict.html", 409, task=task, id=id, sentence=str(stale), query=_query(form),
+                call, "conflict.html", 409, task=task, id=id, path=stale.path, theirs=rule_now(call, task, id),
+                query=_query(form),
                 difference=list(difflib.ndiff(now, wanted)), fields=form.sent(), version=version_of(stale.now),
                 again=call.request.url.path if "version" in form and "other_version" not in form else "",
                 gone=stale.now is None,
@@ -250,7 +256,7 @@ def routes(pages: Pages) -> APIRouter:
             return pages.render(call, "preview.html", sentence=str(error), seen=None)
         seen = preview(call.site.indexes[task], conditions, label, saved)
         return pages.render(
-            call, "preview.html", sentence="", seen=seen, label=label, conditions=conditions,
+            call, "preview.html", sentence="", seen=seen, new=saved is None, label=label, conditions=conditions,
             **edit_values(call.site, task, conditions, label, saved, seen.flags),
             gained=hits_of(call.site, task, conditions, seen.gained, language),
             lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),

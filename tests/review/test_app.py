@@ -121,6 +121,7 @@ def test_the_second_of_two_tabs_sees_the_difference_and_may_then_decide(client, 
     answer = client.post(address, data={"version": old.version, "status": "rejected", "reason": "不对"})
     assert answer.status_code == 409
     assert "- status: accepted" in answer.text and "+ status: rejected" in answer.text
+    assert re.search(r"changed since you opened it: accepted, 小王 \d{4}-\d\d-\d\d \d\d:", answer.text)
     assert stored(site, "亮度").rule.status == "accepted"
     version = re.search(r'name="version" value="(\w+)"', answer.text)[1]
     client.post(address, data={"version": version, "status": "rejected", "reason": "不对"})
@@ -225,6 +226,17 @@ def test_the_history_is_told_in_the_words_of_the_page(client, site):
     assert "不得命中 s0" in page
 
 
+def test_a_rejected_rule_conflicts_with_none_and_is_not_offered_for_a_merge(client, site):
+    address, other = f"{ROOT}/rules/{stored(site, '亮度').rule.id}", stored(site, "材质")
+
+    def row() -> str:
+        return client.get(address).text.split(f"{other.rule.id}?status=all")[1].split("</tr>")[0]
+
+    assert '<span class="status conflict">' in row()
+    client.post(f"{ROOT}/rules/{other.rule.id}/decide", data={"version": other.version, "status": "rejected"})
+    assert '<span class="status conflict">' not in row() and "Merge" not in row()
+
+
 def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     site.indexes[TASK].word = model_word(
         site.config, site.tasks[TASK], site.indexes[TASK].table, site.indexes[TASK].labels
@@ -239,14 +251,14 @@ def test_gaps_are_counted_and_lead_to_their_samples(client, site):
 
 def test_decisions_are_counted_by_day_without_those_taken_back(client, site):
     page = client.get(f"{ROOT}/progress").text
-    assert re.search(r"Decisions by day</h2>none", page) and re.search(r"Cross-validated F1.*n/a", page, re.DOTALL)
+    assert re.search(r"Decisions by day</h2>\s*<p[^>]*>none", page) and "Not measured yet" in page
     for term in ("亮度", "材质", "明暗"):
         each = stored(site, term)
         client.post(f"{ROOT}/rules/{each.rule.id}/decide", data={"version": each.version, "status": "accepted"})
     client.post(f"{ROOT}/rules/{each.rule.id}/skip", data={})
     client.post(f"{ROOT}/undo", data={})
     client.post(f"{ROOT}/undo", data={})
-    assert re.search(r"<title>\d{4}-\d\d-\d\d: accepted 2</title>", client.get(f"{ROOT}/progress").text)
+    assert re.search(r"<title>\d{4}-\d\d-\d\d: decided 2</title>", client.get(f"{ROOT}/progress").text)
 
 
 def test_the_queue_shows_what_it_is_sorted_by_and_na_where_that_is_not_known(client, site):

@@ -154,6 +154,7 @@ def test_filters_and_the_place_in_the_list_stay_through_decisions_undo_settings_
     expect(page).to_have_url(address)
     page.get_by_role("button", name="中文").click()
     expect(page.get_by_role("button", name="English")).to_be_visible()
+    page.wait_for_load_state("networkidle")
     expect(page).to_have_url(address)
     assert shown(page) == third
     page.keyboard.press("/")
@@ -177,6 +178,7 @@ def test_what_is_refused_leaves_the_page_and_what_was_written_on_it(context, ser
     expect(page.locator("[name=test-0]")).to_have_value("viele")
     page.go_back()
     expect(page.locator("[data-rule]")).to_be_visible()
+    page.wait_for_load_state("networkidle")  # it is read anew, and keys count once its script runs
     expect(page.locator("[role=alert]")).to_have_count(0)
     page.keyboard.press("m")
     page.keyboard.type("问客服")

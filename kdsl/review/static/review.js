@@ -33,9 +33,14 @@
     return next;
   }
 
+  function help() {
+    one("#help").showModal();
+    one("#help .columns").focus(); // not the button below it, which would hide the beginning
+  }
+
   function press(key) {
     const onRule = one("[data-rule]");
-    if (key === "?") return one("#help").showModal(), true;
+    if (key === "?") return help(), true;
     if (key === "u") return submit(one("#undo")), true;
     if (key === "/") {
       const search = one("[data-search]");
@@ -176,7 +181,7 @@
 
   document.addEventListener("click", (event) => {
     const at = event.target;
-    if (at.closest("[data-help]")) one("#help").showModal();
+    if (at.closest("[data-help]")) help();
     const key = at.closest("[data-press]");
     if (key) press(key.dataset.press);
     if (at.closest("[data-enlarge]")) enlarge(at.closest("[data-sample]"));
