@@ -75,6 +75,24 @@ def test_a_rule_changed_since_the_export_is_not_overwritten(store, tmp_path):
         import_csv(store, tmp_path / "late.csv", "小王")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "status"),
+    [("gb18030", ",", "已拒绝"), ("utf-8-sig", ";", "Rejected"), ("utf-8", "\t", "拒绝")],
+)
+def test_what_spreadsheets_make_of_the_table_is_read_too(store, tmp_path, encoding, delimiter, status):
+    first = store.rules(TASK)[0]
+    decisions.note(store, "小李", TASK, first.rule.id, first.version, "问过客服😊")
+    rows = list(csv.reader(io.StringIO(csv_table(store).removeprefix("\ufeff"))))
+    rows[1][3] = status
+    assert all(row[-1].startswith("v") for row in rows)  # no spreadsheet takes it for a number
+    output = io.StringIO()
+    csv.writer(output, delimiter=delimiter).writerows(rows)
+    narrow = "gbk" if encoding == "gb18030" else encoding
+    (tmp_path / "saved.csv").write_bytes(output.getvalue().encode(narrow, "replace"))
+    assert len(import_csv(store, tmp_path / "saved.csv", "小王").changes) == 1
+    assert (store.rules(TASK)[0].rule.status, store.rules(TASK)[0].rule.notes) == ("rejected", "问过客服😊")
+
+
 def test_a_file_that_is_no_export_is_refused(store, tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(KdslError, match="line 1: no column 'task'"):
