@@ -197,6 +197,10 @@ def test_a_hit_is_made_a_test_of_the_rule_by_a_key_and_stays_in_sight(context, s
     expect(page.locator(".saved")).to_contain_text(f"must miss {sample}")
     expect(page.locator("[data-sample].here")).to_have_attribute("data-sample", sample or "")
     assert served.site.store.get(TASK, id).rule.tests.miss == [sample]
+    page.locator("[data-sample].here h3 a").click()
+    expect(page.locator("[data-rule]")).to_have_count(0)
+    page.go_back()
+    expect(page.locator("[data-sample].here")).to_have_attribute("data-sample", sample or "")
 
 
 def test_an_edit_with_chinese_input_shows_live_what_it_would_change(context, served):

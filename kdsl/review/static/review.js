@@ -102,11 +102,35 @@
     if (first) first.focus();
     settle();
   }
-  document.addEventListener("DOMContentLoaded", arrive);
+  // The way back, and a reload, read a page anew: where one was on it is kept beside its address.
+  history.scrollRestoration = "manual";
+  const place = () => `kdsl ${location.pathname}${location.search}`;
+
+  function leave() {
+    const here = one(".here");
+    const at = here && (here.dataset.row || here.dataset.sample);
+    sessionStorage.setItem(place(), JSON.stringify({ at, y: window.scrollY }));
+  }
+
+  function comeBack() {
+    const kept = JSON.parse(sessionStorage.getItem(place()));
+    if (!kept || performance.getEntriesByType("navigation")[0].type === "navigate") return;
+    const here = all("[data-row], [data-sample]").find((each) => [each.dataset.row, each.dataset.sample].includes(kept.at));
+    if (here && !one(".here")) here.classList.add("here");
+    window.scrollTo(0, kept.y);
+  }
+  document.addEventListener("DOMContentLoaded", () => { arrive(); comeBack(); });
+  let returning = false; // the address is another page's already, what is shown not yet
+  window.addEventListener("popstate", () => { returning = true; });
+  window.addEventListener("pagehide", () => { if (!returning) leave(); });
 
   let looked = null; // the hit that one was at, on a rule's page that comes again
   let busy = false; // one key decides one rule: keys wait until the next one is there, its forms ready
-  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target.id === "main") busy = true; });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.target.id !== "main") return;
+    busy = true;
+    leave();
+  });
   document.addEventListener("htmx:afterSettle", (event) => {
     const into = event.detail.target.id;
     if (into === "main" || into === "alert") busy = false;
@@ -128,7 +152,10 @@
   const shownRule = () => (one("[data-rule]") ? one("[data-rule]").dataset.rule : "");
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && writing(event) && !event.isComposing) return event.target.blur();
+    if (event.key === "Escape" && writing(event) && !event.isComposing) {
+      if (event.target.closest("#reason")) one("#reason").hidden = true;
+      return event.target.blur();
+    }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("[data-editor]")) {
       event.preventDefault();
       const form = event.target.closest("[data-editor]");
