@@ -11,6 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.files import read_text
 from kdsl.review.journal import Event
 from kdsl.review.store import RuleStore, StoredRule, Wanted
+from kdsl.review.wording import Language, rule_words
 from kdsl.rules.rule import Review, Status
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.statistics import (
@@ -38,8 +39,8 @@ _STATUS_WORDS: dict[str, Status] = {
 }  # fmt: skip
 
 
-def csv_table(store: RuleStore) -> str:
-    """All rules, one a row, with a byte order mark so that spreadsheets read Chinese.
+def csv_table(store: RuleStore, language: Language = "en") -> str:
+    """All rules, one a row, in words of the language, with a byte order mark so that spreadsheets read Chinese.
 
     A cell that a spreadsheet would run as a formula begins with an apostrophe.
     """
@@ -49,11 +50,11 @@ def csv_table(store: RuleStore) -> str:
     for task in store.tasks:
         known = read_statistics(statistics_path(store.folder, task))
         for stored in store.rules(task):
-            writer.writerow([_inert(cell) for cell in _row(stored, known)])
+            writer.writerow([_inert(cell) for cell in _row(stored, known, language)])
     return "\ufeff" + output.getvalue()
 
 
-def markdown(store: RuleStore) -> str:
+def markdown(store: RuleStore, language: Language = "en") -> str:
     """All rules by task and label, in words."""
     lines = ["# Rules"]
     for task in store.tasks:
@@ -66,7 +67,7 @@ def markdown(store: RuleStore) -> str:
                 label = stored.rule.label
                 lines += ["", f"### {_plain(label)}", "", "| id | status | rule | training | held out | notes |",
                           "|---|---|---|---|---|---|"]  # fmt: skip
-            _, id, _, status, words, training, held_out, _, notes, _ = _row(stored, known)
+            _, id, _, status, words, training, held_out, _, notes, _ = _row(stored, known, language)
             lines.append("| " + " | ".join(map(_plain, (id, status, words, training, held_out, notes))) + " |")
     return "\n".join(lines) + "\n"
 
@@ -147,10 +148,10 @@ def _rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _row(stored: StoredRule, known: StatisticsByRule) -> Sequence[str]:
+def _row(stored: StoredRule, known: StatisticsByRule, language: Language) -> Sequence[str]:
     rule = stored.rule
     entry = known.get((rule.id, rule.when_hash))
-    words = " and ".join(str(condition) for condition in rule.conditions)
+    words = rule_words(rule.conditions, language)
     training = _NONE if entry is None else _counted(entry.training)
     held_out = _NONE if entry is None or entry.held_out is None else _counted(entry.held_out)
     reliability = _NONE if entry is None or entry.reliability is None else f"{entry.reliability:.2f}"

@@ -18,7 +18,7 @@ from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, Form, Pages
 from kdsl.review.preview import preview
 from kdsl.review.queue import STATUSES, Query, figure, ordered
-from kdsl.review.rule_page import edit_values, effect_values, hits_of, place_in_queue, rule_values
+from kdsl.review.rule_page import Place, edit_values, effect_values, hits_of, place_in_queue, rule_values
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
@@ -36,12 +36,14 @@ def routes(pages: Pages) -> APIRouter:
     router = APIRouter(prefix="/t/{task}")
 
     def rule_page(
-        call: Call, task: str, id: str, query: Query, event: Event | None = None, push: bool = False
-    ) -> Response:
+        call: Call, task: str, id: str, query: Query, event: Event | None = None, push: bool = False,
+        place: Place | None = None,
+    ) -> Response:  # fmt: skip
+        """`place` where it is another than the queue says now."""
         stored = call.site.store.get(task, id)
         answer = pages.render(
             call, "rule.html", query=query, event=event, about=about(call, event),
-            place=place_in_queue(call.site, task, query, id, call.visitor.name),
+            place=place or place_in_queue(call.site, task, query, id, call.visitor.name),
             **rule_values(call.site, stored, call.visitor.language),
         )  # fmt: skip
         if push:
@@ -98,10 +100,15 @@ def routes(pages: Pages) -> APIRouter:
 
     def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event], push: bool = False) -> Response:
         """`push` where the page that asks is another one than the rule's own."""
-        event = act(call.visitor.name)
+        query, by = _query(form), call.visitor.name
+        before = place_in_queue(call.site, task, query, id, by)
+        event = act(by)
         if not call.by_script:
-            return RedirectResponse(address(task, id, _query(form)), 303)
-        return rule_page(call, task, id, _query(form), event, push=push)
+            return RedirectResponse(address(task, id, query), 303)
+        place = place_in_queue(call.site, task, query, id, by)
+        if before.number and not place.number:  # it left the queue, and what came next still does
+            place = Place(0, place.total, before.before, before.after)
+        return rule_page(call, task, id, query, event, push, place)
 
     def rule_now(call: Call, task: str, id: str) -> Rule | None:
         overview = call.site.overview(task)

@@ -210,6 +210,16 @@ def test_edit_new_merge_and_pin(client, site):
     assert "failing tests" in client.get(f"{ROOT}/rules?status=all&flag=tests").text
 
 
+def test_after_an_edit_that_is_accepted_the_next_rule_is_still_the_next(client, site):
+    first, second = re.findall(r'data-row="(r-\w+)"', client.get(f"{ROOT}/rules?sort=coverage").text)[1:3]
+    form = {
+        "version": site.store.get(TASK, first).version, "label": LABELS[0], "field-0": "user", "test-0": "你好",
+        "accept": "1", "queue": "sort=coverage",
+    }  # fmt: skip
+    page = client.post(f"{ROOT}/rules/{first}/edit", data=form).text
+    assert re.search(rf'data-after href="[^"]*{second}', page)
+
+
 def test_the_history_is_told_in_the_words_of_the_page(client, site):
     each = stored(site, "亮度")
     address = f"{ROOT}/rules/{each.rule.id}"

@@ -38,6 +38,11 @@ def test_decisions_written_into_the_table_reach_the_files_and_one_undo_takes_the
     assert contents(store.folder) == before
 
 
+def test_rules_are_told_in_words_of_either_language(store):
+    assert "last user turn contains" in csv_table(store) and "用户最后一句含" in csv_table(store, "zh")
+    assert "用户最后一句含" in markdown(store, "zh")
+
+
 def test_an_unchanged_table_changes_nothing(store, tmp_path):
     store.folder.joinpath(TASK, "x.yaml").write_text(
         store.rules(TASK)[0].text.replace("id: r-", "id: r-x").replace('notes: ""', 'notes: "=1+1"'), encoding="utf-8"
