@@ -17,6 +17,11 @@ class TableFormat(StrEnum):
     markdown = "markdown"
 
 
+class Language(StrEnum):
+    en = "en"
+    zh = "zh"
+
+
 AsOption = Annotated[
     str | None,
     typer.Option("--as", metavar="NAME", help="Who decides; the user's name by default.", show_default=False),
@@ -26,6 +31,9 @@ AsOption = Annotated[
 def export_rules(
     arguments: ProjectArguments = None,
     format: Annotated[TableFormat, typer.Option("--format", help="csv can be imported again.")] = TableFormat.csv,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the words that rules are told in.")
+    ] = Language.en,
     output: Annotated[
         Path | None, typer.Option("--output", help="The file to write; stdout by default.", show_default=False)
     ] = None,
@@ -39,7 +47,7 @@ def export_rules(
     project = open_project(arguments)
     store = RuleStore(project.config.rules, [task.name for task in project.tasks])
     _require_whole(store)
-    text = csv_table(store) if format is TableFormat.csv else markdown(store)
+    text = (csv_table if format is TableFormat.csv else markdown)(store, language.value)
     if output is None:
         typer.echo(text, nl=False)
     else:

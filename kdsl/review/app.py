@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from kdsl.errors import KdslError
@@ -38,7 +39,11 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
 
     @app.exception_handler(KdslError)
     def refused(request: Request, error: KdslError) -> Response:
-        return pages.render(Call.of(request), "error.html", 422, sentence=str(error), task=next(iter(live.site.tasks)))
+        return pages.refuse(Call.of(request), 422, str(error))
+
+    @app.exception_handler(HTTPException)
+    def unknown(request: Request, error: HTTPException) -> Response:
+        return pages.refuse(Call.of(request), error.status_code, f"{request.url.path}: {error.detail}")
 
     @app.get("/")
     def start() -> Response:
@@ -55,11 +60,18 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     @app.post("/settings")
     async def settings(request: Request) -> Response:
         form = await Form.of(request)
-        back = form["back"] if form["back"].startswith("/") and not form["back"].startswith(("//", "/\\")) else "/"
-        answer = RedirectResponse(back, 303)
+        answer = RedirectResponse(_came_from(request), 303)
         for field, cookie in (("language", LANGUAGE_COOKIE), ("theme", THEME_COOKIE), ("name", NAME_COOKIE)):
             if field in form:
                 answer.set_cookie(cookie, quote(form[field][:60]), max_age=_YEAR, samesite="strict", httponly=True)
         return answer
 
     return app
+
+
+def _came_from(request: Request) -> str:
+    """The address of the page that the browser shows, filters included; its header may be older than that."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    if referer.netloc != request.headers.get("host") or referer.path.startswith(("//", "/\\")):
+        return "/"
+    return (referer.path or "/") + (f"?{referer.query}" if referer.query else "")

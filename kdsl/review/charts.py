@@ -5,33 +5,35 @@ from unicodedata import east_asian_width
 
 from markupsafe import Markup, escape
 
-_ROW, _NAME, _WIDE, _NUMBER = 24, 150, 330, 60
+_ROW, _NAME, _WIDE, _NUMBER = 24, 150, 230, 140
 _CHARACTERS = 24
+_SCALE = (0.0, 0.5, 1.0)
 
 
-def stacked_bars(rows: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> Markup:
-    """One bar a row, of (class, count) parts, all on one scale; the total stands behind."""
-    most = max((sum(count for _, count in parts) for _, parts in rows), default=0) or 1
+def stacked_bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> Markup:
+    """One bar a row, of (class, words, count) parts, all on one scale; the total stands behind."""
+    most = max((sum(count for *_, count in parts) for _, parts in rows), default=0) or 1
     body = []
     for i, (name, parts) in enumerate(rows):
         x = float(_NAME)
         body.append(_text(_NAME - 6, i, name, "name"))
-        for kind, count in parts:
+        for kind, words, count in parts:
             width = _WIDE * count / most
-            body.append(_rect(x, i, width, kind, f"{name}: {kind} {count}"))
+            body.append(_rect(x, i, width, kind, f"{name}: {words} {count}"))
             x += width
-        body.append(_text(x + 6, i, str(sum(count for _, count in parts)), "number"))
-    return _svg(len(rows), body, "stacked bars")
+        body.append(_text(x + 6, i, str(sum(count for *_, count in parts)), "number"))
+    return _svg(len(rows), body, title)
 
 
-def intervals(rows: Sequence[tuple[str, float | None, float, float, str]]) -> Markup:
+def intervals(title: str, rows: Sequence[tuple[str, float | None, float, float, str]]) -> Markup:
     """One (name, value, low, high, words) a row on a scale from 0 to 1; a row without a value shows only its words."""
     body = [
         Markup('<line class="axis" x1="{0}" y1="0" x2="{0}" y2="{1}"/>').format(
             _NAME + _WIDE * share, _ROW * len(rows)
         )
-        for share in (0.0, 0.5, 1.0)
+        for share in _SCALE
     ]
+    body += [_text(_NAME + _WIDE * share, len(rows), f"{share:.0%}", "tick") for share in _SCALE]
     for i, (name, value, low, high, words) in enumerate(rows):
         body.append(_text(_NAME - 6, i, name, "name"))
         if value is not None:
@@ -47,20 +49,20 @@ def intervals(rows: Sequence[tuple[str, float | None, float, float, str]]) -> Ma
                 )
             )
         body.append(_text(_NAME + _WIDE + 8, i, words, "number"))
-    return _svg(len(rows), body, "intervals", 160)
+    return _svg(len(rows) + 1, body, title)
 
 
-def shares(rows: Sequence[tuple[str, str, float]]) -> Markup:
+def shares(title: str, rows: Sequence[tuple[str, str, float]]) -> Markup:
     """One (name, class, value) a row: bars on a scale from 0 to 1, the value behind."""
     body = []
     for i, (name, kind, value) in enumerate(rows):
         body.append(_text(_NAME - 6, i, name, "name"))
         body.append(_rect(_NAME, i, _WIDE * value, kind, f"{name}: {value:.3f}"))
         body.append(_text(_NAME + _WIDE * value + 6, i, f"{value:.3f}", "number"))
-    return _svg(len(rows), body, "bars")
+    return _svg(len(rows), body, title)
 
 
-def lines(series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+def lines(title: str, series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
     """One (class, values that came one after the other) a line, all on one scale; nothing for a single value."""
     if not series or len(series[0][1]) < 2:
         return Markup("")
@@ -74,8 +76,8 @@ def lines(series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
             for i, value in enumerate(values)
         )
         body.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
-    return Markup('<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="lines">{}</svg>').format(
-        Markup("").join(body)
+    return Markup('<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="{}">{}</svg>').format(
+        title, Markup("").join(body)
     )
 
 
@@ -83,9 +85,9 @@ def _edge(value: float, y: int) -> Markup:
     return Markup('<text class="number" x="0" y="{}">{:.3f}</text>').format(y, value)
 
 
-def _svg(rows: int, body: Sequence[Markup], kind: str, number: int = _NUMBER) -> Markup:
+def _svg(rows: int, body: Sequence[Markup], title: str) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _NAME + _WIDE + number, max(rows, 1) * _ROW, kind, Markup("").join(body)
+        _NAME + _WIDE + _NUMBER, max(rows, 1) * _ROW, title, Markup("").join(body)
     )
 
 

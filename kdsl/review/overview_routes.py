@@ -87,12 +87,15 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/progress")
     def progress(call: Asked, task: str) -> Response:
         index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
-        names = index.task.label_names
+        names, language = index.task.label_names, call.visitor.language
         status = np.array([stored.rule.status for stored in overview.rules], dtype=object)
         bars, covered, precise = [], [], []
         for label, name in enumerate(names):
             own = overview.labels == label
-            bars.append((name, [(kind, int((own & (status == kind)).sum())) for kind in STATUS_ORDER]))
+            counts = [int((own & (status == kind)).sum()) for kind in STATUS_ORDER]
+            bars.append(
+                (name, [(kind, translate(kind, language), n) for kind, n in zip(STATUS_ORDER, counts, strict=True)])
+            )
             covered.append((name, *_share(index, overview.bits[own & overview.active], label)))
             live = own & overview.active
             right, hits = int(overview.correct[live].sum()), int(overview.hits[live].sum())
@@ -103,19 +106,23 @@ def routes(pages: Pages) -> APIRouter:
         days = Counter(
             event.at[:10]
             for event in events
-            if event.action not in ("undo", "skip", "note", "pin") and (event.by, event.number) not in undone
+            if event.task == task
+            and event.action not in ("undo", "skip", "note", "pin")
+            and (event.by, event.number) not in undone
         )
         measured, problem = _measured(call.site.config.checkpoint, task)
-        by_day = [(day, [("accepted", count)]) for day, count in sorted(days.items())[-14:]]
+        by_day = [(day, [("day", translate("decided", language), count)]) for day, count in sorted(days.items())[-14:]]
         f1 = [(kind, [getattr(each, kind) for each in measured]) for kind in ("model", "accepted", "active")]
         return pages.render(
             call, "progress.html", task=task, totals=Counter(status.tolist()), rules=len(overview.rules),
-            bars=stacked_bars(bars), covered=intervals(covered), precise=intervals(precise),
-            days=stacked_bars(by_day) if days else "",
+            bars=stacked_bars(translate("Progress by label", language), bars),
+            covered=intervals(translate("Coverage by label", language), covered),
+            precise=intervals(translate("Precision by label", language), precise),
+            days=stacked_bars(translate("Decisions by day", language), by_day) if days else "",
             measured=measured[-1] if measured else None, running=measuring.get(task) == "",
             problem=measuring.get(task) or problem,
-            f1=shares(_figures(measured[-1], call.visitor.language)) if measured else "",
-            line=lines(f1),
+            f1=shares(translate("Cross-validated F1", language), _figures(measured[-1], language)) if measured else "",
+            line=lines(translate("Cross-validated F1", language), f1),
         )  # fmt: skip
 
     @router.post("/measure")

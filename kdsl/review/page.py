@@ -116,6 +116,18 @@ class Pages:
         self._environment.globals.update(counted=counted)
         self._environment.filters["quote"] = lambda text: quote(str(text), safe="")
 
+    def refuse(self, call: Call, status: int, sentence: str) -> HTMLResponse:
+        """Why nothing was done. For htmx it stands above the page that asked, which keeps what was written there."""
+        writing = call.request.method == "POST"
+        if not call.by_script or (call.request.headers.get("hx-boosted") == "true" and not writing):
+            asked = call.request.path_params.get("task", "")
+            task = asked if asked in call.site.tasks else next(iter(call.site.tasks))
+            return self.render(call, "error.html", status, sentence=sentence, task=task)
+        answer = self.render(call, "refused.html", status, sentence=sentence, writing=writing)
+        answer.headers["HX-Retarget"] = "#alert"
+        answer.headers["HX-Reswap"] = "innerHTML show:window:top"
+        return answer
+
     def render(self, call: Call, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The whole page; for htmx only its main part."""
         language = call.visitor.language
@@ -129,7 +141,6 @@ class Pages:
             problems=call.site.store.problems,
             changing=self._live.changing,
             unusable=self._live.problems,
-            here=call.request.url.path,
             **values,
         )
         return HTMLResponse(text, status)

@@ -24,10 +24,13 @@ class Neighbour:
     hits: int
     rival: bool
     """Whether its label is another one."""
+    conflict: bool
+    """Whether it is a rival and both rules speak: neither is rejected or disabled."""
     relation: Relation
     """By its conditions: it is `special` where it hits only where this rule does, whatever the samples; `general` the
     other way round; `same` both."""
     mergeable: bool
+    """Whether one rule can say what both say; not offered for one that is rejected or disabled."""
 
 
 def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
@@ -44,8 +47,12 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
         other = overview.rules[i]
         within = shared[i] in (overview.hits[i], overview.hits[rule])
         relation = _relation(stored, other) if within and not rivals[i] else ""
-        mergeable = not rivals[i] and merged_conditions(stored.rule, other.rule) is not None
-        found.append(Neighbour(other, int(shared[i]), int(overview.hits[i]), bool(rivals[i]), relation, mergeable))
+        rival, speaks = bool(rivals[i]), bool(overview.active[i])
+        mergeable = speaks and not rival and merged_conditions(stored.rule, other.rule) is not None
+        conflict = rival and speaks and bool(overview.active[rule])
+        found.append(
+            Neighbour(other, int(shared[i]), int(overview.hits[i]), rival, conflict, relation, mergeable)
+        )  # fmt: skip
     found.sort(key=lambda each: (not each.relation, not each.mergeable, not each.rival))
     return found[:MOST]
 

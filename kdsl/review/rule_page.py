@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members
-from kdsl.review.wording import Language
+from kdsl.review.wording import Language, condition_words
+from kdsl.review.words import translate
 from kdsl.rules.compare import compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
@@ -73,7 +75,7 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "no_word": index.no_word,
         "neighbours": neighbours(overview, at),
         "tests": _tests(site, stored),
-        "history": [_shown_event(event, rule.id) for event in reversed(site.store.history(rule.id))],
+        "history": [_shown_event(event, rule.id, language) for event in reversed(site.store.history(rule.id))],
     }
 
 
@@ -160,10 +162,8 @@ def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]
     return result
 
 
-def _shown_event(event: Event, id: str) -> tuple[Event, tuple[str, ...]]:
+def _shown_event(event: Event, id: str, language: Language) -> tuple[Event, tuple[str, ...]]:
     """The event, and what it changed about the rule, in words."""
-    from pathlib import Path
-
     details: tuple[str, ...] = ()
     for change in event.changes:
         if not change.file.endswith(f"{id}.yaml"):
@@ -172,6 +172,15 @@ def _shown_event(event: Event, id: str) -> tuple[Event, tuple[str, ...]]:
             [] if text is None else [parse_rule(Path(change.file), text.removeprefix("\ufeff"))]
             for text in (change.before, change.after)
         )
+        said = {str(each): condition_words(each, language) for rule in (*old, *new) for each in rule.conditions}
         for difference in compare(old, new):
-            details += difference.details or (difference.kind,)
+            for line in difference.details:
+                name, _, values = line.partition(": ")
+                if name == "status":
+                    before, _, after = values.partition(" → ")
+                    line = f"{translate(before, language)} → {translate(after, language)}"
+                elif line[2:] in said:
+                    line = line[:2] + said[line[2:]]
+                details += (line,)
+            details += () if difference.details else (translate(difference.kind, language),)
     return event, details

@@ -12,16 +12,18 @@ from kdsl.errors import KdslError
 from kdsl.fields.names import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
+from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
 from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, Form, Pages
 from kdsl.review.preview import preview
 from kdsl.review.queue import STATUSES, Query, figure, ordered
-from kdsl.review.rule_page import edit_values, effect_values, hits_of, place_in_queue, rule_values
+from kdsl.review.rule_page import Place, edit_values, effect_values, hits_of, place_in_queue, rule_values
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
-from kdsl.review.wording import FIELD_NAMES
+from kdsl.review.wording import FIELD_NAMES, rule_words
+from kdsl.rules.rule import Rule
 
 PAGE = 50
 """Rules on one page of the queue."""
@@ -34,32 +36,50 @@ def routes(pages: Pages) -> APIRouter:
     router = APIRouter(prefix="/t/{task}")
 
     def rule_page(
-        call: Call, task: str, id: str, query: Query, event: Event | None = None, push: bool = False
-    ) -> Response:
+        call: Call, task: str, id: str, query: Query, event: Event | None = None, push: bool = False,
+        place: Place | None = None,
+    ) -> Response:  # fmt: skip
+        """`place` where it is another than the queue says now."""
         stored = call.site.store.get(task, id)
         answer = pages.render(
-            call, "rule.html", query=query, event=event,
-            place=place_in_queue(call.site, task, query, id, call.visitor.name),
+            call, "rule.html", query=query, event=event, about=about(call, event),
+            place=place or place_in_queue(call.site, task, query, id, call.visitor.name),
             **rule_values(call.site, stored, call.visitor.language),
         )  # fmt: skip
         if push:
             answer.headers["HX-Push-Url"] = address(task, id, query)
         return answer
 
+    def about(call: Call, event: Event | None) -> str:
+        """The rule of the event in words; empty where there is no such rule (any more)."""
+        if event is None or event.task not in call.site.tasks:
+            return ""
+        overview = call.site.overview(event.task)
+        if event.rule not in overview.position:
+            return ""
+        rule = overview.rules[overview.position[event.rule]].rule
+        return f"{rule_words(rule.conditions, call.visitor.language)} → {rule.label}"
+
     def address(task: str, id: str, query: Query) -> str:
-        return f"/t/{quote(task, safe='')}/rules/{id}" + (f"?{query.address}" if query.address else "")
+        """Of a rule; without an id of the queue."""
+        place = f"/t/{quote(task, safe='')}/rules" + (f"/{id}" if id else "")
+        return place + (f"?{query.address}" if query.address else "")
 
     def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | None = None) -> Response:
         query = Query.of(values)
         overview = call.site.overview(task)
         failing = call.site.failing(task)
         order = ordered(overview, query, call.site.skipped(call.visitor.name), failing)
-        first = _number(values.get("from", "")) // PAGE * PAGE
+        at = values.get("at", "")
+        place = _number(values.get("from", ""))
+        if at in overview.position and overview.position[at] in order:
+            place = order.index(overview.position[at])
+        first = place // PAGE * PAGE
         model_known = call.site.indexes[task].word is not None
         return pages.render(
             call, "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
             rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + PAGE]],
-            page=PAGE, statuses=STATUSES, event=event,
+            page=PAGE, statuses=STATUSES, event=event, about=about(call, event), at=at,
             labels=call.site.tasks[task].label_names, failing=failing,
             sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
         )  # fmt: skip
@@ -74,15 +94,25 @@ def routes(pages: Pages) -> APIRouter:
             return RedirectResponse(address(task, after or id, query), 303)
         if after is None or after == id:
             answer = queue_page(call, task, dict(parse_qsl(form["queue"])), event)
-            answer.headers["HX-Push-Url"] = f"/t/{quote(task, safe='')}/rules"
+            answer.headers["HX-Push-Url"] = address(task, "", query)
             return answer
         return rule_page(call, task, after, query, event, push=True)
 
-    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event]) -> Response:
-        event = act(call.visitor.name)
+    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event], push: bool = False) -> Response:
+        """`push` where the page that asks is another one than the rule's own."""
+        query, by = _query(form), call.visitor.name
+        before = place_in_queue(call.site, task, query, id, by)
+        event = act(by)
         if not call.by_script:
-            return RedirectResponse(address(task, id, _query(form)), 303)
-        return rule_page(call, task, id, _query(form), event, push=True)
+            return RedirectResponse(address(task, id, query), 303)
+        place = place_in_queue(call.site, task, query, id, by)
+        if before.number and not place.number:  # it left the queue, and what came next still does
+            place = Place(0, place.total, before.before, before.after)
+        return rule_page(call, task, id, query, event, push, place)
+
+    def rule_now(call: Call, task: str, id: str) -> Rule | None:
+        overview = call.site.overview(task)
+        return overview.rules[overview.position[id]].rule if id in overview.position else None
 
     def guarded(call: Call, task: str, id: str, form: Form, act: Callable[[], Response]) -> Response:
         """Where somebody else was faster, the difference instead of a silent overwrite."""
@@ -91,7 +121,8 @@ def routes(pages: Pages) -> APIRouter:
         except StaleVersion as stale:
             now, wanted = (stale.now or "").splitlines(), (stale.wanted or "").splitlines()
             return pages.render(
-                call, "conflict.html", 409, task=task, id=id, sentence=str(stale), query=_query(form),
+                call, "conflict.html", 409, task=task, id=id, path=stale.path, theirs=rule_now(call, task, id),
+                query=_query(form),
                 difference=list(difflib.ndiff(now, wanted)), fields=form.sent(), version=version_of(stale.now),
                 again=call.request.url.path if "version" in form and "other_version" not in form else "",
                 gone=stale.now is None,
@@ -117,7 +148,7 @@ def routes(pages: Pages) -> APIRouter:
         language = call.visitor.language
         return pages.render(
             call, "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=first + MORE,
-            total=len(rows),
+            total=len(rows), query=Query.of(call.request.query_params),
             shown=hits_of(call.site, task, stored.rule.conditions, rows[first : first + MORE], language),
         )  # fmt: skip
 
@@ -128,7 +159,10 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/rules/{id}/lint")
     def lint(call: Asked, task: str, id: str) -> Response:
         found = findings(call.site, call.site.store.get(call.known(task), id))
-        return pages.render(call, "lint.html", findings=found)
+        language = call.visitor.language
+        return pages.render(
+            call, "lint.html", task=task, findings=[(each, finding_words(each, language)) for each in found]
+        )  # fmt: skip
 
     @router.post("/rules/{id}/decide")
     def decide(call: Asked, task: str, id: str, form: Sent) -> Response:
@@ -188,7 +222,7 @@ def routes(pages: Pages) -> APIRouter:
                 call.site.store, by, task, id, form["version"], conditions, label, accept=bool(form["accept"])
             )
 
-        return guarded(call, task, id, form, lambda: stay(call, task, id, form, act))
+        return guarded(call, task, id, form, lambda: stay(call, task, id, form, act, push=True))
 
     @router.get("/new")
     def new_page(call: Asked, task: str) -> Response:
@@ -229,7 +263,7 @@ def routes(pages: Pages) -> APIRouter:
             return pages.render(call, "preview.html", sentence=str(error), seen=None)
         seen = preview(call.site.indexes[task], conditions, label, saved)
         return pages.render(
-            call, "preview.html", sentence="", seen=seen, label=label, conditions=conditions,
+            call, "preview.html", sentence="", seen=seen, new=saved is None, label=label, conditions=conditions,
             **edit_values(call.site, task, conditions, label, saved, seen.flags),
             gained=hits_of(call.site, task, conditions, seen.gained, language),
             lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),
@@ -242,12 +276,13 @@ def routes(pages: Pages) -> APIRouter:
         def act() -> Response:
             event = decisions.undo(call.site.store, call.visitor.name, number)
             of = event.task if event.task in call.site.tasks else call.known(task)
+            query = _query(form) if of == task else Query()
             there = {stored.rule.id for stored in call.site.store.rules(of)}
             if event.rule not in there:
-                answer = queue_page(call, of, {}, event)
-                answer.headers["HX-Push-Url"] = f"/t/{quote(of, safe='')}/rules"
+                answer = queue_page(call, of, dict(parse_qsl(query.address)), event)
+                answer.headers["HX-Push-Url"] = address(of, "", query)
                 return answer
-            return rule_page(call, of, event.rule, _query(form), event, push=True)
+            return rule_page(call, of, event.rule, query, event, push=True)
 
         return guarded(call, call.known(task), "", form, act)
 

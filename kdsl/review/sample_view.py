@@ -45,6 +45,8 @@ class ShownImage:
     size: tuple[int, int] | None
     lines: tuple[ShownLine, ...]
     caption: tuple[Piece, ...]
+    found: tuple[tuple[Piece, ...], ...]
+    """The lines of text with evidence in them, cut at it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def show_sample(
     others = []
     for each in evidence:
         if each.span is None:
-            value = "" if each.value is None else f" ({each.value:g})"
+            value = "" if each.value is None else f" ({each.value:.3g})"
             probability = "" if each.probability is None else f" ({each.probability:.2f})"
             others.append(condition_words(each.condition, language) + value + probability)
         elif each.turn is not None:
@@ -109,7 +111,10 @@ def _show_image(
         for i, line in enumerate(page.lines)
     )  # fmt: skip
     text = sidecars.captions.get(image, "")
-    return ShownImage(image_address(image), None if page is None else page.size, lines, _cut(text, caption))
+    found = () if page is None else tuple(
+        _cut(line.text, marked[image, i]) for i, line in enumerate(page.lines) if (image, i) in marked
+    )  # fmt: skip
+    return ShownImage(image_address(image), None if page is None else page.size, lines, _cut(text, caption), found)
 
 
 def _rectangle(box: Box) -> tuple[float, float, float, float]:

@@ -27,7 +27,7 @@ def condition_words(condition: Condition, language: Language) -> str:
     """`last user turn contains 亮度 or 调光`."""
     name = FIELD_NAMES[language][condition.field]
     if condition.comparison is not None:
-        words = f"{name} {condition.comparison}"
+        words = f"{name} {condition.comparison}".replace("<=", "≤").replace(">=", "≥")
         return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
     if condition.question is not None:
         words = f"{name}: {condition.question}"

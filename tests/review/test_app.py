@@ -1,5 +1,7 @@
+import html
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -83,6 +85,7 @@ def test_evidence_on_an_image_is_a_box_in_the_units_of_the_page(client, site):
     page = client.get(f"{ROOT}/rules/{stored(site, '立即购买').rule.id}").text
     assert 'viewBox="0 0 60 100"' in page
     assert re.search(r'<rect class="line marked" x="5.0" y="80.0" width="45.0" height="15.0"', page)
+    assert "<li><mark>立即购买</mark>&lt;script&gt;" in page  # and in words beside it
 
 
 def test_one_decision_is_saved_and_the_next_rule_comes(client, site):
@@ -118,6 +121,7 @@ def test_the_second_of_two_tabs_sees_the_difference_and_may_then_decide(client, 
     answer = client.post(address, data={"version": old.version, "status": "rejected", "reason": "不对"})
     assert answer.status_code == 409
     assert "- status: accepted" in answer.text and "+ status: rejected" in answer.text
+    assert re.search(r"changed since you opened it: accepted, 小王 \d{4}-\d\d-\d\d \d\d:", answer.text)
     assert stored(site, "亮度").rule.status == "accepted"
     version = re.search(r'name="version" value="(\w+)"', answer.text)[1]
     client.post(address, data={"version": version, "status": "rejected", "reason": "不对"})
@@ -206,6 +210,43 @@ def test_edit_new_merge_and_pin(client, site):
     assert "failing tests" in client.get(f"{ROOT}/rules?status=all&flag=tests").text
 
 
+def test_after_an_edit_that_is_accepted_the_next_rule_is_still_the_next(client, site):
+    first, second = re.findall(r'data-row="(r-\w+)"', client.get(f"{ROOT}/rules?sort=coverage").text)[1:3]
+    form = {
+        "version": site.store.get(TASK, first).version, "label": LABELS[0], "field-0": "user", "test-0": "你好",
+        "accept": "1", "queue": "sort=coverage",
+    }  # fmt: skip
+    page = client.post(f"{ROOT}/rules/{first}/edit", data=form).text
+    assert re.search(rf'data-after href="[^"]*{second}', page)
+
+
+def test_the_history_is_told_in_the_words_of_the_page(client, site):
+    each = stored(site, "亮度")
+    address = f"{ROOT}/rules/{each.rule.id}"
+    form = {"version": each.version, "label": LABELS[0], "field-0": "image.count", "test-0": "<=1", "accept": "1"}
+    client.post(f"{address}/edit", data=form)
+    client.post(
+        f"{address}/pin", data={"version": site.store.get(TASK, each.rule.id).version, "sample": "s0", "must": "miss"}
+    )
+    client.cookies.set("kdsl_language", "zh")
+    undone = client.post(f"{ROOT}/undo", data={}).text
+    assert "撤销" in undone and "(固定样本)" in undone and "图片数 ≤1 → 能否调光" in undone
+    page = undone.split("历史")[1]
+    assert "待定 → 已接受" in page and "- 用户最后一句含 亮度 或 调光" in page and "+ 图片数 ≤1" in page
+    assert "不得命中 s0" in page
+
+
+def test_a_rejected_rule_conflicts_with_none_and_is_not_offered_for_a_merge(client, site):
+    address, other = f"{ROOT}/rules/{stored(site, '亮度').rule.id}", stored(site, "材质")
+
+    def row() -> str:
+        return client.get(address).text.split(f"{other.rule.id}?status=all")[1].split("</tr>")[0]
+
+    assert '<span class="status conflict">' in row()
+    client.post(f"{ROOT}/rules/{other.rule.id}/decide", data={"version": other.version, "status": "rejected"})
+    assert '<span class="status conflict">' not in row() and "Merge" not in row()
+
+
 def test_gaps_are_counted_and_lead_to_their_samples(client, site):
     site.indexes[TASK].word = model_word(
         site.config, site.tasks[TASK], site.indexes[TASK].table, site.indexes[TASK].labels
@@ -220,14 +261,14 @@ def test_gaps_are_counted_and_lead_to_their_samples(client, site):
 
 def test_decisions_are_counted_by_day_without_those_taken_back(client, site):
     page = client.get(f"{ROOT}/progress").text
-    assert re.search(r"Decisions by day</h2>none", page) and re.search(r"Cross-validated F1.*n/a", page, re.DOTALL)
+    assert re.search(r"Decisions by day</h2>\s*<p[^>]*>none", page) and "Not measured yet" in page
     for term in ("亮度", "材质", "明暗"):
         each = stored(site, term)
         client.post(f"{ROOT}/rules/{each.rule.id}/decide", data={"version": each.version, "status": "accepted"})
     client.post(f"{ROOT}/rules/{each.rule.id}/skip", data={})
     client.post(f"{ROOT}/undo", data={})
     client.post(f"{ROOT}/undo", data={})
-    assert re.search(r"<title>\d{4}-\d\d-\d\d: accepted 2</title>", client.get(f"{ROOT}/progress").text)
+    assert re.search(r"<title>\d{4}-\d\d-\d\d: decided 2</title>", client.get(f"{ROOT}/progress").text)
 
 
 def test_the_queue_shows_what_it_is_sorted_by_and_na_where_that_is_not_known(client, site):
@@ -303,9 +344,16 @@ def test_a_token_lets_in_once_and_a_cookie_from_then_on(live):
     assert client.get(f"{ROOT}/rules").status_code == 200
 
 
-def test_settings_lead_back_into_the_page_only(client):
-    for back, place in (("/t/x", "/t/x"), ("//evil.example", "/"), ("https://evil.example", "/")):
-        answer = client.post("/settings", data={"back": back, "name": "小李"}, follow_redirects=False)
+def test_settings_lead_back_to_where_one_was_and_into_the_page_only(client):
+    for referer, place in (
+        ("http://testserver/t/x/rules?sort=coverage", "/t/x/rules?sort=coverage"),
+        ("http://testserver//evil.example", "/"),
+        ("https://evil.example/t/x", "/"),
+        ("", "/"),
+    ):
+        answer = client.post(
+            "/settings", data={"name": "小李"}, headers={"referer": referer}, follow_redirects=False
+        )  # fmt: skip
         assert answer.headers["location"] == place
     assert "小李" in client.get(f"{ROOT}/rules", headers={"hx-request": "false"}).text
 
@@ -313,6 +361,44 @@ def test_settings_lead_back_into_the_page_only(client):
 def test_an_unknown_task_or_rule_is_a_sentence(client):
     assert "the project has no task" in client.get("/t/none/rules").text
     assert "no rule has the id" in client.get(f"{ROOT}/rules/r-none").text
+
+
+def test_the_way_back_to_the_queue_leads_to_the_rule_with_all_filters(client, site):
+    last = re.findall(r"rules/(r-\w+)", client.get(f"{ROOT}/rules?status=all&sort=coverage").text)[-1]
+    page = client.get(f"{ROOT}/rules/{last}?status=all&sort=coverage").text
+    back = html.unescape(re.search(r'data-up href="([^"]*)"', page)[1])
+    assert back == f"{ROOT}/rules?status=all&sort=coverage&at={last}"
+    assert f'<tr data-row="{last}" class="here">' in client.get(back).text
+
+
+def test_undo_and_the_queue_after_the_last_rule_keep_the_filters(client, site):
+    each = stored(site, "材质")
+    form = {"version": each.version, "status": "accepted", "queue": "label=商品材质&text=材质"}
+    done = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form)
+    assert done.headers["hx-push-url"].endswith(f"/rules?{urlencode({'label': '商品材质', 'text': '材质'})}")
+    kept = html.unescape(re.search(r'id="undo".*?name="queue" value="([^"]*)"', done.text)[1])
+    undone = client.post(f"{ROOT}/undo", data={"queue": kept})
+    assert undone.headers["hx-push-url"].endswith(f"{each.rule.id}?{kept}") and "label=" in kept
+
+
+def test_a_pin_or_a_note_makes_no_second_step_for_the_back_button(client, site):
+    each = stored(site, "亮度")
+    form = {"version": each.version, "sample": "s0", "must": "hit"}
+    assert "hx-push-url" not in client.post(f"{ROOT}/rules/{each.rule.id}/pin", data=form).headers
+
+
+def test_what_is_refused_stands_above_the_page_that_asked(client, site):
+    each = stored(site, "亮度")
+    answer = client.post(f"{ROOT}/rules/{each.rule.id}/edit", data={"version": each.version, "label": LABELS[0]})
+    assert answer.status_code == 422 and answer.headers["hx-retarget"] == "#alert"
+    assert "Not saved" in answer.text and "<title>" not in answer.text
+    page = client.get(f"{ROOT}/rules/r-none", headers={"hx-request": "false"})
+    assert "hx-retarget" not in page.headers and "<title>" in page.text
+
+
+def test_an_unknown_address_is_a_page_too(client):
+    answer = client.get("/nothing", headers={"hx-request": "false"})
+    assert answer.status_code == 404 and "Back to the queue" in answer.text
 
 
 def test_every_word_of_the_page_is_there_in_chinese():

@@ -38,6 +38,11 @@ def test_decisions_written_into_the_table_reach_the_files_and_one_undo_takes_the
     assert contents(store.folder) == before
 
 
+def test_rules_are_told_in_words_of_either_language(store):
+    assert "last user turn contains" in csv_table(store) and "用户最后一句含" in csv_table(store, "zh")
+    assert "用户最后一句含" in markdown(store, "zh")
+
+
 def test_an_unchanged_table_changes_nothing(store, tmp_path):
     store.folder.joinpath(TASK, "x.yaml").write_text(
         store.rules(TASK)[0].text.replace("id: r-", "id: r-x").replace('notes: ""', 'notes: "=1+1"'), encoding="utf-8"
@@ -73,6 +78,24 @@ def test_a_rule_changed_since_the_export_is_not_overwritten(store, tmp_path):
     (tmp_path / "late.csv").write_text(table, encoding="utf-8", newline="")
     with pytest.raises(KdslError, match="was changed since the export"):
         import_csv(store, tmp_path / "late.csv", "小王")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "status"),
+    [("gb18030", ",", "已拒绝"), ("utf-8-sig", ";", "Rejected"), ("utf-8", "\t", "拒绝")],
+)
+def test_what_spreadsheets_make_of_the_table_is_read_too(store, tmp_path, encoding, delimiter, status):
+    first = store.rules(TASK)[0]
+    decisions.note(store, "小李", TASK, first.rule.id, first.version, "问过客服😊")
+    rows = list(csv.reader(io.StringIO(csv_table(store).removeprefix("\ufeff"))))
+    rows[1][3] = status
+    assert all(row[-1].startswith("v") for row in rows)  # no spreadsheet takes it for a number
+    output = io.StringIO()
+    csv.writer(output, delimiter=delimiter).writerows(rows)
+    narrow = "gbk" if encoding == "gb18030" else encoding
+    (tmp_path / "saved.csv").write_bytes(output.getvalue().encode(narrow, "replace"))
+    assert len(import_csv(store, tmp_path / "saved.csv", "小王").changes) == 1
+    assert (store.rules(TASK)[0].rule.status, store.rules(TASK)[0].rule.notes) == ("rejected", "问过客服😊")
 
 
 def test_a_file_that_is_no_export_is_refused(store, tmp_path):

@@ -8,6 +8,7 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.review.app import create_app
+from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
 from kdsl.review.words import chinese
 from kdsl.rules.lint import lint
@@ -52,3 +53,18 @@ def test_the_page_lists_them(tmp_path):
     assert "contradiction" in client.get(f"{address}/lint").text
     client.cookies.set("kdsl_language", "zh")
     assert "条件矛盾" in client.get(f"{address}/lint").text
+
+
+def test_every_sentence_is_there_in_chinese_and_leads_to_the_rules_that_it_names(tmp_path):
+    live = open_shop(tmp_path)
+    base = RuleBase(tmp_path / "rules", TASK)
+    for each in ODD:
+        base.save(each)
+    live.refresh()
+    found = [each for stored in live.site.store.rules(TASK) for each in findings(live.site, stored)]
+    for finding in found:
+        assert "".join(piece for piece, _ in finding_words(finding, "en")) == finding.message
+        assert "".join(piece for piece, _ in finding_words(finding, "zh")) != finding.message
+    ids = {stored.rule.id for stored in live.site.store.rules(TASK)}
+    named = {piece for finding in found for piece, is_rule in finding_words(finding, "zh") if is_rule}
+    assert named and named <= ids

@@ -12,6 +12,13 @@
       ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName);
   }
 
+  // Caps Lock and the punctuation of an input method make another character of a key, not another key.
+  function keyOf(event) {
+    const alike = { "？": "?", "、": "/", "／": "/", "\u3000": " " };
+    if (/^[a-z]$/i.test(event.key)) return event.shiftKey ? event.key.toUpperCase() : event.key.toLowerCase();
+    return alike[event.key] || event.key;
+  }
+
   function submit(form) {
     if (form) form.requestSubmit();
   }
@@ -26,9 +33,14 @@
     return next;
   }
 
+  function help() {
+    one("#help").showModal();
+    one("#help .columns").focus(); // not the button below it, which would hide the beginning
+  }
+
   function press(key) {
     const onRule = one("[data-rule]");
-    if (key === "?") return one("#help").showModal(), true;
+    if (key === "?") return help(), true;
     if (key === "u") return submit(one("#undo")), true;
     if (key === "/") {
       const search = one("[data-search]");
@@ -36,6 +48,7 @@
       return true;
     }
     if (!onRule) {
+      if (key === "z" && one("[data-sample]")) return enlarge(one("[data-sample]")), true;
       if (key === "j") return step("[data-row]", 1), true;
       if (key === "k") return step("[data-row]", -1), true;
       const row = one("[data-row].here a");
@@ -46,35 +59,119 @@
     if (key === "k" && one("[data-before]")) return one("[data-before]").click(), true;
     if (key === "n") return step("[data-sample]", 1), true;
     if (key === "p") return step("[data-sample]", -1), true;
+    if (key === "z") return enlarge(one("[data-sample].here") || one("[data-sample]")), true;
     if (key === "m") return one("[data-note]").focus(), true;
     if (key === " ") return submit(one("#skip")), true;
+    const pin = one(`[data-sample].here [data-pin="${CSS.escape(key)}"]`);
+    if (pin) return pin.click(), true;
     const button = all("[data-key]").find((each) => each.dataset.key === key);
     if (button) return button.click(), true;
     return false;
   }
 
-  let busy = false; // one key decides one rule: keys wait until the next one is there, its forms ready
-  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target.id === "main") busy = true; });
-  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target.id === "main") busy = false; });
-  document.addEventListener("htmx:sendError", () => {
-    busy = false;
+  function enlarge(sample) {
+    const button = sample && one("[data-enlarge]", sample);
+    if (!button) return;
+    one(".images", sample).classList.toggle("large");
+    sample.scrollIntoView({ block: "nearest" });
+  }
+
+  function show(sentence) {
     const line = document.createElement("p");
     line.className = "warning";
     line.setAttribute("role", "alert");
-    line.textContent = "kdsl review does not answer: nothing was saved. / 服务没有响应：未保存。";
-    one("main").prepend(line);
+    line.textContent = sentence;
+    one("#alert").replaceChildren(line);
+    window.scrollTo(0, 0);
+  }
+
+  // What a long dialogue is shown for comes into sight; a row that one comes back to as well.
+  function settle() {
+    all(".turns").forEach((turns) => {
+      const mark = one("mark", turns);
+      if (!mark || turns.scrollTop) return;
+      const below = mark.getBoundingClientRect().bottom - turns.getBoundingClientRect().bottom;
+      if (below > 0) turns.scrollTop = below + turns.clientHeight / 2;
+    });
+  }
+
+  function arrive() {
+    const row = one("[data-row].here");
+    if (row) row.scrollIntoView({ block: "center" });
+    const first = one("[data-first]");
+    if (first) first.focus();
+    settle();
+  }
+  // The way back, and a reload, read a page anew: where one was on it is kept beside its address.
+  history.scrollRestoration = "manual";
+  const place = () => `kdsl ${location.pathname}${location.search}`;
+
+  function leave() {
+    const here = one(".here");
+    const at = here && (here.dataset.row || here.dataset.sample);
+    sessionStorage.setItem(place(), JSON.stringify({ at, y: window.scrollY }));
+  }
+
+  function comeBack() {
+    const kept = JSON.parse(sessionStorage.getItem(place()));
+    if (!kept || performance.getEntriesByType("navigation")[0].type === "navigate") return;
+    const here = all("[data-row], [data-sample]").find((each) => [each.dataset.row, each.dataset.sample].includes(kept.at));
+    if (here && !one(".here")) here.classList.add("here");
+    window.scrollTo(0, kept.y);
+  }
+  document.addEventListener("DOMContentLoaded", () => { arrive(); comeBack(); });
+  let returning = false; // the address is another page's already, what is shown not yet
+  window.addEventListener("popstate", () => { returning = true; });
+  window.addEventListener("pagehide", () => { if (!returning) leave(); });
+
+  let looked = null; // the hit that one was at, on a rule's page that comes again
+  let busy = false; // one key decides one rule: keys wait until the next one is there, its forms ready
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.target.id !== "main") return;
+    busy = true;
+    leave();
   });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const into = event.detail.target.id;
+    if (into === "main" || into === "alert") busy = false;
+    if (into !== "main") return settle();
+    one("#alert").replaceChildren();
+    arrive();
+    const again = looked && shownRule() === looked.rule && one(`[data-sample="${CSS.escape(looked.sample)}"]`);
+    if (again) again.classList.add("here");
+  });
+  document.addEventListener("htmx:sendError", () => {
+    busy = false;
+    show("kdsl review does not answer: nothing was saved. / 服务没有响应：未保存。");
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status < 500) return;
+    busy = false;
+    show("kdsl review failed; the terminal says why. / 服务出错，终端里有说明。");
+  });
+  const shownRule = () => (one("[data-rule]") ? one("[data-rule]").dataset.rule : "");
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && writing(event) && !event.isComposing) return event.target.blur();
+    if (event.key === "Escape" && writing(event) && !event.isComposing) {
+      if (event.target.closest("#reason")) one("#reason").hidden = true;
+      return event.target.blur();
+    }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("[data-editor]")) {
       event.preventDefault();
-      return one("button.accept", event.target.closest("[data-editor]")).click(); // a click: its value is sent too
+      const form = event.target.closest("[data-editor]");
+      return (one("button.accept", form) || one("button", form)).click(); // a click: its value is sent too
     }
     if (writing(event) || event.ctrlKey || event.metaKey || event.altKey || one("#help").open) return;
     if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary")) return;
-    if (busy || event.repeat) { if (event.key === " ") event.preventDefault(); return; }
-    if (press(event.key)) event.preventDefault();
+    const key = keyOf(event);
+    if (busy || event.repeat) { if (key === " ") event.preventDefault(); return; }
+    if (press(key)) event.preventDefault();
+  });
+
+  // After a filter is set the keys belong to the list again, unless one moves through the filters by keyboard.
+  document.addEventListener("change", (event) => {
+    const at = event.target;
+    if (at.closest(".filters") && (at.matches("[data-search]") || !at.matches(":focus-visible"))) at.blur();
   });
 
   function offer() {
@@ -111,9 +208,10 @@
 
   document.addEventListener("click", (event) => {
     const at = event.target;
-    if (at.closest("[data-help]")) one("#help").showModal();
+    if (at.closest("[data-help]")) help();
     const key = at.closest("[data-press]");
     if (key) press(key.dataset.press);
+    if (at.closest("[data-enlarge]")) enlarge(at.closest("[data-sample]"));
     const reveal = at.closest("[data-reveal]");
     if (reveal) {
       const form = one(`#${reveal.dataset.reveal}`);
@@ -136,5 +234,11 @@
       offer();
     }
   });
-  document.addEventListener("htmx:beforeSwap", () => { chosen.clear(); one("#offer").hidden = true; });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    chosen.clear();
+    one("#offer").hidden = true;
+    if (event.detail.target.id !== "main") return;
+    const here = one("[data-sample].here");
+    looked = here && { rule: shownRule(), sample: here.dataset.sample };
+  });
 })();
