@@ -219,8 +219,10 @@ class Search:
 
     def cost(self, key: Key) -> float:
         """What the rule's length costs, in false hits."""
-        parts = sum(self._parts[literal] for condition in key for literal in condition)
-        return self.settings.cost * max(parts - 1, 0)
+        return self.settings.cost * max(self._length(key) - 1, 0.0)
+
+    def _length(self, key: Key) -> float:
+        return sum(float(self._parts[literal]) for condition in key for literal in condition)
 
     def _expand(self, node: Node) -> None:
         """Score every child of the node in one pass and keep the most promising."""
@@ -240,7 +242,7 @@ class Search:
             key = _extended(node.key, int(position[i]), int(literal[i]))
             self._remember(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
         if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
-            more = self.cost(node.key) + self.settings.cost * (self._parts[literal] + 1)
+            more = self.settings.cost * (self._length(node.key) + self._parts[literal])  # and a literal that is free
             bound = self.reward(correct, correct, more * self._unit)
             promising = np.flatnonzero(bound > self._enough)
             chosen = _distinct(bits, promising[np.argsort(-reward[promising], kind="stable")], len(promising))

@@ -9,6 +9,7 @@ import numpy as np
 from kdsl.fields.names import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
+from kdsl.mining.function_words import says_nothing
 from kdsl.mining.units import candidate_terms, words
 from kdsl.rules.condition import Comparison, Condition
 from kdsl.rules.engine import YES
@@ -20,7 +21,9 @@ MAX_SHARE = 0.6
 """A term in more of the samples than this says nothing about any label of several."""
 MINED_FIELDS = tuple(field for field in TEXT_FIELDS if field not in ("dialogue", "agent"))
 """What the agent says answers a question asked before: rules on it hold by chance on few samples."""
-_SHORTEST = {"last_user": 1, "user": 1}
+_SPOKEN = ("last_user", "user")
+"""Here 我的 is grammar; on a page it is a tab."""
+_SHORTEST = dict.fromkeys(_SPOKEN, 1)
 """A single Chinese character can carry an intent in what a user says; on a page or in a caption it is noise."""
 ASKED_SHARE = 0.9
 """A visual question asked about fewer of the samples with images would be held to mean no on the others."""
@@ -59,6 +62,8 @@ def build_vocabulary(
             continue
         earlier.append(texts)
         terms = _frequent_terms(texts, _SHORTEST.get(field, 2))
+        if field in _SPOKEN:
+            terms = [term for term in terms if not says_nothing(term)]
         known = frozenset(known_terms)
         terms = sorted({*terms, *known})
         if not terms:

@@ -18,6 +18,10 @@ def terms(vocabulary: Vocabulary, field: str = "last_user") -> set[str]:
     return {condition.terms[0] for condition in vocabulary.conditions if condition.field == field}
 
 
+def page_of(text: str) -> OcrPage:
+    return OcrPage("", (100, 100), (OcrLine(text, 1.0, (0, 50, 50, 54)),))
+
+
 def test_of_terms_on_the_same_samples_the_word_is_taken():
     found = terms(build_vocabulary(table_of(["春亮度夏", "秋亮度冬", "东南", "西北"])))
     assert found == {"亮度"}
@@ -26,6 +30,15 @@ def test_of_terms_on_the_same_samples_the_word_is_taken():
 def test_terms_of_one_sample_or_of_nearly_all_are_left_out():
     texts = ["谢谢亮度", "谢谢亮度", "谢谢材质", "谢谢包邮", "谢谢尺码"]
     assert terms(build_vocabulary(table_of(texts))) & {"谢谢", "材质", "亮度"} == {"亮度"}
+
+
+def test_grammar_is_left_out_of_what_people_say_but_not_of_pages_and_labels():
+    said = ["我的灯", "我的", "我的茶", "杯", "碗", "勺", "筷"]
+    assert terms(build_vocabulary(table_of(said))) == set()
+    assert terms(build_vocabulary(table_of(said), known_terms=["我的"])) == {"我的"}
+    pages = {f"{i}.png": page_of("我的" if i < 2 else f"{i}") for i in range(5)}
+    table = FieldTable([Sample(f"s{i}", "t", (), (f"{i}.png",)) for i in range(5)], Sidecars(ocr=pages))
+    assert terms(build_vocabulary(table), "ocr") == {"我的"}
 
 
 def test_known_terms_are_taken_however_rare():
