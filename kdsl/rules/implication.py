@@ -1,7 +1,8 @@
 """Which conditions follow from which: the logic behind contradictions and rules that say nothing beside another."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from kdsl.rules.condition import Comparison, Condition
 from kdsl.rules.matcher import first_occurrence
@@ -46,11 +47,14 @@ def redundant_terms(condition: Condition) -> list[tuple[str, str]]:
     ]
 
 
-def subsumed(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:
+def subsumed(
+    rules: Sequence[Rule], reliabilities: Mapping[str, float] = MappingProxyType({})
+) -> Iterator[tuple[Rule, Rule]]:
     """(special, general) pairs of one label: wherever the special rule hits the general one hits too.
 
-    Each special rule comes once, with the first general rule found. Of two rules that hit the same, the longer one
-    counts as special. Fast on thousands of rules: a general rule is looked up by its rarest condition.
+    A rule that is the more reliable one, by the `reliabilities` of rule ids, is no such special rule: where it hits,
+    it says more. Each special rule comes once, with the first general rule found. Of two rules that hit the same, the
+    longer one counts as special. Fast on thousands of rules: a general rule is looked up by its rarest condition.
     """
     conditions = {condition.canonical(): condition for rule in rules for condition in rule.conditions}
     follows = _consequences(list(conditions.values()))
@@ -67,6 +71,8 @@ def subsumed(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:
         candidates = sorted({other for key in implied for other in by_rarest.get((rule.label, key), ())})
         for other in candidates:
             if other == index or not literals[other] <= implied or literals[other] == literals[index]:
+                continue
+            if reliabilities.get(rule.id, 0.0) > reliabilities.get(rules[other].id, 1.0):
                 continue
             back = set().union(*(follows[key] for key in literals[other]))
             if not literals[index] <= back or (len(str(rule)), index) > (len(str(rules[other])), other):

@@ -19,6 +19,7 @@ from kdsl.rules.implication import contradicts, implies, redundant_terms, subsum
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import read_rule
 from kdsl.rules.rulebase import ACTIVE, label_folder, rule_paths
+from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
 
@@ -48,7 +49,7 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
     """All findings about the rules of `task` in the rule base at `folder`, by file and line.
 
     `samples` of the task, where there are some, are what tests run on and overlaps are counted on. A file that cannot
-    be read is a finding and the others are still looked at.
+    be read is a finding and the others are still looked at; so is the file of statistics.
     """
     files: dict[str, _RuleFile] = {}
     findings: list[Finding] = []
@@ -67,12 +68,23 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
         Finding("ignored file", "warning", path, None, None, "only .yaml files are read; rename it to end in .yaml")
         for path in sorted((folder / task.name).rglob("*.yml"))
     ]
-    findings += _check_all(files, task, samples, sidecars or Sidecars())
+    statistics: StatisticsByRule = {}
+    try:
+        statistics = read_statistics(statistics_path(folder, task.name))
+    except KdslError as error:
+        findings.append(_unreadable(statistics_path(folder, task.name), error))
+    findings += _check_all(files, task, samples, sidecars or Sidecars(), statistics)
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 
 
 def lint_rule(
-    path: Path, rule: Rule, others: Mapping[Path, Rule], task: Task, samples: Sequence[Sample], sidecars: Sidecars
+    path: Path,
+    rule: Rule,
+    others: Mapping[Path, Rule],
+    task: Task,
+    samples: Sequence[Sample],
+    sidecars: Sidecars,
+    statistics: StatisticsByRule,
 ) -> list[Finding]:
     """What `lint` finds about one rule, by line.
 
@@ -80,15 +92,21 @@ def lint_rule(
     that hit what it hits; of the samples, its hits and those that its tests name.
     """
     files = {each.id: _RuleFile(file, each) for file, each in sorted({path: rule, **others}.items())}
-    findings = [finding for finding in _check_all(files, task, samples, sidecars) if finding.rule == rule.id]
+    findings = [
+        finding for finding in _check_all(files, task, samples, sidecars, statistics) if finding.rule == rule.id
+    ]
     return sorted(findings, key=lambda finding: (finding.line or 0, finding.check))
 
 
 def _check_all(
-    files: "dict[str, _RuleFile]", task: Task, samples: Sequence[Sample], sidecars: Sidecars
+    files: "dict[str, _RuleFile]",
+    task: Task,
+    samples: Sequence[Sample],
+    sidecars: Sidecars,
+    statistics: StatisticsByRule,
 ) -> list[Finding]:
     findings = [finding for file in files.values() for finding in _check_rule(file, task)]
-    findings += _check_together(files)
+    findings += _check_together(files, statistics)
     if samples:
         findings += _check_on_samples(files, samples, sidecars)
     return findings
@@ -158,7 +176,7 @@ def _check_rule(file: _RuleFile, task: Task) -> Iterator[Finding]:
                 yield file.finding("redundant condition", "warning", message, condition=index)
 
 
-def _check_together(files: dict[str, _RuleFile]) -> Iterator[Finding]:
+def _check_together(files: dict[str, _RuleFile], statistics: StatisticsByRule) -> Iterator[Finding]:
     same: dict[str, list[_RuleFile]] = defaultdict(list)
     for file in files.values():
         same[file.rule.when_hash].append(file)
@@ -174,7 +192,11 @@ def _check_together(files: dict[str, _RuleFile]) -> Iterator[Finding]:
                 message = f"has the conditions of {rival.id}, whose label is {rival.label!r}; keep one of the two"
                 yield file.finding("conflict", "error", message, "when")
     active = [file.rule for file in files.values() if file.rule.status in ACTIVE]
-    for special, general in subsumed(active):
+    measured = {rule.id: statistics.get((rule.id, rule.when_hash)) for rule in active}
+    reliabilities = {
+        id: entry.reliability for id, entry in measured.items() if entry and entry.reliability is not None
+    }
+    for special, general in subsumed(active, reliabilities):
         message = f"hits only where {general.id} (`{general}`) hits too; delete it or make it say more"
         yield files[special.id].finding("subsumed rule", "warning", message, "when")
 

@@ -8,6 +8,7 @@ from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rulebase import RuleBase
+from kdsl.rules.statistics import RuleStatistics, TrainingCounts, statistics_path, write_statistics
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("returns", (Label("退款"), Label("换货")))
@@ -76,6 +77,33 @@ def test_what_is_wrong_between_rules(base):
         ("r-0002", "duplicate rule", "warning", 5),
         ("r-0004", "subsumed rule", "warning", 5),
     ]
+
+
+@pytest.mark.parametrize(
+    ("special", "general", "superfluous"), [(0.6, 0.5, False), (0.5, 0.5, True), (None, 0.5, True)]
+)
+def test_a_special_rule_that_is_the_more_reliable_one_says_something(base, special, general, superfluous):
+    rules = base.add(1, {"user": ["退"]}), base.add(2, {"user": ["退"]}, {"turns": ">2"})
+    counts = TrainingCounts(hits=3, correct=2, positives=4, samples=9)
+    write_statistics(
+        statistics_path(base.folder, TASK.name),
+        [
+            RuleStatistics(
+                id=rule.id, when=rule.when_hash, training=counts, reliability=value, base_rate=0.1, candidates=1
+            )
+            for rule, value in zip(rules, (general, special), strict=True)
+        ],
+    )
+    assert found(base) == ([("r-0002", "subsumed rule", "warning", 5)] if superfluous else [])
+
+
+def test_statistics_that_cannot_be_read_are_a_finding(base):
+    base.add(1, {"user": ["退"]})
+    path = statistics_path(base.folder, TASK.name)
+    path.write_text("{}\n")
+    [finding] = lint(base.folder, TASK)
+    assert (finding.check, finding.file, finding.line) == ("unreadable", path, 1)
+    assert finding.message.endswith("`kdsl mine` writes this file again")
 
 
 def test_rejected_and_disabled_rules_do_not_conflict(base):
