@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 T = TypeVar("T")
-_POLITE = 10
-"""Niceness of a process that works beside people who wait for answers."""
+_NICE = 10
+"""Added to the niceness of a process that works while people wait for answers of this one."""
 _PIECE = 0.001
-"""Seconds of work after which other threads are let in."""
-_SHARE = 0.25
-"""Part of the time that taking in an answer may have, while other threads want to work."""
+"""Seconds of processor time for which an answer is taken in without a rest."""
+_RESTS = 3
+"""The rest is so many times as long."""
 
 
 class Stopped(Exception):
@@ -56,11 +56,11 @@ def worker_pool(
 
 
 def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: Any) -> T:
-    """`function(*arguments)` in a spawned process, out of the way of this one's other threads.
+    """`function(*arguments)` by a spawned process, while this one goes on serving people from other threads.
 
-    The answer may be large: it is unpickled in pieces of about a millisecond, with rests in between. Function and
-    arguments must be picklable. Raises the KdslError that the function raises, KdslError when the process ends without
-    an answer, and `Stopped` soon after `stop` is set; the process is ended then.
+    The answer may be large: it is unpickled in pieces of about a millisecond, with rests in between. Raises the
+    function's KdslError, KdslError where the process cannot start or fails, and `Stopped` soon after `stop` is set;
+    the process has ended then. Function, arguments and answer must be picklable.
     """
     from multiprocessing import get_context
 
@@ -68,8 +68,11 @@ def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: An
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sending, function, arguments), daemon=True)
     with receiving:
-        with sending:
-            process.start()
+        try:
+            with sending:
+                process.start()
+        except OSError as error:
+            raise KdslError(f"no process can be started for it ({error.strerror}); is there memory enough?") from error
         try:
             while not receiving.poll(0.1):
                 if stop.is_set():
@@ -78,9 +81,7 @@ def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: An
                 answer, error = pickle.load(_Paced(file, stop))
         except (EOFError, pickle.UnpicklingError) as broken:
             process.join()
-            raise KdslError(
-                f"the process that works on it ended early ({_ending(process.exitcode)}); is there memory enough?"
-            ) from broken
+            raise KdslError(f"the process that works on it {_end(process.exitcode)}") from broken
         finally:
             process.terminate()
             process.join()
@@ -91,7 +92,7 @@ def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: An
 
 def _answer(sending: "Connection", function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     ignore_interrupts()
-    os.nice(_POLITE)
+    os.nice(_NICE)
     try:
         answer = function(*arguments), None
     except KdslError as error:
@@ -104,7 +105,10 @@ def _answer(sending: "Connection", function: Callable[..., Any], arguments: tupl
 
 
 class _Paced:
-    """A file for an unpickler, which asks it for some 64 KB at a time: then other threads have their turn."""
+    """A file for an unpickler, which asks it for some 64 KB at a time. Before it gets them, others have their turn.
+
+    An unpickler keeps all other threads out while it works.
+    """
 
     def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
         self._file = file
@@ -125,10 +129,12 @@ class _Paced:
     def _rest(self) -> None:
         spent = time.thread_time() - self._rested
         if spent >= _PIECE:
-            if self._stop.wait(spent * (1 / _SHARE - 1)):
+            if self._stop.wait(_RESTS * spent):
                 raise Stopped
             self._rested = time.thread_time()
 
 
-def _ending(code: int | None) -> str:
-    return f"by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+def _end(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by signal {-code}; is there memory enough?"
+    return "failed; what it printed on the terminal says why"
