@@ -92,6 +92,7 @@ def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: An
 
 def _answer(sending: "Connection", function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     ignore_interrupts()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(_NICE)
     try:
         answer = function(*arguments), None
@@ -102,6 +103,15 @@ def _answer(sending: "Connection", function: Callable[..., Any], arguments: tupl
             pickle.dump(answer, file, protocol=5)
     except BrokenPipeError:
         pass  # nobody waits for it any more
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Paced:

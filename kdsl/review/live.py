@@ -20,6 +20,7 @@ from kdsl.review.store import RuleStore
 
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
+_NEVER = 1_000_000_000
 
 Call = Callable[..., Any]
 """Calls a function with arguments, here or in another process."""
@@ -160,11 +161,11 @@ def _here(function: Callable[..., Any], *arguments: Any) -> Any:
 @contextmanager
 def out_of_the_way() -> Iterator[None]:
     """For long work beside requests, which should not have to wait for it."""
-    interval = sys.getswitchinterval()
-    gc.disable()  # millions of new objects set the garbage collector going, and every thread waits for that
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], _NEVER)  # every thread waits while a million new objects are looked through
     sys.setswitchinterval(0.0005)  # a request asks for its turn after every write to disk: 5 ms each add up
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
-        gc.enable()
+        gc.set_threshold(*thresholds)
