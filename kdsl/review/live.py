@@ -21,6 +21,7 @@ from kdsl.review.store import RuleStore
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
 _NEVER = 1_000_000_000
+"""As many collections of younger objects come before the garbage collector looks through all."""
 
 Call = Callable[..., Any]
 """Calls a function with arguments, here or in another process."""
@@ -34,10 +35,11 @@ class LiveSite:
         self._config = config
         self._source = source
         self._read = stamps_of(source.files)
-        dataset = source.read()
-        names = [task.name for task in dataset.tasks]
-        store = RuleStore(config.rules, names)
-        self.site = Site(config, counted(dataset, conditions_of(store)), store, reviewer)
+        with out_of_the_way():
+            dataset = source.read()
+            names = [task.name for task in dataset.tasks]
+            store = RuleStore(config.rules, names)
+            self.site = Site(config, counted(dataset, conditions_of(store)), store, reviewer)
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}

@@ -75,14 +75,9 @@ class TaskIndex:
     """The training samples of a task, and which rules hit which. Safe for threads."""
 
     def __init__(
-        self,
-        task: Task,
-        samples: Sequence[Sample],
-        sidecars: Sidecars,
-        statistics: Path,
-        counted: Counted | None = None,
+        self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, statistics: Path, counted: Counted
     ) -> None:
-        """`counted` is what was found out about the same samples before."""
+        """`counted` is what was counted on these samples."""
         self.task = task
         self.samples = tuple(samples)
         self.table = FieldTable(samples, sidecars)

@@ -140,7 +140,7 @@ def _wait_for_model(live) -> None:
 
 @contextmanager
 def _changes(live, folder: Path) -> Iterator[list[str]]:
-    """Put another data file there whenever the one that is there was read; gives the new ids that were read."""
+    """Put another data file there as soon as all is known of the one that is there; gives the ids that were read."""
     readings: list[str] = []
     done = threading.Event()
 
@@ -150,7 +150,7 @@ def _changes(live, folder: Path) -> Iterator[list[str]]:
             if live.site is not site:
                 site = live.site
                 readings.append(site.indexes[TASK].samples[-1].id)
-            if not live.changing:
+            if not live.changing and site.indexes[TASK].word is not None:
                 new = folder / "new.jsonl"
                 new.hardlink_to(folder / TEXTS[len(readings) % 2])
                 new.replace(folder / DATA)
