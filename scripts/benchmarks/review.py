@@ -3,8 +3,8 @@
 Rules and dialogues are those of `scripts/bench engine`. Requests go through the whole application, without a network,
 while it looks for changed files as always; then once more while the data file never stays as it is. The model's
 predictions and the arbiter are made up, so that the page has all that it shows. Limits: 300, 100, 200 ms.
-"worked" is the 95th percentile of the page's processor time, of all its threads, while it answers: where no other program
-runs, an answer takes about that and what the disk takes.
+"worked" is the 95th percentile of the page's processor time, of all its threads, while it answers: where no other
+program runs, an answer takes about that and what the disk takes.
 """
 
 import argparse
