@@ -9,6 +9,8 @@ from kdsl.cli.rules_exchange import AsOption
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
+    from kdsl.config import ProjectConfig
+    from kdsl.review.dataset import Dataset
     from kdsl.review.live import LiveSite
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -64,18 +66,23 @@ def review(
 
 def open_live(project: "Project", by: str) -> "LiveSite":
     """Everything that the page shows of a project, read and counted, and read again when its files change."""
-    from kdsl.cli.project import Project
-    from kdsl.cli.recorded import data_orders
-    from kdsl.review.dataset import Dataset, Source
+    from functools import partial
+
+    from kdsl.review.dataset import Source
     from kdsl.review.live import LiveSite
 
     config, data = project.config, project.config.data
-
-    def read() -> Dataset:
-        now = Project(config)
-        samples = {task.name: now.task_samples(task) for task in now.tasks}
-        return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))
-
     tasks = [config.folder / name for name in config.tasks]
     files = [data.train, data.ocr, data.captions, data.questions, *(path for path in tasks if path.is_file())]
-    return LiveSite(config, Source(read, [path for path in files if path is not None]), by)
+    return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
+
+
+def _read(config: "ProjectConfig") -> "Dataset":
+    """Everything that the data files of a project say now."""
+    from kdsl.cli.project import Project
+    from kdsl.cli.recorded import data_orders
+    from kdsl.review.dataset import Dataset
+
+    now = Project(config)
+    samples = {task.name: now.task_samples(task) for task in now.tasks}
+    return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))

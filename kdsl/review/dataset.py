@@ -28,7 +28,7 @@ class Source:
     """Where a dataset comes from."""
 
     read: Callable[[], Dataset]
-    """Raises KdslError for files that cannot be read or make no sense."""
+    """Raises KdslError for files that cannot be read or make no sense. Picklable: another process reads them again."""
     files: Sequence[Path] = ()
     """When one of these changes, it has to be read again."""
 

@@ -6,6 +6,7 @@ texts of a field as one string, which `str.find` runs through quickly. Both must
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
@@ -20,18 +21,35 @@ from kdsl.rules.matcher import is_bounded, whole_words
 Flags = NDArray[np.bool_]
 
 
-class Finder:
-    """Looks for conditions on the samples of `table`; reads all their fields when made."""
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The fields of many samples, each for all samples at once."""
 
-    def __init__(self, table: FieldTable) -> None:
+    texts: Mapping[str, tuple[str, list[int]]]
+    """All texts of a field, one after the other, and where each begins, with the end of the last."""
+    numbers: Mapping[str, NDArray[np.float64]]
+    """[n_samples]; nan where there is no number."""
+
+    @classmethod
+    def of(cls, table: FieldTable) -> "Columns":
+        """Reads all fields of all samples, which takes seconds for thousands."""
+        return cls(
+            {field: _join(table.texts(field)) for field in TEXT_FIELDS},
+            {
+                field: np.array([np.nan if value is None else value for value in table.numbers(field)], dtype=float)
+                for field in NUMBER_FIELDS
+            },
+        )
+
+
+class Finder:
+    """Looks for conditions on the samples of `table`, whose fields are `columns`."""
+
+    def __init__(self, table: FieldTable, columns: Columns) -> None:
         self._table = table
-        self._texts = {field: _join(table.texts(field)) for field in TEXT_FIELDS}
-        self._numbers = {
-            field: np.array([np.nan if value is None else value for value in table.numbers(field)], dtype=np.float64)
-            for field in NUMBER_FIELDS
-        }
+        self._numbers = columns.numbers
         # Not a method, which would tie the finder to itself: it must go at once when its data are read again.
-        self._term = lru_cache(maxsize=4096)(partial(_find, self._texts, len(table)))
+        self._term = lru_cache(maxsize=4096)(partial(_find, columns.texts, len(table)))
 
     def rule(self, conditions: Sequence[Condition]) -> Flags:
         """Whether all conditions hold on each sample: bool [n_samples]."""
@@ -75,7 +93,7 @@ def _find(texts: Mapping[str, tuple[str, list[int]]], count: int, field: str, te
 
 
 def _join(texts: Sequence[str]) -> tuple[str, list[int]]:
-    """All texts, one after the other, and where each begins, with the end of the last: no term holds a newline."""
+    """No term holds the newline between two texts."""
     starts = [0]
     for text in texts:
         starts.append(starts[-1] + len(text) + 1)

@@ -3,19 +3,28 @@
 import gc
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
+from kdsl.processes import Stopped, call_apart
 from kdsl.review.dataset import Source, Stamps, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_word import word_files
+from kdsl.review.reading import conditions_of, counted, read_and_ask, read_and_count
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
 
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
+_NEVER = 1_000_000_000
+"""As many collections of younger objects come before the garbage collector looks through all."""
+
+Call = Callable[..., Any]
+"""Calls a function with arguments, here or in another process."""
 
 
 class LiveSite:
@@ -28,8 +37,9 @@ class LiveSite:
         self._read = stamps_of(source.files)
         with out_of_the_way():
             dataset = source.read()
-            self.site = Site(config, dataset, RuleStore(config.rules, [task.name for task in dataset.tasks]), reviewer)
-        names = [task.name for task in dataset.tasks]
+            names = [task.name for task in dataset.tasks]
+            store = RuleStore(config.rules, names)
+            self.site = Site(config, counted(dataset, conditions_of(store)), store, reviewer)
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
@@ -49,19 +59,14 @@ class LiveSite:
         return [sentence for sentence in found if sentence]
 
     def refresh(self) -> None:
-        """Take in everything that was changed outside."""
+        """Take in everything that was changed outside, at once."""
         self._take_rules()
-        self._take_data()
+        self._take_data(_here)
         self._take_trained()
 
     def ask_model(self) -> None:
         """Find out what the model says, where that is not known of the files as they are now; takes a while."""
-        for name, index in self.site.indexes.items():
-            stamps = stamps_of(word_files(self._config, name))
-            unknown = index.word is None and not index.no_word
-            if (unknown or self._asked.get(name) != stamps) and not self._stop.is_set():
-                self._asked[name] = stamps
-                self.site.ask_model(name)
+        self._ask_model(_here)
 
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
@@ -72,17 +77,23 @@ class LiveSite:
         self._stop.set()
 
     def _work(self) -> None:
+        with suppress(Stopped):
+            self._keep_looking()
+
+    def _keep_looking(self) -> None:
+        apart = partial(call_apart, self._stop)
         before = self._read
         while not self._stop.is_set():
-            self._take_rules()
-            now = stamps_of(self._source.files)
-            if now == before and now != self._read:  # nobody is writing
-                self._take_data()
-                gc.collect()  # answered requests hold on to the site before, until they are found
-                gc.freeze()
-            before = now
-            self._take_trained()
-            self.ask_model()
+            with out_of_the_way():
+                self._take_rules()
+                now = stamps_of(self._source.files)
+                if now == before and now != self._read:  # nobody is writing
+                    self._take_data(apart)
+                    gc.collect()  # answered requests hold on to the site before, until they are found
+                    gc.freeze()
+                before = now
+                self._take_trained()
+                self._ask_model(apart)
             self._stop.wait(FRESH)
 
     def _take_rules(self) -> None:
@@ -94,25 +105,42 @@ class LiveSite:
         except (OSError, KdslError) as error:
             self._problems["rules"] = str(error)
 
-    def _take_data(self) -> None:
+    def _take_data(self, call: Call) -> None:
         now = stamps_of(self._source.files)
         if now == self._read:
             return
         try:
-            with out_of_the_way():
-                # Requests that are under way end with the site that they began with.
-                self.site = self._read_again()
+            # Requests that are under way end with the site that they began with.
+            self.site = self._read_again(call)
             self._problems.pop("data", None)
         except KdslError as error:
             self._problems["data"] = str(error)
         self._read = now
 
-    def _read_again(self) -> Site:
-        dataset = self._source.read()
-        names = tuple(task.name for task in dataset.tasks)
-        if names != self.site.store.tasks:
+    def _read_again(self, call: Call) -> Site:
+        store = self.site.store
+        reading = call(read_and_count, self._source.read, conditions_of(store))
+        names = tuple(task.name for task in reading.dataset.tasks)
+        if names != store.tasks:
             raise KdslError(f"the tasks are {', '.join(names)} now; start kdsl review again to review their rules")
-        return Site(self._config, dataset, self.site.store, self.site.reviewer, self.site)
+        return Site(self._config, reading, store, self.site.reviewer, self.site)
+
+    def _ask_model(self, call: Call) -> None:
+        for name, index in self.site.indexes.items():
+            stamps = stamps_of(word_files(self._config, name))
+            unknown = index.word is None and not index.no_word
+            if "data" in self._problems or not (unknown or self._asked.get(name) != stamps):
+                continue
+            self._asked[name] = stamps
+            try:
+                word, no_word = call(read_and_ask, self._source.read, self._config, name), ""
+            except KdslError as error:
+                word, no_word = index.word, str(error)
+            if self.changing:  # it may have been asked about other samples: ask again once they are read
+                del self._asked[name]
+                return
+            index.word, index.no_word = word, no_word
+            self.site.overview(name)
 
     def _take_trained(self) -> None:
         for name, task in self.site.tasks.items():
@@ -128,14 +156,18 @@ class LiveSite:
             self._trained[name] = now
 
 
+def _here(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
 @contextmanager
 def out_of_the_way() -> Iterator[None]:
     """For long work beside requests, which should not have to wait for it."""
-    interval = sys.getswitchinterval()
-    gc.disable()  # millions of new objects set the garbage collector going, and every thread waits for that
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], _NEVER)  # every thread waits while a million new objects are looked through
     sys.setswitchinterval(0.0005)  # a request asks for its turn after every write to disk: 5 ms each add up
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
-        gc.enable()
+        gc.set_threshold(*thresholds)

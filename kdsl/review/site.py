@@ -6,12 +6,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
-from kdsl.errors import KdslError
-from kdsl.review.dataset import Dataset
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
-from kdsl.review.model_word import model_word
 from kdsl.review.queue import Query, ordered
+from kdsl.review.reading import Reading
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
@@ -33,16 +31,16 @@ class Site:
     """A project opened for review: rules as they are now, and samples as they were when it was made."""
 
     def __init__(
-        self, config: ProjectConfig, dataset: Dataset, store: RuleStore, reviewer: str, before: "Site | None" = None
+        self, config: ProjectConfig, reading: Reading, store: RuleStore, reviewer: str, before: "Site | None" = None
     ) -> None:
-        """Counts everything, in seconds for thousands, but what `before`, the site until now, has counted already."""
+        """`before` is the site until now: what did not change since is taken from it."""
+        dataset = reading.dataset
         self.config = config
-        self.dataset = dataset
         self.tasks = {task.name: task for task in dataset.tasks}
         self.sidecars = dataset.sidecars
         self.reviewer = reviewer
         self.store = store
-        self.indexes = {name: self._index(task, before) for name, task in self.tasks.items()}
+        self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
         self._secret = secrets.token_bytes(16) if before is None else before._secret
         images = {image for group in dataset.samples.values() for sample in group for image in sample.images}
@@ -51,13 +49,14 @@ class Site:
         for name in self.tasks:
             self.overview(name)
 
-    def _index(self, task: Task, before: "Site | None") -> TaskIndex:
-        samples = tuple(self.dataset.samples[task.name])
+    def _index(self, task: Task, reading: Reading, before: "Site | None") -> TaskIndex:
+        samples = tuple(reading.dataset.samples[task.name])
         if before is not None and task.name in before.indexes:
             known = before.indexes[task.name]
             if (known.task, known.samples, before.sidecars) == (task, samples, self.sidecars):
                 return known
-        return TaskIndex(task, samples, self.sidecars, statistics_path(self.config.rules, task.name))
+        statistics = statistics_path(self.config.rules, task.name)
+        return TaskIndex(task, samples, self.sidecars, statistics, reading.counted[task.name])
 
     def overview(self, task: str) -> Overview:
         """All rules of the task with their counts, as they are now."""
@@ -109,12 +108,3 @@ class Site:
             return Picture(path, "image/webp")
         kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
         return None if kind is None else Picture(path, kind)
-
-    def ask_model(self, task: str) -> None:
-        """Find out what the model says about the training samples, or why that cannot be known now."""
-        index = self.indexes[task]
-        try:
-            index.word = model_word(self.config, index.task, index.table, index.labels, self.dataset.orders)
-            index.no_word = ""
-        except KdslError as error:
-            index.no_word = str(error)

@@ -105,7 +105,7 @@ class RuleStore:
         with self._mutex:
             known = self._rules.get(task, {}).get(id)
             if known is not None and stamp_of(known.path) != self._stamps[task].get(known.path):
-                self.refresh()
+                self._refresh()
                 known = self._rules[task].get(id)
             if known is None:
                 raise KdslError(f"{self.folder / task}: no rule has the id {id!r}; it may have been deleted outside")
@@ -114,13 +114,24 @@ class RuleStore:
     def refresh(self) -> bool:
         """Read the files that were made, changed or deleted outside; whether there were any."""
         with self._mutex:
-            before = self.generation
-            for task in self.tasks:
-                self._refresh_task(task)
-            return self.generation != before
+            known = {task: dict(stamps) for task, stamps in self._stamps.items()}
+        # Nobody has to wait for a look at thousands of files that finds nothing.
+        if all(self._found(task) == known[task] for task in self.tasks):
+            return False
+        with self._mutex:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
+        before = self.generation
+        for task in self.tasks:
+            self._refresh_task(task)
+        return self.generation != before
+
+    def _found(self, task: str) -> dict[Path, Stamp]:
+        return {path: stamp for path in rule_paths(self.folder, task) if (stamp := stamp_of(path)) is not None}
 
     def _refresh_task(self, task: str) -> None:
-        found = {path: stamp for path in rule_paths(self.folder, task) if (stamp := stamp_of(path)) is not None}
+        found = self._found(task)
         stamps = self._stamps[task]
         changed = {path for path, stamp in found.items() if stamps.get(path) != stamp}
         gone = stamps.keys() - found.keys()
@@ -187,7 +198,7 @@ class RuleStore:
             for each in wanted:
                 now = _text(each.path)
                 if version_of(now) != each.version:
-                    self.refresh()
+                    self._refresh()
                     raise StaleVersion(each.path, now, each.text)
                 changes.append(
                     FileChange(

@@ -1,7 +1,7 @@
 """What the rules of one task do on the training samples: bitmaps, kept while conditions stay the same, and counts."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.review.dataset import Stamp, stamp_of
-from kdsl.review.finder import Finder
+from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule, When
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
 from kdsl.sample import Sample, Task, label_indices
@@ -30,6 +31,23 @@ FEW = 20
 """Up to so many new rules are quicker found one by one."""
 THRESHOLD = 0.5
 """A rule that is right more often than this is worth having: see `_value_of_looking`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What takes long to find out about the samples of a task."""
+
+    columns: Columns
+    whens: Sequence[str]
+    """Hashes of conditions."""
+    bits: Bits
+    """[n_whens, n_words]: the samples that the conditions hold on."""
+
+    @classmethod
+    def of(cls, table: FieldTable, conditions: Mapping[str, Sequence[Condition]]) -> "Counted":
+        """`conditions` by their hashes."""
+        rules = [Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in conditions.values()]
+        return cls(Columns.of(table), list(conditions), hit_bits(rules, table))
 
 
 @dataclass(frozen=True)
@@ -56,12 +74,15 @@ class Overview:
 class TaskIndex:
     """The training samples of a task, and which rules hit which. Safe for threads."""
 
-    def __init__(self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, statistics: Path) -> None:
+    def __init__(
+        self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, statistics: Path, counted: Counted
+    ) -> None:
+        """`counted` is what was counted on these samples."""
         self.task = task
         self.samples = tuple(samples)
         self.table = FieldTable(samples, sidecars)
         self.labels = np.array(label_indices(samples, task), dtype=np.int64)
-        self.finder = Finder(self.table)
+        self.finder = Finder(self.table, counted.columns)
         self.word: ModelWord | None = None
         """What the model says; None where it is not known."""
         self.no_word = ""
@@ -70,7 +91,7 @@ class TaskIndex:
         """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
         self._statistics: tuple[Stamp | None, StatisticsByRule] = (None, {})
-        self._known: dict[str, Bits] = {}
+        self._known: dict[str, Bits] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
         self._overview: tuple[tuple[int, object, ModelWord | None], Overview] | None = None
         self._agreed: tuple[ModelWord, Bits] | None = None
@@ -123,7 +144,9 @@ class TaskIndex:
         index = {name: i for i, name in enumerate(self.task.label_names)}
         labels = np.array([index.get(stored.rule.label, -1) for stored in rules], dtype=np.int64)
         active = np.array([stored.rule.status in ACTIVE for stored in rules], dtype=bool)
-        bits = np.stack([self._known[stored.when] for stored in rules]) if rules else self._of_label[:0]
+        bits = np.empty((len(rules), self._of_label.shape[1]), dtype=np.uint64)
+        for i, stored in enumerate(rules):  # np.stack of thousands holds up all other threads
+            bits[i] = self._known[stored.when]
         entries = tuple(statistics.get((stored.rule.id, stored.when)) for stored in rules)
         hits, correct, disagree = self._counts(bits, labels)
         return Overview(
@@ -189,13 +212,7 @@ class TaskIndex:
             for stored in missing.values():
                 self.bits(stored)
             return
-        engine = Engine([stored.rule for stored in missing.values()])
-        parts = []
-        for first in range(0, len(self.table), ROWS):
-            matrix = engine.matrix(self.table.select(range(first, min(first + ROWS, len(self.table)))))
-            parts.append(_pack_rows(matrix.T))
-        whole = np.concatenate(parts, axis=1) if parts else np.zeros((len(missing), 0), dtype=np.uint64)
-        self._known.update(zip(missing, whole, strict=True))
+        self._known.update(zip(missing, hit_bits([each.rule for each in missing.values()], self.table), strict=True))
 
     def _read_statistics(self) -> StatisticsByRule:
         stamp = stamp_of(self._statistics_path)
@@ -205,6 +222,16 @@ class TaskIndex:
             except KdslError as error:
                 self._statistics, self.problem = (stamp, self._statistics[1]), str(error)
         return self._statistics[1]
+
+
+def hit_bits(rules: Sequence[Rule], table: FieldTable) -> Bits:
+    """The samples that each rule hits: [n_rules, n_words]."""
+    engine = Engine(rules)
+    parts = [np.zeros((len(rules), 0), dtype=np.uint64)]
+    for first in range(0, len(table), ROWS):
+        matrix = engine.matrix(table.select(range(first, min(first + ROWS, len(table)))))
+        parts.append(_pack_rows(matrix.T))
+    return np.concatenate(parts, axis=1)
 
 
 def pack(flags: NDArray[np.bool_]) -> Bits:

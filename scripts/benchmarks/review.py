@@ -1,33 +1,40 @@
 """The review page: 5,000 rules and 20,000 samples; 95th percentile of the first page, the next rule, the live preview.
 
-Rules and dialogues are those of `scripts/bench engine`. Requests go through the whole application, without a network.
-The model's predictions and the arbiter are made up, so that the page has all that it shows. Limits: 300, 100, 200 ms.
+Rules and dialogues are those of `scripts/bench engine`. Requests go through the whole application, without a network,
+while it looks for changed files as always; then once more while the data file never stays as it is. The model's
+predictions and the arbiter are made up, so that the page has all that it shows. Limits: 300, 100, 200 ms.
+"worked" is the 95th percentile of the page's processor time, of all its threads, while it answers: where no other
+program runs, an answer takes about that and what the disk takes.
 """
 
 import argparse
-import dataclasses
-import gc
-import itertools
 import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.engine import make_dialogues, make_rules
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
-from kdsl.config import ProjectConfig
-from kdsl.fields.sidecar import Sidecars
+from kdsl.errors import KdslError
+from kdsl.files import write_jsonl
 from kdsl.rules.rule import Rule, When
 from kdsl.rules.rulebase import RuleBase
-from kdsl.sample import Label, Sample, Task
+from kdsl.sample import Sample
 
 TASK = "bench"
-LABELS = 25
+LABELS = tuple(f"标签{number}" for number in range(25))
 PERSON = "bench"
+DATA, TEXTS = "train.jsonl", ("one.jsonl", "another.jsonl")
+READINGS = 3
+"""So many at least have to fall into the time in which requests are measured."""
+
+Request = tuple[str, int, Callable[[], None]]
+"""Its name, its limit in milliseconds, and how to make it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,69 +47,46 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from fastapi.testclient import TestClient
 
+    from kdsl.cli.project import open_project
+    from kdsl.cli.review import open_live
     from kdsl.review.app import create_app
-    from kdsl.review.dataset import Dataset, Source
-    from kdsl.review.live import LiveSite
-    from kdsl.review.model_word import ModelWord
 
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(TASK, tuple(Label(f"标签{number}") for number in range(LABELS)))
-        samples, rules = _make(options.rules, options.samples, options.characters, options.seed)
-        config = ProjectConfig(tasks=[TASK], rules=Path(folder) / "rules", checkpoint=Path(folder) / "checkpoint")
-        base = RuleBase(config.rules, TASK)
-        for rule in rules:
-            base.save(rule)
-        _save_arbiter(config, task, rules, options.seed)
+        _write_project(Path(folder), *_make(options.rules, options.samples, options.characters, options.seed))
         begun = time.perf_counter()
-        live = LiveSite(config, Source(lambda: Dataset([task], {TASK: samples}, Sidecars())), PERSON)
-        site = live.site
+        live = open_live(open_project([folder]), PERSON)
         opened = time.perf_counter() - begun
-        generator = np.random.default_rng(options.seed)
-        site.indexes[TASK].word = ModelWord(
-            generator.dirichlet(np.full(LABELS, 0.3), len(samples)), np.ones(len(samples), dtype=bool)
-        )
-        overview = site.overview(TASK)
         print(
-            f"{len(rules)} rules, {len(samples)} dialogues of {options.characters} characters; "
-            f"{overview.hits.mean():.0f} hits a rule; opened in {opened:.1f} s"
+            f"{options.rules} rules, {options.samples} dialogues of {options.characters} characters; "
+            f"{live.site.overview(TASK).hits.mean():.0f} hits a rule; opened in {opened:.1f} s"
         )
-        client = TestClient(create_app(live, ["testserver"], background=False))
-        requests = _requests(client, site, options.seed)
-        slow = sum(_report(name, limit, request, options.requests) for name, limit, request in requests)
-        print("while data files that changed are read and counted again:")
-        done = threading.Event()
-        thread = threading.Thread(target=_read_again, args=(config, site, done))
-        thread.start()
-        slow += sum(_report(name, limit, request, options.requests) for name, limit, request in requests[:8])
-        done.set()
-        thread.join()
+        with TestClient(create_app(live, ["testserver"])) as client:
+            _wait_for_model(live)
+            requests = _requests(client, live, options.seed)
+            slow = _report(requests, options.requests)
+            print("while the data file changes, and is read and counted again, all the time:")
+            with _changes(live, Path(folder)) as readings:
+                slow += _report(requests[:8], options.requests, lambda: len(readings) >= READINGS)
+            print(f"  read and counted {len(readings)} times")
         return int(slow > 0)
 
 
-def _report(name: str, limit: int, request: Callable[[], None], count: int) -> bool:
-    """Whether it was too slow."""
-    times = np.array([_time(request) for _ in range(count)])
-    high = float(np.percentile(times, 95))
-    print(f"  {name:<38} median {np.median(times):6.1f} ms   p95 {high:6.1f} ms   limit {limit} ms")
-    return high > limit
+def _report(requests: list[Request], count: int, enough: Callable[[], bool] = lambda: True) -> int:
+    """How many of the requests, each made in turn `count` times and until it is `enough`, were too slow."""
+    times: list[list[tuple[float, float]]] = []
+    while len(times) < count or not enough():
+        times.append([_time(request) for _, _, request in requests])
+    slow = 0
+    for (name, limit, _), each in zip(requests, np.array(times).swapaxes(0, 1), strict=True):
+        median, high, worked = np.median(each[:, 0]), *np.percentile(each, 95, axis=0)
+        print(
+            f"  {name:<37} median {median:6.1f} ms   p95 {high:6.1f} ms   limit {limit} ms   worked {worked:6.1f} ms"
+        )
+        slow += bool(high > limit)
+    return slow
 
 
-def _read_again(config: ProjectConfig, site, done: threading.Event) -> None:
-    """What `kdsl.review.live` does in the background after a change, again and again."""
-    from kdsl.review.dataset import Dataset
-    from kdsl.review.live import out_of_the_way
-    from kdsl.review.site import Site
-
-    gc.freeze()
-    [task] = site.dataset.tasks
-    first, *rest = site.dataset.samples[TASK]
-    with out_of_the_way():
-        for number in itertools.takewhile(lambda _: not done.is_set(), itertools.count()):
-            changed = [dataclasses.replace(first, id=f"{first.id} {number}"), *rest]
-            Site(config, Dataset([task], {TASK: changed}, Sidecars()), site.store, PERSON, site)
-
-
-def _requests(client, site, seed: int) -> list[tuple[str, int, Callable[[], None]]]:
+def _requests(client, live, seed: int) -> list[Request]:
     draw = random.Random(seed)
     root = f"/t/{TASK}"
     headers = {"hx-request": "true", "origin": "http://testserver"}
@@ -115,20 +99,20 @@ def _requests(client, site, seed: int) -> list[tuple[str, int, Callable[[], None
         assert answer.status_code == 200, answer.text[:2000]
 
     def some_rule():
-        return draw.choice(site.store.rules(TASK))
+        return draw.choice(live.site.store.rules(TASK))
 
     def decide() -> None:
         stored = some_rule()
         status = draw.choice(["accepted", "rejected"])
         post(f"/rules/{stored.rule.id}/decide", version=stored.version, status=status)
 
-    def live() -> None:
+    def preview() -> None:
         stored = some_rule()
         other = some_rule().rule.conditions[0]
         fields = {}
         for number, condition in enumerate([*stored.rule.conditions, other][:2]):
             # A term that no rule has, as somebody types it: nothing of it is known yet.
-            typed = "".join(draw.sample(draw.choice(site.indexes[TASK].samples).turns[0].text, 2))
+            typed = "".join(draw.sample(draw.choice(live.site.indexes[TASK].samples).turns[0].text, 2))
             fields |= {f"field-{number}": "dialogue", f"test-{number}": "\n".join((*condition.terms, typed))}
         post("/preview", id=stored.rule.id, label=stored.rule.label, **fields)
 
@@ -144,35 +128,92 @@ def _requests(client, site, seed: int) -> list[tuple[str, int, Callable[[], None
         ("which decisions the rule changes", 300, lambda: get(f"/rules/{some_rule().rule.id}/effect")),
         ("what lint finds about the rule", 300, lambda: get(f"/rules/{some_rule().rule.id}/lint")),
         ("undo, saved", 100, lambda: post("/undo")),
-        ("live preview", 200, live),
+        ("live preview", 200, preview),
         ("gaps", 300, lambda: get("/gaps")),
         ("progress", 300, lambda: get("/progress")),
     ]
 
 
-def _time(request: Callable[[], None]) -> float:
-    """Milliseconds."""
-    begun = time.perf_counter()
+def _wait_for_model(live) -> None:
+    """Until the page knows what the model says."""
+    while live.site.indexes[TASK].word is None:
+        if live.problems:
+            raise KdslError(live.problems[0])
+        time.sleep(0.1)
+
+
+@contextmanager
+def _changes(live, folder: Path) -> Iterator[list[str]]:
+    """Put another data file there as soon as all is known of the one that is there; gives the ids that were read."""
+    readings: list[str] = []
+    done = threading.Event()
+
+    def change() -> None:
+        site = live.site
+        while not done.wait(0.02):
+            if live.site is not site:
+                site = live.site
+                readings.append(site.indexes[TASK].samples[-1].id)
+            if not live.changing and site.indexes[TASK].word is not None:
+                new = folder / "new.jsonl"
+                new.hardlink_to(folder / TEXTS[len(readings) % 2])
+                new.replace(folder / DATA)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield readings
+    finally:
+        done.set()
+        thread.join()
+
+
+def _time(request: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds that it took, and those that this process worked meanwhile."""
+    begun, worked = time.perf_counter(), time.process_time()
     request()
-    return (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - begun) * 1000, (time.process_time() - worked) * 1000
 
 
 def _make(n_rules: int, n_samples: int, characters: int, seed: int) -> tuple[list[Sample], list[Rule]]:
     draw = random.Random(seed)
     dialogues, words = make_dialogues(n_samples, characters, seed)
-    samples = [
-        Sample(sample.id, TASK, sample.turns, (), f"标签{draw.randrange(LABELS)}") for sample in dialogues
-    ]  # fmt: skip
+    samples = [Sample(sample.id, TASK, sample.turns, (), draw.choice(LABELS)) for sample in dialogues]
     rules = []
     for number, rule in enumerate(make_rules(words, n_rules, seed)):
         # Of half of the rules one condition only: these hit hundreds of samples instead of a few.
         when = rule.when if number % 2 else When(all=rule.conditions[:1])
-        rules.append(rule.model_copy(update={"label": f"标签{draw.randrange(LABELS)}", "when": when}))
+        rules.append(rule.model_copy(update={"label": draw.choice(LABELS), "when": when}))
     return samples, rules
 
 
-def _save_arbiter(config: ProjectConfig, task: Task, rules: list[Rule], seed: int) -> None:
-    draw = random.Random(seed)
+def _write_project(folder: Path, samples: list[Sample], rules: list[Rule]) -> None:
+    """A project of these, with what a model said, an arbiter, and data files that differ in one id."""
+    (folder / "task.yaml").write_text(
+        f"name: {TASK}\nlabels: [{', '.join(f'{{name: {label}}}' for label in LABELS)}]\n", encoding="utf-8"
+    )
+    (folder / "kdsl.yaml").write_text(
+        f"tasks: [task.yaml]\ndata: {{train: {DATA}}}\ncheckpoint: checkpoint\nlarge: recorded:said.jsonl\n",
+        encoding="utf-8",
+    )
+    records = [
+        {"id": each.id, "turns": [{"role": turn.role, "text": turn.text} for turn in each.turns], "label": each.label}
+        for each in samples
+    ]
+    write_jsonl(folder / DATA, records)
+    for name in TEXTS:
+        write_jsonl(folder / name, [*records[:-1], {**records[-1], "id": name}])
+    draw = random.Random(len(samples))
+    said = [{"id": each.id, "label": each.label if draw.random() < 0.7 else draw.choice(LABELS)} for each in samples]
+    write_jsonl(folder / "said.jsonl", said)
+    base = RuleBase(folder / "rules", TASK)
+    for rule in rules:
+        base.save(rule)
+    _save_arbiter(folder / "checkpoint" / TASK, rules)
+
+
+def _save_arbiter(folder: Path, rules: list[Rule]) -> None:
+    draw = random.Random(len(rules))
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     standings = tuple(
         Standing(
@@ -184,7 +225,7 @@ def _save_arbiter(config: ProjectConfig, task: Task, rules: list[Rule], seed: in
         {(i, j) for i, j in ((draw.randrange(len(rules)), draw.randrange(len(rules))) for _ in range(20_000)) if i < j}
     )
     Arbiter(
-        task=TASK, labels=task.label_names, merged=True, a=1.0, b=1.0, model_a=1.0, samples=100, model=quality,
-        both=quality, base_rates=(1 / LABELS,) * LABELS, rules=standings,
+        task=TASK, labels=LABELS, merged=True, a=1.0, b=1.0, model_a=1.0, samples=100, model=quality,
+        both=quality, base_rates=(1 / len(LABELS),) * len(LABELS), rules=standings,
         overlaps=tuple((i, j, draw.uniform(0.1, 1.0)) for i, j in overlaps),
-    ).save(config.checkpoint / TASK)  # fmt: skip
+    ).save(folder)  # fmt: skip

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.review.finder import Finder
+from kdsl.review.finder import Columns, Finder
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -32,4 +32,4 @@ def test_what_the_finder_finds_is_what_the_engine_decides(dialogues, conditions)
     table = FieldTable(samples, Sidecars())
     when = When(all=tuple(Condition.model_validate(each) for each in conditions))
     rule = Rule(id="r-0000", label="x", when=when)
-    assert Finder(table).rule(when.all).tolist() == Engine([rule]).matrix(table)[:, 0].tolist()
+    assert Finder(table, Columns.of(table)).rule(when.all).tolist() == Engine([rule]).matrix(table)[:, 0].tolist()

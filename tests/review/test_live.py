@@ -1,9 +1,12 @@
 """Data, sidecars, tasks and what training left are read again when they change outside; what is broken is told."""
 
 import gc
+import os
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterator
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -205,16 +208,58 @@ def test_links_to_a_sample_lead_to_it_wherever_it_stands_now(folder, live, clien
     assert answer.status_code == 422 and "has no sample &#39;s1&#39;" in answer.text
 
 
-def test_in_the_background_a_file_is_read_once_nobody_writes_to_it(folder, live, monkeypatch):
+@pytest.fixture
+def background(live, monkeypatch) -> Iterator[threading.Thread]:
+    """The thread that looks for changes, without the pauses between its looks."""
     monkeypatch.setattr(live_module, "FRESH", 0.05)
-    threading.Thread(target=live._work, daemon=True).start()
-    write_samples(folder, [*DIALOGUES, ("亮度呢", "材质")])
-    begun = time.monotonic()
-    while hits(live, "r-aaaa") != 3 and time.monotonic() < begun + 10:
-        time.sleep(0.02)
+    thread = threading.Thread(target=live._work, daemon=True)
+    thread.start()
+    yield thread
     live.stop()
+    thread.join(60)
+    assert not thread.is_alive() and active_children() == []
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() < begun + 60
+        time.sleep(0.02)
+
+
+def test_in_the_background_a_file_is_read_once_nobody_writes_to_it(folder, live, background):
+    before = live.site
+    write_samples(folder, [*DIALOGUES, ("亮度呢", "材质")])
+    write_page(folder, "3.png", "成分表")
+    wait_until(lambda: live.site is not before and not live.changing)
+    assert hits(live, "r-aaaa") == 3 and hits(live, "r-cccc") == 1
+    assert len(before.indexes[TASK].samples) == 5
+
+
+def test_in_the_background_the_model_is_asked_about_the_samples_as_they_are_now(folder, live, background):
+    write_samples(folder, [*DIALOGUES, ("亮度呢", "材质")])
+    wait_until(lambda: not live.changing and live.site.indexes[TASK].word is not None)
+    assert len(live.site.indexes[TASK].word.said) == 6
+    assert live.problems == []
+
+
+def test_in_the_background_a_broken_file_is_told_and_then_read_once_it_is_whole(folder, live, background):
+    (folder / "train.jsonl").write_text('{"id": "s0"', encoding="utf-8")
+    wait_until(lambda: live.problems)
+    assert "train.jsonl, line 1: not valid JSON" in live.problems[0] and hits(live, "r-aaaa") == 2
+    write_samples(folder, [*DIALOGUES, ("亮度呢", "材质")])
+    wait_until(lambda: not live.problems)
     assert hits(live, "r-aaaa") == 3
-    assert not live.changing
+
+
+def test_stopping_does_not_wait_for_what_is_being_read(folder, live, background):
+    wait_until(lambda: live.site.indexes[TASK].word is not None and not active_children())
+    (folder / "train.jsonl").unlink()
+    os.mkfifo(folder / "train.jsonl")  # whoever reads it waits for ever
+    wait_until(active_children)
+    live.stop()
+    background.join(10)
+    assert not background.is_alive()
 
 
 def test_a_request_under_way_ends_with_the_samples_that_it_began_with(folder, live, client):

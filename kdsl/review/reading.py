@@ -1,0 +1,56 @@
+"""What takes long to find out about a project's data; the page has it done in another process while it is open."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdsl.config import ProjectConfig
+from kdsl.fields.table import FieldTable
+from kdsl.review.dataset import Dataset
+from kdsl.review.model_word import ModelWord, model_word
+from kdsl.review.store import RuleStore
+from kdsl.review.task_index import Counted
+from kdsl.rules.condition import Condition
+from kdsl.sample import label_indices
+
+Conditions = Mapping[str, Mapping[str, Sequence[Condition]]]
+"""Those of all rules, by task and by their hash."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A dataset and, by the task's name, what was counted on it."""
+
+    dataset: Dataset
+    counted: Mapping[str, Counted]
+
+
+def conditions_of(store: RuleStore) -> Conditions:
+    return {task: {each.when: each.rule.conditions for each in store.rules(task)} for task in store.tasks}
+
+
+def read_and_count(read: Callable[[], Dataset], conditions: Conditions) -> Reading:
+    """Raises KdslError for files that cannot be read or make no sense."""
+    return counted(read(), conditions)
+
+
+def counted(dataset: Dataset, conditions: Conditions) -> Reading:
+    """The dataset, with what the conditions hold on."""
+    return Reading(
+        dataset,
+        {
+            task.name: Counted.of(FieldTable(dataset.samples[task.name], dataset.sidecars), conditions[task.name])
+            for task in dataset.tasks
+            if task.name in conditions
+        },
+    )
+
+
+def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> ModelWord:
+    """What the model says about the samples of the task with that name; KdslError where it cannot be known."""
+    dataset = read()
+    [task] = [each for each in dataset.tasks if each.name == name]
+    samples = dataset.samples[name]
+    labels = np.array(label_indices(samples, task), dtype=np.int64)
+    return model_word(config, task, FieldTable(samples, dataset.sidecars), labels, dataset.orders)
