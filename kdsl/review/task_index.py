@@ -15,6 +15,7 @@ from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
+from kdsl.review.value_of_looking import new_hits, value_of_looking
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -29,8 +30,6 @@ ROWS = 2048
 """Samples that the engine decides at once: bounds the memory of its table of truth values."""
 FEW = 20
 """Up to so many new rules are quicker found one by one."""
-THRESHOLD = 0.5
-"""A rule that is right more often than this is worth having: see `_value_of_looking`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +151,7 @@ class TaskIndex:
         return Overview(
             rules=tuple(rules), statistics=entries, bits=bits, labels=labels, active=active, hits=hits,
             correct=correct, conflicts=self._conflicts(bits, labels, active), disagree=disagree,
-            value=_value_of_looking(rules, entries, hits, correct),
+            value=value_of_looking(rules, entries, hits, correct, new_hits(rules, bits, labels)),
             position={stored.rule.id: i for i, stored in enumerate(rules)},
         )  # fmt: skip
 
@@ -169,7 +168,15 @@ class TaskIndex:
             for array in (old.bits, old.labels, old.active, old.hits, old.correct, old.disagree, old.value)
         )
         bits[changed], labels[changed], active[changed], hits[changed] = few.bits, few.labels, few.active, few.hits
-        correct[changed], disagree[changed], value[changed] = few.correct, few.disagree, few.value
+        correct[changed], disagree[changed] = few.correct, few.disagree
+        near = np.flatnonzero(np.isin(labels, [*old.labels[changed], *few.labels]))  # they may hit the same
+        value[near] = value_of_looking(
+            [rules[i] for i in near],
+            [entries[i] for i in near],
+            hits[near],
+            correct[near],
+            new_hits([rules[i] for i in near], bits[near], labels[near]),
+        )
         # Accepting a proposed rule changes no conflict: both kinds speak.
         same = all(
             np.array_equal(getattr(old, name)[changed], getattr(few, name)) for name in ("bits", "labels", "active")
@@ -253,31 +260,3 @@ def _pack_rows(flags: NDArray[np.bool_]) -> Bits:
     octets = np.packbits(flags, axis=1, bitorder="little")
     padded = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8)))
     return np.ascontiguousarray(padded).view("<u8").astype(np.uint64)
-
-
-def _value_of_looking(
-    rules: Sequence[StoredRule], statistics: Sequence[RuleStatistics | None], hits: Counts, correct: Counts
-) -> NDArray[np.float64]:
-    """The value of perfect information about each rule's precision (Raiffa and Schlaifer 1961), times its hits.
-
-    The precision has a Beta distribution: with held-out counts where there are some, around the reliability or else
-    the shrunk training precision with the weight of four samples. Without a look one does what is best on average:
-    keep a rule whose mean is above `THRESHOLD`, drop it otherwise; what looking is worth is the expected regret of
-    that. A rule that somebody decided about as it stands is worth 0.
-    """
-    from scipy.special import betainc
-
-    mean, weight = np.empty(len(rules)), np.full(len(rules), 4.0)
-    right, tried = np.zeros(len(rules)), np.zeros(len(rules))
-    for i, entry in enumerate(statistics):
-        known = None if entry is None else entry.reliability
-        mean[i] = (correct[i] + 1) / (hits[i] + 2) if known is None else known
-        if entry is not None and entry.held_out is not None:
-            right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
-    a = np.clip(mean, 0.01, 0.99) * weight + right
-    b = (1 - np.clip(mean, 0.01, 0.99)) * weight + tried - right
-    average = a / (a + b)
-    below = THRESHOLD * betainc(a, b, THRESHOLD) - average * betainc(a + 1, b, THRESHOLD)
-    above = below + average - THRESHOLD
-    open_ = np.array([stored.rule.status == "proposed" or stored.stale for stored in rules], dtype=bool)
-    return np.where(open_, hits * np.minimum(below, above), 0.0)
