@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kdsl.augmentation.synonym_table import LONGEST, SYNONYMS
 from kdsl.augmentation.typos import mistyped
-from kdsl.augmentation.words import Span, Word, cut, joined
+from kdsl.augmentation.words import CLAUSE_ENDS, Span, Word, cut, joined
 
 REORDERED, SYNONYM, DELETED, TYPO = "reordered", "synonym", "deleted", "typo"
 
@@ -24,6 +24,12 @@ _NEEDED = frozenset(
     | {"what", "which", "how", "when", "where", "who", "why"}
 )
 """Without them a text says the opposite, or asks nothing: they are never left out."""
+_COMMAS = frozenset("，,；;")
+_RANK = {mark: 0 if mark in _COMMAS else 2 if mark == "\n" else 1 for mark in CLAUSE_ENDS}
+"""Of two marks that meet the one of higher rank stays."""
+_LOOSE = _COMMAS | {"\n"}
+"""What does not stand at the end of a text."""
+_CLOSING = CLAUSE_ENDS | frozenset(".:)")
 _LEAST_WORDS = 3
 """Texts with fewer words lose none."""
 _MOST_DELETED = 0.25
@@ -78,7 +84,7 @@ def change_text(
 
 
 def _reordered(words: list[Word], source: random.Random, probability: float, operations: list[str]) -> list[Word]:
-    """Two neighbouring clauses in each other's place; punctuation stays where it is."""
+    """Two neighbouring clauses in each other's place; punctuation, with the spaces around it, stays where it is."""
     clauses, current = [], list[int]()
     for index, word in enumerate(words):
         if word.ends_clause:
@@ -89,7 +95,7 @@ def _reordered(words: list[Word], source: random.Random, probability: float, ope
             current.append(index)
     if current:
         clauses.append(current)
-    clauses = [clause for clause in clauses if any(words[index].spoken for index in clause)]
+    clauses = [_trimmed(clause, words) for clause in clauses if any(words[index].spoken for index in clause)]
     if len(clauses) < 2 or source.random() >= probability:
         return words
     first = source.randrange(len(clauses) - 1)
@@ -98,6 +104,12 @@ def _reordered(words: list[Word], source: random.Random, probability: float, ope
     return [
         *words[: a[0]], *(words[i] for i in b), *words[a[-1] + 1 : b[0]], *(words[i] for i in a), *words[b[-1] + 1 :],
     ]  # fmt: skip
+
+
+def _trimmed(clause: list[int], words: list[Word]) -> list[int]:
+    """Without the spaces at its ends, and the full stop of an English one."""
+    inner = [place for place, index in enumerate(clause) if words[index].text != "." and not _blank([words[index]])]
+    return clause[inner[0] : inner[-1] + 1]
 
 
 def _exchanged(
@@ -141,12 +153,47 @@ def _shortened(words: list[Word], source: random.Random, strength: Strength, ope
         if source.random() < probability and len(gone) < allowed:
             gone.add(index)
             operations.append(DELETED)
-    return [
-        word
-        for index, word in enumerate(words)
-        # The space behind an English word goes with it.
-        if index not in gone and not (word.text == " " and index - 1 in gone)
-    ]
+    return _without(words, gone)
+
+
+def _without(words: list[Word], gone: set[int]) -> list[Word]:
+    """The other words, no space or mark left over: of the two marks around a clause that is gone the weaker goes."""
+    left: list[Word] = []
+    begun, shortened, dropping = 0, False, False  # of the clause: where it begins in `left`; whether a word is gone
+    for index, word in enumerate(words):
+        behind_gone = index - 1 in gone
+        if index in gone:
+            shortened, dropping = True, False
+            continue
+        if behind_gone and word.text in _CLOSING and left and left[-1].text == " ":
+            left.pop()
+        if not word.ends_clause:
+            # The space behind an English word goes with it.
+            if not (word.text == " " and (behind_gone or (not left and dropping))):
+                left.append(word)
+            dropping = dropping and word.text.isspace()
+            continue
+        if (shortened or dropping) and _blank(left[begun:]):
+            del left[begun:]
+            dropping = True
+        if dropping and left and _RANK[left[-1].text] < _RANK[word.text]:
+            if left[-1].text in _COMMAS:
+                left.pop()
+            dropping = False
+        if not dropping:
+            left.append(word)
+        begun, shortened = len(left), False
+    if shortened and _blank(left[begun:]):
+        del left[begun:]
+        if left and left[-1].text in _LOOSE:
+            left.pop()
+    elif len(words) - 1 in gone and left[-1].text == " ":
+        left.pop()
+    return left
+
+
+def _blank(words: list[Word]) -> bool:
+    return all(word.text.isspace() for word in words)
 
 
 def _with_typos(words: list[Word], source: random.Random, probability: float, operations: list[str]) -> list[Word]:
