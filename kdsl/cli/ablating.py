@@ -79,7 +79,7 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
     projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
     plain = zip(minings[()], learning[()], strict=True)

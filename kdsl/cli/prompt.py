@@ -38,7 +38,7 @@ def conversation_of(project: "Project", sample: "Sample") -> "Conversation":
     from kdsl.fields.table import FieldTable
 
     task = next(task for task in project.tasks if task.name == sample.task)
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     prompts = prompts_of(project)
     if prompts.remembers:
         table = TaskMining.of(project, task, sidecars).table
