@@ -1,9 +1,12 @@
 """Worker processes that end with the work, however that ends."""
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any
 
 
@@ -12,18 +15,30 @@ def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def _start(initializer: Callable[..., None], *arguments: Any) -> None:
+    """In a worker process: it waits for work that nobody sends any more, unless something looks after its parent."""
+    parent = parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    initializer(*arguments)
+
+
 @contextmanager
 def worker_pool(
     workers: int, initializer: Callable[..., None] = ignore_interrupts, initargs: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of spawned processes, as forking a process that has threads may hang.
 
-    When the work is interrupted or fails, nobody waits for what is running or queued: the processes are ended.
+    When the work is interrupted or fails, nobody waits for what is running or queued: the processes are ended. When
+    this process is killed they end by themselves.
     """
-    from multiprocessing import active_children, get_context
-
     others = set(active_children())
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=initializer, initargs=initargs)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(initializer, *initargs))
     try:
         yield pool
     except BaseException:

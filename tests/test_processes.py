@@ -1,0 +1,36 @@
+"""Worker processes end with the work, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from kdsl.processes import worker_pool
+
+WORK = """
+import sys, time
+from kdsl.processes import worker_pool
+
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        assert list(pool.map(abs, [-1, 2])) == [1, 2]
+        print("ready", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_work_is_done_in_other_processes():
+    with worker_pool(2) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def test_no_worker_outlives_a_killed_process(tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGKILL)
+    # The workers have the other end of this pipe too: it ends with the last of them.
+    assert process.communicate(timeout=30)[0] == ""
