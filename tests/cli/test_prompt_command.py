@@ -63,3 +63,8 @@ def test_text_on_images_that_nobody_read_is_told(kdsl, project, caplog):
     unread = kdsl("prompt", project, "--sample", "a", images, "prompt.ocr=true", f"data.ocr={project}/ocr.jsonl")
     assert "ocr.jsonl: 1 of 1 images of the training samples are not there" in caplog.text
     assert (unset.code, unread.code) == (0, 0)
+
+
+def test_neighbours_that_a_model_would_find_are_told_to_be_others(kdsl, project, caplog):
+    assert kdsl("prompt", project, "--sample", "a", "prompt.neighbours=1", "prompt.embeddings=model").code == 0
+    assert "as no model is loaded, texts make neighbours here" in caplog.text
