@@ -1,6 +1,7 @@
 """Changing the text of one turn: synonyms, clauses in another order, words left out, slips of the pen."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,14 +17,11 @@ _FILLERS = frozenset(
     | {"the", "a", "an", "just", "please", "so", "well", "oh", "very", "really", "hello", "hi"}
 )
 """Words that say little: they are left out first."""
-_NEEDED = frozenset(
-    {*"不没别无非未勿谁"}
-    | {"没有", "不能", "不会", "不是", "不要", "不用", "不可", "无法", "不了", "不行", "不同", "未必"}
-    | {"什么", "怎么", "怎样", "如何", "多少", "多久", "多大", "多长", "哪个", "哪款", "哪里", "哪", "几时", "为什么"}
-    | {"no", "not", "never", "without", "cannot", "n't", "don", "none"}
-    | {"what", "which", "how", "when", "where", "who", "why"}
+_NEEDED = re.compile(
+    "[不没别无非未勿谁哪啥咋何怎]|什么|多少|多久|多大|多长|几时"
+    r"|\b(no|not|never|without|cannot|n't|don|none|what|which|how|when|where|who|why)\b"
 )
-"""Without them a text says the opposite, or asks nothing: they are never left out."""
+"""Without words that hold this a text says the opposite, or asks nothing: they are never left out."""
 _COMMAS = frozenset("，,；;")
 _RANK = {mark: 0 if mark in _COMMAS else 2 if mark == "\n" else 1 for mark in CLAUSE_ENDS}
 """Of two marks that meet the one of higher rank stays."""
@@ -147,7 +145,7 @@ def _shortened(words: list[Word], source: random.Random, strength: Strength, ope
     for index in source.sample(spoken, len(spoken)):
         word = words[index]
         lowered = word.text.lower()
-        if word.kept or lowered in _NEEDED:
+        if word.kept or _NEEDED.search(lowered):
             continue
         probability = strength.filler if lowered in _FILLERS else strength.delete
         if source.random() < probability and len(gone) < allowed:
