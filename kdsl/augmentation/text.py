@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from kdsl.augmentation.synonym_table import LONGEST, SYNONYMS
@@ -67,15 +67,17 @@ def change_text(
     strength: Strength,
     spared: Sequence[Span] = (),
     more_synonyms: Mapping[str, Sequence[str]] | None = None,
+    telling: Container[str] = (),
 ) -> Changed:
     """`text` with some changes; what stands in the spans `spared`, placeholders, numbers and ids stays.
 
-    `more_synonyms` (word → other words) are used beside the built-in table.
+    `more_synonyms` (word → other words) are used beside the built-in table. Words in `telling`, all of them in lower
+    case, are never left out, nor those that stand for them.
     """
     words, operations = cut(text, spared), list[str]()
     words = _reordered(words, source, strength.reorder, operations)
-    words = _exchanged(words, source, strength.synonym, more_synonyms or {}, operations)
-    words = _shortened(words, source, strength, operations)
+    words = _exchanged(words, source, strength.synonym, more_synonyms or {}, telling, operations)
+    words = _shortened(words, source, strength, telling, operations)
     words = _with_typos(words, source, strength.typo, operations)
     changed = joined(words)
     return Changed(text, ()) if changed == text else Changed(changed, tuple(operations))
@@ -115,6 +117,7 @@ def _exchanged(
     source: random.Random,
     probability: float,
     more: Mapping[str, Sequence[str]],
+    telling: Container[str],
     operations: list[str],
 ) -> list[Word]:
     result: list[Word] = []
@@ -126,7 +129,7 @@ def _exchanged(
             others = [*SYNONYMS.get(phrase.lower(), ()), *more.get(phrase.lower(), ())]
             if others and not any(word.kept for word in part):
                 if source.random() < probability:
-                    result.append(Word(source.choice(others)))
+                    result.append(Word(source.choice(others), kept=phrase.lower() in telling))
                     operations.append(SYNONYM)
                 else:
                     result += part
@@ -138,14 +141,16 @@ def _exchanged(
     return result
 
 
-def _shortened(words: list[Word], source: random.Random, strength: Strength, operations: list[str]) -> list[Word]:
+def _shortened(
+    words: list[Word], source: random.Random, strength: Strength, telling: Container[str], operations: list[str]
+) -> list[Word]:
     spoken = [index for index, word in enumerate(words) if word.spoken]
     allowed = int(_MOST_DELETED * len(spoken)) if len(spoken) >= _LEAST_WORDS else 0
     gone: set[int] = set()
     for index in source.sample(spoken, len(spoken)):
         word = words[index]
         lowered = word.text.lower()
-        if word.kept or _NEEDED.search(lowered):
+        if word.kept or lowered in telling or _NEEDED.search(lowered):
             continue
         probability = strength.filler if lowered in _FILLERS else strength.delete
         if source.random() < probability and len(gone) < allowed:
