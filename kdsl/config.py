@@ -128,7 +128,7 @@ class LimitsConfig(_Part):
 class AugmentConfig(_Part):
     """Changed copies of the training samples, which the classifier learns from too."""
 
-    copies: int = Field(0, ge=0)
+    copies: int = Field(0, ge=0, le=100)
     """For each sample, on average: samples of rare labels get more, of frequent ones fewer."""
     text: bool = True
     images: bool = True

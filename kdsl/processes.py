@@ -1,36 +1,35 @@
 """Worker processes that end with the work, however that ends."""
 
 import os
-import pickle
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-
-from kdsl.errors import KdslError
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-T = TypeVar("T")
-_NICE = 10
-"""Added to the niceness of a process that works while people wait for answers of this one."""
-_PIECE = 0.001
-"""Seconds of processor time for which an answer is taken in without a rest."""
-_RESTS = 3
-"""The rest is so many times as long."""
-
-
-class Stopped(Exception):
-    """Nobody waits for the answer any more."""
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any
 
 
 def ignore_interrupts() -> None:
     """For a worker process: Ctrl-C reaches the main process, which ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_with_parent() -> None:
+    """For a worker process: when the main process is killed it ends too, instead of waiting for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _start(initializer: Callable[..., None], *arguments: Any) -> None:
+    end_with_parent()
+    initializer(*arguments)
 
 
 @contextmanager
@@ -39,12 +38,11 @@ def worker_pool(
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of spawned processes, as forking a process that has threads may hang.
 
-    When the work is interrupted or fails, nobody waits for what is running or queued: the processes are ended.
+    When the work is interrupted or fails, nobody waits for what is running or queued: the processes are ended. When
+    this process is killed they end by themselves.
     """
-    from multiprocessing import active_children, get_context
-
     others = set(active_children())
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=initializer, initargs=initargs)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(initializer, *initargs))
     try:
         yield pool
     except BaseException:
@@ -53,98 +51,3 @@ def worker_pool(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def call_apart(stop: threading.Event, function: Callable[..., T], *arguments: Any) -> T:
-    """`function(*arguments)` by a spawned process, while this one goes on serving people from other threads.
-
-    The answer may be large: it is unpickled in pieces of about a millisecond, with rests in between. Raises the
-    function's KdslError, KdslError where the process cannot start or fails, and `Stopped` soon after `stop` is set;
-    the process has ended then. Function, arguments and answer must be picklable.
-    """
-    from multiprocessing import get_context
-
-    context = get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sending, function, arguments), daemon=True)
-    with receiving:
-        try:
-            with sending:
-                process.start()
-        except OSError as error:
-            raise KdslError(f"no process can be started for it ({error.strerror}); is there memory enough?") from error
-        try:
-            while not receiving.poll(0.1):
-                if stop.is_set():
-                    raise Stopped
-            with open(receiving.fileno(), "rb", closefd=False) as file:
-                answer, error = pickle.load(_Paced(file, stop))
-        except (EOFError, pickle.UnpicklingError) as broken:
-            process.join()
-            raise KdslError(f"the process that works on it {_end(process.exitcode)}") from broken
-        finally:
-            process.terminate()
-            process.join()
-    if error is not None:
-        raise KdslError(error)
-    return answer
-
-
-def _answer(sending: "Connection", function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    ignore_interrupts()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(_NICE)
-    try:
-        answer = function(*arguments), None
-    except KdslError as error:
-        answer = None, str(error)
-    try:
-        with open(sending.fileno(), "wb", closefd=False) as file:
-            pickle.dump(answer, file, protocol=5)
-    except BrokenPipeError:
-        pass  # nobody waits for it any more
-
-
-def _end_with_parent() -> None:
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-class _Paced:
-    """A file for an unpickler, which asks it for some 64 KB at a time. Before it gets them, others have their turn.
-
-    An unpickler keeps all other threads out while it works.
-    """
-
-    def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
-        self._file = file
-        self._stop = stop
-        self._rested = time.thread_time()
-
-    def read(self, size: int) -> bytes:
-        self._rest()
-        return self._file.read(size)
-
-    def readinto(self, buffer: Any) -> int:
-        self._rest()
-        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
-
-    def readline(self) -> bytes:
-        return self._file.readline()
-
-    def _rest(self) -> None:
-        spent = time.thread_time() - self._rested
-        if spent >= _PIECE:
-            if self._stop.wait(_RESTS * spent):
-                raise Stopped
-            self._rested = time.thread_time()
-
-
-def _end(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was ended by signal {-code}; is there memory enough?"
-    return "failed; what it printed on the terminal says why"

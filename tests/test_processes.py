@@ -1,70 +1,36 @@
-"""What another process works out while this one goes on: answers, errors, and an end at any time."""
+"""Worker processes end with the work, however that ends."""
 
-import operator
 import os
 import signal
-import threading
-import time
-from multiprocessing import active_children
-from pathlib import Path
+import subprocess
+import sys
 
-import pytest
+from kdsl.processes import worker_pool
 
-from kdsl.data.readers import read_samples
-from kdsl.errors import KdslError
-from kdsl.processes import Stopped, call_apart
+WORK = """
+import sys, time
+from kdsl.processes import worker_pool
 
-TAKEN_IN: list[tuple[float, float]] = []
-
-
-class Piece:
-    """Notes when it is unpickled: seconds since some time, and seconds that this thread worked."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __setstate__(self, state: dict[str, int]) -> None:
-        self.__dict__ = state
-        TAKEN_IN.append((time.perf_counter(), time.thread_time()))
+if __name__ == "__main__":
+    with worker_pool(2) as pool:
+        assert list(pool.map(abs, [-1, 2])) == [1, 2]
+        print("ready", flush=True)
+        time.sleep(600)
+"""
 
 
-def pieces(count: int) -> list[Piece]:
-    return [Piece(number) for number in range(count)]
+def test_work_is_done_in_other_processes():
+    with worker_pool(2) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
 
 
-def test_the_answer_comes_from_another_process_that_is_gone_afterwards():
-    assert call_apart(threading.Event(), os.getpid) != os.getpid()
-    assert call_apart(threading.Event(), operator.mul, ["亮度"], 200_000) == ["亮度"] * 200_000
-    assert active_children() == []
-
-
-def test_an_error_is_the_same_sentence():
-    with pytest.raises(KdslError, match=r"^missing\.jsonl: no such file$"):
-        call_apart(threading.Event(), read_samples, Path("missing.jsonl"), [])
-
-
-def test_a_process_that_is_killed_is_told_by_its_signal():
-    with pytest.raises(KdslError, match="was ended by signal 9; is there memory enough"):
-        call_apart(threading.Event(), signal.raise_signal, signal.SIGKILL)
-
-
-def test_a_process_that_fails_is_told_and_says_why_itself(capfd):
-    with pytest.raises(KdslError, match="failed; what it printed on the terminal says why"):
-        call_apart(threading.Event(), operator.truediv, 1, 0)
-    assert "ZeroDivisionError" in capfd.readouterr().err
-
-
-def test_nobody_waits_for_an_answer_once_it_is_stopped():
-    stop = threading.Event()
-    threading.Timer(0.2, stop.set).start()
-    with pytest.raises(Stopped):
-        call_apart(stop, time.sleep, 600)
-    assert active_children() == []
-
-
-def test_taking_in_a_large_answer_leaves_most_of_the_time_to_other_threads():
-    TAKEN_IN.clear()
-    answer = call_apart(threading.Event(), pieces, 60_000)
-    assert [piece.number for piece in answer] == list(range(60_000))
-    passed, worked = (last - first for first, last in zip(TAKEN_IN[0], TAKEN_IN[-1], strict=True))
-    assert worked < 0.4 * passed
+def test_no_worker_outlives_a_killed_process(tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGKILL)
+    # The workers have the other end of this pipe too: it ends with the last of them.
+    assert process.communicate(timeout=30)[0] == ""

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from kdsl.augmentation.draft import ChangedTurn, Draft, Picture
 from kdsl.augmentation.guard import Guard
 from kdsl.augmentation.plan import REENCODED, draw_plan
 from kdsl.augmentation.text import AGENT, USER, change_text
-from kdsl.augmentation.words import Span
+from kdsl.augmentation.words import Span, label_words
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.rule import Rule
@@ -110,6 +111,11 @@ class Augmenter:
             sum(draft.reverted for draft in drafts),
         )
 
+    @cached_property
+    def _telling(self) -> dict[str, frozenset[str]]:
+        """Label → the words of its name and description, which are never left out of what has it."""
+        return {label.name: label_words(label) for label in self.task.labels}
+
     def _random(self, draft: Draft, what: str) -> random.Random:
         return random.Random(f"{self.seed}\n{draft.original.id}\n{draft.number}\n{what}")
 
@@ -129,6 +135,7 @@ class Augmenter:
     ) -> tuple[ChangedTurn, ...]:
         source = self._random(draft, attempt)
         turns = draft.original.turns
+        telling = self._telling.get(draft.original.label or "", ())
         if not spared and draft.number <= len(rewording.dialogues):
             turns = rewording.dialogues[draft.number - 1]
         changed: tuple[ChangedTurn, ...] = ()
@@ -140,6 +147,7 @@ class Augmenter:
                     USER if turn.role == "user" else AGENT,
                     spared.get(index, ()),
                     rewording.synonyms,
+                    telling,
                 )
                 for index, turn in enumerate(turns)
             ]

@@ -13,12 +13,14 @@ from kdsl.fonts import font_families
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS, COLUMNS = 12, 5
+ROWS, COLUMNS = 24, 5
 """Samples that are shown, of as many labels as can be, and copies of each at most."""
 _WIDTH, _HEIGHT = 1.9, 2.7
 """Inches of a picture."""
-_SIDE = 400
+_SIDE = 600
 """Pixels that pictures are shrunk to."""
+_DPI = 150
+"""So many that a page's larger text can be read."""
 _BELOW_TITLE = 0.99
 """Of a line's height, its title above included."""
 
@@ -51,7 +53,7 @@ def contact_sheet(
             title = _two_lines(copies.pictures[name].plan.operations)
             _show(figure, (line, column), (len(rows), columns), files[name], title)
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
+    figure.savefig(content, format="png", dpi=_DPI)
     return content.getvalue()
 
 

@@ -51,6 +51,7 @@ _GROUPS = """
 合适 适合
 适合 适用于
 需要 要
+不需要 不用 无需
 想要 想
 喜欢 中意
 知道 清楚 晓得
@@ -95,7 +96,7 @@ _GROUPS = """
 # For the first word of a line the others may stand, not the other way round. "_" is a space.
 _ONE_WAY = """
 好的 好 嗯
-可以 能 行
+可以 能
 没有 没
 不能 不可以
 使用 用

@@ -1,12 +1,13 @@
 """Changing the text of one turn: synonyms, clauses in another order, words left out, slips of the pen."""
 
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from kdsl.augmentation.synonym_table import LONGEST, SYNONYMS
 from kdsl.augmentation.typos import mistyped
-from kdsl.augmentation.words import Span, Word, cut, joined
+from kdsl.augmentation.words import CLAUSE_ENDS, Span, Word, cut, joined
 
 REORDERED, SYNONYM, DELETED, TYPO = "reordered", "synonym", "deleted", "typo"
 
@@ -16,14 +17,17 @@ _FILLERS = frozenset(
     | {"the", "a", "an", "just", "please", "so", "well", "oh", "very", "really", "hello", "hi"}
 )
 """Words that say little: they are left out first."""
-_NEEDED = frozenset(
-    {*"不没别无非未勿谁"}
-    | {"没有", "不能", "不会", "不是", "不要", "不用", "不可", "无法", "不了", "不行", "不同", "未必"}
-    | {"什么", "怎么", "怎样", "如何", "多少", "多久", "多大", "多长", "哪个", "哪款", "哪里", "哪", "几时", "为什么"}
-    | {"no", "not", "never", "without", "cannot", "n't", "don", "none"}
-    | {"what", "which", "how", "when", "where", "who", "why"}
+_NEEDED = re.compile(
+    "[不没别无非未勿谁哪啥咋何怎]|什么|多少|多久|多大|多长|几时"
+    r"|\b(no|not|never|without|cannot|n't|don|none|what|which|how|when|where|who|why)\b"
 )
-"""Without them a text says the opposite, or asks nothing: they are never left out."""
+"""Without words that hold this a text says the opposite, or asks nothing: they are never left out."""
+_COMMAS = frozenset("，,；;")
+_RANK = {mark: 0 if mark in _COMMAS else 2 if mark == "\n" else 1 for mark in CLAUSE_ENDS}
+"""Of two marks that meet the one of higher rank stays."""
+_LOOSE = _COMMAS | {"\n"}
+"""What does not stand at the end of a text."""
+_CLOSING = CLAUSE_ENDS | frozenset(".:)")
 _LEAST_WORDS = 3
 """Texts with fewer words lose none."""
 _MOST_DELETED = 0.25
@@ -63,22 +67,24 @@ def change_text(
     strength: Strength,
     spared: Sequence[Span] = (),
     more_synonyms: Mapping[str, Sequence[str]] | None = None,
+    telling: Container[str] = (),
 ) -> Changed:
     """`text` with some changes; what stands in the spans `spared`, placeholders, numbers and ids stays.
 
-    `more_synonyms` (word → other words) are used beside the built-in table.
+    `more_synonyms` (word → other words) are used beside the built-in table. Words in `telling`, all of them in lower
+    case, are never left out, nor those that stand for them.
     """
     words, operations = cut(text, spared), list[str]()
     words = _reordered(words, source, strength.reorder, operations)
-    words = _exchanged(words, source, strength.synonym, more_synonyms or {}, operations)
-    words = _shortened(words, source, strength, operations)
+    words = _exchanged(words, source, strength.synonym, more_synonyms or {}, telling, operations)
+    words = _shortened(words, source, strength, telling, operations)
     words = _with_typos(words, source, strength.typo, operations)
     changed = joined(words)
     return Changed(text, ()) if changed == text else Changed(changed, tuple(operations))
 
 
 def _reordered(words: list[Word], source: random.Random, probability: float, operations: list[str]) -> list[Word]:
-    """Two neighbouring clauses in each other's place; punctuation stays where it is."""
+    """Two neighbouring clauses in each other's place; punctuation, with the spaces around it, stays where it is."""
     clauses, current = [], list[int]()
     for index, word in enumerate(words):
         if word.ends_clause:
@@ -89,7 +95,7 @@ def _reordered(words: list[Word], source: random.Random, probability: float, ope
             current.append(index)
     if current:
         clauses.append(current)
-    clauses = [clause for clause in clauses if any(words[index].spoken for index in clause)]
+    clauses = [_trimmed(clause, words) for clause in clauses if any(words[index].spoken for index in clause)]
     if len(clauses) < 2 or source.random() >= probability:
         return words
     first = source.randrange(len(clauses) - 1)
@@ -100,11 +106,18 @@ def _reordered(words: list[Word], source: random.Random, probability: float, ope
     ]  # fmt: skip
 
 
+def _trimmed(clause: list[int], words: list[Word]) -> list[int]:
+    """Without the spaces at its ends, and the full stop of an English one."""
+    inner = [place for place, index in enumerate(clause) if words[index].text != "." and not _blank([words[index]])]
+    return clause[inner[0] : inner[-1] + 1]
+
+
 def _exchanged(
     words: list[Word],
     source: random.Random,
     probability: float,
     more: Mapping[str, Sequence[str]],
+    telling: Container[str],
     operations: list[str],
 ) -> list[Word]:
     result: list[Word] = []
@@ -116,7 +129,7 @@ def _exchanged(
             others = [*SYNONYMS.get(phrase.lower(), ()), *more.get(phrase.lower(), ())]
             if others and not any(word.kept for word in part):
                 if source.random() < probability:
-                    result.append(Word(source.choice(others)))
+                    result.append(Word(source.choice(others), kept=phrase.lower() in telling))
                     operations.append(SYNONYM)
                 else:
                     result += part
@@ -128,25 +141,62 @@ def _exchanged(
     return result
 
 
-def _shortened(words: list[Word], source: random.Random, strength: Strength, operations: list[str]) -> list[Word]:
+def _shortened(
+    words: list[Word], source: random.Random, strength: Strength, telling: Container[str], operations: list[str]
+) -> list[Word]:
     spoken = [index for index, word in enumerate(words) if word.spoken]
     allowed = int(_MOST_DELETED * len(spoken)) if len(spoken) >= _LEAST_WORDS else 0
     gone: set[int] = set()
     for index in source.sample(spoken, len(spoken)):
         word = words[index]
         lowered = word.text.lower()
-        if word.kept or lowered in _NEEDED:
+        if word.kept or lowered in telling or _NEEDED.search(lowered):
             continue
         probability = strength.filler if lowered in _FILLERS else strength.delete
         if source.random() < probability and len(gone) < allowed:
             gone.add(index)
             operations.append(DELETED)
-    return [
-        word
-        for index, word in enumerate(words)
-        # The space behind an English word goes with it.
-        if index not in gone and not (word.text == " " and index - 1 in gone)
-    ]
+    return _without(words, gone)
+
+
+def _without(words: list[Word], gone: set[int]) -> list[Word]:
+    """The other words, no space or mark left over: of the two marks around a clause that is gone the weaker goes."""
+    left: list[Word] = []
+    begun, shortened, dropping = 0, False, False  # of the clause: where it begins in `left`; whether a word is gone
+    for index, word in enumerate(words):
+        behind_gone = index - 1 in gone
+        if index in gone:
+            shortened, dropping = True, False
+            continue
+        if behind_gone and word.text in _CLOSING and left and left[-1].text == " ":
+            left.pop()
+        if not word.ends_clause:
+            # The space behind an English word goes with it.
+            if not (word.text == " " and (behind_gone or (not left and dropping))):
+                left.append(word)
+            dropping = dropping and word.text.isspace()
+            continue
+        if (shortened or dropping) and _blank(left[begun:]):
+            del left[begun:]
+            dropping = True
+        if dropping and left and _RANK[left[-1].text] < _RANK[word.text]:
+            if left[-1].text in _COMMAS:
+                left.pop()
+            dropping = False
+        if not dropping:
+            left.append(word)
+        begun, shortened = len(left), False
+    if shortened and _blank(left[begun:]):
+        del left[begun:]
+        if left and left[-1].text in _LOOSE:
+            left.pop()
+    elif len(words) - 1 in gone and left[-1].text == " ":
+        left.pop()
+    return left
+
+
+def _blank(words: list[Word]) -> bool:
+    return all(word.text.isspace() for word in words)
 
 
 def _with_typos(words: list[Word], source: random.Random, probability: float, operations: list[str]) -> list[Word]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import rjieba
 
+from kdsl.sample import Label
+
 _KEPT = re.compile(
     r"<[^<>\n]{1,60}>"  # placeholders: <image>, <http>, and marks such as <b>
     r"|https?://[!-;=?-~]+"  # to where Chinese goes on
@@ -45,6 +47,12 @@ def cut(text: str, spared: Sequence[Span] = ()) -> list[Word]:
         words.append(Word(text[start:end], kept=True))
         position = end
     return words + _segmented(text[position:])
+
+
+def label_words(label: Label) -> frozenset[str]:
+    """The words of a label's name and description, in lower case, but for those of one character."""
+    words = rjieba.cut(f"{label.name}\n{label.description}".lower())
+    return frozenset(word for word in words if len(word) > 1)
 
 
 def joined(words: Sequence[Word]) -> str:

@@ -20,6 +20,7 @@ from kdsl.cli.training import covered_rows
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
+from kdsl.fields.sidecar import Sidecars
 from kdsl.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, worke
     Steps that are not named stay as kdsl.yaml has them. Steps that the project has not what they need for are left
     out. Raises KdslError where that leaves none, and as `cross_validate` does.
     """
-    left_out = {step: why for step in steps if (why := _missing(project, step)) is not None}
+    sidecars = project.learned_sidecars()
+    left_out = {step: why for step in steps if (why := _missing(project, step, sidecars)) is not None}
     usable = [step for step in steps if step not in left_out]
     if not usable:
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
     projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
-    sidecars = project.sidecars()
     minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
     plain = zip(minings[()], learning[()], strict=True)
@@ -159,11 +160,13 @@ def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "Projec
     return changed
 
 
-def _missing(project: Project, step: str) -> str | None:
+def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
     """What the project lacks for a step; None where it lacks nothing."""
     config = project.config
     if config.recorded is not None and step != RULES:
         return "a recorded model cannot be fed anything"
+    if step == "ocr" and not any(i in sidecars.ocr for sample in project.samples() for i in sample.images):
+        return "no text on an image is known; name data.images and data.ocr, and run `kdsl ocr`"
     large = large_model(project) if step in ("augment", "reasons", "distill") else None
     tuned = large is not None and tunes(project, large)
     if step == "augment" and large is not None and not tuned:

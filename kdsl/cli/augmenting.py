@@ -77,7 +77,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     if config.augment.copies == 0:
         raise KdslError("augment.copies is 0, so there is nothing to make; say how many, such as augment.copies=2")
     folder = config.checkpoint / FOLDER
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
@@ -90,7 +90,9 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
         write_samples(each, table, written[0])
         write_side_by_side(each, table, written[1])
         sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
-        if sheet is not None:
+        if sheet is None:
+            (folder / f"{task.name}.png").unlink(missing_ok=True)  # an earlier one shows other copies
+        else:
             written.append(folder / f"{task.name}.png")
             write_atomically(written[-1], sheet)
         made.append(

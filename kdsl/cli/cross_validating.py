@@ -26,7 +26,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
     Of a recorded model only the samples that its file covers take part. Rule files of the project are not looked at.
     Raises KdslError for samples without a label, or fewer than `k`.
     """
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
     results = []
     for mining, trainer in zip(minings, trainers(project, minings, cross_validating=True), strict=True):

@@ -33,6 +33,11 @@ def distill(
         raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
     path, teacher = project.config.data.distilled, project.config.distill.teacher
     assert path is not None and teacher is not None
+    if not done:
+        raise KdslError(
+            f"{project.config.data.unlabelled}: every sample is like one of data.train or data.test, so none is left "
+            f"to label; name other samples as data.unlabelled; {path} stays as it was"
+        )
     failed = [each for task in done for each in task.lessons.failed.items()]
     if failed and len(failed) == sum(len(task.pool) for task in done):
         raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
@@ -92,8 +97,6 @@ def _print(task: "DistilledTask") -> None:
 
 
 def _tell(project: "Project", done: "list[DistilledTask]") -> None:
-    if not done:
-        typer.echo("No unlabelled sample is unlike all that people labelled.", err=True)
     for task in done:
         parts = [(task.labelled, "are like one that people labelled"), (task.repeated, "have the id of another one"),
                  (task.lessons.nonsense, "got answers that are no label")]  # fmt: skip

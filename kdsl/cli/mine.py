@@ -38,18 +38,18 @@ def mine(
         typer.echo(line, err=True)
     if trace is not None:
         task, index = _find_label(project, trace)
-        for path in TaskMining.of(project, task, project.sidecars()).trace(index):
+        for path in TaskMining.of(project, task, project.learned_sidecars()).trace(index):
             typer.echo(str(path))
     elif label is not None:
         task, index = _find_label(project, label)
-        mining = TaskMining.of(project, task, project.sidecars())
+        mining = TaskMining.of(project, task, project.learned_sidecars())
         rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
         if format is Format.json:
             typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
         else:
             mine_table.print_search(task.name, label, rows)
     else:
-        sidecars = project.sidecars()
+        sidecars = project.learned_sidecars()
         tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
         results = [mining.run(workers or os.cpu_count() or 1) for mining in tasks]
         if format is Format.json:

@@ -1,5 +1,6 @@
 """A project opened for a command: its configuration, tasks, samples and sidecars."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from kdsl.fields.sidecar import Sidecars
     from kdsl.sample import Sample, Task
     from kdsl.small.answer_cache import CachedModel
+
+_log = logging.getLogger(__name__)
 
 Split = Literal["train", "test"]
 
@@ -77,6 +80,21 @@ class Project:
                 else {}
             ),
         )
+
+    def learned_sidecars(self) -> "Sidecars":
+        """`sidecars` for what learns from the training samples; a warning counts images whose text nobody has read."""
+        known, data, samples = self.sidecars(), self.config.data, self.samples("train")
+        images = dict.fromkeys(image for sample in samples for image in sample.images)
+        missing = [image for image in images if image not in known.ocr]
+        if data.ocr is not None and missing:
+            _log.warning(
+                "%s: %d of %d images of the training samples are not there and count as without text, the first being "
+                "%s; run `kdsl ocr`",
+                data.ocr, len(missing), len(images), missing[0],
+            )  # fmt: skip
+        if data.ocr is None and images and self.config.prompt.ocr:
+            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
+        return known
 
     @cached_property
     def small(self) -> "CachedModel | None":

@@ -1,5 +1,6 @@
 """kdsl prompt: what a large model is shown about a sample."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from kdsl.cli.project import Project
     from kdsl.sample import Sample
     from kdsl.vlm.conversation import Conversation
+
+_log = logging.getLogger(__name__)
 
 
 def prompt(
@@ -38,8 +41,10 @@ def conversation_of(project: "Project", sample: "Sample") -> "Conversation":
     from kdsl.fields.table import FieldTable
 
     task = next(task for task in project.tasks if task.name == sample.task)
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     prompts = prompts_of(project)
+    if prompts.neighbours and project.config.prompt.embeddings == "model":
+        _log.warning("prompt.embeddings: as no model is loaded, texts make neighbours here, and may make other ones")
     if prompts.remembers:
         table = TaskMining.of(project, task, sidecars).table
         labels = [row.sample.label or "" for row in table.rows]

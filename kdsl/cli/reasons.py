@@ -92,7 +92,7 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     known, decided, sidecars = (
         ReasonFile.mended(path, project.tasks),
         Decided(config.checkpoint / FILE),
-        project.sidecars(),
+        project.learned_sidecars(),
     )
     counts = {}
     try:

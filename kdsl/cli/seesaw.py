@@ -34,7 +34,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     from kdsl.training.seesaw import compare
     from kdsl.vlm.local import LocalModel
 
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
     tuners = [*tuners_of(project, minings, "per_task"), tuners_of(project, minings, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]

@@ -52,7 +52,7 @@ def train_project(project: "Project") -> "list[Arbiter]":
     from kdsl.errors import KdslError
     from kdsl.progress import progress_bar
 
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
     for mining in minings:
         if not mining.archive.exists():
@@ -68,7 +68,7 @@ def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None
     from kdsl.cli.mining import TaskMining
     from kdsl.errors import KdslError
 
-    sidecars = project.sidecars()
+    sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
     tuners = tuners_of(project, minings)
     if not tuners:

@@ -12,15 +12,10 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
+from kdsl.retrieval.wording import wording_of
 from kdsl.sample import Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
-PROMPT = """\
-请判断下面的内容属于哪个分类标签。
-{dialogue}
-请直接只输出分类标签结果，不需要其他多余的话。以下是可以参考的分类标签为：{labels}
-"""
-"""For a task without a prompt of its own."""
 NOTHING_KNOWN = LineInformation({})
 
 
@@ -59,7 +54,7 @@ class Prompts:
         memories = dict(self.memories)
         for task, table, labels in trained:
             passages = self.passages.get(task.name, ()) if self.knowledge else ()
-            memories[task.name] = Memory.fit(table, labels, passages, images, embedder)
+            memories[task.name] = Memory.fit(table, labels, passages, images, embedder, wording_of(task))
         return replace(self, memories=memories)
 
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
@@ -71,26 +66,29 @@ class Prompts:
         images is known.
         """
         if not task.prompt:
-            task = replace(task, prompt=PROMPT)
+            task = replace(task, prompt=wording_of(task).prompt)
         return ask(*self._added(task, row), *self._prompt(task, row))
 
     def _added(self, task: Task, row: SampleFields) -> Iterator[Piece]:
-        memory = self.memories.get(task.name)
+        memory, wording = self.memories.get(task.name), wording_of(task)
         if memory is not None:
             for passage in reversed(memory.known(row, self.knowledge)):
-                yield f"参考知识：{passage.whole}\n"
+                shown = wording.titled.format(passage.title, passage.text) if passage.title else passage.text
+                yield wording.passage.format(shown)
             for neighbour in reversed(memory.nearest(row, self.neighbours, self.images, self.embedder)):
-                yield f"相似的样本：{neighbour.text}\n它的分类标签：{neighbour.label}\n"
+                yield wording.neighbour.format(text=neighbour.text, label=neighbour.label)
         if self.ocr:
             information = NOTHING_KNOWN if memory is None else memory.information
             pages = [[line.text for line in page.lines] for page in row.cleaned.pages]
             for lines in budgeted(pages, self.ocr_tokens, information, self.count):
                 if lines:
-                    yield "图片中的文字：\n" + "\n".join(lines) + "\n"
+                    yield wording.pages.format("\n".join(lines))
         if self.descriptions:
-            described = [f"{label.name}：{label.description}" for label in task.labels if label.description]
+            described = [
+                wording.titled.format(each.name, each.description) for each in task.labels if each.description
+            ]
             if described:
-                yield Instruction("分类标签的含义：\n" + "\n".join(described) + "\n")
+                yield Instruction(wording.labels.format("\n".join(described)))
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
         sample = row.sample

@@ -61,7 +61,7 @@ def read_knowledge(folder: Path) -> list[Passage]:
     """
     if not folder.is_dir():
         raise KdslError(f"{folder}: no such folder; name the folder of your Markdown and JSON Lines as data.knowledge")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and not path.name.startswith(".")]
     known = [path for path in files if path.suffix.lower() in (".md", ".jsonl")]
     if len(known) < len(files):
         other = next(path for path in files if path not in known)

@@ -20,6 +20,7 @@ from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
+from kdsl.retrieval.wording import CHINESE, ShownWording
 from kdsl.sample import source_id
 
 FILE = "memory.npz"
@@ -57,6 +58,7 @@ class Memory:
         passages: Sequence[Passage],
         images: Path | None = None,
         embedder: Embedder | None = None,
+        wording: ShownWording = CHINESE,
     ) -> "Memory":
         """From the samples that are trained on, with their `labels`; of a sample and its changed copies one is kept.
 
@@ -71,7 +73,8 @@ class Memory:
         vectors = None if embedder is None else embedder.vectors(cleaned)
         index = SampleIndex.fit(cleaned, [_hashes(row, images) for row in cleaned.rows], vectors)
         neighbours = tuple(
-            Neighbour(excerpt(row, information), labels[place]) for row, place in zip(cleaned.rows, rows, strict=True)
+            Neighbour(excerpt(row, information, wording), labels[place])
+            for row, place in zip(cleaned.rows, rows, strict=True)
         )
         return cls(information, index, neighbours, PassageIndex.fit(passages, cleaned))
 
@@ -128,15 +131,15 @@ class Memory:
         return {**self.samples.arrays(), **self.passages.arrays()}
 
 
-def excerpt(row: SampleFields, information: LineInformation) -> str:
+def excerpt(row: SampleFields, information: LineInformation, wording: ShownWording = CHINESE) -> str:
     """A sample in one line: the last thing that the user said, and what tells the most on its images."""
     last = last_user_turn(row.sample)
     said = "" if last is None else " ".join(row.sample.turns[last].text.split())
     said = said if len(said) <= LONGEST_TURN else said[: LONGEST_TURN - 1] + "…"
     pages = budgeted([[line.text for line in page.lines] for page in row.pages], PAGE_TOKENS, information)
     read = " / ".join(line for lines in pages for line in lines)
-    parts = [f"用户：{said}" if said else "", f"图中文字：{read}" if read else ""]
-    return "；".join(filter(None, parts)) or "（无文字）"
+    parts = [wording.said.format(said) if said else "", wording.read.format(read) if read else ""]
+    return wording.between.join(filter(None, parts)) or wording.nothing
 
 
 def _hashes(row: SampleFields, images: Path | None) -> tuple[int, ...]:

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+from kdsl.apart import Stopped, call_apart
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
-from kdsl.processes import Stopped, call_apart
 from kdsl.review.dataset import Source, Stamps, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_word import word_files

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,7 @@ def test_several_processes_make_the_same(project, tmp_path):
     [
         ("augment.copies=0", "augment.copies is 0, so there is nothing to make; say how many"),
         ("augment.copies=-1", "augment.copies"),
+        ("augment.copies=1000000", "augment.copies is 1000000; it must be less than or equal to 100"),
         ("augment.paraphrase=true", "augment.paraphrase: true needs a model that writes; name one in `small:`"),
         ("augment={copies: 2, text: false, images: false}", "text and images are both false"),
         ("data.images=", "data.images is not set; name the folder that image names are relative to"),
@@ -202,6 +204,14 @@ def test_a_broken_image_is_named(kdsl, project, workers):
     assert "images/3.png: cannot be read (cannot identify image file" in result.err
 
 
+def test_pages_that_nobody_read_are_told(kdsl, project, caplog):
+    (project / "ocr.jsonl").write_text(json.dumps(page_record(page("3.png"))) + "\n", "utf-8")
+    result = kdsl("augment", project)
+    assert result.code == 0, result.err
+    assert "ocr.jsonl: 11 of 12 images of the training samples are not there and count as without text" in caplog.text
+    assert "the first being 0.png; run `kdsl ocr`" in caplog.text
+
+
 def test_a_sample_without_a_label_is_named(kdsl, project):
     (project / "train.jsonl").write_text('{"id": "x", "text": "灯"}\n', "utf-8")
     result = kdsl("augment", project)
@@ -210,6 +220,8 @@ def test_a_sample_without_a_label_is_named(kdsl, project):
 
 
 def test_without_images_the_originals_are_named(kdsl, project):
+    assert kdsl("augment", project).code == 0
+    shutil.rmtree(project / "checkpoints/run/augmented/images")
     assert kdsl("augment", project, "augment.images=false").code == 0
     files = made(project)
     assert set(files) == {"shop.jsonl", "shop.txt", "ocr.jsonl"}

@@ -8,7 +8,7 @@ from augmented_shop import RULES, TASK, augmenter, rule, sample, shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdsl.augmentation.augmenter import Copies, Rewording
+from kdsl.augmentation.augmenter import Augmenter, Copies, Rewording
 from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.augmentation.words import cut
 from kdsl.data.splits import stratified_folds
@@ -17,7 +17,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.rules.engine import Engine
-from kdsl.sample import Turn, copy_id, source_id
+from kdsl.sample import Label, Sample, Task, Turn, copy_id, source_id
 
 
 def pairs(copies: Copies, table: FieldTable):
@@ -198,3 +198,14 @@ def test_ids():
     assert copy_id("s7", 2) == "s7+2"
     assert source_id("s7+2") == "s7"
     assert source_id("s+7b") == "s+7b"
+
+
+def test_words_of_the_label_are_never_left_out():
+    task = Task("shop", (Label("退款进度", "咨询退款"), Label("其他")))
+    text = "亲，上次那个售后单，退款到哪里了"
+    samples = [Sample(str(n), "shop", (Turn("user", text),), label="退款进度") for n in range(20)]
+    copies = Augmenter(task, 10).copies(FieldTable(samples, Sidecars()), np.zeros(20, np.int64))
+    said = [row.sample.turns[0].text for row in copies.table.rows]
+    assert len(said) == 200
+    assert all("退款" in each or "退钱" in each for each in said)
+    assert not all("售后" in each for each in said)

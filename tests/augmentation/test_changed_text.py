@@ -1,6 +1,7 @@
 """Changed texts: what may change, and what stays."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -80,12 +81,54 @@ def test_clauses_change_places_and_punctuation_stays():
     assert change("灯坏了", Strength(1, 0, 0, 0, 0)) == "灯坏了"
 
 
-@pytest.mark.parametrize("text", ["这个灯不能调光", "多少钱一个灯", "I do not like this lamp"])
-def test_negations_and_question_words_are_never_left_out(text):
+def test_clauses_of_english_keep_their_spaces():
+    assert change("hello, the lamp broke.", Strength(1, 0, 0, 0, 0)) == "the lamp broke, hello."
+
+
+@pytest.mark.parametrize(
+    "text, without",
+    [
+        ("亲，灯坏了怎么办", "灯坏了怎么办"),
+        ("谢谢！！灯坏了怎么办", "灯坏了怎么办"),
+        ("灯坏了，亲，灯坏了怎么办", "灯坏了，灯坏了怎么办"),
+        ("灯坏了怎么办，谢谢", "灯坏了怎么办"),
+        ("灯坏了怎么办，谢谢！", "灯坏了怎么办！"),
+        ("灯坏了怎么办？谢谢！！", "灯坏了怎么办？"),
+        ("灯坏了怎么办，谢谢~", "灯坏了怎么办~"),
+        ("灯坏了怎么办\n谢谢", "灯坏了怎么办"),
+        ("灯坏了怎么办。谢谢\n灯坏了", "灯坏了怎么办。\n灯坏了"),
+        ("hello, lamp number seven broke again", "lamp number seven broke again"),
+        ("lamp number seven broke, it broke really.", "lamp number seven broke, it broke."),
+        ("lamp number seven broke really, it broke", "lamp number seven broke, it broke"),
+        ("lamp number seven broke again please", "lamp number seven broke again"),
+    ],
+)
+def test_a_clause_that_is_left_out_takes_its_punctuation_with_it(text, without):
+    found = {change(text, Strength(0, 0, 0.9, 0, 0), seed) for seed in range(200)}
+    assert without in found
+    assert not any(re.search(r"^[\s，,。！？!?]|[，,\s]$|[，,]\s*[，,。！？!?]| [,.]", each) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("这个灯不能调光", "不能"),
+        ("多少钱一个灯", "多少"),
+        ("这个灯没收到", "没收"),
+        ("这个灯还没到", "没到"),
+        ("这个灯坏了怎么办", "怎么办"),
+        ("I do not like this lamp", "not"),
+    ],
+)
+def test_negations_and_question_words_are_never_left_out(text, needed):
     for seed in range(50):
         changed = change(text, Strength(0, 0, 1, 1, 0), seed)
-        assert any(word in changed for word in ("不能", "多少", "not"))
+        assert needed in changed
         assert len(changed) < len(text)
+
+
+def test_not_to_need_is_not_made_not_to_want():
+    assert change("不需要", Strength(0, 1, 0, 0, 0)) in ("不用", "无需")
 
 
 def test_short_texts_lose_nothing():

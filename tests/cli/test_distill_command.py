@@ -160,6 +160,14 @@ def test_what_is_like_a_labelled_sample_is_neither_asked_about_nor_learned(kdsl,
     assert (shop / "checkpoints/run/shop/linear.npz").read_bytes() == plain
 
 
+def test_where_none_is_left_to_label_what_was_kept_before_stays(kdsl, shop, server):
+    (shop / "distilled.jsonl").write_text("kept", "utf-8")
+    result = kdsl(*command(shop, server), f"data.unlabelled={shop / 'train.jsonl'}")
+    assert result.code == 2
+    assert "train.jsonl: every sample is like one of data.train or data.test, so none is left to label" in result.err
+    assert (shop / "distilled.jsonl").read_text("utf-8") == "kept"
+
+
 def test_no_label_in_the_unlabelled_file_is_looked_at(kdsl, shop, server):
     kdsl(*command(shop, server))
     without = read(shop / "distilled.jsonl")

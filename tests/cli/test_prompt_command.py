@@ -51,3 +51,20 @@ def test_a_sample_that_is_not_there_is_named(kdsl, project):
     result = kdsl("prompt", project, "--sample", "x")
     assert result.code == 2
     assert "train.jsonl: no sample has the id 'x'; name one with --sample ID, such as 'a'" in result.err
+
+
+def test_text_on_images_that_nobody_read_is_told(kdsl, project, caplog):
+    line = json.dumps({"id": "e", "task": "shop", "text": "", "label": "商品材质", "images": ["e.png"]})
+    with (project / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    images = f"data.images={project}"
+    unset = kdsl("prompt", project, "--sample", "a", images, "prompt.ocr=true")
+    assert "prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`" in caplog.text
+    unread = kdsl("prompt", project, "--sample", "a", images, "prompt.ocr=true", f"data.ocr={project}/ocr.jsonl")
+    assert "ocr.jsonl: 1 of 1 images of the training samples are not there" in caplog.text
+    assert (unset.code, unread.code) == (0, 0)
+
+
+def test_neighbours_that_a_model_would_find_are_told_to_be_others(kdsl, project, caplog):
+    assert kdsl("prompt", project, "--sample", "a", "prompt.neighbours=1", "prompt.embeddings=model").code == 0
+    assert "as no model is loaded, texts make neighbours here" in caplog.text

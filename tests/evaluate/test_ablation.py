@@ -108,7 +108,8 @@ def test_a_step_is_on_as_configured_and_the_others_that_are_measured_are_off(pro
 
 
 def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kdsl):
-    result = kdsl("evaluate", project, "--ablate", "reasons,rules,distill", "--cross-validate", "2", "--workers", "1",
+    steps = "reasons,rules,distill,ocr"
+    result = kdsl("evaluate", project, "--ablate", steps, "--cross-validate", "2", "--workers", "1",
                   "mining.iterations=20")  # fmt: skip
     assert result.code == 0, result.err
     assert [line.split()[0] for line in result.out.splitlines() if line.startswith((" none", " rules"))] == [
@@ -116,6 +117,7 @@ def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kd
     ]  # fmt: skip
     assert "reasons: n/a, `large: linear` writes no reasons; name a model that is fine-tuned" in result.out
     assert "distill: n/a, there are no distilled samples" in result.out
+    assert "ocr: n/a, no text on an image is known; name data.images and data.ocr, and run `kdsl ocr`" in result.out
     written = (project / "checkpoints" / "run" / "ablation" / "ablation.md").read_text(encoding="utf-8")
     assert "| rules | " in written and "| reasons | n/a" in written
     record = json.loads((project / "checkpoints" / "run" / "ablation" / "ablation.json").read_text(encoding="utf-8"))
@@ -163,7 +165,7 @@ def test_what_cannot_go_together_is_said(project, kdsl):
 def test_after_an_interruption_the_same_command_goes_on(project, kdsl, monkeypatch):
     from kdsl.evaluate import ablation
 
-    command = "evaluate", project, "--ablate", "ocr,rules", "--cross-validate", "2", "--workers", "1"
+    command = "evaluate", project, "--ablate", "retrieval,rules", "--cross-validate", "2", "--workers", "1"
     settings = "mining.iterations=20", "--format", "json"
     whole = json.loads(kdsl(*command, *settings, f"checkpoint={project / 'other'}").out)
     resume_file = project / "checkpoints" / "run" / "ablation.resume.jsonl"

@@ -86,6 +86,26 @@ def test_a_task_without_a_prompt_gets_one_that_names_the_labels():
     assert '["甲","乙"]' in found
 
 
+def test_a_task_without_any_chinese_is_asked_in_english():
+    task = Task("t", (Label("price", "what it costs"), Label("size", "how large it is")))
+    words = ("what does the lamp cost", "is the lamp large")
+    table = FieldTable([Sample(str(n), "t", (Turn("user", text),)) for n, text in enumerate(words)], Sidecars())
+    page = OcrPage("a.png", (9, 9), (OcrLine("special offer", 1.0, (0, 0, 9, 9)),))
+    asked = Sample("new", "t", (Turn("user", "how much does this lamp cost"),), ("a.png",))
+    prompts = Prompts(
+        Path("images"), True, True, neighbours=1, knowledge=1, passages={"t": [Passage("Lamp", "it costs 9", "a")]}
+    )
+    found = pieces(task, asked, prompts.fitted([(task, table, ["price", "size"])]), Sidecars(ocr={"a.png": page}))
+    assert found[:4] == (
+        "Known: Lamp: it costs 9\n",
+        "A similar sample: the user says: what does the lamp cost\nIts class: price\n",
+        "Text on the pictures:\nspecial offer\n",
+        "What the classes mean:\nprice: what it costs\nsize: how large it is\n",
+    )
+    assert 'Answer with the class only. Classes: ["price","size"]' in written(found)
+    assert pieces(replace(task, prompt="哪一类？{labels}"), asked, prompts)[0].startswith("分类标签的含义")
+
+
 def test_descriptions_and_text_on_pictures_are_added_on_request(image_task):
     pages = {"a.png": OcrPage("a.png", (9, 9), (OcrLine("退款中", 1.0, (0, 0, 9, 9)),))}
     sample = Sample("1", "scene", (), ("a.png", "b.png"))

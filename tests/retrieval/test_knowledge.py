@@ -84,6 +84,13 @@ def test_a_missing_or_empty_folder_and_bytes_that_are_not_text_are_named(write, 
         read_knowledge(tmp_path / "know")
 
 
+def test_a_link_to_nowhere_is_named(write, tmp_path):
+    write("know/a.md", "# 台灯\n三档")
+    (tmp_path / "know/b.md").symlink_to(tmp_path / "gone.md")
+    with pytest.raises(KdslError, match=r"b\.md: no such file"):
+        read_knowledge(tmp_path / "know")
+
+
 def test_files_of_other_kinds_are_counted(write, tmp_path, caplog):
     write("know/a.md", "台灯")
     write("know/b/page.html", "<p>")
