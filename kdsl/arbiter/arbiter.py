@@ -53,7 +53,7 @@ class Standing(_Part):
         An approval says "right at least `REVIEWED` of the time", and is believed as far as the training samples allow:
         up to the upper end of the 95 % Wilson interval of the precision there.
         """
-        if rule.status != "accepted" or rule.stale:
+        if not rule.approved:
             return self.reliability
         return max(self.reliability, min(REVIEWED, wilson_interval(self.correct, self.hits)[1]))
 
@@ -61,11 +61,12 @@ class Standing(_Part):
 class Arbiter(_Part):
     """Saved as <checkpoint>/<task>/arbiter.json; fitted by `kdsl.arbiter.fit`."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     task: str
     labels: tuple[str, ...]
-    merged: bool
-    """False: out of fold the rules did not help, so the model stands alone."""
+    listens_to: Literal["all", "accepted", "none"]
+    """Which rules count. Where all together did not help out of fold, those still do that a person accepted as they
+    stand, unless these clearly did harm; with none the model stands alone."""
     a: float = Field(gt=0)
     b: float = Field(ge=0)
     model_a: float = Field(gt=0)
@@ -82,7 +83,7 @@ class Arbiter(_Part):
 
     @property
     def pool(self) -> Pool:
-        return Pool(self.a, self.b) if self.merged else self.model_alone
+        return self.model_alone if self.listens_to == "none" else Pool(self.a, self.b)
 
     @property
     def model_alone(self) -> Pool:
@@ -113,7 +114,8 @@ class Arbiter(_Part):
         return arbiter
 
     def weigh(self, rules: Sequence[Rule]) -> "WeighedRules":
-        """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0."""
+        """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, as one
+        that nobody accepted where only accepted ones count."""
         index = {name: i for i, name in enumerate(self.labels)}
         known = {(standing.label, standing.when): i for i, standing in enumerate(self.rules)}
         places = np.array([known.get((rule.label, rule.when_hash), -1) for rule in rules], dtype=np.int64)
@@ -126,6 +128,9 @@ class Arbiter(_Part):
             ],
             dtype=np.float64,
         )
+        counts = places >= 0
+        if self.listens_to == "accepted":
+            counts &= np.array([rule.approved for rule in rules], dtype=bool)
         overlaps = np.zeros((len(self.rules) + 1,) * 2)  # the last row is that of unknown rules
         for i, j, value in self.overlaps:
             overlaps[i, j] = overlaps[j, i] = value
@@ -133,7 +138,7 @@ class Arbiter(_Part):
             tuple(rules),
             labels,
             reliability,
-            np.where(places >= 0, rule_weights(reliability, base), 0.0),
+            np.where(counts, rule_weights(reliability, base), 0.0),
             overlaps[np.ix_(places, places)],
             places >= 0,
         )

@@ -41,8 +41,8 @@ class Decision:
     """[n_labels]"""
     hits: tuple[WeighedHit, ...]
     """The heaviest first."""
-    rules_count: bool
-    """Whether the arbiter listens to rules at all."""
+    listens_to: str
+    """Which rules the arbiter listens to: see `Arbiter.listens_to`."""
     answered: bool = True
     """False where a recorded model has no answer: `model` is then the share of each label in training."""
     cost: Cost | None = None
@@ -66,7 +66,7 @@ class Decision:
         return "rules" if self._speaking(self.label) else "model"
 
     def _speaking(self, label: str) -> list[WeighedHit]:
-        if not self.rules_count:
+        if self.listens_to == "none":
             return []
         return [hit for hit in self.hits if hit.hit.rule.label == label and hit.weight > 0]
 
@@ -84,9 +84,11 @@ class Decision:
             own = f"the model has no answer; {self.label} is the likeliest without one"
         if not self.hits:
             return f"{own}; no rule holds"
-        if not self.rules_count:
+        if self.listens_to == "none":
             return f"{own}; {len(self.hits)} rules hold but do not count, as they did not help in training"
         counted = [hit for hit in self.hits if hit.weight > 0]
+        if self.listens_to == "accepted" and not any(hit.hit.rule.approved for hit in self.hits):
+            return f"{own}; {len(self.hits)} rules hold that nobody has accepted: such rules did not help in training"
         agree = self._speaking(self.label)
         against = [hit for hit in counted if hit.hit.rule.label != self.label]
         parts = [own]
@@ -160,7 +162,7 @@ def decide(
                 alone[row],
                 merged[row],
                 tuple(weighed),
-                arbiter.merged,
+                arbiter.listens_to,
                 answered is None or bool(answered[row]),
             )
         )

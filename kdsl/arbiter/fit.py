@@ -1,7 +1,8 @@
 """Fitting the arbiter of a task, on what model and rules say about samples that they were not made from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,26 +115,25 @@ def fit_arbiter(
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
     standings = _standings(task, active, hits, labels, statistics, archive.reliability)
-    evidence = np.zeros_like(model)
+    evidence, of_accepted = np.zeros_like(model), np.zeros_like(model)
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
         chosen, reliability, found = fold_rules(task, table, labels, archive, int(fold), rules, outside)
         of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
-        weight = rule_weights(reliability, base_rates[of])
-        evidence[inside] = label_evidence(
-            found[inside], of, weight, overlap(of, found[outside]), len(task.labels)
-        )  # fmt: skip
+        weight, between = rule_weights(reliability, base_rates[of]), overlap(of, found[outside])
+        approved = np.array([rule.approved for rule in chosen], dtype=bool)
+        evidence[inside] = label_evidence(found[inside], of, weight, between, len(task.labels))
+        of_accepted[inside] = label_evidence(found[inside], of, weight * approved, between, len(task.labels))
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
-    compared = compare(model[used], evidence[used], labels[used], seed)
-    merged = compared.merged and bool(active)
+    listens_to, compared = choose_rules(model[used], evidence[used], of_accepted[used], labels[used], seed)
     of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)
     shared = np.triu(overlap(of, hits), 1)
     return Arbiter(
         task=task.name,
         labels=task.label_names,
-        merged=merged,
+        listens_to=listens_to,
         a=compared.pool.a,
-        b=compared.pool.b if merged else 0.0,
+        b=compared.pool.b if listens_to != "none" else 0.0,
         model_a=compared.alone.a,
         samples=int(used.sum()),
         model=compared.model,
@@ -150,14 +150,33 @@ class Comparison:
 
     pool: Pool
     alone: Pool
-    merged: bool
+    gain: float
+    """How much smaller the log loss of the merge is, per sample."""
+    error: float
+    """Standard error of the gain."""
     model: Quality
     both: Quality
 
 
+def choose_rules(
+    model: Floats, evidence: Floats, of_accepted: Floats, labels: Labels, seed: int
+) -> tuple[Literal["all", "accepted", "none"], Comparison]:
+    """Which rules to listen to, by the out-of-fold `evidence` of all and that of the accepted ones.
+
+    All of them where that makes the log loss smaller. What people vouch for needs no such proof: accepted rules are
+    left out only where they make it larger by more than its standard error.
+    """
+    of_all = compare(model, evidence, labels, seed)
+    if evidence.any() and of_all.gain > 0:
+        return "all", of_all
+    if not of_accepted.any():  # none yet, or none that a fold's mining found again: nothing to judge them by
+        return "accepted", replace(of_all, pool=Pool(of_all.alone.a, 1.0), both=of_all.model)
+    compared = compare(model, of_accepted, labels, seed)
+    return ("accepted", compared) if compared.gain >= -compared.error else ("none", of_all)
+
+
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
-    """Fit the pool, and decide whether it is worth having: whether its log loss is smaller than that of the model
-    alone, on samples that the parameters of neither were fitted on."""
+    """Fit the pool, and hold it against the model alone on samples that the parameters of neither were fitted on."""
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
     both, alone = np.empty_like(model), np.empty_like(model)
     for part in np.unique(parts):
@@ -166,9 +185,16 @@ def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Compa
         temperature = fit_temperature(model[outside], labels[outside])
         both[inside] = pool.log_probabilities(model[inside], evidence[inside])
         alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
-    before, after = _quality(alone, labels), _quality(both, labels)
-    merged = after.log_loss < before.log_loss
-    return Comparison(fit_pool(model, evidence, labels), fit_temperature(model, labels), merged, before, after)
+    rows = np.arange(len(labels)), labels
+    gains = both[rows] - alone[rows]
+    return Comparison(
+        fit_pool(model, evidence, labels),
+        fit_temperature(model, labels),
+        float(gains.mean()),
+        float(gains.std() / np.sqrt(len(gains))),
+        _quality(alone, labels),
+        _quality(both, labels),
+    )
 
 
 def _quality(log_probabilities: Floats, labels: Labels) -> Quality:

@@ -21,6 +21,9 @@ FOLDS = 5
 """Of the cross-validation that judges a project without test samples."""
 
 
+_LEFT_OUT = {"all": "", "accepted": "; only accepted ones count", "none": "; the model decides alone"}
+
+
 class Chain:
     """Each method does one step unless it is up to date, and tells on stderr what came of it."""
 
@@ -136,7 +139,7 @@ class Chain:
         def work() -> list[str]:
             return [
                 f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
-                f"{arbiter.both.weighted_f1:.3f} with rules" + ("" if arbiter.merged else "; the model decides alone")
+                f"{arbiter.both.weighted_f1:.3f} with rules{_LEFT_OUT[arbiter.listens_to]}"
                 for arbiter in train_project(self._project)
             ]
 

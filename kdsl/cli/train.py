@@ -77,9 +77,16 @@ def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None
         tuner.tune(deepspeed)
 
 
+_LEFT_OUT = {
+    "accepted": "all rules together do not make the log loss smaller out of fold, so only those count that people "
+    "accepted (kdsl review)",
+    "none": "neither all rules nor the accepted ones help out of fold, so the model decides alone (b = 0)",
+}
+
+
 def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:
     """What `--format json` prints about a task."""
-    known = arbiter.model_dump(include={"task", "samples", "merged", "a", "b", "model_a", "model", "both"})
+    known = arbiter.model_dump(include={"task", "samples", "listens_to", "a", "b", "model_a", "model", "both"})
     return {**known, "rules": len(arbiter.rules)}
 
 
@@ -106,8 +113,5 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
         )  # fmt: skip
     console.print(table)
     for arbiter in arbiters:
-        if not arbiter.merged:
-            console.print(
-                f"{escape(arbiter.task)}: rules do not make the log loss smaller out of fold, so the model "
-                "decides alone (b = 0)."
-            )
+        if arbiter.listens_to != "all":
+            console.print(f"{escape(arbiter.task)}: {_LEFT_OUT[arbiter.listens_to]}.")

@@ -113,10 +113,14 @@ class TrainedArbiter:
     @property
     def rules_count(self) -> bool:
         """Whether the arbiter listens to rules at all."""
-        return self._arbiter.merged
+        return self._arbiter.listens_to != "none"
+
+    @property
+    def _accepted_only(self) -> bool:
+        return self._arbiter.listens_to == "accepted"
 
     def effect(self, index: TaskIndex, overview: Overview, rule: int, word: ModelWord) -> Effect | None:
-        """What the rule at position `rule` changes; an inactive rule is looked at as if it were accepted.
+        """What the rule at position `rule` changes; one that does not count is looked at as if it were accepted.
 
         None for a rule with a label that the task does not have.
         """
@@ -128,7 +132,7 @@ class TrainedArbiter:
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
         asked = overview.rules[rule].rule
-        if asked.status in ("rejected", "disabled"):
+        if asked.status in ("rejected", "disabled") or (asked.status == "proposed" and self._accepted_only):
             asked = asked.model_copy(update={"status": "accepted"})
         chosen, flags = _speaking(overview, used, rows, rule)
         own = chosen == rule
@@ -194,7 +198,10 @@ class TrainedArbiter:
         for i, (place, stored) in enumerate(zip(places.tolist(), rules, strict=True)):
             if place >= 0:
                 reliability[i] = self._reviewed(place, stored)
-        return places, np.where(places >= 0, rule_weights(reliability, base), 0.0)
+        counts = places >= 0
+        if self._accepted_only:
+            counts &= np.array([each.rule.status == "accepted" and not each.stale for each in rules], dtype=bool)
+        return places, np.where(counts, rule_weights(reliability, base), 0.0)
 
     def _reviewed(self, place: int, stored: StoredRule) -> float:
         """`Standing.reviewed`, which makes a hash of the conditions, once for each rule."""

@@ -80,6 +80,11 @@ class Rule(_Part):
         """Whether somebody reviewed another version of the conditions than the present one."""
         return bool(self.review.of) and self.review.of != self.when_hash
 
+    @property
+    def approved(self) -> bool:
+        """Whether a person accepted the rule as it now stands."""
+        return self.status == "accepted" and not self.stale
+
     def record(self) -> dict[str, Any]:
         """The mapping that stands in the rule file, keys in the design's order."""
         return self.model_dump(by_alias=True, mode="json")

@@ -131,7 +131,9 @@ def show_merge(folder: Path) -> None:
     console = Console(width=100, file=sys.stdout)
     console.print(table_shown)
     covered = float((evidence > 0).any(axis=1).mean())
-    verdict = "merges" if fitted.arbiter.merged else "found no gain out of fold and leaves the classifier alone"
+    verdict = (
+        "merges" if fitted.arbiter.listens_to == "all" else "found no gain out of fold and leaves the classifier alone"
+    )
     console.print(f"{len(fitted.rules)} rules speak on {covered:.0%} of the test samples; the arbiter {verdict}.")
 
 

@@ -9,7 +9,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.rules.condition import Condition
-from kdsl.rules.rule import Rule, When
+from kdsl.rules.rule import Review, Rule, When
 from kdsl.sample import Sample, Turn
 
 
@@ -27,7 +27,7 @@ def standing(of, reliability):
 @pytest.fixture
 def arbiter() -> Arbiter:
     return Arbiter(
-        task="shop", labels=("调光", "材质"), merged=True, a=1.0, b=0.5, model_a=1.2, samples=20,
+        task="shop", labels=("调光", "材质"), listens_to="all", a=1.0, b=0.5, model_a=1.2, samples=20,
         model=Quality(log_loss=0.7, weighted_f1=0.6), both=Quality(log_loss=0.5, weighted_f1=0.7),
         base_rates=(0.5, 0.5), rules=(standing(DIM, 0.9), standing(BRIGHT, 0.8), standing(LINEN, 0.7)),
         overlaps=((0, 1, 1.0),),
@@ -67,8 +67,18 @@ def test_a_rule_of_another_id_with_the_same_conditions_is_known(arbiter):
     assert arbiter.weigh([rule("r-mine", "调光", "变暗")]).reliability.tolist() == [0.9]
 
 
+def test_where_only_accepted_rules_count_the_others_weigh_nothing(arbiter):
+    fresh, stale = (Review(by="小王", of=of) for of in (DIM.when_hash, "0" * 16))
+    accepted = DIM.model_copy(update={"status": "accepted", "review": fresh})
+    edited = BRIGHT.model_copy(update={"status": "accepted", "review": stale})
+    weighed = arbiter.model_copy(update={"listens_to": "accepted"}).weigh([accepted, edited, LINEN])
+    assert (weighed.weights > 0).tolist() == [True, False, False]
+    assert weighed.reliability.tolist() == [0.9, 0.8, 0.7]
+    assert weighed.known.all()
+
+
 def test_without_merging_only_the_temperature_counts(arbiter):
-    alone = arbiter.model_copy(update={"merged": False})
+    alone = arbiter.model_copy(update={"listens_to": "none"})
     assert (alone.pool.a, alone.pool.b) == (1.2, 0.0)
 
 
@@ -76,7 +86,7 @@ def test_without_merging_only_the_temperature_counts(arbiter):
     ("change", "message"),
     [
         ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; train again with: kdsl train"),
-        ({"version": 7}, r"arbiter\.json: version: Input should be 1"),
+        ({"version": 7}, r"arbiter\.json: version: Input should be 2"),
         ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; train again"),
         ({"overlaps": [[0, 9, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
     ],

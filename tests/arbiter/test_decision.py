@@ -26,7 +26,7 @@ RULES = [
 def decision(model, merged, rules=(0, 3), **more) -> Decision:
     found = Engine([RULES[index] for index in rules]).hits(FieldTable([SAMPLE], PAGES))[0]
     hits = tuple(WeighedHit(hit, 0.9, 2.0) for hit in found)
-    return Decision(SAMPLE, LABELS, np.array(model), np.array(merged), hits, **{"rules_count": True, **more})
+    return Decision(SAMPLE, LABELS, np.array(model), np.array(merged), hits, **{"listens_to": "all", **more})
 
 
 def test_rules_that_change_the_label_are_named_with_what_they_found():
@@ -54,8 +54,15 @@ def test_a_label_that_stands_says_which_rules_agree_and_which_do_not():
 
 def test_a_model_that_stands_alone_says_so():
     assert decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), ()).reason == "the model says 调光 (0.70); no rule holds"
-    alone = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), rules_count=False)
+    alone = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), listens_to="none")
     assert alone.reason.startswith("the model says 调光 (0.70); 2 rules hold but do not count")
+
+
+def test_where_only_accepted_rules_count_proposed_ones_are_told_as_such():
+    silent = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), listens_to="accepted")
+    assert silent.reason == (
+        "the model says 调光 (0.70); 2 rules hold that nobody has accepted: such rules did not help in training"
+    )
 
 
 def test_without_an_answer_of_the_model_rules_decide_alone():

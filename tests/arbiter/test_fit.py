@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
-from kdsl.arbiter.fit import compare, fit_arbiter, fit_task
+from kdsl.arbiter.fit import choose_rules, fit_arbiter, fit_task
 from kdsl.errors import KdslError
 from kdsl.mining.archive import archive_of
 from kdsl.rules.condition import Condition
@@ -21,7 +21,7 @@ def weak():
 def test_rules_decide_where_the_model_is_weak(weak):
     table, labels = samples(30, seed=9)
     model, evidence, merged = weak.predict(table)
-    assert weak.arbiter.merged
+    assert weak.arbiter.listens_to == "all"
     assert np.allclose(model, 1 / 3)
     assert (merged.argmax(axis=1) == labels).mean() > 0.9
     assert model.shape == evidence.shape == merged.shape == (30, 3)
@@ -37,8 +37,7 @@ def test_the_same_seed_gives_the_same_arbiter(weak):
 def test_the_model_stands_alone_where_rules_are_noise():
     table, labels = samples(words=False)
     fitted = fit_task(TASK, table, labels, Knowing(0.9), SETTINGS, seed=0, workers=1)
-    assert not fitted.arbiter.merged
-    assert fitted.arbiter.b == 0
+    assert fitted.arbiter.listens_to == "accepted"  # and there are none
     model, _, merged = fitted.predict(table)
     assert (merged.argmax(axis=1) == model.argmax(axis=1)).all()
     assert all(decision.by == "model" for decision in fitted.decide(table))
@@ -52,11 +51,28 @@ def test_noise_is_not_merged_and_knowledge_is():
     model /= model.sum(axis=1, keepdims=True)
     noise = source.choice([0.0, 2.0], (200, 3), p=[0.8, 0.2])
     knowledge = noise * (np.eye(3)[labels] * 2 + 0.2)
-    assert not compare(model, noise, labels, seed=0).merged
-    compared = compare(model, knowledge, labels, seed=0)
-    assert compared.merged
+    nothing = np.zeros_like(noise)
+    choice, compared = choose_rules(model, knowledge, nothing, labels, seed=0)
+    assert choice == "all"
     assert compared.both.log_loss < compared.model.log_loss
     assert compared.both.weighted_f1 > compared.model.weighted_f1
+    choice, compared = choose_rules(model, noise, nothing, labels, seed=0)
+    assert choice == "accepted"
+    assert compared.both == compared.model
+
+
+def test_accepted_rules_count_where_all_together_do_not_unless_they_do_harm():
+    source = np.random.default_rng(0)
+    labels = source.integers(0, 3, 200)
+    model = source.dirichlet((1, 1, 1), 200)
+    model[np.arange(200), labels] += 0.3
+    model /= model.sum(axis=1, keepdims=True)
+    noise = source.choice([0.0, 4.0], (200, 3), p=[0.8, 0.2])
+    sound = np.eye(3)[labels] * 2.0
+    sound[20:] = 0
+    assert choose_rules(model, noise, sound, labels, seed=0)[0] == "accepted"
+    wrong = np.eye(3)[(labels + 1) % 3] * 4.0
+    assert choose_rules(model, noise, wrong, labels, seed=0)[0] == "none"
 
 
 def refit(weak, rules):

@@ -38,7 +38,7 @@ def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, projec
         assert part in result.out
     [entry] = json.loads(kdsl("train", project, "--format", "json").out)
     assert entry["samples"] == 60
-    assert entry["merged"] == (entry["b"] > 0)
+    assert (entry["listens_to"] == "none") == (entry["b"] == 0)
     assert {path.name for path in (project / "checkpoints/run/shop").iterdir()} == {
         "arbiter.json", "embedded.json", "linear.npz", "mining.json", "unseen.npz",
     }  # fmt: skip

@@ -159,7 +159,7 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
     standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     arbiter = Arbiter(
-        task=TASK, labels=LABELS, merged=True, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
+        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
         base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""

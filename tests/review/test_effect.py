@@ -34,15 +34,15 @@ def word(site: Site) -> ModelWord:
     return ModelWord(model, np.ones(samples, dtype=bool))
 
 
-def trained(site: Site, merged: bool = True, rules: int = 3) -> Arbiter:
+def trained(site: Site, listens_to: str = "all", rules: int = 3) -> Arbiter:
     """The fourth rule is unknown to training."""
     standings = tuple(
         Standing(id=each.rule.id, when=each.when, label=each.rule.label, reliability=0.5 + 0.1 * i, hits=5, correct=4)
         for i, each in enumerate(site.overview(TASK).rules[:rules])
     )
     return Arbiter(
-        task=TASK, labels=LABELS, merged=merged, a=1.0, b=1.0, model_a=1.0, samples=6, model=QUALITY, both=QUALITY,
-        base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
+        task=TASK, labels=LABELS, listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=6, model=QUALITY,
+        both=QUALITY, base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
     )  # fmt: skip
 
 
@@ -73,9 +73,9 @@ def with_standing(arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site) -
     return arbiter.model_copy(update={"rules": (*arbiter.rules, standing), "overlaps": (*arbiter.overlaps, *new)})
 
 
-@pytest.mark.parametrize("merged", [True, False])
-def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, word, merged):
-    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, merged)
+@pytest.mark.parametrize("listens_to", ["all", "none"])
+def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, word, listens_to):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, listens_to)
     rules = [each.rule for each in overview.rules]
     for rule in range(len(rules)):
         effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
@@ -83,6 +83,20 @@ def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, wo
         expected = changes(labels(arbiter, without, site, word), labels(arbiter, rules, site, word))
         assert list(effect.changed) == expected
         assert (effect.weight is None) is (rule == 3) is effect.estimated
+
+
+def test_where_only_accepted_rules_count_the_page_says_what_accepting_changes(site, word):
+    overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, "accepted")
+    rules = [each.rule for each in overview.rules]
+    for rule in range(3):
+        effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
+        accepted = [
+            each.model_copy(update={"status": "accepted"}) if i == rule else each for i, each in enumerate(rules)
+        ]
+        assert effect.weight == pytest.approx(float(arbiter.weigh(accepted).weights[rule]))
+        assert list(effect.changed) == changes(
+            labels(arbiter, rules, site, word), labels(arbiter, accepted, site, word)
+        )
 
 
 def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(site, word):

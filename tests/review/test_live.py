@@ -145,7 +145,7 @@ def save_arbiter(folder: Path, live: LiveSite) -> None:
     standing = Standing(id="r-aaaa", when=stored.when, label="调光", reliability=0.9, hits=2, correct=2)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     Arbiter(
-        task=TASK, labels=LABELS, merged=True, a=1.0, b=1.0, model_a=1.0, samples=5, model=quality, both=quality,
+        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=5, model=quality, both=quality,
         base_rates=(0.6, 0.4), rules=(standing,), overlaps=(),
     ).save(folder / "checkpoint" / TASK)  # fmt: skip
 
