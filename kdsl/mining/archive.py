@@ -116,7 +116,9 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
         positives=int((labels == label).sum()),
         conditions=len(rule.conditions),
         negations=len(rule.conditions) - len(plain),
-        further_terms=sum(max(len(set(map(family, condition.normalised_terms))) - 1, 0) for condition in rule.conditions),
+        further_terms=sum(
+            max(len(set(map(family, condition.normalised_terms))) - 1, 0) for condition in rule.conditions
+        ),
         described=float(specific[label].max(initial=0.0)) if label < len(task.labels) else 0.0,
     )
 
