@@ -14,7 +14,7 @@ from kdsl.mining.informative import informative_fields
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.proposer import Proposer, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
-from kdsl.mining.reward import Reward
+from kdsl.mining.reward import Reward, wilson
 from kdsl.mining.search import Search, SearchSettings
 from kdsl.mining.selection import select_rules
 from kdsl.mining.validator import Validator
@@ -98,6 +98,32 @@ class MiningProblem:
         and description, of which every text field holds the terms."""
         coverage = np.concatenate([self.vocabulary.coverage, pack(self.described.T > 0)], axis=1)
         return Vocabulary(self.vocabulary.conditions, coverage, 64 * coverage.shape[1])
+
+    def rivalry(self, fold: int, label: int, z: float) -> NDArray[np.float64]:
+        """How surely each condition speaks for a label other than `label` on the samples outside `fold`: the largest
+        lower bound of its precision, see `wilson`. [n_conditions]"""
+        if fold not in self._rivals:
+            names = np.arange(len(self.task.labels))
+            members = np.concatenate([self.members(fold), pack(names >= 0)])
+            coverage = self.with_descriptions.coverage & members
+            hits = count(coverage)
+            bounds = np.stack(
+                [
+                    wilson(count(coverage & np.concatenate([pack(self.labels == name), pack(names == name)])), hits, z)
+                    for name in names
+                ]
+            )
+            first, best = bounds.argmax(axis=0), bounds.max(axis=0)
+            np.put_along_axis(bounds, first[None], -np.inf, axis=0)
+            self._rivals[fold] = (first, best, bounds.max(axis=0))
+        first, best, second = self._rivals[fold]
+        return np.where(first == label, second, best)
+
+    @cached_property
+    def _rivals(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+        """For each fold asked about the label that each condition speaks for most surely, how surely, and the second
+        label's value."""
+        return {}
 
     def shown(self, rule: FoundRule, members: Bitmap) -> Shown:
         """What the rule shows on the samples `members`."""
@@ -240,7 +266,8 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
     reward = Reward(float(weights.count(positives)), settings.reward_z, settings.recall_power)
     min_correct = min(2, n_positives)
     prior = problem.prior_of(fold, label)
-    literals = choose_literals(vocabulary, prior, positives, members, weights, reward, min_correct)
+    rivalry = problem.rivalry(fold, label, settings.reward_z)
+    literals = choose_literals(vocabulary, prior, positives, members, weights, reward, min_correct, rivalry)
     if not len(literals):
         return None
     seed = zlib.crc32(f"{problem.seed} {fold} {label}".encode())

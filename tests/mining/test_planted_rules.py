@@ -58,6 +58,17 @@ def test_one_of_two_terms(task, settings):
     assert (16, 16) in [found.get("last_user has 亮度|遥控"), found.get("last_user has 遥控|亮度")]
 
 
+def test_what_speaks_for_another_label_is_negated_first(task, settings):
+    table, labels = sentences(
+        [(0, ["亮度"], 12), (1, ["亮度", "手机"], 9), (1, ["您好"], 9), (2, ["您好"], 9), (2, [], 9)]
+    )
+    three = Task("t", (*task.labels, Label("丙")))
+    problem = prepare(three, table, np.array(labels), settings, seed=0)
+    literals = start_search(problem, ALL_SAMPLES, 0, settings).literals
+    negated = [str(problem.vocabulary.conditions[i]) for i in literals.condition[literals.negated].tolist()]
+    assert negated.index("last_user has 手机") < negated.index("last_user has 您好")
+
+
 def test_what_a_label_is_called_counts_as_a_sample_of_it(settings):
     table, labels = sentences([(0, ["亮度"], 2), (0, ["遥控"], 2), (1, [], 40)])
     problem = prepare(Task("t", (Label("亮度"), Label("乙"))), table, np.array(labels), settings, seed=0)
