@@ -14,6 +14,7 @@ from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds
+from kdsl.mining.units import family
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
@@ -115,7 +116,9 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
         positives=int((labels == label).sum()),
         conditions=len(rule.conditions),
         negations=len(rule.conditions) - len(plain),
-        further_terms=sum(max(len(condition.terms) - 1, 0) for condition in rule.conditions),
+        further_terms=sum(
+            max(len(set(map(family, condition.normalised_terms))) - 1, 0) for condition in rule.conditions
+        ),
         described=float(specific[label].max(initial=0.0)) if label < len(task.labels) else 0.0,
     )
 

@@ -48,11 +48,13 @@ def choose_literals(
     weights: SampleWeights,
     reward: Reward,
     min_correct: int,
+    rivalry: NDArray[np.float64],
 ) -> Literals:
     """The conditions that hold on at least `min_correct` positives more often than chance, and the negations that
-    spare the positives and remove many others; a prior of 0 leaves a condition out.
+    spare the positives and speak for another label; a prior of 0 leaves a condition out.
 
-    `samples` are those mined on, `positives` those of the label among them.
+    `samples` are those mined on, `positives` those of the label among them; `rivalry` [n_conditions] tells how surely
+    each condition speaks for another label.
     """
     coverage = vocabulary.coverage & samples
     hits, correct = weights.count(coverage), weights.count(coverage & positives)
@@ -60,7 +62,8 @@ def choose_literals(
     useful = (count(coverage & positives) >= min_correct) & (correct > base * hits) & (prior > 0)
     plain = _best(np.where(useful, reward(correct, hits) * prior, -1.0), MAX_POSITIVE)
     removes = (correct <= _NEGATED_SHARE * reward.positives) & (hits - correct >= 2) & (prior > 0)
-    negated = _best(np.where(removes, hits - correct, -1.0), MAX_NEGATED)
+    # What a few positives lack may be any frequent word; what many samples of another label hold is a reason.
+    negated = _best(np.where(removes, rivalry, -1.0), MAX_NEGATED)
     return Literals(
         vocabulary,
         np.concatenate([plain, negated]),

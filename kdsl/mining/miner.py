@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from kdsl.mining.informative import informative_fields
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.proposer import Proposer, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
-from kdsl.mining.reward import Reward
+from kdsl.mining.reward import Reward, wilson
 from kdsl.mining.search import Search, SearchSettings
 from kdsl.mining.selection import select_rules
 from kdsl.mining.validator import Validator
@@ -90,6 +91,39 @@ class MiningProblem:
     def prior_of(self, fold: int, label: int) -> NDArray[np.float64]:
         """The prior of one search. [n_conditions]"""
         return self.prior[0 if len(self.prior) == 1 else fold - ALL_SAMPLES, label]
+
+    @cached_property
+    def with_descriptions(self) -> Vocabulary:
+        """The vocabulary over the samples and, from the next whole word of each bitmap on, one more a label: its name
+        and description, of which every text field holds the terms."""
+        coverage = np.concatenate([self.vocabulary.coverage, pack(self.described.T > 0)], axis=1)
+        return Vocabulary(self.vocabulary.conditions, coverage, 64 * coverage.shape[1])
+
+    def rivalry(self, fold: int, label: int, z: float) -> NDArray[np.float64]:
+        """How surely each condition speaks for a label other than `label` on the samples outside `fold`: the largest
+        lower bound of its precision, see `wilson`. [n_conditions]"""
+        if fold not in self._rivals:
+            names = np.arange(len(self.task.labels))
+            members = np.concatenate([self.members(fold), pack(names >= 0)])
+            coverage = self.with_descriptions.coverage & members
+            hits = count(coverage)
+            bounds = np.stack(
+                [
+                    wilson(count(coverage & np.concatenate([pack(self.labels == name), pack(names == name)])), hits, z)
+                    for name in names
+                ]
+            )
+            first, best = bounds.argmax(axis=0), bounds.max(axis=0)
+            np.put_along_axis(bounds, first[None], -np.inf, axis=0)
+            self._rivals[fold] = (first, best, bounds.max(axis=0))
+        first, best, second = self._rivals[fold]
+        return np.where(first == label, second, best)
+
+    @cached_property
+    def _rivals(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+        """For each fold asked about the label that each condition speaks for most surely, how surely, and the second
+        label's value."""
+        return {}
 
     def shown(self, rule: FoundRule, members: Bitmap) -> Shown:
         """What the rule shows on the samples `members`."""
@@ -168,10 +202,10 @@ def mining_problem(
 
 
 def _own_words(task: Task, vocabulary: Vocabulary, fields: Collection[str]) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    index = {(c.field, c.terms[0]): i for i, c in enumerate(vocabulary.conditions) if c.terms and c.field in fields}
+    index = {(c.field, term): i for i, c in enumerate(vocabulary.conditions) for term in c.terms if c.field in fields}
     names = dict.fromkeys(field for field, _ in index)
     rows = [
-        [tuple(index[field, word] for word in words if (field, word) in index) for field in names]
+        [tuple(dict.fromkeys(index[field, word] for word in words if (field, word) in index)) for field in names]
         for words in label_words(task)
     ]
     return tuple(tuple(conditions for conditions in row if conditions) for row in rows)
@@ -223,12 +257,17 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
     n_positives = int(count(positives))
     if n_positives == 0:
         return None
-    weights = SampleWeights(problem.weights)
+    # What a label is called and described as is the first sample of it, known before any other and in every fold.
+    names = np.arange(len(problem.task.labels))
+    members = np.concatenate([members, pack(names >= 0)])
+    positives = np.concatenate([positives, pack(names == label)])
+    vocabulary = problem.with_descriptions
+    weights = SampleWeights(np.append(problem.weights, np.ones(vocabulary.n_samples - len(problem.weights))))
     reward = Reward(float(weights.count(positives)), settings.reward_z, settings.recall_power)
     min_correct = min(2, n_positives)
-    literals = choose_literals(
-        problem.vocabulary, problem.prior_of(fold, label), positives, members, weights, reward, min_correct
-    )
+    prior = problem.prior_of(fold, label)
+    rivalry = problem.rivalry(fold, label, settings.reward_z)
+    literals = choose_literals(vocabulary, prior, positives, members, weights, reward, min_correct, rivalry)
     if not len(literals):
         return None
     seed = zlib.crc32(f"{problem.seed} {fold} {label}".encode())

@@ -6,9 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Flags
+from kdsl.mining.bitmaps import Flags, unpack
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.matcher import Matcher
 from kdsl.sample import Task
 from kdsl.text import normalise
 
@@ -63,13 +64,13 @@ def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
 
     1 for a term that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
     """
+    terms = sorted({term for condition in vocabulary.conditions for term in condition.normalised_terms})
     texts = label_texts(task)
-    every = "\n".join(texts)
+    found = dict(zip(terms, unpack(Matcher(terms).bitmaps(texts), len(texts)), strict=True)) if terms else {}
     occurs = np.zeros((len(texts), len(vocabulary)))
     for index, condition in enumerate(vocabulary.conditions):
         for term in condition.normalised_terms:
-            if term in every:
-                occurs[:, index] = np.maximum(occurs[:, index], [term in text for text in texts])
+            occurs[:, index] = np.maximum(occurs[:, index], found[term])
     return occurs / np.maximum(occurs.sum(axis=0, keepdims=True), 1.0)
 
 

@@ -25,8 +25,12 @@ class Reward:
 
     def __call__(self, correct: Floats, hits: Floats, cost: Floats | float = 0.0) -> Floats:
         """Rewards of rules with these counts, elementwise; 0 where nothing is hit."""
-        n = np.maximum(hits + cost, 1e-9)
-        square = self.z * self.z
-        spread = self.z * np.sqrt(np.maximum(correct - correct * correct / n, 0.0) + square / 4)
-        lower = (correct + square / 2 - spread) / (n + square)
-        return lower * (correct / self.positives) ** self.recall_power
+        return wilson(correct, hits + cost, self.z) * (correct / self.positives) ** self.recall_power
+
+
+def wilson(correct: Floats, hits: Floats, z: float) -> Floats:
+    """Lower end of the Wilson score interval of the precision, elementwise."""
+    n = np.maximum(hits, 1e-9)
+    square = z * z
+    spread = z * np.sqrt(np.maximum(correct - correct * correct / n, 0.0) + square / 4)
+    return (correct + square / 2 - spread) / (n + square)

@@ -30,7 +30,8 @@ def trace_graph(search: Search, label: str) -> "networkx.DiGraph":
     """Every rule the search has visited, and the actions that led from one to another.
 
     Nodes: `rule` in words, `reward`, `visits`, `best` reward below, weighted `hits` and `correct` hits, and `prior`,
-    the largest with which any parent's selection started. Edges: `action` in words, `prior`, `visits`. All values are
+    the largest with which any parent's selection started. What the labels are called counts among the hits, as it
+    does in the search. Edges: `action` in words, `prior`, `visits`. All values are
     strings or finite numbers.
     """
     import networkx

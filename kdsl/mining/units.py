@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 
 import rjieba
+import snowballstemmer
 
 _UNIT = re.compile(
     r"[a-z0-9\u00c0-\u024f\u0370-\u058f]+(?:['’][a-z]+)?"  # one word
     r"|[\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\U00020000-\U0003ffff]"  # one character
     r"|\n|[^\w\s]"  # a border that no term crosses
 )
+_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?")
+_STEMMER = snowballstemmer.stemmer("english")
 MAX_CHARACTERS = 5
 MAX_WORDS = 3
 
@@ -32,6 +36,19 @@ def candidate_terms(text: str, shortest: int = 1) -> set[str]:
                 if len(term) >= shortest and not term.isdigit():
                     terms.add(term)
     return terms
+
+
+def family(term: str) -> str:
+    """What the forms of a normalised term have in common: English words cut to their stems (Porter 2), all else as is.
+
+    "activate my card" and "activated my cards" are one family, "调光" is its own.
+    """
+    return _WORD.sub(lambda match: _stem(match[0]), term)
+
+
+@cache
+def _stem(word: str) -> str:
+    return _STEMMER.stemWord(word)
 
 
 def segmented(text: str) -> list[str]:

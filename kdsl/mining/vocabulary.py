@@ -10,7 +10,7 @@ from kdsl.fields.names import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.mining.function_words import says_nothing
-from kdsl.mining.units import candidate_terms, words
+from kdsl.mining.units import candidate_terms, family, words
 from kdsl.rules.condition import Comparison, Condition
 from kdsl.rules.engine import YES
 from kdsl.rules.matcher import Matcher
@@ -49,8 +49,10 @@ def build_vocabulary(
     """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number,
     and visual questions that were asked about the images.
 
-    `known_terms` (words that describe labels) are taken however few samples hold them.
+    The forms of an English word or phrase that occur are one condition, any of which may hold. `known_terms` (words
+    that describe labels) are taken however few samples hold them.
     """
+    known = frozenset(known_terms)
     conditions: list[Condition] = []
     coverage: list[Flags] = []
     seen: set[bytes] = set()
@@ -61,21 +63,20 @@ def build_vocabulary(
         if not any(texts) or texts in earlier:
             continue
         earlier.append(texts)
-        terms = _frequent_terms(texts, _SHORTEST.get(field, 2))
+        families = _frequent_families(texts, _SHORTEST.get(field, 2), known_terms)
         if field in _SPOKEN:
-            terms = [term for term in terms if not says_nothing(term)]
-        known = frozenset(known_terms)
-        terms = sorted({*terms, *known})
-        if not terms:
+            families = [forms for forms in families if not says_nothing(forms[0]) or not known.isdisjoint(forms)]
+        if not families:
             continue
-        flags = _coverage(terms, texts)
-        for index in _most_readable(terms, flags, texts, known):
+        described = {index for index, forms in enumerate(families) if not known.isdisjoint(forms)}
+        flags = _coverage(families, texts)
+        for index in _most_readable(families, flags, texts, described):
             # The same samples through an earlier field: that one is named first because it is the narrower.
             key = flags[index].tobytes()
-            if key in seen and terms[index] not in known:
+            if key in seen and index not in described:
                 continue
             seen.add(key)
-            conditions.append(Condition(field=field, terms=(terms[index],)))
+            conditions.append(Condition(field=field, terms=families[index]))
             coverage.append(flags[index])
     for field in NUMBER_FIELDS:
         for comparison, flags in _thresholds(table.numbers(field)):
@@ -88,38 +89,53 @@ def build_vocabulary(
     return Vocabulary(tuple(conditions), pack(matrix), len(table))
 
 
-def _frequent_terms(texts: Sequence[str], shortest: int) -> list[str]:
+def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collection[str]) -> list[tuple[str, ...]]:
+    """The forms of every term that may be frequent enough or is known, the most frequent form first."""
     frequency: Counter[str] = Counter()
     for text in texts:
         frequency.update(candidate_terms(text, shortest))
-    most = max(MAX_SHARE * len(texts), MIN_SAMPLES)
-    return sorted(term for term, n in frequency.items() if MIN_SAMPLES <= n <= most)
+    forms: dict[str, list[str]] = {}
+    for term in sorted({*frequency, *known_terms}, key=lambda term: (-frequency[term], term)):
+        forms.setdefault(family(term), []).append(term)
+    known, most = frozenset(known_terms), max(MAX_SHARE * len(texts), MIN_SAMPLES)
+    return sorted(
+        tuple(terms)
+        for terms in forms.values()
+        if not known.isdisjoint(terms)
+        or (sum(frequency[term] for term in terms) >= MIN_SAMPLES and frequency[terms[0]] <= most)
+    )
 
 
-def _coverage(terms: Sequence[str], texts: Sequence[str]) -> Flags:
-    """bool [n_terms, n_texts]"""
-    return unpack(Matcher(terms).bitmaps(texts), len(texts))
+def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Flags:
+    """The texts that hold any form of each family: bool [n_families, n_texts]"""
+    bits = Matcher([form for forms in families for form in forms]).bitmaps(texts)
+    firsts = np.cumsum([0, *map(len, families[:-1])])
+    return unpack(np.bitwise_or.reduceat(bits, firsts, axis=0), len(texts))
 
 
-def _most_readable(terms: Sequence[str], flags: Flags, texts: Sequence[str], known: Collection[str]) -> list[int]:
-    """Of the terms that cover the same samples one: whole words before fragments, words of two or three characters
-    before others, long fragments before short ones. All `known` terms stay."""
+def _most_readable(
+    families: Sequence[tuple[str, ...]], flags: Flags, texts: Sequence[str], known: Collection[int]
+) -> list[int]:
+    """Of the frequent families that cover the same samples one: whole words before fragments, words of two or three
+    characters before others, long fragments before short ones. All `known` ones stay."""
     word_frequency: Counter[str] = Counter()
     for text in texts:
         word_frequency.update(words(text))
     best: dict[bytes, tuple[tuple[bool, int], int]] = {}
-    kept = [index for index, term in enumerate(terms) if term in known]
-    for index, term in enumerate(terms):
-        if term in known:
-            continue
+    most = max(MAX_SHARE * len(texts), MIN_SAMPLES)
+    for index, forms in enumerate(families):
         row = flags[index]
-        is_word = " " in term or word_frequency[term] * 2 >= int(row.sum())
+        n = int(row.sum())
+        if index in known or not MIN_SAMPLES <= n <= most:
+            continue
+        term = forms[0]
+        is_word = " " in term or sum(word_frequency[form] for form in forms) * 2 >= n
         length = -abs(2 * len(term) - 5) if is_word and term[0] >= "\u2e80" else len(term)
         score = (is_word, length)
         key = row.tobytes()
         if key not in best or score > best[key][0]:
             best[key] = (score, index)
-    return sorted([*kept, *(index for _, index in best.values())])
+    return sorted([*known, *(index for _, index in best.values())])
 
 
 def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags]]:

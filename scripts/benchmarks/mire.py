@@ -1,6 +1,8 @@
 """Cross-validation on MIRE: the linear classifier alone, the rules alone, and both together, on scenes and intents."""
 
 import argparse
+import resource
+import sys
 from pathlib import Path
 
 from benchmarks.sets import figures, mean, mire, show, validated
@@ -23,4 +25,12 @@ def main(arguments: list[str]) -> int:
     show(f"MIRE, {options.folds}-fold, weighted F1 in points; everything inside the folds", rows)
     print(f"Mean of the two tasks: model {mean(means)['model']:.1f}, both {mean(means)['both']:.1f}, "
           f"gain {mean(means)['gain']:+.1f}")  # fmt: skip
+    print(f"Peak memory: main process {peak(resource.RUSAGE_SELF):.0f} MB, "
+          f"largest of its mining processes {peak(resource.RUSAGE_CHILDREN):.0f} MB")  # fmt: skip
     return 0
+
+
+def peak(who: int) -> float:
+    """Largest resident memory so far, in megabytes: of this process, or of the largest child that has ended."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(who).ru_maxrss * unit / 1e6

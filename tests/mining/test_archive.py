@@ -96,6 +96,12 @@ def test_a_rule_for_a_label_that_the_task_does_not_have_shows_no_positives(shop)
     assert (shown.hits, shown.correct, shown.positives, shown.further_terms, shown.described) == (90, 0, 0, 1, 0.0)
 
 
+def test_forms_of_a_word_are_no_further_terms(shop):
+    task, _, labels = shop
+    shown = shown_of(rule("r-0000", "调光", "dim", "dimmed", "dims"), np.ones(90, dtype=bool), labels, task)
+    assert shown.further_terms == 0
+
+
 def test_an_archive_comes_back_as_it_was(shop, mined, tmp_path):
     task, table, _ = shop
     ids = [row.sample.id for row in table.rows]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from planted import noise, table_of
 
-from kdsl.mining.miner import ALL_SAMPLES, mine_label
+from kdsl.mining.bitmaps import count
+from kdsl.mining.miner import ALL_SAMPLES, mine_label, start_search
 from kdsl.mining.run import prepare
+from kdsl.sample import Label, Task
 
 
 def mined(task, settings, table, labels):
@@ -54,6 +56,26 @@ def test_one_of_two_terms(task, settings):
     table, labels = sentences([(0, ["亮度"], 8), (0, ["遥控"], 8), (1, [], 40)])
     found = mined(task, settings, table, labels)
     assert (16, 16) in [found.get("last_user has 亮度|遥控"), found.get("last_user has 遥控|亮度")]
+
+
+def test_what_speaks_for_another_label_is_negated_first(task, settings):
+    table, labels = sentences(
+        [(0, ["亮度"], 12), (1, ["亮度", "手机"], 9), (1, ["今天"], 9), (2, ["今天"], 9), (2, [], 9)]
+    )
+    three = Task("t", (*task.labels, Label("丙")))
+    problem = prepare(three, table, np.array(labels), settings, seed=0)
+    literals = start_search(problem, ALL_SAMPLES, 0, settings).literals
+    negated = [str(problem.vocabulary.conditions[i]) for i in literals.condition[literals.negated].tolist()]
+    assert negated.index("last_user has 手机") < negated.index("last_user has 今天")
+
+
+def test_what_a_label_is_called_counts_as_a_sample_of_it(settings):
+    table, labels = sentences([(0, ["亮度"], 2), (0, ["遥控"], 2), (1, [], 40)])
+    problem = prepare(Task("t", (Label("亮度"), Label("乙"))), table, np.array(labels), settings, seed=0)
+    search = start_search(problem, ALL_SAMPLES, 0, settings)
+    counts = {str(problem.vocabulary.conditions[i]): count(search.literals.bits[k] & search.positives)
+              for k, i in enumerate(search.literals.condition.tolist()) if not search.literals.negated[k]}  # fmt: skip
+    assert (counts["last_user has 亮度"], counts["last_user has 遥控"]) == (3, 2)
 
 
 def test_a_number(task, settings):

@@ -57,7 +57,7 @@ def test_every_label_is_searched_on_all_samples_and_without_each_fold(shop, sett
 
 
 def test_given_folds_are_used(shop, settings):
-    folds = np.arange(45) // 3 % 2
+    folds = np.arange(90) // 3 % 2
     mined = mine_task(*shop, settings, seed=0, folds=folds, workers=0)
     assert (mined.problem.folds == folds).all()
     assert [part.fold for part in mined.held_out] == [0, 1]

@@ -22,7 +22,9 @@ def search_of(flags: np.ndarray, positives: np.ndarray, settings: SearchSettings
     vocabulary = Vocabulary(conditions, pack(flags), N)
     bits, samples = pack(positives), pack(np.ones(N, dtype=bool))
     weights, reward = SampleWeights(np.ones(N)), Reward(float(positives.sum()))
-    literals = choose_literals(vocabulary, np.ones(len(flags)), bits, samples, weights, reward, 2)
+    literals = choose_literals(
+        vocabulary, np.ones(len(flags)), bits, samples, weights, reward, 2, np.zeros(len(flags))
+    )
     return Search(literals, bits, samples, weights, reward, settings, seed)
 
 
@@ -163,6 +165,6 @@ def test_a_prior_of_0_leaves_a_condition_out():
     prior = np.where(np.arange(len(flags)) == 0, 0.0, 1.0)
     literals = choose_literals(
         Vocabulary(conditions, pack(flags), N), prior, pack(positives), everyone, SampleWeights(np.ones(N)),
-        Reward(float(positives.sum())), 2,
+        Reward(float(positives.sum())), 2, np.zeros(len(flags)),
     )  # fmt: skip
     assert len(literals) and 0 not in literals.condition

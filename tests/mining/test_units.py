@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.mining.units import candidate_terms
+from kdsl.mining.units import candidate_terms, family
 from kdsl.text import normalise
 
 
@@ -33,6 +33,16 @@ def test_numbers_alone_and_terms_that_are_too_short_are_none():
 def test_at_most_three_words_make_a_term():
     assert "how to dim" in candidate_terms("how to dim it")
     assert "how to dim it" not in candidate_terms("how to dim it")
+
+
+def test_forms_of_english_words_are_a_family():
+    assert family("activate my card") == family("activated my cards")
+    assert family("refund") != family("fund")
+
+
+@given(st.text("调亮度光。，5g", max_size=8))
+def test_terms_without_english_words_are_their_own_family(term):
+    assert family(term) == term
 
 
 @given(st.text("春夏秋冬abc 1,。\n", max_size=40))

@@ -46,6 +46,22 @@ def test_known_terms_are_taken_however_rare():
     assert terms(build_vocabulary(table, known_terms=["材质", "退货"])) == {"材质", "退货"}
 
 
+def test_the_forms_of_a_word_are_one_condition():
+    table = table_of(["refunds, please", "was it refunded", "my fund", "the card"])
+    [condition] = [each for each in build_vocabulary(table).conditions if "refunds" in each.terms]
+    assert condition.terms == ("refunded", "refunds")
+
+
+def test_a_known_word_is_one_of_its_forms_even_where_no_sample_holds_it():
+    table = table_of(["activated", "activating", "the card", "my fund"])
+    [condition] = build_vocabulary(table, known_terms=["activate"]).conditions
+    assert set(condition.terms) == {"activate", "activated", "activating"}
+
+
+def test_forms_that_occur_in_one_sample_only_are_left_out():
+    assert terms(build_vocabulary(table_of(["a refund, refunded", "the card", "my fund"]))) == set()
+
+
 def test_the_narrower_field_speaks_for_the_same_samples():
     fields = {c.field for c in build_vocabulary(table_of(["亮度", "亮度", "材质", "材质"])).conditions}
     assert fields == {"last_user"}
