@@ -71,7 +71,8 @@ class Result:
 
 @pytest.fixture
 def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
-    """kdsl("check", path): exit code, stdout and stderr."""
+    """kdsl("check", path): exit code, stdout and stderr; tables are as wide as in a pipe."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["kdsl", *map(str, arguments)])

@@ -188,13 +188,12 @@ def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
 def print_ablation(ablation: Ablation) -> None:
     """One row a combination of steps."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 140
+    from kdsl.cli.console import results_console
+
+    console = results_console()
 
     title = f"{ablation.folds}-fold cross-validation of {ablation.samples} samples, weighted F1 in points"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -45,11 +45,12 @@ def _record(made: "MadeCopies") -> dict[str, Any]:
 
 
 def _print(made: "MadeCopies") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from kdsl.cli.console import results_console
+
+    console = results_console()
     table = Table(title=escape(made.task.name), title_justify="left")
     table.add_column("label")
     for column in ("samples", "copies"):

@@ -40,11 +40,12 @@ def _record(report: "Report") -> dict[str, object]:
 
 
 def _print(report: "Report") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    from kdsl.cli.console import results_console
+
+    console = results_console()
     for task, labels in report.counts.items():
         splits = list(next(iter(labels.values())))
         table = Table(title=escape(task), title_justify="left")

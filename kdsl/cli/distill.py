@@ -76,11 +76,12 @@ def _record(task: "DistilledTask") -> dict[str, Any]:
 
 
 def _print(task: "DistilledTask") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from kdsl.cli.console import results_console
+
+    console = results_console()
     found = _record(task)
     title = "agreement (A, B and C: different labels, -: none)"
     for name, rows in ((title, found["agreement"]), ("rounds", found["rounds"])):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kdsl.cli.console import results_console
 from kdsl.cli.mining import MinedTask
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
@@ -48,7 +48,7 @@ def print_search(task: str, label: str, rows: Sequence[FoundRow]) -> None:
     for row in rows:
         reliability = NONE if row.reliability is None else f"{row.reliability:.2f}"
         table.add_row(escape(row.rule), f"{row.correct}/{row.hits}", reliability)
-    Console().print(table if rows else escape(f"{task}: no rule for {label}."))
+    results_console().print(table if rows else escape(f"{task}: no rule for {label}."))
 
 
 def record(result: MinedTask) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def print_result(result: MinedTask) -> None:
             reliability = NONE if entry.reliability is None else f"{entry.reliability:.2f}"
             cells = [_words(rule), f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
         table.add_row(*map(escape, (label, str(samples), str(n_rules), *cells)))
-    Console().print(table)
+    results_console().print(table)
 
 
 def notes(result: MinedTask) -> list[str]:

@@ -157,10 +157,10 @@ def _record(counts: "ReasonCounts") -> dict[str, Any]:
 
 
 def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from kdsl.cli.console import results_console
     from kdsl.reasons.decided import FILE
 
     table = Table(title="Reasons", title_justify="left")
@@ -170,7 +170,7 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
         table.add_column(escape(task), justify="right", overflow="fold")
     for name in rows[0]:
         table.add_row("all" if name == "samples" else name.replace("_", " "), *(str(row[name]) for row in rows))
-    Console(highlight=False).print(table)
+    results_console().print(table)
     typer.echo(
         f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
         f"{project.config.checkpoint / FILE}.",

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kdsl.cli.console import results_console
 from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
 from kdsl.rules.lint import Finding
@@ -41,7 +42,7 @@ def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
             words = " and ".join(str(condition) for condition in rule.conditions)
             table.add_row(*map(escape, (rule.id, rule.label, _status(rule), words, *_counts(entry))))
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
-    Console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
+    results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
 
 
 def _promise(entry: RuleStatistics | None) -> float:
@@ -178,4 +179,4 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _print(table: Table, nothing: str) -> None:
-    Console().print(table if table.row_count else escape(nothing))
+    results_console().print(table if table.row_count else escape(nothing))

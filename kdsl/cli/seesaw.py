@@ -72,11 +72,12 @@ def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:
 
 def print_seesaw(seesaw: "Seesaw") -> None:
     """One table of weighted F1, and for every two tasks one of cosines by layer."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from kdsl.cli.console import results_console
+
+    console = results_console()
     columns = list(next(iter(seesaw.f1.values())))
     table = Table(title="Weighted F1", title_justify="left")
     table.add_column("adapter")

@@ -92,13 +92,12 @@ def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:
 
 def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     """One row a task: out-of-fold quality of the model alone and of both, and what the arbiter made of it."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
+    from kdsl.cli.console import results_console
+
+    console = results_console()
     table = Table(title="Out of fold, on the training samples", title_justify="left")
     table.add_column("task", overflow="fold")
     names = ("samples", "rules", "F1 model", "F1 both", "log loss model", "log loss both", "a", "b")

@@ -10,9 +10,8 @@ from kdsl.rules.statistics import RuleStatistics, statistics_path, write_statist
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path):
     """Two labels, six labelled dialogues and three rules."""
-    monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "returns.yaml").write_text("name: returns\nlabels: [{name: 退款}, {name: 换货}]\n")
     (tmp_path / "kdsl.yaml").write_text("tasks: [returns.yaml]\ndata: {train: train.jsonl}\n")
     dialogues = [
