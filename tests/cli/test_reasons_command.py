@@ -271,3 +271,13 @@ def test_a_local_model_looks_at_the_pictures_and_a_missing_one_stops_no_other(kd
     assert (result.code, found["asked"], list(found["failed"])) == (1, 2, ["1"])
     assert "1 of 3 samples have no answer; the same command asks them again:\n  1: " in result.err
     assert "images/1.png" in found["failed"]["1"]
+
+
+def test_a_torn_line_of_what_was_decided_is_told_with_what_to_do(kdsl, shop, server):
+    assert kdsl(*command(shop, server)).code == 0
+    path = shop / "checkpoints/run/reasons.jsonl"
+    path.write_bytes(path.read_bytes()[5:])
+    result = kdsl(*command(shop, server))
+    assert result.code == 2
+    assert "reasons.jsonl, line 1: not valid JSON" in result.err
+    assert "; take this line out to decide it anew, or delete the file to decide all anew" in result.err
