@@ -85,7 +85,10 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     found = outcome(result)
     assert found["unlabelled"] == 24
     assert sum(row["samples"] for row in found["agreement"]) == 24
+    assert sum(row["answered"] for row in found["labels"]) == 24
     lines = read(shop / "distilled.jsonl")
+    for row in found["labels"]:
+        assert row["kept"] == sum(line["label"] == row["label"] for line in lines)
     assert found["written"] == len(lines) == sum(row["kept"] for row in found["agreement"]) > 12
     for line in lines:
         assert line["label"] == said_by(line["turns"][0]["text"])
@@ -99,6 +102,8 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     for part in (
         "shop: agreement (A, B and C: different labels",
         "confident",
+        "shop: by the teacher's label",
+        "answered",
         "shop: rounds",
         "weighted F1",
         "shop: ended after",
