@@ -7,10 +7,12 @@ from kdsl.small.wording import CHINESE, wording_of
 from kdsl.vlm.conversation import Instruction, ask
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 
-_CHINESE = "下面是两个用户说的话。\n第一个：{text}\n第二个：{other}\n他们问的或要求的是同一件事吗？只回答{yes}或{no}。"
+_CHINESE = (
+    "下面是两个用户说的话。\n第一个：{text}\n第二个：{other}\n他们要问的或要说的是同一件事吗？只回答{yes}或{no}。"
+)
 _ENGLISH = (
-    "Two users wrote this.\nThe first: {text}\nThe second: {other}\nDo they ask for the same thing? Answer {yes} or "
-    "{no} only."
+    "Two users wrote this.\nThe first: {text}\nThe second: {other}\nDo they ask for, or say, the same thing? Answer "
+    "{yes} or {no} only."
 )
 
 

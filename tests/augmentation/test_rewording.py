@@ -98,7 +98,7 @@ def test_english_tasks_are_asked_in_english():
     assert found.dialogues[0][0].text == "is it possible to dim this lamp"
     assert writer.judged == [
         "Two users wrote this.\nThe first: can I dim this lamp\nThe second: is it possible to dim this lamp\n"
-        "Do they ask for the same thing? Answer yes or no only."
+        "Do they ask for, or say, the same thing? Answer yes or no only."
     ]
 
 
