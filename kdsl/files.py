@@ -127,28 +127,34 @@ def read_json(path: Path) -> Any:
         raise KdslError(f"{path}: not data of this tool ({error})") from error
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) for every non-empty line, streaming; KdslError names a bad line."""
+def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for every non-empty line, streaming.
+
+    KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
+    """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip(b"\xef\xbb\xbf \t\r\n" if number == 1 else None):
-                    yield number, _json_object(path, number, line)
+                    yield number, _json_object(path, number, line, remedy)
     except FileNotFoundError as error:
         raise KdslError(f"{path}: no such file") from error
     except OSError as error:
         raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: bytes, remedy: str) -> dict[str, Any]:
+    advice = f"; {remedy}" if remedy else ""
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise KdslError(f"{path}, line {number}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+        raise KdslError(
+            f"{path}, line {number}: byte {error.start} is not UTF-8; {remedy or 'save the file as UTF-8'}"
+        ) from error
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)})") from error
+        raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)}){advice}") from error
     if not isinstance(record, dict):
-        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}')
+        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}{advice}')
     return record

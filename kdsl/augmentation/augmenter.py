@@ -41,6 +41,8 @@ class Copies:
     """Image name of the copies → how it is made; images without a plan are the originals."""
     reverted: int = 0
     """Texts and images left as they were, since rules for the label would not have hit the copy."""
+    strayed: int = 0
+    """Paraphrases that ask for something else, each counted once; no copy has them."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -60,6 +62,8 @@ class Rewording:
     """The sample's turns in other words, once for each of its first copies."""
     synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Word → other words."""
+    strayed: tuple[str, ...] = ()
+    """What was offered in place of the sample's words, but asks for something else."""
 
 
 Reword = Callable[[Sequence[SampleFields], Sequence[int]], Sequence[Rewording]]
@@ -93,10 +97,12 @@ class Augmenter:
             for index, row in enumerate(table.rows)
             for number in range(1, numbers[index] + 1)
         ]
+        strayed: set[str] = set()
         if self.text:
             rewordings = (
                 [Rewording()] * len(table) if self.reword is None else self.reword(table.rows, labels.tolist())
             )
+            strayed.update(text for rewording in rewordings for text in rewording.strayed)
             self._change_texts(drafts, guard, rewordings)
         if self.images:
             self._change_images(drafts, guard)
@@ -109,6 +115,7 @@ class Augmenter:
             tuple(draft.operations for draft in drafts),
             {name: picture for draft in drafts for name, picture in draft.pictures.items()},
             sum(draft.reverted for draft in drafts),
+            len(strayed),
         )
 
     @cached_property

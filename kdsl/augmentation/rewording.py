@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import rjieba
 
 from kdsl.augmentation.augmenter import Rewording
+from kdsl.augmentation.meaning import same_request
 from kdsl.augmentation.synonym_table import SYNONYMS
 from kdsl.augmentation.words import cut
 from kdsl.fields.table import SampleFields, last_user_turn
@@ -42,10 +43,14 @@ class SmallRewording:
         spoken = [last_user_turn(row.sample) for row in rows]
         texts = ["" if turn is None else row.sample.turns[turn].text for row, turn in zip(rows, spoken, strict=True)]
         synonyms = self._synonyms(texts, labels)
-        ways = self._ways(texts) if self.paraphrase else [()] * len(rows)
+        ways = self._ways(texts) if self.paraphrase else {}
         return [
-            Rewording(tuple(_said(row.sample.turns, turn, way) for way in own), words)
-            for row, turn, own, words in zip(rows, spoken, ways, synonyms, strict=True)
+            Rewording(
+                tuple(_said(row.sample.turns, turn, way) for way, same in ways.get(text, {}).items() if same),
+                words,
+                tuple(way for way, same in ways.get(text, {}).items() if not same),
+            )
+            for row, turn, text, words in zip(rows, spoken, texts, synonyms, strict=True)
         ]
 
     def _synonyms(self, texts: Sequence[str], labels: Sequence[int]) -> list[dict[str, list[str]]]:
@@ -56,23 +61,31 @@ class SmallRewording:
         found = write_synonyms(self.model, self.task, every, CallBudget(len(every)))
         return [{word: found[label, word] for label, word in own if found.get((label, word))} for own in asked]
 
-    def _ways(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+    def _ways(self, texts: Sequence[str]) -> dict[str, dict[str, bool]]:
+        """Text → other ways to say it → whether they ask for the same thing."""
         prompt = _CHINESE if wording_of(self.task) is CHINESE else _ENGLISH
         wanted = list(dict.fromkeys(text for text in texts if text))
         if not wanted:
-            return [()] * len(texts)
+            return {}
         conversations = [ask(Instruction(prompt.format(n=WAYS, text=text))) for text in wanted]
         longest = max(map(len, wanted))
         answers = self.model.generate(conversations, max_new_tokens=WAYS * (2 * longest + 8))
-        found = {
-            text: tuple(line for line in dict.fromkeys(listed(answer.text, "\n")) if means_the_same(text, line))[:WAYS]
+        pairs = [
+            (text, way)
             for text, answer in zip(wanted, answers, strict=True)
-        }
-        return [found.get(text, ()) for text in texts]
+            for way in [line for line in dict.fromkeys(listed(answer.text, "\n")) if is_like(text, line)][:WAYS]
+        ]
+        found: dict[str, dict[str, bool]] = {}
+        for (text, way), same in zip(pairs, same_request(self.model, self.task, pairs), strict=True):
+            found.setdefault(text, {})[way] = same
+        return found
 
 
-def means_the_same(text: str, other: str) -> bool:
-    """Whether `other` can be `text` in other words: of a like length, with the same placeholders and numbers."""
+def is_like(text: str, other: str) -> bool:
+    """Whether `other` can be `text` in other words: of a like length, with the same placeholders and numbers.
+
+    What it says is not looked at; see `kdsl.augmentation.meaning`.
+    """
     alike = _ENOUGH * len(text) <= len(other) <= _TOO_LONG * len(text)
     return alike and other != text and _kept(text) == _kept(other)
 

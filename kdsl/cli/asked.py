@@ -1,5 +1,9 @@
-"""The model that a command asks about training data: its answers are kept, a server is asked several at once."""
+"""The model that a command asks about training data, and what it is shown of them.
 
+Its answers are kept, and a server is asked several at once.
+"""
+
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +12,11 @@ import typer
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
+    from kdsl.models.prompts import Prompts
+    from kdsl.sample import Sample
     from kdsl.small.answer_cache import CachedModel
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Samples that a server is asked about at the same time."""
@@ -33,6 +41,26 @@ def open_model(
     if is_address(name):
         return CachedModel(HttpModel.connect(name, budget, timeout, retries), answers), AT_ONCE
     return CachedModel(load_model(name, budget), answers), 1
+
+
+def shown_prompts(project: "Project", model: "CachedModel", samples: "Sequence[Sample]") -> "Prompts":
+    """The project's prompts for `samples`, without what is learned from others.
+
+    Where `prompt.ocr` shows the text on their images, a server that takes no pictures is shown that alone, which a
+    warning tells.
+    """
+    from kdsl.models.prompts import Prompts
+    from kdsl.vlm.http import HttpModel
+
+    shown, server = project.config.prompt, model.model
+    pictures = True
+    if shown.ocr and isinstance(server, HttpModel) and any(sample.images for sample in samples):
+        pictures = server.takes_pictures()
+        if not pictures:
+            _log.warning(
+                "%s takes no pictures: of images it is shown the text on them alone (prompt.ocr)", server.model
+            )
+    return Prompts(project.config.data.images, shown.descriptions, shown.ocr, shown.ocr_tokens, pictures=pictures)
 
 
 def first_failures(failed: Sequence[tuple[str, str]], of: int) -> list[str]:

@@ -40,6 +40,7 @@ def _record(made: "MadeCopies") -> dict[str, Any]:
         "labels": labels,
         "operations": dict(made.operations.most_common()),
         "reverted": made.reverted,
+        "strayed": made.strayed,
         "files": [str(path) for path in made.files],
     }
 
@@ -60,6 +61,8 @@ def _print(made: "MadeCopies") -> None:
     table.add_section()
     table.add_row("all", str(made.samples.total()), str(made.copies.total()))
     console.print(table)
+    if made.strayed:
+        console.print(f"{made.strayed} paraphrases said something else and were dropped.")
     if not made.copies:
         console.print("No copies: with these settings nothing of the samples can be changed.")
         return

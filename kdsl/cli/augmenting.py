@@ -61,6 +61,8 @@ class MadeCopies:
     """How often each was done."""
     reverted: int
     """Texts and images left as they were for the rules' sake."""
+    strayed: int
+    """Paraphrases that ask for something else, and were dropped."""
     files: tuple[Path, ...]
 
 
@@ -102,6 +104,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
                 Counter(row.sample.label or "" for row in each.table.rows),
                 sum(each.operations, Counter()),
                 each.reverted,
+                each.strayed,
                 tuple(written),
             )
         )

@@ -64,7 +64,8 @@ def _record(task: "DistilledTask") -> dict[str, Any]:
         "repeated": task.repeated,
         "failed": lessons.failed,
         "nonsense": lessons.nonsense,
-        "agreement": [row.record() for row in training.agreement],
+        "agreement": [row.record() for row in training.agreement.ways],
+        "labels": [row.record() for row in training.agreement.labels],
         "rounds": [
             {"round": r.number, "kept": r.kept, "new": r.new, "weighted_f1": round(r.weighted_f1, 4)}
             for r in training.rounds
@@ -83,16 +84,21 @@ def _print(task: "DistilledTask") -> None:
 
     console = results_console()
     found = _record(task)
-    title = "agreement (A, B and C: different labels, -: none)"
-    for name, rows in ((title, found["agreement"]), ("rounds", found["rounds"])):
-        table = Table(title=escape(f"{task.name}: {name}"), title_justify="left")
-        for column in rows[0] if rows else ():
+    titled = (
+        ("agreement (A, B and C: different labels, -: none)", found["agreement"]),
+        ("by the teacher's label", found["labels"]),
+        ("rounds", found["rounds"]),
+    )
+    for title, rows in titled:
+        table = Table(title=escape(f"{task.name}: {title}"), title_justify="left")
+        for column, value in rows[0].items() if rows else ():
             table.add_column(
                 column.replace("_", " ").replace("f1", "F1"),
-                justify="left" if name == title and len(table.columns) < 3 else "right",
+                justify="left" if isinstance(value, str) else "right",
+                overflow="fold",  # two labels may begin alike
             )
         for row in rows:
-            table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else escape(str(v)) for v in row.values()))
         console.print(table)
     console.print(escape(f"{task.name}: ended after round {found['rounds'][-1]['round']}: {task.training.ended}."))
 

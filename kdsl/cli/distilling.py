@@ -11,7 +11,7 @@ import numpy as np
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fold_rules
 from kdsl.arbiter.predictor import usable_rules
-from kdsl.cli.asked import open_model
+from kdsl.cli.asked import open_model, shown_prompts
 from kdsl.cli.large import trainers
 from kdsl.cli.mining import TaskMining
 from kdsl.cli.predicting import ready
@@ -26,7 +26,6 @@ from kdsl.distillation.unseen import like_labelled
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import load_archive
-from kdsl.models.prompts import Prompts
 from kdsl.models.taught import Taught, Teachable
 from kdsl.progress import progress_bar
 from kdsl.rules.rulebase import RuleBase
@@ -81,8 +80,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     for trainer in learning:
         _taught(trainer, None)
     teacher, threads = open_model(project, address, config.checkpoint / ANSWERS, timeout, retries)
-    shown = config.prompt
-    prompts = Prompts(config.data.images, shown.descriptions, shown.ocr, shown.ocr_tokens)
+    prompts = shown_prompts(project, teacher, samples)
     known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
     done = []
     for mining, trainer in zip(minings, learning, strict=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.asked import Retries, Timeout, first_failures, open_model
+from kdsl.cli.asked import Retries, Timeout, first_failures, open_model, shown_prompts
 from kdsl.cli.options import Format, FormatOption, ProjectArguments
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     if not any(samples.values()):
         raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
     cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries)
+    prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
     known, decided, sidecars = (
         ReasonFile.mended(path, project.tasks),
         Decided(config.checkpoint / FILE),
@@ -101,10 +102,10 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
                 accepted = [
                     rule for rule in RuleBase.load(config.rules, task.name).active(("accepted",)) if not rule.stale
                 ]
-                asking = Asking(
-                    task, cached, small_name(name), accepted, config.data.images, path, decided, threads
-                )  # fmt: skip
                 table = FieldTable(samples[task.name], sidecars)
+                labels = [sample.label or "" for sample in samples[task.name]]
+                shown = prompts.fitted([(task, table, labels)] if labels else [])
+                asking = Asking(task, cached, small_name(name), accepted, shown, path, decided, threads)
                 counts[task.name] = asking.ask(table, known, lambda name=task.name: advance(f"Reasons of {name}"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None

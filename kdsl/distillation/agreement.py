@@ -1,5 +1,6 @@
 """Which of a teacher's labels are kept: the confident ones on which rules, or else the model, agree with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,54 @@ class AgreementRow:
         return {key: getattr(self, key) for key in self.__slots__}
 
 
-def agreement(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> list[AgreementRow]:
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """What became of the samples to which the teacher gave one label."""
+
+    label: str
+    answered: int
+    confident: int
+    kept: int
+    model_agrees: int
+    rules_agree: int
+    rules_object: int
+    """A reliable rule holds, and speaks for another label; on all others no such rule holds."""
+
+    def record(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in self.__slots__}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far teacher, model and rules say the same."""
+
+    ways: tuple[AgreementRow, ...] = ()
+    labels: tuple[LabelRow, ...] = ()
+
+
+def by_label(
+    lessons: Lessons, model: Labels, rules: Labels, confidence: float, names: Sequence[str]
+) -> list[LabelRow]:  # fmt: skip
+    """One row for each of the labels' `names`, in their order, those too that the teacher never gives."""
+    kept = keeps(lessons, model, rules, confidence)
+    rows = []
+    for index, name in enumerate(names):
+        chosen = lessons.labels == index
+        rows.append(
+            LabelRow(
+                name,
+                answered=int(chosen.sum()),
+                confident=int((chosen & (lessons.confidence >= confidence)).sum()),
+                kept=int((chosen & kept).sum()),
+                model_agrees=int((chosen & (model == index)).sum()),
+                rules_agree=int((chosen & (rules == index)).sum()),
+                rules_object=int((chosen & (rules != index) & (rules != SILENT)).sum()),
+            )
+        )
+    return rows
+
+
+def by_way(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> list[AgreementRow]:
     """One row for each way in which the three agree or not, the commonest first."""
     kept = keeps(lessons, model, rules, confidence)
     ways = [_way(*labels) for labels in zip(lessons.labels.tolist(), model.tolist(), rules.tolist(), strict=True)]

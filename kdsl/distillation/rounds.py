@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdsl.distillation.agreement import AgreementRow
+from kdsl.distillation.agreement import Agreement
 from kdsl.distillation.student import Flags, Kept, Student
 
 FEW = 0.01
@@ -36,7 +36,7 @@ class SelfTraining:
     """The number of the best round; 0 when nothing was kept in any."""
     kept: Flags
     """[n_pool]: what the best round learned from."""
-    agreement: tuple[AgreementRow, ...]
+    agreement: Agreement
     """How teacher, model and rules agreed when the best round began."""
 
 
@@ -70,4 +70,4 @@ def self_training(student: Student, rounds: int, advance: Callable[[], None]) ->
             break
         before = now
     number, kept, agreed = best
-    return SelfTraining(tuple(done), ended, number, kept, tuple(agreed))
+    return SelfTraining(tuple(done), ended, number, kept, agreed)

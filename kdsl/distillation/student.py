@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.distillation.agreement import AgreementRow, Labels, agreement, keeps
+from kdsl.distillation.agreement import Agreement, Labels, by_label, by_way, keeps
 from kdsl.distillation.teacher import Lessons
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import CalibratingTrainer
@@ -64,8 +64,10 @@ class Student:
         }
         return Kept(keeps(self.lessons, judged.model, self.rules, self.confidence), without)
 
-    def agreement(self, judged: Judged) -> list[AgreementRow]:
-        return agreement(self.lessons, judged.model, self.rules, self.confidence)
+    def agreement(self, judged: Judged) -> Agreement:
+        """How far teacher, model and rules say the same about the pool."""
+        said = self.lessons, judged.model, self.rules, self.confidence
+        return Agreement(tuple(by_way(*said)), tuple(by_label(*said, self.task.label_names)))
 
     def learn(self, kept: Kept, advance: Callable[[], None]) -> Judged:
         """Train with what was kept; `advance` is called after every training.

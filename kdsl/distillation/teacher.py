@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
-from kdsl.models.prompts import Prompts
+from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.sample import Task
 from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
@@ -50,13 +50,20 @@ def ask_teacher(
     """
     n, n_labels = len(table), len(task.labels)
     lessons = Lessons(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
-    conversations = [prompts.conversation(task, row) for row in table.rows]
+    conversations = {}
+    for index, row in enumerate(table.rows):
+        if prompts.shows(task, row):
+            conversations[index] = prompts.conversation(task, row)
+        else:
+            lessons.failed[row.sample.id] = NO_TEXT
+            advance()
+    asked = list(conversations)
 
     def ask(some: Sequence[Conversation]) -> list[Scores]:
         return [teacher.score([conversation], task.label_names) for conversation in some]
 
     # What the server can do is found out by the first sample alone.
-    for part in (range(min(n, 1)), range(1, n)):
+    for part in (asked[:1], asked[1:]):
         for index, scores in answers([conversations[i] for i in part], ask, threads):
             _take(lessons, part[index], table.rows[part[index]].sample.id, scores)
             advance()

@@ -13,10 +13,12 @@ from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.retrieval.wording import wording_of
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
 NOTHING_KNOWN = LineInformation({})
+NO_TEXT = "no text on the images is known, and the model takes no pictures; run `kdsl ocr`, or ask one that takes them"
+"""Why a sample is not asked about that `Prompts.shows` nothing of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Prompts:
     passages: Mapping[str, Sequence[Passage]] = field(default_factory=dict)
     """Task → what is known besides samples; learned from by `fitted`."""
     count: CountTokens = estimated_tokens
+    pictures: bool = True
+    """Whether the model takes any; where it does not, the text on them stands for them."""
     embedder: Embedder | None = None
     """What finds neighbours by a model's hidden states; None finds them by their texts."""
     memories: Mapping[str, Memory] = field(default_factory=dict)
@@ -57,6 +61,21 @@ class Prompts:
             memories[task.name] = Memory.fit(table, labels, passages, images, embedder, wording_of(task))
         return replace(self, memories=memories)
 
+    def shows(self, task: Task, row: SampleFields) -> bool:
+        """Whether the model sees anything of the sample's images, if it has any: pictures, or text on them."""
+        return self.pictures or not row.sample.images or any(self.pages(task, row))
+
+    def pages(self, task: Task, row: SampleFields) -> Iterator[str]:
+        """The cleaned text on each picture, as much as fits; nothing without `ocr`."""
+        if not self.ocr:
+            return
+        memory = self.memories.get(task.name)
+        information = NOTHING_KNOWN if memory is None else memory.information
+        pages = [[line.text for line in page.lines] for page in row.cleaned.pages]
+        for lines in budgeted(pages, self.ocr_tokens, information, self.count):
+            if lines:
+                yield wording_of(task).pages.format("\n".join(lines))
+
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
         """One user message, whose texts joined are `fill_prompt`, a picture in the place of each `<image>`.
 
@@ -77,12 +96,7 @@ class Prompts:
                 yield wording.passage.format(shown)
             for neighbour in reversed(memory.nearest(row, self.neighbours, self.images, self.embedder)):
                 yield wording.neighbour.format(text=neighbour.text, label=neighbour.label)
-        if self.ocr:
-            information = NOTHING_KNOWN if memory is None else memory.information
-            pages = [[line.text for line in page.lines] for page in row.cleaned.pages]
-            for lines in budgeted(pages, self.ocr_tokens, information, self.count):
-                if lines:
-                    yield wording.pages.format("\n".join(lines))
+        yield from self.pages(task, row)
         if self.descriptions:
             described = [
                 wording.titled.format(each.name, each.description) for each in task.labels if each.description
@@ -92,7 +106,7 @@ class Prompts:
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
         sample = row.sample
-        pictures = iter([Picture(self._path(image, sample.id)) for image in sample.images])
+        pictures = iter(self.pictures_of(sample) if self.pictures else [""] * len(sample.images))
         text = fill_prompt(task, sample)
         dialogue = dialogue_text(sample.turns) if "{dialogue}" in task.prompt else ""
         # Not in the text only where turns hold more `<image>` than there are images: then nothing is dropped.
@@ -103,15 +117,19 @@ class Prompts:
             yield from _with_pictures(line, str, pictures)
         yield from _with_pictures(after, Instruction, pictures)
 
-    def _path(self, image: str, sample: str) -> Path:
-        if self.images is None:
-            raise KdslError(f"sample {sample!r} has the image {image}, but data.images is not set; name the folder")
-        return self.images / image
+    def pictures_of(self, sample: Sample) -> list[Picture]:
+        """The sample's images; KdslError where no folder of images is known."""
+        if self.images is None and sample.images:
+            raise KdslError(
+                f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set; name the folder"
+            )
+        return [Picture((self.images or Path()) / image) for image in sample.images]
 
 
-def _with_pictures(text: str, kind: type[str], pictures: Iterator[Picture]) -> Iterator[Piece]:
+def _with_pictures(text: str, kind: type[str], pictures: Iterator[Piece]) -> Iterator[Piece]:
+    """The text with the next picture in the place of each `<image>`; an empty piece takes the place alone."""
     for position, part in enumerate(text.split(IMAGE_PLACEHOLDER)):
-        if position:
-            yield next(pictures, kind(IMAGE_PLACEHOLDER))
+        if position and (picture := next(pictures, kind(IMAGE_PLACEHOLDER))):
+            yield picture
         if part:
             yield kind(part)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import append_jsonl
+from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.reasons.decided import Decided, Verdict
 from kdsl.reasons.labels import MASK, LabelNames
 from kdsl.reasons.reason_file import Reason, ReasonFile
@@ -61,7 +62,8 @@ class Asking:
     """What the model is called in the file."""
     rules: Sequence[Rule]
     """Accepted rules; those for its label that hold on a sample are told to the model."""
-    images: Path | None
+    prompts: Prompts
+    """What is shown of a sample's images."""
     file: Path
     decided: Decided
     threads: int = 1
@@ -87,6 +89,9 @@ class Asking:
             elif self.decided.covers(sample, self.name):
                 counts.decided += 1
                 advance()
+            elif not self.prompts.shows(self.task, row):
+                counts.failed[sample.id] = NO_TEXT
+                advance()
             else:
                 waiting.append(row)
         for start in range(0, len(waiting), _BLOCK):
@@ -103,7 +108,7 @@ class Asking:
     ) -> None:
         hits = Engine(self.rules).stream(rows)
         why = [
-            ask_why(self.task, row, _own(row.sample, found), self.images)
+            ask_why(self.task, row, _own(row.sample, found), self.prompts)
             for row, found in zip(rows, hits, strict=True)
         ]
         texts = self._generate(why, LONGEST)

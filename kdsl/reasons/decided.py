@@ -9,6 +9,7 @@ from kdsl.sample import Sample
 
 FILE = "reasons.jsonl"
 """In the checkpoint: people can look there at what was left out, and why."""
+_REMEDY = "take this line out to decide it anew, or delete the file to decide all anew"
 Verdict = Literal["written", "thinned", "not recovered", "another label", "says nothing"]
 
 
@@ -22,10 +23,10 @@ class Decided:
             return
         with append_jsonl(path):
             pass  # takes away a line that an interruption tore
-        for line, record in read_jsonl(path):
+        for line, record in read_jsonl(path, _REMEDY):
             key = tuple(record.get(part) for part in ("task", "id", "label", "model"))
             if not all(isinstance(part, str) for part in key) or record.get("verdict") not in get_args(Verdict):
-                raise KdslError(f"{path}, line {line}: not what `kdsl reasons` wrote; delete the file to decide anew")
+                raise KdslError(f"{path}, line {line}: not what `kdsl reasons` wrote; {_REMEDY}")
             task, identity, label, model = map(str, key)
             self._verdicts.setdefault((task, identity, label), {})[model] = record["verdict"]
 

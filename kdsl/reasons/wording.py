@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from kdsl.fields.table import SampleFields
+from kdsl.models.prompts import Prompts
 from kdsl.rules.condition import Condition
 from kdsl.rules.evidence import Hit
 from kdsl.sample import Sample, Task
 from kdsl.small.wording import CHINESE, Wording, wording_of
-from kdsl.vlm.conversation import Conversation, Instruction, Picture, ask
+from kdsl.vlm.conversation import Conversation, Instruction, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,18 @@ _ENGLISH = ReasonWording(
 )
 
 
-def ask_why(task: Task, row: SampleFields, hits: Sequence[Hit], images: Path | None) -> Conversation:
-    """The sample, its label, and the rules that hold on it: why does it have the label?"""
+def ask_why(task: Task, row: SampleFields, hits: Sequence[Hit], prompts: Prompts) -> Conversation:
+    """The sample, its label, and the rules that hold on it: why does it have the label?
+
+    Of its images as much as `prompts` show; without a folder of images no picture.
+    """
     wording, small = _of(task)
     label = next(label for label in task.labels if label.name == row.sample.label)
     rules = wording.between.join(dict.fromkeys(small.rule(_as_found(hit)) for hit in hits))
     known = wording.known.format(rules=rules) if rules else ""
-    pictures = [] if images is None else [Picture(images / image) for image in row.sample.images]
+    pictures = prompts.pictures_of(row.sample) if prompts.pictures and prompts.images is not None else []
     question = wording.why.format(label=small.label(label), known=known)
-    return ask(*pictures, *_lines(row.sample, wording), Instruction(question))
+    return ask(*prompts.pages(task, row), *pictures, *_lines(row.sample, wording), Instruction(question))
 
 
 def ask_back(task: Task, masked: str) -> Conversation:

@@ -19,6 +19,7 @@ from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
 
 _CHUNK = 32
 """Conversations that are asked at once; an interruption loses no more than these."""
+_REMEDY = "take this line out to ask again for its answer, or delete the file to ask for all"
 
 
 class CachedModel:
@@ -131,10 +132,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     with append_jsonl(path):
         pass  # takes away a line that an interruption tore
     known = {}
-    for number, record in read_jsonl(path):
+    for number, record in read_jsonl(path, _REMEDY):
         key, answer = record.get("key"), record.get("answer")
         if not isinstance(key, str) or not isinstance(answer, dict) or not {"calls", "dropped"} <= set(answer):
-            raise KdslError(f"{path}, line {number}: not an answer that KDSL kept; delete the file to ask again")
+            raise KdslError(f"{path}, line {number}: not an answer that KDSL kept; {_REMEDY}")
         known[key] = answer
     return known
 

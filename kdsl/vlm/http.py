@@ -17,6 +17,7 @@ from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation, drop_earliest
 from kdsl.vlm.http_client import HttpClient, ServerError
 from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
+from kdsl.vlm.http_pictures import about_a_picture, refuses_pictures
 from kdsl.vlm.http_scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
@@ -29,7 +30,6 @@ Result = TypeVar("Result")
 _CHAT = "/chat/completions"
 _PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
 """Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
-_NO_PICTURES = re.compile(r"image|picture|multi-?modal|vision|mmproj", re.IGNORECASE)
 
 
 def _regex(choices: Sequence[str]) -> str:
@@ -174,6 +174,17 @@ class HttpModel:
         question: JsonMessages = [{"role": "user", "content": "?"}]
         self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
         return self._constraint < len(_CONSTRAINTS) - 1
+
+    def takes_pictures(self) -> bool:
+        """Whether the server takes pictures for this model; it is asked about a small one."""
+        messages = about_a_picture()
+        try:
+            self._post(messages, {"temperature": 0, "max_tokens": 1})
+        except ServerError as error:
+            if not refuses_pictures(error, messages):
+                raise
+            return False
+        return True
 
     def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
         """None, from then on, when the server does not tell what is needed."""
@@ -327,7 +338,7 @@ class HttpModel:
         try:
             reply = self._post(messages, body)
         except ServerError as error:
-            if not _NO_PICTURES.search(error.message) or all(isinstance(m["content"], str) for m in messages):
+            if not refuses_pictures(error, messages):
                 raise
             raise KdslError(
                 f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "

@@ -6,6 +6,8 @@ import re
 from itertools import groupby
 from typing import Any
 
+from PIL.Image import Image
+
 from kdsl.vlm.conversation import Conversation, Picture, Piece, pictures
 from kdsl.vlm.pixels import PixelBudget, load_picture
 
@@ -20,7 +22,7 @@ def encode_pictures(conversation: Conversation, budget: PixelBudget) -> dict[Pic
     The server's own preprocessing leaves this size as it is, as long as it lies within the server's own budget.
     Raises KdslError for a picture that cannot be taken.
     """
-    return {picture: _data_url(picture, budget) for picture in dict.fromkeys(pictures(conversation))}
+    return {picture: data_url(load_picture(picture.path, budget)) for picture in dict.fromkeys(pictures(conversation))}
 
 
 def chat_messages(conversation: Conversation, data_urls: dict[Picture, str]) -> JsonMessages:
@@ -41,7 +43,8 @@ def _content(pieces: tuple[Piece, ...], data_urls: dict[Picture, str]) -> str | 
     return "".join(part["text"] for part in parts) if texts_only else parts
 
 
-def _data_url(picture: Picture, budget: PixelBudget) -> str:
+def data_url(image: Image) -> str:
+    """The image as PNG."""
     file = io.BytesIO()
-    load_picture(picture.path, budget).save(file, format="PNG", compress_level=1)  # lossless, quickly
+    image.save(file, format="PNG", compress_level=1)  # lossless, quickly
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

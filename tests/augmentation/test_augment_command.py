@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from augmented_shop import RULES, TASK, page, sample, write_page
+from model_server import model_server
 from PIL import Image
 
 from kdsl.augmentation.rendered import render_pictures
@@ -23,7 +24,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.files import write_jsonl
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, source_id
-from kdsl.vlm.model import Generation
+from kdsl.vlm.model import Generation, Scores
 
 N = 12
 
@@ -238,6 +239,11 @@ class Writer:
         Writer.asked += len(conversations)
         return [Generation("1. 这盏台灯能调光吗谢谢\n2. 我想调暗一点的灯", 9) for _ in conversations]
 
+    def score(self, conversations, options):
+        Writer.asked += len(conversations)
+        n = np.ones(len(conversations), dtype=np.int64)
+        return Scores(np.log(np.tile([0.9, 0.1], (len(n), 1))), np.array([2, 2]), 2 * n, n, 0 * n)
+
 
 def test_a_small_model_s_words_are_used_and_kept(kdsl, project, monkeypatch):
     monkeypatch.setattr("kdsl.cli.small.load_small", lambda project: Writer())
@@ -251,6 +257,27 @@ def test_a_small_model_s_words_are_used_and_kept(kdsl, project, monkeypatch):
     assert kdsl("augment", project, *options).code == 0
     assert Writer.asked == asked
     assert (project / "checkpoints/run/small.jsonl").exists()
+
+
+def test_paraphrases_that_say_something_else_are_in_no_copy_and_told(kdsl, project):
+    """A server that writes, for every customer, the same question about a plant and one about the same thing."""
+    options = ("rules=none", "augment={copies: 2, paraphrase: true, images: false}")
+    replies = [
+        ("第二个：多长时间给它浇水", "否"),
+        ("第二个：", "是"),
+        ("换3种说法", "多长时间给它浇水一次\n麻烦您，想问的还是这件事"),
+    ]
+    with model_server(replies=replies, constraint=None, lacks=("prompt_logprobs",)) as server:
+        result = kdsl("augment", project, f"small={server.url}", *options)
+        assert result.code == 0, result.err
+        assert "1 paraphrases said something else and were dropped." in result.out
+        before = len(server.requests())
+        again = kdsl("augment", project, f"small={server.url}", *options, "--format", "json")
+        assert [request["path"] for request in server.requests()[before:]] == ["/v1/models"]
+    [found] = json.loads(again.out)
+    assert found["strayed"] == 1
+    assert found["operations"]["paraphrased"] > 5
+    assert "浇水" not in made(project)["shop.jsonl"].decode()
 
 
 def test_training_learns_from_copies_and_recorded_models_do_not(kdsl, project, caplog):

@@ -85,7 +85,10 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     found = outcome(result)
     assert found["unlabelled"] == 24
     assert sum(row["samples"] for row in found["agreement"]) == 24
+    assert sum(row["answered"] for row in found["labels"]) == 24
     lines = read(shop / "distilled.jsonl")
+    for row in found["labels"]:
+        assert row["kept"] == sum(line["label"] == row["label"] for line in lines)
     assert found["written"] == len(lines) == sum(row["kept"] for row in found["agreement"]) > 12
     for line in lines:
         assert line["label"] == said_by(line["turns"][0]["text"])
@@ -99,6 +102,8 @@ def test_what_teacher_model_and_rules_agree_on_is_written_with_its_origin(kdsl, 
     for part in (
         "shop: agreement (A, B and C: different labels",
         "confident",
+        "shop: by the teacher's label",
+        "answered",
         "shop: rounds",
         "weighted F1",
         "shop: ended after",
@@ -139,6 +144,30 @@ def test_the_teacher_is_shown_as_much_of_the_pages_as_the_project_allows(kdsl, s
         shown[tokens] = asked(server, before)[-1].count("商品说明文字")
     assert 0 < shown[20] < 5
     assert shown[2000] == len(said)
+
+
+def test_a_teacher_that_takes_no_pictures_is_asked_with_the_text_on_them_alone(kdsl, shop, server, caplog):
+    """Of 24 samples the first shows a picture without text: it is told, and no harm to the others."""
+    pool = read(shop / "pool.jsonl")
+    write(shop / "pool.jsonl", [{"id": record["id"], "images": [f"{record['id']}.png"]} for record in pool])
+    (shop / "images").mkdir()
+    pages = []
+    for number, record in enumerate(pool):
+        Image.new("RGB", (56, 56), (9 * number, 0, 0)).save(shop / f"images/{record['id']}.png")
+        line = {"text": record["turns"][0]["text"][-30:], "score": 0.9, "box": [9, 90, 300, 110]}
+        pages.append({"image": f"{record['id']}.png", "size": [400, 2000], "lines": [line] if number else []})
+    write(shop / "ocr.jsonl", pages)
+    assert kdsl("train", shop, "prompt.ocr=true").code == 0
+    server.become(answer="不知道", replies=REPLIES, lacks=(*LACKS, "pictures"), constraint=None)
+    before = len(server.requests())
+    result = kdsl(*command(shop, server, "prompt.ocr=true"))
+    found = outcome(result)
+    assert list(found["failed"]) == [pool[0]["id"]]
+    assert (result.code, sum(row["answered"] for row in found["labels"])) == (1, 23)
+    assert caplog.text.count("tiny takes no pictures: of images it is shown the text on them alone") == 1
+    sent = [json.dumps(request["body"], ensure_ascii=False) for request in server.requests()[before:]]
+    assert sum("data:image" in body for body in sent) <= 2  # the small white one
+    assert sum("图片中的文字" in body for body in sent) >= 23
 
 
 def test_what_is_like_a_labelled_sample_is_neither_asked_about_nor_learned(kdsl, shop, server, caplog):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from model_server import RunningServer, model_server
+from PIL import Image
 from small_shop import read, write, write_project
 
 LABELS = ("调光", "材质", "物流")
@@ -271,3 +273,70 @@ def test_a_local_model_looks_at_the_pictures_and_a_missing_one_stops_no_other(kd
     assert (result.code, found["asked"], list(found["failed"])) == (1, 2, ["1"])
     assert "1 of 3 samples have no answer; the same command asks them again:\n  1: " in result.err
     assert "images/1.png" in found["failed"]["1"]
+
+
+def test_a_torn_line_of_what_was_decided_is_told_with_what_to_do(kdsl, shop, server):
+    assert kdsl(*command(shop, server)).code == 0
+    path = shop / "checkpoints/run/reasons.jsonl"
+    path.write_bytes(path.read_bytes()[5:])
+    result = kdsl(*command(shop, server))
+    assert result.code == 2
+    assert "reasons.jsonl, line 1: not valid JSON" in result.err
+    assert "; take this line out to decide it anew, or delete the file to decide all anew" in result.err
+
+
+@pytest.fixture
+def pages(shop: Path) -> Path:
+    """Every sample is a picture with what the customer said on it; `s0`'s has no text."""
+    samples = [{"id": key, "images": [f"{key}.png"], "label": LABELS[int(key[1:]) % 3]} for key in SAID]
+    write(shop / "train.jsonl", samples)
+    box = [9, 90, 300, 110]
+    lines = {key: [{"text": text, "score": 0.9, "box": box}] for key, text in SAID.items()} | {"s0": []}
+    write(
+        shop / "ocr.jsonl",
+        [{"image": f"{key}.png", "size": [400, 400], "lines": found} for key, found in lines.items()],
+    )
+    (shop / "images").mkdir(exist_ok=True)
+    for number, key in enumerate(SAID):
+        Image.new("RGB", (56, 56), (9 * number, 0, 0)).save(shop / f"images/{key}.png")
+    return shop
+
+
+def told_why(server: RunningServer, since: int) -> list[str]:
+    return [text for text in answered(server, since) if "它的分类标签是" in text]
+
+
+def test_the_question_shows_the_text_on_pictures_as_prompts_do(kdsl, pages, server):
+    for option, shown in (("false", 0), ("true", 11)):
+        before = len(server.requests())
+        result = kdsl(*command(pages, server, f"prompt.ocr={option}"))
+        assert result.code == 0, result.err
+        asked = told_why(server, before)
+        assert len(asked) == 12
+        assert all("data:image/png" in question for question in asked)
+        assert sum("图片中的文字：" in question for question in asked) == shown
+        (pages / "r.jsonl").unlink()
+        shutil.rmtree(pages / "checkpoints")
+
+
+def test_a_model_that_takes_no_pictures_is_asked_with_the_text_alone(kdsl, pages, server, caplog):
+    server.become(answer="不知道", replies=[*BACK, *WHY], lacks=("pictures", "prompt_logprobs"))
+    before = len(server.requests())
+    result = kdsl(*command(pages, server, "prompt.ocr=true"))
+    found = counts(result)
+    assert (found["written"], list(found["failed"])) == (11, ["s0"])
+    assert "no text on the images is known, and the model takes no pictures; run `kdsl ocr`" in found["failed"]["s0"]
+    assert result.code == 1
+    warnings = [record.getMessage() for record in caplog.records if "pictures" in record.getMessage()]
+    assert warnings == ["tiny takes no pictures: of images it is shown the text on them alone (prompt.ocr)"]
+    assert not any("data:image/png" in question for question in told_why(server, before))
+    before = len(server.requests())
+    assert counts(kdsl(*command(pages, server, "prompt.ocr=true")))["there_before"] == 11
+    assert told_why(server, before) == []
+
+
+def test_without_the_text_in_the_prompt_such_a_model_is_refused(kdsl, pages, server):
+    server.become(answer="不知道", replies=[*BACK, *WHY], lacks=("pictures", "prompt_logprobs"))
+    result = kdsl(*command(pages, server, "prompt.ocr=false"))
+    assert result.code != 0
+    assert "the server does not take pictures for tiny" in result.out + result.err

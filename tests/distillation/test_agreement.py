@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.distillation.agreement import SILENT, agreement, keeps
+from kdsl.distillation.agreement import SILENT, by_label, by_way, keeps
 from kdsl.distillation.teacher import NO_LABEL, Lessons
 
 
@@ -34,7 +34,7 @@ def test_what_is_kept(teacher, confidence, model, rules, kept):
 
 
 def test_the_table_tells_every_way_of_agreeing_once():
-    rows = agreement(
+    rows = by_way(
         lessons([1, 2, 1, 0, NO_LABEL, 3], [0.9, 0.7, 0.9, 0.9, 0, 0.9]),
         np.array([1, 2, 2, 1, 1, 0]), np.array([SILENT, SILENT, 2, 2, 0, 3]), 0.8,
     )  # fmt: skip
@@ -50,7 +50,33 @@ WORDS = st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1), st.integers(0, 3
 def test_the_table_counts_everything_once(words):
     teacher, confidence, model, rules = map(list, zip(*words, strict=True))
     found = lessons(teacher, confidence)
-    rows = agreement(found, np.array(model), np.array(rules), 0.8)
+    rows = by_way(found, np.array(model), np.array(rules), 0.8)
     assert sum(row.samples for row in rows) == len(words)
     assert sum(row.kept for row in rows) == keeps(found, np.array(model), np.array(rules), 0.8).sum()
     assert all(row.kept in (0, row.confident) and row.confident <= row.samples for row in rows)
+
+
+def test_a_table_by_label_shows_which_ones_the_teacher_gets_wrong():
+    rows = by_label(
+        lessons([0, 0, 0, 0, 2, NO_LABEL], [0.9, 0.9, 0.9, 0.5, 0.9, 0.0]),
+        np.array([0, 1, 1, 0, 2, 0]), np.array([SILENT, 0, 1, 2, SILENT, 0]), 0.8, ("甲", "乙", "丙"),
+    )  # fmt: skip
+    assert [tuple(row.record().values()) for row in rows] == [
+        ("甲", 4, 3, 2, 2, 1, 2),
+        ("乙", 0, 0, 0, 0, 0, 0),
+        ("丙", 1, 1, 1, 1, 0, 0),
+    ]
+
+
+@given(WORDS)
+def test_by_label_and_by_way_count_the_same(words):
+    teacher, confidence, model, rules = map(list, zip(*words, strict=True))
+    said = lessons(teacher, confidence), np.array(model), np.array(rules), 0.8
+    ways = [way for way in by_way(*said) if way.teacher == "A"]
+    labels = by_label(*said, "甲乙丙丁")
+    assert sum(row.answered for row in labels) == sum(way.samples for way in ways)
+    assert sum(row.kept for row in labels) == sum(way.kept for way in ways)
+    assert sum(row.confident for row in labels) == sum(way.confident for way in ways)
+    assert sum(row.model_agrees for row in labels) == sum(way.samples for way in ways if way.model == "A")
+    assert sum(row.rules_agree for row in labels) == sum(way.samples for way in ways if way.rules == "A")
+    assert sum(row.rules_object for row in labels) == sum(way.samples for way in ways if way.rules in "BC")

@@ -117,6 +117,20 @@ def test_descriptions_and_text_on_pictures_are_added_on_request(image_task):
     assert tuple(rest) == pieces(image_task, sample)
 
 
+def test_a_model_that_takes_no_pictures_is_shown_the_text_on_them(image_task):
+    pages = Sidecars(ocr={"a.png": OcrPage("a.png", (9, 9), (OcrLine("退款中", 1.0, (0, 0, 9, 9)),))})
+    sample = Sample("1", "scene", (), ("a.png", "b.png"))
+    blind = Prompts(None, ocr=True, pictures=False)
+    with_pictures = pieces(image_task, sample, Prompts(Path("images"), ocr=True), pages)
+    assert pieces(image_task, sample, blind, pages) == tuple(p for p in with_pictures if not isinstance(p, Picture))
+    assert blind.shows(image_task, SampleFields(sample, pages))
+    unread = Sample("2", "scene", (Turn("user", "看图"),), ("b.png",))
+    assert not blind.shows(image_task, SampleFields(unread, pages))
+    assert Prompts(None, ocr=True).shows(image_task, SampleFields(unread, pages))
+    assert blind.shows(image_task, SampleFields(Sample("3", "scene", (Turn("user", "你好"),)), pages))
+    assert not replace(blind, ocr=False).shows(image_task, SampleFields(sample, pages))
+
+
 def test_images_without_a_folder_are_told(image_task):
     with pytest.raises(KdslError, match=r"sample '1' has the image a.png, but data.images is not set"):
         pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(None))

@@ -1,5 +1,6 @@
 """Nothing is asked twice: answers are kept by the content of what was asked."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,21 @@ def test_what_was_answered_before_an_interruption_is_kept(tmp_path: Path) -> Non
     assert path.read_bytes() == whole
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            b'{"image": "a.png"}',
+            "not an answer that KDSL kept; take this line out to ask again for its answer, or delete",
+        ),
+        (b'{"key": "torn', "not valid JSON (Invalid control character at); take this line out"),
+        (b'{"key": "\xe6"}', "byte 9 is not UTF-8; take this line out"),
+        (b"[1]", "'[1]' is not a JSON object like {\"id\": …}; take this line out"),
+    ],
+)
+def test_what_is_no_answer_is_named_with_what_to_do(tmp_path: Path, line: bytes, message: str) -> None:
+    """A line in the middle may be torn where a disk was full, or people edited the file."""
     path = tmp_path / "small.jsonl"
-    path.write_text('{"image": "a.png"}\n')
-    with pytest.raises(KdslError, match=r"small\.jsonl, line 1: not an answer that KDSL kept; delete the file"):
+    path.write_bytes(line + b'\n{"key": "k", "answer": {"calls": 1, "dropped": 0}}\n')
+    with pytest.raises(KdslError, match=re.escape(f"small.jsonl, line 1: {message}")):
         CachedModel(CountingModel(), path)

@@ -140,6 +140,15 @@ def test_pictures_are_sent_in_the_size_of_the_pixel_budget(tmp_path: Path) -> No
     assert sent.width % 28 == sent.height % 28 == 0 and sent.width * sent.height <= budget.max_pixels
 
 
+def test_to_ask_whether_pictures_are_taken_costs_no_exactness(server: RunningServer) -> None:
+    """Refused pictures look like log-probabilities that are not told; so this is asked before any sample is."""
+    assert HttpModel.connect(server.url).takes_pictures()
+    server.become(lacks=("pictures",))
+    model = HttpModel.connect(server.url)
+    assert not model.takes_pictures()
+    assert not model.score([ask("我要退货。", Instruction("标签？"))], OPTIONS).estimated
+
+
 def test_texts_without_pictures_are_one_string_and_special_tokens_are_broken_up() -> None:
     conversation = (Message("system", ("简短。",)), Message("user", ("看<|image_pad|>吗", Instruction("<|im_end|>"))))
     assert chat_messages(conversation, {}) == [
