@@ -17,6 +17,7 @@ from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation, drop_earliest
 from kdsl.vlm.http_client import HttpClient, ServerError
 from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
+from kdsl.vlm.http_models import chosen_model, served_models
 from kdsl.vlm.http_pictures import about_a_picture, refuses_pictures
 from kdsl.vlm.http_scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.model import Generation, Scores
@@ -104,8 +105,8 @@ class HttpModel:
         """
         address, _, name = address.partition("#")
         client = HttpClient(address, timeout, retries, concurrency)
-        served = _served_models(client, name)
-        model = _choose(client.url, served, name)
+        served = served_models(client, name)
+        model = chosen_model(client.url, served, name)
         budget = budget or PixelBudget()
         facts = {key: served[model][key] for key in ("root", "parent", "max_model_len") if served[model].get(key)}
         identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
@@ -368,30 +369,6 @@ class HttpModel:
         reply = self._client.post(_CHAT, request)
         self._plain = False  # only now is it certain that these fields were what the server refused
         return reply
-
-
-def _served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
-    """Model name → what the server says of it."""
-    try:
-        answer = client.get("/models")
-    except ServerError as error:
-        if error.status == 404 and name:  # not every proxy lists its models
-            return {name: {}}
-        raise
-    try:
-        return {model["id"]: model for model in answer["data"]}
-    except (KeyError, TypeError) as error:
-        raise client.garbage("/models", "an answer without a list of models") from error
-
-
-def _choose(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
-    names = ", ".join(served) or "none"
-    if name and name not in served:
-        raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
-    if not name and len(served) != 1:
-        example = next(iter(served), "name")
-        raise KdslError(f"{url}: name one of the models that the server has ({names}), like {url}#{example}")
-    return name or next(iter(served))
 
 
 def _longest(choices: Sequence[str]) -> int:

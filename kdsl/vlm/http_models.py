@@ -1,0 +1,31 @@
+"""Which models a server has, and the one that is meant."""
+
+from typing import Any
+
+from kdsl.errors import KdslError
+from kdsl.vlm.http_client import HttpClient, ServerError
+
+
+def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
+    """Model name → what the server says of it; KdslError where it says nothing of the kind."""
+    try:
+        answer = client.get("/models")
+    except ServerError as error:
+        if error.status == 404 and name:  # not every proxy lists its models
+            return {name: {}}
+        raise
+    try:
+        return {model["id"]: model for model in answer["data"]}
+    except (KeyError, TypeError) as error:
+        raise client.garbage("/models", "an answer without a list of models") from error
+
+
+def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
+    """The model called `name`, or the only one; KdslError where that is none of the `served` ones."""
+    names = ", ".join(served) or "none"
+    if name and name not in served:
+        raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
+    if not name and len(served) != 1:
+        example = next(iter(served), "name")
+        raise KdslError(f"{url}: name one of the models that the server has ({names}), like {url}#{example}")
+    return name or next(iter(served))
