@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
+from kdsl.models.looked_at import MOST_NEAR, LookedAt, NearSample
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import UNLIMITED, Target, score_labels
 from kdsl.models.trained_record import read_record
+from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
 from kdsl.sample import Task
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
@@ -113,6 +115,21 @@ class LargeClassifier:
                 self.reasons[identity] = reason
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
+
+    def looked_at(self, row: SampleFields) -> LookedAt:
+        """See `Looking.looked_at`: the samples in the prompt, those too that went as it was too long."""
+        prompts = self.prompts
+        memory = prompts.memories.get(self.task.name)
+        if memory is None or prompts.neighbours == 0:
+            return LookedAt()
+        found = memory.nearest_known(row, prompts.neighbours, prompts.images, prompts.embedder)[:MOST_NEAR]
+        names = self.task.label_names
+        return LookedAt(
+            tuple(
+                NearSample(id, names.index(shown.label), similarity, beginning(shown.text, LONGEST_OPENING))
+                for id, similarity, shown in found
+            )
+        )
 
     def _reason_tokens(self, sample: str) -> int:
         """What the limit of output tokens leaves to the reason and its mark."""
