@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
-from kdsl.arbiter.pool import Pool, fit_pool, fit_temperature
+from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_evidence, fit_pool, fit_temperature
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
@@ -29,6 +29,8 @@ from kdsl.sample import Task
 PARTS = 5
 """The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
 Labels = NDArray[np.int64]
+Fit = Callable[[Floats, Floats, Labels], Pool]
+"""Makes a pool of the model's probabilities, the evidence and the labels."""
 SmallModel = Callable[[FieldTable, Labels], tuple[Proposer, Validator | None]]
 """What a small model does in mining samples with these labels; it must not have seen others that are predicted."""
 
@@ -157,18 +159,33 @@ class Comparison:
 
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
     """Fit the pool, and decide whether it is worth having: whether its log loss is smaller than that of the model
-    alone, on samples that the parameters of neither were fitted on."""
+    alone, on samples that the parameters of neither were fitted on. By the same measure `a` stays 1, with rules and
+    without them, where a fitted one is no better."""
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
-    both, alone = np.empty_like(model), np.empty_like(model)
+
+    def best(*fits: Fit) -> tuple[Pool, Quality]:
+        """The first of them that no other one is better than."""
+        judged = [_judged(fit, model, evidence, labels, parts) for fit in fits]
+        least = int(np.argmin([quality.log_loss for quality in judged]))
+        return fits[least](model, evidence, labels), judged[least]
+
+    alone, before = best(_as_it_is, fit_temperature)
+    pool, after = best(fit_evidence, fit_pool)
+    return Comparison(pool, alone, after.log_loss < before.log_loss, before, after)
+
+
+def _as_it_is(model: Floats, evidence: Floats, labels: Labels) -> Pool:
+    return AS_IT_IS
+
+
+def _judged(fit: Fit, model: Floats, evidence: Floats, labels: Labels, parts: NDArray[np.int64]) -> Quality:
+    """The quality on every part of the pool that is fitted on the other ones."""
+    result = np.empty_like(model)
     for part in np.unique(parts):
         inside, outside = parts == part, parts != part
-        pool = fit_pool(model[outside], evidence[outside], labels[outside])
-        temperature = fit_temperature(model[outside], labels[outside])
-        both[inside] = pool.log_probabilities(model[inside], evidence[inside])
-        alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
-    before, after = _quality(alone, labels), _quality(both, labels)
-    merged = after.log_loss < before.log_loss
-    return Comparison(fit_pool(model, evidence, labels), fit_temperature(model, labels), merged, before, after)
+        pool = fit(model[outside], evidence[outside], labels[outside])
+        result[inside] = pool.log_probabilities(model[inside], evidence[inside])
+    return _quality(result, labels)
 
 
 def _quality(log_probabilities: Floats, labels: Labels) -> Quality:

@@ -109,5 +109,5 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
         if not arbiter.merged:
             console.print(
                 f"{escape(arbiter.task)}: rules do not make the log loss smaller out of fold, so the model "
-                "decides alone (b = 0)."
+                "decides alone (b = 0); what is shown for both is what it would be with them."
             )
