@@ -14,7 +14,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.looked_at import MOST_NEAR, LookedAt, NearSample
 from kdsl.models.prompts import Prompts
-from kdsl.models.targets import UNLIMITED, Target, score_labels
+from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
 from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
 from kdsl.sample import Task
@@ -44,6 +44,8 @@ class LargeRecord(BaseModel):
     max_tokens: int
     target: Target = "label"
     """What its answers hold."""
+    language: Literal["Chinese", "English"] = "Chinese"
+    """Of what stands before turns, reasons and labels; all were Chinese before this was kept."""
     model: str
     """Fingerprint of the model that `large:` names, or its hub id or address."""
     answers_only: bool
@@ -108,7 +110,7 @@ class LargeClassifier:
                 self.usage.charge(identity, Cost(calls=1))
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
         tokens = [self._reason_tokens(identity) for identity in ids]
-        scored = score_labels(self.model, conversations, self.task.label_names, target, tokens)
+        scored = score_labels(self.model, conversations, self.task.label_names, target, tokens, marks_of(self.task))
         for identity, cost, reason in zip(ids, scored.costs, scored.reasons, strict=True):
             self.usage.charge(identity, cost)
             if reasoned:
@@ -122,7 +124,9 @@ class LargeClassifier:
         memory = prompts.memories.get(self.task.name)
         if memory is None or prompts.neighbours == 0:
             return LookedAt()
-        found = memory.nearest_known(row, prompts.neighbours, prompts.images, prompts.embedder)[:MOST_NEAR]
+        found = memory.nearest_known(row, prompts.neighbours, prompts.images, prompts.embedder_of(self.task))[
+            :MOST_NEAR
+        ]
         names = self.task.label_names
         return LookedAt(
             tuple(
