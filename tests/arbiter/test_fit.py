@@ -5,7 +5,7 @@ import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
 from kdsl.arbiter.fit import compare, fit_arbiter, fit_task
-from kdsl.arbiter.pool import Pool
+from kdsl.arbiter.pool import Pool, fit_temperature
 from kdsl.errors import KdslError
 from kdsl.mining.archive import archive_of
 from kdsl.rules.condition import Condition
@@ -100,6 +100,20 @@ def test_many_samples_say_how_much_too_sure_the_model_is():
     assert 0.4 < found.alone.a < 0.6
     right = compare(true / true.sum(axis=1, keepdims=True), np.zeros((300, 3)), labels, seed=0)
     assert 0.8 < right.alone.a < 1.25
+
+
+def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
+    """The same samples ten times over feel a tenth of it."""
+    source = np.random.default_rng(0)
+    labels = source.integers(0, 3, 200)
+    sure = np.exp(3 * (source.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels]))
+    model = sure / sure.sum(axis=1, keepdims=True)
+    once, often = (
+        fit_temperature(np.tile(model, (times, 1)), np.zeros((200 * times, 3)), np.tile(labels, times)).a
+        for times in (1, 10)
+    )
+    assert once == pytest.approx(often, rel=0.02)
+    assert often < 0.7
 
 
 def refit(weak, rules):
