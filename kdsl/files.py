@@ -78,7 +78,7 @@ def _repair_last_line(path: Path) -> None:
             json.loads(last.decode("utf-8") or "{}")
         except ValueError:
             # Only the beginning of a record may go: the end of another kind of file is left to the reader's error.
-            if last.startswith(b'{"'):
+            if b'{"'.startswith(last[:2]):
                 file.truncate(start)
             return
         if last:

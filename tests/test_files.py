@@ -21,6 +21,7 @@ def test_appended_lines_are_on_disk_at_once(tmp_path):
     [
         ('{"a": 1}\n{"b": ', '{"a": 1}\n'),
         ('{"a": "退', ""),
+        ('{"a": 1}\n{', '{"a": 1}\n'),
         ('{"a": 1}\n{"b": 2}', '{"a": 1}\n{"b": 2}\n'),
         ('{"a": 1}\n', '{"a": 1}\n'),
         ("notes of a person", "notes of a person"),

@@ -70,7 +70,7 @@ class Arbiter(_Part):
     a: float = Field(gt=0)
     b: float = Field(ge=0)
     model_a: float = Field(gt=0)
-    """Inverse temperature of the model alone."""
+    """Inverse temperature of the model alone; 1 where a fitted one is no better out of fold."""
     samples: int
     """Training samples with an out-of-fold prediction of the model, which all this was fitted on."""
     model: Quality

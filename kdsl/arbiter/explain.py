@@ -1,6 +1,6 @@
 """One decision printed for a person: the text with evidence marked, the rules, the probabilities, the reason."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from rich import box
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.fields.sidecar import Sidecars
+from kdsl.models.looked_at import LookedAt, NearSample
 
 _ROLES = {"user": "user ", "agent": "agent"}
 _MARK = "bold reverse"
@@ -23,8 +24,11 @@ Place = tuple[int | None, str | None, int | None]
 """Turn, image and OCR line that a span is in."""
 
 
-def print_decision(decision: Decision, sidecars: Sidecars) -> None:
-    """Print to stdout. Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere."""
+def print_decision(decision: Decision, sidecars: Sidecars, looked_at: LookedAt | None = None) -> None:
+    """Print to stdout, with what the classifier looked at besides the sample.
+
+    Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere.
+    """
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120
@@ -36,6 +40,8 @@ def print_decision(decision: Decision, sidecars: Sidecars) -> None:
     console.print()
     console.print(_rules(decision) if decision.hits else Text("No rule holds.", style="dim"))
     console.print(_probabilities(decision))
+    for part in _looked_at(looked_at or LookedAt(), decision.labels):
+        console.print(part)
     if decision.model_reason:
         console.print(Text(f"The model's reason: {decision.model_reason}"))
     console.print(Text(f"{decision.label}", style="bold"), Text(f"decided by the {decision.by}: {decision.reason}."))
@@ -129,4 +135,27 @@ def _probabilities(decision: Decision) -> Table:
         chosen = decision.labels[index] == decision.label
         cells = f"{decision.model[index]:.3f}", f"{decision.merged[index]:.3f}"
         table.add_row(Text(decision.labels[index]), *cells, style="bold" if chosen else "")
+    return table
+
+
+def _looked_at(looked_at: LookedAt, labels: Sequence[str]) -> Iterator[Table | Text]:
+    if looked_at.near:
+        yield _near(looked_at.near, labels)
+    elif looked_at.near is not None:
+        yield Text("No other training sample is like it.", style="dim")
+    if looked_at.described is not None:
+        label, likeness = labels[looked_at.described.label], looked_at.described.likeness
+        yield Text(f"nearest label description: {label} (likeness {likeness:.2f})")
+    if looked_at.weights:
+        counted = ", ".join(f"{name} {weight:.2f}" for name, weight in looked_at.weights.items())
+        yield Text(f"what each opinion of the model counts: {counted}", style="dim")
+
+
+def _near(samples: Sequence[NearSample], labels: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("nearest samples", "label", "similarity", "words"):
+        table.add_column(name, justify="right" if name == "similarity" else "left", overflow="fold")
+    for sample in samples:
+        words = Text(_one_line(sample.words)) if sample.words else Text("no words", style="dim")
+        table.add_row(Text(sample.id), Text(labels[sample.label]), f"{sample.similarity:.2f}", words)
     return table

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
-from kdsl.arbiter.pool import Pool, fit_pool, fit_temperature
+from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_evidence, fit_pool, fit_temperature
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
@@ -30,6 +30,8 @@ from kdsl.sample import Task
 PARTS = 5
 """The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
 Labels = NDArray[np.int64]
+Fit = Callable[[Floats, Floats, Labels], Pool]
+"""Makes a pool of the model's probabilities, the evidence and the labels."""
 SmallModel = Callable[[FieldTable, Labels], tuple[Proposer, Validator | None]]
 """What a small model does in mining samples with these labels; it must not have seen others that are predicted."""
 
@@ -176,25 +178,44 @@ def choose_rules(
 
 
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
-    """Fit the pool, and hold it against the model alone on samples that the parameters of neither were fitted on."""
+    """Fit the pool, and hold it against the model alone on samples that the parameters of neither were fitted on.
+
+    By the same measure `a` stays 1, with rules and without them, where a fitted one is no better.
+    """
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
-    both, alone = np.empty_like(model), np.empty_like(model)
-    for part in np.unique(parts):
-        inside, outside = parts == part, parts != part
-        pool = fit_pool(model[outside], evidence[outside], labels[outside])
-        temperature = fit_temperature(model[outside], labels[outside])
-        both[inside] = pool.log_probabilities(model[inside], evidence[inside])
-        alone[inside] = temperature.log_probabilities(model[inside], evidence[inside])
     rows = np.arange(len(labels)), labels
-    gains = both[rows] - alone[rows]
+
+    def best(*fits: Fit) -> tuple[Pool, Floats]:
+        """The first of them that no other one is better than, and its log probabilities."""
+        judged = [_held_out(fit, model, evidence, labels, parts) for fit in fits]
+        least = int(np.argmin([-each[rows].mean() for each in judged]))
+        return fits[least](model, evidence, labels), judged[least]
+
+    alone, before = best(_as_it_is, fit_temperature)
+    pool, after = best(fit_evidence, fit_pool)
+    gains = after[rows] - before[rows]
     return Comparison(
-        fit_pool(model, evidence, labels),
-        fit_temperature(model, labels),
+        pool,
+        alone,
         float(gains.mean()),
         float(gains.std() / np.sqrt(len(gains))),
-        _quality(alone, labels),
-        _quality(both, labels),
+        _quality(before, labels),
+        _quality(after, labels),
     )
+
+
+def _as_it_is(model: Floats, evidence: Floats, labels: Labels) -> Pool:
+    return AS_IT_IS
+
+
+def _held_out(fit: Fit, model: Floats, evidence: Floats, labels: Labels, parts: NDArray[np.int64]) -> Floats:
+    """Log probabilities on every part, by the pool that is fitted on the other ones."""
+    result = np.empty_like(model)
+    for part in np.unique(parts):
+        inside, outside = parts == part, parts != part
+        pool = fit(model[outside], evidence[outside], labels[outside])
+        result[inside] = pool.log_probabilities(model[inside], evidence[inside])
+    return result
 
 
 def _quality(log_probabilities: Floats, labels: Labels) -> Quality:

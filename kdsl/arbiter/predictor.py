@@ -15,10 +15,11 @@ from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.llama_factory import Orders
+from kdsl.models.looked_at import LookedAt, Looking
 from kdsl.models.qwen2vl import FILE as LARGE_FILE
 from kdsl.models.recorded import FILE as RECORDED_FILE
 from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
@@ -118,12 +119,20 @@ class Predictor:
         """One decision for every sample, in their order. Raises KdslError for a task that was not trained."""
         decisions: dict[int, Decision] = {}
         for name in dict.fromkeys(sample.task for sample in samples):
-            if name not in self._loaded:
-                self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders, self._embedded)
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
-            decisions |= zip(of_task, self._loaded[name].decide(table), strict=True)
+            decisions |= zip(of_task, self._task(name).decide(table), strict=True)
         return [self._with_model(decisions[index]) for index in range(len(samples))]
+
+    def looked_at(self, sample: Sample) -> LookedAt | None:
+        """What the classifier goes by besides the sample itself; None for one that cannot tell. Errors of `decide`."""
+        classifier = self._task(sample.task).classifier
+        return classifier.looked_at(SampleFields(sample, self._sidecars)) if isinstance(classifier, Looking) else None
+
+    def _task(self, name: str) -> TaskPredictor:
+        if name not in self._loaded:
+            self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders, self._embedded)
+        return self._loaded[name]
 
     @property
     def usage(self) -> Usage | None:

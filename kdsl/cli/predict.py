@@ -88,4 +88,5 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     predictor, pages = ready(project, input)
     pages.fill([sample])
     pages.tell()
-    print_decision(predictor.decide([sample])[0], pages.sidecars)
+    [decision] = predictor.decide([sample])
+    print_decision(decision, pages.sidecars, predictor.looked_at(sample))

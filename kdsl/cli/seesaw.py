@@ -108,6 +108,7 @@ def write_seesaw(folder: Path, seesaw: "Seesaw") -> None:
 def _examples(project: Project, joint: "Tuner") -> "list[Example]":
     """Labelled samples that none of the adapters was trained on."""
     from kdsl.fields.table import FieldTable
+    from kdsl.models.targets import marks_of
     from kdsl.training.examples import Example
 
     data = joint.data(joint.together)
@@ -122,5 +123,8 @@ def _examples(project: Project, joint: "Tuner") -> "list[Example]":
             raise KdslError(
                 f"{project.config.data.test}: no labelled samples of {task.name}, which --seesaw compares on"
             )
-        examples += [Example(task.name, prompts.conversation(task, row), row.sample.label or "") for row in table.rows]
+        examples += [
+            Example(task.name, prompts.conversation(task, row), row.sample.label or "", marks=marks_of(task))
+            for row in table.rows
+        ]
     return examples

@@ -1,33 +1,53 @@
-"""Dialogues as text: `用户: …` and `客服: …` at line starts, images as `<image>`; and the prompts they stand in."""
+"""Dialogues as text: `用户: …` and `客服: …` at line starts, `User: …` and `Agent: …` in English tasks, images as
+`<image>`; and the prompts they stand in."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from kdsl.data.record import IMAGE_PLACEHOLDER
+from kdsl.language import in_chinese
 from kdsl.sample import Role, Sample, Task, Turn
 
 START_MARKER = "<用户与客服的对话 START>"
 END_MARKER = "<用户与客服的对话 END>"
 
-_TURN_START = re.compile(r"^(用户|客服)[:：][ \t]*", re.MULTILINE)
-_ROLES: dict[str, Role] = {"用户": "user", "客服": "agent"}
-_NAMES = {"user": "用户", "agent": "客服"}
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """What the roles are called in one language."""
+
+    user: str
+    agent: str
+
+    @property
+    def starts(self) -> re.Pattern[str]:
+        """Finds where a turn starts; the group `user` is None for the agent's turns."""
+        return re.compile(rf"^(?:(?P<user>{self.user})|{self.agent})[:：][ \t]*", re.MULTILINE)
 
 
-def parse_dialogue(text: str, images: Iterator[str]) -> tuple[Turn, ...]:
+CHINESE, ENGLISH = Speakers("用户", "客服"), Speakers("User", "Agent")
+
+
+def speakers_of(task: Task) -> Speakers:
+    """Those that the task's prompts are written with."""
+    return CHINESE if in_chinese(task) else ENGLISH
+
+
+def parse_dialogue(text: str, images: Iterator[str], speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
     """The turns of `text`; every `<image>` takes the next of `images` out of the text and into its turn.
 
     A turn lasts until the next line that starts with a role, so its text may hold line breaks. A placeholder for which
     no image is left stays in the text. Raises ValueError when the text does not begin with a role.
     """
-    starts = list(_TURN_START.finditer(text))
+    starts = list(speakers.starts.finditer(text))
     before = text[: starts[0].start()] if starts else text
     if before.strip():
-        raise ValueError(f"{before.strip()[:40]!r} does not begin with 用户: or 客服:")
+        raise ValueError(f"{before.strip()[:40]!r} does not begin with {speakers.user}: or {speakers.agent}:")
     ends = [*(match.start() for match in starts[1:]), len(text)][: len(starts)]
     return tuple(
-        take_images(_ROLES[match[1]], text[match.end() : end], images)
+        take_images("user" if match["user"] else "agent", text[match.end() : end], images)
         for match, end in zip(starts, ends, strict=True)
     )  # fmt: skip
 
@@ -46,13 +66,19 @@ def take_images(role: Role, text: str, images: Iterator[str]) -> Turn:
     return Turn(role, kept.strip(), tuple(taken))
 
 
-def starts_with_role(text: str) -> bool:
-    return _TURN_START.match(text.lstrip()) is not None
+def speakers_in(text: str, task: Task) -> Speakers | None:
+    """Those whose mark the text begins with; None where it begins with none.
+
+    English marks count in English tasks only, Chinese ones in all.
+    """
+    known = (CHINESE,) if in_chinese(task) else (ENGLISH, CHINESE)
+    return next((speakers for speakers in known if speakers.starts.match(text.lstrip())), None)
 
 
-def dialogue_text(turns: Sequence[Turn]) -> str:
+def dialogue_text(turns: Sequence[Turn], speakers: Speakers = CHINESE) -> str:
     """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn."""
-    return "\n".join(f"{_NAMES[turn.role]}: {turn.text}{IMAGE_PLACEHOLDER * len(turn.images)}" for turn in turns)
+    names = {"user": speakers.user, "agent": speakers.agent}
+    return "\n".join(f"{names[turn.role]}: {turn.text}{IMAGE_PLACEHOLDER * len(turn.images)}" for turn in turns)
 
 
 def fill_prompt(task: Task, sample: Sample) -> str:
@@ -62,11 +88,12 @@ def fill_prompt(task: Task, sample: Sample) -> str:
     """
     if task.prompt:
         names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
-        text = task.prompt.replace("{labels}", names).replace("{dialogue}", dialogue_text(sample.turns))
+        dialogue = dialogue_text(sample.turns, speakers_of(task))
+        text = task.prompt.replace("{labels}", names).replace("{dialogue}", dialogue)
     elif len(sample.turns) == 1 and sample.turns[0].role == "user":
         text = sample.turns[0].text + IMAGE_PLACEHOLDER * len(sample.turns[0].images)
     else:
-        text = dialogue_text(sample.turns)
+        text = dialogue_text(sample.turns, speakers_of(task))
     missing = len(sample.images) - text.count(IMAGE_PLACEHOLDER)
     if missing < 0:
         return text.replace(IMAGE_PLACEHOLDER, "", -missing)

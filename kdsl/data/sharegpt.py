@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kdsl.data.dialogue import START_MARKER, dialogue_in_prompt, parse_dialogue, starts_with_role, take_images
+from kdsl.data.dialogue import START_MARKER, dialogue_in_prompt, parse_dialogue, speakers_in, take_images
 from kdsl.data.mire import task_of_instruction, text_between_markers
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import IMAGE_PLACEHOLDER, Record, shown
@@ -96,9 +96,10 @@ def _turns(
     # The images that a prompt shows before the dialogue are not those of a turn.
     for _ in range(only[: only.find(dialogue)].count(IMAGE_PLACEHOLDER)):
         next(remaining, None)
-    if not starts_with_role(dialogue):
+    speakers = speakers_in(dialogue, task)
+    if speakers is None:
         return (take_images("user", dialogue, remaining),)
     try:
-        return parse_dialogue(dialogue, remaining)
+        return parse_dialogue(dialogue, remaining, speakers)
     except ValueError as error:
         raise record.error(f"the dialogue in the user message is wrong: {error}") from error

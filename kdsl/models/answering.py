@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.looked_at import LookedAt
 from kdsl.models.qwen2vl import LargeClassifier
 from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier
 from kdsl.vlm.http import HttpModel
@@ -57,6 +58,10 @@ class AnsweringClassifier:
         calibration = self.calibration
         exponents = calibration.confusion_exponent, calibration.probability_exponent
         return RecordedClassifier(recorded, calibration.confusion, *exponents).probabilities(table)
+
+    def looked_at(self, row: SampleFields) -> LookedAt:
+        """See `Looking.looked_at`."""
+        return self.answering.scored.looked_at(row)
 
     def save(self, folder: Path) -> None:
         """Write `large.json`, and the calibration to `recorded.json`."""

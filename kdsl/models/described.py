@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.looked_at import LikeDescription
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.sample import Task
 from kdsl.text import normalise_lines
@@ -82,6 +83,16 @@ class DescribedClassifier:
             evidence.append((found @ described.T).toarray())
             evidence.append((found.sign() @ described.power(2).T).toarray())
         return np.stack(evidence, axis=-1)
+
+    def nearest(self, row: SampleFields) -> LikeDescription | None:
+        """The label that the sample is most like, whatever the labels' shares; None where that speaks for no label.
+
+        Likeness is the mean of cosines and coverages, weighted as they count: 0 to 1.
+        """
+        weights = self.weights[1:]
+        likeness = self.evidence(FieldTable.of_rows([row]))[0, :, 1:] @ weights / max(weights.sum(), SMALLEST)
+        best = int(likeness.argmax())
+        return LikeDescription(best, float(likeness[best])) if likeness[best] > 0 else None
 
     def save(self, folder: Path) -> None:
         """Write `described.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
+from kdsl.models.looked_at import LookedAt
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.second_opinion import Opinions, fit_opinions
 from kdsl.models.taught import Taught, TaughtTrainer
@@ -119,6 +120,18 @@ class EmbeddedClassifier:
     def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
         """[n_samples, n_labels]; see `Classifier.probabilities`."""
         return self.opinions.probabilities(table.cleaned() if self.cleaned else table)
+
+    def looked_at(self, row: SampleFields) -> LookedAt:
+        """See `Looking.looked_at`."""
+        read = row.cleaned if self.cleaned else row
+        parts = self.opinions.parts
+        near, described = parts.get("neighbours"), parts.get("described")
+        weights = dict(zip(parts, self.opinions.weights, strict=True)) if len(parts) > 1 else {}
+        return LookedAt(
+            near.near(read) if isinstance(near, NeighboursClassifier) else None,
+            described.nearest(read) if isinstance(described, DescribedClassifier) else None,
+            weights,
+        )
 
     def save(self, folder: Path) -> None:
         """Write a file for every part, and `embedded.json`; KdslError when `folder` cannot be written."""

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 from kdsl.errors import KdslError
+from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier
-from kdsl.models.targets import LABEL_END, LABEL_MARK, Target
+from kdsl.models.targets import LABEL_END, Target, marks_of
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
@@ -95,6 +96,7 @@ class LargeModel:
             pixels=(self.budget.min_pixels, self.budget.max_pixels),
             max_tokens=self.max_tokens,
             target=self.target,
+            language="Chinese" if in_chinese(task) else "English",
             model=self.fingerprint,
             answers_only=self.answers_only,
             tuned=tuned,
@@ -184,7 +186,7 @@ class LargeModel:
         tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
         ending = LABEL_END if record.target == "label_reason" else ""
         most = max(tokens(label + ending) for label in task.label_names)
-        mark = tokens(LABEL_MARK) - 1 if record.target == "reason_label" else 0
+        mark = tokens(marks_of(task).label) - 1 if record.target == "reason_label" else 0
         return LargeClassifier(task, model, prompts, record, most, mark, usage, {} if reasons is None else reasons)
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.looked_at import MOST_NEAR, NearSample
 from kdsl.npz_file import open_npz, write_npz
+from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
 
 Floats = NDArray[np.float64]
 
 FILE = "neighbours.npz"
-VERSION = 1
+VERSION = 2
 
 NUMBERS = (3, 5, 8, 12, 20, 30, 50, 100)
 """Candidates for how many neighbours vote."""
@@ -64,7 +66,8 @@ class NeighboursTrainer:
         truth = np.arange(len(labels)), labels
         votes = [Vote(*settings) for settings in product(NUMBERS, TEMPERATURES, FAR)]
         losses = [-float(np.log(vote.probabilities(found, labels, left_out)[truth]).mean()) for vote in votes]
-        return NeighboursClassifier(index, labels, shares / shares.sum(), votes[int(np.argmin(losses))])
+        openings = tuple(map(opening, table.rows))
+        return NeighboursClassifier(index, labels, shares / shares.sum(), votes[int(np.argmin(losses))], openings)
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,30 @@ class NeighboursClassifier:
     labels: NDArray[np.int64]  # [n_samples]
     shares: Floats  # [n_labels]
     vote: Vote
+    openings: tuple[str, ...]
+    """[n_samples]: what a person knows each by."""
 
     def probabilities(self, table: FieldTable) -> Floats:
         """[n_samples, n_labels]; see `Classifier.probabilities`."""
         return self.vote.probabilities(self.index.nearest(table, self.vote.number), self.labels, self.shares)
 
+    def near(self, row: SampleFields) -> tuple[NearSample, ...]:
+        """The nearest of those that vote, of a sample and its changed copies the nearest one."""
+        found = self.index.nearest(FieldTable.of_rows([row]), self.vote.number)
+        nearest: dict[str, NearSample] = {}
+        for place, similarity in zip(found.rows[0], found.similarities[0], strict=True):
+            if place >= 0:
+                source = self.index.contents[place].source
+                near = NearSample(source, int(self.labels[place]), float(similarity), self.openings[place])
+                nearest.setdefault(source, near)
+        return tuple(nearest.values())[:MOST_NEAR]
+
     def save(self, folder: Path) -> None:
         """Write `neighbours.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
         vote = [self.vote.number, self.vote.temperature, self.vote.far]
         arrays = {"labels": self.labels, "shares": self.shares, **self.index.arrays()}
-        write_npz(folder / FILE, VERSION, {"vote": vote, **self.index.record()}, arrays)
+        header = {"vote": vote, "openings": self.openings, **self.index.record()}
+        write_npz(folder / FILE, VERSION, header, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "NeighboursClassifier":
@@ -93,12 +110,14 @@ class NeighboursClassifier:
             index = SampleIndex.of_record(header, arrays)
             number, temperature, far = header["vote"]
             vote = Vote(int(number), float(temperature), float(far))
-            classifier = cls(index, arrays["labels"], arrays["shares"], vote)
+            classifier = cls(index, arrays["labels"], arrays["shares"], vote, tuple(header["openings"]))
             classifier._check()
         return classifier
 
     def _check(self) -> None:
         if self.labels.shape != (len(self.index.contents),) or self.shares.ndim != 1:
             raise ValueError(f"{self.labels.shape} labels for {len(self.index.contents)} samples")
+        if len(self.openings) != len(self.labels) or not all(isinstance(text, str) for text in self.openings):
+            raise ValueError(f"{len(self.openings)} beginnings of {len(self.labels)} samples")
         if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.shares):
             raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")

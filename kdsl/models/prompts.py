@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kdsl.data.dialogue import dialogue_text, fill_prompt
+from kdsl.data.dialogue import dialogue_text, fill_prompt, speakers_of
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
@@ -54,10 +54,11 @@ class Prompts:
         """The prompts of a model that is trained on these samples alone: for each task a table, and its labels."""
         if not self.remembers:
             return self
-        images, embedder = (self.images, self.embedder) if self.neighbours else (None, None)
+        images = self.images if self.neighbours else None
         memories = dict(self.memories)
         for task, table, labels in trained:
             passages = self.passages.get(task.name, ()) if self.knowledge else ()
+            embedder = self.embedder_of(task) if self.neighbours else None
             memories[task.name] = Memory.fit(table, labels, passages, images, embedder, wording_of(task))
         return replace(self, memories=memories)
 
@@ -75,6 +76,10 @@ class Prompts:
         for lines in budgeted(pages, self.ocr_tokens, information, self.count):
             if lines:
                 yield wording_of(task).pages.format("\n".join(lines))
+
+    def embedder_of(self, task: Task) -> Embedder | None:
+        """`embedder`, showing dialogues in the task's language."""
+        return None if self.embedder is None else replace(self.embedder, speakers=speakers_of(task))
 
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
         """One user message, whose texts joined are `fill_prompt`, a picture in the place of each `<image>`.
@@ -94,7 +99,7 @@ class Prompts:
             for passage in reversed(memory.known(row, self.knowledge)):
                 shown = wording.titled.format(passage.title, passage.text) if passage.title else passage.text
                 yield wording.passage.format(shown)
-            for neighbour in reversed(memory.nearest(row, self.neighbours, self.images, self.embedder)):
+            for neighbour in reversed(memory.nearest(row, self.neighbours, self.images, self.embedder_of(task))):
                 yield wording.neighbour.format(text=neighbour.text, label=neighbour.label)
         yield from self.pages(task, row)
         if self.descriptions:
@@ -108,7 +113,7 @@ class Prompts:
         sample = row.sample
         pictures = iter(self.pictures_of(sample) if self.pictures else [""] * len(sample.images))
         text = fill_prompt(task, sample)
-        dialogue = dialogue_text(sample.turns) if "{dialogue}" in task.prompt else ""
+        dialogue = dialogue_text(sample.turns, speakers_of(task)) if "{dialogue}" in task.prompt else ""
         # Not in the text only where turns hold more `<image>` than there are images: then nothing is dropped.
         before, dialogue, after = text.partition(dialogue) if dialogue else (text, "", "")
         yield from _with_pictures(before, Instruction, pictures)

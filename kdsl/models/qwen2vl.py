@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
+from kdsl.models.looked_at import MOST_NEAR, LookedAt, NearSample
 from kdsl.models.prompts import Prompts
-from kdsl.models.targets import UNLIMITED, Target, score_labels
+from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
+from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
 from kdsl.sample import Task
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
@@ -42,6 +44,8 @@ class LargeRecord(BaseModel):
     max_tokens: int
     target: Target = "label"
     """What its answers hold."""
+    language: Literal["Chinese", "English"] = "Chinese"
+    """Of what stands before turns, reasons and labels; all were Chinese before this was kept."""
     model: str
     """Fingerprint of the model that `large:` names, or its hub id or address."""
     answers_only: bool
@@ -106,13 +110,30 @@ class LargeClassifier:
                 self.usage.charge(identity, Cost(calls=1))
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
         tokens = [self._reason_tokens(identity) for identity in ids]
-        scored = score_labels(self.model, conversations, self.task.label_names, target, tokens)
+        scored = score_labels(self.model, conversations, self.task.label_names, target, tokens, marks_of(self.task))
         for identity, cost, reason in zip(ids, scored.costs, scored.reasons, strict=True):
             self.usage.charge(identity, cost)
             if reasoned:
                 self.reasons[identity] = reason
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
+
+    def looked_at(self, row: SampleFields) -> LookedAt:
+        """See `Looking.looked_at`: the samples in the prompt, those too that went as it was too long."""
+        prompts = self.prompts
+        memory = prompts.memories.get(self.task.name)
+        if memory is None or prompts.neighbours == 0:
+            return LookedAt()
+        found = memory.nearest_known(row, prompts.neighbours, prompts.images, prompts.embedder_of(self.task))[
+            :MOST_NEAR
+        ]
+        names = self.task.label_names
+        return LookedAt(
+            tuple(
+                NearSample(id, names.index(shown.label), similarity, beginning(shown.text, LONGEST_OPENING))
+                for id, similarity, shown in found
+            )
+        )
 
     def _reason_tokens(self, sample: str) -> int:
         """What the limit of output tokens leaves to the reason and its mark."""

@@ -9,14 +9,27 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.language import in_chinese
+from kdsl.sample import Task
 from kdsl.vlm.conversation import Conversation, begun
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.usage import Cost
 
 Target = Literal["label", "reason_label", "label_reason"]
 
-REASON_MARK, LABEL_MARK = "理由：", "\n标签："
-"""What stands before a reason that follows its label, and before a label that follows its reason."""
+
+@dataclass(frozen=True, slots=True)
+class AnswerMarks:
+    """What stands in an answer in one language."""
+
+    reason: str
+    """Before a reason that follows its label."""
+    label: str
+    """Before a label that follows its reason."""
+
+
+# The label's mark ends without a space: a label has the same tokens wherever it stands.
+CHINESE, ENGLISH = AnswerMarks("理由：", "\n标签："), AnswerMarks("Reason: ", "\nLabel:")
 LABEL_END = "\n"
 """What ends a label that a reason may follow: without it a label that begins another one would win over it."""
 UNLIMITED = 256
@@ -25,7 +38,11 @@ _LINE_BREAKS = re.compile(r"\s*[\r\n]+\s*")
 _CLAUSE_END = re.compile(r"[。！？；，,;!?]|\.(?=\s)")
 
 
-def answer_pieces(target: Target, label: str, reason: str) -> tuple[str, ...]:
+def marks_of(task: Task) -> AnswerMarks:
+    return CHINESE if in_chinese(task) else ENGLISH
+
+
+def answer_pieces(target: Target, label: str, reason: str, marks: AnswerMarks = CHINESE) -> tuple[str, ...]:
     """The answer that is learned, in the pieces that have tokens of their own (`Processor.answer_ids`).
 
     A sample without a reason has the label alone, in the same format. Line breaks of a reason become spaces.
@@ -34,8 +51,8 @@ def answer_pieces(target: Target, label: str, reason: str) -> tuple[str, ...]:
     if target == "label":
         return (label,)
     if target == "label_reason":
-        return (label + LABEL_END, *([REASON_MARK + reason] if reason else []))
-    return (*([reason] if reason else []), LABEL_MARK, label)
+        return (label + LABEL_END, *([marks.reason + reason] if reason else []))
+    return (*([reason] if reason else []), marks.label, label)
 
 
 def shortened(reason: str, tokens: int, count: Callable[[str], int]) -> str:
@@ -67,6 +84,7 @@ def score_labels(
     labels: Sequence[str],
     target: Target,
     reason_tokens: Sequence[int],
+    marks: AnswerMarks = CHINESE,
 ) -> ScoredLabels:
     """The log-probability of every label as a model answers that was trained on `target`.
 
@@ -79,9 +97,9 @@ def score_labels(
     if target == "label_reason":
         scores = model.score(conversations, [label + LABEL_END for label in labels], ended=False)
     elif target == "reason_label":
-        reasons, spent = _write_reasons(model, conversations, reason_tokens)
+        reasons, spent = _write_reasons(model, conversations, reason_tokens, marks)
         after = [
-            begun(conversation, *([reason] if reason else []), LABEL_MARK)
+            begun(conversation, *([reason] if reason else []), marks.label)
             for conversation, reason in zip(conversations, reasons, strict=True)
         ]
         scores = model.score(after, labels)
@@ -97,14 +115,14 @@ def score_labels(
 
 
 def _write_reasons(
-    model: VisionLanguageModel, conversations: Sequence[Conversation], tokens: Sequence[int]
+    model: VisionLanguageModel, conversations: Sequence[Conversation], tokens: Sequence[int], marks: AnswerMarks
 ) -> tuple[list[str], list[Cost]]:
     reasons, costs = [""] * len(conversations), [Cost()] * len(conversations)
     rows_of = defaultdict(list)
     for row, most in enumerate(tokens):
         rows_of[most].append(row)
     for most, rows in rows_of.items():
-        found = model.generate([conversations[row] for row in rows], most, stop=LABEL_MARK)
+        found = model.generate([conversations[row] for row in rows], most, stop=marks.label)
         for row, answer in zip(rows, found, strict=True):
             reasons[row] = _LINE_BREAKS.sub(" ", answer.text.strip())
             # What the second call drops of the same prompt is counted there.

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.data.dialogue import dialogue_text
+from kdsl.data.dialogue import CHINESE, Speakers, dialogue_text
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
@@ -31,6 +31,7 @@ class Embedder:
     images: Path | None
     release: Callable[[], None] = lambda: None
     """Lets go of the model's weights until they are needed again."""
+    speakers: Speakers = CHINESE
 
     def vectors(self, table: FieldTable) -> NDArray[np.float64]:
         """[n_samples, n_dimensions], of unit length. Raises KdslError for an image that cannot be read."""
@@ -43,5 +44,5 @@ class Embedder:
         if sample.images and self.images is None:
             raise KdslError(f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set")
         pictures = [Picture(self.images / image) for image in sample.images] if self.images is not None else []
-        text = dialogue_text(sample.turns).replace(IMAGE_PLACEHOLDER, "")
+        text = dialogue_text(sample.turns, self.speakers).replace(IMAGE_PLACEHOLDER, "")
         return ask(*pictures, *text.splitlines(keepends=True)) if text or pictures else ask("\n")

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from kdsl.data.duplicates import dialogue_words
 from kdsl.data.images import inspect_image
 from kdsl.fields.ocr_budget import LineInformation, budgeted
-from kdsl.fields.table import FieldTable, SampleFields, last_user_turn
+from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.content import hash_number
 from kdsl.retrieval.embedding import Embedder
+from kdsl.retrieval.excerpt import last_words
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
@@ -82,12 +83,22 @@ class Memory:
         self, row: SampleFields, k: int, images: Path | None = None, embedder: Embedder | None = None
     ) -> list[Neighbour]:
         """At most `k` samples, the nearest first; never the asked one, a copy of it or a near-duplicate."""
+        return [neighbour for _, _, neighbour in self.nearest_known(row, k, images, embedder)]
+
+    def nearest_known(
+        self, row: SampleFields, k: int, images: Path | None = None, embedder: Embedder | None = None
+    ) -> list[tuple[str, float, Neighbour]]:
+        """The samples of `nearest` with their ids and their similarities, above 0 and at most 1."""
         if k == 0:
             return []
         asked = FieldTable.of_rows([row.cleaned])
         vectors = None if embedder is None else embedder.vectors(asked)
         found = self.samples.nearest(asked, k, [_hashes(row, images)], vectors)
-        return [self.neighbours[place] for place in found.rows[0] if place >= 0]
+        return [
+            (self.samples.contents[place].source, float(similarity), self.neighbours[place])
+            for place, similarity in zip(found.rows[0], found.similarities[0], strict=True)
+            if place >= 0
+        ]
 
     def known(self, row: SampleFields, k: int) -> list[Passage]:
         """At most `k` passages, the best first."""
@@ -133,9 +144,7 @@ class Memory:
 
 def excerpt(row: SampleFields, information: LineInformation, wording: ShownWording = CHINESE) -> str:
     """A sample in one line: the last thing that the user said, and what tells the most on its images."""
-    last = last_user_turn(row.sample)
-    said = "" if last is None else " ".join(row.sample.turns[last].text.split())
-    said = said if len(said) <= LONGEST_TURN else said[: LONGEST_TURN - 1] + "…"
+    said = last_words(row.sample, LONGEST_TURN)
     pages = budgeted([[line.text for line in page.lines] for page in row.pages], PAGE_TOKENS, information)
     read = " / ".join(line for lines in pages for line in lines)
     parts = [wording.said.format(said) if said else "", wording.read.format(read) if read else ""]

@@ -1,9 +1,9 @@
 """How what is shown beside a sample is introduced, in Chinese, or in English where a task holds no Chinese."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from kdsl.sample import Label, Task
-from kdsl.small import wording as small
+from kdsl.language import in_chinese
+from kdsl.sample import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +54,4 @@ ENGLISH = ShownWording(
 
 def wording_of(task: Task) -> ShownWording:
     """The language of the task's prompt and labels."""
-    named = replace(task, labels=(*task.labels, Label(task.prompt)))
-    return CHINESE if small.wording_of(named) is small.CHINESE else ENGLISH
+    return CHINESE if in_chinese(task) else ENGLISH

@@ -1,13 +1,11 @@
 """What the small model is asked, in Chinese, or in English where a task's labels hold no Chinese."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdsl.language import labels_in_chinese
 from kdsl.rules.condition import Condition
 from kdsl.sample import Label, Task
-
-_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +138,4 @@ ENGLISH = Wording(
 
 def wording_of(task: Task) -> Wording:
     """The language of the labels' names and descriptions."""
-    chinese = any(_CHINESE.search(label.name + label.description) for label in task.labels)
-    return CHINESE if chinese else ENGLISH
+    return CHINESE if labels_in_chinese(task) else ENGLISH

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
+from kdsl.models.targets import CHINESE, marks_of
 from kdsl.models.taught import Taught
 from kdsl.sample import Task, source_id
 from kdsl.training.examples import Example
@@ -48,20 +49,21 @@ class TaskData:
         rows = [(self.table.rows[row], self.labels[row]) for row in chosen]
         if self.copies is not None and not held_out:
             rows += zip(self.copies.table.rows, self.copies.labels, strict=True)
-        names = self.task.label_names
+        names, marks = self.task.label_names, marks_of(self.task)
         examples = [
             Example(
                 self.task.name,
                 prompts.conversation(self.task, row),
                 names[label],
                 self.reasons.get(source_id(row.sample.id), ""),
+                marks,
             )
             for row, label in rows
         ]
         if self.taught is not None and not held_out:
             best = self.taught.shares.argmax(axis=1)
             examples += [
-                Example(self.task.name, prompts.conversation(self.task, row), names[label])
+                Example(self.task.name, prompts.conversation(self.task, row), names[label], marks=marks)
                 for row, label in zip(self.taught.table.rows, best, strict=True)
             ]
         return examples
@@ -118,7 +120,9 @@ def data_hash(examples: list[Example]) -> str:
             for piece in message.pieces
         ]
         reason = [example.reason] if example.reason else []
-        record = json.dumps([example.task, texts, example.answer, *reason]) + "\n"
+        # Chinese marks were the only ones once: what was trained with them is known by the same hash.
+        marks = [] if example.marks == CHINESE else [asdict(example.marks)]
+        record = json.dumps([example.task, texts, example.answer, *reason, *marks]) + "\n"
         digest.update(record.encode())
     return digest.hexdigest()
 

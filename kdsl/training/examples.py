@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kdsl.models.targets import LABEL_MARK, Target, answer_pieces, shortened
+from kdsl.models.targets import CHINESE, AnswerMarks, Target, answer_pieces, shortened
 from kdsl.vlm.conversation import Conversation, Picture, ask
 from kdsl.vlm.processor import IMAGE, Processor, Prompt, collate
 
@@ -25,6 +25,7 @@ class Example:
     """The label."""
     reason: str = ""
     """Why it has the label; empty where nobody says."""
+    marks: AnswerMarks = CHINESE
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ class Examples(Dataset[Encoded]):
     def _pieces(self, example: Example) -> tuple[str, ...]:
         reason = example.reason
         if self._target == "reason_label" and self._most is not None and reason:
-            rest = len(self._processor.answer_ids(LABEL_MARK, example.answer))
+            rest = len(self._processor.answer_ids(example.marks.label, example.answer))
             reason = shortened(reason, self._most - rest, lambda text: len(self._processor.answer_ids(text)) - 1)
-        return answer_pieces(self._target, example.answer, reason)
+        return answer_pieces(self._target, example.answer, reason, example.marks)
 
 
 @dataclass(frozen=True)

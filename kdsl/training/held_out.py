@@ -67,7 +67,7 @@ class HeldOut:
             longest = max(len(model.processor.answer_ids(label)) for label in labels)
             tokens = [UNLIMITED if self._most is None else max(1, self._most - longest)] * len(rows)
             conversations = [self._examples[row].conversation for row in rows]
-            scored = score_labels(model, conversations, labels, self._target, tokens)
+            scored = score_labels(model, conversations, labels, self._target, tokens, self._examples[rows[0]].marks)
             for row, p in zip(rows, probabilities(scored.log_probabilities), strict=True):
                 true = labels.index(self._examples[row].answer)
                 found.append((row, (labels[int(p.argmax())], float(-np.log(max(p[true], 1e-12))))))

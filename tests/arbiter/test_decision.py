@@ -7,6 +7,7 @@ from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.arbiter.explain import print_decision
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.models.looked_at import LikeDescription, LookedAt, NearSample
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -100,6 +101,30 @@ def test_a_person_sees_the_evidence_marked_in_turns_and_on_pages(capsys):
     printed = capsys.readouterr().out
     for part in ("0 user   灯能调【亮度】吗", "line 0  面料：【棉麻】", "r-linen", "0.700", "decided by the rules"):
         assert part in printed
+
+
+def test_a_person_sees_what_the_classifier_looked_at(capsys):
+    near = NearSample("s[1]", 1, 0.834, "什么面料"), NearSample("s2", 0, 0.2, "")
+    looked = LookedAt(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, looked)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "nearest samples label similarity words",
+        "s[1] 材质 0.83 什么面料",
+        "s2 调光 0.20 no words",
+        "nearest label description: 物流 (likeness 0.46)",
+        "what each opinion of the model counts: linear 0.90, neighbours 0.25",
+    ):
+        assert line in lines
+
+
+def test_a_sample_like_no_other_is_said_to_be_so(capsys):
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, LookedAt(near=()))
+    assert "No other training sample is like it." in capsys.readouterr().out
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, LookedAt())
+    printed = capsys.readouterr().out
+    assert "like it" not in printed
+    assert "nearest" not in printed
 
 
 @pytest.mark.parametrize("text", ["亮度" + "春" * 100_000, "春" * 100_000 + "亮度", "\ufffd亮度\ufffd"])

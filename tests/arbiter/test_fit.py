@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
-from kdsl.arbiter.fit import choose_rules, fit_arbiter, fit_task
+from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter, fit_task
+from kdsl.arbiter.pool import Pool, fit_temperature
 from kdsl.errors import KdslError
 from kdsl.mining.archive import archive_of
 from kdsl.rules.condition import Condition
@@ -73,6 +74,62 @@ def test_accepted_rules_count_where_all_together_do_not_unless_they_do_harm():
     assert choose_rules(model, noise, sound, labels, seed=0)[0] == "accepted"
     wrong = np.eye(3)[(labels + 1) % 3] * 4.0
     assert choose_rules(model, noise, wrong, labels, seed=0)[0] == "none"
+
+
+def few_sure(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
+    """A model that is sure of every sample of five labels, and wrong on the last `wrong`."""
+    labels = np.arange(n) % 5
+    said = labels.copy()
+    said[n - wrong :] = (said[n - wrong :] + 1) % 5
+    model = np.full((n, 5), 0.05)
+    model[np.arange(n), said] = 0.8
+    return model, labels
+
+
+@pytest.mark.parametrize(("n", "wrong"), [(5, 0), (5, 1), (5, 3), (12, 1)])
+def test_a_handful_of_samples_leaves_the_model_about_as_sure_as_it_is(n, wrong):
+    model, labels = few_sure(n, wrong)
+    compared = compare(model, np.zeros((n, 5)), labels, seed=0)
+    assert 1 / 3 < compared.alone.a < 3
+    assert 1 / 3 < compared.pool.a < 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("n", [5, 8, 200])
+def test_out_of_fold_neither_is_worse_than_the_models_own_probabilities(n, seed):
+    source = np.random.default_rng(seed)
+    labels = source.integers(0, 5, n)
+    model = source.dirichlet([0.3] * 5, n)
+    compared = compare(model, source.choice([0.0, 2.0], (n, 5)), labels, seed)
+    own = Pool(1.0, 0.0).log_probabilities(model, np.zeros((n, 5)))[np.arange(n), labels]
+    decides = compared.both if compared.gain > 0 else compared.model
+    assert decides.log_loss <= compared.model.log_loss <= -own.mean() + 1e-9
+
+
+def test_many_samples_say_how_much_too_sure_the_model_is():
+    source = np.random.default_rng(0)
+    labels = source.integers(0, 3, 300)
+    scores = source.normal(size=(300, 3)) + 1.5 * np.eye(3)[labels]
+    true = np.exp(1.5 * scores)
+    sure = true**2
+    found = compare(sure / sure.sum(axis=1, keepdims=True), np.zeros((300, 3)), labels, seed=0)
+    assert 0.4 < found.alone.a < 0.6
+    right = compare(true / true.sum(axis=1, keepdims=True), np.zeros((300, 3)), labels, seed=0)
+    assert 0.8 < right.alone.a < 1.25
+
+
+def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
+    """The same samples ten times over feel a tenth of it."""
+    source = np.random.default_rng(0)
+    labels = source.integers(0, 3, 200)
+    sure = np.exp(3 * (source.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels]))
+    model = sure / sure.sum(axis=1, keepdims=True)
+    once, often = (
+        fit_temperature(np.tile(model, (times, 1)), np.zeros((200 * times, 3)), np.tile(labels, times)).a
+        for times in (1, 10)
+    )
+    assert once == pytest.approx(often, rel=0.02)
+    assert often < 0.7
 
 
 def refit(weak, rules):

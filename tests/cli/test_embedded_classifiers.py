@@ -47,6 +47,13 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     left = {path.name for path in (tmp_path / "run/shop").iterdir()}
     assert left == files | {"arbiter.json", "embedded.json", "mining.json", "unseen.npz"}
     assert right(kdsl, mined, tmp_path / "p.jsonl", *options, here) >= 0.7
+    asked = read(mined / "test.jsonl")[0]["id"]
+    shown = kdsl("predict", mined, "--input", mined / "test.jsonl", "--explain", asked, *options, here).out
+    trained_on = {record["id"] for record in read(mined / "train.jsonl")}
+    told = trained_on & set(shown.partition("nearest samples")[2].split())
+    assert 1 <= len(told) <= 5
+    assert ("nearest label description: " in shown) <= ("described.npz" in files)
+    assert ("what each opinion of the model counts: " in shown) == (len(files) > 1)
     result = kdsl("predict", mined, "--input", mined / "test.jsonl", "--output", tmp_path / "q.jsonl", here)
     assert result.code == 2
     assert "but kdsl.yaml now asks for linear; set `large` and `prompt` back, or run `kdsl train` again" in result.err

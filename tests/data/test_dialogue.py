@@ -1,16 +1,27 @@
 """Dialogues as text and back."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.dialogue import dialogue_in_prompt, dialogue_text, fill_prompt, parse_dialogue
+from kdsl.data.dialogue import (
+    CHINESE,
+    ENGLISH,
+    dialogue_in_prompt,
+    dialogue_text,
+    fill_prompt,
+    parse_dialogue,
+    speakers_in,
+    speakers_of,
+)
 from kdsl.sample import Label, Sample, Task, Turn
 
 text = (
     st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=15)
     .map(str.strip)
-    .filter(lambda text: "<image>" not in text and "用户" not in text and "客服" not in text)
+    .filter(lambda text: not any(mark in text for mark in ("<image>", "用户", "客服", "User", "Agent")))
 )
 turns = st.lists(
     st.builds(Turn, st.sampled_from(["user", "agent"]), text, st.lists(st.sampled_from("abc"), max_size=2).map(tuple)),
@@ -18,10 +29,38 @@ turns = st.lists(
 ).map(tuple)
 
 
-@given(turns)
-def test_turns_survive_being_written_as_text(turns):
+@given(turns, st.sampled_from([CHINESE, ENGLISH]))
+def test_turns_survive_being_written_as_text(turns, speakers):
     images = (image for turn in turns for image in turn.images)
-    assert parse_dialogue(dialogue_text(turns), images) == turns
+    assert parse_dialogue(dialogue_text(turns, speakers), images, speakers) == turns
+
+
+REFUNDS = Task("t", (Label("refund", "asks for money back"), Label("exchange")))
+LAMPS = Task("t", (Label("refund"), Label("exchange", "换一件")))
+
+
+def test_an_english_task_has_english_speakers():
+    spoken = Turn("user", "灯"), Turn("agent", "在")
+    assert fill_prompt(REFUNDS, Sample("1", "t", spoken)) == "User: 灯\nAgent: 在"
+    assert fill_prompt(LAMPS, Sample("1", "t", spoken)) == "用户: 灯\n客服: 在"
+    asked = replace(REFUNDS, prompt="哪一类？{dialogue}")
+    assert fill_prompt(asked, Sample("1", "t", spoken)) == "哪一类？用户: 灯\n客服: 在"
+    assert speakers_of(REFUNDS) == ENGLISH
+
+
+@pytest.mark.parametrize(
+    ("text", "in_english", "in_chinese"),
+    [
+        ("\nUser: hello", ENGLISH, None),
+        ("Agent：hello\n用户: hi", ENGLISH, None),
+        ("用户: hi\nUser: hello", CHINESE, CHINESE),
+        ("hello\nUser: hi", None, None),
+        ("Users: all", None, None),
+    ],
+)
+def test_english_tasks_read_both_languages_and_chinese_ones_their_own(text, in_english, in_chinese):
+    assert speakers_in(text, REFUNDS) == in_english
+    assert speakers_in(text, LAMPS) == in_chinese
 
 
 def test_a_role_counts_at_the_start_of_a_line_only():
@@ -34,6 +73,8 @@ def test_a_role_counts_at_the_start_of_a_line_only():
 def test_a_text_without_a_role_is_refused():
     with pytest.raises(ValueError, match="'你好' does not begin with 用户: or 客服:"):
         parse_dialogue("你好", iter(()))
+    with pytest.raises(ValueError, match="'hello' does not begin with User: or Agent:"):
+        parse_dialogue("hello", iter(()), ENGLISH)
 
 
 @given(turns)

@@ -113,6 +113,18 @@ class TestShareGpt:
             Sample("a", "intent", (Turn("user", "亮", ("a.jpg",)), Turn("agent", "好")), ("a.jpg",), "能否调光")
         ]
 
+    @pytest.mark.parametrize(
+        "dialogue", ["User: hi<image>\nAgent: yes\n用户: no", "用户: hi<image>\n客服: yes\n用户: no"]
+    )
+    def test_an_english_task_s_prompt_with_speakers_of_either_language(self, read, dialogue):
+        task = Task("t", (Label("refund"), Label("exchange")), "Which class?\n{dialogue}\nClasses: {labels}")
+        content = f'Which class?\n{dialogue}\nClasses: ["refund","exchange"]'
+        [sample] = read([{"messages": [{"role": "user", "content": content}], "images": ["a.jpg"]}], [task])
+        turns = [(turn.role, turn.text, turn.images) for turn in sample.turns]
+        english = [("agent", "yes\n用户: no", ())]
+        assert turns[0] == ("user", "hi", ("a.jpg",))
+        assert turns[1:] == (english if dialogue.startswith("User") else [("agent", "yes", ()), ("user", "no", ())])
+
     def test_a_prompt_for_an_image(self, read):
         messages = [{"from": "human", "value": 'Picture 1: <image>\n请分类：["支付页面","退款页面"]。'},
                     {"from": "gpt", "value": "支付页面"}]  # fmt: skip

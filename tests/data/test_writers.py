@@ -47,7 +47,7 @@ def test_a_task_without_a_prompt_gives_the_bare_text(tmp_path):
     write_sharegpt(samples, [task], tmp_path / "out.json")
     records = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert records[0]["messages"] == [{"role": "user", "content": "lost card"}, {"role": "assistant", "content": "a"}]
-    assert records[1]["messages"][0]["content"] == "用户: 灯\n客服: 在"
+    assert records[1]["messages"][0]["content"] == "User: 灯\nAgent: 在"
     assert read_samples(tmp_path / "out.json", [task]) == samples
 
 

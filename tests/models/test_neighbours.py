@@ -1,6 +1,8 @@
 """large: neighbours, and the second opinions that advise large: linear."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer
+from kdsl.models.looked_at import LookedAt
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.second_opinion import fit_opinions
 from kdsl.sample import Label, Sample, Task, Turn, copy_id
@@ -123,6 +126,7 @@ def test_another_version_and_a_missing_file_are_named(name, tmp_path: Path):
         ("neighbours", {"samples": [["1", "a", "b", [], []]]}, {}),
         ("neighbours", {"samples": [1]}, {}),
         ("neighbours", {"vote": [3]}, {}),
+        ("neighbours", {"openings": ["a"]}, {}),
         ("neighbours", {}, {"labels": np.array([7] * 12)}),
         ("neighbours", {}, {"indices": np.array([10**6])}),
         ("described", {"texts": ["a"]}, {}),
@@ -230,3 +234,54 @@ def test_cleaned_pages_are_read_in_training_and_prediction_alike():
     first, second = trained.probabilities(FieldTable([sample for sample, _ in asked], sidecars))
     assert first.argmax() == 1
     assert (first == second).all()
+
+
+def test_the_nearest_samples_are_told_with_their_labels_and_first_words():
+    trained = NeighboursTrainer().fit(TRAIN, LABELS, 3)
+    near = trained.near(NEW.rows[0])
+    assert 1 <= len(near) <= 5
+    assert {sample.label for sample in near[:2]} == {0}
+    assert near[0].words == TRAIN.rows[int(near[0].id)].sample.turns[0].text
+    assert all(1 >= first.similarity >= second.similarity > 0 for first, second in pairwise(near))
+
+
+def test_neither_a_sample_nor_a_copy_is_told_as_its_own_neighbour():
+    texts = [*LAMPS, *FABRICS, "亮度可以调暗吗", "灯的亮度能调吗"]
+    ids = (*map(str, range(12)), copy_id("0", 1), copy_id("1", 1))
+    trained = NeighboursTrainer().fit(table(*texts, ids=ids), np.append(LABELS, [0, 0]), 3)
+    asked = ("亮度能调吗", "亮度能调吗", LAMPS[0] + "呢")
+    found = [trained.near(row) for row in table(*asked, ids=("0", copy_id("0", 7), "new")).rows]
+    told = [[sample.id for sample in near] for near in found]
+    assert all("0" not in near for near in told)
+    assert all(len(set(near)) == len(near) for near in told)
+    assert "1" in told[0]
+
+
+def test_a_sample_without_words_is_known_by_its_page():
+    lines = tuple(OcrLine(f"第{n}行退款成功", 1.0, (0, 90 + 20 * n, 80, 105 + 20 * n)) for n in range(9))
+    rows = [Sample(name, "t", (), (name,)) for name in ("a", "b")]
+    pages = Sidecars(ocr={"a": OcrPage("a", (600, 1200), lines)})
+    trained = NeighboursTrainer().fit(FieldTable(rows, pages), np.array([0, 1]), 2)
+    assert trained.openings[0].startswith("第0行退款成功 第1行")
+    assert len(trained.openings[0]) == 40
+    assert trained.openings[1] == ""
+
+
+def test_the_nearest_description_is_told_where_descriptions_count():
+    trained = DescribedTrainer(TASK).fit(TRAIN, LABELS, 3)
+    found = trained.nearest(NEW.rows[0])
+    assert found is not None
+    assert found.label == 0
+    assert 0 < found.likeness <= 1
+    assert trained.nearest(table("zzz").rows[0]) is None
+    assert replace(trained, weights=np.zeros_like(trained.weights)).nearest(NEW.rows[0]) is None
+
+
+def test_a_classifier_of_several_opinions_tells_what_each_looked_at():
+    everything = EmbeddedTrainer(TASK, ALL).fit(TRAIN, LABELS, 3).looked_at(NEW.rows[1])
+    assert everything.near is not None
+    assert everything.near[0].label == everything.described.label == 1
+    assert list(everything.weights) == ["linear", "neighbours", "described"]
+    assert EmbeddedTrainer(TASK).fit(TRAIN, LABELS, 3).looked_at(NEW.rows[1]) == LookedAt()
+    alone = EmbeddedTrainer(TASK, Embedded(("neighbours",))).fit(TRAIN, LABELS, 3)
+    assert alone.looked_at(table("zzz").rows[0]) == LookedAt(near=())

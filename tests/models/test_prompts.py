@@ -56,6 +56,19 @@ def test_the_challenge_s_prompt_for_intents_holds_dialogue_pictures_and_labels()
     assert [piece.path.name for piece in found if isinstance(piece, Picture)] == ["a.png", "b.png", "c.png"]
 
 
+def test_an_english_task_is_asked_in_english_alone():
+    task = Task("t", (Label("refund", "asks for money back"), Label("exchange")))
+    words = Sidecars(ocr={"a.png": OcrPage("a.png", (600, 1200), (OcrLine("paid", 1.0, (0, 90, 80, 105)),))})
+    known = FieldTable([Sample("s", "t", (Turn("user", "give me money back"),))], Sidecars())
+    sample = Sample("1", "t", (Turn("user", "money back please", ("a.png",)), Turn("agent", "sure")), ("a.png",))
+    prompts = Prompts(Path("images"), descriptions=True, ocr=True, neighbours=1).fitted([(task, known, ["refund"])])
+    found = written(pieces(task, sample, prompts, words))
+    assert "A similar sample: the user says: give me money back" in found
+    assert "User: money back please<image>\nAgent: sure\n" in found
+    assert "Text on the pictures:\npaid\n" in found
+    assert found.isascii()
+
+
 def test_of_a_long_prompt_the_earliest_turns_can_be_dropped_but_not_the_question():
     task = load_task("mire_intent", Path())
     whole = as_conversation(PLAIN, task, Sample("1", "mire_intent", TURNS, ("a.png", "b.png", "c.png")))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdsl.data.dialogue import ENGLISH
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -61,6 +62,8 @@ def test_the_model_sees_dialogue_and_pictures_but_no_label(tmp_path: Path):
     [message] = model.seen[3]
     assert message.pieces == (Picture(tmp_path / "a.png"), "用户: 图")
     assert "从不出现" not in repr(model.seen)
+    Embedder(lambda: model, tmp_path, speakers=ENGLISH).vectors(ROWS)
+    assert model.seen[-1][0].pieces == (Picture(tmp_path / "a.png"), "User: 图")
     with pytest.raises(KdslError, match=r"sample '4' has the image a\.png, but data\.images is not set"):
         Embedder(lambda: model, None).vectors(ROWS)
 

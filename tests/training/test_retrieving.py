@@ -99,6 +99,12 @@ def test_a_model_is_asked_with_neighbours_and_knowledge_as_in_training(kdsl, pro
     result = predict(*SHOWN)
     assert result.code == 0, result.err
     assert {record["cost"]["calls"] for record in read(project / "p.jsonl")} == {2}
+    asked = read(project / "p.jsonl")[0]["id"]
+    shown = kdsl("predict", project, "--input", project / "test.jsonl", "--explain", asked, *SHOWN).out
+    near = {record["id"] for record in read(project / "train.jsonl")} & set(
+        shown.partition("nearest samples")[2].split()
+    )
+    assert len(near) == 2
     for change, words in (
         ("prompt.neighbours=1", "another neighbours"),
         ("prompt.embeddings=text", "another embeddings"),

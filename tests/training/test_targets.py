@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import tiny_qwen2vl
 from tiny_project import OTHER, SMALL, TRAINING, read, write, write_project
 
 from kdsl.models.card import TrainingCard
-from kdsl.models.targets import LABEL_MARK, answer_pieces, score_labels, shortened
+from kdsl.models.targets import CHINESE, ENGLISH, answer_pieces, marks_of, score_labels, shortened
+from kdsl.sample import Label, Task
+from kdsl.training.data import data_hash
 from kdsl.training.examples import Example, Examples
 from kdsl.vlm.conversation import begun
 from kdsl.vlm.local import LocalModel
@@ -75,6 +78,26 @@ def test_without_a_reason_it_is_the_label_in_the_same_format(target, pieces):
 
 
 @pytest.mark.parametrize(
+    ("target", "pieces"),
+    [
+        ("label", ("refund",)),
+        ("label_reason", ("refund\n", "Reason: It is blue.")),
+        ("reason_label", ("It is blue.", "\nLabel:", "refund")),
+    ],
+)
+def test_an_english_task_has_english_marks(target, pieces):
+    task = Task("t", (Label("refund"), Label("exchange")))
+    assert marks_of(task) == ENGLISH
+    assert marks_of(Task("t", (Label("退款"), Label("exchange")))) == CHINESE
+    assert answer_pieces(target, "refund", "It is blue.", marks_of(task)) == pieces
+
+
+def test_what_was_learned_with_other_marks_is_learned_anew():
+    example = Example("t", tiny_qwen2vl.ask("Which?"), "refund", "It is blue.")
+    assert data_hash([example]) != data_hash([replace(example, marks=ENGLISH)])
+
+
+@pytest.mark.parametrize(
     ("tokens", "kept"),
     [(20, "页面是蓝色，有付款按钮；写着退货。"), (12, "页面是蓝色，有付款按钮"), (6, "页面是蓝色"), (4, "")],
 )
@@ -88,7 +111,10 @@ def test_a_learned_reason_leaves_room_for_mark_label_and_end(model):
         example = Example("t", tiny_qwen2vl.ask("标签？"), label, long)
         encoded = Examples([example], model.processor, "reason_label", 100)[0]
         assert 80 < len(encoded.answer) <= 100
-        assert model.processor.text(encoded.answer).endswith(f"{LABEL_MARK}{label}")
+        assert model.processor.text(encoded.answer).endswith(f"{CHINESE.label}{label}")
+        english = Examples([replace(example, marks=ENGLISH)], model.processor, "reason_label", 100)[0]
+        assert 80 < len(english.answer) <= 100
+        assert model.processor.text(english.answer).endswith(f"\nLabel:{label}")
 
 
 def test_labels_before_reasons_are_scored_with_the_line_break_that_ends_them(model, page):
