@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from small_shop import WORDS, read, write, write_project
 
+from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.cli.train import print_arbiters
+
 
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Path:
@@ -29,6 +32,27 @@ def project(mined, tmp_path) -> Path:
 
 def predict(kdsl, project, *options, input="test.jsonl", output="p.jsonl"):
     return kdsl("predict", project, "--input", project / input, "--output", project / output, *options)
+
+
+@pytest.mark.parametrize(
+    ("listens_to", "rules", "told"),
+    [
+        ("all", 1, ""),
+        ("accepted", 1, "only those count that people accepted"),
+        ("none", 1, "those that people accepted make it clearly larger, so the model decides alone (b = 0)."),
+        ("accepted", 0, "shop: there are no rules, so the model decides alone."),
+    ],
+)
+def test_training_tells_which_rules_count(capsys, listens_to, rules, told):
+    quality = Quality(log_loss=1.0, weighted_f1=0.5)
+    standing = Standing(id="r-1", when="0" * 16, label="调光", reliability=0.5, hits=4, correct=2)
+    arbiter = Arbiter(
+        task="shop", labels=("调光", "材质"), listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=9,
+        model=quality, both=quality, base_rates=(0.5, 0.5), rules=(standing,) * rules, overlaps=(),
+    )  # fmt: skip
+    print_arbiters([arbiter])
+    sentence = " ".join(capsys.readouterr().out.partition("┘")[2].split())
+    assert told in sentence and bool(sentence) == bool(told)
 
 
 def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, project):
