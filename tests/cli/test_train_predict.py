@@ -9,6 +9,8 @@ from small_shop import WORDS, read, write, write_project
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
 from kdsl.cli.train import print_arbiters
+from kdsl.rules.rule import Review
+from kdsl.rules.rulebase import RuleBase
 
 
 @pytest.fixture(scope="session")
@@ -248,3 +250,24 @@ def test_new_images_without_a_caption_are_counted(kdsl, project, caplog):
         f"{len(samples)} images have no caption in {project / 'captions.jsonl'}, the first being new0.png"
         in caplog.text
     )
+
+
+def test_where_only_accepted_rules_count_accepting_them_acts_on_the_next_prediction(kdsl, project):
+    path = project / "checkpoints/run/shop/arbiter.json"
+    fitted = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**fitted, "listens_to": "accepted", "a": fitted["model_a"], "b": 1.0}), "utf-8")
+    before = predicted(kdsl, project, "before.jsonl")
+    assert any("that nobody has accepted" in each["decision"]["reason"] for each in before)
+    assert all(each["probabilities"] == each["model"]["probabilities"] for each in before)
+    base = RuleBase.load(project / "rules", "shop")
+    for rule in base.rules:
+        base.save(rule.model_copy(update={"status": "accepted", "review": Review(by="小王", of=rule.when_hash)}))
+    after = predicted(kdsl, project, "after.jsonl")
+    for each in after:
+        assert "nobody" not in each["decision"]["reason"]
+        assert (each["probabilities"] != each["model"]["probabilities"]) == bool(each["rules"])
+
+
+def predicted(kdsl, project, output) -> list[dict]:
+    assert predict(kdsl, project, output=output).code == 0
+    return read(project / output)
