@@ -107,6 +107,8 @@ class Arbiter(_Part):
                 raise ValueError("an overlap of rules that are not listed")
         except ValidationError as error:
             first = error.errors()[0]
+            if first["loc"] == ("version",):
+                raise KdslError(f"{path}: made by another version of KDSL; train again with: kdsl train") from error
             place = ".".join(map(str, first["loc"])) or "the file"
             raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
         except ValueError as error:

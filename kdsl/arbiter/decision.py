@@ -85,10 +85,10 @@ class Decision:
         if not self.hits:
             return f"{own}; no rule holds"
         if self.listens_to == "none":
-            return f"{own}; {len(self.hits)} rules hold but do not count, as they did not help in training"
+            return f"{own}; {_counted(self.hits)}: rules do not count, as they did not help in training"
         counted = [hit for hit in self.hits if hit.weight > 0]
         if self.listens_to == "accepted" and not any(hit.hit.rule.approved for hit in self.hits):
-            return f"{own}; {len(self.hits)} rules hold that nobody has accepted: such rules did not help in training"
+            return f"{own}; {_counted(self.hits)} that nobody has accepted: such rules did not help in training"
         agree = self._speaking(self.label)
         against = [hit for hit in counted if hit.hit.rule.label != self.label]
         parts = [own]
@@ -177,6 +177,10 @@ def _named(hits: Sequence[WeighedHit]) -> str:
     if len(hits) == 1:
         return f"rule {names[0]} speaks"
     return f"rules {', '.join(names[:-1])} and {names[-1]} speak"
+
+
+def _counted(hits: Sequence[WeighedHit]) -> str:
+    return "1 rule holds" if len(hits) == 1 else f"{len(hits)} rules hold"
 
 
 def _conditions(hit: Hit) -> str:

@@ -14,9 +14,10 @@ from kdsl.augmentation.draft import ChangedTurn, Draft, Picture
 from kdsl.augmentation.guard import Guard
 from kdsl.augmentation.plan import REENCODED, draw_plan
 from kdsl.augmentation.text import AGENT, USER, change_text
-from kdsl.augmentation.words import Span, label_words
+from kdsl.augmentation.words import Span, families
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.mining.proposer import label_texts
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task, Turn
 
@@ -120,8 +121,8 @@ class Augmenter:
 
     @cached_property
     def _telling(self) -> dict[str, frozenset[str]]:
-        """Label → the words of its name and description, which are never left out of what has it."""
-        return {label.name: label_words(label) for label in self.task.labels}
+        """Label → the words of its name and description, no form of which is left out of what has it."""
+        return dict(zip(self.task.label_names, map(families, label_texts(self.task)), strict=True))
 
     def _random(self, draft: Draft, what: str) -> random.Random:
         return random.Random(f"{self.seed}\n{draft.original.id}\n{draft.number}\n{what}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kdsl.augmentation.synonym_table import LONGEST, SYNONYMS
 from kdsl.augmentation.typos import mistyped
 from kdsl.augmentation.words import CLAUSE_ENDS, Span, Word, cut, joined
+from kdsl.mining.units import family
 
 REORDERED, SYNONYM, DELETED, TYPO = "reordered", "synonym", "deleted", "typo"
 
@@ -71,8 +72,8 @@ def change_text(
 ) -> Changed:
     """`text` with some changes; what stands in the spans `spared`, placeholders, numbers and ids stays.
 
-    `more_synonyms` (word → other words) are used beside the built-in table. Words in `telling`, all of them in lower
-    case, are never left out, nor those that stand for them.
+    `more_synonyms` (word → other words) are used beside the built-in table. Words whose `family` is in `telling`
+    are never left out, nor those that stand for them.
     """
     words, operations = cut(text, spared), list[str]()
     words = _reordered(words, source, strength.reorder, operations)
@@ -129,7 +130,7 @@ def _exchanged(
             others = [*SYNONYMS.get(phrase.lower(), ()), *more.get(phrase.lower(), ())]
             if others and not any(word.kept for word in part):
                 if source.random() < probability:
-                    result.append(Word(source.choice(others), kept=phrase.lower() in telling))
+                    result.append(Word(source.choice(others), kept=family(phrase.lower()) in telling))
                     operations.append(SYNONYM)
                 else:
                     result += part
@@ -150,7 +151,7 @@ def _shortened(
     for index in source.sample(spoken, len(spoken)):
         word = words[index]
         lowered = word.text.lower()
-        if word.kept or lowered in telling or _NEEDED.search(lowered):
+        if word.kept or family(lowered) in telling or _NEEDED.search(lowered):
             continue
         probability = strength.filler if lowered in _FILLERS else strength.delete
         if source.random() < probability and len(gone) < allowed:

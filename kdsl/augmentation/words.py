@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import rjieba
 
-from kdsl.sample import Label
+from kdsl.mining.units import family, segmented
 
 _KEPT = re.compile(
     r"<[^<>\n]{1,60}>"  # placeholders: <image>, <http>, and marks such as <b>
@@ -49,10 +49,9 @@ def cut(text: str, spared: Sequence[Span] = ()) -> list[Word]:
     return words + _segmented(text[position:])
 
 
-def label_words(label: Label) -> frozenset[str]:
-    """The words of a label's name and description, in lower case, but for those of one character."""
-    words = rjieba.cut(f"{label.name}\n{label.description}".lower())
-    return frozenset(word for word in words if len(word) > 1)
+def families(text: str) -> frozenset[str]:
+    """What the words of a normalised text have in common with their other forms, but for words of one character."""
+    return frozenset(family(word) for word in segmented(text) if len(word) > 1)
 
 
 def joined(words: Sequence[Word]) -> str:

@@ -139,7 +139,8 @@ class Chain:
         def work() -> list[str]:
             return [
                 f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
-                f"{arbiter.both.weighted_f1:.3f} with rules{_LEFT_OUT[arbiter.listens_to]}"
+                f"{arbiter.both.weighted_f1:.3f} with rules"
+                + (_LEFT_OUT[arbiter.listens_to] if arbiter.rules else "; there are none")
                 for arbiter in train_project(self._project)
             ]
 

@@ -80,7 +80,8 @@ def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None
 _LEFT_OUT = {
     "accepted": "all rules together do not make the log loss smaller out of fold, so only those count that people "
     "accepted (kdsl review)",
-    "none": "neither all rules nor the accepted ones help out of fold, so the model decides alone (b = 0)",
+    "none": "all rules together do not make the log loss smaller out of fold, and those that people accepted make it "
+    "clearly larger, so the model decides alone (b = 0)",
 }
 
 
@@ -113,4 +114,5 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     console.print(table)
     for arbiter in arbiters:
         if arbiter.listens_to != "all":
-            console.print(f"{escape(arbiter.task)}: {_LEFT_OUT[arbiter.listens_to]}.")
+            why = _LEFT_OUT[arbiter.listens_to] if arbiter.rules else "there are no rules, so the model decides alone"
+            console.print(f"{escape(arbiter.task)}: {why}.")

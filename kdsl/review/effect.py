@@ -18,6 +18,7 @@ from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
 from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, wilson_interval
 from kdsl.sample import Sample, Task
 
@@ -35,6 +36,8 @@ class Effect:
     """The rule's weight; None where neither training knew the rule as it stands nor mining left a way to estimate."""
     estimated: bool
     """Whether training did not know the rule as it stands: the weight is then what training would give it."""
+    once_accepted: bool
+    """Whether the rule counts once somebody accepts it, and not before."""
     looked_at: int
     changed: tuple[tuple[int, int, int], ...]
     """(sample, label before, label after) where these differ."""
@@ -131,13 +134,15 @@ class TrainedArbiter:
         rows = rows[word.known[rows]][:MOST]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
-        asked = overview.rules[rule].rule
-        if asked.status in ("rejected", "disabled") or (asked.status == "proposed" and self._accepted_only):
-            asked = asked.model_copy(update={"status": "accepted"})
+        asked, when = overview.rules[rule].rule, overview.rules[rule].when
+        silent = asked.status not in ACTIVE or (self._accepted_only and not overview.rules[rule].approved)
+        if silent:
+            review = asked.review.model_copy(update={"of": when})
+            asked = asked.model_copy(update={"status": "accepted", "review": review})
         chosen, flags = _speaking(overview, used, rows, rule)
         own = chosen == rule
         places, weights = self._places_and_weights(overview, chosen)
-        known = self._known.get((asked.label, overview.rules[rule].when))
+        known = self._known.get((asked.label, when))
         weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule])
         speakers = _Speakers(
             flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._overlaps,
@@ -146,7 +151,7 @@ class TrainedArbiter:
         n_labels = len(self._arbiter.labels)
         after = speakers.evidence(n_labels, np.ones_like(own))
         before = speakers.evidence(n_labels, ~own, after, [label])
-        return Effect(weight, known is None, len(rows), self._changes(word, rows, before, after))
+        return Effect(weight, known is None, silent, len(rows), self._changes(word, rows, before, after))
 
     def edited(
         self, index: TaskIndex, overview: Overview, saved: int | None, rule: Rule, hits: Flags, word: ModelWord
@@ -178,7 +183,7 @@ class TrainedArbiter:
         now = speakers.evidence(n_labels, ~is_new)
         touched = {label} if saved is None else {label, int(overview.labels[saved])} - {-1}
         then = speakers.evidence(n_labels, ~is_old, now, sorted(touched))
-        return Effect(weight, known is None, len(rows), self._changes(word, rows, now, then))
+        return Effect(weight, known is None, True, len(rows), self._changes(word, rows, now, then))
 
     def _changes(
         self, word: ModelWord, rows: NDArray[np.int64], before: Floats, after: Floats
@@ -200,13 +205,13 @@ class TrainedArbiter:
                 reliability[i] = self._reviewed(place, stored)
         counts = places >= 0
         if self._accepted_only:
-            counts &= np.array([each.rule.status == "accepted" and not each.stale for each in rules], dtype=bool)
+            counts &= np.array([each.approved for each in rules], dtype=bool)
         return places, np.where(counts, rule_weights(reliability, base), 0.0)
 
     def _reviewed(self, place: int, stored: StoredRule) -> float:
         """`Standing.reviewed`, which makes a hash of the conditions, once for each rule."""
         standing = self._arbiter.rules[place]
-        if stored.rule.status != "accepted" or stored.stale:
+        if not stored.approved:
             return standing.reliability
         if place not in self._approved:
             self._approved[place] = standing.reviewed(stored.rule)

@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.review.merging import merged_conditions
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview, popcount
-from kdsl.rules.implication import implies
+from kdsl.rules.implication import implies, says_more
 
 MOST = 8
 Relation = Literal["same", "special", "general", ""]
@@ -28,7 +28,8 @@ class Neighbour:
     """Whether it is a rival and both rules speak: neither is rejected or disabled."""
     relation: Relation
     """By its conditions: it is `special` where it hits only where this rule does, whatever the samples; `general` the
-    other way round; `same` both."""
+    other way round; `same` both. As for lint only a general rule that speaks makes a special one superfluous, and none
+    that is known to be the more reliable one: the relation is empty then."""
     mergeable: bool
     """Whether one rule can say what both say; not offered for one that is rejected or disabled."""
 
@@ -46,7 +47,7 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
     for i in best:
         other = overview.rules[i]
         within = shared[i] in (overview.hits[i], overview.hits[rule])
-        relation = _relation(stored, other) if within and not rivals[i] else ""
+        relation = _relation(overview, rule, i) if within and not rivals[i] else ""
         rival, speaks = bool(rivals[i]), bool(overview.active[i])
         mergeable = speaks and not rival and merged_conditions(stored.rule, other.rule) is not None
         conflict = rival and speaks and bool(overview.active[rule])
@@ -57,11 +58,21 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
     return found[:MOST]
 
 
-def _relation(stored: StoredRule, other: StoredRule) -> Relation:
-    special, general = _follows(other, stored), _follows(stored, other)
-    return "same" if special and general else "special" if special else "general" if general else ""
+def _relation(overview: Overview, rule: int, other: int) -> Relation:
+    special, general = _follows(overview, other, rule), _follows(overview, rule, other)
+    if special and general:
+        return "same"
+    if special and _superfluous(overview, other, rule):
+        return "special"
+    return "general" if general and _superfluous(overview, rule, other) else ""
 
 
-def _follows(first: StoredRule, second: StoredRule) -> bool:
-    """Whether `second` hits wherever `first` does, by the conditions."""
-    return all(any(implies(one, two) for one in first.rule.conditions) for two in second.rule.conditions)
+def _superfluous(overview: Overview, special: int, general: int) -> bool:
+    one, two = overview.statistics[special], overview.statistics[general]
+    return bool(overview.active[general]) and not says_more(one and one.reliability, two and two.reliability)
+
+
+def _follows(overview: Overview, first: int, second: int) -> bool:
+    """Whether the rule at `second` hits wherever that at `first` does, by the conditions."""
+    ones, twos = (overview.rules[i].rule.conditions for i in (first, second))
+    return all(any(implies(one, two) for one in ones) for two in twos)

@@ -46,6 +46,11 @@ class StoredRule:
         search = normalise(f"{rule.id} {rule} {rule.notes}")
         return cls(task, path, text, version_of(text), rule, when, rule.review.of not in ("", when), search)
 
+    @property
+    def approved(self) -> bool:
+        """`rule.approved`, which takes long to find out."""
+        return self.rule.status == "accepted" and not self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -21,7 +21,7 @@ def new_hits(rules: Sequence[StoredRule], bits: NDArray[np.uint64], labels: NDAr
     """
     settled = np.zeros((labels.max(initial=-1) + 2, bits.shape[1]), dtype=np.uint64)  # -1 is the last row
     for i, stored in enumerate(rules):
-        if stored.rule.status == "accepted" and not stored.stale:
+        if stored.approved:
             settled[labels[i]] |= bits[i]
     return np.bitwise_count(bits & ~settled[labels]).sum(axis=-1, dtype=np.int64)
 

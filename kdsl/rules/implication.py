@@ -47,6 +47,11 @@ def redundant_terms(condition: Condition) -> list[tuple[str, str]]:
     ]
 
 
+def says_more(special: float | None, general: float | None) -> bool:
+    """Whether a rule of this reliability is not superfluous beside one that hits wherever it does; None: not known."""
+    return special is not None and general is not None and special > general
+
+
 def subsumed(
     rules: Sequence[Rule], reliabilities: Mapping[str, float] = MappingProxyType({})
 ) -> Iterator[tuple[Rule, Rule]]:
@@ -72,7 +77,7 @@ def subsumed(
         for other in candidates:
             if other == index or not literals[other] <= implied or literals[other] == literals[index]:
                 continue
-            if reliabilities.get(rule.id, 0.0) > reliabilities.get(rules[other].id, 1.0):
+            if says_more(reliabilities.get(rule.id), reliabilities.get(rules[other].id)):
                 continue
             back = set().union(*(follows[key] for key in literals[other]))
             if not literals[index] <= back or (len(str(rule)), index) > (len(str(rules[other])), other):

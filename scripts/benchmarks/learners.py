@@ -116,7 +116,8 @@ def show_merge(folder: Path) -> None:
     table = FieldTable(data.samples, Sidecars())
     fitted = fit_task(data.task, table, labels, LinearTrainer(0), MiningSettings(), seed=0, workers=1)
     seconds = time.process_time() - begun
-    model, evidence, both = fitted.predict(FieldTable(test, Sidecars()))
+    shown = FieldTable(test, Sidecars())
+    model, _, both = fitted.predict(shown)
     title = f"All {len(data.task.labels)} labels, full test set; fitting took {seconds:.0f} s of CPU"
     table_shown = Table(title=title, title_justify="left")
     for column in ("", "accuracy", "macro-F1"):
@@ -128,10 +129,9 @@ def show_merge(folder: Path) -> None:
         table_shown.add_row(name, *(f"{value:.3f}" for value in scores))
     console = Console(width=100, file=sys.stdout)
     console.print(table_shown)
-    covered = float((evidence > 0).any(axis=1).mean())
-    verdict = (
-        "merges" if fitted.arbiter.listens_to == "all" else "found no gain out of fold and leaves the classifier alone"
-    )
+    covered = float(Engine(fitted.rules).matrix(shown).any(axis=1).mean())
+    no_gain = "found no gain out of fold and leaves the classifier alone"
+    verdict = "merges them" if fitted.arbiter.listens_to == "all" else no_gain
     console.print(f"{len(fitted.rules)} rules speak on {covered:.0%} of the test samples; the arbiter {verdict}.")
 
 

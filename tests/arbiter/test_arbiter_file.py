@@ -86,7 +86,10 @@ def test_without_merging_only_the_temperature_counts(arbiter):
     ("change", "message"),
     [
         ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; train again with: kdsl train"),
-        ({"version": 7}, r"arbiter\.json: version: Input should be 2"),
+        (
+            {"version": 1, "merged": True},
+            r"arbiter\.json: made by another version of KDSL; train again with: kdsl train",
+        ),
         ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; train again"),
         ({"overlaps": [[0, 9, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
     ],

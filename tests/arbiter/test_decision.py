@@ -56,7 +56,8 @@ def test_a_label_that_stands_says_which_rules_agree_and_which_do_not():
 def test_a_model_that_stands_alone_says_so():
     assert decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), ()).reason == "the model says 调光 (0.70); no rule holds"
     alone = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), listens_to="none")
-    assert alone.reason.startswith("the model says 调光 (0.70); 2 rules hold but do not count")
+    told = "the model says 调光 (0.70); 2 rules hold: rules do not count, as they did not help in training"
+    assert alone.reason == told
 
 
 def test_where_only_accepted_rules_count_proposed_ones_are_told_as_such():
@@ -64,6 +65,8 @@ def test_where_only_accepted_rules_count_proposed_ones_are_told_as_such():
     assert silent.reason == (
         "the model says 调光 (0.70); 2 rules hold that nobody has accepted: such rules did not help in training"
     )
+    one = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), (0,), listens_to="accepted")
+    assert "; 1 rule holds that nobody has accepted: " in one.reason
 
 
 def test_without_an_answer_of_the_model_rules_decide_alone():

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from kdsl.augmentation.synonym_table import SYNONYMS
 from kdsl.augmentation.text import USER, Strength, change_text
 from kdsl.augmentation.typos import mistyped
-from kdsl.augmentation.words import cut, joined
+from kdsl.augmentation.words import cut, families, joined
+from kdsl.mining.proposer import label_texts
+from kdsl.sample import Label, Task
 
 NOTHING = Strength(0, 0, 0, 0, 0)
 EVERYTHING = Strength(1, 1, 1, 1, 1)
@@ -141,3 +143,13 @@ def test_typos():
     assert mistyped("it", random.Random(0)) is None
     assert mistyped("爨", random.Random(0)) is None
     assert mistyped("", random.Random(0)) is None
+
+
+def test_forms_of_telling_words_are_never_left_out():
+    [text] = label_texts(Task("bank", (Label("activate_my_card"),)))
+    changed = {
+        change("it said the cards got activated today", Strength(0, 0, 0.9, 0.9, 0), seed, telling=families(text))
+        for seed in range(50)
+    }
+    assert len(changed) > 3
+    assert all("cards" in each and "activated" in each for each in changed)

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from small_shop import WORDS, read, write, write_project
 
+from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.cli.train import print_arbiters
+from kdsl.rules.rule import Review
+from kdsl.rules.rulebase import RuleBase
+
 
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Path:
@@ -29,6 +34,27 @@ def project(mined, tmp_path) -> Path:
 
 def predict(kdsl, project, *options, input="test.jsonl", output="p.jsonl"):
     return kdsl("predict", project, "--input", project / input, "--output", project / output, *options)
+
+
+@pytest.mark.parametrize(
+    ("listens_to", "rules", "told"),
+    [
+        ("all", 1, ""),
+        ("accepted", 1, "only those count that people accepted"),
+        ("none", 1, "those that people accepted make it clearly larger, so the model decides alone (b = 0)."),
+        ("accepted", 0, "shop: there are no rules, so the model decides alone."),
+    ],
+)
+def test_training_tells_which_rules_count(capsys, listens_to, rules, told):
+    quality = Quality(log_loss=1.0, weighted_f1=0.5)
+    standing = Standing(id="r-1", when="0" * 16, label="调光", reliability=0.5, hits=4, correct=2)
+    arbiter = Arbiter(
+        task="shop", labels=("调光", "材质"), listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=9,
+        model=quality, both=quality, base_rates=(0.5, 0.5), rules=(standing,) * rules, overlaps=(),
+    )  # fmt: skip
+    print_arbiters([arbiter])
+    sentence = " ".join(capsys.readouterr().out.partition("┘")[2].split())
+    assert told in sentence and bool(sentence) == bool(told)
 
 
 def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, project):
@@ -224,3 +250,24 @@ def test_new_images_without_a_caption_are_counted(kdsl, project, caplog):
         f"{len(samples)} images have no caption in {project / 'captions.jsonl'}, the first being new0.png"
         in caplog.text
     )
+
+
+def test_where_only_accepted_rules_count_accepting_them_acts_on_the_next_prediction(kdsl, project):
+    path = project / "checkpoints/run/shop/arbiter.json"
+    fitted = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**fitted, "listens_to": "accepted", "a": fitted["model_a"], "b": 1.0}), "utf-8")
+    before = predicted(kdsl, project, "before.jsonl")
+    assert any("that nobody has accepted" in each["decision"]["reason"] for each in before)
+    assert all(each["probabilities"] == each["model"]["probabilities"] for each in before)
+    base = RuleBase.load(project / "rules", "shop")
+    for rule in base.rules:
+        base.save(rule.model_copy(update={"status": "accepted", "review": Review(by="小王", of=rule.when_hash)}))
+    after = predicted(kdsl, project, "after.jsonl")
+    for each in after:
+        assert "nobody" not in each["decision"]["reason"]
+        assert (each["probabilities"] != each["model"]["probabilities"]) == bool(each["rules"])
+
+
+def predicted(kdsl, project, output) -> list[dict]:
+    assert predict(kdsl, project, output=output).code == 0
+    return read(project / output)

@@ -174,6 +174,23 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
 
 
 @pytest.mark.parametrize(
+    ("listens_to", "title"),
+    [("all", "Decisions changed by this rule"), ("accepted", "Decisions that this rule would change, once accepted")],
+)
+def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, listens_to, title):
+    index, rule = site.indexes[TASK], stored(site, "亮度")
+    standing = Standing(id=rule.rule.id, when=rule.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
+    quality = Quality(log_loss=1.0, weighted_f1=0.5)
+    arbiter = Arbiter(
+        task=TASK, labels=LABELS, listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality,
+        both=quality, base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
+    )  # fmt: skip
+    site.arbiters[TASK] = TrainedArbiter(arbiter), ""
+    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    assert f"{title}: <b>4</b> of 4" in client.get(f"{ROOT}/rules/{rule.rule.id}/effect").text
+
+
+@pytest.mark.parametrize(
     ("form", "sentence"),
     [
         ({"field-0": "turns", "test-0": "many"}, "condition 1: turns takes a comparison"),

@@ -9,7 +9,7 @@ from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
 from kdsl.arbiter.evidence import overlap
 from kdsl.mining.archive import shown_of
 from kdsl.mining.reliability import FEATURES, Reliability
-from kdsl.review.decisions import decide, written
+from kdsl.review.decisions import decide, edit, written
 from kdsl.review.effect import TrainedArbiter
 from kdsl.review.model_word import ModelWord
 from kdsl.review.site import Site
@@ -19,6 +19,7 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import wilson_interval
 
 RELIABILITY = Reliability(0.4, (0.5,) + (0.1,) * (len(FEATURES) - 1))
+BRIGHTNESS = Condition(field="last_user", terms=("亮度",))
 QUALITY = Quality(log_loss=1.0, weighted_f1=0.5)
 
 
@@ -83,6 +84,7 @@ def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, wo
         expected = changes(labels(arbiter, without, site, word), labels(arbiter, rules, site, word))
         assert list(effect.changed) == expected
         assert (effect.weight is None) is (rule == 3) is effect.estimated
+        assert not effect.once_accepted
 
 
 def test_where_only_accepted_rules_count_the_page_says_what_accepting_changes(site, word):
@@ -93,10 +95,23 @@ def test_where_only_accepted_rules_count_the_page_says_what_accepting_changes(si
         accepted = [
             each.model_copy(update={"status": "accepted"}) if i == rule else each for i, each in enumerate(rules)
         ]
-        assert effect.weight == pytest.approx(float(arbiter.weigh(accepted).weights[rule]))
+        assert effect.weight == pytest.approx(float(arbiter.weigh(accepted).weights[rule])) and effect.once_accepted
         assert list(effect.changed) == changes(
             labels(arbiter, rules, site, word), labels(arbiter, accepted, site, word)
         )
+
+
+def test_a_stale_approval_is_looked_at_as_if_it_were_given_again(site, word):
+    stored = site.overview(TASK).rules[0]
+    decide(site.store, "小王", TASK, stored.rule.id, stored.version, "accepted")
+    stored = site.store.get(TASK, stored.rule.id)
+    edit(site.store, "小王", TASK, stored.rule.id, stored.version, [BRIGHTNESS], LABELS[0], accept=False)
+    overview, arbiter = site.overview(TASK), trained(site, "accepted", rules=4)
+    place = overview.position[stored.rule.id]
+    effect = TrainedArbiter(arbiter).effect(site.indexes[TASK], overview, place, word)
+    approved = written("小李", TASK, LABELS[0], [BRIGHTNESS])
+    assert overview.rules[place].stale and effect.once_accepted
+    assert effect.weight == pytest.approx(float(arbiter.weigh([approved]).weights[0]))
 
 
 def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(site, word):
