@@ -1,3 +1,3 @@
 """KDSL: few-shot multimodal classification with rules and weights kept apart (docs/, README.md)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -29,6 +29,9 @@ from kdsl.sample import Task
 
 PARTS = 5
 """The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
+UNPROVEN = 0.5
+"""`b` of accepted rules that nothing out of fold speaks about. Rules and model read the same words, so that fitted
+values are well below 1: 0.1 to 0.5."""
 Labels = NDArray[np.int64]
 Fit = Callable[[Floats, Floats, Labels], Pool]
 """Makes a pool of the model's probabilities, the evidence and the labels."""
@@ -163,7 +166,8 @@ class Comparison:
 def choose_rules(
     model: Floats, evidence: Floats, of_accepted: Floats, labels: Labels, seed: int
 ) -> tuple[Literal["all", "accepted", "none"], Comparison]:
-    """Which rules to listen to, by the out-of-fold `evidence` of all and that of the accepted ones.
+    """Which rules to listen to, by the out-of-fold `evidence` of all and that of the accepted ones; `both` of the
+    comparison is the quality of what decides then.
 
     All of them where that makes the log loss smaller. What people vouch for needs no such proof: accepted rules are
     left out only where they make it larger by more than its standard error.
@@ -172,9 +176,11 @@ def choose_rules(
     if evidence.any() and of_all.gain > 0:
         return "all", of_all
     if not of_accepted.any():  # none yet, or none that a fold's mining found again: nothing to judge them by
-        return "accepted", replace(of_all, pool=Pool(of_all.alone.a, 1.0), both=of_all.model)
+        return "accepted", replace(of_all, pool=Pool(of_all.alone.a, UNPROVEN), both=of_all.model)
     compared = compare(model, of_accepted, labels, seed)
-    return ("accepted", compared) if compared.gain >= -compared.error else ("none", of_all)
+    if compared.gain >= -compared.error:
+        return "accepted", compared
+    return "none", replace(of_all, both=of_all.model)
 
 
 def compare(model: Floats, evidence: Floats, labels: Labels, seed: int) -> Comparison:
