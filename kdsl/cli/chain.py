@@ -49,7 +49,7 @@ class Chain:
             ]
             return [
                 *lines,
-                f"{len(findings)} findings; `kdsl check` lists them in full" if findings else "no findings",
+                f"findings: {len(findings)}; `kdsl check` lists them in full" if findings else "no findings",
             ]
 
         self._steps.do("check", [self._data, self._image_files], [], work)

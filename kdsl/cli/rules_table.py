@@ -95,7 +95,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         text = f"{place}: [{colour}]{finding.severity}[/{colour}]:{rule} {escape(finding.message)} ({finding.check})"
         console.print(text)
     errors = sum(finding.severity == "error" for finding in findings)
-    console.print(f"{errors} errors, {len(findings) - errors} warnings." if findings else "No findings.")
+    console.print(f"errors: {errors}, warnings: {len(findings) - errors}" if findings else "No findings.")
 
 
 def test_record(outcome: TestOutcome) -> dict[str, Any]:
