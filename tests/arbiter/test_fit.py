@@ -44,12 +44,17 @@ def test_the_model_stands_alone_where_rules_are_noise():
     assert all(decision.by == "model" for decision in fitted.decide(table))
 
 
-def test_noise_is_not_merged_and_knowledge_is():
+def fair_model() -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    """A model's probabilities for 200 samples of three labels, the labels, and what else is drawn from."""
     source = np.random.default_rng(0)
     labels = source.integers(0, 3, 200)
     model = source.dirichlet((1, 1, 1), 200)
     model[np.arange(200), labels] += 0.3
-    model /= model.sum(axis=1, keepdims=True)
+    return model / model.sum(axis=1, keepdims=True), labels, source
+
+
+def test_noise_is_not_merged_and_knowledge_is():
+    model, labels, source = fair_model()
     noise = source.choice([0.0, 2.0], (200, 3), p=[0.8, 0.2])
     knowledge = noise * (np.eye(3)[labels] * 2 + 0.2)
     nothing = np.zeros_like(noise)
@@ -63,11 +68,7 @@ def test_noise_is_not_merged_and_knowledge_is():
 
 
 def test_accepted_rules_count_where_all_together_do_not_unless_they_do_harm():
-    source = np.random.default_rng(0)
-    labels = source.integers(0, 3, 200)
-    model = source.dirichlet((1, 1, 1), 200)
-    model[np.arange(200), labels] += 0.3
-    model /= model.sum(axis=1, keepdims=True)
+    model, labels, source = fair_model()
     noise = source.choice([0.0, 4.0], (200, 3), p=[0.8, 0.2])
     sound = np.eye(3)[labels] * 2.0
     sound[20:] = 0
