@@ -128,7 +128,8 @@ def fit_arbiter(
         weight, between = rule_weights(reliability, base_rates[of]), overlap(of, found[outside])
         approved = np.array([rule.approved for rule in chosen], dtype=bool)
         evidence[inside] = label_evidence(found[inside], of, weight, between, len(task.labels))
-        of_accepted[inside] = label_evidence(found[inside], of, weight * approved, between, len(task.labels))
+        if approved.any():
+            of_accepted[inside] = label_evidence(found[inside], of, weight * approved, between, len(task.labels))
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
     listens_to, compared = choose_rules(model[used], evidence[used], of_accepted[used], labels[used], seed)
     of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)

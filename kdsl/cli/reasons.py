@@ -99,9 +99,7 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     try:
         with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
             for task in project.tasks:
-                accepted = [
-                    rule for rule in RuleBase.load(config.rules, task.name).active(("accepted",)) if not rule.stale
-                ]
+                accepted = [rule for rule in RuleBase.load(config.rules, task.name).rules if rule.approved]
                 table = FieldTable(samples[task.name], sidecars)
                 labels = [sample.label or "" for sample in samples[task.name]]
                 shown = prompts.fitted([(task, table, labels)] if labels else [])

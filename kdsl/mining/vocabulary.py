@@ -97,13 +97,18 @@ def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collect
     forms: dict[str, list[str]] = {}
     for term in sorted({*frequency, *known_terms}, key=lambda term: (-frequency[term], term)):
         forms.setdefault(family(term), []).append(term)
-    known, most = frozenset(known_terms), max(MAX_SHARE * len(texts), MIN_SAMPLES)
+    known, most = frozenset(known_terms), _most(len(texts))
     return sorted(
         tuple(terms)
         for terms in forms.values()
         if not known.isdisjoint(terms)
         or (sum(frequency[term] for term in terms) >= MIN_SAMPLES and frequency[terms[0]] <= most)
     )
+
+
+def _most(n_texts: int) -> float:
+    """Texts that a term may occur in."""
+    return max(MAX_SHARE * n_texts, MIN_SAMPLES)
 
 
 def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Flags:
@@ -122,7 +127,7 @@ def _most_readable(
     for text in texts:
         word_frequency.update(words(text))
     best: dict[bytes, tuple[tuple[bool, int], int]] = {}
-    most = max(MAX_SHARE * len(texts), MIN_SAMPLES)
+    most = _most(len(texts))
     for index, forms in enumerate(families):
         row = flags[index]
         n = int(row.sum())

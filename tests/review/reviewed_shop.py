@@ -9,6 +9,8 @@ from kdsl.config import ProjectConfig
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.review.dataset import Dataset, Source
 from kdsl.review.live import LiveSite
+from kdsl.review.site import Site
+from kdsl.review.store import StoredRule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Sample, Task, Turn
 
@@ -52,3 +54,8 @@ def open_shop(folder: Path, rules: int = 4) -> LiveSite:
     )
     dataset = Dataset([Task(TASK, tuple(map(Label, LABELS)))], {TASK: samples}, sidecars)
     return LiveSite(config, Source(lambda: dataset), "小王")
+
+
+def stored(site: Site, term: str) -> StoredRule:
+    """The rule whose first term this is."""
+    return next(each for each in site.store.rules(TASK) if term in each.rule.conditions[0].terms)

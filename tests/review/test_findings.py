@@ -1,5 +1,7 @@
 """A rule's page says about it what `kdsl rules lint` says."""
 
+from pathlib import Path
+
 import pytest
 from reviewed_shop import LABELS, ORIGIN, open_shop
 from rule_files import TASK, rule
@@ -10,6 +12,7 @@ from fastapi.testclient import TestClient
 from kdsl.review.app import create_app
 from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
+from kdsl.review.live import LiveSite
 from kdsl.review.words import chinese
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Review
@@ -28,12 +31,18 @@ ODD = [
 ]
 
 
-def test_the_same_findings_as_lint_for_every_rule(tmp_path):
-    live = open_shop(tmp_path)
-    base = RuleBase(tmp_path / "rules", TASK)
+def odd_shop(folder: Path) -> LiveSite:
+    """The shop with all the rules of `ODD`."""
+    live = open_shop(folder)
+    base = RuleBase(folder / "rules", TASK)
     for each in ODD:
         base.save(each)
     live.refresh()
+    return live
+
+
+def test_the_same_findings_as_lint_for_every_rule(tmp_path):
+    live = odd_shop(tmp_path)
     site = live.site
     index = site.indexes[TASK]
     expected = lint(tmp_path / "rules", index.task, index.samples, site.sidecars)
@@ -56,11 +65,7 @@ def test_the_page_lists_them(tmp_path):
 
 
 def test_every_sentence_is_there_in_chinese_and_leads_to_the_rules_that_it_names(tmp_path):
-    live = open_shop(tmp_path)
-    base = RuleBase(tmp_path / "rules", TASK)
-    for each in ODD:
-        base.save(each)
-    live.refresh()
+    live = odd_shop(tmp_path)
     found = [each for stored in live.site.store.rules(TASK) for each in findings(live.site, stored)]
     for finding in found:
         assert "".join(piece for piece, _ in finding_words(finding, "en")) == finding.message
