@@ -3,33 +3,66 @@
 import errno
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
 
 _TAIL = 65536
 """Bytes of a file that are read at once when its last line is looked for."""
+_LONGEST_NAME = 255
+"""Bytes that file systems allow for one part of a path."""
+
+
+def inside(folder: Path, name: str) -> Path:
+    """`folder / name`, for a `name` from a file that a stranger may have written: a sample, a log, a sidecar.
+
+    `folder` itself may be a link; below it no link leads out. Raises KdslError, without the place where the name
+    stands, for a name that leads outside `folder` or can be no file's name. Nothing need be there.
+
+    >>> inside(Path("/data/images"), "shop/a.jpg").as_posix()
+    '/data/images/shop/a.jpg'
+    >>> inside(Path("/data/images"), "../task.yaml")
+    Traceback (most recent call last):
+    kdsl.errors.KdslError: '../task.yaml' leads outside /data/images; give a name below that folder
+    """
+    shown = repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
+    parts = name.encode("utf-8", "surrogatepass").split(b"/")
+    halves = any("\ud800" <= character <= "\udfff" for character in name)
+    if not name or halves or "\x00" in name or max(map(len, parts)) > _LONGEST_NAME:
+        raise KdslError(f"{shown} cannot be the name of a file; give a name below {folder}")
+    path = folder / name
+    # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
+    leaves = Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
+    if leaves or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise KdslError(f"{shown} leads outside {folder}; give a name below that folder")
+    return path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write `content` to a temporary file beside `path`, flush it to disk and rename it over `path`.
 
-    Raises KdslError when the folder cannot be written; the old file is then untouched.
+    A file that is there keeps its mode, a new one gets the umask's. Raises KdslError when the folder cannot be
+    written; the old file is then untouched.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        # Not made by `tempfile`, whose files nobody else may read: the system takes the umask from the wanted mode.
+        name = path.parent / f".{path.name[: _LONGEST_NAME // 8]}.{secrets.token_hex(6)}"
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        temporary = name
         with os.fdopen(handle, "wb") as file:
+            if path.exists():
+                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:

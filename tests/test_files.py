@@ -1,9 +1,70 @@
 """Files: whole or not at all, appended line by line, and every broken one named."""
 
+import os
+
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, inside, read_jsonl, write_atomically
+
+
+@pytest.fixture
+def umask():
+    """Sets the umask, and puts the old one back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_new_file_gets_the_mode_that_the_umask_says(tmp_path, umask, mask, mode):
+    umask(mask)
+    write_atomically(tmp_path / "a.json", "{}")
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_a_file_that_is_there_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "a.json"
+    path.touch()
+    path.chmod(mode)
+    write_atomically(path, "{}")
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.read_text() == "{}"
+
+
+def test_a_name_below_a_folder_is_that_place_whether_anything_is_there_or_not(tmp_path):
+    assert inside(tmp_path, "退款/a.jpg") == tmp_path / "退款/a.jpg"
+    assert inside(tmp_path, "..a/b..jpg") == tmp_path / "..a/b..jpg"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../a.jpg", "/etc/hostname", "b/../../a.jpg", "b/..", "..", "..\\a.jpg", "C:\\a.jpg", "C:a.jpg", "\\\\host\\a"],
+)
+def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    with pytest.raises(KdslError, match=r"leads outside .*; give a name below that folder"):
+        inside(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "data:image/png;base64," + "A" * 7000, "退" * 86, "\ud83d.jpg"])
+def test_what_can_be_no_files_name_is_refused_in_a_few_words(tmp_path, name):
+    with pytest.raises(KdslError, match=r"cannot be the name of a file; give a name below") as error:
+        inside(tmp_path, name)
+    assert len(str(error.value)) < 200 + len(str(tmp_path))
+
+
+def test_a_link_below_the_folder_does_not_lead_out_but_the_folder_may_be_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "outside.jpg").touch()
+    (tmp_path / "real/a.jpg").symlink_to(tmp_path / "outside.jpg")
+    (tmp_path / "real/b").symlink_to(tmp_path)
+    (tmp_path / "real/c.jpg").symlink_to("d.jpg")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    for name in ("a.jpg", "b/outside.jpg"):
+        with pytest.raises(KdslError, match="leads outside"):
+            inside(tmp_path / "folder", name)
+    assert inside(tmp_path / "folder", "c.jpg") == tmp_path / "folder/c.jpg"
 
 
 def test_appended_lines_are_on_disk_at_once(tmp_path):
