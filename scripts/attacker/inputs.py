@@ -1,10 +1,11 @@
 """Attacks by bad files: one file of a project is spoiled, one command runs, and what it did is judged."""
 
+import os
 import random
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from attacker.child import Outcome, run_command, run_in_child
 from attacker.damage import damage, snapshot
 from attacker.mutations import MUTATIONS, no_permission
 from attacker.project import PERSON
+from attacker.watching import on_open
 
 _TEST = ["--input", "data/test.json"]
 COMMANDS: tuple[list[str], ...] = (
@@ -28,13 +30,6 @@ COMMANDS: tuple[list[str], ...] = (
     ["rules", "export", ".", "--output", "rules.csv"], ["rules", "import", "rules.csv", ".", "--as", PERSON],
     ["review"],
 )  # fmt: skip
-_READ_BY: dict[str, tuple[str, ...]] = {
-    "data/images": ("check", "ocr", "run", "augment", "review", "prompt"),
-    "rules.csv": ("rules",),
-    "predictions": ("predict", "evaluate", "convert"),
-    "checkpoints": ("predict", "run", "train", "evaluate", "review", "mine", "augment"),
-}
-"""Beginning of a file's name → the commands that look at it; every other file is met with any command."""
 
 
 @dataclass
@@ -59,15 +54,16 @@ def attack_inputs(
 
     An attack depends on its number and the seed alone, so that one can be tried again.
     """
-    files = _targets(base / "project")
-    kinds = sorted({_kind(name) for name in files})
+    readers = _readers(base, work)
+    files = [name for name in _files(base / "project") if _kind(name) in readers]
+    kinds = sorted(readers)
     for number in numbers:
         source = random.Random(f"{seed} {number}")
         # Every kind of file is met equally often, however many files there are of it.
         kind = source.choice(kinds)
         target = source.choice([name for name in files if _kind(name) == kind])
         mutation = MUTATIONS[number % len(MUTATIONS)]
-        arguments = source.choice(_commands(target))
+        arguments = source.choice(readers[kind])
         place = work / "attacked"
         shutil.copytree(base, place, symlinks=True)
         try:
@@ -92,10 +88,10 @@ def attack_inputs(
         yield
 
 
-def _run(arguments: list[str], project: Path, rootless: bool) -> Outcome:
+def _run(arguments: list[str], project: Path, rootless: bool, before: Callable[[], None] | None = None) -> Outcome:
     if arguments == ["review"]:
-        return run_in_child(_open_review, project, rootless)
-    return run_command(arguments, project, rootless)
+        return run_in_child(_open_review, project, rootless, before)
+    return run_command(arguments, project, rootless, before)
 
 
 def _open_review() -> None:
@@ -143,7 +139,27 @@ def _judge(
     tally.faults.extend(f"{what}: {sentence}" for sentence in harmed)
 
 
-def _targets(project: Path) -> list[str]:
+def _readers(base: Path, work: Path) -> dict[str, list[list[str]]]:
+    """Kind of file → the commands that open one of it, as they were seen to."""
+    found: dict[str, list[list[str]]] = {}
+    for arguments in COMMANDS:
+        place, log = work / "watched", work / "opened"
+        shutil.copytree(base, place, symlinks=True)
+        log.write_bytes(b"")
+        handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+        before = on_open(
+            place / "project", lambda name, handle=handle: (os.write(handle, name.encode() + b"\n"), None)[1]
+        )
+        _run(arguments, place / "project", False, before)
+        os.close(handle)
+        there = set(_files(base / "project"))
+        for kind in sorted({_kind(name) for name in log.read_text("utf-8").splitlines() if name in there}):
+            found.setdefault(kind, []).append(arguments)
+        shutil.rmtree(place)
+    return found
+
+
+def _files(project: Path) -> list[str]:
     return [path.relative_to(project).as_posix() for path in sorted(project.rglob("*")) if path.is_file()]
 
 
@@ -153,11 +169,6 @@ def _kind(name: str) -> str:
     return (
         f"{path.parts[0]}/*{path.suffix}" if path.suffix in (".png", ".yaml", ".jpg") and len(path.parts) > 1 else name
     )
-
-
-def _commands(target: str) -> list[list[str]]:
-    readers = next((names for start, names in _READ_BY.items() if target.startswith(start)), None)
-    return [command for command in COMMANDS if readers is None or command[0] in readers]
 
 
 def _set_modes(modes: dict[Path, int]) -> None:

@@ -6,7 +6,6 @@ import random
 import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,9 +17,8 @@ import numpy as np
 from attacker.child import Outcome, run_command, run_in_child
 from attacker.damage import snapshot, whole
 from attacker.project import PERSON
+from attacker.watching import on_change
 
-_WRITING = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "fcntl.flock")
-"""Events of Python's audit hooks at which something is written, or about to be."""
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+)?|\"seconds\": [\d.]+")
 
 
@@ -144,45 +142,21 @@ def _copy(base: Path, place: Path, job: Job) -> Path:
     return place
 
 
-def _hook(place: Path, act: Callable[[], None]) -> Callable[[], None]:
-    """For the child: call `act` before every change of a file below `place`."""
-    start = os.path.realpath(place)
-
-    def before() -> None:
-        def watch(event: str, arguments: tuple[Any, ...]) -> None:
-            if event not in _WRITING:
-                return
-            if event == "fcntl.flock" or (
-                isinstance(arguments[0], str | os.PathLike) and _written(event, arguments, start)
-            ):
-                act()
-
-        sys.addaudithook(watch)
-
-    return before
-
-
-def _written(event: str, arguments: tuple[Any, ...], start: str) -> bool:
-    if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
-        return False
-    return os.path.abspath(os.fspath(arguments[0])).startswith(start)
-
-
 def _count_events(counter: Path, place: Path) -> Callable[[], None]:
     counter.write_bytes(b"")
     handle = os.open(counter, os.O_WRONLY | os.O_APPEND)
-    return _hook(place, lambda: (os.write(handle, b"."), None)[1])
+    return on_change(place, lambda _: (os.write(handle, b"."), None)[1])
 
 
 def _kill_at(event: int, place: Path) -> Callable[[], None]:
     left = [event]
 
-    def act() -> None:
+    def act(_: str) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left[0] -= 1
 
-    return _hook(place, act)
+    return on_change(place, act)
 
 
 def _temporary(name: str) -> bool:
@@ -193,7 +167,7 @@ def _comparable(place: Path) -> dict[str, bytes]:
     """What stands in the files, without times of day and without what only an interruption leaves."""
     found = {}
     for name, file in snapshot(place).items():
-        if file.kind != "file" or _temporary(name):
+        if file.kind != "file" or _temporary(name) or not name.startswith("project/"):
             continue
         if name.endswith(".npz"):
             with np.load(io.BytesIO(file.content), allow_pickle=False) as arrays:

@@ -71,9 +71,11 @@ def finish_project(folder: Path) -> None:
     from kdsl.review.decisions import decide
     from kdsl.review.store import RuleStore
 
-    for arguments in (["run", "--workers", "1"], ["augment", "--workers", "1"], ["rules", "export", "."]):
-        written = ["--output", "rules.csv"] if "export" in arguments else []
-        outcome = run_command([*arguments, *written], folder)
+    for arguments in (
+        ["run", "--workers", "1"], ["augment", "--workers", "1"], ["rules", "export", ".", "--output", "rules.csv"],
+        ["predict", ".", "--input", "data/test.json", "--output", "predictions.jsonl"],
+    ):  # fmt: skip
+        outcome = run_command(arguments, folder)
         if outcome.code not in (0, 1):
             raise SystemExit(f"the project that is to be attacked cannot be made: {outcome.err}")
     store = RuleStore(folder / "rules", ["shop", "page"])
