@@ -1,7 +1,6 @@
 """What a command must never do to files, whatever is wrong with one of them."""
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -65,11 +64,11 @@ def damage(before: Snapshot, after: Snapshot, target: str, arguments: list[str],
             found.append(f"{name}: left over")
         elif old is not None and old.kind == "file" and old.mode != new.mode:
             found.append(f"{name}: mode {old.mode:o} became {new.mode:o}")
-        elif old is not None and not _may_change(inner, old, arguments) and not _grew(old, new):
+        elif old is not None and not _may_change(inner, old, arguments) and not _grew(name, old, new):
             found.append(f"{name}: changed by a command that may only read it")
-        elif (name != target or not failed) and not _grew(old, new) and not whole(inner, new.content):
+        elif (name != target or not failed) and not _grew(name, old, new) and not whole(inner, new.content):
             found.append(f"{name}: half-written")
-        elif name == target and failed and old is not None and not _grew(old, new):
+        elif name == target and failed and old is not None and not _grew(name, old, new):
             found.append(f"{name}: changed although the command failed")
     return found
 
@@ -95,13 +94,9 @@ def whole(name: str, content: bytes) -> bool:
         return False
 
 
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _grew(old: File | None, new: File) -> bool:
+def _grew(name: str, old: File | None, new: File) -> bool:
     """Lines were added behind those that were whole: logs, sidecars and predictions do that."""
-    if old is None or old.kind != "file":
+    if old is None or old.kind != "file" or not name.endswith(".jsonl"):
         return False
     kept = old.content[: old.content.rfind(b"\n") + 1]
     return new.content.startswith(kept) and all(_is_json(line) for line in new.content[len(kept) :].splitlines())
