@@ -63,7 +63,7 @@ def review(
     hosts = _LOCAL if local else (*_LOCAL, shown.lower(), host.lower())
     server = web_server(create_app(live, hosts, token))
     if browse and local:
-        with _opened(address):
+        with opened(address):
             server.run(sockets=[listening])
     else:
         server.run(sockets=[listening])
@@ -80,7 +80,7 @@ def _is_local(host: str) -> bool:
 
 
 @contextmanager
-def _opened(address: str) -> Iterator[None]:
+def opened(address: str) -> Iterator[None]:
     """Opens the address in the user's browser, by a file that only the user can read and that goes with the page.
 
     Every user of the computer sees what programs are started with, and the address holds the token.

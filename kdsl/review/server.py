@@ -88,7 +88,7 @@ class ImpatientProtocol(H11Protocol):
         """Find out whose turn it is."""
         if self.transport.get_write_buffer_size():
             self._wait_for("answer")
-        elif self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+        elif not self.transport.is_closing() and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._wait_for("request")
         else:
             self._wait_for("")
