@@ -64,7 +64,7 @@ def import_rules(
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
     from kdsl.cli.project import open_project
-    from kdsl.review.exchange import import_csv
+    from kdsl.review.importing import import_csv
     from kdsl.review.store import RuleStore
 
     project = open_project(arguments)
