@@ -1,4 +1,4 @@
-"""Writing samples as ShareGPT messages, and predictions as the MIRE challenge's submission."""
+"""Writing samples as plain records or ShareGPT messages, and predictions as the MIRE challenge's submission."""
 
 import csv
 import io
@@ -15,6 +15,16 @@ from kdsl.sample import Sample, Task
 PREDICT = "predict"
 
 
+def plain_record(sample: Sample) -> dict[str, Any]:
+    """A sample in the plain format (docs/data.md)."""
+    turns = [
+        {"role": turn.role, "text": turn.text, **({"images": list(turn.images)} if turn.images else {})}
+        for turn in sample.turns
+    ]
+    record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
+    return {**record, "label": sample.label, **_origin(sample)}
+
+
 def write_sharegpt(samples: Sequence[Sample], tasks: Sequence[Task], path: Path) -> None:
     """A JSON list of {id, task, messages, images}: the filled prompt, and the label, if any, as the answer.
 
@@ -27,9 +37,8 @@ def write_sharegpt(samples: Sequence[Sample], tasks: Sequence[Task], path: Path)
         messages = [{"role": "user", "content": fill_prompt(by_name[sample.task], sample)}]
         if sample.label is not None:
             messages.append({"role": "assistant", "content": sample.label})
-        records.append(
-            {"id": sample.id, "task": sample.task, "messages": messages, "images": list(sample.images)}
-        )  # fmt: skip
+        record = {"id": sample.id, "task": sample.task, "messages": messages, "images": list(sample.images)}
+        records.append({**record, **_origin(sample)})
     write_atomically(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -67,6 +76,10 @@ def read_predicted_labels(path: Path) -> dict[str, str]:
             raise KdslError(f"{path}, line {number}: id {identity!r} is predicted twice; keep one line an id")
         labels[identity] = label
     return labels
+
+
+def _origin(sample: Sample) -> dict[str, str]:
+    return {} if sample.copy_of is None else {"copy_of": sample.copy_of}
 
 
 def _rows(test_file: Path) -> list[dict[str, Any]]:
