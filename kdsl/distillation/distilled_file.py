@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.data.readers import iterate_records
 from kdsl.data.record import Record
+from kdsl.data.writers import unknown_label
 from kdsl.files import read_jsonl, write_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
@@ -49,7 +50,7 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
 
 def _shares(record: Record, sample: Sample, task: Task) -> NDArray[np.float64]:
     if sample.label is not None and sample.label not in task.label_names:
-        raise record.error(f"{sample.label!r} is none of the labels of {task.name}; correct or remove it")
+        raise record.error(unknown_label(sample.label, [task]))
     targets = record.value.get("targets")
     if targets is None:
         if sample.label is None:
