@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def data_orders(project: Project, input: Path | None = None) -> "Orders":
     """The samples of the project's data files and of `input`, if the recorded predictions are told apart by order.
 
-    Others are told apart by ids: raises KdslError where two of the files have different samples of one id, since nobody
-    can know which of them an answer is to.
+    Others are told apart by ids: raises KdslError where two of the files have different samples of one id, since
+    nobody can know which of them an answer is to.
     """
     from kdsl.data.readers import read_samples
     from kdsl.models.llama_factory import is_llama_factory

@@ -200,10 +200,12 @@ def test_an_opinion_that_is_right_on_unseen_samples_is_listened_to():
 
 def test_what_only_knows_the_copies_of_a_sample_gains_no_trust():
     """Copies are in the fold of their source: otherwise `Memory` would look perfect."""
-    ids = tuple(name for i in range(8) for name in (f"{i}", f"copy of {i}"))
+    ids = tuple(name for i in range(8) for name in (f"{i}", f"copy {i}"))
+    copies = {f"copy {i}": f"{i}" for i in range(8)}
     texts = tuple(f"第{i}个" for i in range(8) for _ in range(2))
     labels = np.array([i % 2 for i in range(8) for _ in range(2)])
-    trained = fit_opinions({"memory": Memory()} | {"sure": Sure()}, table(*texts, ids=ids), labels, 2, seed=0)
+    rows = table(*texts, ids=ids, copies=copies)
+    trained = fit_opinions({"memory": Memory()} | {"sure": Sure()}, rows, labels, 2, seed=0)
     assert trained.weights[0] < 0.5
 
 

@@ -237,3 +237,10 @@ def test_a_wrong_calibration_file_is_one_sentence(tmp_path: Path, content: str |
         (tmp_path / "recorded.json").write_text(content, encoding="utf-8")
     with pytest.raises(KdslError, match=message):
         RecordedClassifier.load(tmp_path, recorded([0]))
+
+
+def test_what_was_answered_stands_beside_the_probabilities():
+    trained = fit(recorded([0, 1, 2, NO_ANSWER]), [0, 1, 2, 0])
+    said = trained.predict(table_of(["1", "3", "elsewhere"]))
+    assert said.answered.tolist() == [True, False, False]
+    assert said.costs is None and said.reasons is None
