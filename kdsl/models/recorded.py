@@ -80,7 +80,7 @@ def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
     by_order = is_llama_factory(path)
     for number, record in with_ids(path, orders) if by_order else read_jsonl(path):
         place = f"{path}, line {number}"
-        if record.get("task", task.name) != task.name:
+        if record.get("task") not in (None, task.name):
             continue
         identity, answer = _identity_and_answer(place, record)
         if identity in answers:

@@ -50,6 +50,14 @@ class TestOpenProject:
                 [str(project), f"tasks=[task.yaml, {project / 'copy.yaml'}]".replace("[task", f"[{project}/task")]
             )
 
+    @pytest.mark.parametrize("name", ["large", "Joint"])
+    def test_a_task_may_not_be_called_like_a_folder_of_the_checkpoint(self, project, write, name):
+        write("task.yaml", TASK.replace("returns", name))
+        with pytest.raises(
+            KdslError, match=f"the name '{name}' is that of a folder which KDSL makes in the checkpoint"
+        ):
+            open_project([str(project)])
+
 
 class TestCheck:
     def test_a_clean_data_set_is_exit_code_0_with_counts(self, kdsl, project):

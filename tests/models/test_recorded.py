@@ -49,8 +49,9 @@ def test_answers_are_matched_with_the_labels_of_the_task(tmp_path: Path):
 
 
 def test_records_of_another_task_are_left_out(tmp_path: Path):
-    path = file_of(tmp_path, {"id": "a", "label": "退款页面"}, {"id": "a", "label": "能否调光", "task": "intent"})
-    assert read_recorded(path, TASK).answers == {"a": 1}
+    others = {"id": "a", "label": "能否调光", "task": "intent"}, {"id": "b", "label": "支付页面", "task": None}
+    path = file_of(tmp_path, {"id": "a", "label": "退款页面"}, *others)
+    assert read_recorded(path, TASK).answers == {"a": 1, "b": 0}
 
 
 def test_answers_that_are_no_label_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
