@@ -52,7 +52,7 @@ class FittedTask:
 
     def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
         """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
-        model = self.classifier.probabilities(table)
+        model = self.classifier.predict(table).probabilities
         _, evidence = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels)).evidence(table)
         return model, evidence, self.arbiter.pool.probabilities(model, evidence)
 

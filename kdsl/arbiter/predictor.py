@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,13 @@ from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.answers import FILE as RECORDED_FILE
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.llama_factory import Orders
 from kdsl.models.looked_at import LookedAt, Looking
 from kdsl.models.qwen2vl import FILE as LARGE_FILE
-from kdsl.models.recorded import FILE as RECORDED_FILE
-from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
+from kdsl.models.recorded import RecordedClassifier, read_recorded
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
@@ -42,7 +42,6 @@ class TaskPredictor:
     classifier: Classifier
     arbiter: Arbiter
     judge: RuleJudge
-    recorded: Recorded | None
 
     @classmethod
     def load(
@@ -66,12 +65,11 @@ class TaskPredictor:
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
-        answers = None if recorded is None else read_recorded(recorded, task, orders)
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
-        elif answers is not None:
-            classifier = RecordedClassifier.load(folder, answers)
+        elif recorded is not None:
+            classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded)
         weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
@@ -83,15 +81,11 @@ class TaskPredictor:
                 "run `kdsl train` again",
                 task.name, new, example,
             )  # fmt: skip
-        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)), answers)
+        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)))
 
     def decide(self, table: FieldTable) -> list[Decision]:
         """One decision for every sample of `table`, in its order."""
-        answered = None
-        if self.recorded is not None:
-            answers = [self.recorded.answers.get(row.sample.id, NO_ANSWER) for row in table.rows]
-            answered = np.array(answers, dtype=np.int64) != NO_ANSWER
-        return decide(self.arbiter, self.classifier, self.judge, table, answered)
+        return decide(self.arbiter, self.classifier, self.judge, table)
 
 
 class Predictor:
@@ -122,7 +116,7 @@ class Predictor:
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._task(name).decide(table), strict=True)
-        return [self._with_model(decisions[index]) for index in range(len(samples))]
+        return [decisions[index] for index in range(len(samples))]
 
     def looked_at(self, sample: Sample) -> LookedAt | None:
         """What the classifier goes by besides the sample itself; None for one that cannot tell. Errors of `decide`."""
@@ -139,14 +133,6 @@ class Predictor:
         """What samples have cost so far; None without a large model."""
         *_, large = self._place
         return None if large is None else large.usage
-
-    def _with_model(self, decision: Decision) -> Decision:
-        """With what the large model cost, and its reason where it gave one."""
-        *_, large = self._place
-        if large is None:
-            return decision
-        identity = decision.sample.id
-        return replace(decision, cost=large.usage.of(identity), model_reason=large.reasons.get(identity))
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.

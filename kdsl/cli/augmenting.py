@@ -89,7 +89,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     made = []
     for task, table, each in zip(project.tasks, tables, named, strict=True):
         written = [folder / f"{task.name}.jsonl", folder / f"{task.name}.txt"]
-        write_samples(each, table, written[0])
+        write_samples(each, written[0])
         write_side_by_side(each, table, written[1])
         sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
         if sheet is None:

@@ -90,11 +90,8 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
         raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
     cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries)
     prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
-    known, decided, sidecars = (
-        ReasonFile.mended(path, project.tasks),
-        Decided(config.checkpoint / FILE),
-        project.learned_sidecars(),
-    )
+    known = ReasonFile.mended(path, project.tasks).matched([sample for own in samples.values() for sample in own])
+    decided, sidecars = Decided(config.checkpoint / FILE), project.learned_sidecars()
     counts = {}
     try:
         with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:

@@ -72,10 +72,10 @@ def covered_rows(mining: TaskMining, trainer: Trainer | CalibratingTrainer) -> N
     if not isinstance(trainer, RecordedTrainer):
         return np.ones(len(mining.table), dtype=bool)
     path = trainer.recorded.path
-    answered = np.array([row.sample.id in trainer.recorded.answers for row in mining.table.rows])
+    answered = trainer.recorded.covers(mining.table)
     missing = int((~answered).sum())
     if missing == len(answered):
-        trainer.recorded.require_any(row.sample.id for row in mining.table.rows)
+        trainer.recorded.require_any(mining.table)
     if len(answered) - missing < len(np.unique(mining.folds)):
         raise KdslError(
             f"{path}: holds too few of the training samples of {mining.task.name} ({len(answered) - missing})"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kdsl.data.record import Notes, Record, record_at
 from kdsl.data.sharegpt import read_sharegpt
 from kdsl.errors import KdslError
 from kdsl.files import read_json, read_jsonl
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 def read_samples(path: Path, tasks: Sequence[Task]) -> list[Sample]:
     """All samples of a file that belong to one of `tasks`, in the order of the file; the format is detected.
 
-    Raises KdslError with the line or element for anything of another shape, and for a file without samples. Samples of
+    Raises KdslError with the line or element for anything of another shape, for a record without an id whose number is
+    the id of another one, and for a file without samples. Samples of
     other tasks are left out, and halves of surrogate pairs replaced, each with a counted warning. Labels are not
     compared with the task's: see `kdsl.data.checks` and `kdsl.sample.label_indices`.
     """
@@ -33,20 +35,47 @@ def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
 
 def iterate_records(path: Path, tasks: Sequence[Task]) -> Iterator[tuple[Record, Sample]]:
     """Like `iterate_samples`, with the record of each, for what it says besides."""
-    notes = Notes()
+    notes, ids = Notes(), _Ids()
     records = samples = 0
     for record in _records(path, notes):
         records += 1
         sample = _read(record, tasks)
         if sample is not None:
             samples += 1
-            yield record, sample
+            ids.take(record, sample.key)
+            yield record, replace(sample, copy_of=record.copy_of()) if "copy_of" in record.value else sample
     if not records:
         raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
     _tell(path, notes)
     if not samples:
         names = ", ".join(task.name for task in tasks)
         raise KdslError(f"{path}: holds no samples of the project's tasks ({names}); name their task in `tasks:`")
+
+
+class _Ids:
+    """The ids of a file, as far as a record's number may be taken for one."""
+
+    def __init__(self) -> None:
+        self._given: dict[SampleKey, str] = {}
+        self._numbers: dict[SampleKey, str] = {}
+
+    def take(self, record: Record, key: SampleKey) -> None:
+        """Raises KdslError where a record without an id would go by the id of another one."""
+        identity = key[1]
+        if record.value.get("id") is None:
+            if key in self._given:
+                raise record.error(
+                    f"has no id and would go by its number {identity}, which is the id in {self._given[key]}; give "
+                    "every record an id, or none"
+                )
+            self._numbers[key] = record.place
+        elif identity.isdecimal():
+            if key in self._numbers:
+                raise record.error(
+                    f"the id {identity!r} is the number of {self._numbers[key]}, which has no id and goes by it; give "
+                    "every record an id, or none"
+                )
+            self._given[key] = record.place
 
 
 def _records(path: Path, notes: Notes) -> Iterator[Record]:

@@ -45,12 +45,19 @@ class Record:
 
     def identity(self) -> str:
         """The id; a record without one gets its number."""
-        value = self.value.get("id")
+        return self._id("id") or str(self.number)
+
+    def copy_of(self) -> str | None:
+        """The id of the record that this one is a changed copy of, where it says so."""
+        return self._id("copy_of")
+
+    def _id(self, key: str) -> str | None:
+        value = self.value.get(key)
         if value is None:
-            return str(self.number)
+            return None
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        return self._name("id", value, "a text or a whole number")
+        return self._name(key, value, "a text or a whole number")
 
     def label(self, key: str) -> str | None:
         """The label, None where it is missing or empty."""

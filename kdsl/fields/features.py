@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.sample import source_id
+from kdsl.sample import original_rows
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
@@ -101,7 +101,7 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     blocks: list[FieldBlock] = []
     texts: list[Any] = []
     seen: list[list[str]] = []
-    sources = [source_id(row.sample.id) for row in table.rows]
+    sources = original_rows([row.sample for row in table.rows])
     for field, weight in FIELD_WEIGHTS.items():
         values = table.texts(field)
         # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
@@ -121,10 +121,10 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
 
 
-def fit_ngrams(texts: list[str], sources: Sequence[str] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
+def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
     """n-grams of at least two texts; where no two texts share a character, all n-grams. The matrix: [n_texts, n].
 
-    Texts of the same of `sources` count as one: what a sample shares with its own copies alone tells nothing.
+    Texts of one of `sources` [n_texts] count as one: what a sample shares with its own copies alone tells nothing.
     """
     samples = texts if sources is None else _one_a_source(texts, sources)
     vectorizer = ngram_vectorizer(min_df=2 if _share_characters(samples) else 1)
@@ -133,8 +133,8 @@ def fit_ngrams(texts: list[str], sources: Sequence[str] | None = None) -> tuple[
     return vectorizer, vectorizer.fit(samples).transform(texts)
 
 
-def _one_a_source(texts: list[str], sources: Sequence[str]) -> list[str]:
-    joined: dict[str, dict[str, None]] = {}
+def _one_a_source(texts: list[str], sources: Sequence[int]) -> list[str]:
+    joined: dict[int, dict[str, None]] = {}
     for text, source in zip(texts, sources, strict=True):
         joined.setdefault(source, {})[text] = None
     return ["\n".join(each) for each in joined.values()]

@@ -171,6 +171,11 @@ class Archive(_Part):
         if tuple(sample_ids) == self.samples:
             return np.array(self.folds, dtype=np.int64)
         fold = dict(zip(self.samples, self.folds, strict=True))
+        if len(fold) < len(self.samples):
+            raise KdslError(
+                f"{self.task}: the training samples stand in another order than rules were mined on, and some of "
+                "their ids occur twice; make the ids different, or run `kdsl mine` again"
+            )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
     def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:

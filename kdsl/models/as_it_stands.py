@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.models.answering import Answering, AnsweringClassifier
+from kdsl.models.answers import calibrate
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.card import TrainingCard
 from kdsl.models.large import LargeModel
-from kdsl.models.out_of_fold import out_of_fold
 from kdsl.models.qwen2vl import LargeClassifier
-from kdsl.models.recorded import RecordedTrainer
 from kdsl.sample import Task
 
 MOST = 1000
@@ -43,7 +42,7 @@ class AsItStands:
         unseen = self._at_most(unseen, labels)
         rows = np.flatnonzero(unseen)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
-        probabilities[rows] = classifier.keeping_answers(self.answers).probabilities(table.select(rows))
+        probabilities[rows] = classifier.keeping_answers(self.answers).predict(table.select(rows)).probabilities
         return Calibrated(classifier, probabilities, unseen)
 
     def _answering(
@@ -53,12 +52,14 @@ class AsItStands:
         answering = Answering(classifier)
         asked = self._at_most(np.ones(len(table), dtype=bool), labels)
         rows = np.flatnonzero(asked)
-        part = table.select(rows)
-        trainer = RecordedTrainer(answering.answers(part, self.answers))
+        answers = answering.answers(table.select(rows), self.answers)
         folds = stratified_folds(labels[rows], min(FOLDS, len(rows)), self.seed)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
-        probabilities[rows] = out_of_fold(trainer, part, labels[rows], n_labels, folds)
-        calibration = trainer.fit(part, labels[rows], n_labels)
+        for fold in np.unique(folds):
+            inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            learned = calibrate(answers.select(outside), labels[rows][outside], n_labels)
+            probabilities[rows[inside]] = learned.probabilities(answers.select(inside))
+        calibration = calibrate(answers, labels[rows], n_labels)
         return Calibrated(AnsweringClassifier(answering, calibration), probabilities, asked)
 
     def _at_most(self, rows: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.bool_]:

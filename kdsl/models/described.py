@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import LikeDescription
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.sample import Task
@@ -65,14 +66,14 @@ class DescribedClassifier:
     weights: Floats
     """[1 + 2 · n_fields]: of the shares; then of cosine and coverage, field by field. None is below 0."""
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
         from scipy.special import softmax
 
         if len(table) == 0:
-            return np.zeros((0, len(self.texts)))
+            return Predicted(np.zeros((0, len(self.texts))))
         result = np.maximum(softmax(self.evidence(table) @ self.weights, axis=1), SMALLEST)
-        return result / result.sum(axis=1, keepdims=True)
+        return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def evidence(self, table: FieldTable) -> Floats:
         """[n_samples, n_labels, 1 + 2 · n_fields]: what `weights` are weights of."""

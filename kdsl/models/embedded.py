@@ -12,7 +12,7 @@ from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
-from kdsl.models.classifier import Classifier, Trainer
+from kdsl.models.classifier import Classifier, Predicted, Trainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.looked_at import LookedAt
@@ -117,9 +117,9 @@ class EmbeddedClassifier:
     opinions: Opinions
     cleaned: bool
 
-    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
-        return self.opinions.probabilities(table.cleaned() if self.cleaned else table)
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
+        return Predicted(self.opinions.probabilities(table.cleaned() if self.cleaned else table))
 
     def looked_at(self, row: SampleFields) -> LookedAt:
         """See `Looking.looked_at`."""

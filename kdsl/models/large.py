@@ -10,9 +10,9 @@ from types import ModuleType
 from kdsl.errors import KdslError
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
+from kdsl.models.answers import Calibration
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
-from kdsl.models.recorded import Recorded, RecordedClassifier
 from kdsl.models.targets import LABEL_END, Target, marks_of
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
@@ -42,8 +42,6 @@ class LargeModel:
     """What predicted samples have cost, and its limits."""
     target: Target = "label"
     """What its answers hold."""
-    reasons: dict[str, str] = field(default_factory=dict)
-    """Sample id → the reason that the model gave for predicted samples."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -127,11 +125,10 @@ class LargeModel:
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
         prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
-        classifier = self._classifier(task, model, prompts, record, self.usage, self.reasons)
+        classifier = self._classifier(task, model, prompts, record, self.usage)
         if not record.answers_only:
             return classifier
-        nothing = Recorded(folder, task.label_names, {}, {})
-        return AnsweringClassifier(Answering(classifier), RecordedClassifier.load(folder, nothing))
+        return AnsweringClassifier(Answering(classifier), Calibration.load(folder, task.label_names))
 
     def _remembering(self, task: Task, record: LargeRecord, folder: Path) -> Prompts:
         """The prompts with what they learned in training."""
@@ -174,20 +171,14 @@ class LargeModel:
                 torch.cuda.empty_cache()
 
     def _classifier(
-        self,
-        task: Task,
-        model: VisionLanguageModel,
-        prompts: Prompts,
-        record: LargeRecord,
-        usage: Usage,
-        reasons: dict[str, str] | None = None,
+        self, task: Task, model: VisionLanguageModel, prompts: Prompts, record: LargeRecord, usage: Usage
     ) -> LargeClassifier:
         # A server does not tell its tokens, but a token is a byte at least; the end is one more.
         tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
         ending = LABEL_END if record.target == "label_reason" else ""
         most = max(tokens(label + ending) for label in task.label_names)
         mark = tokens(marks_of(task).label) - 1 if record.target == "reason_label" else 0
-        return LargeClassifier(task, model, prompts, record, most, mark, usage, {} if reasons is None else reasons)
+        return LargeClassifier(task, model, prompts, record, most, mark, usage)
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
         """The model that was fine-tuned; adapters named in `together` share the memory of their base."""

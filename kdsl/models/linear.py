@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Predicted
 from kdsl.npz_file import open_npz, write_npz
 
 if TYPE_CHECKING:
@@ -84,15 +85,15 @@ class LinearClassifier:
     present: NDArray[np.int64]  # [n_present] indices of the labels seen in training
     n_labels: int
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
         from scipy.special import softmax
 
         result = np.full((len(table), self.n_labels), UNSEEN)
         if len(table):
             scores = self.features.matrix(table) @ self.weights + self.intercepts
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN)
-        return result / result.sum(axis=1, keepdims=True)
+        return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def save(self, folder: Path) -> None:
         """Write `linear.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""

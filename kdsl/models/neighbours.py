@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import MOST_NEAR, NearSample
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.excerpt import opening
@@ -17,7 +18,7 @@ from kdsl.retrieval.sample_index import Nearest, SampleIndex
 Floats = NDArray[np.float64]
 
 FILE = "neighbours.npz"
-VERSION = 2
+VERSION = 3
 
 NUMBERS = (3, 5, 8, 12, 20, 30, 50, 100)
 """Candidates for how many neighbours vote."""
@@ -72,7 +73,7 @@ class NeighboursTrainer:
 
 @dataclass(frozen=True)
 class NeighboursClassifier:
-    """`Vote` among the labelled samples of an index; a copy of the asked sample has no vote."""
+    """`Vote` among the labelled samples of an index; neither the asked sample nor a copy of it has a vote."""
 
     index: SampleIndex
     labels: NDArray[np.int64]  # [n_samples]
@@ -81,19 +82,20 @@ class NeighboursClassifier:
     openings: tuple[str, ...]
     """[n_samples]: what a person knows each by."""
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
-        return self.vote.probabilities(self.index.nearest(table, self.vote.number), self.labels, self.shares)
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
+        found = self.index.nearest(table, self.vote.number)
+        return Predicted(self.vote.probabilities(found, self.labels, self.shares))
 
     def near(self, row: SampleFields) -> tuple[NearSample, ...]:
         """The nearest of those that vote, of a sample and its changed copies the nearest one."""
         found = self.index.nearest(FieldTable.of_rows([row]), self.vote.number)
-        nearest: dict[str, NearSample] = {}
+        nearest: dict[int, NearSample] = {}
         for place, similarity in zip(found.rows[0], found.similarities[0], strict=True):
             if place >= 0:
-                source = self.index.contents[place].source
-                near = NearSample(source, int(self.labels[place]), float(similarity), self.openings[place])
-                nearest.setdefault(source, near)
+                identity, label = self.index.contents[place].id, int(self.labels[place])
+                near = NearSample(identity, label, float(similarity), self.openings[place])
+                nearest.setdefault(self.index.originals[place], near)
         return tuple(nearest.values())[:MOST_NEAR]
 
     def save(self, folder: Path) -> None:

@@ -4,7 +4,6 @@ import io
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ FILE = "unseen.npz"
 
 @dataclass(frozen=True)
 class Unseen:
-    """Probabilities, labels in the order of the task, by `sample_key`."""
+    """Probabilities, labels in the order of the task, by the sample's fingerprint."""
 
     model: str
     """`large:` of the configuration that it was trained by."""
@@ -40,7 +39,7 @@ def save_unseen(
     content = io.BytesIO()
     np.savez(
         content, model=np.array(model), labels=np.array(task.label_names),
-        keys=np.array([sample_key(table.rows[row].sample) for row in rows], dtype="U32"),
+        keys=np.array([table.rows[row].sample.fingerprint for row in rows], dtype="U32"),
         probabilities=probabilities[rows],
     )  # fmt: skip
     write_atomically(folder / FILE, content.getvalue())
@@ -62,15 +61,9 @@ def load_unseen(folder: Path, task: Task) -> Unseen | None:
     return Unseen(model, dict(zip(keys, probabilities, strict=True)))
 
 
-def sample_key(sample: Sample) -> str:
-    """Changes with whatever a model sees of the sample, not with its label: 32 hex digits."""
-    seen = repr((sample.id, sample.turns, sample.images))
-    return blake2b(seen.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
 def rows_of(unseen: Unseen, samples: Iterable[Sample], n_labels: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Probabilities [n_samples, n_labels], uniform where nothing is known, and where something is [n_samples]."""
-    found = [unseen.probabilities.get(sample_key(sample)) for sample in samples]
+    found = [unseen.probabilities.get(sample.fingerprint) for sample in samples]
     known = np.array([row is not None for row in found], dtype=bool)
     probabilities = np.full((len(found), n_labels), 1 / n_labels)
     for i, row in enumerate(found):

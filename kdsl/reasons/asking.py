@@ -1,7 +1,7 @@
 """Asking for reasons: told the label, a model says why; from the reason alone it must find the label again."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from kdsl.files import append_jsonl
 from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.reasons.decided import Decided, Verdict
 from kdsl.reasons.labels import MASK, LabelNames
-from kdsl.reasons.reason_file import Reason, ReasonFile
+from kdsl.reasons.reason_file import Reason
 from kdsl.reasons.thinning import Thinning
 from kdsl.reasons.wording import ask_back, ask_why
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
 from kdsl.vlm.conversation import Conversation
@@ -68,20 +68,18 @@ class Asking:
     decided: Decided
     threads: int = 1
 
-    def ask(self, table: FieldTable, known: ReasonFile, advance: Callable[[], None]) -> ReasonCounts:
+    def ask(self, table: FieldTable, known: Mapping[SampleKey, Reason], advance: Callable[[], None]) -> ReasonCounts:
         """Reasons for the labelled samples of `table`, but for those that `known` has a line about.
 
         `advance` is called for every sample. What is done is on disk at any time, and asked but once. Raises KdslError
         for a file that cannot be written and a model that does not answer at all.
         """
         counts, names, thinning = ReasonCounts(), LabelNames(self.task), Thinning()
-        samples = [row.sample for row in table.rows]
-        matched = known.matched(samples)
         waiting = []
         for row in table.rows:
             sample = row.sample
             counts.samples += 1
-            reason = matched.get((sample.task, sample.id))
+            reason = known.get(sample.key)
             if reason is not None:
                 counts.there += 1
                 thinning.like(sample.task, sample.label or "", names.masked(reason.text, sample.label or ""))

@@ -22,10 +22,10 @@ from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
 from kdsl.retrieval.wording import CHINESE, ShownWording
-from kdsl.sample import source_id
+from kdsl.sample import original_rows
 
 FILE = "memory.npz"
-VERSION = 1
+VERSION = 2
 
 LONGEST_TURN = 60
 """Characters of the last user turn that stand for a sample."""
@@ -66,8 +66,7 @@ class Memory:
         Pictures without words are known by their looks, too, where their folder `images` is given. Without `embedder`
         samples are alike by their texts.
         """
-        first = {source_id(row.sample.id): place for place, row in reversed(list(enumerate(table.rows)))}
-        rows = sorted(first.values())
+        rows = sorted(set(original_rows([row.sample for row in table.rows])))
         cleaned = table.select(rows).cleaned()
         pages = [(page, labels[place]) for row, place in zip(cleaned.rows, rows, strict=True) for page in row.pages]
         information = LineInformation.fit([page for page, _ in pages], [label for _, label in pages])
@@ -95,7 +94,7 @@ class Memory:
         vectors = None if embedder is None else embedder.vectors(asked)
         found = self.samples.nearest(asked, k, [_hashes(row, images)], vectors)
         return [
-            (self.samples.contents[place].source, float(similarity), self.neighbours[place])
+            (self.samples.contents[place].id, float(similarity), self.neighbours[place])
             for place, similarity in zip(found.rows[0], found.similarities[0], strict=True)
             if place >= 0
         ]

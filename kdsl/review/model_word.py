@@ -104,7 +104,7 @@ def _find_out(
     trainer: EmbeddedTrainer | RecordedTrainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     if config.recorded is not None:
         answers = read_recorded(config.recorded, task, orders)
-        known &= np.array([row.sample.id in answers.answers for row in table.rows])
+        known &= answers.covers(table)
         if known.sum() < 2:
             raise KdslError(f"{config.recorded}: holds predictions for other samples")
         trainer = RecordedTrainer(answers)

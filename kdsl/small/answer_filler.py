@@ -9,7 +9,7 @@ from pathlib import Path
 from kdsl.fields.answers import PLAIN, moved, read_answers
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import append_jsonl
-from kdsl.sample import Sample
+from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.questions import score_questions
 from kdsl.small.wording import Wording
@@ -89,13 +89,13 @@ class AnswerFiller:
             if self.load is None or self.folder is None:
                 self._problems[image] = "`small:` names no model" if self.load is None else "data.images is not set"
                 continue
-            allowed = [q for q in missing if self._charge(sample.id)]
+            allowed = [q for q in missing if self._charge(sample.key)]
             limited |= len(allowed) < len(missing)
             if allowed:
                 asked.setdefault((sample.task, tuple(allowed)), []).append(image)
         return limited
 
-    def _charge(self, sample: str) -> bool:
+    def _charge(self, sample: SampleKey) -> bool:
         """Yes or no is one token and the end."""
         if not self.usage.allows(sample, calls=1 + self.reserved, tokens=2):
             return False

@@ -17,7 +17,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import CHINESE, marks_of
 from kdsl.models.taught import Taught
-from kdsl.sample import Task, source_id
+from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
 
@@ -55,7 +55,7 @@ class TaskData:
                 self.task.name,
                 prompts.conversation(self.task, row),
                 names[label],
-                self.reasons.get(source_id(row.sample.id), ""),
+                self.reasons.get(row.sample.source, ""),
                 marks,
             )
             for row, label in rows

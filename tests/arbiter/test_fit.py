@@ -136,7 +136,7 @@ def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
 def refit(weak, rules):
     table, labels = samples()
     archive = archive_of(weak.mined, [row.sample.id for row in table.rows])
-    return fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, rules, {}, seed=0)
+    return fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, rules, {}, seed=0)
 
 
 def test_rules_that_people_rejected_do_not_count_out_of_fold_either(weak):
@@ -165,7 +165,7 @@ def test_rules_mined_from_other_samples_are_refused(weak):
     table, labels = samples(57)
     archive = archive_of(weak.mined, [f"s{i}" for i in range(60)])
     with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
-        fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, [], {}, seed=0)
+        fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, [], {}, seed=0)
 
 
 def test_an_approval_lifts_a_rule_as_far_as_its_counts_allow(weak):

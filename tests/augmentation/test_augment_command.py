@@ -23,7 +23,7 @@ from kdsl.fields.sidecar import page_record, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_jsonl
 from kdsl.rules.rulebase import RuleBase
-from kdsl.sample import Sample, source_id
+from kdsl.sample import Sample
 from kdsl.vlm.model import Generation, Scores
 
 N = 12
@@ -68,7 +68,7 @@ def test_samples_pages_images_sheet_and_text_are_written(kdsl, project):
     assert len(records) == 24
     pages = read_ocr(folder / "ocr.jsonl")
     for each in records:
-        assert each["source"] == source_id(each["id"])
+        assert each["id"].startswith(f"{each['copy_of']}+")
         assert sum(each["operations"].values()) > 0
         with Image.open(folder / "images" / each["images"][0]) as image:
             assert image.size == pages[each["images"][0]].size
@@ -81,6 +81,7 @@ def test_the_copies_are_samples_that_kdsl_reads(kdsl, project):
     augmented = project / "checkpoints/run/augmented"
     samples = read_samples(augmented / "shop.jsonl", [TASK])
     assert len(samples) == 24
+    assert {sample.copy_of for sample in samples} <= {f"s{n}" for n in range(99)}
     options = (f"data.train={augmented / 'shop.jsonl'}", f"data.images={augmented / 'images'}")
     findings = json.loads(kdsl("check", project, *options, "--format", "json").out)["findings"]
     assert not [found for found in findings if "image" in found["message"] and found["kind"] != "giveaway"]

@@ -357,7 +357,7 @@ def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"label": "天气"}, "distilled.jsonl, line 1: '天气' is none of the labels of shop; correct or remove it"),
+        ({"label": "天气"}, "distilled.jsonl, line 1: the label '天气' is none of the labels of shop; write one of"),
         ({"targets": {"调光": 2}}, "line 1: the target of '调光' is 2; it must be from 0 to 1"),
         ({"targets": {"调光": 0}}, "line 1: all targets are 0"),
         ({"targets": [1]}, "line 1: targets is [1]; it must be like"),

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,20 @@ def test_labels_are_counted_by_split_with_unknown_and_missing_ones_last():
 def test_duplicate_ids(findings):
     found = findings([*clean_samples(), said("3", "别的话")])
     assert (found["duplicate-ids"].count, found["duplicate-ids"].examples) == (1, ("3",))
+
+
+def test_an_id_may_be_used_once_in_every_task_and_split(tmp_path):
+    """A sample is known by task and id within its file; what test samples are called says nothing about training."""
+    other = Task("u", TASK.labels)
+    train = [*clean_samples(), *(replace(each, task="u") for each in clean_samples())]
+    test = [said(str(i), f"第{chr(0x4E00 + 31 * i) * 9}个") for i in range(12)]
+    assert check_samples({"train": train, "test": test}, [TASK, other], tmp_path).findings == []
+
+
+def test_one_sample_in_both_splits_is_a_near_duplicate_whatever_its_id(findings):
+    train = clean_samples()
+    for test in (train[3], replace(train[3], id="new")):
+        assert findings(train, [test]).keys() == {"near-duplicates"}
 
 
 def test_unknown_and_missing_labels(findings):

@@ -319,3 +319,41 @@ def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_facto
     except KdslError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
+
+
+class TestIds:
+    """An id is the sample's name within its task and file, and nothing else."""
+
+    def test_a_copy_names_its_original_in_every_format(self, read, dialogue_task):
+        messages = [{"role": "user", "content": "能调吗"}, {"role": "assistant", "content": "能否调光"}]
+        records = [
+            {"id": "a", "text": "能调吗", "copy_of": "7"},
+            {"id": "b", "messages": messages, "copy_of": 7},
+            {"id": "c", "instruction": instruction("用户: 能调吗"), "copy_of": "7"},
+            {"id": "7+1", "text": "能调吗", "copy_of": None},
+        ]
+        assert [sample.copy_of for sample in read(records, [dialogue_task])] == ["7", "7", "7", None]
+        with pytest.raises(KdslError, match=r"element 1: copy_of is \[7\]; it must be a text or a whole number"):
+            read([{"text": "a", "copy_of": [7]}], [dialogue_task])
+
+    @pytest.mark.parametrize(
+        ("ids", "message"),
+        [
+            (["3", "b", None], "element 3: has no id and would go by its number 3, which is the id in .* element 1;"),
+            (
+                [None, "b", 1],
+                "element 3: the id '1' is the number of .*data.json, element 1, which has no id",
+            ),
+        ],
+    )
+    def test_a_number_is_never_taken_for_somebody_s_id(self, read, dialogue_task, ids, message):
+        with pytest.raises(KdslError, match=f"{message}.* give every record an id, or none"):
+            read([{"id": identity, "text": "能调吗"} for identity in ids], [dialogue_task])
+
+    def test_ids_that_look_alike_are_different_ids(self, read, dialogue_task):
+        ids = ["1", "01", "1.0", "１", "+1", "1+1", "a:b", "a#1", "A", "a"]
+        assert [sample.id for sample in read([{"id": i, "text": "灯"} for i in ids], [dialogue_task])] == ids
+
+    def test_in_another_task_a_number_may_be_an_id(self, read):
+        samples = read([{"id": 2, "task": "intent", "text": "灯"}, {"task": "scene", "image": "a.png"}])
+        assert [sample.key for sample in samples] == [("intent", "2"), ("scene", "2")]

@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.mining.archive import (
+    archive_of,
     held_out_counts,
     load_archive,
     mined_rules,
@@ -182,3 +183,10 @@ def test_a_rule_that_is_no_longer_found_goes_unless_a_person_accepted_it(shop, m
     report = update_rule_base(RuleBase.load(tmp_path, "shop"), nothing, shop[1], "two", 5)
     assert {each.id for each in report.removed} == {each.id for each in others}
     assert [key[0] for key in RuleBase.load(tmp_path, "shop").statistics()] == [accepted.id]
+
+
+def test_ids_that_occur_twice_are_told_by_their_order_or_not_at_all(mined):
+    archive = archive_of(mined, ["twice"] * 2 + [f"s{n}" for n in range(88)])
+    assert archive.folds_of(archive.samples).tolist() == list(archive.folds)
+    with pytest.raises(KdslError, match="in another order than rules were mined on, and some of their ids"):
+        archive.folds_of(archive.samples[::-1])

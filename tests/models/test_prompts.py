@@ -13,7 +13,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.prompts import Prompts
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
-from kdsl.sample import Label, Sample, Task, Turn, copy_id
+from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.tasks import load_task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest
 
@@ -185,7 +185,7 @@ def test_a_sample_that_was_trained_on_is_asked_as_in_prediction_but_for_itself(d
         shown = [piece for piece in message.pieces if piece.startswith("相似的样本")]
         assert shown
         assert not any(row.sample.turns[0].text in piece for piece in shown)
-        copied = replace(row.sample, id=copy_id(row.sample.id, 1))
+        copied = replace(row.sample, id="copy", copy_of=row.sample.id)
         assert prompts.conversation(dialogue_task, SampleFields(copied, Sidecars())) == (message,)
 
 
