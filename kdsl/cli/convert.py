@@ -31,15 +31,18 @@ def convert(
     from kdsl.data.readers import read_samples
     from kdsl.data.writers import read_predicted_labels, write_sharegpt, write_submission
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
 
     if format is Target.sharegpt:
         project = open_project(arguments)
         samples = read_samples(input, project.tasks)
-        write_sharegpt(samples, project.tasks, output)
+        with claimed(files=[output]):
+            write_sharegpt(samples, project.tasks, output)
         typer.echo(f"{output}: {len(samples)} samples")
         return
     if predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
     labels = read_predicted_labels(predictions)
-    write_submission(input, labels, output)
+    with claimed(files=[output]):
+        write_submission(input, labels, output)
     typer.echo(f"{output}: written")
