@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -49,10 +49,10 @@ def claimed(*, folders: Iterable[Path | None] = (), files: Iterable[Path | None]
     """
     wanted: dict[Path, Path] = {}
     for path in folders:
-        if path is not None and (path.is_dir() or not os.path.lexists(os.path.realpath(path))):
+        if path is not None and _is(stat.S_ISDIR, path):
             wanted[Path(os.path.realpath(path), _IN_FOLDER)] = path
     for path in files:
-        if path is not None and (path.is_file() or not os.path.lexists(os.path.realpath(path))):
+        if path is not None and _is(stat.S_ISREG, path):
             wanted[_beside(Path(os.path.realpath(path)))] = path
     with ExitStack() as stack:
         for lock, path in sorted(wanted.items()):
@@ -93,6 +93,14 @@ def held(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
 def is_lock(path: Path) -> bool:
     """Whether the file is one of those that `claimed` makes: it holds nothing of a project."""
     return path.name.startswith(".") and path.suffix == ".lock"
+
+
+def _is(kind: Callable[[int], bool], path: Path) -> bool:
+    """Whether it is of that kind, or not there yet."""
+    try:
+        return kind(path.stat().st_mode)
+    except OSError:  # what is wrong with it is said when it is to be written
+        return True
 
 
 def _beside(path: Path) -> Path:

@@ -179,19 +179,23 @@ class Predictor:
         Raises KdslError when no task was trained.
         """
         checkpoint, _, recorded, _ = self._place
-        trained = [task for task in self._tasks.values() if (checkpoint / task.name / ARBITER_FILE).exists()]
-        if not trained:
-            raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
-        files = [] if recorded is None else [recorded]
-        described = []
         with ExitStack() as stack:
-            for task in trained:
-                stack.enter_context(held(checkpoint / task.name, shared=True))
-                files += self._files(task.name)
-                self._seen[task.name] = file_hash(*self._files(task.name))
-                for rule in self._base(task.name).active():
-                    described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
-            return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()
+            for name in self._tasks:
+                stack.enter_context(held(checkpoint / name, shared=True))
+            trained = [name for name in self._tasks if (checkpoint / name / ARBITER_FILE).exists()]
+            if not trained:
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+            files = [] if recorded is None else [recorded]
+            for name in trained:
+                files += self._files(name)
+                self._seen[name] = file_hash(*self._files(name))
+            content = file_hash(*files)
+        described = [
+            f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
+            for name in trained
+            for rule in self._base(name).active()
+        ]
+        return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
 
 
 def usable_rules(base: RuleBase, task: Task) -> list[Rule]:
