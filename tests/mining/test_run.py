@@ -67,7 +67,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_rules(shop, settings, tmp
     file = tmp_path / "resume.jsonl"
     with pytest.raises(Stop):
         mine_task(*shop, settings, seed=0, resume_file=file, progress=stop_after(5), workers=workers)
-    done = file.read_text().splitlines()
+    done = file.read_text("utf-8").splitlines()
     assert len(done) == 1 + 5  # what is being mined, and the searches that are done
     with file.open("a") as appended:
         appended.write('{"fold": 1, "lab')  # a torn line
@@ -205,4 +205,4 @@ def test_killing_mining_keeps_what_is_done_and_leaves_no_process_behind(tmp_path
     assert done.returncode == -signal.SIGKILL
     # The workers have the other end of this pipe too: that it was read to its end says that all are gone.
     assert done.stdout.split()
-    assert len((tmp_path / "resume.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "resume.jsonl").read_text("utf-8").splitlines()) == 2
