@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -228,18 +229,19 @@ with claimed(folders=[Path(sys.argv[1])]):
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be several users")
-def test_users_of_one_folder_keep_each_other_out_and_a_killed_one_keeps_nobody_out(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    folder.chmod(0o777)
-    for parent in folder.parents:
-        if parent.is_relative_to(tmp_path.parents[2]):
-            parent.chmod(parent.stat().st_mode | 0o055)
+@pytest.fixture
+def shared_folder():
+    """Open to all users, as pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
 
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be several users")
+def test_users_of_one_folder_keep_each_other_out_and_a_killed_one_keeps_nobody_out(shared_folder):
     def start(user: int) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-c", AS_ANOTHER_USER, folder, str(user)],
+            [sys.executable, "-c", AS_ANOTHER_USER, shared_folder, str(user)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -253,7 +255,7 @@ def test_users_of_one_folder_keep_each_other_out_and_a_killed_one_keeps_nobody_o
         assert two.stdout.readline() == b"has it\n"
         two.stdin.close()
         assert two.wait() == 0
-    assert left(folder) == []
+    assert left(shared_folder) == []
 
 
 COUNT = """

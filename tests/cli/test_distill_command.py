@@ -217,8 +217,8 @@ def test_a_teacher_that_fails_stalls_and_talks_nonsense_loses_and_spoils_nothing
     (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
     faults = ("", "500", "", "", "drop", "", "half", "garbage", "", "", "stall", "", "", "503", "")
     server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=faults)
-    for _ in range(6):
-        result = kdsl(*command(shop, server, "--timeout", 0.5, "--retries", 1))
+    for _ in range(30):  # the busier the machine, the fewer answers come in time
+        result = kdsl(*command(shop, server, "--timeout", 2, "--retries", 1))
         found = outcome(result)
         assert (result.code == 1) == bool(found["failed"])
         for line in read(shop / "distilled.jsonl"):

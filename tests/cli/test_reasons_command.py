@@ -223,7 +223,7 @@ def test_a_server_that_fails_and_talks_nonsense_part_of_the_time_loses_nothing(k
     faults = ("", "500", "", "drop", "garbage", "", "half", "", "")
     server.become(answer="不知道", replies=[*BACK, *WHY], mischief=faults)
     for _ in range(6):
-        result = kdsl(*command(shop, server, "--retries", 2, "--timeout", 5))
+        result = kdsl(*command(shop, server, "--retries", 2))
         if result.code == 0:
             break
         assert result.code == 1
