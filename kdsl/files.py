@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
+from kdsl.locks import held
 
 _TAIL = 65536
 """Bytes of a file that are read at once when its last line is looked for."""
@@ -81,11 +82,13 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
 def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Gives a function that appends one object a line, each on disk as soon as it is written, for work to be resumed.
 
-    A last line that was torn by an interruption is taken away first. Raises KdslError when the file cannot be written.
+    A last line that was torn by an interruption is taken away first; one that another process writes just now is not.
+    Raises KdslError when the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _repair_last_line(path)
+        with held(path):
+            _repair_last_line(path)
         file = path.open("ab", buffering=0)  # on a full disk a buffer would be written again when it is closed
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -93,8 +96,9 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     def append(record: dict[str, Any]) -> None:
         rest = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
         try:
-            while rest:
-                rest = rest[file.write(rest) :]
+            with held(path):
+                while rest:
+                    rest = rest[file.write(rest) :]
         except OSError as error:
             raise _cannot_write(path, error) from error
 

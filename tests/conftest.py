@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
+
+# Nothing here may depend on how busy the machine is, and what fails in CI fails again.
+settings.register_profile(
+    "kdsl",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("kdsl")
 
 
 @pytest.fixture

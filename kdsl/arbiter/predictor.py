@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.locks import held
 from kdsl.models.answers import FILE as RECORDED_FILE
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
@@ -48,13 +50,13 @@ class TaskPredictor:
         cls,
         task: Task,
         checkpoint: Path,
-        rules: Path,
+        base: RuleBase,
         recorded: Path | None,
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> "TaskPredictor":
-        """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
+        """Read what `kdsl train` left in `checkpoint`/<task>; the active rules are those of `base`.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
         without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
@@ -72,7 +74,7 @@ class TaskPredictor:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded)
-        weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
+        weighed = arbiter.weigh(usable_rules(base, task))
         new = int((~weighed.known).sum())
         if new:
             example = weighed.rules[int(np.argmin(weighed.known))].id
@@ -107,6 +109,9 @@ class Predictor:
         self._orders = orders
         self._embedded = embedded
         self._sidecars = sidecars
+        self._bases: dict[str, RuleBase] = {}
+        self._seen: dict[str, str] = {}
+        """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
         self._loaded: dict[str, TaskPredictor] = {}
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -125,8 +130,28 @@ class Predictor:
 
     def _task(self, name: str) -> TaskPredictor:
         if name not in self._loaded:
-            self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders, self._embedded)
+            checkpoint, _, recorded, large = self._place
+            with held(checkpoint / name, shared=True):
+                if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
+                    raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
+                self._loaded[name] = TaskPredictor.load(
+                    self._tasks[name], checkpoint, self._base(name), recorded, large, self._orders, self._embedded
+                )
         return self._loaded[name]
+
+    def _base(self, name: str) -> RuleBase:
+        """Read once, so that what predicts is what the fingerprint tells of."""
+        if name not in self._bases:
+            self._bases[name] = RuleBase.load(self._place[1], name)
+        return self._bases[name]
+
+    def _files(self, name: str) -> list[Path]:
+        """What `kdsl train` left of a task."""
+        checkpoint, _, recorded, large = self._place
+        folder = checkpoint / name
+        if large is not None or recorded is not None:
+            return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
+        return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 
     @property
     def usage(self) -> Usage | None:
@@ -139,22 +164,24 @@ class Predictor:
 
         Raises KdslError when no task was trained.
         """
-        checkpoint, rules, recorded, large = self._place
-        trained = [task for task in self._tasks.values() if (checkpoint / task.name / ARBITER_FILE).exists()]
-        if not trained:
-            raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
-        files = [] if recorded is None else [recorded]
-        described = []
-        for task in trained:
-            folder = checkpoint / task.name
-            files.append(folder / ARBITER_FILE)
-            if large is not None or recorded is not None:
-                files.append(folder / (LARGE_FILE if large is not None else RECORDED_FILE))
-            else:
-                files += self._embedded.files(folder)
-            for rule in RuleBase.load(rules, task.name).active():
-                described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
-        return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()
+        checkpoint, _, recorded, _ = self._place
+        with ExitStack() as stack:
+            for name in self._tasks:
+                stack.enter_context(held(checkpoint / name, shared=True))
+            trained = [name for name in self._tasks if (checkpoint / name / ARBITER_FILE).exists()]
+            if not trained:
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+            files = [] if recorded is None else [recorded]
+            for name in trained:
+                files += self._files(name)
+                self._seen[name] = file_hash(*self._files(name))
+            content = file_hash(*files)
+        described = [
+            f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
+            for name in trained
+            for rule in self._base(name).active()
+        ]
+        return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
 
 
 def usable_rules(base: RuleBase, task: Task) -> list[Rule]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_json, read_jsonl, write_atomically
+from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -32,16 +34,20 @@ def predict_stream(
     """Append one prediction record a sample to `output`, in batches; samples that it has already are left out.
 
     `source` says what the predictions depend on: keys "checkpoint" and "input", values a hash; it is kept in
-    `<output>.meta.json`. Raises KdslError for an output from another source, and KeyboardInterrupt says what is done.
-    A second sample with the same task and id is left out, with a counted warning.
+    `<output>.meta.json`. Raises KdslError for an output from another source and for one that another process is
+    writing, and KeyboardInterrupt says what is done. A second sample with the same task and id is left out, with a
+    counted warning.
     """
     first = next(samples, None)  # what is wrong with the input is said before anything is written
     if first is None:
         return StreamOutcome()
-    _check_source(output, source)
     outcome = StreamOutcome()
     repeated = 0
-    with append_jsonl(output) as append:
+    with ExitStack() as stack:
+        stack.enter_context(claimed(files=[output]))
+        stack.enter_context(held(output, wait=False))  # a hard link is another name, perhaps in another folder
+        _check_source(output, source)
+        append = stack.enter_context(append_jsonl(output))
         done = _ids(output)
         seen: set[tuple[str, str]] = set()
 

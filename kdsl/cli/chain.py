@@ -11,6 +11,7 @@ from kdsl.cli.project import Project, Split
 from kdsl.cli.steps import Steps
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
+from kdsl.locks import claimed
 from kdsl.mining.archive import FILE as ARCHIVE_FILE
 from kdsl.sample import Sample
 
@@ -74,7 +75,8 @@ class Chain:
                 require_ocr()
             except KdslError as error:
                 return [f"{len(missing)} images are taken as without text: {error}"]
-            outcome = fill_ocr(missing, data.images, data.ocr, self._workers)
+            with claimed(files=[data.ocr]):
+                outcome = fill_ocr(missing, data.images, data.ocr, self._workers)
             failed = f", {len(outcome.problems)} cannot be read: `kdsl ocr` lists them" if outcome.problems else ""
             return [f"{outcome.read} images read{failed}"]
 
@@ -174,8 +176,9 @@ class Chain:
 
         test = self._config.data.test
         assert test is not None
-        self._predictions.unlink(missing_ok=True)
-        predict_project(self._project, test, self._predictions)
+        with claimed(files=[self._predictions]):
+            self._predictions.unlink(missing_ok=True)
+            predict_project(self._project, test, self._predictions)
         samples = self._project.samples("test")
         self._write(read_results(self._predictions, test, samples, self._project.tasks))
         return [f"{len(samples)} test samples predicted"]
@@ -190,7 +193,8 @@ class Chain:
         from kdsl.evaluate.folder import write_evaluation
         from kdsl.evaluate.report import summarise
 
-        write_evaluation(self._evaluation, results, summarise(results, self._config.seed))
+        with claimed(folders=[self._evaluation]):
+            write_evaluation(self._evaluation, results, summarise(results, self._config.seed))
 
     @property
     def _splits(self) -> list[Split]:

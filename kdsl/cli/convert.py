@@ -35,16 +35,18 @@ def convert(
     from kdsl.data.submission import write_submission
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
     tasks = open_project(arguments).tasks
-    if predictions is not None and format is Target.submission:
-        write_submission(input, predictions, tasks, output)
-        typer.echo(f"{output}: written")
-        return
-    samples = list(_with_known_labels(input, tasks))
-    write_sharegpt(samples, tasks, output)
+    with claimed(files=[output]):
+        if predictions is not None and format is Target.submission:
+            write_submission(input, predictions, tasks, output)
+            typer.echo(f"{output}: written")
+            return
+        samples = list(_with_known_labels(input, tasks))
+        write_sharegpt(samples, tasks, output)
     typer.echo(f"{output}: {len(samples)} samples")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.project import Project, Split
+from kdsl.locks import is_lock
 
 
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
@@ -22,6 +23,6 @@ def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, i
 
 
 def contents(folders: Iterable[Path]) -> str:
-    """Hash of the names and contents of all files below the folders."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Hash of the names and contents of all files below the folders, but for locks."""
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and not is_lock(path)]
     return json.dumps([str(path) for path in files]) + file_hash(*files)

@@ -198,21 +198,24 @@ def fmt(
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
     from kdsl.cli.project import open_project
     from kdsl.files import read_text, write_atomically
+    from kdsl.locks import held
     from kdsl.rules.rule_file import parse_rule, rule_text
     from kdsl.rules.rulebase import rule_paths
 
     project = open_project(arguments)
     total, changed = 0, 0
-    for item in _tasks(project, task):
-        for path in rule_paths(project.config.rules, item.name):
-            text = read_text(path)
-            wanted = rule_text(parse_rule(path, text), text)
-            total += 1
-            if text != wanted:
-                changed += 1
-                typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
-                if not check:
-                    write_atomically(path, wanted)
+    # Between reading and writing a file nobody decides about it, and nothing is mined.
+    with held(project.config.rules, shared=check):
+        for item in _tasks(project, task):
+            for path in rule_paths(project.config.rules, item.name):
+                text = read_text(path)
+                wanted = rule_text(parse_rule(path, text), text)
+                total += 1
+                if text != wanted:
+                    changed += 1
+                    typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
+                    if not check:
+                        write_atomically(path, wanted)
     typer.echo(f"{changed} of {total} rule files {'would be' if check else 'were'} rewritten.")
     if check and changed:
         raise typer.Exit(1)

@@ -44,6 +44,7 @@ def export_rules(
     """Write all rules in words, with their status, counts and notes, for people who will not open a browser."""
     from kdsl.cli.project import open_project
     from kdsl.files import write_atomically
+    from kdsl.locks import claimed
     from kdsl.review.exchange import csv_table, markdown
     from kdsl.review.store import RuleStore
 
@@ -54,7 +55,8 @@ def export_rules(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        write_atomically(output, text)
+        with claimed(files=[output]):
+            write_atomically(output, text)
 
 
 def import_rules(

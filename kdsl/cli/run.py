@@ -20,16 +20,19 @@ def run(
 
     from kdsl.cli.chain import Chain
     from kdsl.cli.project import open_project
+    from kdsl.locks import claimed
 
-    chain = Chain(open_project(arguments), workers or os.cpu_count() or 1)
-    chain.check()
-    chain.ocr()
-    chain.captions()
-    chain.questions()
-    chain.mine()
-    chain.train()
-    report = chain.evaluate()
-    _print(chain, report)
+    project = open_project(arguments)
+    with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        chain = Chain(project, workers or os.cpu_count() or 1)
+        chain.check()
+        chain.ocr()
+        chain.captions()
+        chain.questions()
+        chain.mine()
+        chain.train()
+        report = chain.evaluate()
+        _print(chain, report)
 
 
 def _print(chain: "Chain", report: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import read_text, write_atomically
+from kdsl.locks import held
 from kdsl.rules.rule import Rule, Status, rule_id
 from kdsl.rules.rule_file import read_rule, rule_text
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
@@ -47,8 +48,9 @@ class RuleBase:
         Raises KdslError for the first file that is not a rule, and for two files with the same rule id.
         """
         base = cls(folder, task)
-        for path in rule_paths(folder, task):
-            base._add(read_rule(path), path)
+        with held(folder, shared=True):  # not while mining, or a decision, is in the middle of writing its files
+            for path in rule_paths(folder, task):
+                base._add(read_rule(path), path)
         return base
 
     def _add(self, rule: Rule, path: Path) -> None:
@@ -106,12 +108,18 @@ class RuleBase:
             raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
 
     def update_mined(self, new_rules: Sequence[Rule]) -> MineReport:
-        """Merge what a new mining run found, without losing anything that a person decided.
+        """Merge what a new mining run found, without losing anything that a person decided, in the meantime too.
 
         New rules are written. A rule whose conditions and label are in the base already, in whatever status, stays as
         it is, so a rejected one is not proposed again. Rules of earlier runs that nobody touched (proposed, no review,
         notes, tests, comments or edit) and that are not among `new_rules` are removed.
         """
+        with held(self.folder):  # `kdsl review` holds it while it writes
+            now = RuleBase.load(self.folder, self.task)
+            self._rules, self._paths = now._rules, now._paths
+            return self._merge_mined(new_rules)
+
+    def _merge_mined(self, new_rules: Sequence[Rule]) -> MineReport:
         known = {(rule.label, rule.when_hash) for rule in self._rules.values()}
         found = {(rule.label, rule.when_hash) for rule in new_rules}
         # Somebody edited a mined rule whose first form is found again: the edit has its id, and stands for it.

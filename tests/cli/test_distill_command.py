@@ -1,16 +1,13 @@
 """kdsl distill with a real server process as teacher, which may fail, stall and talk nonsense part of the time."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupted import run_interrupted
 from model_server import RunningServer, model_server
 from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
@@ -220,8 +217,8 @@ def test_a_teacher_that_fails_stalls_and_talks_nonsense_loses_and_spoils_nothing
     (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
     faults = ("", "500", "", "", "drop", "", "half", "garbage", "", "", "stall", "", "", "503", "")
     server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=faults)
-    for _ in range(6):
-        result = kdsl(*command(shop, server, "--timeout", 0.5, "--retries", 1))
+    for _ in range(30):  # the busier the machine, the fewer answers come in time
+        result = kdsl(*command(shop, server, "--timeout", 2, "--retries", 1))
         found = outcome(result)
         assert (result.code == 1) == bool(found["failed"])
         for line in read(shop / "distilled.jsonl"):
@@ -299,18 +296,10 @@ def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server
     answers = shop / "checkpoints/run/teacher.answers.jsonl"
     answers.unlink()
     (shop / "distilled.jsonl").unlink()
-    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, delay=0.1)
     start = len(server.requests())
     for after in (1, 14):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        arguments = [sys.executable, "-m", "kdsl", *map(str, command(shop, server))]
-        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and (not answers.exists() or answers.read_bytes().count(b"\n") < after):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        killed = run_interrupted(signal.SIGKILL, answers.parent, answers.name, after, *command(shop, server))
+        assert killed.returncode == -signal.SIGKILL
         assert not (shop / "distilled.jsonl").exists()
     with answers.open("ab") as file:
         file.write(b'{"key": "torn')

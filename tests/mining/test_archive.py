@@ -135,7 +135,7 @@ def test_a_damaged_archive_is_one_sentence(tmp_path, shop, mined):
     with pytest.raises(KdslError, match=r"mining\.json: no such file; run `kdsl mine` first"):
         load_archive(path)
     save_archive(mined, [row.sample.id for row in shop[1].rows], path)
-    whole = path.read_text()
+    whole = path.read_text("utf-8")
     path.write_text(whole[:100])
     with pytest.raises(KdslError, match=r"mining\.json: the file: Invalid JSON.*`kdsl mine` writes this file again"):
         load_archive(path)

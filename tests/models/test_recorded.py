@@ -165,7 +165,7 @@ pairs = st.lists(st.tuples(st.integers(NO_ANSWER, 2), st.integers(0, 2)), min_si
 probability_rows = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda row: sum(row) > 1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)  # each is slow
 @given(pairs, st.lists(probability_rows, max_size=5))
 def test_every_row_is_a_distribution(pairs: list[tuple[int, int]], rows: list[list[float]]):
     given = {str(i): np.array(row) / sum(row) for i, row in enumerate(rows) if i < len(pairs)}
@@ -175,7 +175,6 @@ def test_every_row_is_a_distribution(pairs: list[tuple[int, int]], rows: list[li
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(8, 20), min_size=3, max_size=3), st.lists(st.integers(0, 1), min_size=3, max_size=3))
 def test_the_recorded_label_stays_most_probable_where_it_is_mostly_right(right: list[int], wrong: list[int]):
     answers, labels = [], []

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -102,7 +102,6 @@ def test_nothing_is_found_where_nothing_is_alike():
 texts = st.text(alphabet="台灯亮度调光面料材质吗的 ", max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(texts, min_size=2, max_size=8), st.lists(st.integers(0, 3), min_size=2, max_size=8))
 def test_whatever_the_samples_none_finds_one_with_its_source_or_its_words(said_texts: list[str], sources: list[int]):
     pairs = list(zip(sources, said_texts, strict=False))

@@ -3,7 +3,6 @@
 import re
 import socket
 import threading
-import time
 import webbrowser
 from collections.abc import Iterator
 
@@ -32,12 +31,11 @@ class Served:
         self.site = live.site
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who opens it before the server runs waits
         self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._server = web_server(create_app(live, ["127.0.0.1"], token, background=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -75,7 +73,7 @@ def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     context.route("**/*", only_here)
     context.on("console", lambda message: wrong.append(message.text))
     context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.set_default_timeout(8000)
+    context.set_default_timeout(120_000)  # of what never comes
     yield context
     context.close()
     # That the server refused something (409, 422, an image that is none) is an error to the browser, and wanted here.

@@ -58,12 +58,12 @@ def test_an_edited_rule_stays_in_its_file(base):
     rule = mined("退")
     base.save(rule)
     path = base.path(rule)
-    path.write_text(path.read_text().replace("status: proposed", "status: proposed  # look again"))
+    path.write_text(path.read_text("utf-8").replace("status: proposed", "status: proposed  # look again"), "utf-8")
     again = RuleBase.load(base.folder, TASK)
     edited = rule.model_copy(update={"when": mined("别的").when, "label": "换货"})
     again.save(edited)
     assert again.path(edited) == path
-    assert "# look again" in path.read_text()
+    assert "# look again" in path.read_text("utf-8")
     assert reloaded(base) == [edited]
 
 
@@ -139,7 +139,7 @@ def test_a_comment_in_the_file_counts_as_touched(base):
     rule = mined("退")
     base.save(rule)
     path = base.path(rule)
-    path.write_text("# why not?\n" + path.read_text())
+    path.write_text("# why not?\n" + path.read_text("utf-8"), "utf-8")
     assert RuleBase.load(base.folder, TASK).update_mined([]).removed == ()
 
 
