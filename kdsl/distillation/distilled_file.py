@@ -45,12 +45,12 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
         return {}  # nothing was kept
     by_name = {task.name: task for task in tasks}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str], str] = {}
     for record, sample in iterate_records(path, tasks):
         key = sample.task, sample.id
         if key in seen:
-            raise record.error(f"sample {sample.id!r} stands in line {seen[key]} too; keep one")
-        seen[key] = record.number
+            raise record.error(f"sample {sample.id!r} stands in {seen[key]} too; keep one")
+        seen[key] = record.where
         samples, shares = found.setdefault(sample.task, ([], []))
         samples.append(sample)
         shares.append(_shares(record, sample, by_name[sample.task]))

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
+from kdsl.data.images import existing_image
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
@@ -99,8 +100,8 @@ class Site:
         name, folder = self._images.get(address), self.config.data.images
         if name is None or folder is None:
             return None
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        path = existing_image(folder, name)
+        if path is None:
             return None
         with path.open("rb") as file:
             head = file.read(12)
