@@ -85,6 +85,8 @@ def _message(record: Record, number: int, value: Any) -> Message | None:
         raise record.error(
             f"the content of message {number} is missing; it must be text in quotes; its keys are {key_names(value)}"
         )
+    if role is None:
+        raise record.error(f"the role of message {number} is missing; its keys are {key_names(value)}")
     text, images = _content(record, number, content)
     for key in value.keys() - _KEYS:
         record.notes.unused[f"{key} of messages"] += 1

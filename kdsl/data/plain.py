@@ -49,8 +49,9 @@ def _turns(record: Record) -> tuple[Turn, ...]:
 def _turn(record: Record, number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
         raise record.error(f'turn {number} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
-    if "text" not in turn:
-        raise record.error(f"the text of turn {number} is missing; its keys are {key_names(turn)}")
+    for key in ("role", "text"):
+        if key not in turn:
+            raise record.error(f"the {key} of turn {number} is missing; its keys are {key_names(turn)}")
     text = record.text(f"the text of turn {number}", turn["text"])
     for key in turn.keys() - _TURN_KEYS:
         record.notes.unused[f"{key} of turns"] += 1

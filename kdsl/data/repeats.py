@@ -20,7 +20,8 @@ def check_repeats(
 ) -> Iterator[Finding]:
     """Contradictory labels in all splits together, and repeats within each.
 
-    The same is what has equal turns once normalised and equal images: the same files, whatever they are called.
+    The same is what has equal turns once normalised and without spaces, and equal images: the same files, whatever
+    they are called.
     """
     contents = _image_contents(chain.from_iterable(splits.values()), images)
     for task in tasks:
@@ -36,7 +37,7 @@ def check_repeats(
 
 
 def _content(sample: Sample, contents: Mapping[str, object]) -> object:
-    turns = [(turn.role, normalise(turn.text)) for turn in sample.turns]
+    turns = [(turn.role, normalise(turn.text).replace(" ", "")) for turn in sample.turns]
     return (*(turn for turn in turns if turn[1]), *(contents.get(image, image) for image in sample.images))
 
 

@@ -229,7 +229,7 @@ class TestPlain:
             ({"turns": "a"}, "line 1: turns is 'a'; it must be a list"),
             ({"turns": ["a"]}, "line 1: turn 1 is 'a'; it must be like"),
             ({"turns": [{"role": "user"}]}, "line 1: the text of turn 1 is missing"),
-            ({"turns": [{"text": "a"}]}, "line 1: the role missing is unknown"),
+            ({"turns": [{"text": "a"}]}, "line 1: the role of turn 1 is missing; its keys are 'text'"),
             (
                 {"text": "a", "label": 3},
                 "line 1: label is 3, which is no label's name; labels are '能否调光', '商品材质'",

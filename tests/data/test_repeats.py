@@ -58,7 +58,7 @@ def test_one_text_nine_times_is_one_finding_of_eight(found):
 
 
 def test_case_width_and_spaces_make_no_new_text(found):
-    findings = found([said("a", "ＯＫ，退 吗"), said("b", "ok,退吗"), said("c", "ok,退吗"), said("d", "ok,退码")])
+    findings = found([said("a", "ＯＫ， 退 吗"), said("b", "ok,退吗"), said("c", "ok,退吗"), said("d", "ok,退码")])
     assert findings["near-repeats", "train"].examples == ("3 times: a, b, c",)
     assert findings["near-repeats", "train"].count == findings["repeats", "train"].count == 1
 
