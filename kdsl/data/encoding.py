@@ -39,7 +39,8 @@ class _Encoding:
             text = sample.decode(self.codec)
         except UnicodeDecodeError:
             return 0.0
-        beyond = [character.encode(self.codec) for character in text if not character.isascii()]
+        # One pair of bytes can be two characters that have no bytes by themselves.
+        beyond = [character.encode(self.codec, "replace") for character in text if not character.isascii()]
         return sum(any(each[0] in part for part in self.common) for each in beyond) / max(len(beyond), 1)
 
     def holds(self, sample: bytes, labels: Sequence[str]) -> bool:
@@ -48,8 +49,16 @@ class _Encoding:
             sample.decode(self.codec)
         except UnicodeDecodeError:
             return False
-        encoded = [label.encode(self.codec, "ignore") for label in labels if not label.isascii()]
+        encoded = [_encoded(label, self.codec) for label in labels]
         return any(len(each) >= _TELLING and not each.isascii() and each in sample for each in encoded)
+
+
+def _encoded(label: str, codec: str) -> bytes:
+    """Nothing where the encoding lacks a character of the label."""
+    try:
+        return label.encode(codec)
+    except UnicodeEncodeError:
+        return b""
 
 
 _TELLING = 4
@@ -161,7 +170,8 @@ def _narrow_codec(path: Path, number: int, sample: bytes, labels: Sequence[str])
 
 
 def _holds_utf8(sample: bytes, labels: Sequence[str]) -> bool:
-    return any(not label.isascii() and label.encode("utf-8", "ignore") in sample for label in labels)
+    encoded = [_encoded(label, "utf-8") for label in labels]
+    return any(not each.isascii() and each in sample for each in encoded)
 
 
 def _partly_utf8(sample: bytes) -> bool:

@@ -93,3 +93,18 @@ def test_words_that_could_be_utf8_are_told_by_the_labels_too(lines):
 def test_a_torn_wide_file_is_told(lines):
     with pytest.raises(KdslError, match=r"line 2: is not UTF-16 as the file begins .*; save the file as UTF-8"):
         lines('{"a": 1}\n{"a": 2}'.encode("utf-16")[:-1])
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=30).map(lambda rest: b"\x88\x62\x88\xa3" + rest))
+def test_any_bytes_are_lines_or_one_sentence(lines, content):
+    try:
+        lines(content)
+    except KdslError as error:
+        assert "encoded" in str(error)
+        assert "\n" not in str(error)
+
+
+def test_half_a_label_proves_nothing(lines):
+    half = '{"text": "票度"}'.encode("big5")  # of the label's characters Big5 has these alone
+    with pytest.raises(KdslError, match="is not UTF-8"):
+        lines(half, labels=["发票进度"])
