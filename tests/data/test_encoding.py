@@ -107,4 +107,4 @@ def test_any_bytes_are_lines_or_one_sentence(lines, content):
 def test_half_a_label_proves_nothing(lines):
     half = '{"text": "票度"}'.encode("big5")  # of the label's characters Big5 has these alone
     with pytest.raises(KdslError, match="is not UTF-8"):
-        lines(half, labels=["发票进度"])
+        lines(half, labels=["钱票度"])
