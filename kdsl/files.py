@@ -17,6 +17,8 @@ _TAIL = 65536
 """Bytes of a file that are read at once when its last line is looked for."""
 _LONGEST_NAME = 255
 """Bytes that file systems allow for one part of a path."""
+_LONGEST_PATH = 2048
+"""Bytes of a name with its folders: half of what systems allow, for the folder that it is in is a part of the path."""
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -31,17 +33,28 @@ def inside(folder: Path, name: str) -> Path:
     Traceback (most recent call last):
     kdsl.errors.KdslError: '../task.yaml' leads outside /data/images; give a name below that folder
     """
-    shown = repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
-    parts = name.encode("utf-8", "surrogatepass").split(b"/")
-    halves = any("\ud800" <= character <= "\udfff" for character in name)
-    if not name or halves or "\x00" in name or max(map(len, parts)) > _LONGEST_NAME:
-        raise KdslError(f"{shown} cannot be the name of a file; give a name below {folder}")
+    check_name(name, str(folder))
     path = folder / name
-    # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
-    leaves = Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
-    if leaves or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise KdslError(f"{shown} leads outside {folder}; give a name below that folder")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
     return path
+
+
+def check_name(name: str, folder: str) -> None:
+    """Raise what `inside` raises for a `name` that leads out of any folder; `folder` is what the sentence calls it."""
+    encoded = name.encode("utf-8", "surrogatepass")
+    halves = any("\ud800" <= character <= "\udfff" for character in name)
+    too_long = len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME
+    if not name or halves or "\x00" in name or too_long:
+        raise KdslError(f"{shown_name(name)} cannot be the name of a file; give a name below {folder}")
+    # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
+    if Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+        raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
+
+
+def shown_name(name: str) -> str:
+    """A name in quotes, short enough for a sentence."""
+    return repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

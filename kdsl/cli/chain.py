@@ -43,9 +43,10 @@ class Chain:
 
         def work() -> list[str]:
             splits = {split: self._project.samples(split) for split in self._splits}
-            findings = check_samples(splits, self._project.tasks, self._config.data.images).findings
+            notes = {split: self._project.notes(split) for split in self._splits}
+            findings = check_samples(splits, self._project.tasks, self._config.data.images, notes).findings
             lines = [
-                f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":")
+                f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":").lstrip(": ")
                 for finding in findings
             ]
             return [

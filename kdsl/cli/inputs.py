@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.project import Project, Split
+from kdsl.data.images import existing_image
 from kdsl.locks import is_lock
 
 
@@ -15,8 +16,8 @@ def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, i
     names = {image for split in splits for sample in project.samples(split) for image in sample.images}
     known = []
     for name in sorted(names) if folder is not None else ():
-        path = folder / name
-        if path.is_file():
+        path = existing_image(folder, name)
+        if path is not None:
             status = path.stat()
             known.append((name, status.st_size, status.st_mtime_ns))
     return known

@@ -12,6 +12,7 @@ from kdsl.errors import KdslError
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.config import ProjectConfig
+    from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
     from kdsl.sample import Sample, Task
     from kdsl.small.answer_cache import CachedModel
@@ -37,6 +38,14 @@ class Project:
 
     def samples(self, split: Split = "train") -> "list[Sample]":
         """All samples of a split; KdslError when the configuration names no file for it."""
+        return self._read_split(split)[0]
+
+    def notes(self, split: Split) -> "Notes":
+        """What was not read of a split's file."""
+        return self._read_split(split)[1]
+
+    def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
+        from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
         if split not in self._read:
@@ -46,7 +55,8 @@ class Project:
                     f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                     f"there, or give data.{split}=FILE"
                 )
-            self._read[split] = read_samples(path, self.tasks)
+            notes = Notes()
+            self._read[split] = read_samples(path, self.tasks, notes), notes
         return self._read[split]
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
@@ -106,7 +116,7 @@ class Project:
         return cached_small(self)
 
     @cached_property
-    def _read(self) -> "dict[Split, list[Sample]]":
+    def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":
         return {}
 
 

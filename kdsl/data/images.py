@@ -7,6 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from kdsl.errors import KdslError
+from kdsl.files import inside
+
 HUGE_PIXELS = 30_000_000
 """Images from this size on are reported and not decoded."""
 
@@ -14,7 +17,7 @@ _HASH_SIDE = 16
 _FLAT = 4.0
 """Standard deviation of grey values, 0 to 255, under which a page is too empty to be compared."""
 
-Problem = Literal["missing", "unreadable", "huge"]
+Problem = Literal["missing", "outside", "unreadable", "huge"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,24 @@ class ImageFacts:
     hash: np.ndarray | None = None
 
 
+def existing_image(folder: Path, name: str) -> Path | None:
+    """The file of a sample's image; None where there is none, or it lies outside `folder`."""
+    try:
+        path = inside(folder, name)
+        return path if path.is_file() else None
+    except (KdslError, OSError):
+        return None
+
+
+def image_facts(folder: Path, name: str) -> ImageFacts:
+    """`inspect_image` of a sample's image; one outside `folder` is not opened."""
+    try:
+        path = inside(folder, name)
+    except KdslError:
+        return ImageFacts("outside")
+    return inspect_image(path)
+
+
 def inspect_image(path: Path) -> ImageFacts:
     """What is known about the image file at `path`; never raises for a file, whatever it holds.
 
@@ -34,10 +55,10 @@ def inspect_image(path: Path) -> ImageFacts:
     """
     from PIL import Image
 
-    if not path.is_file():
-        return ImageFacts("missing")
     size = None
     try:
+        if not path.is_file():
+            return ImageFacts("unreadable", "no file") if path.exists() else ImageFacts("missing")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:

@@ -37,11 +37,11 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
         return {}  # nothing was kept
     by_name = {task.name: task for task in tasks}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
-    seen: dict[SampleKey, int] = {}
+    seen: dict[SampleKey, str] = {}
     for record, sample in iterate_records(path, tasks):
         if sample.key in seen:
-            raise record.error(f"sample {sample.id!r} stands in line {seen[sample.key]} too; keep one")
-        seen[sample.key] = record.number
+            raise record.error(f"sample {sample.id!r} stands in {seen[sample.key]} too; keep one")
+        seen[sample.key] = record.where
         samples, shares = found.setdefault(sample.task, ([], []))
         samples.append(sample)
         shares.append(_shares(record, sample, by_name[sample.task]))

@@ -1,5 +1,6 @@
 """Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +11,7 @@ from typing import Any
 
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import track
 
@@ -74,7 +75,7 @@ def require_ocr() -> None:
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """(image, sidecar record or what is wrong), in the order of `images`."""
     with worker_pool(min(workers, len(images)), _start_worker) as pool:
-        yield from zip(images, pool.map(_read_image, [(folder / image, image) for image in images]), strict=True)
+        yield from zip(images, pool.map(_read_image, [(folder, image) for image in images]), strict=True)
 
 
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
@@ -102,9 +103,9 @@ def _start_worker() -> None:
 def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
     import numpy as np
 
-    path, name = task
+    folder, name = task
     try:
-        picture, original_size = open_page(path)
+        picture, original_size = open_page(inside(folder, name))
         found = _recognise(np.asarray(picture)[:, :, ::-1])  # RapidOCR takes blue, green, red
     except FileNotFoundError:
         return "no such file"
@@ -132,6 +133,8 @@ def open_page(path: Path) -> tuple[Any, tuple[int, int]]:
 
     from PIL import Image, ImageOps
 
+    if not path.is_file():  # of a pipe nobody knows when it ends
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(path)

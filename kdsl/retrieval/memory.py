@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.data.duplicates import dialogue_words
-from kdsl.data.images import inspect_image
+from kdsl.data.images import image_facts
 from kdsl.fields.ocr_budget import LineInformation, budgeted
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import open_npz, write_npz
@@ -154,5 +154,5 @@ def _hashes(row: SampleFields, images: Path | None) -> tuple[int, ...]:
     """The looks of the images of a sample without words."""
     if images is None or dialogue_words(row.sample):
         return ()
-    found = [inspect_image(images / image).hash for image in row.sample.images]
+    found = [image_facts(images, image).hash for image in row.sample.images]
     return tuple(hash_number(bits) for bits in found if bits is not None) if all(b is not None for b in found) else ()

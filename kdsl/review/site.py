@@ -6,8 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
-from kdsl.errors import KdslError
-from kdsl.files import inside
+from kdsl.data.images import existing_image
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
@@ -101,13 +100,13 @@ class Site:
         name, folder = self._images.get(address), self.config.data.images
         if name is None or folder is None:
             return None
+        path = existing_image(folder, name)
+        if path is None:
+            return None
         try:
-            path = inside(folder, name)
-            if not path.is_file():
-                return None
             with path.open("rb") as file:
                 head = file.read(12)
-        except (OSError, KdslError):
+        except OSError:
             return None
         if head[:4] == b"RIFF" and head[8:] == b"WEBP":
             return Picture(path, "image/webp")

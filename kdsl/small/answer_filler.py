@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kdsl.fields.answers import PLAIN, moved, read_answers
 from kdsl.fields.sidecar import Sidecars
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.questions import score_questions
@@ -116,7 +116,7 @@ class AnswerFiller:
         assert model is not None and folder is not None
 
         def score(part: list[str]) -> list[dict[str, float]]:
-            return score_questions(model, wording, [folder / image for image in part], questions)
+            return score_questions(model, wording, [inside(folder, image) for image in part], questions)
 
         for image, answers in answered(images, folder, _AT_ONCE, score):
             if isinstance(answers, Unreadable):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.fields.sidecar import read_captions
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.progress import track
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording
@@ -50,7 +50,7 @@ def fill_captions(
         model = load()
 
         def ask_all(part: list[str]) -> list[str]:
-            conversations = [ask(Picture(folder / image), Instruction(wording.describe)) for image in part]
+            conversations = [ask(Picture(inside(folder, image)), Instruction(wording.describe)) for image in part]
             return [answer.text.strip() for answer in model.generate(conversations, LONGEST)]
 
         try:

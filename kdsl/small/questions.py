@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kdsl.data.images import existing_image
 from kdsl.fields.answers import QuestionSidecar, read_answers
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.progress import progress_bar
 from kdsl.sample import Sample, Task
 from kdsl.small.lines import listed
@@ -46,12 +47,14 @@ def write_questions(
     conversations = []
     for label in task.labels:
         images = [
-            s.images[0] for s in samples if s.label == label.name and s.images and (folder / s.images[0]).exists()
+            s.images[0]
+            for s in samples
+            if s.label == label.name and s.images and existing_image(folder, s.images[0]) is not None
         ]
         if images:
             chosen = [images[i] for i in dict.fromkeys(np.linspace(0, len(images) - 1, SHOWN).astype(int).tolist())]
             request = wording.write_questions.format(label=wording.label(label), n=n)
-            conversations.append(ask(*(Picture(folder / image) for image in chosen), Instruction(request)))
+            conversations.append(ask(*(Picture(inside(folder, image)) for image in chosen), Instruction(request)))
     written = Written()
     for answer in model.generate(conversations, max_new_tokens=32 * n):
         lines = listed(answer.text)
@@ -94,7 +97,7 @@ def answer_questions(
             for asked, unanswered in missing.items():
 
                 def score(part: list[str], asked: tuple[str, ...] = asked) -> list[dict[str, float]]:
-                    return score_questions(model, wording, [folder / image for image in part], asked)
+                    return score_questions(model, wording, [inside(folder, image) for image in part], asked)
 
                 chunk = max(1, _AT_ONCE // len(asked))
                 for image, answers in answered(unanswered, folder, chunk, score):

@@ -59,6 +59,8 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
     from PIL import Image, ImageOps
 
     try:
+        if not path.is_file():  # of a pipe nobody knows when it ends
+            raise FileNotFoundError
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as file:

@@ -185,6 +185,14 @@ def test_mistakes_are_one_sentence(kdsl, project, change, message):
     assert "Traceback" not in result.err
 
 
+def test_a_link_out_of_the_folder_is_not_read(kdsl, project):
+    (project / "images/3.png").rename(project / "3.png")
+    (project / "images/3.png").symlink_to("../3.png")
+    result = kdsl("augment", project)
+    assert result.code == 2
+    assert "error: '3.png' leads outside" in result.err
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_broken_image_is_named(kdsl, project, workers):
     (project / "images/3.png").write_text("no image")

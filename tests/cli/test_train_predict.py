@@ -186,7 +186,7 @@ def test_strange_samples_are_predicted_and_counted(kdsl, project, caplog):
     result = predict(kdsl, project, input="new.jsonl")
     assert result.code == 0
     assert "2 images were taken as without text, the first being gone.png (no such file)" in caplog.text
-    assert "half characters replaced in 1 texts" in caplog.text
+    assert "1 texts with half a character, which was replaced, the first in line 2" in caplog.text
     assert [record["id"] for record in read(project / "p.jsonl")] == ["long", "half", "userless", "picture"]
 
 

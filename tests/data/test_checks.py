@@ -95,6 +95,7 @@ def test_one_sample_in_both_splits_is_a_near_duplicate_whatever_its_id(findings)
 def test_unknown_and_missing_labels(findings):
     found = findings([*clean_samples(), said("x", "别的话", "调光"), said("y", "再一句", None)])
     assert found["unknown-labels"].examples == ("x: 调光",)
+    assert findings([said("x", "别的话", "能否调光 ")])["unknown-labels"].examples == ("x: '能否调光 '",)
     assert found["no-label"].examples == ("y",)
 
 
@@ -156,6 +157,16 @@ class TestImages:
             "empty.png",
         }
         assert found["huge-images"].examples == ("huge.png (6000 x 5000 pixels)",)
+
+    def test_links_out_of_the_folder_and_folders_are_told_and_not_opened(self, findings, tmp_path):
+        (tmp_path / "images/shop").mkdir(parents=True)
+        drawn_page(tmp_path / "a.png", 1)
+        (tmp_path / "images/a.png").symlink_to("../a.png")
+        samples = [*clean_samples(), seen("a", "a.png"), seen("b", "shop"), seen("c", "a.png ")]
+        found = findings(samples, images=tmp_path / "images")
+        assert found["outside-images"].examples == ("a.png",)
+        assert found["unreadable-images"].examples == ("shop (no file)",)
+        assert found["missing-images"].examples == ("'a.png '",)
 
     def test_a_decompression_bomb_is_not_decoded(self, tmp_path):
         Image.new("1", (20_000, 10_000)).save(tmp_path / "bomb.png")

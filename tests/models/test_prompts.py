@@ -149,6 +149,13 @@ def test_images_without_a_folder_are_told(image_task):
         pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(None))
 
 
+def test_a_link_out_of_the_folder_is_not_followed(image_task, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(KdslError, match=r"'a.png' leads outside .*images; give a name below that folder"):
+        pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(tmp_path / "images"))
+
+
 def said(id: str, *turns: Turn, label: str | None = None) -> Sample:
     return Sample(id, "intent", turns, label=label)
 

@@ -116,13 +116,15 @@ def test_an_image_that_cannot_be_read_is_told_and_the_others_are_answered(pages:
     (tmp_path / "broken.png").write_bytes(b"no image")
     for image in IMAGES[:3]:
         (tmp_path / image).write_bytes((pages / image).read_bytes())
-    images = [*IMAGES[:2], "broken.png", "gone.png", IMAGES[2]]
+    (tmp_path / "up").symlink_to("..")
+    images = [*IMAGES[:2], "broken.png", "gone.png", f"up/{tmp_path.name}x.png", IMAGES[2]]
     path = tmp_path / "questions.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CountingModel, "_look", _refuse_what_is_no_png)
         outcome = answer_questions(CountingModel(), CHINESE, images, ["甲吗？"], tmp_path, path)
     assert outcome.images == 3
-    assert set(outcome.problems) == {"broken.png", "gone.png"}
+    assert set(outcome.problems) == set(images[2:5])
+    assert "leads outside" in outcome.problems[images[4]]
     assert outcome.problems["gone.png"] == "no such image file"
     assert set(read_answers(path).answers) == set(IMAGES[:3])
 
