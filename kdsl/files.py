@@ -234,17 +234,20 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
 
 
-def read_text(path: Path) -> str:
-    """The UTF-8 text of `path` (a byte order mark is dropped); errors of `read_bytes`, and for what is not UTF-8."""
+def read_text(path: Path, keep_mark: bool = False) -> str:
+    """The UTF-8 text of `path`, without its byte order mark; errors of `read_bytes`, and for what is not UTF-8."""
     try:
-        return read_bytes(path).decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8" if keep_mark else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in `path`; KdslError when it is truncated or not JSON, or gives a key twice, with its line."""
-    return _parsed(read_text(path), path)
+def read_json(path: Path, remedy: str = "") -> Any:
+    """The JSON value in `path`; KdslError when it is truncated or not JSON, or gives a key twice, with its line.
+
+    `remedy` is told then: what to do about a bad file of this kind.
+    """
+    return _parsed(read_text(path), path, remedy=remedy)
 
 
 def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
@@ -292,6 +295,7 @@ _KEY_OR_BRACE = re.compile(r'("(?:[^"\\]|\\.)*+")\s*+(:)?|[{}]')
 def _parsed(text: str, path: Path, number: int | None = None, remedy: str = "") -> Any:
     """The JSON value in `text`, which is line `number` of `path`, or all of it."""
     place = f"{path}, line {number}" if number else str(path)
+    advice = f"; {remedy}" if remedy else ""
     with parsing(place, "not valid JSON", remedy):
         try:
             value = _JSON.decode(text)
@@ -299,10 +303,9 @@ def _parsed(text: str, path: Path, number: int | None = None, remedy: str = "") 
             if number:
                 raise
             where = f"line {error.lineno}, column {error.colno}"
-            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg})") from error
+            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg}){advice}") from error
         except _KeyTwice as error:
             key, line = _key_twice(text)
-            advice = f"; {remedy}" if remedy else ""
             raise KdslError(
                 f"{path}, line {number or line}: the key {key!r} is given twice; keep one of the two{advice}"
             ) from error

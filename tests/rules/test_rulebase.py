@@ -4,7 +4,8 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.rules.rule import Rule, rule_id
-from kdsl.rules.rulebase import RuleBase, label_folder
+from kdsl.rules.rule_files import label_folder
+from kdsl.rules.rulebase import RuleBase
 
 TASK = "returns"
 

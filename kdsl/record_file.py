@@ -1,0 +1,38 @@
+"""What KDSL itself wrote as JSON, read back into the types it was made of: anything else is one sentence."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.files import read_json
+
+Record = TypeVar("Record")
+
+
+def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
+    """The JSON file as a `kind`, a pydantic model or a dataclass.
+
+    Raises KdslError, which ends with `remedy`, when it is missing or damaged, or holds something else.
+    """
+    return as_record(kind, read_json(path, remedy), path, remedy)
+
+
+def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:
+    """A JSON value that stands at `place`, as a `kind`; KdslError where it is something else."""
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        part = ".".join(map(str, first["loc"]))
+        raise KdslError(f"{place}: {part and part + ': '}{first['msg']}; {remedy}") from error
+
+
+@cache
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    """Numbers of dataclasses are finite too; a model says so itself."""
+    if issubclass(kind, BaseModel):
+        return TypeAdapter(kind)
+    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
