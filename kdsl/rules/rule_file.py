@@ -12,10 +12,7 @@ from pydantic import ValidationError
 from kdsl.errors import KdslError
 from kdsl.files import parsing, read_text
 from kdsl.rules.rule import Rule
-from kdsl.yaml_file import parse_yaml, validate
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Used for its events only; libyaml's is ten times faster and comes with all PyYAML wheels."""
+from kdsl.yaml_file import LibYamlLoader, parse_yaml, validate
 
 LONGEST = 1_000_000
 """Characters of a rule file."""
@@ -70,7 +67,7 @@ class _Reader:
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
-        self._parser = _Loader(text)
+        self._parser = LibYamlLoader(text)
 
     def document(self) -> dict[str, Any]:
         self._parser.get_event()  # the stream's start

@@ -95,8 +95,9 @@ def sorted_out(rules: Mapping[Path, Rule], unreadable: Mapping[Path, str]) -> Ru
     return RuleFiles({path: rule for path, rule in rules.items() if path not in doubles}, unreadable, doubles)
 
 
-def _standing(path: Path, rule: Rule) -> tuple[bool, bool, Path]:
-    return named_after(path) != rule.id, path.parent.name != label_folder(rule.label), path
+def _standing(path: Path, rule: Rule) -> tuple[bool, bool, int, Path]:
+    """The least is the rule; a copy's name is the original's and something more."""
+    return named_after(path) != rule.id, path.parent.name != label_folder(rule.label), len(path.name), path
 
 
 def _ids_in(path: Path) -> set[str]:

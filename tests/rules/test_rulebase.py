@@ -78,15 +78,6 @@ def test_removing_the_last_rule_of_a_label_removes_its_folder(base):
         base.remove(rule)
 
 
-def test_two_files_with_one_id_are_refused(base):
-    rule = mined("退")
-    base.save(rule)
-    path = base.path(rule)
-    path.with_name("copy.yaml").write_bytes(path.read_bytes())
-    with pytest.raises(KdslError, match=f"the id {rule.id} is already that of"):
-        RuleBase.load(base.folder, TASK)
-
-
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / TASK).write_text("a file where the folder should be")
     with pytest.raises(KdslError, match=r"cannot be written .*; choose a folder that you may write to"):
