@@ -2,14 +2,15 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kdsl.errors import KdslError
 from kdsl.files import read_json
 
 Record = TypeVar("Record")
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
@@ -27,12 +28,8 @@ def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Rec
     except ValidationError as error:
         first = error.errors()[0]
         part = ".".join(map(str, first["loc"]))
-        raise KdslError(f"{place}: {part and part + ': '}{first['msg']}; {remedy}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise KdslError(f"{place}: {part and part + ': '}{said}; {remedy}") from error
 
 
-@cache
-def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
-    """Numbers of dataclasses are finite too; a model says so itself."""
-    if issubclass(kind, BaseModel):
-        return TypeAdapter(kind)
-    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+_adapter = cache(TypeAdapter)
