@@ -73,7 +73,7 @@ class TaskPredictor:
         elif answers is not None:
             classifier = RecordedClassifier.load(folder, answers)
         else:
-            classifier = EmbeddedClassifier.load(folder, embedded)
+            classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
         weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
         new = int((~weighed.known).sum())
         if new:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.looked_at import MOST_NEAR, NearSample
-from kdsl.npz_file import open_npz, write_npz
+from kdsl.npz_file import floats, integers, open_npz, write_npz
 from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
 
@@ -81,6 +81,10 @@ class NeighboursClassifier:
     openings: tuple[str, ...]
     """[n_samples]: what a person knows each by."""
 
+    @property
+    def n_labels(self) -> int:
+        return len(self.shares)
+
     def probabilities(self, table: FieldTable) -> Floats:
         """[n_samples, n_labels]; see `Classifier.probabilities`."""
         return self.vote.probabilities(self.index.nearest(table, self.vote.number), self.labels, self.shares)
@@ -110,7 +114,8 @@ class NeighboursClassifier:
             index = SampleIndex.of_record(header, arrays)
             number, temperature, far = header["vote"]
             vote = Vote(int(number), float(temperature), float(far))
-            classifier = cls(index, arrays["labels"], arrays["shares"], vote, tuple(header["openings"]))
+            labels, shares = integers(arrays, "labels", 1), floats(arrays, "shares", 1)
+            classifier = cls(index, labels, shares, vote, tuple(header["openings"]))
             classifier._check()
         return classifier
 
@@ -121,3 +126,7 @@ class NeighboursClassifier:
             raise ValueError(f"{len(self.openings)} beginnings of {len(self.labels)} samples")
         if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.shares):
             raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")
+        if not (self.shares > 0).all():
+            raise ValueError("shares of labels that are not above 0")
+        if self.vote.number < 1 or not 0 < self.vote.temperature < np.inf or not 0 <= self.vote.far <= 1:
+            raise ValueError(f"{self.vote} is no vote")

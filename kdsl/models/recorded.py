@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import read_json, read_jsonl, write_atomically
+from kdsl.files import parsing, read_json, read_jsonl, write_atomically
 from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids
 from kdsl.sample import Task
 
@@ -284,9 +284,9 @@ class RecordedClassifier:
         Raises KdslError when the file is missing, damaged, of another version or for other labels.
         """
         path = folder / FILE
-        record = read_json(path)
         again = "calibrate again with: kdsl train"
-        try:
+        record = read_json(path, again)
+        with parsing(path, "damaged or not a calibration", again):
             if record["version"] != VERSION:
                 raise KdslError(f"{path}: version {record['version']}, this KDSL reads version {VERSION}; {again}")
             if tuple(record["labels"]) != recorded.labels:
@@ -295,9 +295,13 @@ class RecordedClassifier:
             if counts.shape != (len(recorded.labels),) * 2 or totals.shape != counts.shape[:1]:
                 raise ValueError(f"counts of shape {counts.shape} for {len(recorded.labels)} labels")
             confusion = Confusion(counts, totals, float(record["strength"]), float(record["trust"]))
-            return cls(recorded, confusion, float(record["confusion_exponent"]), float(record["probability_exponent"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise KdslError(f"{path}: damaged or not a calibration ({error}); {again}") from error
+            exponents = float(record["confusion_exponent"]), float(record["probability_exponent"])
+            numbers = np.concatenate([counts.ravel(), totals, [confusion.strength, *exponents]])
+            if not ((numbers >= 0) & np.isfinite(numbers)).all() or not 0 <= confusion.trust <= 1:
+                raise ValueError("numbers that cannot be")
+            if confusion.strength == 0:
+                raise ValueError("a strength of 0")
+            return cls(recorded, confusion, *exponents)
 
 
 def _ids(table: FieldTable) -> list[str]:

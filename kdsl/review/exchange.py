@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text
+from kdsl.files import read_bytes, read_text
 from kdsl.review.journal import Event
 from kdsl.review.store import RuleStore, StoredRule, Wanted
 from kdsl.review.wording import Language, rule_words
@@ -121,8 +121,8 @@ def _text(path: Path) -> tuple[str, bool]:
         return read_text(path), False
     except KdslError:
         try:
-            return path.read_bytes().decode(_SPREADSHEET), True
-        except (OSError, UnicodeDecodeError):
+            return read_bytes(path).decode(_SPREADSHEET), True
+        except (KdslError, UnicodeDecodeError):
             pass
         raise
 

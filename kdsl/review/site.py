@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
+from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
@@ -102,7 +103,7 @@ class Site:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file():
             return None
-        with path.open("rb") as file:
+        with opened(path) as file:
             head = file.read(12)
         if head[:4] == b"RIFF" and head[8:] == b"WEBP":
             return Picture(path, "image/webp")

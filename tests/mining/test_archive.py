@@ -137,7 +137,7 @@ def test_a_damaged_archive_is_one_sentence(tmp_path, shop, mined):
     whole = path.read_text()
     path.write_text(whole[:100])
     with pytest.raises(
-        KdslError, match=r"mining\.json, line 7, .*: not valid JSON .*`kdsl mine` writes this file again"
+        KdslError, match=r"mining\.json, line 7.*: not valid JSON .*; `kdsl mine` writes this file again"
     ):
         load_archive(path)
     path.write_text(json.dumps(json.loads(whole) | {"folds": [0]}))
