@@ -208,6 +208,8 @@ def _reason(error: Exception) -> str:
     """Why, in a few words."""
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return "half a character"
     if isinstance(error, RecursionError):
         return "lists or objects within each other too deeply"
     if isinstance(error, MemoryError):

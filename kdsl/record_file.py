@@ -1,5 +1,6 @@
 """What KDSL itself wrote as JSON, read back into the types it was made of: anything else is one sentence."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json
+from kdsl.files import parsing, read_json
 
 Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -23,6 +24,8 @@ def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
 
 def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:
     """A JSON value that stands at `place`, as a `kind`; KdslError where it is something else."""
+    with parsing(place, "no text that a file can hold", remedy):
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character ends whatever it is used for
     try:
         return _adapter(kind).validate_python(value)
     except ValidationError as error:

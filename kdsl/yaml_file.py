@@ -126,6 +126,8 @@ def _plain(value: Any, left: Iterator[int]) -> Any:
         return {_plain(key, left): _plain(item, left) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, left) for item in value]
+    if isinstance(value, str):
+        value.encode("utf-8")  # half a character ends whatever it is used for
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)

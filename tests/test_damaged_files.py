@@ -101,7 +101,9 @@ PAGE = OcrPage("a.png", (10, 20), (OcrLine("字", 0.5, (0.0, 1.0, 2.0, 3.0)),), 
 
 
 def use_arbiter(path: Path) -> None:
-    RuleJudge(Arbiter.load(path.parent).weigh([RULE]), 2).evidence(TABLE)
+    arbiter = Arbiter.load(path.parent)
+    if arbiter.labels == TASK.label_names:  # who uses it makes sure of that
+        RuleJudge(arbiter.weigh([RULE]), 2).evidence(TABLE)
 
 
 def use_archive(path: Path) -> None:
@@ -175,7 +177,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
                       lambda path: read_record(EmbeddedRecord, path)),
     "recorded.json": (saved(RecordedTrainer(ANSWERED).fit(TABLE, LABELS, 2).save, "recorded.json"),
                       lambda path: RecordedClassifier.load(path.parent, ANSWERED).probabilities(TABLE)),
-    "said.jsonl": (jsonl({"id": "0", "label": "调光", "probabilities": {"调光": 0.5, "材质": 0.5}}, {"id": "1", "label": "材质"}),
+    "said.jsonl": (jsonl({"id": "0", "label": "调光", "probabilities": {"调光": 0.5, "材质": 0.5}},
+                         {"id": "1", "label": "材质"}),
                    lambda path: read_recorded(path, TASK)),
     "linear.npz": (trained(LinearTrainer(), "linear.npz"), classified(LinearClassifier)),
     "neighbours.npz": (trained(NeighboursTrainer(), "neighbours.npz"), classified(NeighboursClassifier)),
@@ -189,9 +192,10 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "questions.jsonl": (jsonl({"image": "a", "model": "m", "answers": {"有灯吗？": 0.7}},
                               {"question": "有灯吗？", "model": "m", "threshold": 0.4}),
                         lambda path: read_answers(path).probabilities()),
-    "reasons.jsonl": (jsonl({"id": "0", "task": "shop", "label": "调光", "reason": "问亮度", "model": "m"}), use_reasons),
-    "decided.jsonl": (jsonl({"task": "shop", "id": "0", "label": "调光", "model": "m", "verdict": "written", "said": "",
-                             "reason": "问"}), Decided),
+    "reasons.jsonl": (jsonl({"id": "0", "task": "shop", "label": "调光", "reason": "问亮度", "model": "m"}),
+                      use_reasons),
+    "decided.jsonl": (jsonl({"task": "shop", "id": "0", "label": "调光", "model": "m", "verdict": "written",
+                             "said": "", "reason": "问"}), Decided),
     "answers.jsonl": (jsonl({"key": "k", "answer": {"text": "是", "output_tokens": 1, "calls": 1, "dropped": 0}}),
                       lambda path: CachedModel(None, path)),
     "know.jsonl": (jsonl({"title": "灯", "text": "亮度可调"}), lambda path: read_knowledge(path.parent)),
@@ -247,8 +251,9 @@ def other_arrays(content: bytes, draw: st.DrawFn) -> bytes:
     made: list[Callable[[], object]] = [
         lambda: array * np.nan, lambda: array - 10**6, lambda: array.astype(str), lambda: array.astype(float) * 1e300,
         lambda: array.reshape(-1)[:-1], lambda: np.append(array.ravel(), array.ravel()), lambda: array.astype(object),
-        lambda: np.array(array.ravel()[:1].sum()), lambda: np.zeros((0, 3)), lambda: array[None], lambda: array.astype(complex),
-        lambda: array.astype(bool), lambda: np.full(array.shape, np.inf), lambda: array.astype(np.int8),
+        lambda: np.array(array.ravel()[:1].sum()), lambda: np.zeros((0, 3)), lambda: array[None],
+        lambda: array.astype(complex), lambda: array.astype(bool), lambda: np.full(array.shape, np.inf),
+        lambda: array.astype(np.int8),
     ]  # fmt: skip
     if name == "header" and draw(st.booleans()):
         text = with_raw(array.tobytes().decode(), draw)
@@ -283,8 +288,9 @@ def damaged(draw: st.DrawFn, name: str) -> bytes:
         return content[:at] + draw(st.binary(min_size=1, max_size=20)) + content[at + draw(st.integers(0, 20)) :]
     if kind == "twice":
         return content[:at] + content[at:to] * 2 + content[to:]
-    pieces = [b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\n", b": ", b"\t", b"'", b'"', b"&a *a", b"!!binary x", b"\xe2\x80\xa8",
-              b"{", b"}", b"- " * 3000, b"? ", b"|\n", b"%YAML 9\n", b"---\n", *(raw.encode() for raw in RAW)]  # fmt: skip
+    pieces = [b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\n", b": ", b"\t", b"'", b'"', b"&a *a", b"!!binary x",
+              b"\xe2\x80\xa8", b"{", b"}", b"- " * 3000, b"? ", b"|\n", b"%YAML 9\n", b"---\n",
+              *(raw.encode() for raw in RAW)]  # fmt: skip
     return content[:at] + draw(st.sampled_from(pieces)) + content[at:]
 
 

@@ -128,5 +128,7 @@ class NeighboursClassifier:
             raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")
         if not (self.shares > 0).all():
             raise ValueError("shares of labels that are not above 0")
+        if self.index.vectors.shape[1] and abs(self.index.vectors).max() > 1.01:
+            raise ValueError("vectors that are longer than 1")
         if self.vote.number < 1 or not 0 < self.vote.temperature < np.inf or not 0 <= self.vote.far <= 1:
             raise ValueError(f"{self.vote} is no vote")

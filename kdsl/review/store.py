@@ -242,7 +242,8 @@ class RuleStore:
             journal = self._journal(by)
             event = Event(
                 number=journal.next_number, at=self._now().isoformat(timespec="microseconds"), by=by, action=action,
-                task=task, rule=rule, reason=reason, undoes=undoes, changes=tuple(changes),
+                task=task, rule=rule, reason=reason.encode("utf-8", "replace").decode("utf-8"), undoes=undoes,
+                changes=tuple(changes),
             )  # fmt: skip
             journal.begin(event)
             self._carry_out(journal, event)
