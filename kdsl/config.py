@@ -45,7 +45,9 @@ ProjectPath = Annotated[Path, BeforeValidator(_in_folder)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False
+    )  # fmt: skip
 
 
 class DataConfig(_Part):
@@ -280,7 +282,7 @@ def _overridden(config: ProjectConfig, overrides: Sequence[str]) -> ProjectConfi
             config = ProjectConfig.model_validate(values)
         except ValidationError as error:
             raise KdslError(f"{override} on the command line: {first_mistake(ProjectConfig, error)}") from error
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, ValueError, RecursionError) as error:
             raise KdslError(f"{override} on the command line: {str(error).splitlines()[0]}") from error
     return config
 

@@ -73,7 +73,7 @@ class TaskPredictor:
         elif recorded is not None:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
-            classifier = EmbeddedClassifier.load(folder, embedded)
+            classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
         weighed = arbiter.weigh(usable_rules(base, task))
         new = int((~weighed.known).sum())
         if new:

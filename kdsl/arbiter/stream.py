@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, opened, read_json, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
@@ -81,13 +81,8 @@ def file_hash(*paths: Path) -> str:
     """SHA-256 of the contents of files, one after the other; KdslError when one cannot be read."""
     digest = hashlib.sha256()
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+        with opened(path) as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from kdsl.augmentation.plan import Plan
 from kdsl.augmentation.rendering import jpeg
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import open_page
-from kdsl.files import inside, write_atomically
+from kdsl.files import inside, opened, write_atomically
 from kdsl.processes import worker_pool
 from kdsl.progress import progress_bar
 
@@ -86,10 +86,8 @@ def _make(work: Work) -> str | None:
 
 
 def _hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror}); mend it, or take its sample out") from error
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _joined_hash(image: str, plan: str) -> str:

@@ -36,12 +36,9 @@ def run(
 
 
 def _print(chain: "Chain", report: Path) -> None:
-    from pydantic import TypeAdapter
-
     from kdsl.evaluate.report import Summary, print_scores
-    from kdsl.files import read_text
+    from kdsl.record_file import read_record
 
-    summary = TypeAdapter(Summary).validate_json(read_text(report))
-    print_scores(summary)
+    print_scores(read_record(Summary, report, "`kdsl evaluate` writes this file again"))
     for what, path in chain.places():
         typer.echo(f"{what:<12} {path}")

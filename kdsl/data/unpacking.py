@@ -4,14 +4,15 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from kdsl.errors import KdslError
+from kdsl.files import opened, parsing
 
 _RATIO, _ALWAYS = 100, 1 << 26
 """Text may become so many times larger, and so many bytes in any case; what grows more is made to fill the memory."""
@@ -33,6 +34,7 @@ _TELL = {
 }
 """How files begin that are something else, what they are, and what to do."""
 _HEAD = 512
+_AGAIN = "make the archive again"
 
 
 @contextmanager
@@ -42,28 +44,21 @@ def open_unpacked(path: Path) -> Iterator[BinaryIO]:
     Raises KdslError, then or while they are read, for a file that is missing, no regular one, damaged, of another
     kind, an archive of several files, or grows out of all proportion.
     """
-    try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise KdslError(f"{path}: is a pipe or a device; write what it gives to a file first")
-        with path.open("rb") as file:
-            head = file.peek(_HEAD)[:_HEAD]
-            unpack = next((each for magic, each in _PACKED.items() if head.startswith(magic)), None)
-            if unpack is not None:
-                inner: BinaryIO = unpack(file)
-            elif head.startswith(_ZIP):
-                inner = _only_file(path, file)
-            else:
-                _refuse_others(path, head)
-                yield file
-                return
-            limit = max(_ALWAYS, _RATIO * path.stat().st_size)
-            with io.BufferedReader(_Unpacking(path, inner, limit), 1 << 16) as unpacked:
-                _refuse_others(path, unpacked.peek(_HEAD)[:_HEAD], "holds")
-                yield unpacked
-    except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with opened(path) as file:
+        head = file.peek(_HEAD)[:_HEAD]
+        unpack = next((each for magic, each in _PACKED.items() if head.startswith(magic)), None)
+        if unpack is not None:
+            inner: BinaryIO = unpack(file)
+        elif head.startswith(_ZIP):
+            inner = _only_file(path, file)
+        else:
+            _refuse_others(path, head)
+            yield file
+            return
+        limit = max(_ALWAYS, _RATIO * os.fstat(file.fileno()).st_size)
+        with io.BufferedReader(_Unpacking(path, inner, limit), 1 << 16) as unpacked:
+            _refuse_others(path, unpacked.peek(_HEAD)[:_HEAD], "holds")
+            yield unpacked
 
 
 class _Unpacking(io.RawIOBase):
@@ -76,10 +71,8 @@ class _Unpacking(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
+        with parsing(self._path, "cannot be unpacked", _AGAIN):
             data = self._inner.read(len(buffer))
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
-            raise KdslError(f"{self._path}: cannot be unpacked ({error}); make the archive again") from error
         self._left -= len(data)
         if self._left < 0:
             raise KdslError(
@@ -91,13 +84,11 @@ class _Unpacking(io.RawIOBase):
 
 
 def _only_file(path: Path, file: BinaryIO) -> BinaryIO:
-    try:
+    with parsing(path, "cannot be unpacked", _AGAIN):
         archive = zipfile.ZipFile(file)
         names = [name for name in archive.namelist() if not name.endswith("/") and not _of_the_system(name)]
         if len(names) == 1:
             return archive.open(names[0])  # type: ignore[return-value]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, KeyError) as error:
-        raise KdslError(f"{path}: cannot be unpacked ({str(error).strip(chr(39))}); make the archive again") from error
     if "xl/workbook.xml" in names:
         raise KdslError(f"{path}: is an Excel workbook; export it as JSON Lines")
     raise KdslError(f"{path}: is an archive of {len(names)} files; give the one that holds the samples")

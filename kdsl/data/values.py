@@ -1,6 +1,5 @@
 """The JSON values of a data file: one a line, one over many lines, several in a line, or lists of them."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -9,12 +8,14 @@ from typing import Any, NamedTuple
 
 from kdsl.data.encoding import text_lines
 from kdsl.errors import KdslError
+from kdsl.files import parse_json
 
 _BETWEEN = " \t\r\n,\ufeff\x1e"
 """What may stand between values and means nothing: commas, byte order marks where files were joined, and the separator
 of RFC 7464."""
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}]')
 """Texts, with an empty group where one has no end, and brackets."""
+_FORMS = "samples are a JSON list or one JSON object a line"
 _LONGEST = 1 << 26
 """Characters of a value that is spread over lines."""
 
@@ -137,13 +138,4 @@ def _end(line: str, position: int, depth: int) -> tuple[int, int]:
 
 def _parsed(path: Path, number: int, text: str) -> Any:
     """The value in `text`, which begins in the given line."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {number + error.lineno - 1}"
-        if text.startswith("[") or "\n" in text:
-            where += f", column {error.colno}"
-        advice = "" if text.startswith(("{", "[")) else "; samples are a JSON list or one JSON object a line"
-        raise KdslError(f"{path}, {where}: not valid JSON ({error.msg}){advice}") from error
-    except (ValueError, RecursionError) as error:
-        raise KdslError(f"{path}, line {number}: not data of this tool ({error})") from error
+    return parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)

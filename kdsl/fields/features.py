@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.npz_file import floats
 from kdsl.sample import original_rows
 
 if TYPE_CHECKING:
@@ -86,14 +87,26 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     for number, block in enumerate(record["blocks"]):
         if block["field"] not in FIELD_WEIGHTS:
             raise ValueError(f"unknown field {block['field']!r}")
-        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
-        vectorizer.idf_ = arrays[f"idf{number}"]
+        if not 0 < float(block["weight"]) < np.inf:
+            raise ValueError(f"the weight {block['weight']!r}")
+        vectorizer = vectorizer_of(block["ngrams"], floats(arrays, f"idf{number}", 1))
         blocks.append(FieldBlock(block["field"], float(block["weight"]), vectorizer))
     for name in record["thresholds"]:
         if name not in _NUMBERS:
             raise ValueError(f"unknown number {name!r}")
     thresholds = {name: np.asarray(values, dtype=np.float64) for name, values in record["thresholds"].items()}
+    if any(values.ndim != 1 or not np.isfinite(values).all() for values in thresholds.values()):
+        raise ValueError("thresholds that are no numbers")
     return Features(tuple(blocks), thresholds)
+
+
+def vectorizer_of(ngrams: Sequence[str], idf: Floats) -> "TfidfVectorizer":
+    """The vectorizer with these n-grams and their weights; ValueError where there cannot be one."""
+    if not ngrams or len(set(ngrams)) < len(ngrams) or not all(isinstance(ngram, str) for ngram in ngrams):
+        raise ValueError("n-grams that are none, or are given twice")
+    vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(ngrams)})
+    vectorizer.idf_ = idf
+    return vectorizer
 
 
 def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json, write_atomically
+from kdsl.files import parsing, read_json, write_atomically
 
 Floats = NDArray[np.float64]
 
@@ -88,9 +88,9 @@ class Calibration:
     def load(cls, folder: Path, labels: tuple[str, ...]) -> "Calibration":
         """Raises KdslError when the file is missing, damaged, of another version or for other labels."""
         path = folder / FILE
-        record = read_json(path)
         again = "calibrate again with: kdsl train"
-        try:
+        record = read_json(path, again)
+        with parsing(path, "damaged or not a calibration", again):
             if record["version"] != VERSION:
                 raise KdslError(f"{path}: version {record['version']}, this KDSL reads version {VERSION}; {again}")
             if tuple(record["labels"]) != labels:
@@ -99,9 +99,13 @@ class Calibration:
             if counts.shape != (len(labels),) * 2 or totals.shape != counts.shape[:1]:
                 raise ValueError(f"counts of shape {counts.shape} for {len(labels)} labels")
             confusion = Confusion(counts, totals, float(record["strength"]), float(record["trust"]))
-            return cls(confusion, float(record["confusion_exponent"]), float(record["probability_exponent"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise KdslError(f"{path}: damaged or not a calibration ({error}); {again}") from error
+            exponents = float(record["confusion_exponent"]), float(record["probability_exponent"])
+            numbers = np.concatenate([counts.ravel(), totals, [confusion.strength, *exponents]])
+            if not ((numbers >= 0) & np.isfinite(numbers)).all() or not 0 <= confusion.trust <= 1:
+                raise ValueError("numbers that cannot be")
+            if confusion.strength == 0:
+                raise ValueError("a strength of 0")
+            return cls(confusion, *exponents)
 
 
 def calibrate(answers: Answers, labels: NDArray[np.int64], n_labels: int) -> Calibration:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kdsl.errors import KdslError
+from kdsl.files import inside
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.answers import Calibration
@@ -78,7 +79,8 @@ class LargeModel:
         return local.fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
 
     def tuned_folder(self, tuned: str) -> Path:
-        return self.checkpoint / FOLDER / tuned
+        """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
+        return inside(self.checkpoint / FOLDER, tuned)
 
     def record(self, task: Task, tuned: str | None, memory: Memory | None = None) -> LargeRecord:
         """What predicting `task` depends on, as the project is now."""

@@ -11,7 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import MOST_NEAR, NearSample
-from kdsl.npz_file import open_npz, write_npz
+from kdsl.npz_file import floats, integers, open_npz, write_npz
 from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
 
@@ -82,6 +82,10 @@ class NeighboursClassifier:
     openings: tuple[str, ...]
     """[n_samples]: what a person knows each by."""
 
+    @property
+    def n_labels(self) -> int:
+        return len(self.shares)
+
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
         found = self.index.nearest(table, self.vote.number)
@@ -112,7 +116,8 @@ class NeighboursClassifier:
             index = SampleIndex.of_record(header, arrays)
             number, temperature, far = header["vote"]
             vote = Vote(int(number), float(temperature), float(far))
-            classifier = cls(index, arrays["labels"], arrays["shares"], vote, tuple(header["openings"]))
+            labels, shares = integers(arrays, "labels", 1), floats(arrays, "shares", 1)
+            classifier = cls(index, labels, shares, vote, tuple(header["openings"]))
             classifier._check()
         return classifier
 
@@ -123,3 +128,9 @@ class NeighboursClassifier:
             raise ValueError(f"{len(self.openings)} beginnings of {len(self.labels)} samples")
         if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.shares):
             raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")
+        if not (self.shares > 0).all():
+            raise ValueError("shares of labels that are not above 0")
+        if self.index.vectors.shape[1] and abs(self.index.vectors).max() > 1.01:
+            raise ValueError("vectors that are longer than 1")
+        if self.vote.number < 1 or not 0 < self.vote.temperature < np.inf or not 0 <= self.vote.far <= 1:
+            raise ValueError(f"{self.vote} is no vote")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
@@ -56,6 +56,13 @@ class LargeRecord(BaseModel):
     """Fingerprint of that folder."""
     memory: str | None
     """Fingerprint of memory.npz, what the prompts learned from the samples that were trained on; None without it."""
+
+    @field_validator("tuned")
+    @classmethod
+    def _tuned(cls, tuned: str | None) -> str | None:
+        if tuned is not None and (Path(tuned).name != tuned or tuned.startswith(".")):
+            raise ValueError(f"{tuned[:60]!r} is not the name of a folder in <checkpoint>/large")
+        return tuned
 
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":

@@ -1,7 +1,6 @@
 """What a trained model says about training samples that it never saw; `kdsl review` shows it."""
 
 import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import parsing, write_atomically
+from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Sample, Task
 
 FILE = "unseen.npz"
@@ -50,12 +50,14 @@ def load_unseen(folder: Path, task: Task) -> Unseen | None:
     path = folder / FILE
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            labels, keys = arrays["labels"].tolist(), arrays["keys"].tolist()
-            model, probabilities = str(arrays["model"]), arrays["probabilities"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise KdslError(f"{path}: damaged or not predictions ({error}); train again with: kdsl train") from error
+    with parsing(path, "damaged or not predictions", "train again with: kdsl train"):
+        arrays = read_arrays(path, "predictions")
+        labels, keys = arrays["labels"].tolist(), arrays["keys"].tolist()
+        model, probabilities = str(arrays["model"]), floats(arrays, "probabilities", 2)
+        if arrays["keys"].dtype.kind != "U" or arrays["labels"].dtype.kind != "U":
+            raise ValueError("keys or labels are not texts")
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError("probabilities are not from 0 to 1")
     if tuple(labels) != task.label_names or probabilities.shape != (len(keys), len(labels)):
         raise KdslError(f"{path}: made for other labels than {task.name} has now; train again with: kdsl train")
     return Unseen(model, dict(zip(keys, probabilities, strict=True)))

@@ -127,6 +127,8 @@ class Memory:
             )
             if len(memory.neighbours) != len(memory.samples.contents):
                 raise ValueError(f"{len(memory.neighbours)} texts of {len(memory.samples.contents)} samples")
+            if not all(isinstance(text, str) for each in memory.neighbours for text in (each.text, each.label)):
+                raise ValueError("neighbours that are no texts")
         return memory
 
     def _header(self) -> dict[str, Any]:

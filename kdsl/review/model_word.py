@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +14,12 @@ from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.llama_factory import Orders
 from kdsl.models.unseen import FILE as UNSEEN
 from kdsl.models.unseen import load_unseen, rows_of
+from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Task
 
 FILE = "review.npz"
@@ -56,7 +56,7 @@ def model_word(
         raise KdslError("there are too few labelled samples")
     path = config.checkpoint / task.name / FILE
     key = _key(config, task, table)
-    word = _read(path, key)
+    word = _read(path, key, (len(table), len(task.labels)))
     if word is None:
         word = _find_out(config, task, table, labels, orders)
         content = io.BytesIO()
@@ -124,12 +124,13 @@ def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path, key: str) -> ModelWord | None:
+def _read(path: Path, key: str, shape: tuple[int, int]) -> ModelWord | None:
     """None where there is no such file, or one about other samples: it is only a cache."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["key"]) == key:
-                return ModelWord(arrays["probabilities"], arrays["known"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with parsing(path, "damaged"):
+            arrays = read_arrays(path, "predictions")
+            known, probabilities = arrays["known"], floats(arrays, "probabilities", 2)
+            whole = known.dtype == bool and known.shape == (len(probabilities),) and probabilities.shape == shape
+            return ModelWord(probabilities, known) if whole and str(arrays["key"]) == key else None
+    except KdslError:
         return None
-    return None

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import NonNegativeInt
+
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
 from kdsl.mining.archive import FILE as ARCHIVE
 from kdsl.mining.archive import Archive, load_archive
+from kdsl.record_file import Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
@@ -22,11 +25,11 @@ class Measured:
     """Weighted F1 on training samples, all out of fold, 0 to 1."""
 
     at: str
-    accepted_rules: int
-    model: float
-    accepted: float
+    accepted_rules: NonNegativeInt
+    model: Share
+    accepted: Share
     """The model with the accepted rules alone; one that mining found counts on the folds without which it found it."""
-    active: float
+    active: Share
     """The model with accepted and proposed rules, as `kdsl train` would merge them now."""
 
 
@@ -81,9 +84,7 @@ def measurements(checkpoint: Path, task: str) -> list[Measured]:
     if not path.exists():
         return []
     found = []
-    for line, record in read_jsonl(path):
-        try:
-            found.append(Measured(**record))
-        except TypeError as error:
-            raise KdslError(f"{path}, line {line}: not a measurement; delete the file to begin anew") from error
+    remedy = "delete the file to begin anew"
+    for line, record in read_jsonl(path, remedy):
+        found.append(as_record(Measured, record, f"{path}, line {line}: not a measurement", remedy))
     return found

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kdsl.config import ProjectConfig
 from kdsl.data.images import existing_image
+from kdsl.errors import KdslError
+from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
@@ -104,9 +106,9 @@ class Site:
         if path is None:
             return None
         try:
-            with path.open("rb") as file:
+            with opened(path) as file:
                 head = file.read(12)
-        except OSError:
+        except KdslError:
             return None
         if head[:4] == b"RIFF" and head[8:] == b"WEBP":
             return Picture(path, "image/webp")

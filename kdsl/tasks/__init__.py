@@ -5,9 +5,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kdsl.errors import KdslError
+from kdsl.rules.rule_files import label_folder
 from kdsl.sample import Label, Task
 from kdsl.yaml_file import read_yaml, validate
 
+_TAKEN = ("reviews", "large", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
+"""Folders that the rule base and the checkpoint have besides those of the tasks."""
 SHIPPED = Path(__file__).parent
 
 
@@ -52,9 +55,10 @@ class _TaskFile(BaseModel):
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
-        if "/" in name or "\\" in name or name.startswith("."):
+        _visible(name)
+        if label_folder(name) != name or name.casefold() in _TAKEN:
             raise ValueError(f"{name!r} names a folder of rules too; use letters, digits, - and _")
-        return _visible(name)
+        return name
 
     @field_validator("labels")
     @classmethod

@@ -14,6 +14,7 @@ from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.files import opened
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import CHINESE, marks_of
 from kdsl.models.taught import Taught
@@ -128,7 +129,5 @@ def data_hash(examples: list[Example]) -> str:
 
 
 def _picture_hash(picture: Picture) -> str:
-    try:
-        return hashlib.sha256(picture.path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise KdslError(f"{picture.path}: cannot be read ({error.strerror}); training needs every image") from error
+    with opened(picture.path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

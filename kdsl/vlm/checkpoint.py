@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json
+from kdsl.files import opened, parsing, read_json
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,9 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
 
 def adapter_base(folder: Path) -> str:
     """The name of the base model that the adapter in this directory was trained on."""
-    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-    if not base:
+    config = read_json(folder / ADAPTER_CONFIG)
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    if not base or not isinstance(base, str):
         raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
     if _is_path(base) and not Path(base).expanduser().is_dir():
         raise KdslError(
@@ -144,7 +145,7 @@ def fingerprint(name: str) -> str:
     for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*config.json"))):
         size = path.stat().st_size
         digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
+        with opened(path) as file:
             for block in range(_BLOCKS):
                 file.seek(size * block // _BLOCKS)
                 digest.update(file.read(4096))
@@ -205,12 +206,10 @@ def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
             f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {_ADAPTER_WEIGHTS} is missing); name the directory "
             "that training wrote it to"
         )
-    try:
+    with parsing(folder, "not a readable adapter"):
         with safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
             keys = [key.removeprefix(_PREFIX) for key in file.keys()]  # noqa: SIM118 (not a dictionary)
         config = PeftConfig.from_pretrained(folder)
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise KdslError(f"{folder}: not a readable adapter ({str(error).splitlines()[0]})") from error
     modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}
     if config.peft_type != "LORA" or not modules:
         raise KdslError(f"{folder}: an adapter of type {config.peft_type}, but KDSL takes LoRA adapters")

@@ -276,7 +276,7 @@ class TestFiles:
             ('[{"text": "a"}, "b"]', "data.json, element 2: 'b' is not an object"),
             ("[1]", "data.json, element 1: 1 is not an object"),
             ('{"text": "a"}\n["b"]\n', r"data.json, line 2: \['b'\] is not an object"),
-            ("[" + "9" * 5000 + "]", "data.json, line 1: not data of this tool"),
+            ("[" + "9" * 5000 + "]", "data.json, line 1: not valid JSON .a number of thousands of digits"),
             ("[" * 100_000, "data.json, line 1: "),
             ('{"text": "a", "task": "elsewhere"}', r"data.json: holds no samples of the project's tasks \(intent\)"),
         ],
@@ -289,7 +289,7 @@ class TestFiles:
     def test_a_missing_file_a_folder_and_another_encoding(self, tmp_path):
         with pytest.raises(KdslError, match=r"none\.json: no such file"):
             read_samples(tmp_path / "none.json", [OTHER])
-        with pytest.raises(KdslError, match="cannot be read"):
+        with pytest.raises(KdslError, match="is a folder, not a file"):
             read_samples(tmp_path, [OTHER])
         (tmp_path / "gbk.json").write_bytes('{"text": "退款"}'.encode("gbk"))
         with pytest.raises(KdslError, match=r"line 1: byte 10 is not UTF-8 and looks like GB 18030 \(GBK\); save"):

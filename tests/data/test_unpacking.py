@@ -80,7 +80,10 @@ def test_what_would_fill_the_memory_is_not_unpacked(read, pack, monkeypatch):
         (zipped(a=b"{}", b=b"{}"), "is an archive of 2 files; give the one that holds the samples"),
         (zipped(), "is an archive of 0 files"),
         (zipped(**{"xl/workbook.xml": b"", "docProps/app.xml": b""}), "is an Excel workbook; export it as JSON Lines"),
-        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "holds an archive; give the file of samples that is in it"),
+        (
+            gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0),
+            "holds an archive; give the file of samples that is in it",
+        ),
         (gzip.compress(bytes(257) + b"ustar" + bytes(250), mtime=0), "holds an archive"),
         (bytes(257) + b"ustar" + bytes(250), "is an archive"),
         (b"\x28\xb5\x2f\xfd....", "is a zstd file; unpack it first"),
@@ -95,5 +98,5 @@ def test_another_kind_of_file_is_told_with_what_to_do(read, content, message):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(KdslError, match="is a pipe or a device; write what it gives to a file first"):
+    with pytest.raises(KdslError, match="is a pipe, not a file; give the name of a file"):
         open_unpacked(tmp_path / "pipe").__enter__()

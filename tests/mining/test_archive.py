@@ -137,7 +137,9 @@ def test_a_damaged_archive_is_one_sentence(tmp_path, shop, mined):
     save_archive(mined, [row.sample.id for row in shop[1].rows], path)
     whole = path.read_text("utf-8")
     path.write_text(whole[:100])
-    with pytest.raises(KdslError, match=r"mining\.json: the file: Invalid JSON.*`kdsl mine` writes this file again"):
+    with pytest.raises(
+        KdslError, match=r"mining\.json, line 7.*: not valid JSON .*; `kdsl mine` writes this file again"
+    ):
         load_archive(path)
     path.write_text(json.dumps(json.loads(whole) | {"folds": [0]}))
     with pytest.raises(KdslError, match="samples, folds and held_out do not belong together"):

@@ -4,7 +4,8 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.rules.rule import Rule, rule_id
-from kdsl.rules.rulebase import RuleBase, label_folder
+from kdsl.rules.rule_files import label_folder
+from kdsl.rules.rulebase import RuleBase
 
 TASK = "returns"
 
@@ -75,15 +76,6 @@ def test_removing_the_last_rule_of_a_label_removes_its_folder(base):
     assert list((base.folder / TASK).iterdir()) == []
     with pytest.raises(KdslError, match=f"no rule has the id '{rule.id}'"):
         base.remove(rule)
-
-
-def test_two_files_with_one_id_are_refused(base):
-    rule = mined("退")
-    base.save(rule)
-    path = base.path(rule)
-    path.with_name("copy.yaml").write_bytes(path.read_bytes())
-    with pytest.raises(KdslError, match=f"the id {rule.id} is already that of"):
-        RuleBase.load(base.folder, TASK)
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
