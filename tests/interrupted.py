@@ -27,6 +27,7 @@ def run_interrupted(
 def main() -> None:
     number, folder, pattern, count = sys.argv[1:5]
     sys.argv = ["kdsl", *sys.argv[5:]]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
     import kdsl.files as files
 
     write, begin = files.write_atomically, files.append_jsonl

@@ -19,12 +19,14 @@ from kdsl.locks import claimed, held
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
 
 HOLD = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from kdsl.locks import claimed, held
 from kdsl.processes import worker_pool
 
 if __name__ == "__main__":
+    for number in signal.SIGINT, signal.SIGHUP:  # who started the tests may ignore them
+        signal.signal(number, signal.SIG_DFL)
     kind, path, aside = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     with held(path) if kind == "held" else claimed(**{kind: [path]}):
         if aside == "forked" and os.fork() == 0:

@@ -26,11 +26,12 @@ from kdsl.rules.rulebase import RuleBase
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
 
 PAUSED = """
-import sys
+import signal, sys
 from importlib import import_module
 from kdsl.cli import main
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
     module, _, names = sys.argv.pop(1).partition(":")
     *parents, name = names.split(".")
     owner = import_module(module)
