@@ -44,9 +44,9 @@ def check_samples(
         if noted.unused:
             report.unused[split] = noted.unused
     for split, samples in splits.items():
+        report.findings.extend(_duplicate_ids(split, samples))
         for task in tasks:
             of_task = [sample for sample in samples if sample.task == task.name]
-            report.findings.extend(_duplicate_ids(split, task, of_task))
             report.findings.extend(_labels(split, task, of_task))
             report.findings.extend(_dialogues(split, task, of_task))
             report.findings.extend(_giveaways(split, task, of_task))
@@ -85,11 +85,10 @@ def _unread_keys(split: str, notes: Notes) -> Iterator[Finding]:
         yield Finding("unread-keys", split, "", count, message, tuple(examples))
 
 
-def _duplicate_ids(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
-    counter = Counter(sample.id for sample in samples)
-    repeated = [identity for identity, count in counter.items() if count > 1]
-    message = "ids stand for more than one sample; make them different"
-    yield from finding("duplicate-ids", split, task.name, repeated, message)
+def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:
+    counter = Counter(sample.key for sample in samples)
+    repeated = [identity for (_, identity), count in counter.items() if count > 1]
+    yield from finding("duplicate-ids", split, "", repeated, "ids stand for more than one sample; make them different")
 
 
 def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
