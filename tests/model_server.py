@@ -34,7 +34,8 @@ class RunningServer:
 
     def fail(self, *faults: str, forever: bool = False) -> None:
         """Answer the next requests by one fault each (or all by the first): a status such as "500", "429" (with
-        Retry-After: 1), "stall", "drop" (the connection), "half" (an answer), "garbage", or a JSON body.
+        Retry-After: 1) or "302 ADDRESS", "stall", "drop" (the connection), "half" (an answer), "garbage", or a JSON
+        body.
         """
         self._control({"faults": faults, "forever": forever})
 
@@ -320,6 +321,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, "<html>Welcome to nginx!</html>")
         elif fault.startswith("{"):
             self._send(200, json.loads(fault))
+        elif fault[:3].isdigit() and " " in fault:
+            status, _, address = fault.partition(" ")
+            self._send(int(status), {}, {"Location": address})
         elif fault != "drop":
             body = {"error": {"message": "EngineCore died", "type": "InternalServerError"}}
             self._send(int(fault), body, {"Retry-After": "1"} if fault == "429" else {})

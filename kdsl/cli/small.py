@@ -24,7 +24,8 @@ def load_small(project: "Project") -> "VisionLanguageModel":
     config = project.config
     if config.small_model is None:
         raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
-    return load_model(config.small_model, PixelBudget(config.pixels.min, config.pixels.max))
+    budget = PixelBudget(config.pixels.min, config.pixels.max)
+    return load_model(config.small_model, budget, consent=project.consent)
 
 
 def cached_small(project: "Project") -> "CachedModel | None":

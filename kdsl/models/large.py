@@ -18,6 +18,7 @@ from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
@@ -44,6 +45,8 @@ class LargeModel:
     """What its answers hold."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Sample id → the reason that the model gave for predicted samples."""
+    consent: Consent | None = None
+    """For a server that is not this machine."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -212,7 +215,7 @@ class LargeModel:
 
     def _load(self, name: str) -> VisionLanguageModel:
         if name not in self._loaded:
-            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH)
+            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
         return self._loaded[name]
 
     def _all_tuned(self) -> list[str]:

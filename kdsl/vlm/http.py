@@ -15,6 +15,7 @@ import numpy as np
 
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation, drop_earliest
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.http_client import HttpClient, ServerError
 from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
 from kdsl.vlm.http_models import chosen_model, served_models
@@ -97,14 +98,16 @@ class HttpModel:
         retries: int = 6,
         concurrency: int = 16,
         samples: int = 16,
+        consent: Consent | None = None,
     ) -> "HttpModel":
         """Reach the server at http://host:port/v1, or http://host:port/v1#name where it serves several models.
 
         `timeout`: seconds for one answer; `concurrency`: requests at the same time; `samples`: sampled answers of an
-        estimate. Raises KdslError when there is no server, or it does not serve this model.
+        estimate. Without `consent` only this machine is contacted. Raises KdslError when there is no server, it does
+        not serve this model, or may not be contacted.
         """
         address, _, name = address.partition("#")
-        client = HttpClient(address, timeout, retries, concurrency)
+        client = HttpClient(address, timeout, retries, concurrency, consent)
         served = served_models(client, name)
         model = chosen_model(client.url, served, name)
         budget = budget or PixelBudget()
