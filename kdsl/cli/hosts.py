@@ -43,8 +43,8 @@ def allow(address: Address, project: ProjectFolder = Path()) -> None:
     from kdsl.config import load_config
     from kdsl.vlm.hosts import origin_of, remember
 
-    folder = load_config(project).folder
     origin = origin_of(address)
+    folder = load_config(project).folder
     remember(folder, origin, True)
     typer.echo(f"{folder.resolve()} may contact {origin}")
 

@@ -180,8 +180,9 @@ def _no_address(address: str) -> KdslError:
     """The error, without what may be a secret: a password before the host, or what follows a question mark."""
     shown = address.partition("?")[0]
     scheme, _, rest = shown.partition("://")
-    before, at, host = rest.partition("/")[0].rpartition("@")
-    if at:
+    authority = rest.partition("/")[0]
+    host = authority.rpartition("@")[2]
+    if host != authority:
         return KdslError(f"{scheme}://{host}: the address holds a password; put a key into {API_KEY} instead")
     return KdslError(f"{shown}: not the address of a server; write it like http://localhost:8000/v1")
 

@@ -170,8 +170,8 @@ class _FewTimeouts(Retry):
 def _advice(status: int, server: Server) -> str:
     if status in (401, 403) and server.variable is None:
         return (
-            f"no key was sent, as none belongs to this server: set {BASE_URL} to its address for the key in {API_KEY}, "
-            f"or name both in {user_folder() / KEYS}"
+            f"no key was sent, as none belongs to this server: set {BASE_URL} to its address for the key in "
+            f"{API_KEY}, or name both in {user_folder() / KEYS}"
         )
     if status in (401, 403):
         return f"set the environment variable {server.variable} to a key that this server accepts"

@@ -1,10 +1,12 @@
-"""A project contacts no server but this machine without the user's yes, and no server gets a key that is not its own."""
+"""A project contacts no server but this machine without the user's yes; no server gets a key that is not its own."""
 
 import io
+import ipaddress
 import json
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model_server import RunningServer, model_server
+from urllib3.util import parse_url
 
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import ask
@@ -136,16 +139,19 @@ def test_a_secret_behind_a_question_mark_is_not_quoted() -> None:
     assert SECRET not in str(refused.value)
 
 
-@given(st.text(max_size=40))
-def test_any_text_is_an_address_of_this_machine_or_refused(text: str) -> None:
-    """Not one of them is sent to another host than the one that was judged."""
-    address = f"http://{text}"
+PARTS = [*"@:/\\?#%[].-0189x。", "localhost", "127.0.0.1", "::1", "evil.com", "％", "ｌ", "\t", "%40", "%2e", "80"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=8).map("".join))
+def test_what_is_contacted_unasked_is_this_machine_for_the_client_too(text: str) -> None:
+    """However the address is put together: the client, which reads it anew, finds the host that was judged."""
     try:
-        server = contact(address)
-    except KdslError as error:
-        assert "\n" not in str(error) or "\n" in text
-    else:
-        assert server.url.startswith(("http://localhost", "http://127.", "http://[::1]"))
+        server = contact(f"http://{text}")
+    except KdslError:
+        return
+    read = parse_url(server.url)
+    assert read.auth is None and read.query is None and read.fragment is None
+    assert read.host == "localhost" or ipaddress.ip_address(str(read.host).strip("[]")).is_loopback
 
 
 def test_without_a_yes_nothing_is_sent_from_a_pipe(away, server, looked_up, tmp_path) -> None:
@@ -211,7 +217,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("answer", "yes"), [("y\n", True), ("是\n", True), ("n\n", False), ("\n", False), ("", False)])
+@pytest.mark.parametrize(("answer", "yes"), [("y\n", True), ("是\n", True), ("n\n", False), ("", False)])
 def test_at_a_terminal_the_user_is_asked_once(answer, yes, away, server, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     monkeypatch.setattr("sys.stderr", Terminal())
@@ -224,7 +230,7 @@ def test_at_a_terminal_the_user_is_asked_once(answer, yes, away, server, tmp_pat
     else:
         contact(away, Consent(tmp_path))
         contact(away, Consent(tmp_path))  # from an empty terminal
-    asked = getattr(__import__("sys").stderr, "getvalue")()
+    asked = sys.stderr.getvalue()
     assert f"{tmp_path} wants to contact {origin}, which is not this machine." in asked
     assert "dialogues and screenshots of this project, with the key in OPENAI_API_KEY." in asked
     assert SECRET not in asked and asked.count("[y/N]") == 1
@@ -260,11 +266,11 @@ def test_the_users_folder_names_the_key_of_each_server(server, monkeypatch, own_
     path.write_text(f"https://api.example.com: OPENAI_API_KEY\n{server.url}: LAB_KEY  # ours\n", "utf-8")
     assert keys(server, server.url) == {SECRET}
     server.become(key="right", lacks=("prompt_logprobs",))
-    with pytest.raises(KdslError, match=r"answers 401 .*; set the environment variable LAB_KEY to a key that") as denied:
+    with pytest.raises(KdslError, match=r"answers 401 .*; set the environment variable LAB_KEY to") as denied:
         keys(server, server.url)
     assert SECRET not in str(denied.value)
     path.unlink()
-    with pytest.raises(KdslError, match=r"answers 401 .*; no key was sent, as none belongs to this server: set OPENAI_B"):
+    with pytest.raises(KdslError, match=r"answers 401 .*; no key was sent, as none belongs to this server: set"):
         keys(server, server.url)
 
 
@@ -291,7 +297,7 @@ def test_a_mistake_in_the_list_of_keys_shows_no_key(text, told, own_configuratio
 
 def test_a_base_address_that_is_none_is_told(monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "gpu.lan:8000")
-    with pytest.raises(KdslError, match="^OPENAI_BASE_URL: gpu.lan:8000: not the address of a server"):
+    with pytest.raises(KdslError, match=r"^OPENAI_BASE_URL: gpu\.lan:8000: not the address of a server"):
         contact("http://localhost")
 
 
