@@ -61,6 +61,7 @@ def predict_project(project: "Project", input: Path, output: Path, batch: int = 
         return predict_stream(samples, decide, output, source, batch)
     finally:
         pages.tell()
+        predictor.tell()
         if predictor.usage is not None:
             _tell_cost(predictor.usage)
 
@@ -89,4 +90,5 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     pages.fill([sample])
     pages.tell()
     [decision] = predictor.decide([sample])
+    predictor.tell()
     print_decision(decision, pages.sidecars, predictor.looked_at(sample))

@@ -74,7 +74,7 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
         if outcome.problems:
             image, reason = next(iter(outcome.problems.items()))
             lines.append(
-                f"{task.name}: {len(outcome.problems)} images cannot be looked at, the first {image} ({reason})"
+                f"{task.name}: {len(outcome.problems)} images lack answers, the first being {image} ({reason})"
             )
     if asked:
         fit_thresholds(model.identity, asked, data.questions)

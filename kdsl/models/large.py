@@ -18,6 +18,7 @@ from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
+from kdsl.vlm.answers import Strays
 from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
@@ -45,6 +46,8 @@ class LargeModel:
     """What its answers hold."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Sample id → the reason that the model gave for predicted samples."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers about predicted samples that are none of the labels."""
     consent: Consent | None = None
     """For a server that is not this machine."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
@@ -131,6 +134,7 @@ class LargeModel:
         prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
         classifier = self._classifier(task, model, prompts, record, self.usage, self.reasons)
+        classifier = replace(classifier, strays=self.strays)
         if not record.answers_only:
             return classifier
         nothing = Recorded(folder, task.label_names, {}, {})

@@ -18,6 +18,7 @@ from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
 from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
 from kdsl.sample import Task
+from kdsl.vlm.answers import Strays
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
 
@@ -93,9 +94,12 @@ class LargeClassifier:
     """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Sample id → what the model wrote before its label, of the samples that were predicted."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers that are none of the labels, of a server that gives no probabilities."""
 
     def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
-        """[n_samples, n_labels]; see `Classifier.probabilities`. KdslError for an image that cannot be read."""
+        """[n_samples, n_labels]; see `Classifier.probabilities`. KdslError for an image that cannot be read,
+        and for a server none of whose answers is a label."""
         if len(table) == 0:
             return np.zeros((0, len(self.task.labels)))
         ids = [row.sample.id for row in table.rows]
@@ -115,6 +119,8 @@ class LargeClassifier:
             self.usage.charge(identity, cost)
             if reasoned:
                 self.reasons[identity] = reason
+        self.strays.count(scored.strays or [None] * len(ids))
+        self.strays.require_any(self.record.model, f"the labels of {self.task.name}")
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
@@ -22,12 +22,19 @@ _LONGEST_PAUSE = 60
 """Seconds that are waited at most, whatever Retry-After says."""
 _SHOWN = 200
 """Characters of a server's message that an error quotes."""
-# As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order.
-_TOO_LONG = re.compile(r"context length|maximum model length|context size|context_length_exceeded", re.IGNORECASE)
+# As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order, then by TGI and services of Chinese vendors.
+_TOO_LONG = re.compile(
+    r"context (?:length|window)|maximum model length|context size|context_length_exceeded"
+    r"|`inputs`(?: tokens)? (?:\+|must have less)|(?:input|prompt|token)s? (?:length|count)\b.*(?:should|too long)"
+    r"|(?:input|prompt|request) (?:is|was) too (?:long|large)"
+    r"|(?:input|prompt|request)\b.*\bexceed.*(?:length|tokens?\b)"
+    r"|(?:输入|提示词?|上下文|请求)[^。；]{0,20}(?:过长|超长|超过|超出)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ServerError(KdslError):
-    """The server answered with an HTTP status that is not a success, after all retries."""
+    """The server answered with an HTTP status that is not a success, after all retries, or with an error under 200."""
 
     def __init__(self, url: str, status: int, message: str, server: Server) -> None:
         self.status = status
@@ -38,12 +45,12 @@ class ServerError(KdslError):
     @property
     def refused(self) -> bool:
         """Whether the server took the request for wrong, so that another form of it may do."""
-        return self.status in (400, 413, 415, 422, 501)
+        return self.status in (200, 400, 413, 415, 422, 501)
 
     @property
     def too_long(self) -> bool:
         """Whether the prompt does not fit the model's context."""
-        return 400 <= self.status < 500 and bool(_TOO_LONG.search(self.message))
+        return self.status < 500 and bool(_TOO_LONG.search(self.message))
 
 
 class HttpClient:
@@ -109,6 +116,8 @@ class HttpClient:
             response = self._pool.request(method, self.url + path, body=body, redirect=False)
         except MaxRetryError as error:
             raise self._unanswered(path, error.reason or error) from error
+        except DecodeError as error:
+            raise self.garbage(path, f"the server answers what cannot be unpacked ({error.args[0]})") from error
         except HTTPError as error:
             raise self._unanswered(path, error) from error
         text = response.data.decode("utf-8", errors="replace")
@@ -120,6 +129,8 @@ class HttpClient:
             answer = None
         if not isinstance(answer, dict):
             raise self.garbage(path, f"the server answers {_shortened(text)!r} instead of a JSON object")
+        if answer.get("choices") is None and answer.get("data") is None and (status := _told_status(answer)):
+            raise ServerError(self.url + path, status, _message(text), self._server)
         return answer
 
     def _tell(self, error: Exception) -> None:
@@ -184,6 +195,13 @@ def _advice(status: int, server: Server) -> str:
     if status == 429:
         return "it limits how much may be asked: wait, or ask less at the same time"
     return "its log says why" if status >= 500 else "the server or its model does not take such a request"
+
+
+def _told_status(answer: dict[str, Any]) -> int | None:
+    """The status of an error that is told under a status of success: its own code, or 200; None for no error."""
+    error = answer.get("error") or (answer if answer.get("object") == "error" and answer.get("message") else None)
+    code = error.get("code") if isinstance(error, dict) else None
+    return None if error is None else code if isinstance(code, int) and 400 <= code < 600 else 200
 
 
 def _message(text: str) -> str:
