@@ -66,8 +66,8 @@ def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
 
     Records whose `task` is another one are left out; other samples' ids are fine. An answer that is no label of
     `task` (see `find_label`) counts as no answer; these are counted in a warning, and so are probabilities of
-    unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an id given twice, and
-    a file without a single answer that is a label of the task.
+    unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an id given twice,
+    and a file without a single answer that is a label of the task.
     """
     index = {name: number for number, name in enumerate(task.label_names)}
     answers: dict[str, int] = {}

@@ -23,8 +23,7 @@ _ENCLOSED = re.compile(r"<(answer|label|output)>(.*)</\1>", re.DOTALL | re.IGNOR
 
 _AROUND = "。.!?,;:、…~'\"“”‘’`´「」『』《》〈〉【】〖〗()[]{}<>*_"
 """Punctuation, quotes, brackets and emphasis, as `normalise` leaves them."""
-_BULLET = re.compile(r"(?:[-+•·]|#+)\s+")
-_BOXED = re.compile(r"\\boxed\s*\{(.*)\}")
+_BULLET = re.compile(r"(?:[-+•·]|#+)\s+|\\boxed\s*\{")
 _FENCE = re.compile(r"```\w*\s")
 _PREFIX = re.compile(
     r"(?:(?:the|my|final|correct)\s+)*(?:最终|分类)*(?:标签|分类|类别|类型|答案|回答|结果|labels?|answer|class|category|result|output)"
@@ -80,17 +79,15 @@ def _forms(labels: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], set
 
 @lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
-    """The form in which labels are compared where they are not the same; empty for white space alone."""
+    """The form in which labels are compared where they are not the same; empty for punctuation alone."""
     text = normalise(_FENCE.sub("", said(text)))
     before = None
     while text != before:
         before = text
+        text = text.strip(_AROUND + " ")
         for pattern in (_BULLET, _PREFIX):
             match = pattern.match(text)
-            text = text[match.end() :].strip() or text if match else text
-        boxed = _BOXED.fullmatch(text)
-        text = boxed[1].strip() or text if boxed else text
-        text = text.strip(_AROUND + " ") or text[:1]  # a label may be punctuation
+            text = text[match.end() :] if match else text
     return text.replace(" ", "")
 
 

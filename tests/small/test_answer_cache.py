@@ -56,10 +56,10 @@ def test_other_content_is_another_question(tmp_path: Path) -> None:
 
 def test_what_was_answered_before_an_interruption_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "small.jsonl"
-    CachedModel(CountingModel(), path).generate(WORDS, 5)
+    CachedModel(CountingModel(lambda conversation: "甲。"), path).generate(WORDS, 5)
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    model = CountingModel()
+    model = CountingModel(lambda conversation: "甲。")
     CachedModel(model, path).generate(WORDS, 5)
     assert len(model.asked) == 1
     assert path.read_bytes() == whole
