@@ -353,7 +353,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(int(fault), body, {"Retry-After": "1"} if fault == "429" else {})
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        data = (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -144,7 +144,7 @@ class Predictor:
         """Log a counted warning of a server's answers that were none of the labels, if there were any."""
         *_, large = self._place
         if large is not None and large.strays.strays:
-            _log.warning("%s: %s, which count as no answer", large.name, large.strays.told("the labels"))
+            _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
 
     def _with_model(self, decision: Decision) -> Decision:
         """With what the large model cost, and its reason where it gave one."""

@@ -18,6 +18,7 @@ from kdsl.mining.run import require_labels
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Task, label_indices
+from kdsl.small.answer_cache import UNUSABLE
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
     if config.small_model is not None and config.augment.text and project.small.strays.strays:
-        _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told("the wanted rewordings"))
+        _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told(UNUSABLE))
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
     files = render_pictures(pictures, config.data.images, folder / IMAGES, workers or os.cpu_count() or 1)
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]

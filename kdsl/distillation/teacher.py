@@ -71,7 +71,7 @@ def ask_teacher(
             _take(lessons, part[index], table.rows[part[index]].sample.id, scores)
             advance()
     strays = Strays(int((lessons.labels != NO_LABEL).sum()) + lessons.nonsense, lessons.nonsense, lessons.example)
-    strays.require_any(teacher.identity.partition(" ")[0], f"the labels of {task.name}", least=1)
+    strays.require_any(teacher.identity.partition(" ")[0], f"a label of {task.name}", least=1)
     return lessons
 
 

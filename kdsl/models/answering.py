@@ -45,7 +45,7 @@ class Answering:
             None if label is not None else answer.text or answer.aside
             for answer, label in zip(found, labels, strict=True)
         )
-        strays.require_any(server.url, f"the labels of {task.name}")
+        strays.require_any(server.url, f"a label of {task.name}")
         answered = {
             identity: NO_ANSWER if label is None else label for identity, label in zip(ids, labels, strict=True)
         }

@@ -44,9 +44,9 @@ class AsItStands:
             calibrated = self._answering(classifier, table, labels, n_labels)
         else:
             calibrated = self._scored(classifier, table, labels, n_labels)
-        classifier.strays.require_any(self.large.name, f"the labels of {self.task.name}", least=1)
+        classifier.strays.require_any(self.large.name, f"a label of {self.task.name}", least=1)
         if classifier.strays.strays:
-            _log.warning("%s: %s", self.large.name, classifier.strays.told(f"the labels of {self.task.name}"))
+            _log.warning("%s: %s", self.large.name, classifier.strays.told(f"none of the labels of {self.task.name}"))
         return calibrated
 
     def _scored(

@@ -120,7 +120,7 @@ class LargeClassifier:
             if reasoned:
                 self.reasons[identity] = reason
         self.strays.count(scored.strays or [None] * len(ids))
-        self.strays.require_any(self.record.model, f"the labels of {self.task.name}")
+        self.strays.require_any(self.record.model, f"a label of {self.task.name}")
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
 

@@ -22,7 +22,7 @@ _CHUNK = 32
 """Conversations that are asked at once; an interruption loses no more than these."""
 _STRAY = "stray"
 """In a record that is not kept: what was said."""
-WANTED = "what was asked for"
+UNUSABLE = "empty or none of the options"
 _REMEDY = "take this line out to ask again for its answer, or delete the file to ask for all"
 
 
@@ -65,7 +65,7 @@ class CachedModel:
             found = self.model.generate(chunk, max_new_tokens, choices, **stopping)
             return [_generated(answer, choices) for answer in found]
 
-        records = self._answers(keys, conversations, ask)
+        records = self._answers(keys, conversations, ask, choices)
         return [Generation(**{name: record[name] for name in record if name != _STRAY}) for record in records]
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
@@ -91,7 +91,7 @@ class CachedModel:
                 for row in range(len(chunk))
             ]
 
-        records = self._answers(keys, conversations, ask)
+        records = self._answers(keys, conversations, ask, options)
         return Scores(
             np.array([record["log_probabilities"] for record in records], dtype=np.float64),
             np.array(records[0]["lengths"], dtype=np.int64),
@@ -119,6 +119,7 @@ class CachedModel:
         keys: Sequence[str],
         conversations: Sequence[Conversation],
         ask: Callable[[Sequence[Conversation]], list[dict[str, Any]]],
+        options: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         new = {key: c for key, c in zip(keys, conversations, strict=True) if key not in self._known}
         unkept: dict[str, dict[str, Any]] = {}
@@ -136,7 +137,8 @@ class CachedModel:
                             self._known[key] = record
                     self.asked += len(chunk)
                     self.strays.count(record.get(_STRAY) for record in records)
-                    self.strays.require_any(self.identity.partition(" ")[0], WANTED)
+                    wanted = "text" if options is None else f"one of {', '.join(options[:3])}"
+                    self.strays.require_any(self.identity.partition(" ")[0], wanted)
         return [unkept[key] if key in unkept else self._known[key] for key in keys]
 
     def _key(self, kind: str, conversation: Conversation, how: Any) -> str:

@@ -71,8 +71,8 @@ def fill_captions(
                     outcome.problems[image] = "the model's answer is empty" + (
                         f", beside {shortened(caption.aside)}" if caption.aside else ""
                     )
-                strays.require_any(name, "descriptions")
-            strays.require_any(name, "descriptions", least=1)
+                strays.require_any(name, "a description")
+            strays.require_any(name, "a description", least=1)
         except KeyboardInterrupt:
             done = f"the captions of {outcome.described} images are in {sidecar}; run again to go on"
             raise KeyboardInterrupt(done) from None

@@ -107,14 +107,14 @@ def answer_questions(
                         outcome.problems[image] = answers.reason
                     else:
                         strays.count([None] * len(answers.yes) + [answers.stray] * answers.missing)
-                        strays.require_any(model.identity.partition(" ")[0], "the options yes and no")
+                        strays.require_any(model.identity.partition(" ")[0], "yes or no")
                         if answers.yes:
                             append({"image": image, "model": model.identity, "answers": answers.yes})
                             outcome.images += 1
                         if answers.missing:
                             outcome.problems[image] = answers.problem
                     advance("Asking about images")
-        strays.require_any(model.identity.partition(" ")[0], "the options yes and no", least=1)
+        strays.require_any(model.identity.partition(" ")[0], "yes or no", least=1)
     return outcome
 
 

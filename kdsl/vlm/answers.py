@@ -91,6 +91,10 @@ def _plain(text: str) -> str:
     return text.replace(" ", "")
 
 
+class NothingUsable(KdslError):
+    """A model says nothing that can be used, so that there is no sense in asking it more."""
+
+
 @dataclass
 class Strays:
     """Answers that cannot be used, counted, with one of them."""
@@ -109,17 +113,16 @@ class Strays:
                 self.example = self.example or stray
 
     def require_any(self, who: str, wanted: str, least: int = ENOUGH) -> None:
-        """Raises KdslError where `least` answers or more were given and none is one of the `wanted`."""
+        """Raises NothingUsable where `least` answers or more were given, and none is what was `wanted`: `a label`."""
         if self.answers >= least and 0 < self.strays == self.answers:
-            raise KdslError(
-                f"{who}: none of its {self.answers} answers is one of {wanted}, for example "
+            raise NothingUsable(
+                f"{who}: none of its {self.answers} answers is {wanted}, for example "
                 f"{shortened(self.example)}; name a model that answers what it is asked, or look at how it is served"
             )
 
-    def told(self, wanted: str) -> str:
-        """`17 of 36 answers are none of the labels, for example '…'`."""
-        example = shortened(self.example)
-        return f"{self.strays} of {self.answers} answers are none of {wanted}, for example {example}"
+    def told(self, what: str) -> str:
+        """`17 of 36 answers are none of the labels, for example '…'`, where that is `what` they are."""
+        return f"{self.strays} of {self.answers} answers are {what}, for example {shortened(self.example)}"
 
 
 def shortened(answer: str) -> str:

@@ -255,7 +255,8 @@ def test_a_teacher_that_never_says_a_label_is_an_error_and_nothing_is_kept(kdsl,
     result = kdsl(*command(shop, server))
     assert result.code == 2
     assert re.search(
-        rf"error: {server.url}: none of its \d+ answers is one of .*, for example '天气很好。'; ", result.err
+        rf"error: {server.url}: none of its \d+ answers is one of 调光, 材质, 物流, for example '天气很好。'; ",
+        result.err,
     )
     assert read(shop / "distilled.jsonl") == []
     assert (shop / "checkpoints/run/teacher.answers.jsonl").read_text("utf-8") == ""

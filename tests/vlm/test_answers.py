@@ -156,20 +156,18 @@ def test_strays_are_counted_and_told_with_one_of_them() -> None:
     strays = Strays()
     strays.count([None, "天气\n很好" * 20, None, ""])
     assert (
-        strays.told("the labels")
+        strays.told("none of the labels")
         == f"2 of 4 answers are none of the labels, for example {('天气 很好' * 20)[:60]!r}"[:-1] + "…'"
     )
-    strays.require_any("server", "the labels", least=1)
+    strays.require_any("server", "a label", least=1)
 
 
 def test_answers_of_which_none_can_be_used_are_an_error_once_they_are_enough() -> None:
     strays = Strays()
     strays.count(["想一想…"] * 15)
-    strays.require_any("http://a/v1", "the labels")
+    strays.require_any("http://a/v1", "a label")
     strays.count(["想一想…"])
-    told = (
-        "^http://a/v1: none of its 16 answers is one of the labels, for example '想一想…'; name a model that answers"
-    )
+    told = "^http://a/v1: none of its 16 answers is a label, for example '想一想…'; name a model that answers"
     with pytest.raises(KdslError, match=told):
-        strays.require_any("http://a/v1", "the labels")
-    Strays().require_any("http://a/v1", "the labels", least=0)
+        strays.require_any("http://a/v1", "a label")
+    Strays().require_any("http://a/v1", "a label", least=0)
