@@ -139,11 +139,12 @@ def _require_consent(origin: str, consent: Consent | None, variable: str | None)
         return
     if (project_name(consent.project), origin) in allowed_contacts():
         return
-    folder = consent.project.resolve()
+    # A folder's name comes with the project, and a terminal would obey control characters in it.
+    folder = "".join(c if c.isprintable() else "?" for c in project_name(consent.project))
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise KdslError(
             f"{origin}: is not this machine, and {folder} may not send dialogues and screenshots there yet; allow it "
-            f"with `kdsl hosts allow {origin} {shlex.quote(str(folder))}`"
+            f"with `kdsl hosts allow {origin} {shlex.quote(folder)}`"
         )
     key = "without a key" if variable is None else f"with the key in {variable}"
     # A whole line: where a progress bar is shown, only such are.

@@ -237,6 +237,14 @@ def test_at_a_terminal_the_user_is_asked_once(answer, yes, away, server, tmp_pat
     assert allowed_contacts() == ([(str(tmp_path), origin)] if yes else [])
 
 
+def test_the_name_of_a_folder_changes_nothing_of_the_question(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with pytest.raises(KdslError, match="as you did not allow it"):
+        contact("http://gpu.lan", Consent(tmp_path / "shop\x1b[2K\n项目\u202e"))
+    assert f"{tmp_path}/shop?[2K?项目? wants to contact http://gpu.lan" in sys.stderr.getvalue()
+
+
 def test_an_address_typed_by_hand_is_allowed_for_the_run_but_gets_no_key(away, server, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     assert keys(server, away, Consent(tmp_path, by_hand=(away + "#tiny",))) == {""}
