@@ -198,11 +198,18 @@ class ProjectConfig(_Part):
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
     _folder: Path = PrivateAttr(default=Path("."))
+    _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
     def folder(self) -> Path:
         """The folder that holds kdsl.yaml."""
         return self._folder
+
+    @property
+    def typed_models(self) -> tuple[str, ...]:
+        """Names and addresses of models that do not come from the file, but from the command line."""
+        models = {"small": self.small, "large": self.large, "distill.teacher": self.distill.teacher}
+        return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
 
     @property
     def recorded(self) -> Path | None:
@@ -266,6 +273,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConf
     if overrides:
         config = _overridden(config, overrides)
     config._folder = file_path.parent
+    config._overridden = frozenset(override.partition("=")[0].strip() for override in overrides)
     return config
 
 

@@ -24,6 +24,16 @@ settings.register_profile(
 settings.load_profile("kdsl")
 
 
+@pytest.fixture(autouse=True)
+def own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """$XDG_CONFIG_HOME, empty for every test, with no server named in the environment: the user's own is not read."""
+    folder = tmp_path_factory.mktemp("configuration")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
 @pytest.fixture
 def dialogue_task() -> Task:
     """A task over dialogues, shaped like mire_intent."""

@@ -159,6 +159,12 @@ class Predictor:
         *_, large = self._place
         return None if large is None else large.usage
 
+    def tell(self) -> None:
+        """Log a counted warning of a server's answers that were none of the labels, if there were any."""
+        *_, large = self._place
+        if large is not None and large.strays.strays:
+            _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
+
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
 

@@ -33,6 +33,7 @@ def application() -> typer.Typer:
     from kdsl.cli.convert import convert
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
+    from kdsl.cli.hosts import app as hosts
     from kdsl.cli.info import info
     from kdsl.cli.init import init
     from kdsl.cli.mine import mine
@@ -59,6 +60,7 @@ def application() -> typer.Typer:
     for command in (init, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
+    app.add_typer(hosts, name="hosts")
     return app
 
 

@@ -99,7 +99,9 @@ class Chain:
             if not missing:
                 return ["all images have one"]
             outcome = caption_images(self._project)
-            failed = f", {len(outcome.problems)} cannot be read: `kdsl caption` lists them" if outcome.problems else ""
+            failed = (
+                f", {len(outcome.problems)} cannot be described: `kdsl caption` lists them" if outcome.problems else ""
+            )
             return [f"{outcome.described} images described{failed}"]
 
         self._steps.do("captions", [missing, self._image_files, data.captions], [], work)

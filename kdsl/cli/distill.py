@@ -106,9 +106,14 @@ def _print(task: "DistilledTask") -> None:
 
 
 def _tell(project: "Project", done: "list[DistilledTask]") -> None:
+    from kdsl.vlm.answers import shortened
+
     for task in done:
-        parts = [(task.labelled, "are like one that people labelled"), (task.repeated, "have the id of another one"),
-                 (task.lessons.nonsense, "got answers that are no label")]  # fmt: skip
+        parts = [
+            (task.labelled, "are like one that people labelled"),
+            (task.repeated, "have the id of another one"),
+            (task.lessons.nonsense, f"got answers that are no label, for example {shortened(task.lessons.example)}"),
+        ]
         for count, what in parts:
             if count:
                 typer.echo(f"{task.name}: {count} unlabelled samples {what}; they are left out", err=True)

@@ -61,6 +61,7 @@ def predict_project(project: "Project", input: Path, output: Path, batch: int = 
         return predict_stream(samples, decide, output, source, batch)
     finally:
         pages.tell()
+        predictor.tell()
         if predictor.usage is not None:
             _tell_cost(predictor.usage)
 
@@ -89,5 +90,7 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     predictor, pages = ready(project, input)
     pages.fill(samples)
     pages.tell()
-    for decision in predictor.decide(samples):
+    decisions = predictor.decide(samples)
+    predictor.tell()
+    for decision in decisions:
         print_decision(decision, pages.sidecars, predictor.looked_at(decision.sample))

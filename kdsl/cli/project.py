@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kdsl.fields.sidecar import Sidecars
     from kdsl.sample import Sample, Task
     from kdsl.small.answer_cache import CachedModel
+    from kdsl.vlm.hosts import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,14 @@ class Project:
         if data.ocr is None and images and self.config.prompt.ocr:
             _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
         return known
+
+    @property
+    def consent(self) -> "Consent":
+        """For contact with servers that are not this machine."""
+        from kdsl.vlm.hosts import Consent
+        from kdsl.vlm.load import is_address
+
+        return Consent(self.config.folder, tuple(filter(is_address, self.config.typed_models)))
 
     @cached_property
     def small(self) -> "CachedModel | None":

@@ -92,7 +92,7 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     samples = {task.name: _labelled(project, task) for task in project.tasks}
     if not any(samples.values()):
         raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
-    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries)
+    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries, by_hand=bool(model))
     prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
     known = ReasonFile.mended(path, project.tasks).matched([sample for own in samples.values() for sample in own])
     decided, sidecars = Decided(config.checkpoint / FILE), project.learned_sidecars()

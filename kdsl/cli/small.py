@@ -24,7 +24,8 @@ def load_small(project: "Project") -> "VisionLanguageModel":
     config = project.config
     if config.small_model is None:
         raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
-    return load_model(config.small_model, PixelBudget(config.pixels.min, config.pixels.max))
+    budget = PixelBudget(config.pixels.min, config.pixels.max)
+    return load_model(config.small_model, budget, consent=project.consent)
 
 
 def cached_small(project: "Project") -> "CachedModel | None":
@@ -81,7 +82,7 @@ def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar:
         if outcome.problems:
             image, reason = next(iter(outcome.problems.items()))
             lines.append(
-                f"{task.name}: {len(outcome.problems)} images cannot be looked at, the first {image} ({reason})"
+                f"{task.name}: {len(outcome.problems)} images lack answers, the first being {image} ({reason})"
             )
     if asked:
         fit_thresholds(model.identity, asked, sidecar)

@@ -54,13 +54,17 @@ def read_ocr(path: Path) -> dict[str, OcrPage]:
 
 
 def read_captions(path: Path) -> dict[str, str]:
-    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape."""
+    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape.
+
+    An empty caption is none.
+    """
     captions = {}
     for number, record in read_jsonl(path):
         image, caption = record.get("image"), record.get("caption")
         if not isinstance(image, str) or not isinstance(caption, str):
             raise KdslError(f'{path}, line {number}: expected {{"image": "a.jpg", "caption": "…"}}')
-        captions[image] = text_of(caption)
+        if caption.strip():
+            captions[image] = text_of(caption)
     return captions
 
 

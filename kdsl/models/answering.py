@@ -16,7 +16,7 @@ from kdsl.vlm.usage import Cost
 
 @dataclass(frozen=True)
 class Answering:
-    """Asks a server for labels: constrained to the task's where the server can, else taken only when one of them."""
+    """Asks a server for labels: constrained to the task's where the server can; others are counted and not taken."""
 
     scored: LargeClassifier
     """The same model, task and prompts."""
@@ -24,7 +24,8 @@ class Answering:
     def answers(self, table: FieldTable, kept: Path | None = None) -> Answers:
         """What the model answers to every sample, one call each, within the limits.
 
-        With `kept`, answers are kept in that file, and what is there is not asked again.
+        With `kept`, answers are kept in that file, and what is there is not asked again. Raises KdslError for a model
+        none of whose answers is a label.
         """
         task, usage, server = self.scored.task, self.scored.usage, self.scored.model
         assert isinstance(server, HttpModel)
@@ -33,14 +34,20 @@ class Answering:
         for key in keys:
             usage.require(key, calls=1, tokens=self.scored.most_tokens)
         conversations = [self.scored.prompts.conversation(task, row) for row in table.rows]
-        choices = task.label_names if server.constrains(task.label_names) else None
+        server.settle_constraint(task.label_names)
         most = max(len(label.encode()) for label in task.label_names) + 1
-        found = model.generate(conversations, most, choices)
-        index = {label: number for number, label in enumerate(task.label_names)}
+        found = model.generate(conversations, most, task.label_names)
         for key, answer in zip(keys, found, strict=True):
             usage.charge(key, Cost(answer.calls, answer.output_tokens, answer.dropped))
-        labels = [index.get(answer.text.strip(), NO_ANSWER) for answer in found]
-        return Answers(np.array(labels, dtype=np.int64), (None,) * len(labels))
+        labels = [answer.label(task.label_names) for answer in found]
+        strays = self.scored.strays
+        strays.count(
+            None if label is not None else answer.text or answer.aside
+            for answer, label in zip(found, labels, strict=True)
+        )
+        strays.require_any(server.url, f"a label of {task.name}")
+        indices = [NO_ANSWER if label is None else label for label in labels]
+        return Answers(np.array(indices, dtype=np.int64), (None,) * len(labels))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A large model that is not trained: behind a server, fine-tuned elsewhere, or asked without any examples."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from kdsl.models.card import TrainingCard
 from kdsl.models.large import LargeModel
 from kdsl.models.qwen2vl import LargeClassifier
 from kdsl.sample import Task
+
+_log = logging.getLogger(__name__)
 
 MOST = 1000
 """More training samples than this are not asked about: the arbiter has two parameters to fit."""
@@ -32,12 +35,22 @@ class AsItStands:
     seed: int = 0
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
-        """See `CalibratingTrainer.fit_calibrated`."""
+        """See `CalibratingTrainer.fit_calibrated`. Raises KdslError for a model none of whose answers is a label."""
         names = [self.task.label_names[label] for label in labels]
         prompts = self.large.prompts.fitted([(self.task, table, names)])
         classifier = self.large.classifier(self.task, None, prompts)
         if self.large.answers_only:
-            return self._answering(classifier, table, labels, n_labels)
+            calibrated = self._answering(classifier, table, labels, n_labels)
+        else:
+            calibrated = self._scored(classifier, table, labels, n_labels)
+        classifier.strays.require_any(self.large.name, f"a label of {self.task.name}", least=1)
+        if classifier.strays.strays:
+            _log.warning("%s: %s", self.large.name, classifier.strays.told(f"none of the labels of {self.task.name}"))
+        return calibrated
+
+    def _scored(
+        self, classifier: LargeClassifier, table: FieldTable, labels: NDArray[np.int64], n_labels: int
+    ) -> Calibrated:
         unseen = self._unseen(table)
         unseen = self._at_most(unseen, labels)
         rows = np.flatnonzero(unseen)

@@ -19,6 +19,8 @@ from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
+from kdsl.vlm.answers import Strays
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
@@ -43,6 +45,10 @@ class LargeModel:
     """What predicted samples have cost, and its limits."""
     target: Target = "label"
     """What its answers hold."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers about predicted samples that are none of the labels."""
+    consent: Consent | None = None
+    """For a server that is not this machine."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -128,6 +134,7 @@ class LargeModel:
         prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
         classifier = self._classifier(task, model, prompts, record, self.usage)
+        classifier = replace(classifier, strays=self.strays)
         if not record.answers_only:
             return classifier
         return AnsweringClassifier(Answering(classifier), Calibration.load(folder, task.label_names))
@@ -205,7 +212,7 @@ class LargeModel:
 
     def _load(self, name: str) -> VisionLanguageModel:
         if name not in self._loaded:
-            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH)
+            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
         return self._loaded[name]
 
     def _all_tuned(self) -> list[str]:

@@ -18,6 +18,7 @@ from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
 from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
 from kdsl.sample import SampleKey, Task
+from kdsl.vlm.answers import Strays
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
 
@@ -98,9 +99,12 @@ class LargeClassifier:
     """What the mark between reason and label takes, where the model writes a reason first."""
     usage: Usage = field(default_factory=Usage)
     """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers that are none of the labels, of a server that gives no probabilities."""
 
     def predict(self, table: FieldTable) -> Predicted:
-        """See `Classifier.predict`. KdslError for an image that cannot be read."""
+        """See `Classifier.predict`. KdslError for an image that cannot be read, and for a server none of whose answers
+        is a label."""
         if len(table) == 0:
             return Predicted(np.zeros((0, len(self.task.labels))))
         keys = [row.sample.key for row in table.rows]
@@ -118,6 +122,8 @@ class LargeClassifier:
         scored = score_labels(self.model, conversations, self.task.label_names, target, tokens, marks_of(self.task))
         for key, cost in zip(keys, scored.costs, strict=True):
             self.usage.charge(key, cost)
+        self.strays.count(scored.strays or [None] * len(keys))
+        self.strays.require_any(self.record.model, f"a label of {self.task.name}")
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
         return Predicted(
             result / result.sum(axis=1, keepdims=True),

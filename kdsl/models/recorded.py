@@ -15,6 +15,7 @@ from kdsl.models.answers import NO_ANSWER, Answers, Calibration, calibrate
 from kdsl.models.classifier import Predicted
 from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids
 from kdsl.sample import Sample, Task
+from kdsl.vlm.answers import find_label
 
 Floats = NDArray[np.float64]
 
@@ -68,9 +69,9 @@ def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
     Or those of LLaMA-Factory, which have no ids: then `orders` holds the samples of the data files, in their order.
 
     Records whose `task` is another one are left out; other samples' ids are fine. An answer that is no label of
-    `task`, once spaces around it are gone, counts as no answer; these are counted in a warning, and so are
-    probabilities of unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an
-    id given twice, and a file without a single answer that is a label of the task.
+    `task` (see `find_label`) counts as no answer; these are counted in a warning, and so are probabilities of
+    unknown labels, which are left out of the sum. Raises KdslError for a record of another shape, an id given twice,
+    and a file without a single answer that is a label of the task.
     """
     index = {name: number for number, name in enumerate(task.label_names)}
     answers: dict[str, int] = {}
@@ -85,7 +86,8 @@ def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
         identity, answer = _identity_and_answer(place, record)
         if identity in answers:
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
-        answers[identity] = index.get(answer.strip(), NO_ANSWER)
+        label = find_label(answer, task.label_names)
+        answers[identity] = NO_ANSWER if label is None else label
         if answers[identity] == NO_ANSWER:
             unusable.append(f"line {number}: {_shown(answer)}")
         if record.get("probabilities") is not None:

@@ -19,14 +19,14 @@ from kdsl.rules.rule import Rule
 from kdsl.sample import Sample, SampleKey, Task
 from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
+from kdsl.vlm.answers import shortened
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.model import Generation
 
 LONGEST = 100
 """Tokens of a reason."""
 _BLOCK = 64
 """Samples that are asked about before their reasons are written, in the order of the samples."""
-_AROUND = "。. \"'“”‘’「」『』"
-"""What models put around a label."""
 _LEAST = 4
 """Characters that a reason must have besides the label's name."""
 
@@ -109,7 +109,7 @@ class Asking:
             ask_why(self.task, row, _own(row.sample, found), self.prompts)
             for row, found in zip(rows, hits, strict=True)
         ]
-        texts = self._generate(why, LONGEST)
+        texts = self._reasons(why)
         masked = [
             "" if isinstance(text, Failed) else names.masked(text, row.sample.label or "")
             for row, text in zip(rows, texts, strict=True)
@@ -145,31 +145,38 @@ class Asking:
             return "not recovered"
         return "thinned" if thinning.like(sample.task, label, masked) else "written"
 
-    def _generate(self, conversations: Sequence[Conversation], most: int) -> list[str | Failed]:
-        def ask(some: Sequence[Conversation]) -> list[str]:
-            return [answer.text.strip() for answer in self.model.generate(some, most)]
+    def _reasons(self, conversations: Sequence[Conversation]) -> list[str | Failed]:
+        def ask(some: Sequence[Conversation]) -> list[str | Failed]:
+            return [answer.text or Failed(_empty(answer)) for answer in self.model.generate(some, LONGEST)]
 
         return _in_order(conversations, ask, self.threads)
 
     def _labels(self, conversations: Sequence[Conversation]) -> list[str | Failed]:
-        """The label that is answered to each conversation, whatever else a server says where none is."""
+        """The label that is answered to each conversation, or what else a server says."""
         labels = self.task.label_names
         longest = max(len(label.encode()) for label in labels) + 1
 
-        def ask(some: Sequence[Conversation]) -> list[str]:
-            # A server's stray answer is not replaced by the label that scores best among none.
+        def ask(some: Sequence[Conversation]) -> list[str | Failed]:
+            # A server is left to say that it is none of them.
             choices = labels if self.threads == 1 else None
-            found = [answer.text.strip() for answer in self.model.generate(some, longest, choices)]
-            return [text if text in labels else text.strip(_AROUND) for text in found]
+            found = self.model.generate(some, longest, choices)
+            return [
+                (answer.text or Failed(_empty(answer))) if label is None else labels[label]
+                for answer, label in ((answer, answer.label(labels)) for answer in found)
+            ]
 
         return _in_order(conversations, ask, self.threads)
 
 
 def _in_order(
-    conversations: Sequence[Conversation], ask: Callable[[Sequence[Conversation]], list[str]], threads: int
+    conversations: Sequence[Conversation], ask: Callable[[Sequence[Conversation]], list[str | Failed]], threads: int
 ) -> list[str | Failed]:
     found = dict(answers(conversations, ask, threads))
     return [found[index] for index in range(len(conversations))]
+
+
+def _empty(answer: Generation) -> str:
+    return "the answer is empty" + (f", beside {shortened(answer.aside)}" if answer.aside else "")
 
 
 def _own(sample: Sample, hits: Sequence[Hit]) -> list[Hit]:

@@ -11,7 +11,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.files import append_jsonl, inside
 from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
-from kdsl.small.questions import score_questions
+from kdsl.small.questions import QuestionAnswers, score_questions
 from kdsl.small.wording import Wording
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.usage import Cost, Usage
@@ -115,14 +115,16 @@ class AnswerFiller:
         model, folder = self._model, self.folder
         assert model is not None and folder is not None
 
-        def score(part: list[str]) -> list[dict[str, float]]:
+        def score(part: list[str]) -> list[QuestionAnswers]:
             return score_questions(model, wording, [inside(folder, image) for image in part], questions)
 
         for image, answers in answered(images, folder, _AT_ONCE, score):
             if isinstance(answers, Unreadable):
                 self._problems[image] = answers.reason
                 continue
-            if append is not None:
-                append({"image": image, "model": model.identity, "answers": answers})
+            if answers.missing:
+                self._problems[image] = answers.problem
+            if append is not None and answers.yes:
+                append({"image": image, "model": model.identity, "answers": answers.yes})
             known = self.sidecars.answers.setdefault(image, {})
-            known.update({q: moved(p, self._thresholds.get(q, PLAIN)) for q, p in answers.items()})
+            known.update({q: moved(p, self._thresholds.get(q, PLAIN)) for q, p in answers.yes.items()})

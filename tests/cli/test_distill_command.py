@@ -1,6 +1,7 @@
 """kdsl distill with a real server process as teacher, which may fail, stall and talk nonsense part of the time."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -238,16 +239,26 @@ def test_nothing_is_labelled_by_nonsense(kdsl, shop, server):
     assert result.code == 0
     assert found["nonsense"] >= 6  # the others got a label when the client tried to constrain the answer
     assert (
-        f"shop: {found['nonsense']} unlabelled samples got answers that are no label; they are left out" in result.err
+        f"shop: {found['nonsense']} unlabelled samples got answers that are no label, for example '天气很好。'; they "
+        "are left out" in result.err
     )
     assert found["written"] <= 24 - found["nonsense"]
     assert all(line["label"] == said_by(line["turns"][0]["text"]) for line in read(shop / "distilled.jsonl"))
+
+
+def test_a_teacher_that_never_says_a_label_is_an_error_and_nothing_is_kept(kdsl, shop, server):
+    write(shop / "distilled.jsonl", [])
     server.become(answer="天气很好。", lacks=LACKS, constraint=None)
-    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
-    found = outcome(kdsl(*command(shop, server)))
-    assert (found["nonsense"], found["written"], found["ended"]) == (24, 0, "nothing is kept")
+    result = kdsl(*command(shop, server))
+    assert result.code == 2
+    assert re.search(
+        rf"error: {server.url}: none of its \d+ answers is one of 调光, 材质, 物流, for example '天气很好。'; ",
+        result.err,
+    )
     assert read(shop / "distilled.jsonl") == []
-    assert kdsl("train", shop).code == 0
+    assert (shop / "checkpoints/run/teacher.answers.jsonl").read_text("utf-8") == ""
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None)
+    assert outcome(kdsl(*command(shop, server)))["nonsense"] == 0
 
 
 def test_a_teacher_that_is_gone_is_one_sentence_and_keeps_what_was_answered(kdsl, shop, server):

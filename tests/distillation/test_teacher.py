@@ -42,7 +42,8 @@ class Server:
                 raise KdslError("the server answers 500")
             rows.append(np.log(self.scores[said]))
         ones = np.ones(len(rows), dtype=np.int64)
-        return Scores(np.array(rows), np.array([2, 2, 2]), ones, ones, ones, self.estimated)
+        strays = tuple("天气很好" if self.estimated and len(set(row)) == 1 else None for row in rows)
+        return Scores(np.array(rows), np.array([2, 2, 2]), ones, ones, ones, self.estimated, strays)
 
 
 def table(*texts: str) -> FieldTable:
@@ -72,7 +73,12 @@ def test_answers_of_which_none_is_a_label_label_nothing(tmp_path):
     lessons = ask(Server({"亮": [1 / 51] * 3, "棉": [1 / 51, 16 / 17, 1 / 51]}, True), tmp_path, "亮", "棉")
     assert lessons.labels.tolist() == [NO_LABEL, 1]
     assert lessons.shares[0].tolist() == [0, 0, 0]
-    assert lessons.nonsense == 1
+    assert (lessons.nonsense, lessons.example) == (1, "天气很好")
+
+
+def test_a_teacher_that_never_says_a_label_is_an_error(tmp_path):
+    with pytest.raises(KdslError, match=r"^server: none of its 1 answers is a label of shop, for example '天气"):
+        ask(Server({"亮": [1 / 51] * 3}, True), tmp_path, "亮")
 
 
 @pytest.mark.parametrize("threads", [1, 4])
