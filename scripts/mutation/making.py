@@ -15,6 +15,12 @@ class Mutant:
     change: str
     """`old line → new line`."""
     source: str
+    in_function: bool
+    """Whether all of the change is in the body or the defaults of one function that may be given other code."""
+
+
+_DECORATORS = {"property", "classmethod", "staticmethod", "cached_property", "contextmanager"}
+"""Of functions that may be given other code."""
 
 
 def mutants_of(source: str) -> list[Mutant]:
@@ -27,10 +33,10 @@ def mutants_of(source: str) -> list[Mutant]:
     module = MetadataWrapper(cst.parse_module(source))
     module.visit(places)
     found: dict[str, Mutant] = {}
-    for line, node, changed in places.found:
+    for line, in_function, node, changed in places.found:
         mutated = module.module.deep_replace(node, changed).code
         if mutated != source and _compiles(mutated):
-            found.setdefault(mutated, Mutant(line, _change(source, mutated), mutated))
+            found.setdefault(mutated, Mutant(line, _change(source, mutated), mutated, in_function))
     return sorted(found.values(), key=lambda mutant: mutant.line)
 
 
@@ -39,17 +45,33 @@ class _Places(cst.CSTVisitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[int, cst.CSTNode, cst.CSTNode]] = []
+        self.found: list[tuple[int, bool, cst.CSTNode, cst.CSTNode]] = []
+        self._functions: list[cst.FunctionDef] = []
+        """That the visit is in, the outermost first."""
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if _says_nothing(node):
             return False
+        if isinstance(node, cst.FunctionDef):
+            self._functions.append(node)
         for kind, operator in mutation_operators:
             if isinstance(node, kind):
                 for changed in operator(node):
                     position = self.get_metadata(PositionProvider, node, None)
-                    self.found.append((position.start.line if position else 1, node, changed))
+                    self.found.append((position.start.line if position else 1, self._exchangeable(), node, changed))
         return True
+
+    def on_leave(self, original_node: cst.CSTNode) -> None:
+        if self._functions and self._functions[-1] is original_node:
+            self._functions.pop()
+
+    def _exchangeable(self) -> bool:
+        if not self._functions:
+            return False
+        return all(
+            isinstance(each.decorator, cst.Name) and each.decorator.value in _DECORATORS
+            for each in self._functions[0].decorators
+        )
 
 
 def _says_nothing(node: cst.CSTNode) -> bool:

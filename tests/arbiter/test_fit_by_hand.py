@@ -1,4 +1,4 @@
-"""What is fitted on samples that neither model nor rules learned from, in cases whose numbers one can check by hand."""
+"""What is fitted on samples that neither model nor rules learned from: cases whose numbers one can check by hand."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 import reference
 from hypothesis import Phase, given, settings
 from reference import Counts, Known, Mined, World
-from worlds import SEED, archive_of, arbiter_of, rules_of, table_of, task_of, worlds
+from worlds import SEED, arbiter_of, archive_of, rules_of, table_of, task_of, worlds
 
 from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter, fold_rules, out_of_fold_evidence
 from kdsl.errors import KdslError
