@@ -1,6 +1,6 @@
 """Runs the tests of a file once for each of its mutants.
 
-What lies inside a function is exchanged in a process that has collected the tests and forks one for every mutant, which
+What lies inside a function is exchanged in a process that has collected the tests and forks one a mutant, which
 spares importing everything again; quick tests come first. Constants and classes are what other modules took over when
 they were imported: for these everything is imported anew. Each worker has a copy of the work tree of its own, and its
 mutants lie there on disk too, for the processes that tests start.
