@@ -21,7 +21,6 @@ ALSO = {
     "kdsl/arbiter/decision.py": ["tests/arbiter/test_explain.py"],
     "kdsl/arbiter/evidence.py": ["tests/arbiter/test_arbiter_file.py", "tests/arbiter/test_fit_by_hand.py"],
     "kdsl/arbiter/pool.py": ["tests/arbiter/test_fit.py", "tests/arbiter/test_fit_by_reference.py"],
-    "kdsl/mining/reliability.py": ["tests/mining/test_estimates.py"],
 }
 """Tests of a file beside those called after it, tests/<folder>/test_<name>*.py."""
 
