@@ -89,7 +89,8 @@ def test_everything_that_is_known_about_a_decision(printed):
         " 退款          0.040        0.040",
         " 发票          0.040        0.030",
         "The model's reason: 因为[灯]",
-        "调光 decided by the rules: rules r-lamp (user has 亮度), r-both (user has 调亮) and 1 more speak for 调光 (0.70 against",
+        "调光 decided by the rules: rules r-lamp (user has 亮度), r-both (user has 调亮) and 1 more speak for 调光 "
+        "(0.70 against",
         "0.10 for the model's 材质).",
         "The sample's own label: 物流",
     ]
