@@ -1,11 +1,10 @@
 """The mutants of a file: each is the file with one small change, by the operators of mutmut."""
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 
@@ -29,23 +28,33 @@ def mutants_of(source: str) -> list[Mutant]:
     mutmut itself changes neither constants nor decorated functions, as it switches between functions of one file;
     here every mutant is a file of its own.
     """
-    places = _Places()
-    module = MetadataWrapper(cst.parse_module(source))
-    module.visit(places)
+    places, encoded = _Places(), source.encode()
+    MetadataWrapper(cst.parse_module(source)).visit(places)
     found: dict[str, Mutant] = {}
-    for line, in_function, node, changed in places.found:
-        mutated = module.module.deep_replace(node, changed).code
-        if mutated != source and _compiles(mutated):
-            found.setdefault(mutated, Mutant(line, _change(source, mutated), mutated, in_function))
+    for place in places.found:
+        mutated = (encoded[: place.start] + place.code.encode() + encoded[place.end :]).decode()
+        if mutated != source and mutated not in found and _compiles(mutated):
+            found[mutated] = Mutant(place.line, _change(source, mutated), mutated, place.in_function)
     return sorted(found.values(), key=lambda mutant: mutant.line)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Bytes `start` to `end` of the file, and what stands there in a mutant."""
+
+    line: int
+    start: int
+    end: int
+    code: str
+    in_function: bool
+
+
 class _Places(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (PositionProvider,)
+    METADATA_DEPENDENCIES = (PositionProvider, ByteSpanPositionProvider)
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[int, bool, cst.CSTNode, cst.CSTNode]] = []
+        self.found: list[_Place] = []
         self._functions: list[cst.FunctionDef] = []
         """That the visit is in, the outermost first."""
 
@@ -56,9 +65,12 @@ class _Places(cst.CSTVisitor):
             self._functions.append(node)
         for kind, operator in mutation_operators:
             if isinstance(node, kind):
-                for changed in operator(node):
-                    position = self.get_metadata(PositionProvider, node, None)
-                    self.found.append((position.start.line if position else 1, self._exchangeable(), node, changed))
+                span = self.get_metadata(ByteSpanPositionProvider, node, None)
+                line = self.get_metadata(PositionProvider, node).start.line if span else 0
+                for changed in operator(node) if span else ():
+                    self.found.append(
+                        _Place(line, span.start, span.start + span.length, _code(node, changed), self._exchangeable())
+                    )
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
@@ -72,6 +84,13 @@ class _Places(cst.CSTVisitor):
             isinstance(each.decorator, cst.Name) and each.decorator.value in _DECORATORS
             for each in self._functions[0].decorators
         )
+
+
+def _code(node: cst.CSTNode, changed: cst.CSTNode) -> str:
+    """Without the brackets around an expression, which are no part of its span."""
+    if getattr(changed, "lpar", None) and changed.lpar is node.lpar:
+        changed = changed.with_changes(lpar=[], rpar=[])
+    return cst.Module([]).code_for_node(changed)
 
 
 def _says_nothing(node: cst.CSTNode) -> bool:
@@ -97,12 +116,9 @@ def _compiles(source: str) -> bool:
 
 
 def _change(before: str, after: str) -> str:
+    lines = [[" ".join(line.split()) for line in text.splitlines()] for text in (before, after)]
     changed: dict[str, list[str]] = {"-": [], "+": []}
-    for line in _changed_lines(before, after):
-        changed[line[0]].append(line[1:].strip())
+    for line in difflib.unified_diff(*lines, n=0, lineterm=""):
+        if not line.startswith(("---", "+++", "@@")):
+            changed[line[0]].append(line[1:])
     return " → ".join(" ".join(changed[sign]) for sign in "-+")
-
-
-def _changed_lines(before: str, after: str) -> Iterator[str]:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-    return (line for line in lines if not line.startswith(("---", "+++", "@@")))
