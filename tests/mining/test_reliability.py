@@ -48,6 +48,11 @@ def test_an_estimate_is_the_logistic_function_of_the_features():
     assert Reliability(0.0, (0.0,) * 6 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
 
 
+def test_no_rules_have_no_estimates():
+    none = np.zeros(0, dtype=np.int64)
+    assert fit_reliability([], none, none).estimate([]).shape == (0,)
+
+
 def pooled(hits: list[int], correct: list[int], expected: float = 0.0) -> tuple[bool, bool]:
     """Whether all rules get one precision, and whether that is because they are no better than chance."""
     rules = [shown(8, 3 + i % 5) for i in range(len(hits))]
