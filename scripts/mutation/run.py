@@ -18,7 +18,7 @@ from running import KILLED, SURVIVED, TIMEOUT, run
 ROOT = Path(__file__).resolve().parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 ALSO = {
-    "kdsl/arbiter/decision.py": ["tests/arbiter/test_explain.py"],
+    "kdsl/arbiter/decision.py": ["tests/arbiter/test_predictor.py"],
     "kdsl/arbiter/evidence.py": ["tests/arbiter/test_arbiter_file.py", "tests/arbiter/test_fit_by_hand.py"],
     "kdsl/arbiter/pool.py": ["tests/arbiter/test_fit.py", "tests/arbiter/test_fit_by_reference.py"],
 }

@@ -91,6 +91,20 @@ def test_rules_speak_beside_the_classifier(project):
     assert hit.weight == pytest.approx(np.log(99))
 
 
+def test_the_heaviest_hit_comes_first(project):
+    light = Rule(id="r-tall", label="调光", when=When(all=(Condition(field="user", terms=("灯",)),)))
+    project.save(light)
+    both = arbiter(SHOP, light, LAMP)
+    standings = (both.rules[0].model_copy(update={"reliability": 0.8}), both.rules[1])
+    both.model_copy(update={"rules": standings, "overlaps": ((0, 1, 0.5),)}).save(project.checkpoint / "shop")
+    [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
+    assert [hit.hit.rule.id for hit in decision.hits] == ["r-lamp", "r-tall"]
+    assert [hit.weight for hit in decision.hits] == pytest.approx([np.log(99), np.log(4)])
+    [[model, _], [merged, _]] = [[*decision.model], [*decision.merged]]
+    raised = np.log(merged / (1 - merged)) - np.log(model / (1 - model))
+    assert raised == pytest.approx(np.log(99) + np.log(4) * (1 - 0.25))
+
+
 def test_an_untrained_task_is_named(project):
     other = Task("other", SHOP.labels)
     with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; train first with: kdsl train"):
