@@ -31,3 +31,20 @@ def test_a_model_trained_with_chinese_marks_on_an_english_task_is_to_be_trained_
     with pytest.raises(KdslError, match=r'x: trained with another language \("Chinese", now "English"\).*kdsl train'):
         without_language(REFUNDS).require_same(record(REFUNDS), Path("x"))
     without_language(LAMPS).require_same(record(LAMPS), Path("x"))
+
+
+@pytest.mark.parametrize("tuned", ["../joint", "/etc", "..", ".hidden", "a/b", ""])
+def test_what_was_fine_tuned_lies_in_the_checkpoint(tmp_path, tuned):
+    text = record(LAMPS).model_dump_json().replace('"tuned":null', f'"tuned":"{tuned}"')
+    (tmp_path / "large.json").write_text(text, encoding="utf-8")
+    with pytest.raises(KdslError, match=r"large\.json: tuned: .* is not the name of a folder in <checkpoint>/large"):
+        LargeRecord.load(tmp_path)
+
+
+def test_no_link_in_the_checkpoint_leads_to_other_weights(tmp_path):
+    (tmp_path / "run/large").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run/large/joint").symlink_to(tmp_path / "elsewhere")
+    model = LargeModel("m", [LAMPS], tmp_path / "run", Prompts(None), PixelBudget(784, 3136), 512)
+    with pytest.raises(KdslError, match="'joint' leads outside"):
+        model.tuned_folder("joint")
