@@ -12,6 +12,8 @@ from kdsl.files import parsing, read_json
 
 Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+"""Of samples or the like: a number that is a float, too."""
 
 
 def read_record(kind: type[Record], path: Path, remedy: str) -> Record:

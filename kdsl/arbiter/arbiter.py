@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.arbiter.pool import Pool
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
-from kdsl.record_file import Share, read_record
+from kdsl.record_file import Count, Share, read_record
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
@@ -44,8 +44,8 @@ class Standing(_Part):
     label: str
     reliability: float = Field(gt=0, lt=1)
     """Estimated precision out of sample, before any review."""
-    hits: NonNegativeInt
-    correct: NonNegativeInt
+    hits: Count
+    correct: Count
     """Counts on the training samples."""
 
     def reviewed(self, rule: Rule) -> float:
@@ -72,7 +72,7 @@ class Arbiter(_Part):
     b: float = Field(ge=0)
     model_a: float = Field(gt=0)
     """Inverse temperature of the model alone; 1 where a fitted one is no better out of fold."""
-    samples: NonNegativeInt
+    samples: Count
     """Training samples with an out-of-fold prediction of the model, which all this was fitted on."""
     model: Quality
     both: Quality

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
@@ -16,7 +16,7 @@ from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds
 from kdsl.mining.units import family
 from kdsl.mining.vocabulary import Vocabulary
-from kdsl.record_file import Share, read_record
+from kdsl.record_file import Count, Share, read_record
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
 from kdsl.rules.rulebase import MINED
@@ -138,8 +138,8 @@ class ArchivedRule(_Part):
     @model_validator(mode="after")
     def _possible(self) -> "ArchivedRule":
         shown = self.shown
-        parts = shown.positives, shown.conditions, shown.negations, shown.further_terms
-        if not 0 <= shown.correct <= shown.hits or min(parts) < 0:
+        counts = shown.hits, shown.positives, shown.conditions, shown.negations, shown.further_terms
+        if not 0 <= shown.correct <= shown.hits or min(counts) < 0 or max(counts) > 1 << 53:
             raise ValueError(f"{shown.correct} of {shown.hits} hits on {shown.positives} samples are no counts")
         if not 0 <= shown.described <= 1 or (shown.sense is not None and not 0 <= shown.sense <= 1):
             raise ValueError("a share is not from 0 to 1")
@@ -157,7 +157,7 @@ class Archive(_Part):
     """label → its share of the samples."""
     samples: tuple[str, ...]
     """Ids of the samples mined on."""
-    folds: tuple[NonNegativeInt, ...]
+    folds: tuple[Count, ...]
     """The fold of each of `samples`, from 0."""
     held_out: tuple[tuple[ArchivedRule, ...], ...]
     """For every fold the rules mined without it."""

@@ -61,7 +61,7 @@ class LargeRecord(BaseModel):
     @field_validator("tuned")
     @classmethod
     def _tuned(cls, tuned: str | None) -> str | None:
-        if tuned is not None and (Path(tuned).name != tuned or tuned.startswith(".")):
+        if tuned is not None and (not tuned or Path(tuned).name != tuned or tuned.startswith(".")):
             raise ValueError(f"{tuned[:60]!r} is not the name of a folder in <checkpoint>/large")
         return tuned
 

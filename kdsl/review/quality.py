@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import NonNegativeInt
-
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
 from kdsl.mining.archive import FILE as ARCHIVE
 from kdsl.mining.archive import Archive, load_archive
-from kdsl.record_file import Share, as_record
+from kdsl.record_file import Count, Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
@@ -25,7 +23,7 @@ class Measured:
     """Weighted F1 on training samples, all out of fold, 0 to 1."""
 
     at: str
-    accepted_rules: NonNegativeInt
+    accepted_rules: Count
     model: Share
     accepted: Share
     """The model with the accepted rules alone; one that mining found counts on the folds without which it found it."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from kdsl.files import read_jsonl, write_jsonl
-from kdsl.record_file import Share, as_record
+from kdsl.record_file import Count, Share, as_record
 
 FILE_NAME = "statistics.jsonl"
 _REMEDY = "`kdsl mine` writes this file again"
@@ -18,22 +18,28 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TrainingCounts(_Part):
+class _Counts(_Part):
+    hits: Count
+    correct: Count
+    """Hits on samples of the rule's label."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.correct > self.hits:
+            raise ValueError(f"{self.correct} of {self.hits} hits are correct")
+        return self
+
+
+class TrainingCounts(_Counts):
     """Counts on the samples that the rule was found on."""
 
-    hits: NonNegativeInt
-    correct: NonNegativeInt
-    """Hits on samples of the rule's label."""
-    positives: NonNegativeInt
+    positives: Count
     """Samples of the rule's label."""
-    samples: NonNegativeInt
+    samples: Count
 
 
-class HeldOutCounts(_Part):
+class HeldOutCounts(_Counts):
     """Counts on samples that the rule was not found on."""
-
-    hits: NonNegativeInt
-    correct: NonNegativeInt
 
 
 class RuleStatistics(_Part):
@@ -47,7 +53,7 @@ class RuleStatistics(_Part):
     """Estimated precision out of sample, 0 to 1."""
     base_rate: Share
     """Share of the rule's label in the training samples, 0 to 1."""
-    candidates: NonNegativeInt
+    candidates: Count
     """Conditions tried before this rule was found: the more, the easier a good look by chance."""
     weight: float | None = None
     """Log odds of the reliability minus log odds of the base rate, at least 0."""

@@ -153,7 +153,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     known = {}
     for number, record in read_jsonl(path, _REMEDY):
         key, answer = record.get("key"), record.get("answer")
-        if not isinstance(key, str) or not isinstance(answer, dict) or not {"calls", "dropped"} <= set(answer):
+        if not isinstance(key, str) or not isinstance(answer, dict) or not _whole(answer):
             raise KdslError(f"{path}, line {number}: not an answer that KDSL kept; {_REMEDY}")
         if answer.get("text") != "":  # was once kept
             known[key] = answer
@@ -171,6 +171,25 @@ def _generated(answer: Generation, choices: Sequence[str] | None) -> dict[str, A
     record |= ({"cut": True} if answer.cut else {}) | ({} if answer.text else {"aside": answer.aside})
     usable = bool(answer.text) if choices is None else answer.text in choices
     return record if usable else record | {_STRAY: answer.text or answer.aside}
+
+
+def _whole(answer: dict[str, Any]) -> bool:
+    """Whether it is what `generate`, `score` or `embed` keeps."""
+    counts = [answer.get("calls"), answer.get("dropped")]
+    if "vector" in answer:
+        return all(map(_is_count, counts)) and isinstance(answer["vector"], str)
+    counts.append(answer.get("output_tokens"))
+    if "text" in answer:
+        return all(map(_is_count, counts)) and isinstance(answer["text"], str)
+    scores, lengths = answer.get("log_probabilities"), answer.get("lengths")
+    if not isinstance(scores, list) or not isinstance(lengths, list) or len(scores) != len(lengths):
+        return False
+    numbers = all(isinstance(score, float | int) and score == score for score in scores)
+    return numbers and all(map(_is_count, [*counts, *lengths])) and isinstance(answer.get("estimated"), bool)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 53
 
 
 def _described(piece: str | Picture) -> list[str]:

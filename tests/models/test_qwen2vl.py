@@ -93,3 +93,20 @@ def test_a_model_that_writes_no_reasons_has_none():
     plain = LargeClassifier(task, Echo(), Prompts(None), record(task), 2)
     assert plain.predict(asked(task, "灯能调吗")).reasons is None
     assert plain.predict(asked(task)).probabilities.shape == (0, 2)
+
+
+@pytest.mark.parametrize("tuned", ["../joint", "/etc", "..", ".hidden", "a/b", ""])
+def test_what_was_fine_tuned_lies_in_the_checkpoint(tmp_path, tuned):
+    text = record(LAMPS).model_dump_json().replace('"tuned":null', f'"tuned":"{tuned}"')
+    (tmp_path / "large.json").write_text(text, encoding="utf-8")
+    with pytest.raises(KdslError, match=r"large\.json: tuned: .* is not the name of a folder in <checkpoint>/large"):
+        LargeRecord.load(tmp_path)
+
+
+def test_no_link_in_the_checkpoint_leads_to_other_weights(tmp_path):
+    (tmp_path / "run/large").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run/large/joint").symlink_to(tmp_path / "elsewhere")
+    model = LargeModel("m", [LAMPS], tmp_path / "run", Prompts(None), PixelBudget(784, 3136), 512)
+    with pytest.raises(KdslError, match="'joint' leads outside"):
+        model.tuned_folder("joint")
