@@ -54,6 +54,7 @@ def load_base(
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
             output_loading_info=True,
+            trust_remote_code=False,  # nor asked about: a model's directory may be a stranger's
             **options,
         )
     if info["missing_keys"]:
@@ -127,7 +128,7 @@ def find_model(name: str) -> str:
         )
     location = str(folder) if folder.is_dir() else name
     with loading_in_one_sentence(name):
-        family = AutoConfig.from_pretrained(location).model_type
+        family = AutoConfig.from_pretrained(location, trust_remote_code=False).model_type
     if family not in FAMILIES:
         raise KdslError(
             f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {', '.join(FAMILIES.values())}, "

@@ -13,6 +13,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, ArchivedRule
 from kdsl.mining.reliability import Reliability, Shown
+from kdsl.models.classifier import Predicted
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Review, Rule, When, rule_id
 from kdsl.rules.statistics import RuleStatistics, TrainingCounts
@@ -81,8 +82,8 @@ class Given:
 
     model: np.ndarray
 
-    def probabilities(self, table: FieldTable) -> np.ndarray:
-        return self.model[[int(row.sample.id[1:]) for row in table.rows]]
+    def predict(self, table: FieldTable) -> Predicted:
+        return Predicted(self.model[[int(row.sample.id[1:]) for row in table.rows]])
 
 
 def task_of(world: World) -> Task:
