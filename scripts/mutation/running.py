@@ -1,9 +1,9 @@
 """Runs the tests of a file once for each of its mutants.
 
-What lies inside a function is exchanged in a process that has collected the tests and forks one a mutant, which
-spares importing everything again; quick tests come first. Constants and classes are what other modules took over when
-they were imported: for these everything is imported anew. Each worker has a copy of the work tree of its own, and its
-mutants lie there on disk too, for the processes that tests start.
+What lies inside a function is exchanged in a process that has collected the tests and forks one a mutant, which spares
+importing everything again. Constants and classes are what other modules took over when they were imported: for these
+everything is imported anew. Each worker has a copy of the work tree of its own, and its mutants lie there on disk too,
+for the processes that tests start.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FunctionType, ModuleType
 
+import coverage
 import pytest
 from making import Mutant
 
@@ -58,7 +59,7 @@ def _work(place: Path, file: str, mutants: Sequence[Mutant], tests: list[str]) -
     # Hypothesis draws the same examples each time and remembers none where it sees CI.
     os.environ |= {"PYTHONPATH": str(place), "CI": "true", "PYTHONHASHSEED": "0"}
     _load_libraries(file)
-    if _imported_anew(tests, 3600, _Stopwatch()) != SURVIVED:  # leaves the compiled files that all others read
+    if _imported_anew(tests, 3600, _Noted(place / file)) != SURVIVED:  # leaves the compiled files that all others read
         return 1
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     limit = _SECONDS + _FACTOR * (used.ru_utime + used.ru_stime)
@@ -98,17 +99,25 @@ def _imported_anew(tests: list[str], limit: float, *plugins: object) -> str:
     return _outcome(child, limit) or KILLED
 
 
-class _Stopwatch:
-    """Leaves seconds.json: how long every test takes."""
+class _Noted:
+    """Leaves noted.json: how long every test takes, and which tests run which lines of the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
         self._seconds: dict[str, float] = {}
+        self._coverage = coverage.Coverage(data_file=None, include=[self._path])
+        self._coverage.start()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._coverage.switch_context(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
 
     def pytest_sessionfinish(self) -> None:
-        Path("seconds.json").write_text(json.dumps(self._seconds), "utf-8")
+        self._coverage.stop()
+        tests = self._coverage.get_data().contexts_by_lineno(self._path)
+        Path("noted.json").write_text(json.dumps({"seconds": self._seconds, "tests": tests}), "utf-8")
 
 
 class _Loop:
@@ -121,8 +130,7 @@ class _Loop:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        seconds = json.loads(Path("seconds.json").read_text("utf-8"))
-        session.items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+        noted = json.loads(Path("noted.json").read_text("utf-8"))
         for number, mutant in enumerate(self._mutants):
             if mutant.in_function and self._module in sys.modules:
                 self._path.write_text(mutant.source, "utf-8")
@@ -131,9 +139,21 @@ class _Loop:
                     self.forked = True
                     _confine(self._limit)
                     _exchange(sys.modules[self._module], mutant.source, str(self._path))
+                    session.items[:] = _chosen(session.items, noted["seconds"], noted["tests"], mutant.line)
                     return None  # pytest goes on
                 self.outcomes[number] = _outcome(child, self._limit)
         return True
+
+
+def _chosen(
+    items: list[pytest.Item], seconds: dict[str, float], tests: dict[str, list[str]], line: int
+) -> list[pytest.Item]:
+    """Those that run the line, the quick ones first, then the others of their files, which may share what ran it."""
+    before = [int(each) for each in tests if int(each) <= line]  # not all lines of a statement are said to run
+    touching = set(tests[str(max(before))]) if before else set()
+    files = {nodeid.partition("::")[0] for nodeid in touching}
+    chosen = [item for item in items if not any(files) or item.nodeid.partition("::")[0] in files]
+    return sorted(chosen, key=lambda item: (item.nodeid not in touching, seconds.get(item.nodeid, 0.0)))
 
 
 def _exchange(module: ModuleType, source: str, path: str) -> None:
