@@ -22,6 +22,7 @@ from kdsl.rules.statistics import (
     statistics_path,
     wilson_interval,
 )
+from kdsl.spreadsheet import active, inert
 
 COLUMNS = (
     "task", "id", "label", "status", "rule", "training", "held out", "reliability", "notes", "version",
@@ -29,7 +30,6 @@ COLUMNS = (
 _NEEDED = ("task", "id", "status", "notes", "version")
 _VERSION = "v"
 """Before the version, which a spreadsheet might take for a number: 1234567890123e45."""
-_FORMULA = ("=", "+", "-", "@", "\t")
 _NONE = "n/a"
 _SPREADSHEET = "gb18030"
 """What spreadsheets with a Chinese surface save CSV in, unless told otherwise."""
@@ -50,7 +50,7 @@ def csv_table(store: RuleStore, language: Language = "en") -> str:
     for task in store.tasks:
         known = read_statistics(statistics_path(store.folder, task))
         for stored in store.rules(task):
-            writer.writerow([_inert(cell) for cell in _row(stored, known, language)])
+            writer.writerow([inert(cell) for cell in _row(stored, known, language)])
     return "\ufeff" + output.getvalue()
 
 
@@ -142,7 +142,7 @@ def _rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
                 continue
             if len(cells) != len(header):
                 raise KdslError(f"{path}, line {reader.line_num}: has {len(cells)} cells, the header {len(header)}")
-            rows.append((reader.line_num, dict(zip(header, map(_active, cells), strict=True))))
+            rows.append((reader.line_num, dict(zip(header, map(active, cells), strict=True))))
     except csv.Error as error:
         raise KdslError(f"{path}, line {reader.line_num}: not a CSV table ({error})") from error
     return rows
@@ -164,14 +164,6 @@ def _counted(counts: TrainingCounts | HeldOutCounts) -> str:
         return _NONE
     low, high = wilson_interval(counts.correct, counts.hits)
     return f"{counts.correct} of {counts.hits} ({low:.2f} to {high:.2f})"
-
-
-def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.startswith((*_FORMULA, "'")) else cell
-
-
-def _active(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_FORMULA, "'")) else cell
 
 
 def _lines(text: str) -> str:

@@ -1,5 +1,6 @@
 """The rule base of one task: a folder of rule files that people and mining share."""
 
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ MINED = "mcts"
 """`provenance.source` of rules that mining found."""
 ACTIVE: tuple[Status, ...] = ("accepted", "proposed")
 
-_UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f]|^[. ]|[. ]$')
+_UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f\ud800-\udfff]|^[. -]|[. ]$')
+"""What file systems refuse or drop, and the hyphen of an option."""
+_DEVICE = re.compile(r"(?:aux|con(?:in\$|out\$)?|nul|prn|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for itself, with any ending."""
 _LONGEST_NAME = 160
 """Bytes: file systems allow 255 a name."""
 
@@ -143,12 +147,18 @@ def rule_paths(folder: Path, task: str) -> Iterator[Path]:
 
 
 def label_folder(label: str) -> str:
-    """A folder name for a label: characters that file systems refuse stand as %XX, long names are cut.
+    """A folder name for a label, another for each: what file systems refuse stands as %XX, long ones end in a hash.
 
-    The label in the rule file is what counts; the folder is for finding it.
+    The label in the rule file is what counts; the folder is for finding it. Names of labels that differ in case alone
+    do so too, and are one folder where the file system says so, which the rules' ids allow.
     """
     name = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", label)
-    return _cut(name, _LONGEST_NAME)
+    if _DEVICE.match(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{_cut(name, _LONGEST_NAME - 18)}%~{digest}"
 
 
 def _slug(rule: Rule) -> str:
@@ -160,11 +170,11 @@ def _slug(rule: Rule) -> str:
         )
         word = "-".join(re.findall(r"\w+", normalise(text or "")))
         words.append(f"not-{word}" if condition.negated else word)
-    return _cut("-".join(word for word in words if word), 60) or "rule"
+    return _cut("-".join(word for word in words if word), 60).strip("-") or "rule"
 
 
 def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore").strip("-")
+    return name.encode()[:size].decode(errors="ignore")
 
 
 def _has_comment(text: str, rule: Rule) -> bool:

@@ -1,14 +1,22 @@
 """Task files: a closed list of labels with descriptions, and the prompt; the two MIRE tasks ship here."""
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
+from kdsl.review.journal import FOLDER as REVIEWS
+from kdsl.rules.rulebase import label_folder
 from kdsl.sample import Label, Task
 from kdsl.yaml_file import read_yaml, validate
 
 SHIPPED = Path(__file__).parent
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_LONGEST_NAME = 100
+"""Bytes."""
 
 
 def load_task(name_or_path: str, folder: Path) -> Task:
@@ -52,9 +60,13 @@ class _TaskFile(BaseModel):
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
-        if "/" in name or "\\" in name or name.startswith("."):
-            raise ValueError(f"{name!r} names a folder of rules too; use letters, digits, - and _")
-        return _visible(name)
+        _visible(name)
+        # The folder of the rules is also that of the reviews, and file names are made of the name and more.
+        if label_folder(name) != name or name.lower() == REVIEWS or len(name.encode()) > _LONGEST_NAME:
+            raise ValueError(
+                f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
+            )
+        return name
 
     @field_validator("labels")
     @classmethod
@@ -69,6 +81,10 @@ class _TaskFile(BaseModel):
 def _visible(name: str) -> str:
     if not name.strip():
         raise ValueError("is empty; write at least one visible character")
-    if name != name.strip() or "\n" in name:
+    if name != name.strip() or len(name.splitlines()) > 1:
         raise ValueError(f"{name!r} begins or ends with a space or holds a line break; remove it")
+    if found := _NO_TEXT.search(name):
+        raise ValueError(f"{name!r} holds {found[0]!r}, which is no text; remove it")
+    if IMAGE_PLACEHOLDER in name:
+        raise ValueError(f"{name!r} holds {IMAGE_PLACEHOLDER}, which stands for a picture in prompts; remove it")
     return name
