@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter, le
 
 _CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _INVISIBLE = re.compile(
@@ -27,7 +29,14 @@ _SINGLE = "!-~\uff01-\uff5e\u4e00-\u9fff\u3400-\u4dbf\u3001-\u3003\u3005\u3008-\
 _NOT_CJK = "!-~\uff01-\uff5e‘’“”—"
 # Possessive and atomic, or a long English text that fails at its end would be tried in 2^spaces ways.
 _ONE_TO_ONE = re.compile(rf"[{_SINGLE}]++(?: (?>(?<=[{_NOT_CJK}] )|(?=[{_NOT_CJK}]))[{_SINGLE}]++)*+")
-_CONTINUES = re.compile("[\u1160-\u11ff]")
+
+_RESTLESS = re.compile("[ -~\u4e00-\u9fff]?[^ -~\u4e00-\u9fff]+")
+"""Stretches that NFKC may change, each with the character before it: ASCII and Chinese change by what follows only."""
+
+_SUPERFLUOUS_SPACES = re.compile("^ +|(?<= ) +| +$")
+
+Part = tuple[int, str, int, int]
+"""Canonical combining class, character, and the run [start, end) of the original text that it came from."""
 
 
 def normalise(text: str) -> str:
@@ -90,52 +99,170 @@ def _fold(text: str) -> str:
 
 
 def _drop_spaces(text: str) -> str:
-    """Without the spaces between CJK characters, which may compose once they touch."""
-    return unicodedata.normalize("NFKC", _SPACE_IN_CJK.sub("", text))
+    """Without the spaces between CJK characters, which may compose once they touch, and then touch others."""
+    composed = unicodedata.normalize("NFKC", joined := _SPACE_IN_CJK.sub("", text))
+    return composed if composed == joined else _drop_spaces(composed)
 
 
-@lru_cache(maxsize=16)
 def original_offsets(text: str) -> tuple[int, ...]:
-    """For every character of `normalise(text)` the index of the character of `text` it came from, then `len(text)`.
-
-    A span [i, j) of the normalised text is text[offsets[i] : offsets[j - 1] + 1] (see `original_span`).
-    """
-    target = normalise(text)
-    offsets: list[int] = []
-    chunks = _chunks(text)
-    position = 0
-    for start, chunk in chunks:
-        for character in _normalise_chunk(chunk) or (" " if chunk.isspace() else ""):
-            # Spaces are dropped at the ends, in runs and inside CJK: skip those the normalised text does not have.
-            if position < len(target) and target[position] == character:
-                offsets.append(start)
-                position += 1
-    if position < len(target):  # a composition across chunks: rare; fall back to proportional positions
-        offsets = [index * len(text) // len(target) for index in range(len(target))]
-    return (*offsets, len(text))
+    """Where the run of every character of `normalise(text)` begins in `text`, then `len(text)`; never falling."""
+    return (*_runs(text)[0], len(text))
 
 
 def original_span(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span of `text` that the span [start, end) of its normalised form came from."""
+    """The span of `text` that the span [start, end) of its normalised form came from; it must not be empty.
+
+    A normalised character came from the run of original characters that hold a part of it: プ from ﾌﾟ, é from e, a
+    zero-width space and an accent, each letter of ﬁ from the whole ligature, a space from the first of its kind, and
+    with a mark goes the dropped space that it stood on. Runs that overlap, as those of marks that change places, are
+    one run, so that each normalises by itself. The span is the smallest that holds the runs of all its characters; it
+    normalises to a text that holds them. Characters that left no trace are in a span only when they stand inside it.
+    """
     if _ONE_TO_ONE.fullmatch(text):
         return start, end
-    offsets = original_offsets(text)
-    stop = offsets[end - 1] + 1
-    while stop < len(text) and unicodedata.combining(text[stop]):
-        stop += 1
-    return offsets[start], stop
+    starts, ends = _runs(text)
+    return starts[start], ends[end - 1]
 
 
-_normalise_chunk = lru_cache(maxsize=4096)(normalise)
+@lru_cache(maxsize=16)
+def _runs(text: str) -> tuple[Sequence[int], Sequence[int]]:
+    """Starts and ends of the runs of all characters of `normalise(text)`, neither ever falling.
+
+    Does what `normalise` does, one step after the other, with characters that carry their run.
+    """
+    traced = _Traced(_SURROGATE.sub("\ufffd", _narrow(text)), list(range(len(text))), list(range(1, len(text) + 1)))
+    traced = _compatible(_case_folded(_compatible(_without(traced, _INVISIBLE))))
+    while True:
+        traced = _spaced(traced)
+        composed = _compatible(traced)
+        if composed.text == traced.text:
+            break
+        traced = composed
+    return _joined(traced.starts, traced.ends)
 
 
-def _chunks(text: str) -> list[tuple[int, str]]:
-    """Cut before every character that starts a new combining sequence."""
-    chunks: list[tuple[int, str]] = []
-    for index, character in enumerate(text):
-        joins = unicodedata.combining(character) or _CONTINUES.match(character)
-        if joins and chunks and not chunks[-1][1].isspace():
-            chunks[-1] = (chunks[-1][0], chunks[-1][1] + character)
-        else:
-            chunks.append((index, character))
-    return chunks
+@dataclass(slots=True)
+class _Traced:
+    """A text on its way to the normalised one; character i came from the original run [starts[i], ends[i])."""
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+
+    def cut(self, first: int, last: int | None = None) -> "_Traced":
+        return _Traced(self.text[first:last], self.starts[first:last], self.ends[first:last])
+
+
+def _replaced(traced: _Traced, places: Iterable[tuple[int, int, _Traced | None]]) -> _Traced:
+    """With something else, or nothing, for the characters [first, last) of each place; places are in order."""
+    pieces = []
+    done = 0
+    for first, last, piece in places:
+        pieces.append(traced.cut(done, first))
+        if piece is not None:
+            pieces.append(piece)
+        done = last
+    if not pieces:
+        return traced
+    pieces.append(traced.cut(done))
+    return _Traced(
+        "".join([piece.text for piece in pieces]),
+        [start for piece in pieces for start in piece.starts],
+        [end for piece in pieces for end in piece.ends],
+    )
+
+
+def _joined(starts: Sequence[int], ends: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Runs of which those that overlap have become one."""
+    if all(map(le, ends, starts[1:])):
+        return starts, ends
+    joined: list[tuple[int, int, int]] = []  # start, end, and how many characters have it
+    for start, end in zip(starts, ends, strict=True):
+        count = 1
+        while joined and joined[-1][1] > start:
+            first, last, others = joined.pop()
+            start, end, count = min(start, first), max(end, last), count + others
+        joined.append((start, end, count))
+    return [start for start, _, n in joined for _ in range(n)], [end for _, end, n in joined for _ in range(n)]
+
+
+def _without(traced: _Traced, pattern: re.Pattern[str]) -> _Traced:
+    """Without what the pattern matches."""
+    return _replaced(traced, ((*match.span(), None) for match in pattern.finditer(traced.text)))
+
+
+def _case_folded(traced: _Traced) -> _Traced:
+    folded = traced.text.casefold()
+    if len(folded) == len(traced.text):  # no character folds to none, so each to one
+        return _Traced(folded, traced.starts, traced.ends)
+    places = [i for i, character in enumerate(traced.text) for _ in character.casefold()]
+    return _Traced(folded, [traced.starts[i] for i in places], [traced.ends[i] for i in places])
+
+
+def _compatible(traced: _Traced) -> _Traced:
+    """NFKC."""
+    places = [match.span() for match in _RESTLESS.finditer(traced.text)]
+    changing = [place for place in places if not unicodedata.is_normalized("NFKC", traced.text[slice(*place)])]
+    return _replaced(traced, ((*place, _composed(_ordered(traced.cut(*place)))) for place in changing))
+
+
+def _ordered(traced: _Traced) -> list[Part]:
+    """The characters decomposed and in canonical order (Unicode Standard Annex 15)."""
+    ordered: list[Part] = []
+    marks: list[Part] = []
+    for whole, start, end in zip(traced.text, traced.starts, traced.ends, strict=True):
+        for character, place in _decomposed(whole):
+            part = place, character, start, end
+            if place:
+                marks.append(part)
+            else:
+                ordered += [*sorted(marks, key=itemgetter(0)), part]
+                marks = []
+    return ordered + sorted(marks, key=itemgetter(0))
+
+
+def _composed(parts: Sequence[Part]) -> _Traced:
+    """Marks joined to what they stand on, where the two have a form of their own (the same annex)."""
+    texts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    base, previous = -1, 0
+    for place, character, start, end in parts:
+        # Nothing may stand between a base and what it composes with but marks of a lower place.
+        touching = base >= 0 and (previous < place or base == len(texts) - 1)
+        if touching and (both := _one_of_two(texts[base], character)):
+            texts[base], starts[base], ends[base] = both, min(starts[base], start), max(ends[base], end)
+            continue
+        if not place:
+            base = len(texts)
+        previous = place
+        texts.append(character)
+        starts.append(start)
+        ends.append(end)
+    return _Traced("".join(texts), starts, ends)
+
+
+@lru_cache(maxsize=4096)
+def _decomposed(character: str) -> tuple[tuple[str, int], ...]:
+    """The characters that it is made of, each with its canonical combining class, which is 0 for what bears marks."""
+    return tuple((part, unicodedata.combining(part)) for part in unicodedata.normalize("NFKD", character))
+
+
+@lru_cache(maxsize=4096)
+def _one_of_two(base: str, character: str) -> str:
+    """The one character that both make; empty where they stay two."""
+    both = unicodedata.normalize("NFC", base + character)
+    return both if len(both) == 1 else ""
+
+
+def _spaced(traced: _Traced) -> _Traced:
+    """White space shortened, and none between two CJK characters and at the ends."""
+    if not _SPACES.search(traced.text):
+        return traced
+    single = _without(_Traced(re.sub(r"\s", " ", traced.text), traced.starts, traced.ends), _SUPERFLUOUS_SPACES)
+    for match in _SPACE_IN_CJK.finditer(single.text):
+        space = match.start()
+        if unicodedata.combining(single.text[space + 1]):  # the mark stood on that space, which went because of it
+            single.starts[space + 1] = min(single.starts[space], single.starts[space + 1])
+            single.ends[space + 1] = max(single.ends[space], single.ends[space + 1])
+    return _without(single, _SPACE_IN_CJK)

@@ -1,6 +1,7 @@
 """YAML files that people write: read with line numbers, and every mistake told as one sentence."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ _MOST_VALUES = 1_000_000
 """In one file: aliases of aliases multiply to any number."""
 _FULL_WIDTH_COLON = re.compile(r"(?:^|[{,])\s*(?:- +)?([A-Za-z_][\w.]*)：")
 
+_FULL_WIDTH_SPACE = re.compile(r"[ \t]*([\u3000\xa0])[ \u3000\xa0]*(?:- |[A-Za-z_][\w.]*:)")
+_QUOTATION_MARKS = "“”„‟‘’‚‛＂＇〝〞〟「」『』｢｣«»‹›"
+_APOSTROPHE = "’"
+_SEPARATORS = re.compile("[，、；\u3000]+")
+"""What stands between the items of a list in Chinese writing; for YAML it is text."""
+
 
 @dataclass(frozen=True)
 class YamlFile:
@@ -46,8 +53,8 @@ class YamlFile:
 def read_yaml(path: Path) -> YamlFile:
     """Read a YAML 1.2 mapping.
 
-    Raises KdslError with the line for a syntax error, a key given twice, a full-width colon after a key, more than one
-    document, or anything other than a mapping at the top.
+    Raises KdslError with the line for a syntax error, a key given twice, a full-width colon after a key, quotation
+    marks and commas that are none for YAML, more than one document, or anything other than a mapping at the top.
     """
     return parse_yaml(path, read_text(path))
 
@@ -57,19 +64,23 @@ def parse_yaml(path: Path, text: str) -> YamlFile:
     with parsing(path, "not valid YAML"):
         _refuse_deep(text)
         try:
-            marked = YAML().load(text)
+            reader = YAML()
+            reader.preserve_quotes = True
+            marked = reader.load(text)
             plain = _plain(marked, iter(range(_MOST_VALUES)))
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            _refuse_full_width_colon(path, text)
+            refuse_full_width(path, text)
             problem = (error.problem or error.context or "not YAML").split("\n")[0]
             raise KdslError(f"{path}, line {line}: {_plain_words(problem)}") from error
     if not isinstance(plain, dict):
-        _refuse_full_width_colon(path, text)
+        refuse_full_width(path, text)
         found = "nothing" if plain is None else f"{str(plain)[:60]!r}"
         raise KdslError(f"{path}: holds {found}; expected `key: value` lines")
-    return YamlFile(path, text, plain, marked)
+    file = YamlFile(path, text, plain, marked)
+    _refuse_misread(file, marked)
+    return file
 
 
 def _refuse_deep(text: str) -> None:
@@ -91,7 +102,7 @@ def validate(
     try:
         return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
-        _refuse_full_width_colon(file.path, file.text)
+        refuse_full_width(file.path, file.text)
         raise KdslError(f"{file.where(_first(error)['loc'])}: {first_mistake(model, error)}") from error
 
 
@@ -134,22 +145,84 @@ def _plain(value: Any, left: Iterator[int]) -> Any:
     return value if value is None else str(value)
 
 
-def _refuse_full_width_colon(path: Path, text: str) -> None:
-    """Called only for files that are wrong anyway: in a prompt such a colon may be meant."""
+def refuse_full_width(path: Path, text: str) -> None:
+    """Raise KdslError for a full-width colon or space that stands where YAML wants its own.
+
+    Called only for files that are wrong anyway: in a prompt they may be meant.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
         match = _FULL_WIDTH_COLON.search(line)
         if match:
             raise KdslError(
                 f"{path}, line {number}: full-width colon after {match[1]!r}; write `{match[1]}: ` instead"
             )
+        if match := _FULL_WIDTH_SPACE.match(line):
+            raise KdslError(
+                f"{path}, line {number}: begins with {match[1]!r}, which is no space for YAML; use plain spaces"
+            )
+
+
+def misread_quotes(text: str) -> str:
+    """What is wrong with text without YAML's quotes that stands in other quotation marks, or in one; empty if nothing.
+
+    They were meant to be its quotes; for YAML they are text.
+    """
+    first, last = text[:1] in _QUOTATION_MARKS and text != "", text[-1:] in _QUOTATION_MARKS and text != ""
+    alone = [not any(mark in rest for mark in _QUOTATION_MARKS) for rest in (text[1:], text[:-1])]
+    if not ((first and (last or alone[0])) or (last and alone[1] and text[-1] != _APOSTROPHE)):
+        return ""
+    bare = text.strip(_QUOTATION_MARKS + "\"'")
+    meant = f"{_quoted(bare)}, or {_quoted(text)} where they are meant" if bare else _quoted(text)
+    return f"the quotation marks of {text} are text for YAML; write {meant}"
+
+
+def misread_separators(text: str) -> str:
+    """What is wrong with an item without quotes of a list in brackets that looks like several; empty if nothing."""
+    found = _SEPARATORS.search(text.strip())
+    if not found:
+        return ""
+    parts = ", ".join(_quoted(part) for part in _SEPARATORS.split(text) if part)
+    meant = f"{parts}, or {_quoted(text)} where one text is meant" if parts else _quoted(text)
+    return f"the {found[0][0]!r} in {text} is text for YAML; write {meant}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _refuse_misread(file: "YamlFile", marked: Any, location: tuple[str | int, ...] = ()) -> None:
+    """Raise KdslError for the first text that quotation marks or commas were meant to be YAML's own in."""
+    entries: list[tuple[str | int, Any]] = []
+    if isinstance(marked, CommentedMap):
+        entries = list(marked.items())
+    elif isinstance(marked, CommentedSeq):
+        entries = list(enumerate(marked))
+    for key, value in entries:
+        place = (*location, key)
+        if type(value) is str:  # text in quotes has a type of its own
+            in_brackets = isinstance(marked, CommentedSeq) and marked.fa.flow_style()
+            if sentence := misread_quotes(value) or (misread_separators(value) if in_brackets else ""):
+                name = next((str(part) for part in reversed(place) if isinstance(part, str)), "")
+                raise KdslError(f"{file.where(place)}: {name}: {sentence}")
+        _refuse_misread(file, value, place)
 
 
 def _plain_words(problem: str) -> str:
+    if "'\\t'" in problem:
+        return "a tab is used for spacing; YAML takes spaces only"
+    if "cannot start any token" in problem or "expected alphabetic or numeric character" in problem:
+        return "text that begins with a sign such as @ * & % ` | > or ! must stand in double quotes"
+    if "node content" in problem or "sequence entries are not allowed" in problem or "unexpected ':'" in problem:
+        return "text that begins with - or with a colon, or ends in one, must stand in double quotes"
+    if "'<scalar>'" in problem:
+        return "text follows where a comma, a bracket or the line's end is due (， and ＃ are text)"
+    if "could not find expected ':'" in problem:
+        return "a line that is neither `key: value` nor an item of a list"
+    if "unknown escape character" in problem:
+        return "in double quotes a backslash stands for itself only when it is written twice"
     duplicate = re.match(r'found duplicate key "(.*?)"', problem)
     if duplicate:
         return f"the key {duplicate[1]!r} is given twice; keep one of the two"
-    if "'\\t'" in problem:
-        return "a tab is used for spacing; YAML takes spaces only"
     if "mapping values are not allowed" in problem:
         return 'a second ": " or a wrong indentation; put values that hold a colon in double quotes'
     if "<stream end>" in problem or "end of stream" in problem:

@@ -41,26 +41,26 @@ def _record(report: "Report") -> dict[str, object]:
 
 
 def _print(report: "Report") -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from kdsl.cli.console import results_console
 
     console = results_console()
     for task, labels in report.counts.items():
         splits = list(next(iter(labels.values())))
-        table = Table(title=escape(task), title_justify="left")
+        table = Table(title=Text(task, style="table.title"), title_justify="left")
         table.add_column("label")
         for split in splits:
             table.add_column(split, justify="right")
         for label, found in labels.items():
-            table.add_row(escape(label) if label else "(no label)", *(str(found[split]) for split in splits))
+            table.add_row(Text(label or "(no label)"), *(str(found[split]) for split in splits))
         table.add_section()
         table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
         console.print(table)
     for split, keys in report.unused.items():
         named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))
-        console.print(escape(f"{split}: keys that are not used: {named}"))
+        console.print(Text(f"{split}: keys that are not used: {named}"))
     if not report.findings:
         console.print("No findings.")
         return
@@ -70,5 +70,5 @@ def _print(report: "Report") -> None:
     for finding in report.findings:
         where = " ".join(part for part in (finding.split, finding.task) if part)
         cells = (finding.kind, where, str(finding.count), finding.message, "\n".join(finding.examples))
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(Text, cells))
     console.print(table)

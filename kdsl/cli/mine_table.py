@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from kdsl.cli.console import results_console
 from kdsl.cli.mining import MinedTask
@@ -47,7 +48,7 @@ def print_search(task: str, label: str, rows: Sequence[FoundRow]) -> None:
     table = _table(f"{task}: {label}", "rule", ">training", ">reliability")
     for row in rows:
         reliability = NONE if row.reliability is None else f"{row.reliability:.2f}"
-        table.add_row(escape(row.rule), f"{row.correct}/{row.hits}", reliability)
+        table.add_row(Text(row.rule), f"{row.correct}/{row.hits}", reliability)
     results_console().print(table if rows else escape(f"{task}: no rule for {label}."))
 
 
@@ -83,7 +84,7 @@ def print_result(result: MinedTask) -> None:
             held_out = NONE if entry.held_out is None else f"{entry.held_out.correct}/{entry.held_out.hits}"
             reliability = NONE if entry.reliability is None else f"{entry.reliability:.2f}"
             cells = [_words(rule), f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
-        table.add_row(*map(escape, (label, str(samples), str(n_rules), *cells)))
+        table.add_row(*map(Text, (label, str(samples), str(n_rules), *cells)))
     results_console().print(table)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from kdsl.cli.console import results_console
 from kdsl.rules.checks import TestOutcome
@@ -40,7 +41,7 @@ def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
         table = _table(base.task, "id", "label", "status", "rule", ">training", ">held out", ">reliability")
         for rule, entry in rows:
             words = " and ".join(str(condition) for condition in rule.conditions)
-            table.add_row(*map(escape, (rule.id, rule.label, _status(rule), words, *_counts(entry))))
+            table.add_row(*map(Text, (rule.id, rule.label, _status(rule), words, *_counts(entry))))
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
     results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
 
@@ -134,7 +135,7 @@ def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
         table = _table(task, "id", "change", "rule")
         for change in found:
             words = "\n".join(change.details) if change.details else str(change.new or change.old)
-            table.add_row(change.id, change.kind, escape(words))
+            table.add_row(change.id, change.kind, Text(words))
         _print(table, f"{task}: no rule differs.")
 
 
@@ -163,13 +164,13 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
             precision = NONE if row.precision is None else f"{row.precision:.3f}"
             counts = [str(row.correct), str(row.incorrect)] if row.hits else [NONE, NONE]
             cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *counts, precision)
-            table.add_row(*map(escape, cells))
+            table.add_row(*map(Text, cells))
         _print(table, f"{task}: no rules.")
 
 
 def _table(title: str, *columns: str) -> Table:
     """A table; columns that begin with > are numbers."""
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=Text(title, style="table.title"), title_justify="left")
     for column in columns:
         table.add_column(
             column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold",

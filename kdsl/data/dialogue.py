@@ -89,7 +89,9 @@ def fill_prompt(task: Task, sample: Sample) -> str:
     if task.prompt:
         names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
         dialogue = dialogue_text(sample.turns, speakers_of(task))
-        text = task.prompt.replace("{labels}", names).replace("{dialogue}", dialogue)
+        # In one pass: a label or a dialogue may hold the words that stand for the other.
+        filled = {"{labels}": names, "{dialogue}": dialogue}
+        text = re.sub("|".join(map(re.escape, filled)), lambda match: filled[match[0]], task.prompt)
     elif len(sample.turns) == 1 and sample.turns[0].role == "user":
         text = sample.turns[0].text + IMAGE_PLACEHOLDER * len(sample.turns[0].images)
     else:

@@ -12,6 +12,7 @@ from kdsl.evaluate.plots import confusion_plot, reliability_plot
 from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
 from kdsl.files import write_atomically
 from kdsl.fonts import font_families
+from kdsl.spreadsheet import inert
 
 
 def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:
@@ -54,9 +55,12 @@ def _label_rows(tasks: Iterable[TaskSummary]) -> Iterable[list[object]]:
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    """With a byte order mark, without which spreadsheet programs misread Chinese; an undefined number is empty."""
+    """With a byte order mark, without which spreadsheet programs misread Chinese; an undefined number is empty.
+
+    A label that a spreadsheet would run as a formula begins with an apostrophe.
+    """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        [f"{value:.6f}" if isinstance(value, float) else value for value in row] for row in rows
+        [f"{v:.6f}" if isinstance(v, float) else inert(v) if isinstance(v, str) else v for v in row] for row in rows
     )
     return text.getvalue().encode("utf-8-sig")

@@ -47,7 +47,7 @@ def confusion_plot(counts: NDArray[np.int64], labels: Sequence[str], title: str)
         count.set_in_layout(False)  # it lies inside the axes; measuring thousands takes seconds
     numbers = [*map(str, range(1, n_labels + 1)), *(["none"] if abstained else [])]
     axes.set_xticks(np.arange(shown.shape[1]) + 0.5, numbers)
-    axes.set_yticks(np.arange(n_labels) + 0.5, names, family=families)
+    axes.set_yticks(np.arange(n_labels) + 0.5, names, family=families, parse_math=False)
     axes.tick_params(length=0, labelsize=size)
     axes.set_xlabel("predicted (number of the class)", color=_INK)
     axes.set_ylabel("true", color=_INK)
@@ -131,7 +131,7 @@ def _figure(width: float, height: float, left: float) -> tuple["Figure", "Axes"]
 def _set_title(figure: "Figure", title: str) -> None:
     families = font_families(title)
     shown = title if families else title.encode("ascii", "replace").decode()
-    figure.suptitle(shown, fontsize=11, family=families)
+    figure.suptitle(shown, fontsize=11, family=families, parse_math=False)
 
 
 def _png(figure: "Figure") -> bytes:

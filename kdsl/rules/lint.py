@@ -141,7 +141,7 @@ def _check_rule(file: _RuleFile, task: Task) -> Iterator[Finding]:
     if rule.label not in task.label_names:
         message = f"the label {rule.label!r} is not one of task {task.name}; `kdsl rules list` shows labels in use"
         yield file.finding("unknown label", "error", message, "label")
-    elif file.path.parent.name != label_folder(rule.label):
+    elif not _is(file.path.parent, file.path.parent.with_name(label_folder(rule.label))):
         message = f"lies in the folder {file.path.parent.name!r}, but its label is {rule.label!r}; the label counts"
         yield file.finding("misplaced file", "warning", message, "label")
     if rule.stale:
@@ -169,6 +169,11 @@ def _check_rule(file: _RuleFile, task: Task) -> Iterator[Finding]:
                 weaker, stronger = (condition, other) if implies(other, condition) else (other, condition)
                 message = f"`{weaker}` says nothing beside `{stronger}`; delete it"
                 yield file.finding("redundant condition", "warning", message, condition=index)
+
+
+def _is(folder: Path, other: Path) -> bool:
+    """Whether both are one folder; names that differ in case or accents are, where the file system says so."""
+    return folder == other or (other.exists() and other.samefile(folder))
 
 
 def _check_together(files: dict[str, _RuleFile], statistics: StatisticsByRule) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from kdsl.errors import KdslError
 from kdsl.files import parsing, read_text
 from kdsl.rules.rule import Rule
-from kdsl.yaml_file import LibYamlLoader, parse_yaml, validate
+from kdsl.yaml_file import LibYamlLoader, misread_quotes, misread_separators, parse_yaml, refuse_full_width, validate
 
 LONGEST = 1_000_000
 """Characters of a rule file."""
@@ -20,9 +20,10 @@ _NUMBERS = ("schema", "seed")
 _WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of", "hit", "miss")
 """Keys whose values are single words, ids or dates: behind them a comment is a comment."""
 _NOT_TEXT = re.compile(
-    r"(?:~|null|true|false|yes|no|on|off|y|n|[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|0x[0-9a-f]+|0o?[0-7]+"
-    r"|[-+]?\.inf|\.nan|\d{4}-\d\d?-\d\d?.*|\d+(?::\d\d)+)?",
-    re.IGNORECASE,
+    r"(?:~|null|true|false|yes|no|on|off|y|n|[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d+)(?:e[-+]?\d+)?"
+    r"|[-+]?0x[0-9a-f_]+|[-+]?0o?[0-7_]+|[-+]?0b[01_]+"
+    r"|[-+]?\.inf|\.nan|\d{4}-\d\d?-\d\d?.*|[-+]?\d+(?::\d\d?)+(?:\.\d*)?|=|<<)?",
+    re.IGNORECASE | re.ASCII,
 )
 """What YAML 1.1 or 1.2 may take for something else than text when it stands without quotes."""
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -48,6 +49,7 @@ def parse_rule(path: Path, text: str) -> Rule:
         try:
             value = _Reader(path, text).document()
         except yaml.MarkedYAMLError as error:
+            refuse_full_width(path, text)
             parse_yaml(path, text)  # tells the same mistake in a sentence
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise KdslError(f"{path}, line {line}: not valid YAML ({error.problem})") from error
@@ -94,7 +96,7 @@ class _Reader:
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(event)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._list(key)
+            return self._list(event, key)
         return self._scalar(event, key)
 
     def _mapping(self, start: yaml.Event) -> dict[str, Any]:
@@ -114,10 +116,14 @@ class _Reader:
             mapping[key] = self._value(self._parser.get_event(), key)
         return mapping
 
-    def _list(self, key: str) -> list[Any]:
+    def _list(self, start: yaml.SequenceStartEvent, key: str) -> list[Any]:
         items = []
         while not isinstance(event := self._parser.get_event(), yaml.SequenceEndEvent):
-            items.append(self._value(event, key))
+            value = self._value(event, key)
+            plain = start.flow_style and isinstance(event, yaml.ScalarEvent) and not event.style
+            if plain and (sentence := misread_separators(str(value))):
+                raise self._error(event, f"{key}: {sentence}")
+            items.append(value)
         return items
 
     def _scalar(self, event: yaml.ScalarEvent, key: str) -> str | int | None:
@@ -130,6 +136,14 @@ class _Reader:
             if not value:
                 raise self._error(event, f'{key} has no value; write "" for empty text or [] for an empty list')
             raise self._error(event, f'{key}: YAML does not take {value} without quotes for text; write "{value}"')
+        if key != "notes":
+            if sentence := misread_quotes(value):
+                raise self._error(event, f"{key}: {sentence}")
+            written = self._text[event.start_mark.index : event.end_mark.index].strip(" \t\r\n")
+            if written != value:
+                raise self._error(
+                    event, f"{key}: YAML reads over a line break, and takes {value!r}; put the text in double quotes"
+                )
         if key not in _WORDS and self._comment_follows(event.end_mark.index):
             raise self._error(
                 event, f"{key}: YAML takes what follows {value!r} for a comment; put the text in double quotes"
@@ -140,6 +154,7 @@ class _Reader:
         return _COMMENT.match(self._text, index) is not None
 
     def _error(self, event: yaml.Event, sentence: str) -> KdslError:
+        refuse_full_width(self._path, self._text)
         return KdslError(f"{self._path}, line {event.start_mark.line + 1}: {sentence}")
 
 

@@ -1,9 +1,11 @@
 """Task files: a closed list of labels with descriptions, and the prompt; the two MIRE tasks ship here."""
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.rules.rule_files import label_folder
 from kdsl.sample import Label, Task
@@ -12,6 +14,10 @@ from kdsl.yaml_file import read_yaml, validate
 _TAKEN = ("reviews", "large", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
 """Folders that the rule base and the checkpoint have besides those of the tasks."""
 SHIPPED = Path(__file__).parent
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_LONGEST_NAME = 100
+"""Bytes."""
 
 
 def load_task(name_or_path: str, folder: Path) -> Task:
@@ -56,8 +62,11 @@ class _TaskFile(BaseModel):
     @classmethod
     def _name(cls, name: str) -> str:
         _visible(name)
-        if label_folder(name) != name or name.casefold() in _TAKEN:
-            raise ValueError(f"{name!r} names a folder of rules too; use letters, digits, - and _")
+        # File names are made of the name and more.
+        if label_folder(name) != name or name.casefold() in _TAKEN or len(name.encode()) > _LONGEST_NAME:
+            raise ValueError(
+                f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
+            )
         return name
 
     @field_validator("labels")
@@ -73,6 +82,10 @@ class _TaskFile(BaseModel):
 def _visible(name: str) -> str:
     if not name.strip():
         raise ValueError("is empty; write at least one visible character")
-    if name != name.strip() or "\n" in name:
+    if name != name.strip() or len(name.splitlines()) > 1:
         raise ValueError(f"{name!r} begins or ends with a space or holds a line break; remove it")
+    if found := _NO_TEXT.search(name):
+        raise ValueError(f"{name!r} holds {found[0]!r}, which is no text; remove it")
+    if IMAGE_PLACEHOLDER in name:
+        raise ValueError(f"{name!r} holds {IMAGE_PLACEHOLDER}, which stands for a picture in prompts; remove it")
     return name

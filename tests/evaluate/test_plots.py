@@ -131,3 +131,8 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KdslError, match="cannot be written"):
         evaluation(tmp_path / "file")
+
+
+def test_dollar_signs_in_names_are_no_formula():
+    counts = np.array([[1, 0, 0], [0, 1, 0]])
+    assert confusion_plot(counts, ["$\\frac{$", "b"], "$\\frac{$").startswith(b"\x89PNG")

@@ -187,6 +187,23 @@ def test_misplaced_files_and_ids_given_twice(base):
     assert {finding.file for finding in lint(base.folder, TASK)} == {copy, other}
 
 
+@pytest.mark.parametrize("label", ["-", "...", "CON", "很长" * 100])
+def test_a_rule_of_an_odd_label_lies_where_it_belongs(tmp_path, label):
+    base = RuleBase(tmp_path, TASK.name)
+    base.save(Rule(id="r-0001", label=label, when={"all": [{"user": ["退"]}]}))
+    task = Task(TASK.name, (Label(label), Label("换货")))
+    assert lint(tmp_path, task) == []
+
+
+def test_folders_that_the_file_system_takes_for_one_are_one(base):
+    """As one with small letters for capitals does; here a link stands for it."""
+    rule = base.add(1, {"user": ["退"]})
+    folder = base.path(rule).parent
+    folder.rename(folder.with_name("REFUND"))
+    folder.symlink_to("REFUND")
+    assert found(base) == []
+
+
 def test_thousands_of_rules_take_seconds():
     from kdsl.rules.implication import subsumed
 

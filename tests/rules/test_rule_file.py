@@ -110,6 +110,84 @@ def test_mistakes_are_told_with_their_line(read, text, sentence):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (
+            "[“亮度”]",
+            'the quotation marks of “亮度” are text for YAML; write "亮度", or "“亮度”" where',
+        ),
+        ("[‘亮度’, 调光]", 'the quotation marks of ‘亮度’ are text for YAML; write "亮度"'),
+        ("[“亮度, 调光”]", 'the quotation marks of “亮度 are text for YAML; write "亮度"'),
+        ("[亮度, 调光”]", 'the quotation marks of 调光” are text for YAML; write "调光"'),
+        ("[「亮度」]", 'the quotation marks of 「亮度」 are text for YAML; write "亮度"'),
+        ('[“亮度"]', 'the quotation marks of “亮度" are text for YAML; write "亮度"'),
+        ("“亮度”", 'the quotation marks of “亮度” are text for YAML; write "亮度"'),
+        ("\n        - ＂亮度＂", 'the quotation marks of ＂亮度＂ are text for YAML; write "亮度"'),
+        (
+            "[亮度，调光]",
+            'in 亮度，调光 is text for YAML; write "亮度", "调光", or "亮度，调光"',
+        ),
+        ("[亮度、调光]", "the '、' in 亮度、调光 is text for YAML"),
+        ("[亮度\u3000调光]", "in 亮度\u3000调光 is text for YAML"),
+        ('["亮度"，"调光"]', "text follows where a comma, a bracket or the line's end is due"),
+        ("[亮\u0085度]", "YAML reads over a line break, and takes '亮 度'; put the text in double quotes"),
+        ("[亮度\n        调光]", "YAML reads over a line break, and takes '亮度 调光'"),
+        ("[@客服]", "text that begins with a sign such as @ * & % ` | > or ! must stand in double quotes"),
+        ("[%折]", "text that begins with a sign such as @"),
+        ("[*]", "text that begins with a sign such as @"),
+        ("[- 亮度]", "text that begins with - or with a colon, or ends in one, must stand in double quotes"),
+        ("[0x1F]", 'YAML does not take 0x1F without quotes for text; write "0x1F"'),
+        ("[0b11]", 'YAML does not take 0b11 without quotes for text; write "0b11"'),
+        ("[12:30]", 'YAML does not take 12:30 without quotes for text; write "12:30"'),
+        ("[+86]", 'YAML does not take +86 without quotes for text; write "+86"'),
+        ("[=]", 'YAML does not take = without quotes for text; write "="'),
+        ("[~]", 'YAML does not take ~ without quotes for text; write "~"'),
+        ("【亮度】", 'last_user takes a list of one or more terms in quotes, like ["亮度", "调光"], not \'【亮度】\''),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_it_looks_is_told(read, written, sentence):
+    with pytest.raises(KdslError) as error:
+        read(replaced('["亮度", "调光"]', written))
+    assert ", line 7: " in str(error.value) or ", line 8: " in str(error.value)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "term"),
+    [
+        ('"“亮度”"', "“亮度”"), ('"亮度，调光"', "亮度，调光"), ("'亮度、调光'", "亮度、调光"), ("don’t", "don’t"),
+        ("他说“好”", "他说“好”"), ("“好评”返现", "“好评”返现"), ("dogs’", "dogs’"), ("１２", "１２"),
+        ("【包邮】", "【包邮】"), ("尺码：大", "尺码：大"),
+        ("\u3000亮度", "\u3000亮度"), ('27"屏', '27"屏'), ("a:b", "a:b"), ("-", "-"),
+    ],
+)  # fmt: skip
+def test_a_term_that_can_mean_one_thing_only_is_read_as_it_is_written(read, written, term):
+    assert read(replaced('"亮度"', written)).conditions[0].terms == (term, "调光")
+
+
+def test_a_term_with_a_comma_may_stand_on_a_line_of_its_own(read):
+    assert read(replaced('["亮度", "调光"]', "\n        - 亲，在吗")).conditions[0].terms == ("亲，在吗",)
+
+
+def test_notes_are_prose(read):
+    assert read(replaced('notes: ""', "notes: “亮度”一词，太宽”")).notes == "“亮度”一词，太宽”"
+
+
+def test_quotation_marks_count_outside_terms_too(read):
+    with pytest.raises(KdslError, match="line 3: label: the quotation marks of “能否调光” are text for YAML"):
+        read(replaced('"能否调光"', "“能否调光”"))
+    with pytest.raises(KdslError, match=r"line 14: hit: the '，' in s1，s2 is text for YAML"):
+        read(replaced("hit: [", "hit: [s1，s2, "))
+
+
+def test_an_indentation_of_full_width_spaces_is_told(read):
+    with pytest.raises(
+        KdslError, match=r"line 6: begins with '\\u3000', which is no space for YAML; use plain spaces"
+    ):
+        read(replaced("\n  all:", "\n\u3000all:"))
+
+
 def test_comments_stay_where_they_were(read):
     text = "# Asked by the lamp shop.\n" + CANONICAL.replace('"调光"]', '"调光"]  # both words are common').replace(
         '"立即购买"]', '"立即购买"]   # the button'
