@@ -90,6 +90,12 @@ def held(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
         _close(handle)
 
 
+def require_locks(what: str) -> None:
+    """Raises KdslError on a system without them: `what` would lose what several people do at once."""
+    if fcntl is None:
+        raise KdslError(f"{what} needs Linux or macOS, where folders can be locked; on Windows use WSL")
+
+
 def is_lock(path: Path) -> bool:
     """Whether the file is one of those that `claimed` makes: it holds nothing of a project."""
     return path.name.startswith(".") and path.suffix == ".lock"

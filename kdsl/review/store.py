@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import read_text, write_atomically
+from kdsl.locks import held, require_locks
 from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.journal import (
     REMEDY,
@@ -27,12 +28,6 @@ from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.rule_files import RuleFiles, named_after, rule_file_at, rule_paths, rule_text_of, sorted_out
 from kdsl.text import normalise
-
-try:
-    import fcntl
-except ModuleNotFoundError as error:  # Windows
-    raise KdslError("reviewing rules needs Linux or macOS, where folders can be locked; on Windows use WSL") from error
-
 
 _NOWHERE: Stamp = (0, 0, 0)
 """Of a link to a file that is not there."""
@@ -105,6 +100,7 @@ class RuleStore:
         self._sorted: dict[str, tuple[int, list[StoredRule]]] = {}
         self._journals: dict[Path, Journal] = {}
         self._unsettled: dict[Path, str] = {}
+        require_locks("reviewing rules")
         folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             pass
@@ -342,25 +338,20 @@ class RuleStore:
 
         Where the disk is too full for that, one can still read: `problems` says so.
         """
-        with self._mutex:
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                for path in sorted({*self._journals, *journal_paths(self.folder)}):
-                    journal = self._journals.setdefault(path, Journal(path))
-                    journal.refresh()
-                    self._require_rules(journal)
-                for path, journal in self._journals.items():
-                    try:
-                        self._settle(journal)
-                        self._unsettled.pop(path, None)
-                    except KdslError as error:
-                        if to_write:
-                            raise
-                        self._unsettled[path] = str(error)
-                yield
-            finally:
-                os.close(handle)
+        with self._mutex, held(self.folder):
+            for path in sorted({*self._journals, *journal_paths(self.folder)}):
+                journal = self._journals.setdefault(path, Journal(path))
+                journal.refresh()
+                self._require_rules(journal)
+            for path, journal in self._journals.items():
+                try:
+                    self._settle(journal)
+                    self._unsettled.pop(path, None)
+                except KdslError as error:
+                    if to_write:
+                        raise
+                    self._unsettled[path] = str(error)
+            yield
 
 
 def _concerns(event: Event, rule: str) -> bool:
