@@ -86,8 +86,11 @@ def _make(work: Work) -> str | None:
 
 
 def _hash(path: Path) -> str:
-    with opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except KdslError as error:
+        raise KdslError(f"{error}; mend it, or take its sample out") from error
 
 
 def _joined_hash(image: str, plan: str) -> str:

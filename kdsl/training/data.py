@@ -129,5 +129,8 @@ def data_hash(examples: list[Example]) -> str:
 
 
 def _picture_hash(picture: Picture) -> str:
-    with opened(picture.path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with opened(picture.path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except KdslError as error:
+        raise KdslError(f"{error}; training needs every image") from error

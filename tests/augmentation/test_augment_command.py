@@ -176,7 +176,7 @@ def test_several_processes_make_the_same(project, tmp_path):
         ("augment.paraphrase=true", "augment.paraphrase: true needs a model that writes; name one in `small:`"),
         ("augment={copies: 2, text: false, images: false}", "text and images are both false"),
         ("data.images=", "data.images is not set; name the folder that image names are relative to"),
-        ("data.images=gone", "cannot be read (No such file or directory); mend it, or take its sample out"),
+        ("data.images=gone", "no such file; mend it, or take its sample out"),
     ],
 )
 def test_mistakes_are_one_sentence(kdsl, project, change, message):

@@ -106,7 +106,7 @@ def test_a_label_that_no_task_has_is_an_error_with_a_hint(kdsl, project, option)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("rules={}/kdsl.yaml", "kdsl.yaml/shop: cannot be written (Not a directory)"),
+        ("rules={}/kdsl.yaml", "kdsl.yaml/shop: cannot be read (Not a directory)"),
         ("checkpoint={}/kdsl.yaml", "kdsl.yaml/shop/mining.resume.jsonl: cannot be"),
         ("data.train={}/nothing.jsonl", "nothing.jsonl: no such file"),
         ("data.train={}/one.jsonl", "shop: mining needs samples of at least two labels, found '其他'"),
