@@ -29,13 +29,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/mutants", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="such as kdsl/arbiter/fit.py")
     parser.add_argument("--least", type=float, default=85.0, help="percent of mutants to be killed (default 85)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th mutant, for a quick look")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     options = parser.parse_args()
     table = Table("file", "mutants", KILLED, SURVIVED, TIMEOUT, "score")
     survivors, enough = [], True
     for path in options.files:
         file = path.resolve().relative_to(ROOT).as_posix()
-        mutants = mutants_of((ROOT / file).read_text("utf-8"))
+        mutants = mutants_of((ROOT / file).read_text("utf-8"))[:: options.every]
         outcomes = run(ROOT, file, mutants, tests_of(file), options.workers)
         counts = Counter(outcomes)
         score = 100 * (1 - counts[SURVIVED] / max(len(outcomes), 1))
