@@ -64,6 +64,17 @@ def shown_name(name: str) -> str:
     return repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder at `path`; KdslError where that cannot be known, as one may not look there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise KdslError(f"{path}: cannot be read ({_reason(error)}); you need rights on its folder") from error
+    return True
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write `content` to a temporary file beside `path`, flush it to disk and rename it over `path`.
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, inside, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, inside, is_there, read_json, read_jsonl, write_atomically
 
 
 @pytest.fixture
@@ -169,3 +169,15 @@ def test_a_hundred_lists_within_each_other_are_too_many(tmp_path):
 def test_a_sentence_is_never_longer_than_a_screen():
     sentence = str(KdslError(f"a.json: {'x' * 10_000!r} is wrong; write y"))
     assert len(sentence) < 900 and sentence.startswith("a.json: 'xxx") and sentence.endswith("' is wrong; write y")
+
+
+def test_what_nobody_may_look_at_is_neither_there_nor_missing(tmp_path, monkeypatch):
+    assert is_there(tmp_path)
+    assert not is_there(tmp_path / "none")
+
+    def refused(self, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.stat", refused)
+    with pytest.raises(KdslError, match=r"a: cannot be read \(Permission denied\); you need rights on its folder"):
+        is_there(tmp_path / "a")

@@ -13,7 +13,7 @@ from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.arbiter.pool import Pool
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import is_there, write_atomically
 from kdsl.record_file import Count, Share, read_record
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
@@ -116,7 +116,7 @@ class Arbiter(_Part):
     def load(cls, folder: Path) -> "Arbiter":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
         path = folder / FILE
-        if not path.exists():
+        if not is_there(path):
             raise KdslError(f"{path}: no such file; train first with: kdsl train")
         return read_record(cls, path, "train again with: kdsl train")
 

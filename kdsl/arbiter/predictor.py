@@ -17,6 +17,7 @@ from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.files import is_there
 from kdsl.locks import held
 from kdsl.models.answers import FILE as RECORDED_FILE
 from kdsl.models.classifier import Classifier
@@ -174,7 +175,7 @@ class Predictor:
         with ExitStack() as stack:
             for name in self._tasks:
                 stack.enter_context(held(checkpoint / name, shared=True))
-            trained = [name for name in self._tasks if (checkpoint / name / ARBITER_FILE).exists()]
+            trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
                 raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
             files = [] if recorded is None else [recorded]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, opened, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, opened, read_json, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
@@ -89,8 +89,8 @@ def file_hash(*paths: Path) -> str:
 def _check_source(output: Path, source: dict[str, str]) -> None:
     """Refuse to append to predictions made by something else; note the source of new ones."""
     meta = output.with_name(f"{output.name}.meta.json")
-    if output.exists() and output.stat().st_size:
-        other = "was not made by kdsl predict" if not meta.exists() else None
+    if is_there(output) and output.stat().st_size:
+        other = "was not made by kdsl predict" if not is_there(meta) else None
         if other is None:
             known = read_json(meta)
             changed = [key for key in source if not isinstance(known, dict) or known.get(key) != source[key]]

@@ -1,5 +1,6 @@
 """The command line: one thin file a command, each light to import, so that `kdsl --help` is quick."""
 
+import errno
 import logging
 import os
 import sys
@@ -89,7 +90,8 @@ class _Group(TyperGroup):
             raise typer.Exit(0) from None
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            _fail(f"{place}{error.strerror or error}; free the space or choose another place", 2)
+            what = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "look at its rights"
+            _fail(f"{place}{error.strerror or error}; {what}, or choose another place", 2)
 
 
 def _fail(sentence: str, code: int, kind: str = "error") -> None:

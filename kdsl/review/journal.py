@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.record_file import as_record
 from kdsl.rules.rule_files import is_rule_file, label_folder
 
@@ -106,7 +106,7 @@ class Journal:
         Raises KdslError for a log that is a link, and for a line that is no event of the person whose log it is.
         """
         self._require_own()
-        if not self.path.exists():
+        if not is_there(self.path):
             self._events, self._ends, self._read_to = {}, {}, (-1, -1)
             return
         stat = self.path.stat()

@@ -14,7 +14,7 @@ from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import parsing, write_atomically
+from kdsl.files import is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.llama_factory import Orders
 from kdsl.models.unseen import FILE as UNSEEN
@@ -72,7 +72,7 @@ def word_files(config: ProjectConfig, task: str) -> list[Path]:
 
 def _learns_more(config: ProjectConfig) -> bool:
     """Whether the embedded classifier learns more than people's samples."""
-    taught = config.large == "linear" and config.data.distilled is not None and config.data.distilled.exists()
+    taught = config.large == "linear" and config.data.distilled is not None and is_there(config.data.distilled)
     return config.recorded is None and (taught or config.augment.copies > 0)
 
 
@@ -118,7 +118,7 @@ def _find_out(
 def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     """Changes with everything that the predictions depend on."""
     data = config.data
-    files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and path.exists()]
+    files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and is_there(path)]
     parts = [repr(task.labels), str(config.seed), config.large, repr(config.prompt), file_hash(*files)]
     parts += [repr(row.sample) for row in table.rows]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.mining.archive import FILE as ARCHIVE
 from kdsl.mining.archive import Archive, load_archive
 from kdsl.record_file import Count, Share, as_record
@@ -39,7 +39,7 @@ def measure(site: Site, task: str) -> Measured:
     from kdsl.arbiter.fit import fit_arbiter
 
     index, folder = site.indexes[task], site.config.checkpoint / task
-    if not (folder / ARCHIVE).exists():
+    if not is_there(folder / ARCHIVE):
         raise KdslError(f"{folder / ARCHIVE}: no such file; run `kdsl mine` first")
     if index.word is None:
         raise KdslError(f"{task}: what the model says: {index.no_word or 'not known yet; try again in a moment'}")
@@ -79,7 +79,7 @@ def _only(archive: Archive, rules: Sequence[Rule]) -> Archive:
 def measurements(checkpoint: Path, task: str) -> list[Measured]:
     """All that were made, the oldest first; KdslError for a damaged file."""
     path = checkpoint / task / FILE
-    if not path.exists():
+    if not is_there(path):
         return []
     found = []
     remedy = "delete the file to begin anew"
