@@ -1,4 +1,4 @@
-"""Findings that need the images: missing, unreadable or huge ones, and near-duplicates across splits."""
+"""Findings that need the images: missing, unreadable, huge or narrow ones, and near-duplicates across splits."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from kdsl.data.duplicates import near_duplicates
 from kdsl.data.finding import Finding, finding
-from kdsl.data.images import HUGE_PIXELS, ImageFacts, image_facts
+from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, image_facts
 from kdsl.progress import track
 from kdsl.sample import Sample, Task
 
@@ -69,4 +69,9 @@ def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts],
     yield from finding("outside-images", split, "", having("outside"), message)
     yield from finding("unreadable-images", split, "", having("unreadable"), "images cannot be read; replace them")
     limit = f"{HUGE_PIXELS // 1_000_000} megapixels"
-    yield from finding("huge-images", split, "", having("huge"), f"images have {limit} or more; shrink them")
+    side = f"a side of over {LONGEST_SIDE} pixels"
+    message = f"images have {limit} or more, or {side}; shrink or cut them"
+    yield from finding("huge-images", split, "", having("huge"), message)
+    narrow = [f"{name} ({facts[name].size[0]} x {facts[name].size[1]} pixels)" for name in names if facts[name].narrow]
+    message = f"images have one side more than {MAX_RATIO} times the other; OCR and models see them with a margin"
+    yield from finding("narrow-images", split, "", narrow, message)

@@ -1,25 +1,27 @@
 """Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kdsl.data.images import decoded, open_image, too_large
 from kdsl.errors import KdslError
+from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
 from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import track
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 MAX_SIDE, MAX_SIDE_OF_STRIP = 1280, 2560
 """Pixels that the longest side of an image is shrunk to, and that of one more than `STRIP` times as long as wide."""
 STRIP = 3.0
-MAX_PIXELS = 80_000_000
-"""Larger images are not decoded: they would take over a gigabyte in all processes together."""
 
 
 @dataclass
@@ -101,21 +103,22 @@ def _start_worker() -> None:
 
 
 def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
-    import numpy as np
-
     folder, name = task
     try:
-        picture, original_size = open_page(inside(folder, name))
-        found = _recognise(np.asarray(picture)[:, :, ::-1])  # RapidOCR takes blue, green, red
+        with open_image(inside(folder, name)) as image:
+            original_size = _size_upright(image)
+            if read_in_tiles(original_size):
+                size, lines = original_size, _lines_of_tiles(decoded(image), original_size)
+            else:
+                picture = _shrunk_page(image)
+                size, lines = picture.size, _lines(picture)
     except FileNotFoundError:
         return "no such file"
     except Exception as error:  # decoders and the recogniser raise anything for a broken image
         return str(error).split("\n")[0] or type(error).__name__
-    rows = zip(found.boxes, found.txts, found.scores, strict=True) if found.boxes is not None else ()
-    lines = [OcrLine(text, float(score), _upright(corners)) for corners, text, score in rows]
     return {
         "image": name,
-        "size": list(picture.size),
+        "size": list(size),
         "original_size": list(original_size),
         "lines": [
             {"text": line.text, "score": round(line.score, 3), "box": [round(value) for value in line.box]}
@@ -124,35 +127,64 @@ def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
     }
 
 
-def open_page(path: Path) -> tuple[Any, tuple[int, int]]:
-    """The image as OCR sees it, upright, opaque and shrunk, and its original size.
+def _lines(picture: "Image") -> list[OcrLine]:
+    import numpy as np
+
+    found = _recognise(np.asarray(picture)[:, :, ::-1])  # RapidOCR takes blue, green, red
+    rows = zip(found.boxes, found.txts, found.scores, strict=True) if found.boxes is not None else ()
+    return [OcrLine(text, float(score), _upright(corners)) for corners, text, score in rows]
+
+
+def _lines_of_tiles(page: "Image", size: tuple[int, int]) -> list[OcrLine]:
+    """The lines of a page that is read in tiles, within its `size`, which knows of no margin."""
+    page, tiles = tiles_of(page)
+    found = []
+    for tile in tiles:
+        picture = tile.cut_from(page)
+        width, height = picture.size
+        _shrink(picture)
+        scale = width / picture.width, height / picture.height
+        empty = all(darkest == brightest for darkest, brightest in picture.getextrema())
+        found.append((tile, [] if empty else [tile.on_page(line, scale) for line in _lines(picture)]))
+    limits = *size, *size
+    return [
+        replace(line, box=tuple(min(value, limit) for value, limit in zip(line.box, limits, strict=True)))
+        for line in put_together(found)
+    ]
+
+
+def open_page(path: Path) -> "tuple[Image, tuple[int, int]]":
+    """The image as OCR sees it where it reads it at once, upright, opaque and shrunk, and its original size.
 
     Raises whatever decoders raise for a broken file, and ValueError for one that is too large.
     """
-    import warnings
+    with open_image(path) as image:
+        return _shrunk_page(image), _size_upright(image)
 
-    from PIL import Image, ImageOps
 
-    if not path.is_file():  # of a pipe nobody knows when it ends
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(path)
-    with image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(
-                f"{width} x {height} pixels are too many; shrink it below {MAX_PIXELS // 10**6} megapixels"
-            )
-        limit = MAX_SIDE_OF_STRIP if max(width, height) > STRIP * min(width, height) else MAX_SIDE
-        original_size = (height, width) if image.getexif().get(_ORIENTATION) in _QUARTER_TURNS else (width, height)
+def _size_upright(image: "Image") -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if image.getexif().get(_ORIENTATION) in _QUARTER_TURNS else (width, height)
+
+
+def _shrunk_page(image: "Image") -> "Image":
+    limit = _limit(image.size)
+    if not too_large(image.size):
         image.draft("RGB", (limit, limit))
-        upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
-        picture = upright.convert("RGB")
-        picture.thumbnail((limit, limit), Image.Resampling.LANCZOS)
-        return picture, original_size
+    picture = decoded(image)
+    _shrink(picture, limit)
+    return picture
+
+
+def _shrink(picture: "Image", limit: int | None = None) -> None:
+    from PIL import Image
+
+    limit = limit or _limit(picture.size)
+    picture.thumbnail((limit, limit), Image.Resampling.LANCZOS)
+
+
+def _limit(size: tuple[int, int]) -> int:
+    return MAX_SIDE_OF_STRIP if max(size) > STRIP * min(size) else MAX_SIDE
 
 
 def _upright(corners: Any) -> Box:

@@ -1,13 +1,12 @@
 """One pixel budget for training, evaluation and prediction: the size in which a model sees a picture."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsl.data.images import HUGE_PIXELS
+from kdsl.data.images import MAX_RATIO, decoded, open_image, with_margin
 from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
 
 FACTOR = 28
 """Qwen2-VL and Qwen2.5-VL merge 2 x 2 patches of 14 pixels into one token; Qwen3-VL has patches of 16."""
-
-_MAX_RATIO = 200
-"""Longer pages are refused by the models' own preprocessing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,8 @@ def fitted_size(width: int, height: int, budget: PixelBudget, factor: int = FACT
 
     The `smart_resize` of Qwen2-VL. Raises ValueError when one side is over 200 times the other.
     """
-    if max(width, height) > _MAX_RATIO * min(width, height):
-        raise ValueError(f"{width} x {height} pixels: one side is more than {_MAX_RATIO} times the other")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ValueError(f"{width} x {height} pixels: one side is more than {MAX_RATIO} times the other")
     fitted = [max(factor, round(side / factor) * factor) for side in (width, height)]
     if math.prod(fitted) > budget.max_pixels:
         shrink = math.sqrt(width * height / budget.max_pixels)
@@ -54,40 +50,24 @@ def fitted_size(width: int, height: int, budget: PixelBudget, factor: int = FACT
 def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Image":
     """The picture upright, in RGB on white, resized to `fitted_size`: by qwen-vl-utils where it can be imported.
 
-    Raises KdslError for a file that is missing, not an image, too large to decode or too long and narrow.
+    One that is too long and narrow gets a white margin first. Raises KdslError for a file that is missing, not an
+    image or too large to decode.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        if not path.is_file():  # of a pipe nobody knows when it ends
-            raise FileNotFoundError
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                if math.prod(file.size) >= HUGE_PIXELS:
-                    raise ValueError(f"{file.size[0]} x {file.size[1]} pixels are too many; scale it down")
-                image = ImageOps.exif_transpose(file)
-                size = fitted_size(*image.size, budget, factor)
-                utils = _qwen_vl_utils()
-                if utils is not None and min(size) > factor:  # it shrinks long and narrow pictures to nothing
-                    element = {"image": image, "min_pixels": budget.min_pixels, "max_pixels": budget.max_pixels}
-                    return utils.fetch_image(element, image_patch_size=factor // 2)
-                return _on_white(image).resize(size, Image.Resampling.BICUBIC)
+        with open_image(path) as file:
+            image = with_margin(decoded(file))
+        size = fitted_size(*image.size, budget, factor)
+        utils = _qwen_vl_utils()
+        if utils is not None and min(size) > factor:  # it shrinks long and narrow pictures to nothing
+            element = {"image": image, "min_pixels": budget.min_pixels, "max_pixels": budget.max_pixels}
+            return utils.fetch_image(element, image_patch_size=factor // 2)
+        return image.resize(size, Image.Resampling.BICUBIC)
     except FileNotFoundError as error:
         raise KdslError(f"{path}: no such image file") from error
     except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …
         raise KdslError(f"{path}: not an image that a model can take ({str(error).splitlines()[0]})") from error
-
-
-def _on_white(image: "Image") -> "Image":
-    from PIL import Image
-
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(image, mask=image.getchannel("A"))
-    return white
 
 
 def _qwen_vl_utils() -> Any | None:
