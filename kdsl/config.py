@@ -45,7 +45,9 @@ ProjectPath = Annotated[Path, BeforeValidator(_in_folder)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False
+    )  # fmt: skip
 
 
 class DataConfig(_Part):
@@ -196,11 +198,18 @@ class ProjectConfig(_Part):
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
     _folder: Path = PrivateAttr(default=Path("."))
+    _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
     def folder(self) -> Path:
         """The folder that holds kdsl.yaml."""
         return self._folder
+
+    @property
+    def typed_models(self) -> tuple[str, ...]:
+        """Names and addresses of models that do not come from the file, but from the command line."""
+        models = {"small": self.small, "large": self.large, "distill.teacher": self.distill.teacher}
+        return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
 
     @property
     def recorded(self) -> Path | None:
@@ -264,6 +273,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConf
     if overrides:
         config = _overridden(config, overrides)
     config._folder = file_path.parent
+    config._overridden = frozenset(override.partition("=")[0].strip() for override in overrides)
     return config
 
 
@@ -280,7 +290,7 @@ def _overridden(config: ProjectConfig, overrides: Sequence[str]) -> ProjectConfi
             config = ProjectConfig.model_validate(values)
         except ValidationError as error:
             raise KdslError(f"{override} on the command line: {first_mistake(ProjectConfig, error)}") from error
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, ValueError, RecursionError) as error:
             raise KdslError(f"{override} on the command line: {str(error).splitlines()[0]}") from error
     return config
 

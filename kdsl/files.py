@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -11,11 +12,20 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
+from kdsl.locks import held
 
 _TAIL = 65536
 """Bytes of a file that are read at once when its last line is looked for."""
 _LONGEST_NAME = 255
 """Bytes that file systems allow for one part of a path."""
+_LONGEST_PATH = 2048
+"""Bytes of a name with its folders: half of what systems allow, for the folder that it is in is a part of the path."""
+_LARGEST = 1 << 31
+"""Bytes of a file that are read at once."""
+_LONGEST_LINE = 1 << 28
+"""Bytes of a line of JSON Lines."""
+_DEEPEST = 100
+"""Lists and objects within each other: a thousand end Python's stack wherever such a value is looked at."""
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -30,17 +40,39 @@ def inside(folder: Path, name: str) -> Path:
     Traceback (most recent call last):
     kdsl.errors.KdslError: '../task.yaml' leads outside /data/images; give a name below that folder
     """
-    shown = repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
-    parts = name.encode("utf-8", "surrogatepass").split(b"/")
-    halves = any("\ud800" <= character <= "\udfff" for character in name)
-    if not name or halves or "\x00" in name or max(map(len, parts)) > _LONGEST_NAME:
-        raise KdslError(f"{shown} cannot be the name of a file; give a name below {folder}")
+    check_name(name, str(folder))
     path = folder / name
-    # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
-    leaves = Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
-    if leaves or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise KdslError(f"{shown} leads outside {folder}; give a name below that folder")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
     return path
+
+
+def check_name(name: str, folder: str) -> None:
+    """Raise what `inside` raises for a `name` that leads out of any folder; `folder` is what the sentence calls it."""
+    encoded = name.encode("utf-8", "surrogatepass")
+    halves = any("\ud800" <= character <= "\udfff" for character in name)
+    too_long = len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME
+    if not name or halves or "\x00" in name or too_long:
+        raise KdslError(f"{shown_name(name)} cannot be the name of a file; give a name below {folder}")
+    # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
+    if Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+        raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
+
+
+def shown_name(name: str) -> str:
+    """A name in quotes, short enough for a sentence."""
+    return repr(name) if len(name) <= 60 else repr(name[:57]) + "…"
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder at `path`; KdslError where that cannot be known, as one may not look there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise KdslError(f"{path}: cannot be read ({_reason(error)}); you need rights on its folder") from error
+    return True
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -49,9 +81,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     A file that is there keeps its mode, a new one gets the umask's. Raises KdslError when the folder cannot be
     written; the old file is then untouched.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = None
     try:
+        data = content.encode("utf-8") if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not made by `tempfile`, whose files nobody else may read: the system takes the umask from the wanted mode.
         name = path.parent / f".{path.name[: _LONGEST_NAME // 8]}.{secrets.token_hex(6)}"
@@ -65,7 +97,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         temporary = None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _cannot_write(path, error) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
@@ -74,48 +106,61 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
-    write_atomically(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    write_atomically(path, b"".join(map(_line, records)))
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # half a character, which UTF-8 does not have
+        return json.dumps(record).encode("utf-8") + b"\n"
 
 
 @contextmanager
 def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Gives a function that appends one object a line, each on disk as soon as it is written, for work to be resumed.
 
-    A last line that was torn by an interruption is taken away first. Raises KdslError when the file cannot be written.
+    A last line that was torn by an interruption is taken away first; one that another process writes just now is not.
+    Raises KdslError when the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _repair_last_line(path)
-        file = path.open("ab", buffering=0)  # on a full disk a buffer would be written again when it is closed
-    except OSError as error:
+        # On a full disk a buffer would be written again when the file is closed.
+        file = _regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, "ab+")
+    except (OSError, ValueError) as error:
         raise _cannot_write(path, error) from error
 
     def append(record: dict[str, Any]) -> None:
-        rest = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+        rest = _line(record)
         try:
-            while rest:
-                rest = rest[file.write(rest) :]
+            with held(path):
+                while rest:
+                    rest = rest[file.write(rest) :]
         except OSError as error:
             raise _cannot_write(path, error) from error
 
     with file:
+        try:
+            with held(path):
+                _repair_last_line(file)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
         yield append
 
 
-def _repair_last_line(path: Path) -> None:
-    if not path.exists() or path.stat().st_size == 0:
+def _repair_last_line(file: BinaryIO) -> None:
+    start, last = _last_line(file)
+    try:
+        json.loads(last.decode("utf-8") or "{}")
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        # Only the beginning of a record may go: the end of another kind of file is left to the reader's error.
+        if b'{"'.startswith(last[:2]):
+            file.truncate(start)
         return
-    with path.open("r+b") as file:
-        start, last = _last_line(file)
-        try:
-            json.loads(last.decode("utf-8") or "{}")
-        except ValueError:
-            # Only the beginning of a record may go: the end of another kind of file is left to the reader's error.
-            if b'{"'.startswith(last[:2]):
-                file.truncate(start)
-            return
-        if last:
-            file.write(b"\n")
+    except (ValueError, RecursionError):
+        pass  # a whole line, which its reader refuses
+    if last:
+        file.write(b"\n")
 
 
 def _last_line(file: BinaryIO) -> tuple[int, bytes]:
@@ -132,32 +177,129 @@ def _last_line(file: BinaryIO) -> tuple[int, bytes]:
     return 0, last
 
 
-def _cannot_write(path: Path, error: OSError) -> KdslError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _cannot_write(path: Path, error: OSError | ValueError) -> KdslError:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     what = "free some space and try again" if full else "choose a folder that you may write to"
-    return KdslError(f"{path}: cannot be written ({error.strerror}); {what}")
+    return KdslError(f"{path}: cannot be written ({_reason(error)}); {what}")
 
 
-def read_text(path: Path) -> str:
-    """The UTF-8 text of `path` (a byte order mark is dropped); KdslError when it is missing, a folder or not UTF-8."""
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to be read; the one way in which KDSL opens what it did not make itself.
+
+    Raises KdslError when it is missing, cannot be read, or is no regular file: of a pipe or a device nobody knows when
+    it ends.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        file = _regular(path, os.O_RDONLY, "rb")
     except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file") from error
+        what = "a link to a file that is not there" if path.is_symlink() else "no such file"
+        raise KdslError(f"{path}: {what}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL or with half a character
+        raise KdslError(f"{path}: cannot be read ({_reason(error)})") from error
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be read ({_reason(error)})") from error
+
+
+def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
+    """The file, opened; OSError and ValueError of the system pass through, KdslError for what is no regular file."""
+    # Opening a pipe waits for somebody at its other end, unless told not to.
+    at_once = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    handle = os.open(path, flags | at_once, 0o666)
+    found = os.fstat(handle).st_mode
+    if not stat.S_ISREG(found):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(found) else "a pipe" if stat.S_ISFIFO(found) else "a device"
+        raise KdslError(f"{path}: is {kind}, not a file; give the name of a file")
+    return os.fdopen(handle, mode, -1 if mode == "rb" else 0)
+
+
+@contextmanager
+def parsing(place: object, what: str, remedy: str = "") -> Iterator[None]:
+    """Turns whatever a parser raises about the text or bytes it is given into the KdslError `place: what (why)`.
+
+    `remedy` is told too: what to do about such a file. For parsers, and for taking apart what they return: nobody can
+    list what those of other people raise, from RecursionError to zlib.error.
+    """
+    try:
+        yield
+    except KdslError:
+        raise
+    except Exception as error:
+        raise KdslError(f"{place}: {what} ({_reason(error)})" + (f"; {remedy}" if remedy else "")) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a few words."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return "half a character"
+    if isinstance(error, RecursionError):
+        return "lists or objects within each other too deeply"
+    if isinstance(error, MemoryError):
+        return "more than fits the memory"
+    if isinstance(error, KeyError):
+        return f"there is no {error.args[0]!r}" if error.args else "something is missing"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    said = str(error).strip().split("\n")[0]
+    if "integer string conversion" in said:
+        return "a number of thousands of digits"
+    return said[:200] or type(error).__name__
+
+
+def read_bytes(path: Path) -> bytes:
+    """All that stands in `path`; errors are those of `opened`, and one for a file that is too large to be read."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _LARGEST:
+            raise KdslError(f"{path}: holds {size >> 20:,} MiB, more than can be read at once; split it")
+        with parsing(path, "cannot be read"):
+            return file.read()
+
+
+def read_text(path: Path, keep_mark: bool = False) -> str:
+    """The UTF-8 text of `path`, without its byte order mark; errors of `read_bytes`, and for what is not UTF-8."""
+    try:
+        return read_bytes(path).decode("utf-8" if keep_mark else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def read_json(path: Path) -> Any:
-    """The JSON value in `path`; KdslError with line and column when it is truncated or not JSON."""
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise KdslError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:
-        raise KdslError(f"{path}: not data of this tool ({error})") from error
+def read_json(path: Path, remedy: str = "") -> Any:
+    """The JSON value in `path`; KdslError when it is truncated or not JSON, or gives a key twice, with its line.
+
+    `remedy` is told then: what to do about a bad file of this kind.
+    """
+    return parse_json(read_text(path), path, remedy=remedy)
+
+
+def parse_json(text: str, path: Path, first: int | None = None, remedy: str = "") -> Any:
+    """The JSON value in `text`, which begins in line `first` of `path`, or is all of it; errors of `read_json`."""
+    place = f"{path}, line {first}" if first else str(path)
+    advice = f"; {remedy}" if remedy else ""
+    with parsing(place, "not valid JSON", remedy):
+        try:
+            value = _JSON.decode(text)
+        except json.JSONDecodeError as error:
+            where = f"line {(first or 1) + error.lineno - 1}"
+            if first is None or text.startswith("[") or "\n" in text:
+                where += f", column {error.colno}"
+            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg}){advice}") from error
+        except _KeyTwice as error:
+            key, line = _key_twice(text)
+            raise KdslError(
+                f"{path}, line {(first or 1) + line - 1}: the key {key!r} is given twice; keep one of the two{advice}"
+            ) from error
+        if text.count("[") + text.count("{") > _DEEPEST and _deep(value):
+            raise RecursionError
+    return value
 
 
 def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
@@ -165,29 +307,68 @@ def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, An
 
     KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
     """
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip(b"\xef\xbb\xbf \t\r\n" if number == 1 else None):
-                    yield number, _json_object(path, number, line, remedy)
-    except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+    with opened(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+            if len(line) == _LONGEST_LINE:
+                raise KdslError(f"{path}, line {number}: has more than {_LONGEST_LINE >> 20} MiB; split it")
+            if line.strip(b"\xef\xbb\xbf \t\r\n" if number == 1 else None):
+                yield number, _json_object(path, number, line, remedy)
 
 
 def _json_object(path: Path, number: int, line: bytes, remedy: str) -> dict[str, Any]:
-    advice = f"; {remedy}" if remedy else ""
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise KdslError(
             f"{path}, line {number}: byte {error.start} is not UTF-8; {remedy or 'save the file as UTF-8'}"
         ) from error
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise KdslError(f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)}){advice}") from error
+    record = parse_json(text.rstrip("\r\n"), path, number, remedy)
     if not isinstance(record, dict):
+        advice = f"; {remedy}" if remedy else ""
         raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}{advice}')
     return record
+
+
+class _KeyTwice(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise _KeyTwice
+    return value
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
+_KEY_OR_BRACE = re.compile(r'("(?:[^"\\]|\\.)*+")\s*+(:)?|[{}]')
+
+
+def _key_twice(text: str) -> tuple[str, int]:
+    """The first key that its object in `text`, which is JSON up to there, has before, and its line."""
+    keys: list[set[str]] = []
+    for match in _KEY_OR_BRACE.finditer(text):
+        if match[0] == "{":
+            keys.append(set())
+        elif match[0] == "}":
+            keys.pop()
+        elif match[2]:
+            key = json.loads(match[1])
+            if key in keys[-1]:
+                return key, text.count("\n", 0, match.start()) + 1
+            keys[-1].add(key)
+    raise ValueError("no key is given twice")
+
+
+def _deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True

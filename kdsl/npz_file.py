@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import write_atomically
+from kdsl.files import parsing, read_bytes, write_atomically
 
 
 def write_npz(path: Path, version: int, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -23,25 +23,68 @@ def write_npz(path: Path, version: int, header: Mapping[str, Any], arrays: Mappi
     write_atomically(path, content.getvalue())
 
 
+Arrays = Mapping[str, NDArray[Any]]
+
+_LARGEST = 1e30
+"""Single precision ends at 3e38; nothing that training finds comes near."""
+_AGAIN = "train again with: kdsl train"
+
+
 @contextmanager
-def open_npz(path: Path, version: int, what: str) -> Iterator[tuple[dict[str, Any], Mapping[str, NDArray[Any]]]]:
+def open_npz(path: Path, version: int, what: str) -> Iterator[tuple[dict[str, Any], Arrays]]:
     """Header and arrays of a file that `write_npz` wrote; `what` it is said to be in errors.
 
-    Raises KdslError when it is missing, unreadable or of another version, and where the caller raises ValueError,
-    KeyError, TypeError or AttributeError for what stands in it.
+    Raises KdslError when it is missing, unreadable or of another version, and for whatever the caller raises about
+    what stands in it.
     """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            if header["version"] != version:
-                raise KdslError(
-                    f"{path}: version {header['version']} of {what}, this KDSL reads version {version}; train again "
-                    "with: kdsl train"
-                )
-            yield header, arrays
-    except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file; train again with: kdsl train") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise KdslError(f"{path}: damaged or not {what} ({error}); train again with: kdsl train") from error
+    arrays = read_arrays(path, what)
+    with parsing(path, f"damaged or not {what}", _AGAIN):
+        header = json.loads(arrays["header"].tobytes())
+        if header["version"] != version:
+            raise KdslError(
+                f"{path}: version {header['version']} of {what}, this KDSL reads version {version}; {_AGAIN}"
+            )
+        strange = next((name for name, array in arrays.items() if array.dtype.kind not in "biuf"), None)
+        if strange is not None:
+            raise ValueError(f"{strange} holds no numbers")
+        yield header, arrays
+
+
+def read_arrays(path: Path, what: str) -> Arrays:
+    """All arrays of an npz file; KdslError for one that is missing or damaged, and for numbers that cannot be.
+
+    Such files are not compressed: one that is may hold more than fits the memory.
+    """
+    if not path.exists():
+        raise KdslError(f"{path}: no such file; {_AGAIN}")
+    content = read_bytes(path)
+    with parsing(path, f"damaged or not {what}", _AGAIN):
+        with zipfile.ZipFile(io.BytesIO(content)) as members:
+            found = members.infolist()
+            if any(each.compress_type != zipfile.ZIP_STORED for each in found):
+                raise ValueError("it is compressed")
+            if sum(each.file_size for each in found) > len(content):
+                raise ValueError("it holds more than its size")
+        with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not (np.abs(array) < _LARGEST).all():
+                raise ValueError(f"{name} holds numbers beyond {_LARGEST:g}")
+    return arrays
+
+
+def floats(arrays: Arrays, name: str, dimensions: int) -> NDArray[np.float64]:
+    """An array of numbers; KeyError or ValueError where it is something else."""
+    return _array(arrays, name, "f", dimensions).astype(np.float64)
+
+
+def integers(arrays: Arrays, name: str, dimensions: int) -> NDArray[np.int64]:
+    """An array of whole numbers; KeyError or ValueError where it is something else."""
+    return _array(arrays, name, "i", dimensions).astype(np.int64)
+
+
+def _array(arrays: Arrays, name: str, kind: str, dimensions: int) -> NDArray[Any]:
+    array = arrays[name]
+    if array.dtype.kind != kind or array.ndim != dimensions:
+        raise ValueError(f"{name} is of type {array.dtype} with {array.ndim} dimensions")
+    return array

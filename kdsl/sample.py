@@ -1,11 +1,13 @@
 """The nouns that all other modules speak: Turn, Sample, Label, Task."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 Role = Literal["user", "agent"]
+SampleKey = tuple[str, str]
+"""(task, id): what tells the samples of one file apart. Two files may number theirs alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,23 @@ class Sample:
     images: tuple[str, ...] = ()
     """All images of the sample in order of appearance, those of its turns included."""
     label: str | None = None
+    copy_of: str | None = None
+    """Id of the sample of the same task that this one is a changed copy of; None for any other sample."""
+
+    @property
+    def key(self) -> SampleKey:
+        return self.task, self.id
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever a model sees of the sample, and with its id, not with its label: 32 hex digits."""
+        seen = repr((self.id, self.turns, self.images))
+        return blake2b(seen.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    @property
+    def source(self) -> str:
+        """The id of the sample that a copy was made of; of any other sample its own."""
+        return self.id if self.copy_of is None else self.copy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +74,16 @@ def label_indices(samples: Sequence[Sample], task: Task) -> list[int]:
     return [index.get(sample.label, -1) if sample.label is not None else -1 for sample in samples]
 
 
-_COPY = re.compile(r"\+\d+$")
+def original_rows(samples: Sequence[Sample]) -> list[int]:
+    """For every sample the row of the one that it is a changed copy of, its own for a sample that is no copy.
 
-
-def copy_id(source: str, number: int) -> str:
-    """The id of a sample's changed copy: `s7+1` is the first one of `s7`."""
-    return f"{source}+{number}"
-
-
-def source_id(sample_id: str) -> str:
-    """The id of the sample that a copy was made of; of any other sample its own."""
-    return _COPY.sub("", sample_id)
+    Of copies whose original is not among `samples` it is the row of the first one.
+    """
+    first: dict[SampleKey, int] = {}
+    for row, sample in enumerate(samples):
+        if sample.copy_of is None:
+            first.setdefault(sample.key, row)
+    return [
+        row if sample.copy_of is None else first.setdefault((sample.task, sample.copy_of), row)
+        for row, sample in enumerate(samples)
+    ]

@@ -3,23 +3,29 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text
+from kdsl.files import parsing, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[str | int]
 
+LibYamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""For its events only; libyaml's is ten times faster than Python's and comes with all PyYAML wheels."""
+_DEEPEST = 100
+_MOST_VALUES = 1_000_000
+"""In one file: aliases of aliases multiply to any number."""
 _FULL_WIDTH_COLON = re.compile(r"(?:^|[{,])\s*(?:- +)?([A-Za-z_][\w.]*)：")
 
 _FULL_WIDTH_SPACE = re.compile(r"[ \t]*([\u3000\xa0])[ \u3000\xa0]*(?:- |[A-Za-z_][\w.]*:)")
@@ -34,6 +40,7 @@ class YamlFile:
     """The mapping in a YAML file as plain dicts, lists, strings and numbers, and where its keys stand."""
 
     path: Path
+    text: str
     value: dict[str, Any]
     _marked: CommentedMap
 
@@ -49,26 +56,43 @@ def read_yaml(path: Path) -> YamlFile:
     Raises KdslError with the line for a syntax error, a key given twice, a full-width colon after a key, quotation
     marks and commas that are none for YAML, more than one document, or anything other than a mapping at the top.
     """
-    text = read_text(path)
-    reader = YAML()
-    reader.preserve_quotes = True
-    try:
-        marked = reader.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+    return parse_yaml(path, read_text(path))
+
+
+def parse_yaml(path: Path, text: str) -> YamlFile:
+    """The mapping in `text`, which is the content of `path`; errors as in `read_yaml`."""
+    with parsing(path, "not valid YAML"):
+        _refuse_deep(text)
+        try:
+            reader = YAML()
+            reader.preserve_quotes = True
+            marked = reader.load(text)
+            plain = _plain(marked, iter(range(_MOST_VALUES)))
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            refuse_full_width(path, text)
+            problem = (error.problem or error.context or "not YAML").split("\n")[0]
+            raise KdslError(f"{path}, line {line}: {_plain_words(problem)}") from error
+    if not isinstance(plain, dict):
         refuse_full_width(path, text)
-        problem = (error.problem or error.context or "not YAML").split("\n")[0]
-        raise KdslError(f"{path}, line {line}: {_plain_words(problem)}") from error
-    except (YAMLError, RecursionError, ValueError) as error:
-        raise KdslError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(marked, CommentedMap):
-        refuse_full_width(path, text)
-        found = "nothing" if marked is None else f"{str(_plain(marked))[:60]!r}"
+        found = "nothing" if plain is None else f"{str(plain)[:60]!r}"
         raise KdslError(f"{path}: holds {found}; expected `key: value` lines")
-    file = YamlFile(path, _plain(marked), marked)
+    file = YamlFile(path, text, plain, marked)
     _refuse_misread(file, marked)
     return file
+
+
+def _refuse_deep(text: str) -> None:
+    """What libyaml tells in no time costs ruamel the square of its depth."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=LibYamlLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise ValueError(f"more than {_DEEPEST} lists or mappings within each other")
+    except yaml.YAMLError:
+        return  # ruamel tells a mistake, and where
 
 
 def validate(
@@ -78,7 +102,7 @@ def validate(
     try:
         return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
-        refuse_full_width(file.path, read_text(file.path))
+        refuse_full_width(file.path, file.text)
         raise KdslError(f"{file.where(_first(error)['loc'])}: {first_mistake(model, error)}") from error
 
 
@@ -105,12 +129,16 @@ def _line(marked: Any, location: Location) -> int | None:
     return found
 
 
-def _plain(value: Any) -> Any:
-    """Without ruamel's own types, which strict models refuse."""
+def _plain(value: Any, left: Iterator[int]) -> Any:
+    """Without ruamel's own types, which strict models refuse; `left` yields once for each that may still come."""
+    if next(left, None) is None:
+        raise ValueError(f"more than {_MOST_VALUES:,} values")
     if isinstance(value, Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_plain(key, left): _plain(item, left) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, left) for item in value]
+    if isinstance(value, str):
+        value.encode("utf-8")  # half a character ends whatever it is used for
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)

@@ -7,10 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
+
+# Nothing here may depend on how busy the machine is, and what fails in CI fails again.
+settings.register_profile(
+    "kdsl",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("kdsl")
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """$XDG_CONFIG_HOME, empty for every test, with no server named in the environment: the user's own is not read."""
+    folder = tmp_path_factory.mktemp("configuration")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ answer. It can lack abilities, and fail in many ways when it is told to (`Runnin
 
 import base64
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -22,8 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-CONSTRAINTS = ("structured_outputs", "regex", "grammar")
-"""Fields that constrain an answer: of vLLM, SGLang and llama.cpp."""
+CONSTRAINTS = ("structured_outputs", "guided_choice", "regex", "grammar")
+"""Fields that constrain an answer: of vLLM, vLLM before 0.12, SGLang and llama.cpp."""
 KNOWN = {"model", "messages", "temperature", "top_p", "max_tokens", "n", "stop"}
 
 
@@ -34,7 +35,8 @@ class RunningServer:
 
     def fail(self, *faults: str, forever: bool = False) -> None:
         """Answer the next requests by one fault each (or all by the first): a status such as "500", "429" (with
-        Retry-After: 1), "stall", "drop" (the connection), "half" (an answer), "garbage", or a JSON body.
+        Retry-After: 1) or "302 ADDRESS", "stall", "drop" (the connection), "half" (an answer), "garbage", "gzip" (a
+        good answer), "packed" (one that only says so), "data:…" (as streamed), or a JSON body.
         """
         self._control({"faults": faults, "forever": forever})
 
@@ -62,6 +64,8 @@ def _options(
     replies: Sequence[tuple[str, str]] = (),
     mischief: Sequence[str] = (),
     delay: float = 0.0,
+    form: dict[str, Any] | None = None,
+    strays: int = 0,
 ) -> dict[str, Any]:
     return dict(locals())
 
@@ -76,7 +80,8 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     `context`: tokens of prompt and answer (without a model, characters); `key`: refuse requests with another one;
     `replies`: (a pattern, what it says, without a model, where the last message holds that), the first that fits;
     `mischief`: what happens to chat requests in turn, over and over: faults as of `RunningServer.fail`, "nonsense" (an
-    answer to another question), or "" for none; `delay`: seconds that an answer takes.
+    answer to another question), or "" for none; `delay`: seconds that an answer takes; `form`: what stands in
+    `choices`, with ANSWER for the answer; `strays`: so many of the first answers about samples are "别的".
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with contextlib.ExitStack() as stack:
@@ -107,7 +112,7 @@ class Service:
         self.options = options
         self.faults: list[str] = []
         self.forever = False
-        self.turn = 0
+        self.turn = self.strays = 0
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.Lock()
         self.model = None
@@ -124,7 +129,7 @@ class Service:
     def control(self, body: dict[str, Any]) -> dict[str, Any]:
         self.options = body.get("options", self.options)
         if "options" in body:
-            self.turn = 0
+            self.turn = self.strays = 0
         if "faults" in body:
             self.faults, self.forever = list(body["faults"]), body["forever"]
         return {"requests": self.requests}
@@ -161,14 +166,23 @@ class Service:
                 prompt, prompt_logprobs = self._read(body, told)
                 texts = [""] if told else self._answers(prompt, body, choices, count)
         reply: dict[str, Any] = {
-            "choices": [{"message": {"role": "assistant", "content": text}} for text in texts],
+            "choices": [self._formed(text) for text in texts],
             "usage": {"completion_tokens": sum(len(text) + 1 for text in texts)},
         }
         return reply | ({"prompt_logprobs": prompt_logprobs} if told and prompt_logprobs else {})
 
+    def _formed(self, text: str) -> dict[str, Any]:
+        if self.options["form"] is None:
+            return {"message": {"role": "assistant", "content": text}}
+        template = json.dumps(self.options["form"], ensure_ascii=False)
+        return json.loads(template.replace("ANSWER", json.dumps(text, ensure_ascii=False)[1:-1]))
+
     def _reply(self, body: dict[str, Any]) -> str:
         content = body["messages"][-1]["content"]
         said = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+        if said != "?" and self.strays < self.options["strays"]:
+            self.strays += 1
+            return "别的"
         found = (answer for pattern, answer in self.options["replies"] if re.search(pattern, said))
         return next(found, self.options["answer"])
 
@@ -180,7 +194,7 @@ class Service:
             return [re.sub(r"\\(.)", r"\1", choice) for choice in constraint[1:-1].split("|")]
         if self.options["constraint"] == "grammar":
             return [json.loads(choice) for choice in constraint.removeprefix("root ::= ").split(" | ")]
-        return constraint["choice"]
+        return constraint if self.options["constraint"] == "guided_choice" else constraint["choice"]
 
     def _check_length(self, tokens: int, body: dict[str, Any]) -> None:
         limit = self.options["context"]
@@ -316,16 +330,30 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b'{"choices": [')
+        elif fault in ("gzip", "packed"):
+            answer = {"choices": [{"message": {"content": self.service.options["answer"]}}]}
+            data = json.dumps(answer).encode()
+            data = gzip.compress(data) if fault == "gzip" else data
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        elif fault.startswith("data:"):
+            self._send(200, fault, {"Content-Type": "text/event-stream"})
         elif fault == "garbage":
             self._send(200, "<html>Welcome to nginx!</html>")
         elif fault.startswith("{"):
             self._send(200, json.loads(fault))
+        elif fault[:3].isdigit() and " " in fault:
+            status, _, address = fault.partition(" ")
+            self._send(int(status), {}, {"Location": address})
         elif fault != "drop":
             body = {"error": {"message": "EngineCore died", "type": "InternalServerError"}}
             self._send(int(fault), body, {"Retry-After": "1"} if fault == "429" else {})
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
-        data = (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).encode()
+        data = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.arbiter.pool import Pool
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import read_text, write_atomically
+from kdsl.files import is_there, write_atomically
+from kdsl.record_file import Count, Share, read_record
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
@@ -25,14 +26,14 @@ REVIEWED = 0.8
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Quality(_Part):
     """How good predictions were on samples that neither they nor the arbiter's two parameters were fitted on."""
 
-    log_loss: float
-    weighted_f1: float
+    log_loss: float = Field(ge=0)
+    weighted_f1: float = Field(ge=0, le=1)
 
 
 class Standing(_Part):
@@ -43,8 +44,8 @@ class Standing(_Part):
     label: str
     reliability: float = Field(gt=0, lt=1)
     """Estimated precision out of sample, before any review."""
-    hits: int
-    correct: int
+    hits: Count
+    correct: Count
     """Counts on the training samples."""
 
     def reviewed(self, rule: Rule) -> float:
@@ -71,15 +72,33 @@ class Arbiter(_Part):
     b: float = Field(ge=0)
     model_a: float = Field(gt=0)
     """Inverse temperature of the model alone; 1 where a fitted one is no better out of fold."""
-    samples: int
+    samples: Count
     """Training samples with an out-of-fold prediction of the model, which all this was fitted on."""
     model: Quality
     both: Quality
-    base_rates: tuple[float, ...]
+    base_rates: tuple[Share, ...]
     """Share of every label in the training samples."""
     rules: tuple[Standing, ...]
-    overlaps: tuple[tuple[int, int, float], ...]
+    overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version(cls, value: Any) -> Any:
+        """Before all else, which is different in another version."""
+        if isinstance(value, dict) and value.get("version", 2) != 2:
+            raise ValueError("made by another version of KDSL")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Arbiter":
+        if len(self.base_rates) != len(self.labels):
+            raise ValueError(f"{len(self.base_rates)} base rates for {len(self.labels)} labels")
+        if any(not 0 <= i < j < len(self.rules) for i, j, _ in self.overlaps):
+            raise ValueError("an overlap of rules that are not listed")
+        if any(standing.correct > standing.hits for standing in self.rules):
+            raise ValueError("a rule with more correct hits than hits")
+        return self
 
     @property
     def pool(self) -> Pool:
@@ -97,23 +116,9 @@ class Arbiter(_Part):
     def load(cls, folder: Path) -> "Arbiter":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
         path = folder / FILE
-        if not path.exists():
+        if not is_there(path):
             raise KdslError(f"{path}: no such file; train first with: kdsl train")
-        try:
-            arbiter = cls.model_validate_json(read_text(path))
-            if len(arbiter.base_rates) != len(arbiter.labels):
-                raise ValueError(f"{len(arbiter.base_rates)} base rates for {len(arbiter.labels)} labels")
-            if any(not 0 <= i < j < len(arbiter.rules) for i, j, _ in arbiter.overlaps):
-                raise ValueError("an overlap of rules that are not listed")
-        except ValidationError as error:
-            first = error.errors()[0]
-            if first["loc"] == ("version",):
-                raise KdslError(f"{path}: made by another version of KDSL; train again with: kdsl train") from error
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise KdslError(f"{path}: {place}: {first['msg']}; train again with: kdsl train") from error
-        except ValueError as error:
-            raise KdslError(f"{path}: {error}; train again with: kdsl train") from error
-        return arbiter
+        return read_record(cls, path, "train again with: kdsl train")
 
     def weigh(self, rules: Sequence[Rule]) -> "WeighedRules":
         """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, as one

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import Arbiter, RuleJudge
 from kdsl.arbiter.evidence import Floats
@@ -44,7 +43,7 @@ class Decision:
     listens_to: str
     """Which rules the arbiter listens to: see `Arbiter.listens_to`."""
     answered: bool = True
-    """False where a recorded model has no answer: `model` is then the share of each label in training."""
+    """False where a model that answers with labels gave none: `model` is then the share of each label in training."""
     cost: Cost | None = None
     """Model calls and output tokens of a large model that was asked; None for the other classifiers."""
     model_reason: str | None = None
@@ -134,15 +133,10 @@ class Decision:
         }
 
 
-def decide(
-    arbiter: Arbiter,
-    classifier: Classifier,
-    judge: RuleJudge,
-    table: FieldTable,
-    answered: NDArray[np.bool_] | None = None,
-) -> list[Decision]:
-    """One decision for every sample of `table`, in its order; `answered` is False where the model had no answer."""
-    model = classifier.probabilities(table)
+def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: FieldTable) -> list[Decision]:
+    """One decision for every sample of `table`, in its order."""
+    said = classifier.predict(table)
+    model = said.probabilities
     hits, evidence = judge.evidence(table)
     nothing = np.zeros_like(evidence)
     alone = arbiter.model_alone.probabilities(model, nothing)
@@ -163,7 +157,9 @@ def decide(
                 merged[row],
                 tuple(weighed),
                 arbiter.listens_to,
-                answered is None or bool(answered[row]),
+                said.answered is None or bool(said.answered[row]),
+                None if said.costs is None else said.costs[row],
+                None if said.reasons is None else said.reasons[row],
             )
         )
     return decisions

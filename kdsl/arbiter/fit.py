@@ -52,7 +52,7 @@ class FittedTask:
 
     def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
         """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
-        model = self.classifier.probabilities(table)
+        model = self.classifier.predict(table).probabilities
         _, evidence = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels)).evidence(table)
         return model, evidence, self.arbiter.pool.probabilities(model, evidence)
 
@@ -115,21 +115,11 @@ def fit_arbiter(
     None marks all. `archive` holds the rules mined without each fold. What people decided counts out of fold as well:
     see `fold_rules`. Raises KdslError when `archive` is about other samples.
     """
-    folds = archive.folds_of([row.sample.id for row in table.rows])
     base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
     standings = _standings(task, active, hits, labels, statistics, archive.reliability)
-    evidence, of_accepted = np.zeros_like(model), np.zeros_like(model)
-    for fold in np.unique(folds):
-        inside, outside = folds == fold, folds != fold
-        chosen, reliability, found = fold_rules(task, table, labels, archive, int(fold), rules, outside)
-        of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
-        weight, between = rule_weights(reliability, base_rates[of]), overlap(of, found[outside])
-        approved = np.array([rule.approved for rule in chosen], dtype=bool)
-        evidence[inside] = label_evidence(found[inside], of, weight, between, len(task.labels))
-        if approved.any():
-            of_accepted[inside] = label_evidence(found[inside], of, weight * approved, between, len(task.labels))
+    evidence, of_accepted = out_of_fold_evidence(task, table, labels, archive, rules)
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
     listens_to, compared = choose_rules(model[used], evidence[used], of_accepted[used], labels[used], seed)
     of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)
@@ -264,6 +254,29 @@ def _standings(
             )
         )
     return tuple(standings)
+
+
+def out_of_fold_evidence(
+    task: Task, table: FieldTable, labels: Labels, archive: Archive, rules: Sequence[Rule]
+) -> tuple[Floats, Floats]:
+    """What the rules of each fold (see `fold_rules`) say about its samples: the evidence of all of them, and that of
+    those that people approved, both [n_samples, n_labels].
+
+    Overlaps are measured on the other folds. Raises KdslError when `archive` is about other samples.
+    """
+    n_labels = len(task.labels)
+    folds = archive.folds_of([row.sample.id for row in table.rows])
+    base_rates = np.bincount(labels, minlength=n_labels) / len(labels)
+    evidence, of_accepted = np.zeros((len(table), n_labels)), np.zeros((len(table), n_labels))
+    for fold in np.unique(folds):
+        inside, outside = folds == fold, folds != fold
+        chosen, reliability, found = fold_rules(task, table, labels, archive, int(fold), rules, outside)
+        of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
+        weight, between = rule_weights(reliability, base_rates[of]), overlap(of, found[outside])
+        approved = np.array([rule.approved for rule in chosen], dtype=bool)
+        evidence[inside] = label_evidence(found[inside], of, weight, between, n_labels)
+        of_accepted[inside] = label_evidence(found[inside], of, weight * approved, between, n_labels)
+    return evidence, of_accepted
 
 
 def fold_rules(

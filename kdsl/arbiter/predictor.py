@@ -3,7 +3,8 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.files import is_there
+from kdsl.locks import held
+from kdsl.models.answers import FILE as RECORDED_FILE
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.llama_factory import Orders
 from kdsl.models.looked_at import LookedAt, Looking
 from kdsl.models.qwen2vl import FILE as LARGE_FILE
-from kdsl.models.recorded import FILE as RECORDED_FILE
-from kdsl.models.recorded import NO_ANSWER, Recorded, RecordedClassifier, read_recorded
+from kdsl.models.recorded import RecordedClassifier, read_recorded
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
@@ -42,20 +45,19 @@ class TaskPredictor:
     classifier: Classifier
     arbiter: Arbiter
     judge: RuleJudge
-    recorded: Recorded | None
 
     @classmethod
     def load(
         cls,
         task: Task,
         checkpoint: Path,
-        rules: Path,
+        base: RuleBase,
         recorded: Path | None,
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> "TaskPredictor":
-        """Read what `kdsl train` left in `checkpoint`/<task> and the active rules of the rule base at `rules`.
+        """Read what `kdsl train` left in `checkpoint`/<task>; the active rules are those of `base`.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
         without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
@@ -66,15 +68,14 @@ class TaskPredictor:
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
-        answers = None if recorded is None else read_recorded(recorded, task, orders)
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
-        elif answers is not None:
-            classifier = RecordedClassifier.load(folder, answers)
+        elif recorded is not None:
+            classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
-            classifier = EmbeddedClassifier.load(folder, embedded)
-        weighed = arbiter.weigh(usable_rules(RuleBase.load(rules, task.name), task))
+            classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
+        weighed = arbiter.weigh(usable_rules(base, task))
         new = int((~weighed.known).sum())
         if new:
             example = weighed.rules[int(np.argmin(weighed.known))].id
@@ -83,15 +84,11 @@ class TaskPredictor:
                 "run `kdsl train` again",
                 task.name, new, example,
             )  # fmt: skip
-        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)), answers)
+        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)))
 
     def decide(self, table: FieldTable) -> list[Decision]:
         """One decision for every sample of `table`, in its order."""
-        answered = None
-        if self.recorded is not None:
-            answers = [self.recorded.answers.get(row.sample.id, NO_ANSWER) for row in table.rows]
-            answered = np.array(answers, dtype=np.int64) != NO_ANSWER
-        return decide(self.arbiter, self.classifier, self.judge, table, answered)
+        return decide(self.arbiter, self.classifier, self.judge, table)
 
 
 class Predictor:
@@ -113,6 +110,9 @@ class Predictor:
         self._orders = orders
         self._embedded = embedded
         self._sidecars = sidecars
+        self._bases: dict[str, RuleBase] = {}
+        self._seen: dict[str, str] = {}
+        """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
         self._loaded: dict[str, TaskPredictor] = {}
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -122,7 +122,7 @@ class Predictor:
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)
             decisions |= zip(of_task, self._task(name).decide(table), strict=True)
-        return [self._with_model(decisions[index]) for index in range(len(samples))]
+        return [decisions[index] for index in range(len(samples))]
 
     def looked_at(self, sample: Sample) -> LookedAt | None:
         """What the classifier goes by besides the sample itself; None for one that cannot tell. Errors of `decide`."""
@@ -131,8 +131,28 @@ class Predictor:
 
     def _task(self, name: str) -> TaskPredictor:
         if name not in self._loaded:
-            self._loaded[name] = TaskPredictor.load(self._tasks[name], *self._place, self._orders, self._embedded)
+            checkpoint, _, recorded, large = self._place
+            with held(checkpoint / name, shared=True):
+                if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
+                    raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
+                self._loaded[name] = TaskPredictor.load(
+                    self._tasks[name], checkpoint, self._base(name), recorded, large, self._orders, self._embedded
+                )
         return self._loaded[name]
+
+    def _base(self, name: str) -> RuleBase:
+        """Read once, so that what predicts is what the fingerprint tells of."""
+        if name not in self._bases:
+            self._bases[name] = RuleBase.load(self._place[1], name)
+        return self._bases[name]
+
+    def _files(self, name: str) -> list[Path]:
+        """What `kdsl train` left of a task."""
+        checkpoint, _, recorded, large = self._place
+        folder = checkpoint / name
+        if large is not None or recorded is not None:
+            return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
+        return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 
     @property
     def usage(self) -> Usage | None:
@@ -140,35 +160,35 @@ class Predictor:
         *_, large = self._place
         return None if large is None else large.usage
 
-    def _with_model(self, decision: Decision) -> Decision:
-        """With what the large model cost, and its reason where it gave one."""
+    def tell(self) -> None:
+        """Log a counted warning of a server's answers that were none of the labels, if there were any."""
         *_, large = self._place
-        if large is None:
-            return decision
-        identity = decision.sample.id
-        return replace(decision, cost=large.usage.of(identity), model_reason=large.reasons.get(identity))
+        if large is not None and large.strays.strays:
+            _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
 
         Raises KdslError when no task was trained.
         """
-        checkpoint, rules, recorded, large = self._place
-        trained = [task for task in self._tasks.values() if (checkpoint / task.name / ARBITER_FILE).exists()]
-        if not trained:
-            raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
-        files = [] if recorded is None else [recorded]
-        described = []
-        for task in trained:
-            folder = checkpoint / task.name
-            files.append(folder / ARBITER_FILE)
-            if large is not None or recorded is not None:
-                files.append(folder / (LARGE_FILE if large is not None else RECORDED_FILE))
-            else:
-                files += self._embedded.files(folder)
-            for rule in RuleBase.load(rules, task.name).active():
-                described.append(f"{task.name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}")
-        return hashlib.sha256("\n".join([file_hash(*files), *described]).encode()).hexdigest()
+        checkpoint, _, recorded, _ = self._place
+        with ExitStack() as stack:
+            for name in self._tasks:
+                stack.enter_context(held(checkpoint / name, shared=True))
+            trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
+            if not trained:
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+            files = [] if recorded is None else [recorded]
+            for name in trained:
+                files += self._files(name)
+                self._seen[name] = file_hash(*self._files(name))
+            content = file_hash(*files)
+        described = [
+            f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
+            for name in trained
+            for rule in self._base(name).active()
+        ]
+        return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
 
 
 def usable_rules(base: RuleBase, task: Task) -> list[Rule]:

@@ -4,13 +4,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, opened, read_json, read_jsonl, write_atomically
+from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -32,16 +34,20 @@ def predict_stream(
     """Append one prediction record a sample to `output`, in batches; samples that it has already are left out.
 
     `source` says what the predictions depend on: keys "checkpoint" and "input", values a hash; it is kept in
-    `<output>.meta.json`. Raises KdslError for an output from another source, and KeyboardInterrupt says what is done.
-    A second sample with the same task and id is left out, with a counted warning.
+    `<output>.meta.json`. Raises KdslError for an output from another source and for one that another process is
+    writing, and KeyboardInterrupt says what is done. A second sample with the same task and id is left out, with a
+    counted warning.
     """
     first = next(samples, None)  # what is wrong with the input is said before anything is written
     if first is None:
         return StreamOutcome()
-    _check_source(output, source)
     outcome = StreamOutcome()
     repeated = 0
-    with append_jsonl(output) as append:
+    with ExitStack() as stack:
+        stack.enter_context(claimed(files=[output]))
+        stack.enter_context(held(output, wait=False))  # a hard link is another name, perhaps in another folder
+        _check_source(output, source)
+        append = stack.enter_context(append_jsonl(output))
         done = _ids(output)
         seen: set[tuple[str, str]] = set()
 
@@ -75,21 +81,16 @@ def file_hash(*paths: Path) -> str:
     """SHA-256 of the contents of files, one after the other; KdslError when one cannot be read."""
     digest = hashlib.sha256()
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except FileNotFoundError as error:
-            raise KdslError(f"{path}: no such file") from error
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+        with opened(path) as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
 def _check_source(output: Path, source: dict[str, str]) -> None:
     """Refuse to append to predictions made by something else; note the source of new ones."""
     meta = output.with_name(f"{output.name}.meta.json")
-    if output.exists() and output.stat().st_size:
-        other = "was not made by kdsl predict" if not meta.exists() else None
+    if is_there(output) and output.stat().st_size:
+        other = "was not made by kdsl predict" if not is_there(meta) else None
         if other is None:
             known = read_json(meta)
             changed = [key for key in source if not isinstance(known, dict) or known.get(key) != source[key]]

@@ -31,7 +31,7 @@ class Copies:
     """Changed copies of rows of a table."""
 
     table: FieldTable
-    """Copies have ids such as `s7+1` (`kdsl.sample.source_id`), and the pages of their images in their sidecars."""
+    """Copies have ids such as `s7+1`, which no other row has, and the pages of their images in their sidecars."""
     labels: NDArray[np.int64]
     """[n_copies]"""
     sources: NDArray[np.int64]
@@ -73,7 +73,8 @@ Reword = Callable[[Sequence[SampleFields], Sequence[int]], Sequence[Rewording]]
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Makes copies of rows of one task. A copy depends on seed, sample and number alone, not on the other samples."""
+    """Makes copies of rows of one task. A copy depends on seed, sample and number alone, not on the other samples (but
+    for its id, which must be its own)."""
 
     task: Task
     average: int
@@ -93,8 +94,9 @@ class Augmenter:
         ids = [row.sample.id for row in table.rows]
         numbers = copies_per_sample(labels, ids, self.average, self.seed).tolist()
         guard = Guard(self.rules, self.task.label_names, table, labels)
+        taken = set(ids)
         drafts = [
-            Draft(index, number, row.sample, row.sidecars)
+            Draft(index, number, _free_id(row.sample.id, number, taken), row.sample, row.sidecars)
             for index, row in enumerate(table.rows)
             for number in range(1, numbers[index] + 1)
         ]
@@ -183,6 +185,15 @@ class Augmenter:
         for draft in waiting:
             draft.plan(dict.fromkeys(draft.pages(), REENCODED))
             draft.reverted += 1
+
+
+def _free_id(source: str, number: int, taken: set[str]) -> str:
+    """`s7+1` for the first copy of `s7`, `s7++1` where that is somebody's id already; it is taken from now on."""
+    mark = "+"
+    while (identity := f"{source}{mark}{number}") in taken:
+        mark += "+"
+    taken.add(identity)
+    return identity
 
 
 def _renamed(row: SampleFields, images: Mapping[str, str]) -> SampleFields:

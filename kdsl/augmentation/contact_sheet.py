@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kdsl.augmentation.augmenter import Copies
 from kdsl.fields.ocr import open_page
 from kdsl.fields.table import FieldTable
+from kdsl.files import inside
 from kdsl.fonts import font_families
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def contact_sheet(
         sample = originals.rows[source].sample
         label = sample.label or ""
         title = label if families else f"label {label_names.index(label) + 1}"
-        _show(figure, (line, 0), (len(rows), columns), images / sample.images[0], title, families)
+        _show(figure, (line, 0), (len(rows), columns), inside(images, sample.images[0]), title, families)
         for column, index in enumerate(indices, start=1):
             name = copies.table.rows[index].sample.images[0]
             title = _two_lines(copies.pictures[name].plan.operations)

@@ -8,7 +8,7 @@ from kdsl.augmentation.pages import moved_page
 from kdsl.augmentation.plan import Plan
 from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.fields.table import SampleFields
-from kdsl.sample import Sample, Turn, copy_id
+from kdsl.sample import Sample, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Draft:
 
     row: int
     number: int
+    id: str
     original: Sample
     known: Sidecars
     """What is known about the original's images."""
@@ -79,7 +80,8 @@ class Draft:
         turns = tuple(changed.turn for changed in self.turns) or self.original.turns
         sample = replace(
             self.original,
-            id=copy_id(self.original.id, self.number),
+            id=self.id,
+            copy_of=self.original.source,
             turns=tuple(replace(turn, images=tuple(map(self._name, turn.images))) for turn in turns),
             images=tuple(map(self._name, self.original.images)),
         )

@@ -11,7 +11,7 @@ from kdsl.augmentation.plan import Plan
 from kdsl.augmentation.rendering import jpeg
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import open_page
-from kdsl.files import write_atomically
+from kdsl.files import inside, opened, write_atomically
 from kdsl.processes import worker_pool
 from kdsl.progress import progress_bar
 
@@ -34,7 +34,8 @@ def render_pictures(
         raise KdslError(
             "data.images is not set; name the folder that image names are relative to, or set augment.images=false"
         )
-    hashes = {source: _hash(images / source) for source in {picture.source for picture in pictures.values()}}
+    originals = {source: inside(images, source) for source in {picture.source for picture in pictures.values()}}
+    hashes = {source: _hash(path) for source, path in originals.items()}
     files = {
         name: folder / f"{_joined_hash(hashes[picture.source], picture.plan.digest)}.jpg"
         for name, picture in pictures.items()
@@ -43,7 +44,7 @@ def render_pictures(
     for name, picture in pictures.items():
         if not files[name].exists():
             missing.setdefault(picture.source, {})[files[name]] = picture.plan
-    work = [(images / source, [(plan, file) for file, plan in made.items()]) for source, made in missing.items()]
+    work = [(originals[source], [(plan, file) for file, plan in made.items()]) for source, made in missing.items()]
     total = sum(len(made) for _, made in work)
     done = 0
     try:
@@ -86,9 +87,10 @@ def _make(work: Work) -> str | None:
 
 def _hash(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror}); mend it, or take its sample out") from error
+        with opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except KdslError as error:
+        raise KdslError(f"{error}; mend it, or take its sample out") from error
 
 
 def _joined_hash(image: str, plan: str) -> str:

@@ -4,28 +4,25 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 from kdsl.augmentation.augmenter import Copies
 from kdsl.augmentation.words import cut
+from kdsl.data.writers import plain_record
 from kdsl.fields.sidecar import page_record
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically, write_jsonl
-from kdsl.sample import Sample
 
 SHOWN_LINES = 6
 """Lines of an OCR page that are gone and told."""
 
 
-def write_samples(copies: Copies, originals: FieldTable, path: Path) -> None:
-    """One copy a line, in the plain format of docs/data.md, with the id of the original as `source`."""
+def write_samples(copies: Copies, path: Path) -> None:
+    """One copy a line, in the plain format of docs/data.md, with what was done to it."""
     write_jsonl(
         path,
         (
-            _record(row.sample, originals.rows[source].sample.id, operations)
-            for row, source, operations in zip(
-                copies.table.rows, copies.sources.tolist(), copies.operations, strict=True
-            )
+            {**plain_record(row.sample), "operations": dict(operations)}
+            for row, operations in zip(copies.table.rows, copies.operations, strict=True)
         ),
     )
 
@@ -64,15 +61,6 @@ def marked(before: str, after: str) -> str:
         else:
             parts += [f"[-{gone}-]" if gone else "", f"{{+{came}+}}" if came else ""]
     return "".join(parts)
-
-
-def _record(sample: Sample, source: str, operations: dict[str, int]) -> dict[str, Any]:
-    turns = [
-        {"role": turn.role, "text": turn.text, **({"images": list(turn.images)} if turn.images else {})}
-        for turn in sample.turns
-    ]
-    record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
-    return {**record, "label": sample.label, "source": source, "operations": dict(operations)}
 
 
 def _shown(original: SampleFields, copies: Copies, indices: Sequence[int]) -> Iterator[str]:

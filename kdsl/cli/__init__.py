@@ -1,5 +1,6 @@
 """The command line: one thin file a command, each light to import, so that `kdsl --help` is quick."""
 
+import errno
 import logging
 import os
 import sys
@@ -33,6 +34,7 @@ def application() -> typer.Typer:
     from kdsl.cli.convert import convert
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
+    from kdsl.cli.hosts import app as hosts
     from kdsl.cli.info import info
     from kdsl.cli.init import init
     from kdsl.cli.mine import mine
@@ -59,6 +61,7 @@ def application() -> typer.Typer:
     for command in (init, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
+    app.add_typer(hosts, name="hosts")
     return app
 
 
@@ -87,7 +90,8 @@ class _Group(TyperGroup):
             raise typer.Exit(0) from None
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            _fail(f"{place}{error.strerror or error}; free the space or choose another place", 2)
+            what = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "look at its rights"
+            _fail(f"{place}{error.strerror or error}; {what}, or choose another place", 2)
 
 
 def _fail(sentence: str, code: int, kind: str = "error") -> None:

@@ -5,6 +5,7 @@ Its answers are kept, and a server is asked several at once.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +27,11 @@ Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a fail
 
 
 def open_model(
-    project: "Project", name: str, answers: Path, timeout: float, retries: int
+    project: "Project", name: str, answers: Path, timeout: float, retries: int, by_hand: bool = False
 ) -> tuple["CachedModel", int]:
     """The model in a directory, of a hub id or at an address, with its answers in a file; how many threads may ask it.
 
+    `by_hand` says that the user typed the name, and so allows this run to contact it.
     Raises KdslError in one sentence for a model that cannot be loaded or reached.
     """
     from kdsl.small.answer_cache import CachedModel
@@ -39,7 +41,9 @@ def open_model(
 
     budget = PixelBudget(project.config.pixels.min, project.config.pixels.max)
     if is_address(name):
-        return CachedModel(HttpModel.connect(name, budget, timeout, retries), answers), AT_ONCE
+        consent = replace(project.consent, by_hand=(name,)) if by_hand else project.consent
+        server = HttpModel.connect(name, budget, timeout, retries, consent=consent)
+        return CachedModel(server, answers), AT_ONCE
     return CachedModel(load_model(name, budget), answers), 1
 
 

@@ -20,8 +20,11 @@ def augment(
 
     from kdsl.cli.augmenting import augment_project
     from kdsl.cli.project import open_project
+    from kdsl.locks import claimed
 
-    made = augment_project(open_project(arguments), workers)
+    project = open_project(arguments)
+    with claimed(folders=[project.config.checkpoint]):
+        made = augment_project(project, workers)
     if format is Format.json:
         typer.echo(json.dumps([_record(each) for each in made], ensure_ascii=False, indent=2))
     else:

@@ -1,5 +1,6 @@
 """The augmenter that a project's `augment:` describes, and the files that `kdsl augment` makes with it."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from kdsl.mining.run import require_labels
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Task, label_indices
+from kdsl.small.answer_cache import UNUSABLE
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "augmented"
 """In the checkpoint."""
@@ -82,6 +86,8 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     sidecars = project.learned_sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
+    if config.small_model is not None and config.augment.text and project.small.strays.strays:
+        _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told(UNUSABLE))
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
     files = render_pictures(pictures, config.data.images, folder / IMAGES, workers or os.cpu_count() or 1)
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
@@ -89,7 +95,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     made = []
     for task, table, each in zip(project.tasks, tables, named, strict=True):
         written = [folder / f"{task.name}.jsonl", folder / f"{task.name}.txt"]
-        write_samples(each, table, written[0])
+        write_samples(each, written[0])
         write_side_by_side(each, table, written[1])
         sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
         if sheet is None:

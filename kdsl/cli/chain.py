@@ -11,6 +11,7 @@ from kdsl.cli.project import Project, Split
 from kdsl.cli.steps import Steps
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
+from kdsl.locks import claimed
 from kdsl.mining.archive import FILE as ARCHIVE_FILE
 from kdsl.sample import Sample
 
@@ -42,9 +43,10 @@ class Chain:
 
         def work() -> list[str]:
             splits = {split: self._project.samples(split) for split in self._splits}
-            findings = check_samples(splits, self._project.tasks, self._config.data.images).findings
+            notes = {split: self._project.notes(split) for split in self._splits}
+            findings = check_samples(splits, self._project.tasks, self._config.data.images, notes).findings
             lines = [
-                f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":")
+                f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":").lstrip(": ")
                 for finding in findings
             ]
             return [
@@ -74,7 +76,8 @@ class Chain:
                 require_ocr()
             except KdslError as error:
                 return [f"{len(missing)} images are taken as without text: {error}"]
-            outcome = fill_ocr(missing, data.images, data.ocr, self._workers)
+            with claimed(files=[data.ocr]):
+                outcome = fill_ocr(missing, data.images, data.ocr, self._workers)
             failed = f", {len(outcome.problems)} cannot be read: `kdsl ocr` lists them" if outcome.problems else ""
             return [f"{outcome.read} images read{failed}"]
 
@@ -96,7 +99,9 @@ class Chain:
             if not missing:
                 return ["all images have one"]
             outcome = caption_images(self._project)
-            failed = f", {len(outcome.problems)} cannot be read: `kdsl caption` lists them" if outcome.problems else ""
+            failed = (
+                f", {len(outcome.problems)} cannot be described: `kdsl caption` lists them" if outcome.problems else ""
+            )
             return [f"{outcome.described} images described{failed}"]
 
         self._steps.do("captions", [missing, self._image_files, data.captions], [], work)
@@ -174,8 +179,9 @@ class Chain:
 
         test = self._config.data.test
         assert test is not None
-        self._predictions.unlink(missing_ok=True)
-        predict_project(self._project, test, self._predictions)
+        with claimed(files=[self._predictions]):
+            self._predictions.unlink(missing_ok=True)
+            predict_project(self._project, test, self._predictions)
         samples = self._project.samples("test")
         self._write(read_results(self._predictions, test, samples, self._project.tasks))
         return [f"{len(samples)} test samples predicted"]
@@ -190,7 +196,8 @@ class Chain:
         from kdsl.evaluate.folder import write_evaluation
         from kdsl.evaluate.report import summarise
 
-        write_evaluation(self._evaluation, results, summarise(results, self._config.seed))
+        with claimed(folders=[self._evaluation]):
+            write_evaluation(self._evaluation, results, summarise(results, self._config.seed))
 
     @property
     def _splits(self) -> list[Split]:

@@ -14,14 +14,14 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     """Find what is wrong with a data set; exit code 1 when there are findings."""
     import json
 
-    from kdsl.cli.project import open_project
+    from kdsl.cli.project import Split, open_project
     from kdsl.data.checks import check_samples
 
     project = open_project(arguments)
-    splits = {"train": project.samples("train")}
-    if project.config.data.test is not None:
-        splits["test"] = project.samples("test")
-    report = check_samples(splits, project.tasks, project.config.data.images)
+    names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
+    splits = {split: project.samples(split) for split in names}
+    notes = {split: project.notes(split) for split in names}
+    report = check_samples(splits, project.tasks, project.config.data.images, notes)
     if format is Format.json:
         typer.echo(json.dumps(_record(report), ensure_ascii=False, indent=2))
     else:
@@ -36,7 +36,8 @@ def _record(report: "Report") -> dict[str, object]:
     counts = {
         task: [{"label": label, **found} for label, found in labels.items()] for task, labels in report.counts.items()
     }
-    return {"counts": counts, "findings": [asdict(finding) for finding in report.findings]}
+    unused = {split: dict(keys) for split, keys in report.unused.items()}
+    return {"counts": counts, "unused_keys": unused, "findings": [asdict(finding) for finding in report.findings]}
 
 
 def _print(report: "Report") -> None:
@@ -57,6 +58,9 @@ def _print(report: "Report") -> None:
         table.add_section()
         table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
         console.print(table)
+    for split, keys in report.unused.items():
+        named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))
+        console.print(Text(f"{split}: keys that are not used: {named}"))
     if not report.findings:
         console.print("No findings.")
         return

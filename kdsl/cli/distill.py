@@ -25,23 +25,25 @@ def distill(
     from kdsl.cli.project import open_project
     from kdsl.distillation.distilled_file import write_distilled
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
 
     project = open_project(arguments)
-    try:
-        done = distil_project(project, timeout, retries)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
     path, teacher = project.config.data.distilled, project.config.distill.teacher
-    assert path is not None and teacher is not None
-    if not done:
-        raise KdslError(
-            f"{project.config.data.unlabelled}: every sample is like one of data.train or data.test, so none is left "
-            f"to label; name other samples as data.unlabelled; {path} stays as it was"
-        )
-    failed = [each for task in done for each in task.lessons.failed.items()]
-    if failed and len(failed) == sum(len(task.pool) for task in done):
-        raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
-    write_distilled(path, [record for task in done for record in task.records(teacher)])
+    with claimed(folders=[project.config.checkpoint], files=[path]):
+        try:
+            done = distil_project(project, timeout, retries)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
+        assert path is not None and teacher is not None
+        if not done:
+            raise KdslError(
+                f"{project.config.data.unlabelled}: every sample is like one of data.train or data.test, so none is "
+                f"left to label; name other samples as data.unlabelled; {path} stays as it was"
+            )
+        failed = [each for task in done for each in task.lessons.failed.items()]
+        if failed and len(failed) == sum(len(task.pool) for task in done):
+            raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
+        write_distilled(path, [record for task in done for record in task.records(teacher)])
     if format is Format.json:
         typer.echo(json.dumps([_record(task) for task in done], ensure_ascii=False, indent=2))
     else:
@@ -104,9 +106,14 @@ def _print(task: "DistilledTask") -> None:
 
 
 def _tell(project: "Project", done: "list[DistilledTask]") -> None:
+    from kdsl.vlm.answers import shortened
+
     for task in done:
-        parts = [(task.labelled, "are like one that people labelled"), (task.repeated, "have the id of another one"),
-                 (task.lessons.nonsense, "got answers that are no label")]  # fmt: skip
+        parts = [
+            (task.labelled, "are like one that people labelled"),
+            (task.repeated, "have the id of another one"),
+            (task.lessons.nonsense, f"got answers that are no label, for example {shortened(task.lessons.example)}"),
+        ]
         for count, what in parts:
             if count:
                 typer.echo(f"{task.name}: {count} unlabelled samples {what}; they are left out", err=True)

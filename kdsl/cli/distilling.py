@@ -1,7 +1,7 @@
 """Distillation of a project: the teacher's words on its unlabelled samples, and what is kept of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from kdsl.cli.mining import TaskMining
 from kdsl.cli.predicting import ready
 from kdsl.cli.project import Project
 from kdsl.data.readers import read_samples
-from kdsl.distillation.distilled_file import sample_record, targets_record
+from kdsl.data.writers import plain_record
+from kdsl.distillation.distilled_file import targets_record
 from kdsl.distillation.rounds import SelfTraining, self_training
 from kdsl.distillation.rule_word import rule_word
 from kdsl.distillation.student import Student
@@ -58,7 +59,7 @@ class DistilledTask:
         lessons, rows = self.lessons, np.flatnonzero(self.training.kept)
         return [
             {
-                **sample_record(self.pool[row], self.labels[lessons.labels[row]]),
+                **plain_record(replace(self.pool[row], label=self.labels[lessons.labels[row]])),
                 "targets": targets_record(self.labels, lessons.shares[row]),
                 "teacher": teacher,
                 "confidence": round(float(lessons.confidence[row]), 4),
@@ -86,10 +87,10 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     for mining, trainer in zip(minings, learning, strict=True):
         task = mining.task
         of_task = [sample for sample in samples if sample.task == task.name]
-        first = list({sample.id: sample for sample in reversed(of_task)}.values())[::-1]
+        first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
         like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
         # Whatever label the file gives, it is not looked at.
-        pool = [Sample(s.id, s.task, s.turns, s.images) for i, s in enumerate(first) if i not in like]
+        pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
         if not pool:
             continue
         pages.fill(pool)

@@ -7,6 +7,7 @@ import typer
 
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 from kdsl.errors import KdslError
+from kdsl.locks import claimed
 
 if TYPE_CHECKING:
     from kdsl.cli.project import Project
@@ -81,19 +82,23 @@ def evaluate(
     if folds is not None and (predictions is not None or truth is not None):
         raise KdslError("--cross-validate predicts the training samples itself; leave --predictions and --truth out")
     project = open_project(arguments)
-    if predictions is not None and truth is not None:
-        results = _compare(project, predictions, truth)
+    checkpoint = None
+    if predictions is not None:
         folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
     else:
-        results = _cross_validate(project, folds or 0, workers)
-        folder = output or project.config.checkpoint / "cross-validation"
-
-    summary = summarise(results, project.config.seed)
-    if format is Format.json:
-        typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
-    else:
-        print_summary(summary)
-    write_evaluation(folder, results, summary)
+        checkpoint = project.config.checkpoint
+        folder = output or checkpoint / "cross-validation"
+    with claimed(folders=[checkpoint, folder]):
+        if predictions is not None and truth is not None:
+            results = _compare(project, predictions, truth)
+        else:
+            results = _cross_validate(project, folds or 0, workers)
+        summary = summarise(results, project.config.seed)
+        if format is Format.json:
+            typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
+        else:
+            print_summary(summary)
+        write_evaluation(folder, results, summary)
     typer.echo(f"Report, tables and plots are in {folder}.", err=True)
 
 
@@ -102,13 +107,14 @@ def _seesaw(project: "Project", output: Path | None, format: Format) -> None:
 
     from kdsl.cli.seesaw import compare_adapters, print_seesaw, seesaw_record, write_seesaw
 
-    found = compare_adapters(project)
-    if format is Format.json:
-        typer.echo(json.dumps(seesaw_record(found), ensure_ascii=False, indent=2))
-    else:
-        print_seesaw(found)
     folder = output or project.config.checkpoint / "seesaw"
-    write_seesaw(folder, found)
+    with claimed(folders=[project.config.checkpoint, folder]):
+        found = compare_adapters(project)
+        if format is Format.json:
+            typer.echo(json.dumps(seesaw_record(found), ensure_ascii=False, indent=2))
+        else:
+            print_seesaw(found)
+        write_seesaw(folder, found)
     typer.echo(f"Table and plot are in {folder}.", err=True)
 
 
@@ -119,13 +125,14 @@ def _ablate(
 
     from kdsl.cli.ablating import FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
 
-    found = ablate_project(project, parse_steps(steps), folds or FOLDS, workers)
-    if format is Format.json:
-        typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
-    else:
-        print_ablation(found)
     folder = output or project.config.checkpoint / "ablation"
-    write_ablation(folder, found)
+    with claimed(folders=[project.config.checkpoint, folder]):
+        found = ablate_project(project, parse_steps(steps), folds or FOLDS, workers)
+        if format is Format.json:
+            typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+        else:
+            print_ablation(found)
+        write_ablation(folder, found)
     typer.echo(f"The table is in {folder}.", err=True)
 
 

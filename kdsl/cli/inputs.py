@@ -6,6 +6,8 @@ from pathlib import Path
 
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.project import Project, Split
+from kdsl.data.images import existing_image
+from kdsl.locks import is_lock
 
 
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
@@ -14,14 +16,14 @@ def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, i
     names = {image for split in splits for sample in project.samples(split) for image in sample.images}
     known = []
     for name in sorted(names) if folder is not None else ():
-        path = folder / name
-        if path.is_file():
+        path = existing_image(folder, name)
+        if path is not None:
             status = path.stat()
             known.append((name, status.st_size, status.st_mtime_ns))
     return known
 
 
 def contents(folders: Iterable[Path]) -> str:
-    """Hash of the names and contents of all files below the folders."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    """Hash of the names and contents of all files below the folders, but for locks."""
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and not is_lock(path)]
     return json.dumps([str(path) for path in files]) + file_hash(*files)

@@ -32,6 +32,7 @@ def large_model(project: Project) -> "LargeModel | None":
         return None
     from kdsl.models.large import LargeModel
     from kdsl.retrieval.embedding import Embedder
+    from kdsl.vlm.hosts import contact
     from kdsl.vlm.load import is_address
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.usage import Limits, Usage
@@ -41,6 +42,8 @@ def large_model(project: Project) -> "LargeModel | None":
             f"training.target: {config.training.target} needs a model in this process, but `large: "
             f"{config.large_model}` is a server; set `target: label`, or name the model's directory"
         )
+    if is_address(config.large_model):
+        contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
     large = LargeModel(
         config.large_model,
         project.tasks,
@@ -50,6 +53,7 @@ def large_model(project: Project) -> "LargeModel | None":
         config.prompt.max_tokens,
         Usage(Limits(config.limits.calls, config.limits.tokens)),
         config.training.target,
+        consent=project.consent,
     )
     shown = config.prompt
     if shown.neighbours and shown.embeddings == "model":

@@ -32,33 +32,48 @@ def mine(
     from kdsl.cli.mining import TaskMining
     from kdsl.cli.project import open_project
     from kdsl.cli.small import ask_questions
+    from kdsl.locks import claimed
 
     project = open_project(arguments)
-    for line in ask_questions(project, project.small):
-        typer.echo(line, err=True)
-    if trace is not None:
-        task, index = _find_label(project, trace)
-        for path in TaskMining.of(project, task, project.learned_sidecars()).trace(index):
-            typer.echo(str(path))
-    elif label is not None:
-        task, index = _find_label(project, label)
-        mining = TaskMining.of(project, task, project.learned_sidecars())
-        rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
-        if format is Format.json:
-            typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
+    config = project.config
+    # To list what a search finds, nothing is written but the answers of a small model.
+    checkpoint = None if label is not None and trace is None and config.small_model is None else config.checkpoint
+    rules = config.rules if label is None and trace is None else None
+    with claimed(folders=[checkpoint, rules]):
+        for line in ask_questions(project, project.small):
+            typer.echo(line, err=True)
+        if trace is not None:
+            task, index = _find_label(project, trace)
+            for path in TaskMining.of(project, task, project.learned_sidecars()).trace(index):
+                typer.echo(str(path))
+        elif label is not None:
+            task, index = _find_label(project, label)
+            mining = TaskMining.of(project, task, project.learned_sidecars())
+            rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
+            if format is Format.json:
+                typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
+            else:
+                mine_table.print_search(task.name, label, rows)
         else:
-            mine_table.print_search(task.name, label, rows)
-    else:
-        sidecars = project.learned_sidecars()
-        tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
-        results = [mining.run(workers or os.cpu_count() or 1) for mining in tasks]
-        if format is Format.json:
-            typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
-        for result in results:
-            if format is Format.table:
-                mine_table.print_result(result)
-            for line in mine_table.notes(result):
-                typer.echo(line, err=True)
+            _mine_all(project, workers or os.cpu_count() or 1, format)
+
+
+def _mine_all(project: "Project", workers: int, format: Format) -> None:
+    import json
+
+    from kdsl.cli import mine_table
+    from kdsl.cli.mining import TaskMining
+
+    sidecars = project.learned_sidecars()
+    tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
+    results = [mining.run(workers) for mining in tasks]
+    if format is Format.json:
+        typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
+    for result in results:
+        if format is Format.table:
+            mine_table.print_result(result)
+        for line in mine_table.notes(result):
+            typer.echo(line, err=True)
 
 
 def _find_label(project: "Project", name: str) -> "tuple[Task, int]":

@@ -27,7 +27,8 @@ from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.progress import progress_bar
 from kdsl.rules.rule import Rule
-from kdsl.rules.rulebase import MineReport, RuleBase, label_folder
+from kdsl.rules.rule_files import label_folder
+from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.sample import Task, label_indices
 
 RESUME_FILE = "mining.resume.jsonl"

@@ -17,12 +17,14 @@ def ocr(
     from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
     from kdsl.fields.ocr import fill_ocr
+    from kdsl.locks import claimed
 
     project = open_project(arguments)
     data, folder = project.config.data, project.image_folder
     if data.ocr is None:
         raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
-    outcome = fill_ocr(project.images(), folder, data.ocr, workers)
+    with claimed(files=[data.ocr]):
+        outcome = fill_ocr(project.images(), folder, data.ocr, workers)
     if format is Format.json:
         typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
     else:

@@ -61,6 +61,7 @@ def predict_project(project: "Project", input: Path, output: Path, batch: int = 
         return predict_stream(samples, decide, output, source, batch)
     finally:
         pages.tell()
+        predictor.tell()
         if predictor.usage is not None:
             _tell_cost(predictor.usage)
 
@@ -82,11 +83,14 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     from kdsl.data.readers import iterate_samples
     from kdsl.errors import KdslError
 
-    sample = next((sample for sample in iterate_samples(input, project.tasks) if sample.id == id), None)
-    if sample is None:
+    named = [sample for sample in iterate_samples(input, project.tasks) if sample.id == id]
+    if not named:
         raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
+    samples = list({sample.key: sample for sample in reversed(named)}.values())[::-1]  # one of each task
     predictor, pages = ready(project, input)
-    pages.fill([sample])
+    pages.fill(samples)
     pages.tell()
-    [decision] = predictor.decide([sample])
-    print_decision(decision, pages.sidecars, predictor.looked_at(sample))
+    decisions = predictor.decide(samples)
+    predictor.tell()
+    for decision in decisions:
+        print_decision(decision, pages.sidecars, predictor.looked_at(decision.sample))

@@ -12,13 +12,17 @@ from kdsl.errors import KdslError
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.config import ProjectConfig
+    from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
     from kdsl.sample import Sample, Task
     from kdsl.small.answer_cache import CachedModel
+    from kdsl.vlm.hosts import Consent
 
 _log = logging.getLogger(__name__)
 
 Split = Literal["train", "test"]
+CHECKPOINT_NAMES = ("ablation", "augmented", "cross-validation", "evaluation", "joint", "large", "seesaw")
+"""Folders that commands make in the checkpoint, beside one for every task."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class Project:
 
     def samples(self, split: Split = "train") -> "list[Sample]":
         """All samples of a split; KdslError when the configuration names no file for it."""
+        return self._read_split(split)[0]
+
+    def notes(self, split: Split) -> "Notes":
+        """What was not read of a split's file."""
+        return self._read_split(split)[1]
+
+    def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
+        from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
         if split not in self._read:
@@ -44,7 +56,8 @@ class Project:
                     f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                     f"there, or give data.{split}=FILE"
                 )
-            self._read[split] = read_samples(path, self.tasks)
+            notes = Notes()
+            self._read[split] = read_samples(path, self.tasks, notes), notes
         return self._read[split]
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
@@ -96,6 +109,14 @@ class Project:
             _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
         return known
 
+    @property
+    def consent(self) -> "Consent":
+        """For contact with servers that are not this machine."""
+        from kdsl.vlm.hosts import Consent
+        from kdsl.vlm.load import is_address
+
+        return Consent(self.config.folder, tuple(filter(is_address, self.config.typed_models)))
+
     @cached_property
     def small(self) -> "CachedModel | None":
         """The small model, loaded when first asked for, with the answers that it gave before; None where lexical."""
@@ -104,7 +125,7 @@ class Project:
         return cached_small(self)
 
     @cached_property
-    def _read(self) -> "dict[Split, list[Sample]]":
+    def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":
         return {}
 
 
@@ -125,5 +146,10 @@ def open_project(arguments: Sequence[str] | None) -> Project:
     for task in project.tasks:
         if task.name in seen:
             raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
+        if task.name.casefold() in CHECKPOINT_NAMES:
+            raise KdslError(
+                f"tasks: the name {task.name!r} is that of a folder which KDSL makes in the checkpoint; give the task "
+                "another one"
+            )
         seen.add(task.name)
     return project

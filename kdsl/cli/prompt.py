@@ -69,8 +69,12 @@ def _find(project: "Project", identity: str, input: Path | None) -> "Sample":
 
     samples = project.samples() if input is None else read_samples(input, project.tasks)
     place = project.config.data.train if input is None else input
-    found = next((sample for sample in samples if sample.id == identity), None)
-    if found is None:
+    found = {sample.task: sample for sample in reversed(samples) if sample.id == identity}
+    if not found:
         known = f", such as {samples[0].id!r}" if samples else ""
         raise KdslError(f"{place}: no sample has the id {identity!r}; name one with --sample ID{known}")
-    return found
+    if len(found) > 1:
+        names = " and ".join(task.name for task in project.tasks if task.name in found)
+        raise KdslError(f"{place}: samples of {names} have the id {identity!r}; leave one task with tasks=[TASK]")
+    [sample] = found.values()
+    return sample

@@ -41,12 +41,15 @@ def reasons(
 
     from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
 
     project = open_project(arguments)
+    config = project.config
     if bring is not None and model is not None:
         raise KdslError("--import asks no model, so --model does not go with it; leave one of the two out")
     if bring is not None:
-        outcome = import_project(project, bring)
+        with claimed(files=[config.data.reasons]):
+            outcome = import_project(project, bring)
         if format is Format.json:
             typer.echo(json.dumps(_imported(outcome), ensure_ascii=False, indent=2))
         else:
@@ -54,7 +57,8 @@ def reasons(
         if _imported(outcome)["problems"]:
             raise typer.Exit(1)
         return
-    counts = explain_project(project, model, timeout, retries)
+    with claimed(folders=[config.checkpoint], files=[config.data.reasons]):
+        counts = explain_project(project, model, timeout, retries)
     if format is Format.json:
         typer.echo(json.dumps({task: _record(found) for task, found in counts.items()}, ensure_ascii=False, indent=2))
     else:
@@ -88,13 +92,10 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     samples = {task.name: _labelled(project, task) for task in project.tasks}
     if not any(samples.values()):
         raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
-    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries)
+    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries, by_hand=bool(model))
     prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
-    known, decided, sidecars = (
-        ReasonFile.mended(path, project.tasks),
-        Decided(config.checkpoint / FILE),
-        project.learned_sidecars(),
-    )
+    known = ReasonFile.mended(path, project.tasks).matched([sample for own in samples.values() for sample in own])
+    decided, sidecars = Decided(config.checkpoint / FILE), project.learned_sidecars()
     counts = {}
     try:
         with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:

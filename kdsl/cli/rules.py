@@ -198,23 +198,31 @@ def fmt(
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
     from kdsl.cli.project import open_project
     from kdsl.files import read_text, write_atomically
-    from kdsl.rules.rule_file import parse_rule, rule_text
-    from kdsl.rules.rulebase import rule_paths
+    from kdsl.locks import held
+    from kdsl.rules.rule_file import rule_text
+    from kdsl.rules.rule_files import read_rule_files
 
     project = open_project(arguments)
     total, changed = 0, 0
-    for item in _tasks(project, task):
-        for path in rule_paths(project.config.rules, item.name):
-            text = read_text(path)
-            wanted = rule_text(parse_rule(path, text), text)
-            total += 1
-            if text != wanted:
-                changed += 1
-                typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
-                if not check:
-                    write_atomically(path, wanted)
+    left_out: dict[Path, str] = {}
+    # Between reading and writing a file nobody decides about it, and nothing is mined.
+    with held(project.config.rules, shared=check):
+        for item in _tasks(project, task):
+            files = read_rule_files(project.config.rules, item.name)
+            left_out |= files.problems
+            for path, rule in files.rules.items():
+                text = read_text(path)
+                wanted = rule_text(rule, text)
+                total += 1
+                if text != wanted:
+                    changed += 1
+                    typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
+                    if not check:
+                        write_atomically(path, wanted)
+    for sentence in left_out.values():
+        typer.echo(f"left out: {sentence}")
     typer.echo(f"{changed} of {total} rule files {'would be' if check else 'were'} rewritten.")
-    if check and changed:
+    if left_out or (check and changed):
         raise typer.Exit(1)
 
 

@@ -20,25 +20,25 @@ def run(
 
     from kdsl.cli.chain import Chain
     from kdsl.cli.project import open_project
+    from kdsl.locks import claimed
 
-    chain = Chain(open_project(arguments), workers or os.cpu_count() or 1)
-    chain.check()
-    chain.ocr()
-    chain.captions()
-    chain.questions()
-    chain.mine()
-    chain.train()
-    report = chain.evaluate()
-    _print(chain, report)
+    project = open_project(arguments)
+    with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        chain = Chain(project, workers or os.cpu_count() or 1)
+        chain.check()
+        chain.ocr()
+        chain.captions()
+        chain.questions()
+        chain.mine()
+        chain.train()
+        report = chain.evaluate()
+        _print(chain, report)
 
 
 def _print(chain: "Chain", report: Path) -> None:
-    from pydantic import TypeAdapter
-
     from kdsl.evaluate.report import Summary, print_scores
-    from kdsl.files import read_text
+    from kdsl.record_file import read_record
 
-    summary = TypeAdapter(Summary).validate_json(read_text(report))
-    print_scores(summary)
+    print_scores(read_record(Summary, report, "`kdsl evaluate` writes this file again"))
     for what, path in chain.places():
         typer.echo(f"{what:<12} {path}")

@@ -24,7 +24,8 @@ def load_small(project: "Project") -> "VisionLanguageModel":
     config = project.config
     if config.small_model is None:
         raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
-    return load_model(config.small_model, PixelBudget(config.pixels.min, config.pixels.max))
+    budget = PixelBudget(config.pixels.min, config.pixels.max)
+    return load_model(config.small_model, budget, consent=project.consent)
 
 
 def cached_small(project: "Project") -> "CachedModel | None":
@@ -47,23 +48,31 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
 
     Questions of rules that people wrote are answered too. Nothing is done without a model, images, or a sidecar.
     """
-    from kdsl.small.questions import answer_questions, fit_thresholds, write_questions
-    from kdsl.small.wording import wording_of
+    from kdsl.locks import claimed
 
-    data, lines = project.config.data, []
+    data = project.config.data
     if model is None or data.images is None:
         return []
     if data.questions is None:
         return ["data.questions is not set: no visual questions are asked"]
+    with claimed(files=[data.questions]):
+        return _ask_all(project, model, data.images, data.questions)
+
+
+def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar: Path) -> list[str]:
+    from kdsl.small.questions import answer_questions, fit_thresholds, write_questions
+    from kdsl.small.wording import wording_of
+
+    lines = []
     asked: dict[str, list[str]] = {}
     for task in project.tasks:
         samples = project.task_samples(task)
         images = list(dict.fromkeys(image for sample in samples for image in sample.images))
         if not images:
             continue
-        written = write_questions(model, task, samples, data.images, project.config.mining.questions)
+        written = write_questions(model, task, samples, images_in, project.config.mining.questions)
         questions = list(dict.fromkeys([*written.questions, *rule_questions(project, task)]))
-        outcome = answer_questions(model.model, wording_of(task), images, questions, data.images, data.questions)
+        outcome = answer_questions(model.model, wording_of(task), images, questions, images_in, sidecar)
         for question in questions:
             asked.setdefault(question, []).extend(images)
         dropped = f", {written.dropped} lines were none" if written.dropped else ""
@@ -73,10 +82,10 @@ def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
         if outcome.problems:
             image, reason = next(iter(outcome.problems.items()))
             lines.append(
-                f"{task.name}: {len(outcome.problems)} images cannot be looked at, the first {image} ({reason})"
+                f"{task.name}: {len(outcome.problems)} images lack answers, the first being {image} ({reason})"
             )
     if asked:
-        fit_thresholds(model.identity, asked, data.questions)
+        fit_thresholds(model.identity, asked, sidecar)
     return lines
 
 
@@ -98,6 +107,7 @@ def rule_questions(project: "Project", task: "Task") -> tuple[str, ...]:
 
 def caption_images(project: "Project") -> "CaptionOutcome":
     """Describe the images of training and test samples; KdslError where the project lacks what that needs."""
+    from kdsl.locks import claimed
     from kdsl.small.captions import fill_captions
     from kdsl.small.wording import wording_of
 
@@ -105,4 +115,5 @@ def caption_images(project: "Project") -> "CaptionOutcome":
     if data.captions is None:
         raise KdslError("data.captions is not set; name the sidecar file to fill, such as data/captions.jsonl")
     name, wording = small_name(project.config.small), wording_of(project.tasks[0])
-    return fill_captions(lambda: load_small(project), name, wording, project.images(), folder, data.captions)
+    with claimed(files=[data.captions]):
+        return fill_captions(lambda: load_small(project), name, wording, project.images(), folder, data.captions)

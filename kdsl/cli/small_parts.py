@@ -12,7 +12,7 @@ from kdsl.mining.proposer import LexicalProposer, Proposer
 from kdsl.mining.update import Synonyms
 from kdsl.mining.validator import Validator
 from kdsl.sample import Task
-from kdsl.small.answer_cache import CachedModel
+from kdsl.small.answer_cache import UNUSABLE, CachedModel
 from kdsl.small.budget import CallBudget
 from kdsl.small.proposer import SmallProposer
 from kdsl.small.synonyms import unseen_synonyms
@@ -38,6 +38,10 @@ class SmallParts:
             f"candidates, {written.dropped} that no sample of their label holds were dropped; {model.asked} calls so "
             "far, all others were known"
         ]
+        if model.strays.strays:
+            lines.append(
+                f"{task.name}: so far {model.strays.told(UNUSABLE)}; they are not kept and asked again next time"
+            )
         if self.budget.refused:
             lines.append(
                 f"{task.name}: {self.budget.refused} more calls were wanted; mining.calls allows {self.budget.calls}"

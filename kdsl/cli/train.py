@@ -50,6 +50,7 @@ def train_project(project: "Project") -> "list[Arbiter]":
     from kdsl.cli.mining import TaskMining
     from kdsl.cli.training import STEPS, train_task
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
     from kdsl.progress import progress_bar
 
     sidecars = project.learned_sidecars()
@@ -57,24 +58,32 @@ def train_project(project: "Project") -> "list[Arbiter]":
     for mining in minings:
         if not mining.archive.exists():
             raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
-    learning = trainers(project, minings)
-    with progress_bar("Training", STEPS * len(minings)) as advance:
-        return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
+    with claimed(folders=[project.config.checkpoint]):
+        learning = trainers(project, minings)
+        with progress_bar("Training", STEPS * len(minings)) as advance:
+            return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
 
 
 def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None:
     """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
+    import os
+
     from kdsl.cli.large import tuners_of
     from kdsl.cli.mining import TaskMining
     from kdsl.errors import KdslError
+    from kdsl.locks import claimed
 
     sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
-    tuners = tuners_of(project, minings)
-    if not tuners:
-        raise KdslError(f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id")
-    for tuner in tuners:
-        tuner.tune(deepspeed)
+    # Of several processes that train together the first claims it for all.
+    with claimed(folders=[project.config.checkpoint] if os.environ.get("RANK", "0") == "0" else []):
+        tuners = tuners_of(project, minings)
+        if not tuners:
+            raise KdslError(
+                f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id"
+            )
+        for tuner in tuners:
+            tuner.tune(deepspeed)
 
 
 _LEFT_OUT = {

@@ -6,12 +6,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.arbiter.arbiter import FILE as ARBITER
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fit_arbiter
 from kdsl.arbiter.predictor import usable_rules
 from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.cli.mining import TaskMining
 from kdsl.errors import KdslError
+from kdsl.locks import held
 from kdsl.mining.archive import load_archive
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Trainer
@@ -57,9 +59,11 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
         task, table, labels, model, archive, rules, base.statistics(), mining.config.seed, answered
     )  # fmt: skip
     advance(f"{task.name}: arbiter")
-    calibrated.classifier.save(folder)
-    save_unseen(folder, task, mining.config.large, table, model, answered)
-    arbiter.save(folder)
+    with held(folder):  # who predicts meanwhile reads what belongs together
+        (folder / ARBITER).unlink(missing_ok=True)  # nor is there anything to predict with after a kill in between
+        calibrated.classifier.save(folder)
+        save_unseen(folder, task, mining.config.large, table, model, answered)
+        arbiter.save(folder)
     advance(f"{task.name}: saved")
     return arbiter
 
@@ -72,10 +76,10 @@ def covered_rows(mining: TaskMining, trainer: Trainer | CalibratingTrainer) -> N
     if not isinstance(trainer, RecordedTrainer):
         return np.ones(len(mining.table), dtype=bool)
     path = trainer.recorded.path
-    answered = np.array([row.sample.id in trainer.recorded.answers for row in mining.table.rows])
+    answered = trainer.recorded.covers(mining.table)
     missing = int((~answered).sum())
     if missing == len(answered):
-        trainer.recorded.require_any(row.sample.id for row in mining.table.rows)
+        trainer.recorded.require_any(mining.table)
     if len(answered) - missing < len(np.unique(mining.folds)):
         raise KdslError(
             f"{path}: holds too few of the training samples of {mining.task.name} ({len(answered) - missing})"

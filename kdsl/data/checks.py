@@ -8,7 +8,9 @@ from pathlib import Path
 from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
 from kdsl.data.image_checks import check_images, check_near_duplicates
+from kdsl.data.notes import Notes
 from kdsl.data.record import IMAGE_PLACEHOLDER
+from kdsl.data.repeats import check_repeats
 from kdsl.sample import Sample, Task
 
 FEW_SAMPLES = 5
@@ -21,14 +23,26 @@ class Report:
 
     counts: dict[str, dict[str | None, dict[str, int]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    unused: dict[str, Counter[str]] = field(default_factory=dict)
+    """split → keys of its records that mean nothing → in how many they are."""
 
 
-def check_samples(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], images: Path | None) -> Report:
+def check_samples(
+    splits: Mapping[str, Sequence[Sample]],
+    tasks: Sequence[Task],
+    images: Path | None,
+    notes: Mapping[str, Notes] | None = None,
+) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
-    `images` is the folder that image names are relative to. Reads every image once; never raises for what is in it.
+    `images` is the folder that image names are relative to; `notes` is what reading each split left. Reads every image
+    once; never raises for what is in it.
     """
     report = Report(count_labels(splits, tasks))
+    for split, noted in (notes or {}).items():
+        report.findings.extend(_unread_keys(split, noted))
+        if noted.unused:
+            report.unused[split] = noted.unused
     for split, samples in splits.items():
         report.findings.extend(_duplicate_ids(split, samples))
         for task in tasks:
@@ -39,6 +53,7 @@ def check_samples(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task],
     image_findings, hashes = check_images(splits, images)
     report.findings.extend(image_findings)
     report.findings.extend(check_near_duplicates(splits, tasks, hashes))
+    report.findings.extend(check_repeats(splits, tasks, images))
     return report
 
 
@@ -59,15 +74,27 @@ def count_labels(
     return counts
 
 
+def _unread_keys(split: str, notes: Notes) -> Iterator[Finding]:
+    if notes.unread:
+        count = sum(noted.count for noted in notes.unread.values())
+        examples = [
+            f"{key}: {noted.count}, the first in {noted.first}; {remedy}"
+            for (key, remedy), noted in notes.unread.items()
+        ]
+        message = "keys are not read, so that texts, labels or images may be lost; rename or remove them"
+        yield Finding("unread-keys", split, "", count, message, tuple(examples))
+
+
 def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:
-    counter = Counter(sample.id for sample in samples)
-    repeated = [identity for identity, count in counter.items() if count > 1]
+    counter = Counter(sample.key for sample in samples)
+    repeated = [identity for (_, identity), count in counter.items() if count > 1]
     yield from finding("duplicate-ids", split, "", repeated, "ids stand for more than one sample; make them different")
 
 
 def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
     known = set(task.label_names)
-    unknown = [f"{sample.id}: {sample.label}" for sample in samples if sample.label and sample.label not in known]
+    unlisted = [sample for sample in samples if sample.label and sample.label not in known]
+    unknown = [f"{s.id}: {s.label if s.label == str(s.label).strip() else repr(s.label)}" for s in unlisted]
     yield from finding(
         "unknown-labels", split, task.name, unknown, "samples have a label that the task does not list; correct either"
     )

@@ -35,11 +35,11 @@ def speakers_of(task: Task) -> Speakers:
     return CHINESE if in_chinese(task) else ENGLISH
 
 
-def parse_dialogue(text: str, images: Iterator[str], speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
+def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
     """The turns of `text`; every `<image>` takes the next of `images` out of the text and into its turn.
 
     A turn lasts until the next line that starts with a role, so its text may hold line breaks. A placeholder for which
-    no image is left stays in the text. Raises ValueError when the text does not begin with a role.
+    no image is left, or None, stays in the text. Raises ValueError when the text does not begin with a role.
     """
     starts = list(speakers.starts.finditer(text))
     before = text[: starts[0].start()] if starts else text
@@ -52,7 +52,7 @@ def parse_dialogue(text: str, images: Iterator[str], speakers: Speakers = CHINES
     )  # fmt: skip
 
 
-def take_images(role: Role, text: str, images: Iterator[str]) -> Turn:
+def take_images(role: Role, text: str, images: Iterator[str | None]) -> Turn:
     """A turn whose `<image>` placeholders became its images, as far as there are images."""
     pieces = text.split(IMAGE_PLACEHOLDER)
     kept, taken = pieces[0], []

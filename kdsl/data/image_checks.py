@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kdsl.data.duplicates import near_duplicates
 from kdsl.data.finding import Finding, finding
-from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, inspect_image
+from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, image_facts
 from kdsl.progress import track
 from kdsl.sample import Sample, Task
 
@@ -54,16 +55,18 @@ def image_hashes(names: Sequence[str], folder: Path | None) -> dict[str, np.ndar
 def _facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
     # Decoders release the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = pool.map(inspect_image, (folder / name for name in names))
+        facts = pool.map(partial(image_facts, folder), names)
         return dict(zip(names, track(facts, "Reading images", len(names)), strict=True))
 
 
 def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts], folder: Path) -> Iterator[Finding]:
     def having(problem: str) -> list[str]:
-        details = ((name, facts[name]) for name in names)
-        return [f"{name} ({f.detail})" if f.detail else name for name, f in details if f.problem == problem]
+        named = [(name if name == name.strip() else repr(name), facts[name]) for name in names]
+        return [f"{name} ({f.detail})" if f.detail else name for name, f in named if f.problem == problem]
 
     yield from finding("missing-images", split, "", having("missing"), f"images are not in {folder}")
+    message = f"image names lead by links out of {folder}; these images are never opened: put the files there"
+    yield from finding("outside-images", split, "", having("outside"), message)
     yield from finding("unreadable-images", split, "", having("unreadable"), "images cannot be read; replace them")
     limit = f"{HUGE_PIXELS // 1_000_000} megapixels"
     side = f"a side of over {LONGEST_SIDE} pixels"

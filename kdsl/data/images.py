@@ -1,5 +1,7 @@
 """Looking at an image without trusting it, and the one rule of shapes: what is refused, what gets a margin."""
 
+import errno
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from kdsl.errors import KdslError
+from kdsl.files import inside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +28,7 @@ _HASH_SIDE = 16
 _FLAT = 4.0
 """Standard deviation of grey values, 0 to 255, under which a page is too empty to be compared."""
 
-Problem = Literal["missing", "unreadable", "huge"]
+Problem = Literal["missing", "outside", "unreadable", "huge"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,24 @@ class ImageFacts:
         return self.problem is None and self.size is not None and max(self.size) > MAX_RATIO * min(self.size)
 
 
+def existing_image(folder: Path, name: str) -> Path | None:
+    """The file of a sample's image; None where there is none, or it lies outside `folder`."""
+    try:
+        path = inside(folder, name)
+        return path if path.is_file() else None
+    except (KdslError, OSError):
+        return None
+
+
+def image_facts(folder: Path, name: str) -> ImageFacts:
+    """`inspect_image` of a sample's image; one outside `folder` is not opened."""
+    try:
+        path = inside(folder, name)
+    except KdslError:
+        return ImageFacts("outside")
+    return inspect_image(path)
+
+
 def inspect_image(path: Path) -> ImageFacts:
     """What is known about the image file at `path`; never raises for a file, whatever it holds.
 
@@ -48,10 +71,10 @@ def inspect_image(path: Path) -> ImageFacts:
     """
     from PIL import Image
 
-    if not path.is_file():
-        return ImageFacts("missing")
     size = None
     try:
+        if not path.is_file():
+            return ImageFacts("unreadable", "no file") if path.exists() else ImageFacts("missing")
         with open_image(path) as image:
             size = image.size
             if too_large(size):
@@ -69,9 +92,14 @@ def inspect_image(path: Path) -> ImageFacts:
 
 @contextmanager
 def open_image(path: Path) -> "Iterator[Image]":
-    """The image file, of which nothing but its head is read yet. Raises whatever Pillow raises for a broken one."""
+    """The image file, of which nothing but its head is read yet.
+
+    Raises FileNotFoundError for what is no file, and whatever Pillow raises for a broken one.
+    """
     from PIL import Image
 
+    if not path.is_file():  # of a pipe nobody knows when it ends
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(path)

@@ -6,6 +6,8 @@ from kdsl.data.dialogue import END_MARKER, START_MARKER, parse_dialogue
 from kdsl.data.record import Record
 from kdsl.sample import Sample, Task
 
+KEYS = frozenset({"id", "copy_of", "instruction", "input", "output", "image", "images", "task"})
+
 
 def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
     """The sample of one record; None, noted, when its instruction belongs to none of `tasks`."""
@@ -23,7 +25,8 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
         turns = parse_dialogue(dialogue, iter(images))
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
-    return Sample(record.identity(), task.name, turns, images, record.label("output"))
+    named = tuple(image for image in images if image is not None)
+    return Sample(record.identity(), task.name, turns, named, record.label("output", task.label_names))
 
 
 def task_of_instruction(instruction: str, tasks: Sequence[Task]) -> Task | None:

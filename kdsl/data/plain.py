@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from kdsl.data.record import Record, shown
+from kdsl.data.record import Record, key_names, shown
 from kdsl.sample import Sample, Task, Turn
+
+KEYS = frozenset({"id", "copy_of", "text", "turns", "images", "image", "label", "task"})
+_TURN_KEYS = frozenset({"role", "text", "images", "image"})
 
 
 def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
@@ -12,10 +15,10 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
     if task is None:
         return None
     turns = _turns(record)
-    listed = record.images("images", "image")
+    listed = [image for image in record.images("images", "image") if image is not None]
     of_turns = [image for turn in turns for image in turn.images]
     images = (*listed, *(image for image in of_turns if image not in listed))
-    return Sample(record.identity(), task.name, turns, images, record.label("label"))
+    return Sample(record.identity(), task.name, turns, images, record.label("label", task.label_names))
 
 
 def chosen_task(record: Record, tasks: Sequence[Task]) -> Task | None:
@@ -46,6 +49,11 @@ def _turns(record: Record) -> tuple[Turn, ...]:
 def _turn(record: Record, number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
         raise record.error(f'turn {number} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
-    text = record.text(f"the text of turn {number}", turn.get("text"))
-    inner = Record(turn, number, record.place, record.notes)
-    return Turn(record.role(turn.get("role")), text, inner.images("images", "image"))
+    for key in ("role", "text"):
+        if key not in turn:
+            raise record.error(f"the {key} of turn {number} is missing; its keys are {key_names(turn)}")
+    text = record.text(f"the text of turn {number}", turn["text"])
+    for key in turn.keys() - _TURN_KEYS:
+        record.notes.unused[f"{key} of turns"] += 1
+    images = record.inner(turn).images("images", "image")
+    return Turn(record.role(turn.get("role")), text, tuple(image for image in images if image is not None))

@@ -1,29 +1,30 @@
-"""Reading samples from MIRE json, ShareGPT and plain records, as a JSON list or as JSON Lines."""
+"""Reading samples from MIRE json, ShareGPT and plain records, as JSON lists or JSON Lines."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from kdsl.data.mire import read_mire
-from kdsl.data.plain import read_plain
-from kdsl.data.record import Notes, Record, record_at
-from kdsl.data.sharegpt import read_sharegpt
+from kdsl.data import mire, plain, sharegpt
+from kdsl.data.keys import advice, meant_key, note_keys
+from kdsl.data.notes import Notes
+from kdsl.data.record import IMAGE_PLACEHOLDER, Record, key_names, record_at
+from kdsl.data.values import Value, json_values
 from kdsl.errors import KdslError
-from kdsl.files import read_json, read_jsonl
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
-_log = logging.getLogger(__name__)
+_WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"})
+"""Keys under which a file may hold its list of samples."""
 
 
-def read_samples(path: Path, tasks: Sequence[Task]) -> list[Sample]:
+def read_samples(path: Path, tasks: Sequence[Task], notes: Notes | None = None) -> list[Sample]:
     """All samples of a file that belong to one of `tasks`, in the order of the file; the format is detected.
 
-    Raises KdslError with the line or element for anything of another shape, and for a file without samples. Samples of
-    other tasks are left out, and halves of surrogate pairs replaced, each with a counted warning. Labels are not
-    compared with the task's: see `kdsl.data.checks` and `kdsl.sample.label_indices`.
+    Raises KdslError with the line or element for anything of another shape, for a record without an id whose number is
+    the id of another one, and for a file without samples. What is left out, put right or not read is told in counted
+    warnings, and noted in `notes`. Labels are not compared with the task's: see `kdsl.data.checks` and
+    `kdsl.sample.label_indices`.
     """
-    return list(iterate_samples(path, tasks))
+    return [sample for _, sample in iterate_records(path, tasks, notes)]
 
 
 def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
@@ -31,65 +32,107 @@ def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
     return (sample for _, sample in iterate_records(path, tasks))
 
 
-def iterate_records(path: Path, tasks: Sequence[Task]) -> Iterator[tuple[Record, Sample]]:
+def iterate_records(path: Path, tasks: Sequence[Task], notes: Notes | None = None) -> Iterator[tuple[Record, Sample]]:
     """Like `iterate_samples`, with the record of each, for what it says besides."""
-    notes = Notes()
+    notes, ids = notes if notes is not None else Notes(), _Ids()
     records = samples = 0
-    for record in _records(path, notes):
+    labels = [name for task in tasks for name in task.label_names]
+    for value in _unwrapped(json_values(path, labels)):
+        record = record_at(path, value, notes)
         records += 1
         sample = _read(record, tasks)
         if sample is not None:
             samples += 1
-            yield record, sample
+            ids.take(record, sample.key)
+            yield record, replace(sample, copy_of=record.copy_of()) if "copy_of" in record.value else sample
     if not records:
         raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
-    _tell(path, notes)
+    notes.tell(path)
     if not samples:
         names = ", ".join(task.name for task in tasks)
         raise KdslError(f"{path}: holds no samples of the project's tasks ({names}); name their task in `tasks:`")
 
 
-def _records(path: Path, notes: Notes) -> Iterator[Record]:
-    if _first_character(path) != b"[":
-        for number, value in read_jsonl(path):
-            yield record_at(path, "line", number, value, notes)
-        return
-    values: list[Any] = read_json(path)
-    for number, value in enumerate(values, start=1):
-        yield record_at(path, "element", number, value, notes)
+class _Ids:
+    """The ids of a file, as far as a record's number may be taken for one."""
+
+    def __init__(self) -> None:
+        self._given: dict[SampleKey, str] = {}
+        self._numbers: dict[SampleKey, str] = {}
+
+    def take(self, record: Record, key: SampleKey) -> None:
+        """Raises KdslError where a record without an id would go by the id of another one."""
+        identity = key[1]
+        if record.value.get("id") is None:
+            if key in self._given:
+                raise record.error(
+                    f"has no id and would go by its number {identity}, which is the id in {self._given[key]}; give "
+                    "every record an id, or none"
+                )
+            self._numbers[key] = record.place
+        elif identity.replace(".", "").isdecimal():
+            if key in self._numbers:
+                raise record.error(
+                    f"the id {identity!r} is the number of {self._numbers[key]}, which has no id and goes by it; give "
+                    "every record an id, or none"
+                )
+            self._given[key] = record.place
 
 
-def _first_character(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(4096):
-                chunk = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
-                if chunk:
-                    return chunk[:1]
-    except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
-    return b""
+def _unwrapped(values: Iterator[Value]) -> Iterator[Value]:
+    """The samples of objects like {"data": [sample, …]}, and all other values as they are."""
+    for value in values:
+        held = value.value
+        wrapped = _WRAPPERS & held.keys() if isinstance(held, dict) else ()
+        lists = [held[key] for key in wrapped if isinstance(held[key], list)]
+        if len(lists) == 1 and _form(held) is None:
+            for number, element in enumerate(lists[0], start=1):
+                yield Value(f"{value.place}, element {number}", f"{number}", element)
+        else:
+            yield value
+
+
+Read = Callable[[Record, Sequence[Task]], Sample | None]
+
+
+def _form(value: dict[str, object]) -> tuple[Read, Set[str]] | None:
+    """The reader of a record, by its keys, and all keys that it knows."""
+    keys = value.keys()
+    if "instruction" in keys:
+        return mire.read_mire, mire.KEYS
+    if "messages" in keys or "conversations" in keys:
+        return sharegpt.read_sharegpt, sharegpt.KEYS
+    if keys >= {"query", "response"} and not keys & {"text", "turns"}:
+        return sharegpt.read_sharegpt, sharegpt.QUERY_KEYS
+    if keys & {"text", "turns", "images", "image"}:
+        return plain.read_plain, plain.KEYS
+    return None
 
 
 def _read(record: Record, tasks: Sequence[Task]) -> Sample | None:
-    keys = record.value.keys()
-    if "instruction" in keys:
-        return read_mire(record, tasks)
-    if "messages" in keys or "conversations" in keys:
-        return read_sharegpt(record, tasks)
-    if keys & {"text", "turns", "images", "image"}:
-        return read_plain(record, tasks)
-    raise record.error(
-        f"a sample has the key instruction (MIRE), messages or conversations (ShareGPT), text, turns or images; "
-        f"this one has {', '.join(map(repr, keys)) or 'none'}"
+    form = _form(record.value)
+    if form is None:
+        raise _formless(record)
+    read, keys = form
+    sample = read(record, tasks)
+    if sample is not None:
+        note_keys(record, keys, sample)
+        _note_content(record, sample)
+    return sample
+
+
+def _formless(record: Record) -> KdslError:
+    meant = next((key for key in record.value if meant_key(key) == "text"), None)
+    what = f"; {meant!r} is none of them: {advice(meant, plain.KEYS)}" if meant is not None else ""
+    return record.error(
+        "a sample has the key instruction (MIRE), messages or conversations (ShareGPT), text, turns or images; "
+        f"this one has {key_names(record.value)}{what}"
     )
 
 
-def _tell(path: Path, notes: Notes) -> None:
-    if notes.other_tasks:
-        kinds = ", ".join(f"{count} with {name}" for name, count in notes.other_tasks.items())
-        _log.warning("%s: %d samples of other tasks left out (%s)", path, notes.other_tasks.total(), kinds)
-    if notes.replaced_surrogates:
-        _log.warning("%s: half characters replaced in %d texts", path, notes.replaced_surrogates)
+def _note_content(record: Record, sample: Sample) -> None:
+    if any(IMAGE_PLACEHOLDER in turn.text for turn in sample.turns):
+        record.notes.note(f"samples with an {IMAGE_PLACEHOLDER} for which no image is listed", record.where)
+    if not sample.images and not any(turn.text.strip() for turn in sample.turns):
+        where = f"{record.where}, whose keys are {key_names(record.value)}"
+        record.notes.note("samples with neither a text nor an image", where)

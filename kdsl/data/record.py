@@ -1,11 +1,14 @@
 """One JSON object of a data file, and the sentences for what is wrong with it."""
 
 import re
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kdsl.data.image_names import check_image_name
+from kdsl.data.notes import Notes
+from kdsl.data.values import Value
 from kdsl.errors import KdslError
 from kdsl.sample import Role
 
@@ -16,63 +19,123 @@ _ROLES: dict[str, Role] = {
     "user": "user",
     "human": "user",
     "用户": "user",
+    "customer": "user",
+    "buyer": "user",
+    "顾客": "user",
+    "买家": "user",
     "agent": "agent",
     "assistant": "agent",
     "gpt": "agent",
     "客服": "agent",
+    "chatgpt": "agent",
+    "model": "agent",
+    "seller": "agent",
+    "卖家": "agent",
+    "商家": "agent",
 }
-
-
-@dataclass
-class Notes:
-    """What a reader put right or left out, to be told once a file."""
-
-    replaced_surrogates: int = 0
-    other_tasks: Counter[str] = field(default_factory=Counter)
+_IMAGE_NAMES = ("path", "image", "url", "image_url", "file_name")
+"""Keys under which an object holds the name of an image's file."""
+_PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
+_WHOLE = 2**53
+"""Up to here every whole number has a float of its own."""
+_LABELS_SHOWN, _KEYS_SHOWN = 5, 8
 
 
 @dataclass(frozen=True)
 class Record:
-    """One object; `place` is `FILE, line N` or `FILE, element N`."""
+    """One object, its place in `file`, as words in `where` and in short as `number`."""
 
     value: dict[str, Any]
-    number: int
-    place: str
+    number: str
+    file: str
+    where: str
     notes: Notes
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}, {self.where}"
 
     def error(self, problem: str) -> KdslError:
         return KdslError(f"{self.place}: {problem}")
 
+    def inner(self, value: dict[str, Any]) -> "Record":
+        """An object within this one, which shares its id and place."""
+        return Record({**value, "id": self.value.get("id")}, self.number, self.file, self.where, self.notes)
+
     def identity(self) -> str:
         """The id; a record without one gets its number."""
-        value = self.value.get("id")
+        return self._id("id") or self.number
+
+    def copy_of(self) -> str | None:
+        """The id of the record that this one is a changed copy of, where it says so."""
+        return self._id("copy_of")
+
+    def _id(self, key: str) -> str | None:
+        value = self.value.get(key)
         if value is None:
-            return str(self.number)
+            return None
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _WHOLE:
+            value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        return self._name("id", value, "a text or a whole number")
+        return self._name(key, value, "a text or a whole number")
 
-    def label(self, key: str) -> str | None:
-        """The label, None where it is missing or empty."""
+    def label(self, key: str, known: Sequence[str]) -> str | None:
+        """The label, None where it is missing or empty; a whole number only where one of the `known` is called so."""
         value = self.value.get(key)
         if value is None or value == "":
             return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            if str(value) not in known:
+                names = ", ".join(map(repr, known[:_LABELS_SHOWN])) + (", …" if len(known) > _LABELS_SHOWN else "")
+                raise self.error(f"{key} is {value}, which is no label's name; labels are {names}")
+            return str(value)
         return self._name(key, value, "a label's name in quotes, or empty")
 
     def task(self) -> str | None:
         value = self.value.get("task")
         return None if value is None else self._name("task", value, "a task's name in quotes")
 
-    def images(self, *keys: str) -> tuple[str, ...]:
-        """The image file names under the first of `keys` that is there; one name may stand without a list."""
-        key = next((key for key in keys if self.value.get(key) is not None), None)
-        if key is None:
+    def images(self, *keys: str) -> tuple[str | None, ...]:
+        """The image file names under the first of `keys` that is there; one name may stand without a list.
+
+        None, noted, keeps the place of what names no image.
+        """
+        given = [key for key in keys if self.value.get(key) is not None]
+        if not given:
             return ()
-        value = self.value[key]
-        names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list):
-            raise self.error(f'{key} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
-        return tuple(self._name(key, name, "a file name in quotes") for name in names)
+        for other in given[1:]:
+            if self.value[other] != self.value[given[0]]:
+                self.notes.note_unread(other, f"{given[0]!r} is read instead: keep one of the two", self.where)
+        value = self.value[given[0]]
+        if isinstance(value, list):
+            return tuple(self.image(given[0], each) for each in value)
+        if isinstance(value, str | dict):
+            return (self.image(given[0], value),)
+        raise self.error(f'{given[0]} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
+
+    def image(self, key: str, value: Any) -> str | None:
+        """The name of one image's file, given as such or as {"path": name}; None, noted, where there is none."""
+        held = value
+        for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
+            if isinstance(held, dict):
+                found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
+                if found is None and any(held.get(each) for each in _PICTURE_ITSELF):
+                    raise self._wrong_image(
+                        f"{shown(value)} is a picture itself; images must be files: save it below data.images and "
+                        "give the file's name"
+                    )
+                held = found
+        if held is None:
+            self.notes.note("images without a name left out", self.where)
+            return None
+        if not isinstance(held, str):
+            raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
+        try:
+            check_image_name(held)
+        except KdslError as error:
+            raise self._wrong_image(str(error)) from error
+        return held
 
     def text(self, key: str, value: Any) -> str:
         """`value` as text; halves of surrogate pairs, which no file can hold, become U+FFFD and are counted."""
@@ -80,13 +143,18 @@ class Record:
             raise self.error(f"{key} is {shown(value)}; it must be text in quotes")
         if not _SURROGATE.search(value):
             return value
-        self.notes.replaced_surrogates += 1
+        self.notes.note("texts with half a character, which was replaced", self.where)
         return _SURROGATE.sub("\ufffd", value)
 
     def role(self, value: Any) -> Role:
-        if not isinstance(value, str) or value not in _ROLES:
+        found = _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+        if found is None:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
-        return _ROLES[value]
+        return found
+
+    def _wrong_image(self, problem: str) -> KdslError:
+        identity = self.value.get("id")
+        return self.error(f"an image of sample {shown(self.number if identity is None else identity)}: {problem}")
 
     def _name(self, key: str, value: Any, right: str) -> str:
         if not isinstance(value, str) or not value.strip():
@@ -96,12 +164,19 @@ class Record:
         return value
 
 
-def record_at(path: Path, unit: str, number: int, value: Any, notes: Notes) -> Record:
-    """The record at `unit` ("line" or "element") `number`; KdslError when it is not an object."""
-    place = f"{path}, {unit} {number}"
-    if not isinstance(value, dict):
-        raise KdslError(f'{place}: {shown(value)} is not an object like {{"id": "1", "text": "…"}}')
-    return Record(value, number, place, notes)
+def record_at(path: Path, found: Value, notes: Notes) -> Record:
+    """The record of a value; KdslError when it is not an object."""
+    if not isinstance(found.value, dict):
+        raise KdslError(
+            f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'
+        )
+    return Record(found.value, found.number, str(path), found.place, notes)
+
+
+def key_names(value: dict[str, Any]) -> str:
+    """The keys, for a sentence."""
+    names = ", ".join(shown(key) for key in list(value)[:_KEYS_SHOWN])
+    return (names or "none") + (", …" if len(value) > _KEYS_SHOWN else "")
 
 
 def shown(value: Any) -> str:

@@ -1,67 +1,52 @@
 """ShareGPT records, as LLaMA-Factory takes them: {messages or conversations: [{role, content}], images}."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from kdsl.data.dialogue import START_MARKER, dialogue_in_prompt, parse_dialogue, speakers_in, take_images
+from kdsl.data.messages import Message, read_messages
 from kdsl.data.mire import task_of_instruction, text_between_markers
 from kdsl.data.plain import chosen_task
-from kdsl.data.record import IMAGE_PLACEHOLDER, Record, shown
-from kdsl.sample import Role, Sample, Task, Turn
+from kdsl.data.record import IMAGE_PLACEHOLDER, Record
+from kdsl.sample import Sample, Task, Turn
+
+KEYS = frozenset({"id", "copy_of", "messages", "conversations", "images", "image", "label", "task"})
+QUERY_KEYS = frozenset({"id", "copy_of", "query", "response", "history", "images", "image", "label", "task"})
+"""Of ms-swift's older form: one question, its answer, and the pairs of both that went before."""
 
 
 def read_sharegpt(record: Record, tasks: Sequence[Task]) -> Sample | None:
     """The sample of one record; None, noted, when it belongs to none of `tasks`.
 
     The label is the key `label` where there is one. Otherwise it is the assistant's last message if that names a label
-    or answers the only user message; any other last message is a turn of the dialogue. System messages are left out.
-    A single user message that is a filled prompt or an instruction is taken apart: only its dialogue becomes turns.
+    or answers the only user message; any other last message is a turn of the dialogue, unless it is empty or says the
+    label again. System messages and calls of tools are left out, noted. A single user message that is a filled prompt
+    or an instruction is taken apart: only its dialogue becomes turns.
     """
-    messages = _messages(record)
-    names = {name for task in tasks for name in task.label_names}
-    label = record.label("label")
-    if "label" not in record.value and messages and messages[-1][0] == "agent":
-        answer = messages[-1][1].strip()
-        if answer in names or [role for role, _ in messages] == ["user", "agent"]:
-            label = answer or None
+    messages = read_messages(record)
+    names = [name for task in tasks for name in task.label_names]
+    label = record.label("label", names)
+    if messages and messages[-1].role == "agent":
+        answer = messages[-1].text.strip()
+        answers_only = [message.role for message in messages] == ["user", "agent"]
+        if answer in ("", label) or (label is None and (answer in names or answers_only)):
+            label = label or answer or None
             messages = messages[:-1]
-    only = messages[0][1] if len(messages) == 1 and messages[0][0] == "user" else None
+    only = messages[0].text if len(messages) == 1 and messages[0].role == "user" else None
     task = _task(record, tasks, only, label)
     if task is None:
         return None
-    images = record.images("images", "image")
-    return Sample(record.identity(), task.name, _turns(record, task, messages, only, images), images, label)
+    of_messages, images = _images(record, messages)
+    turns = _turns(record, task, messages, only, iter(of_messages))
+    return Sample(record.identity(), task.name, turns, images, label)
 
 
-def _messages(record: Record) -> list[tuple[Role, str]]:
-    key = "messages" if "messages" in record.value else "conversations"
-    value = record.value[key]
-    if not isinstance(value, list):
-        raise record.error(f'{key} is {shown(value)}; it must be a list like [{{"role": "user", "content": "…"}}]')
-    messages = []
-    for number, message in enumerate(value, start=1):
-        if not isinstance(message, dict):
-            raise record.error(
-                f'message {number} is {shown(message)}; it must be like {{"role": "user", "content": "…"}}'
-            )
-        role = message.get("role", message.get("from"))
-        if role == "system":
-            continue
-        content = message.get("content", message.get("value"))
-        messages.append((record.role(role), record.text(f"the content of message {number}", _joined(content))))
-    return messages
-
-
-def _joined(content: Any) -> Any:
-    """The text of a message; of a list of parts, as chat APIs write them, with `<image>` for each image."""
-    if not isinstance(content, list):
-        return content
-    parts = [
-        IMAGE_PLACEHOLDER if isinstance(part, dict) and "image" in str(part.get("type")) else
-        part.get("text") if isinstance(part, dict) else None
-        for part in content
-    ]  # fmt: skip
-    return content if any(not isinstance(part, str) for part in parts) else "".join(parts)
+def _images(record: Record, messages: Sequence[Message]) -> tuple[list[str | None], tuple[str, ...]]:
+    """The image of each `<image>`, its own or the next one that the record lists; and all of the sample."""
+    listed = iter(record.images("images", "image"))
+    own = {image for message in messages for image in message.images if image is not None}
+    placed = [image or next(listed, None) for message in messages for image in message.images]
+    rest = [image for image in listed if image not in own]
+    return placed, tuple(image for image in [*placed, *rest] if image is not None)
 
 
 def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | None) -> Task | None:
@@ -82,11 +67,10 @@ def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | 
 
 
 def _turns(
-    record: Record, task: Task, messages: list[tuple[Role, str]], only: str | None, images: tuple[str, ...]
+    record: Record, task: Task, messages: Sequence[Message], only: str | None, remaining: Iterator[str | None]
 ) -> tuple[Turn, ...]:
-    remaining: Iterator[str] = iter(images)
     if only is None:
-        return tuple(take_images(role, text, remaining) for role, text in messages)
+        return tuple(take_images(message.role, message.text, remaining) for message in messages)
     dialogue = dialogue_in_prompt(task, only)
     if dialogue is None:
         is_instruction = START_MARKER in only or all(name in only for name in task.label_names)

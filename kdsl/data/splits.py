@@ -28,12 +28,12 @@ def stratified_folds(labels: Sequence[int], folds: int, seed: int) -> np.ndarray
     return result
 
 
-def grouped_folds(labels: Sequence[int], groups: Sequence[str], folds: int, seed: int) -> np.ndarray:
+def grouped_folds(labels: Sequence[int], groups: Sequence[int], folds: int, seed: int) -> np.ndarray:
     """`stratified_folds` of the groups: samples of one group, such as the copies of a sample, are in one fold.
 
     A group has the label of its first sample. Raises KdslError when there are fewer groups than folds.
     """
-    names, first, group_of = np.unique(np.asarray(groups, dtype=object), return_index=True, return_inverse=True)
+    names, first, group_of = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")  # as they come, so that groups of one sample are folded like samples
     of_groups = np.empty(len(names), dtype=np.int64)
     of_groups[order] = stratified_folds(np.asarray(labels)[first[order]].tolist(), folds, seed)

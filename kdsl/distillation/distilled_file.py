@@ -9,19 +9,11 @@ from numpy.typing import NDArray
 
 from kdsl.data.readers import iterate_records
 from kdsl.data.record import Record
+from kdsl.data.writers import unknown_label
 from kdsl.files import read_jsonl, write_jsonl
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
 _DIGITS = 6
-
-
-def sample_record(sample: Sample, label: str) -> dict[str, Any]:
-    """A sample in the plain format (docs/data.md)."""
-    turns = [
-        {"role": turn.role, "text": turn.text, **({"images": list(turn.images)} if turn.images else {})}
-        for turn in sample.turns
-    ]
-    return {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images), "label": label}
 
 
 def targets_record(labels: Sequence[str], shares: NDArray[np.float64]) -> dict[str, float]:
@@ -45,12 +37,11 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
         return {}  # nothing was kept
     by_name = {task.name: task for task in tasks}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[SampleKey, str] = {}
     for record, sample in iterate_records(path, tasks):
-        key = sample.task, sample.id
-        if key in seen:
-            raise record.error(f"sample {sample.id!r} stands in line {seen[key]} too; keep one")
-        seen[key] = record.number
+        if sample.key in seen:
+            raise record.error(f"sample {sample.id!r} stands in {seen[sample.key]} too; keep one")
+        seen[sample.key] = record.where
         samples, shares = found.setdefault(sample.task, ([], []))
         samples.append(sample)
         shares.append(_shares(record, sample, by_name[sample.task]))
@@ -58,6 +49,8 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
 
 
 def _shares(record: Record, sample: Sample, task: Task) -> NDArray[np.float64]:
+    if sample.label is not None and sample.label not in task.label_names:
+        raise record.error(unknown_label(sample.label, [task]))
     targets = record.value.get("targets")
     if targets is None:
         if sample.label is None:

@@ -10,7 +10,7 @@ from kdsl.distillation.agreement import Agreement, Labels, by_label, by_way, kee
 from kdsl.distillation.teacher import Lessons
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import CalibratingTrainer
-from kdsl.models.classifier import Trainer
+from kdsl.models.classifier import Predicted, Trainer
 from kdsl.models.taught import Taught
 from kdsl.sample import Task
 
@@ -81,8 +81,8 @@ class Student:
             advance()
             unseen = calibrated.unseen
             f1 = _weighted_f1(self.labels[unseen], calibrated.probabilities[unseen])
-            return Judged(self._word(calibrated.classifier.probabilities(self.pool)), {}, f1)
-        model = self._word(trainer.fit(self.table, self.labels, n_labels).probabilities(self.pool))
+            return Judged(self._word(calibrated.classifier.predict(self.pool)), {}, f1)
+        model = self._word(trainer.fit(self.table, self.labels, n_labels).predict(self.pool))
         advance()
         found = np.empty((len(self.table), n_labels))
         without = {}
@@ -91,8 +91,8 @@ class Student:
             learner = self.trainer(self.taught(kept.without.get(fold, np.zeros(len(self.pool), dtype=bool))))
             assert not isinstance(learner, CalibratingTrainer)
             classifier = learner.fit(self.table.select(outside), self.labels[outside], n_labels)
-            found[inside] = classifier.probabilities(self.table.select(inside))
-            without[fold] = self._word(classifier.probabilities(self.pool))
+            found[inside] = classifier.predict(self.table.select(inside)).probabilities
+            without[fold] = self._word(classifier.predict(self.pool))
             advance()
         return Judged(model, without, _weighted_f1(self.labels, found))
 
@@ -102,8 +102,8 @@ class Student:
         return Taught(self.pool.select(rows), self.lessons.shares[rows])
 
     @staticmethod
-    def _word(probabilities: NDArray[np.float64]) -> Labels:
-        return probabilities.argmax(axis=1)
+    def _word(predicted: Predicted) -> Labels:
+        return predicted.probabilities.argmax(axis=1)
 
 
 def _weighted_f1(labels: Labels, probabilities: NDArray[np.float64]) -> float:

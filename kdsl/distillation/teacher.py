@@ -11,6 +11,7 @@ from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.sample import Task
 from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
+from kdsl.vlm.answers import Strays
 from kdsl.vlm.conversation import Conversation
 from kdsl.vlm.model import Scores, probabilities
 
@@ -31,6 +32,8 @@ class Lessons:
     else 1 for the label; 0 without one."""
     nonsense: int = 0
     """Samples for which none of the answers was a label."""
+    example: str = ""
+    """One of these answers."""
     failed: dict[str, str] = field(default_factory=dict)
     """Sample id → why there is no answer."""
 
@@ -45,8 +48,8 @@ def ask_teacher(
 ) -> Lessons:
     """Ask for the label of every sample; `advance` is called for each.
 
-    Answers are on disk as they come. Raises KdslError where the teacher does not answer at all, and for an image that
-    is not there.
+    Answers are on disk as they come, but for those of which none is a label. Raises KdslError where the teacher does
+    not answer at all or never with a label, and for an image that is not there.
     """
     n, n_labels = len(table), len(task.labels)
     lessons = Lessons(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
@@ -67,6 +70,8 @@ def ask_teacher(
         for index, scores in answers([conversations[i] for i in part], ask, threads):
             _take(lessons, part[index], table.rows[part[index]].sample.id, scores)
             advance()
+    strays = Strays(int((lessons.labels != NO_LABEL).sum()) + lessons.nonsense, lessons.nonsense, lessons.example)
+    strays.require_any(teacher.identity.partition(" ")[0], f"a label of {task.name}", least=1)
     return lessons
 
 
@@ -79,8 +84,9 @@ def _take(lessons: Lessons, row: int, identity: str, scores: Scores | Failed) ->
     if not scores.estimated:
         lessons.shares[row] = probabilities(log_p)[0]
         lessons.confidence[row] = lessons.shares[row, best]
-    elif log_p[0].max() == log_p[0].min():  # no sampled answer was any of the labels
+    elif not scores.answered[0]:
         lessons.nonsense += 1
+        lessons.example = lessons.example or scores.strays[0] or ""
         return
     else:
         lessons.shares[row, best] = 1.0

@@ -125,7 +125,7 @@ def _fold(
     for combination in wanted:
         trainer = trainers[fed_with(combination)]
         if RULES not in combination:
-            yield combination, fit_alone(trainer, table, labels, len(task.labels)).probabilities(asked)
+            yield combination, fit_alone(trainer, table, labels, len(task.labels)).predict(asked).probabilities
             continue
         mined = before.mined if before is not None and settings.focus == 0.0 else None
         before = fit_task(task, table, labels, trainer, settings, seed, workers=workers, small=small, mined=mined)

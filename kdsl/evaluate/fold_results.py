@@ -7,12 +7,30 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, field_validator
 
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl, write_jsonl
+from kdsl.record_file import Share, as_record
 
 Place = tuple[str, int, tuple[str, ...]]
 """Task, fold, and the steps that were on."""
+
+
+class _Fold(BaseModel):
+    """A line of the file."""
+
+    task: str
+    fold: int
+    steps: list[str]
+    probabilities: list[list[Share]]
+
+    @field_validator("probabilities")
+    @classmethod
+    def _rectangle(cls, rows: list[list[float]]) -> list[list[float]]:
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError("rows of different lengths")
+        return rows
 
 
 class FoldResults:
@@ -59,9 +77,7 @@ def _whole(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
                 if record != header:
                     return []
                 continue
-            if not {"task", "fold", "steps", "probabilities"} <= record.keys():
-                break
-            found.append(record)
+            found.append(as_record(_Fold, record, f"{path}, line {number}", "").model_dump())
     except KdslError:  # the line that a kill tore
         return found
     return found

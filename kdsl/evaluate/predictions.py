@@ -12,7 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
 from kdsl.evaluate.report import TaskResult
 from kdsl.files import read_jsonl
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
 SUM_TOLERANCE = 0.02
 """Probabilities rounded to a few digits need not sum to exactly 1."""
@@ -61,31 +61,34 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     """
     by_name = {task.name: task for task in tasks}
     expected = _check_truth(truth, samples, by_name)
-    found: dict[str, Prediction] = {}
-    lines: dict[str, int] = {}
+    tasks_of: dict[str, list[str]] = {}
+    for task_name, id_ in expected:
+        tasks_of.setdefault(id_, []).append(task_name)
+    found: dict[SampleKey, Prediction] = {}
+    lines: dict[SampleKey, int] = {}
     for line, record in read_jsonl(predictions):
         place = f"{predictions}, line {line}"
         prediction = _parse(place, record)
-        id_ = prediction.id
-        if id_ not in expected:
+        id_, key = prediction.id, (prediction.task, prediction.id)
+        if id_ not in tasks_of:
             raise KdslError(f"{place}: no sample in {truth} has the id {id_!r}; evaluate against the file predicted")
-        if id_ in found:
-            raise KdslError(f"{place}: the id {id_!r} was predicted before, on line {lines[id_]}; keep one of them")
-        if prediction.task != expected[id_].task:
+        if key in found:
+            raise KdslError(f"{place}: the id {id_!r} was predicted before, on line {lines[key]}; keep one of them")
+        if key not in expected:
             raise KdslError(
                 f"{place}: {id_!r} is predicted for task {prediction.task!r}, but {truth} has it in task "
-                f"{expected[id_].task!r}"
+                f"{' and '.join(map(repr, tasks_of[id_]))}"
             )
         _check_labels(place, prediction, by_name[prediction.task])
-        found[id_], lines[id_] = prediction, line
-    missing = [id_ for id_ in expected if id_ not in found]
+        found[key], lines[key] = prediction, line
+    missing = [id_ for task_name, id_ in expected if (task_name, id_) not in found]
     if missing:
         raise KdslError(
             f"{predictions}: no prediction for {len(missing)} of the {len(expected)} samples in {truth}, the first "
             f"being {missing[0]!r}; run kdsl predict on the whole file"
         )
     groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
-    return [_result(task, group, [found[sample.id] for sample in group]) for task, group in groups if group]
+    return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
 
 
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
@@ -93,8 +96,8 @@ def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[st
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
 
 
-def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task]) -> dict[str, Sample]:
-    """The samples by id."""
+def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task]) -> dict[SampleKey, Sample]:
+    """The samples by key."""
     if not samples:
         raise KdslError(f"{truth}: holds no sample; evaluation needs labelled samples")
     unlabelled = [sample.id for sample in samples if sample.label is None]
@@ -103,10 +106,10 @@ def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task])
             f"{truth}: {len(unlabelled)} of {len(samples)} samples have no label, the first being {unlabelled[0]!r}; "
             "evaluation needs a label for each"
         )
-    by_id: dict[str, Sample] = {}
+    by_key: dict[SampleKey, Sample] = {}
     for sample in samples:
         place = f"{truth}: sample {sample.id!r}"
-        if sample.id in by_id:
+        if sample.key in by_key:
             raise KdslError(f"{place} occurs twice; predictions are matched by id, so give each sample its own")
         if sample.task not in tasks:
             raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(tasks)}")
@@ -115,8 +118,8 @@ def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task])
                 f"{place} has the label {sample.label!r}, which task {sample.task} does not list; correct it or add "
                 "it to the task file"
             )
-        by_id[sample.id] = sample
-    return by_id
+        by_key[sample.key] = sample
+    return by_key
 
 
 def _parse(place: str, record: dict[str, Any]) -> Prediction:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kdsl.errors import KdslError
-from kdsl.files import read_jsonl
+from kdsl.files import parsing, read_jsonl
 
+_EXPECTED = 'expected {"image": "a.jpg", "model": "…", "answers": {"图中有…吗？": 0.97}}'
 PLAIN = 0.5
 """The threshold of a question that has none of its own."""
 
@@ -49,7 +49,7 @@ def read_answers(path: Path) -> QuestionSidecar:
     """Read a question sidecar; KdslError names file and line of the first record of another shape."""
     sidecar = QuestionSidecar()
     for number, record in read_jsonl(path):
-        try:
+        with parsing(f"{path}, line {number}", "not a record of visual questions", _EXPECTED):
             if "question" in record:
                 key = _text(record["question"]), _text(record["model"])
                 sidecar.thresholds[key] = _probability(record["threshold"])
@@ -57,11 +57,6 @@ def read_answers(path: Path) -> QuestionSidecar:
                 model = _text(record["model"])
                 answers = {_text(q): Answer(_probability(p), model) for q, p in record["answers"].items()}
                 sidecar.answers.setdefault(_text(record["image"]), {}).update(answers)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise KdslError(
-                f"{path}, line {number}: not a record of visual questions ({type(error).__name__}: {error}); expected "
-                '{"image": "a.jpg", "model": "…", "answers": {"图中有…吗？": 0.97}}'
-            ) from error
     return sidecar
 
 

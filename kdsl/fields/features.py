@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.sample import source_id
+from kdsl.npz_file import floats
+from kdsl.sample import original_rows
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
@@ -86,14 +87,26 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     for number, block in enumerate(record["blocks"]):
         if block["field"] not in FIELD_WEIGHTS:
             raise ValueError(f"unknown field {block['field']!r}")
-        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(block["ngrams"])})
-        vectorizer.idf_ = arrays[f"idf{number}"]
+        if not 0 < float(block["weight"]) < np.inf:
+            raise ValueError(f"the weight {block['weight']!r}")
+        vectorizer = vectorizer_of(block["ngrams"], floats(arrays, f"idf{number}", 1))
         blocks.append(FieldBlock(block["field"], float(block["weight"]), vectorizer))
     for name in record["thresholds"]:
         if name not in _NUMBERS:
             raise ValueError(f"unknown number {name!r}")
     thresholds = {name: np.asarray(values, dtype=np.float64) for name, values in record["thresholds"].items()}
+    if any(values.ndim != 1 or not np.isfinite(values).all() for values in thresholds.values()):
+        raise ValueError("thresholds that are no numbers")
     return Features(tuple(blocks), thresholds)
+
+
+def vectorizer_of(ngrams: Sequence[str], idf: Floats) -> "TfidfVectorizer":
+    """The vectorizer with these n-grams and their weights; ValueError where there cannot be one."""
+    if not ngrams or len(set(ngrams)) < len(ngrams) or not all(isinstance(ngram, str) for ngram in ngrams):
+        raise ValueError("n-grams that are none, or are given twice")
+    vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(ngrams)})
+    vectorizer.idf_ = idf
+    return vectorizer
 
 
 def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
@@ -101,7 +114,7 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     blocks: list[FieldBlock] = []
     texts: list[Any] = []
     seen: list[list[str]] = []
-    sources = [source_id(row.sample.id) for row in table.rows]
+    sources = original_rows([row.sample for row in table.rows])
     for field, weight in FIELD_WEIGHTS.items():
         values = table.texts(field)
         # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
@@ -121,10 +134,10 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
 
 
-def fit_ngrams(texts: list[str], sources: Sequence[str] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
+def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
     """n-grams of at least two texts; where no two texts share a character, all n-grams. The matrix: [n_texts, n].
 
-    Texts of the same of `sources` count as one: what a sample shares with its own copies alone tells nothing.
+    Texts of one of `sources` [n_texts] count as one: what a sample shares with its own copies alone tells nothing.
     """
     samples = texts if sources is None else _one_a_source(texts, sources)
     vectorizer = ngram_vectorizer(min_df=2 if _share_characters(samples) else 1)
@@ -133,8 +146,8 @@ def fit_ngrams(texts: list[str], sources: Sequence[str] | None = None) -> tuple[
     return vectorizer, vectorizer.fit(samples).transform(texts)
 
 
-def _one_a_source(texts: list[str], sources: Sequence[str]) -> list[str]:
-    joined: dict[str, dict[str, None]] = {}
+def _one_a_source(texts: list[str], sources: Sequence[int]) -> list[str]:
+    joined: dict[int, dict[str, None]] = {}
     for text, source in zip(texts, sources, strict=True):
         joined.setdefault(source, {})[text] = None
     return ["\n".join(each) for each in joined.values()]

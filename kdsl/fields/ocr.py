@@ -12,7 +12,7 @@ from kdsl.data.images import decoded, open_image, too_large
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import track
 
@@ -77,7 +77,7 @@ def require_ocr() -> None:
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """(image, sidecar record or what is wrong), in the order of `images`."""
     with worker_pool(min(workers, len(images)), _start_worker) as pool:
-        yield from zip(images, pool.map(_read_image, [(folder / image, image) for image in images]), strict=True)
+        yield from zip(images, pool.map(_read_image, [(folder, image) for image in images]), strict=True)
 
 
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
@@ -103,9 +103,9 @@ def _start_worker() -> None:
 
 
 def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
-    path, name = task
+    folder, name = task
     try:
-        with open_image(path) as image:
+        with open_image(inside(folder, name)) as image:
             original_size = _size_upright(image)
             if read_in_tiles(original_size):
                 size, lines = original_size, _lines_of_tiles(decoded(image), original_size)

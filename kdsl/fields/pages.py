@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from kdsl.data.images import existing_image
 from kdsl.fields.ocr import fill_ocr
 from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.sample import Sample
@@ -32,7 +33,7 @@ class PageFiller:
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable = []
         for image in new:
-            if self._folder is None or not (self._folder / image).is_file():
+            if self._folder is None or existing_image(self._folder, image) is None:
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
                 self._missing[image] = 'its text was not read: pip install "kdsl[ocr]"'

@@ -1,11 +1,16 @@
 """The sidecars: what OCR, captioning and visual questions found on each image, one JSON line an image."""
 
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import read_jsonl
+from kdsl.files import parsing, read_jsonl
+
+_EXPECTED = (
+    'expected {"image": "a.jpg", "size": [w, h], "lines": [{"text": "…", "score": 0.9, "box": [x0, y0, x1, y1]}]}'
+)
 
 Box = tuple[float, float, float, float]
 
@@ -42,25 +47,24 @@ def read_ocr(path: Path) -> dict[str, OcrPage]:
     """Read an OCR sidecar; KdslError names file and line of the first record of another shape."""
     pages = {}
     for number, record in read_jsonl(path):
-        try:
+        with parsing(f"{path}, line {number}", "not an OCR record", _EXPECTED):
             page = _page(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise KdslError(
-                f"{path}, line {number}: not an OCR record ({type(error).__name__}: {error}); expected "
-                '{"image": "a.jpg", "size": [w, h], "lines": [{"text": "…", "score": 0.9, "box": [x0, y0, x1, y1]}]}'
-            ) from error
         pages[page.image] = page
     return pages
 
 
 def read_captions(path: Path) -> dict[str, str]:
-    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape."""
+    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape.
+
+    An empty caption is none.
+    """
     captions = {}
     for number, record in read_jsonl(path):
         image, caption = record.get("image"), record.get("caption")
         if not isinstance(image, str) or not isinstance(caption, str):
             raise KdslError(f'{path}, line {number}: expected {{"image": "a.jpg", "caption": "…"}}')
-        captions[image] = caption
+        if caption.strip():
+            captions[image] = text_of(caption)
     return captions
 
 
@@ -71,6 +75,11 @@ def page_record(page: OcrPage) -> dict[str, Any]:
     ]
     record = {"image": page.image, "size": list(page.size), "lines": lines}
     return record if page.original_size is None else {**record, "original_size": list(page.original_size)}
+
+
+def text_of(text: str) -> str:
+    """Halves of surrogate pairs, which no file can hold, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _page(record: dict[str, Any]) -> OcrPage:
@@ -84,7 +93,10 @@ def _line(line: dict[str, Any]) -> OcrLine:
     if not isinstance(line["text"], str):
         raise TypeError("text of a line must be a string")
     x0, y0, x1, y1 = (float(value) for value in line["box"])
-    return OcrLine(line["text"], float(line.get("score", 1.0)), (x0, y0, x1, y1))
+    score = float(line.get("score", 1.0))
+    if not all(map(isfinite, (score, x0, y0, x1, y1))):
+        raise ValueError("score and box of a line must be numbers")
+    return OcrLine(text_of(line["text"]), score, (x0, y0, x1, y1))
 
 
 def _size(size: Any) -> tuple[int, int]:

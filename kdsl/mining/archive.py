@@ -6,16 +6,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text, write_atomically
+from kdsl.files import write_atomically
 from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds
 from kdsl.mining.units import family
 from kdsl.mining.vocabulary import Vocabulary
+from kdsl.record_file import Count, Share, read_record
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
 from kdsl.rules.rulebase import MINED
@@ -124,15 +125,25 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ArchivedRule(_Part):
     """A rule mined without one fold, and what it showed on the samples it was mined on."""
 
     label: str
-    when: tuple[Condition, ...]
+    when: tuple[Condition, ...] = Field(min_length=1)
     shown: Shown
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ArchivedRule":
+        shown = self.shown
+        counts = shown.hits, shown.positives, shown.conditions, shown.negations, shown.further_terms
+        if not 0 <= shown.correct <= shown.hits or min(counts) < 0 or max(counts) > 1 << 53:
+            raise ValueError(f"{shown.correct} of {shown.hits} hits on {shown.positives} samples are no counts")
+        if not 0 <= shown.described <= 1 or (shown.sense is not None and not 0 <= shown.sense <= 1):
+            raise ValueError("a share is not from 0 to 1")
+        return self
 
 
 class Archive(_Part):
@@ -142,11 +153,11 @@ class Archive(_Part):
     task: str
     seed: int
     reliability: Reliability
-    base_rates: dict[str, float]
+    base_rates: dict[str, Share]
     """label → its share of the samples."""
     samples: tuple[str, ...]
     """Ids of the samples mined on."""
-    folds: tuple[int, ...]
+    folds: tuple[Count, ...]
     """The fold of each of `samples`, from 0."""
     held_out: tuple[tuple[ArchivedRule, ...], ...]
     """For every fold the rules mined without it."""
@@ -157,6 +168,11 @@ class Archive(_Part):
             raise ValueError("samples, folds and held_out do not belong together")
         if len(self.reliability.coefficients) != len(FEATURES):
             raise ValueError("written by another version")
+        strange = next(
+            (each.label for fold in self.held_out for each in fold if each.label not in self.base_rates), None
+        )
+        if strange is not None:
+            raise ValueError(f"a rule for {strange!r}, which has no base rate")
         return self
 
     def folds_of(self, sample_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -171,6 +187,11 @@ class Archive(_Part):
         if tuple(sample_ids) == self.samples:
             return np.array(self.folds, dtype=np.int64)
         fold = dict(zip(self.samples, self.folds, strict=True))
+        if len(fold) < len(self.samples):
+            raise KdslError(
+                f"{self.task}: the training samples stand in another order than rules were mined on, and some of "
+                "their ids occur twice; make the ids different, or run `kdsl mine` again"
+            )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
     def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
@@ -213,12 +234,7 @@ def load_archive(path: Path) -> Archive:
     """Read what `save_archive` wrote; KdslError when it is missing or damaged."""
     if not path.exists():
         raise KdslError(f"{path}: no such file; run `kdsl mine` first")
-    try:
-        return Archive.model_validate_json(read_text(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise KdslError(f"{path}: {place}: {first['msg']}; `kdsl mine` writes this file again") from error
+    return read_record(Archive, path, "`kdsl mine` writes this file again")
 
 
 def _rule(task: str, label: str, conditions: tuple[Condition, ...], proposer: str, run: str, seed: int) -> Rule:

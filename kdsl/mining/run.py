@@ -5,18 +5,18 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from kdsl import __version__
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import append_jsonl, write_jsonl
+from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
 from kdsl.mining.miner import (
     FoundRule,
     Mined,
@@ -31,6 +31,7 @@ from kdsl.mining.proposer import LexicalProposer, Proposer
 from kdsl.mining.validator import Validator
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
+from kdsl.record_file import as_record
 from kdsl.sample import Task
 
 Job = tuple[int, int]
@@ -38,6 +39,14 @@ Job = tuple[int, int]
 Progress = Callable[[int, int], None]
 
 _RULES = TypeAdapter(list[FoundRule])
+
+
+class _Search(BaseModel):
+    """A line of the file of searches that were done."""
+
+    fold: int
+    label: int
+    rules: list[FoundRule]
 
 
 def mine_task(
@@ -123,7 +132,7 @@ def _search_all(
         append: Callable[[dict[str, Any]], None] | None = None
         if resume_file is not None:
             header = {"fingerprint": fingerprint(problem, settings)}
-            found = _finished(resume_file, header)
+            found = _finished(resume_file, header, problem)
             # Written anew, so that neither a torn line nor another run's searches stand before what is appended.
             write_jsonl(resume_file, [header, *(_record(job, rules) for job, rules in found.items())])
             append = stack.enter_context(append_jsonl(resume_file))
@@ -160,23 +169,36 @@ def _record(job: Job, rules: list[FoundRule]) -> dict[str, Any]:
     return {"fold": job[0], "label": job[1], "rules": _RULES.dump_python(rules, mode="json")}
 
 
-def _finished(path: Path, header: dict[str, Any]) -> dict[Job, list[FoundRule]]:
-    """The searches in `path` that were done for the same problem, up to the first line that is not whole."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror}); delete it and mine again") from error
+def _finished(path: Path, header: dict[str, Any], problem: MiningProblem) -> dict[Job, list[FoundRule]]:
+    """The searches in `path` that were done for the same problem, up to the first line that is not whole.
+
+    KdslError where the file is there and cannot be read.
+    """
     found: dict[Job, list[FoundRule]] = {}
-    try:
-        if json.loads(lines[0]) == header:
-            for line in lines[1:]:
-                record = json.loads(line)
-                found[int(record["fold"]), int(record["label"])] = _RULES.validate_python(record["rules"])
-    except (ValueError, KeyError, TypeError, ValidationError):
-        pass  # the line that an interruption tore, or the empty one at the end: searches from here on are done again
+    if not path.exists():
+        return found
+    possible = set(jobs(problem))
+    with opened(path), suppress(KdslError):  # the line that an interruption tore: from there on it is searched again
+        for number, record in read_jsonl(path):
+            if number == 1:
+                if record != header:
+                    return found
+                continue
+            search = as_record(_Search, record, f"{path}, line {number}", "")
+            if (search.fold, search.label) not in possible or not all(_fits(rule, problem) for rule in search.rules):
+                return found
+            found[search.fold, search.label] = search.rules
     return found
+
+
+def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
+    """Whether it is a rule over the problem's vocabulary."""
+    known = range(len(problem.vocabulary))
+    return (
+        0 <= rule.label < len(problem.task.labels)
+        and 0 < len(rule.conditions) == len(rule.negated)
+        and all(indices and all(index in known for index in indices) for indices in rule.conditions)
+    )
 
 
 def _searched(

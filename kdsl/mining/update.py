@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import held_out_counts, mined_rules, rule_statistics, shown_of
 from kdsl.mining.miner import Mined
@@ -34,7 +35,7 @@ def update_rule_base(
     their reliability estimated by the map that mining fitted, and judged by the `validator`. `synonyms` are noted for
     reviewers. Nothing is written when nothing has changed.
     """
-    before = base.statistics()
+    before = _statistics(base)
     rules, statistics = mined_rules(mined, run, seed)
     report = base.update_mined(rules)
     by_conditions = {(rule.label, rule.when_hash): entry for rule, entry in zip(rules, statistics, strict=True)}
@@ -53,6 +54,14 @@ def update_rule_base(
     if {(entry.id, entry.when): entry for entry in entries} != before:
         write_statistics(statistics_path(base.folder, base.task), entries)
     return report
+
+
+def _statistics(base: RuleBase) -> StatisticsByRule:
+    """None where the file is damaged: it is written again."""
+    try:
+        return base.statistics()
+    except KdslError:
+        return {}
 
 
 def _measured(

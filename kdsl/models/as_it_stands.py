@@ -1,5 +1,6 @@
 """A large model that is not trained: behind a server, fine-tuned elsewhere, or asked without any examples."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from numpy.typing import NDArray
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.models.answering import Answering, AnsweringClassifier
+from kdsl.models.answers import calibrate
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.card import TrainingCard
 from kdsl.models.large import LargeModel
-from kdsl.models.out_of_fold import out_of_fold
 from kdsl.models.qwen2vl import LargeClassifier
-from kdsl.models.recorded import RecordedTrainer
 from kdsl.sample import Task
+
+_log = logging.getLogger(__name__)
 
 MOST = 1000
 """More training samples than this are not asked about: the arbiter has two parameters to fit."""
@@ -33,17 +35,27 @@ class AsItStands:
     seed: int = 0
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
-        """See `CalibratingTrainer.fit_calibrated`."""
+        """See `CalibratingTrainer.fit_calibrated`. Raises KdslError for a model none of whose answers is a label."""
         names = [self.task.label_names[label] for label in labels]
         prompts = self.large.prompts.fitted([(self.task, table, names)])
         classifier = self.large.classifier(self.task, None, prompts)
         if self.large.answers_only:
-            return self._answering(classifier, table, labels, n_labels)
+            calibrated = self._answering(classifier, table, labels, n_labels)
+        else:
+            calibrated = self._scored(classifier, table, labels, n_labels)
+        classifier.strays.require_any(self.large.name, f"a label of {self.task.name}", least=1)
+        if classifier.strays.strays:
+            _log.warning("%s: %s", self.large.name, classifier.strays.told(f"none of the labels of {self.task.name}"))
+        return calibrated
+
+    def _scored(
+        self, classifier: LargeClassifier, table: FieldTable, labels: NDArray[np.int64], n_labels: int
+    ) -> Calibrated:
         unseen = self._unseen(table)
         unseen = self._at_most(unseen, labels)
         rows = np.flatnonzero(unseen)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
-        probabilities[rows] = classifier.keeping_answers(self.answers).probabilities(table.select(rows))
+        probabilities[rows] = classifier.keeping_answers(self.answers).predict(table.select(rows)).probabilities
         return Calibrated(classifier, probabilities, unseen)
 
     def _answering(
@@ -53,12 +65,14 @@ class AsItStands:
         answering = Answering(classifier)
         asked = self._at_most(np.ones(len(table), dtype=bool), labels)
         rows = np.flatnonzero(asked)
-        part = table.select(rows)
-        trainer = RecordedTrainer(answering.answers(part, self.answers))
+        answers = answering.answers(table.select(rows), self.answers)
         folds = stratified_folds(labels[rows], min(FOLDS, len(rows)), self.seed)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
-        probabilities[rows] = out_of_fold(trainer, part, labels[rows], n_labels, folds)
-        calibration = trainer.fit(part, labels[rows], n_labels)
+        for fold in np.unique(folds):
+            inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            learned = calibrate(answers.select(outside), labels[rows][outside], n_labels)
+            probabilities[rows[inside]] = learned.probabilities(answers.select(inside))
+        calibration = calibrate(answers, labels[rows], n_labels)
         return Calibrated(AnsweringClassifier(answering, calibration), probabilities, asked)
 
     def _at_most(self, rows: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -4,11 +4,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from kdsl import __version__
 from kdsl.config import TrainingConfig
-from kdsl.files import read_text, write_atomically
+from kdsl.errors import KdslError
+from kdsl.files import write_atomically
+from kdsl.record_file import read_record
 
 FILE = "card.json"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")
@@ -52,8 +54,8 @@ class TrainingCard(BaseModel):
     def load(cls, folder: Path) -> "TrainingCard | None":
         """None where there is no card that this version can read: then the weights count as unknown."""
         try:
-            return cls.model_validate_json(read_text(folder / FILE)) if (folder / FILE).exists() else None
-        except ValidationError:
+            return read_record(cls, folder / FILE, "the weights count as unknown")
+        except KdslError:
             return None
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import LikeDescription
-from kdsl.npz_file import open_npz, write_npz
+from kdsl.npz_file import floats, open_npz, write_npz
 from kdsl.sample import Task
 from kdsl.text import normalise_lines
 
@@ -65,14 +66,14 @@ class DescribedClassifier:
     weights: Floats
     """[1 + 2 · n_fields]: of the shares; then of cosine and coverage, field by field. None is below 0."""
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
         from scipy.special import softmax
 
         if len(table) == 0:
-            return np.zeros((0, len(self.texts)))
+            return Predicted(np.zeros((0, len(self.texts))))
         result = np.maximum(softmax(self.evidence(table) @ self.weights, axis=1), SMALLEST)
-        return result / result.sum(axis=1, keepdims=True)
+        return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def evidence(self, table: FieldTable) -> Floats:
         """[n_samples, n_labels, 1 + 2 · n_fields]: what `weights` are weights of."""
@@ -83,6 +84,10 @@ class DescribedClassifier:
             evidence.append((found @ described.T).toarray())
             evidence.append((found.sign() @ described.power(2).T).toarray())
         return np.stack(evidence, axis=-1)
+
+    @property
+    def n_labels(self) -> int:
+        return len(self.texts)
 
     def nearest(self, row: SampleFields) -> LikeDescription | None:
         """The label that the sample is most like, whatever the labels' shares; None where that speaks for no label.
@@ -104,7 +109,8 @@ class DescribedClassifier:
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
         with open_npz(folder / FILE, VERSION, "the labels' descriptions") as (header, arrays):
             features = features_of_record(header, arrays)
-            classifier = cls(features, tuple(header["texts"]), arrays["shares"], arrays["weights"])
+            shares, weights = floats(arrays, "shares", 1), floats(arrays, "weights", 1)
+            classifier = cls(features, tuple(header["texts"]), shares, weights)
             classifier._check()
         return classifier
 
@@ -112,6 +118,8 @@ class DescribedClassifier:
         expected = 1 + 2 * len(self.features.blocks)
         if self.weights.shape != (expected,) or self.shares.shape != (len(self.texts),):
             raise ValueError(f"{self.weights.shape} weights for {expected} kinds of evidence")
+        if not all(isinstance(text, str) for text in self.texts):
+            raise ValueError("descriptions that are no texts")
 
 
 def _weights(evidence: Floats, labels: NDArray[np.int64]) -> Floats:

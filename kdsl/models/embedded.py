@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
-from kdsl.models.classifier import Classifier, Trainer
+from kdsl.models.classifier import Predicted, Trainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.looked_at import LookedAt
@@ -69,10 +69,10 @@ LINEAR = Embedded()
 class EmbeddedRecord(BaseModel):
     """Saved as <checkpoint>/<task>/embedded.json."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     version: int = 1
-    weights: dict[PartName, float]
+    weights: dict[PartName, NonNegativeFloat] = Field(min_length=1)
     cleaned: bool
 
 
@@ -117,9 +117,9 @@ class EmbeddedClassifier:
     opinions: Opinions
     cleaned: bool
 
-    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
-        return self.opinions.probabilities(table.cleaned() if self.cleaned else table)
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
+        return Predicted(self.opinions.probabilities(table.cleaned() if self.cleaned else table))
 
     def looked_at(self, row: SampleFields) -> LookedAt:
         """See `Looking.looked_at`."""
@@ -142,14 +142,20 @@ class EmbeddedClassifier:
         write_atomically(folder / FILE, record.model_dump_json(indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path, embedded: Embedded) -> "EmbeddedClassifier":
+    def load(cls, folder: Path, embedded: Embedded, n_labels: int | None = None) -> "EmbeddedClassifier":
         """Read what `save` wrote. Raises KdslError when something is missing, damaged or of another version, and when
-        it is not what the project now has."""
+        it is not what the project now has, of whose task `n_labels` are the labels."""
         record = embedded.trained(folder)
         loaders: dict[PartName, Any] = {
             "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
         }  # fmt: skip
-        parts: dict[str, Classifier] = {part: loaders[part].load(folder) for part in record.weights}
+        parts = {part: loaders[part].load(folder) for part in record.weights}
+        for name, part in parts.items():
+            if n_labels not in (None, part.n_labels):
+                place = folder / f"{name}.npz"
+                raise KdslError(
+                    f"{place}: trained for {part.n_labels} labels, not {n_labels}; train again with: kdsl train"
+                )
         return cls(Opinions(parts, tuple(record.weights.values())), record.cleaned)
 
 

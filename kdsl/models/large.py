@@ -8,16 +8,19 @@ from pathlib import Path
 from types import ModuleType
 
 from kdsl.errors import KdslError
+from kdsl.files import inside
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
+from kdsl.models.answers import Calibration
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
-from kdsl.models.recorded import Recorded, RecordedClassifier
 from kdsl.models.targets import LABEL_END, Target, marks_of
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import FILE as MEMORY_FILE
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Task
+from kdsl.vlm.answers import Strays
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
@@ -42,8 +45,10 @@ class LargeModel:
     """What predicted samples have cost, and its limits."""
     target: Target = "label"
     """What its answers hold."""
-    reasons: dict[str, str] = field(default_factory=dict)
-    """Sample id → the reason that the model gave for predicted samples."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers about predicted samples that are none of the labels."""
+    consent: Consent | None = None
+    """For a server that is not this machine."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -80,7 +85,8 @@ class LargeModel:
         return local.fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
 
     def tuned_folder(self, tuned: str) -> Path:
-        return self.checkpoint / FOLDER / tuned
+        """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
+        return inside(self.checkpoint / FOLDER, tuned)
 
     def record(self, task: Task, tuned: str | None, memory: Memory | None = None) -> LargeRecord:
         """What predicting `task` depends on, as the project is now."""
@@ -127,11 +133,11 @@ class LargeModel:
             raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
         prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
-        classifier = self._classifier(task, model, prompts, record, self.usage, self.reasons)
+        classifier = self._classifier(task, model, prompts, record, self.usage)
+        classifier = replace(classifier, strays=self.strays)
         if not record.answers_only:
             return classifier
-        nothing = Recorded(folder, task.label_names, {}, {})
-        return AnsweringClassifier(Answering(classifier), RecordedClassifier.load(folder, nothing))
+        return AnsweringClassifier(Answering(classifier), Calibration.load(folder, task.label_names))
 
     def _remembering(self, task: Task, record: LargeRecord, folder: Path) -> Prompts:
         """The prompts with what they learned in training."""
@@ -174,20 +180,14 @@ class LargeModel:
                 torch.cuda.empty_cache()
 
     def _classifier(
-        self,
-        task: Task,
-        model: VisionLanguageModel,
-        prompts: Prompts,
-        record: LargeRecord,
-        usage: Usage,
-        reasons: dict[str, str] | None = None,
+        self, task: Task, model: VisionLanguageModel, prompts: Prompts, record: LargeRecord, usage: Usage
     ) -> LargeClassifier:
         # A server does not tell its tokens, but a token is a byte at least; the end is one more.
         tokens = (lambda label: len(label.encode()) + 1) if self.remote else _token_counter(model)
         ending = LABEL_END if record.target == "label_reason" else ""
         most = max(tokens(label + ending) for label in task.label_names)
         mark = tokens(marks_of(task).label) - 1 if record.target == "reason_label" else 0
-        return LargeClassifier(task, model, prompts, record, most, mark, usage, {} if reasons is None else reasons)
+        return LargeClassifier(task, model, prompts, record, most, mark, usage)
 
     def _open(self, tuned: str | None, together: Sequence[str]) -> VisionLanguageModel:
         """The model that was fine-tuned; adapters named in `together` share the memory of their base."""
@@ -212,7 +212,7 @@ class LargeModel:
 
     def _load(self, name: str) -> VisionLanguageModel:
         if name not in self._loaded:
-            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH)
+            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
         return self._loaded[name]
 
     def _all_tuned(self) -> list[str]:

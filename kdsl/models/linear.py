@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
-from kdsl.npz_file import open_npz, write_npz
+from kdsl.models.classifier import Predicted
+from kdsl.npz_file import floats, integers, open_npz, write_npz
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
@@ -84,15 +85,15 @@ class LinearClassifier:
     present: NDArray[np.int64]  # [n_present] indices of the labels seen in training
     n_labels: int
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
         from scipy.special import softmax
 
         result = np.full((len(table), self.n_labels), UNSEEN)
         if len(table):
             scores = self.features.matrix(table) @ self.weights + self.intercepts
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN)
-        return result / result.sum(axis=1, keepdims=True)
+        return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def save(self, folder: Path) -> None:
         """Write `linear.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
@@ -109,8 +110,8 @@ class LinearClassifier:
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
         with open_npz(folder / FILE, VERSION, "the linear classifier") as (header, arrays):
             features = features_of_record(header, arrays)
-            weights, intercepts = _round(arrays["weights"]), _round(arrays["intercepts"])
-            classifier = cls(features, weights, intercepts, arrays["present"], int(header["n_labels"]))
+            weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
+            classifier = cls(features, weights, intercepts, integers(arrays, "present", 1), int(header["n_labels"]))
             classifier._check()
         return classifier
 
@@ -120,6 +121,8 @@ class LinearClassifier:
             raise ValueError(f"weights of shape {self.weights.shape} instead of {expected}")
         if len(self.present) == 0 or self.present.min() < 0 or self.present.max() >= self.n_labels:
             raise ValueError(f"labels outside 0 to {self.n_labels - 1}")
+        if len(np.unique(self.present)) < len(self.present):
+            raise ValueError("a label that was seen twice")
 
 
 def _regression(

@@ -20,10 +20,12 @@ def is_llama_factory(path: Path) -> bool:
 
 
 def with_ids(path: Path, orders: Orders) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, {"id", "task", "label"}) for every line, as KDSL's own prediction files have them.
+    """(line, {"id", "task", "label"}) for every line, as KDSL's own prediction files have them, but the id is the
+    sample's fingerprint: two data files may number their samples alike.
 
     The line count tells which of the data files was predicted, or that all were, one after the other; their labels
-    must be those that stand beside the predictions. Raises KdslError where no file fits.
+    must be those that stand beside the predictions. Raises KdslError where no file fits, and for a sample that has two
+    different answers.
     """
     lines = list(read_jsonl(path))
     for number, record in lines:
@@ -47,8 +49,16 @@ def with_ids(path: Path, orders: Orders) -> Iterator[tuple[int, dict[str, Any]]]
             f"{sample.id!r} with {sample.label!r} there; the order of both must be the same"
         )
     samples = fitting[strays.index(None)]
+    seen: dict[tuple[str, str], tuple[int, str]] = {}
     for (number, record), sample in zip(lines, samples, strict=True):
-        yield number, {"id": sample.id, "task": sample.task, "label": record["predict"]}
+        before, answer = seen.setdefault((sample.task, sample.fingerprint), (number, record["predict"]))
+        if answer != record["predict"]:
+            raise KdslError(
+                f"{path}, line {number}: another answer than in line {before}, but the data files have the same "
+                f"sample {sample.id!r} there; keep one of the two"
+            )
+        if before == number:
+            yield number, {"id": sample.fingerprint, "task": sample.task, "label": answer}
 
 
 def _first_stray(

@@ -51,5 +51,5 @@ class Looking(Protocol):
     """A classifier that can tell what it looked at."""
 
     def looked_at(self, row: SampleFields) -> LookedAt:
-        """About one sample, as `probabilities` sees it."""
+        """About one sample, as `predict` sees it."""
         ...

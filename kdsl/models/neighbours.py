@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import MOST_NEAR, NearSample
-from kdsl.npz_file import open_npz, write_npz
+from kdsl.npz_file import floats, integers, open_npz, write_npz
 from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
 
 Floats = NDArray[np.float64]
 
 FILE = "neighbours.npz"
-VERSION = 2
+VERSION = 3
 
 NUMBERS = (3, 5, 8, 12, 20, 30, 50, 100)
 """Candidates for how many neighbours vote."""
@@ -72,7 +73,7 @@ class NeighboursTrainer:
 
 @dataclass(frozen=True)
 class NeighboursClassifier:
-    """`Vote` among the labelled samples of an index; a copy of the asked sample has no vote."""
+    """`Vote` among the labelled samples of an index; neither the asked sample nor a copy of it has a vote."""
 
     index: SampleIndex
     labels: NDArray[np.int64]  # [n_samples]
@@ -81,19 +82,24 @@ class NeighboursClassifier:
     openings: tuple[str, ...]
     """[n_samples]: what a person knows each by."""
 
-    def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
-        return self.vote.probabilities(self.index.nearest(table, self.vote.number), self.labels, self.shares)
+    @property
+    def n_labels(self) -> int:
+        return len(self.shares)
+
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`."""
+        found = self.index.nearest(table, self.vote.number)
+        return Predicted(self.vote.probabilities(found, self.labels, self.shares))
 
     def near(self, row: SampleFields) -> tuple[NearSample, ...]:
         """The nearest of those that vote, of a sample and its changed copies the nearest one."""
         found = self.index.nearest(FieldTable.of_rows([row]), self.vote.number)
-        nearest: dict[str, NearSample] = {}
+        nearest: dict[int, NearSample] = {}
         for place, similarity in zip(found.rows[0], found.similarities[0], strict=True):
             if place >= 0:
-                source = self.index.contents[place].source
-                near = NearSample(source, int(self.labels[place]), float(similarity), self.openings[place])
-                nearest.setdefault(source, near)
+                identity, label = self.index.contents[place].id, int(self.labels[place])
+                near = NearSample(identity, label, float(similarity), self.openings[place])
+                nearest.setdefault(self.index.originals[place], near)
         return tuple(nearest.values())[:MOST_NEAR]
 
     def save(self, folder: Path) -> None:
@@ -110,7 +116,8 @@ class NeighboursClassifier:
             index = SampleIndex.of_record(header, arrays)
             number, temperature, far = header["vote"]
             vote = Vote(int(number), float(temperature), float(far))
-            classifier = cls(index, arrays["labels"], arrays["shares"], vote, tuple(header["openings"]))
+            labels, shares = integers(arrays, "labels", 1), floats(arrays, "shares", 1)
+            classifier = cls(index, labels, shares, vote, tuple(header["openings"]))
             classifier._check()
         return classifier
 
@@ -121,3 +128,9 @@ class NeighboursClassifier:
             raise ValueError(f"{len(self.openings)} beginnings of {len(self.labels)} samples")
         if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.shares):
             raise ValueError(f"labels outside 0 to {len(self.shares) - 1}")
+        if not (self.shares > 0).all():
+            raise ValueError("shares of labels that are not above 0")
+        if self.index.vectors.shape[1] and abs(self.index.vectors).max() > 1.01:
+            raise ValueError("vectors that are longer than 1")
+        if self.vote.number < 1 or not 0 < self.vote.temperature < np.inf or not 0 <= self.vote.far <= 1:
+            raise ValueError(f"{self.vote} is no vote")

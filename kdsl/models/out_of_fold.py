@@ -27,7 +27,7 @@ def out_of_fold(
     for done, fold in enumerate(names, start=1):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         classifier = trainer.fit(table.select(outside), labels[outside], n_labels)
-        result[inside] = classifier.probabilities(table.select(inside))
+        result[inside] = classifier.predict(table.select(inside)).probabilities
         if progress is not None:
             progress(done, len(names))
     return result

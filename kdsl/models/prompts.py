@@ -9,6 +9,7 @@ from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.files import inside
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
@@ -128,7 +129,7 @@ class Prompts:
             raise KdslError(
                 f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set; name the folder"
             )
-        return [Picture((self.images or Path()) / image) for image in sample.images]
+        return [Picture(inside(self.images or Path(), image)) for image in sample.images]
 
 
 def _with_pictures(text: str, kind: type[str], pictures: Iterator[Piece]) -> Iterator[Piece]:

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
+from kdsl.models.classifier import Predicted
 from kdsl.models.looked_at import MOST_NEAR, LookedAt, NearSample
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
 from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
-from kdsl.sample import Task
+from kdsl.sample import SampleKey, Task
+from kdsl.vlm.answers import Strays
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
 
@@ -57,6 +58,13 @@ class LargeRecord(BaseModel):
     memory: str | None
     """Fingerprint of memory.npz, what the prompts learned from the samples that were trained on; None without it."""
 
+    @field_validator("tuned")
+    @classmethod
+    def _tuned(cls, tuned: str | None) -> str | None:
+        if tuned is not None and (not tuned or Path(tuned).name != tuned or tuned.startswith(".")):
+            raise ValueError(f"{tuned[:60]!r} is not the name of a folder in <checkpoint>/large")
+        return tuned
+
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
         """KdslError when the file is missing, damaged or of another version."""
@@ -91,32 +99,37 @@ class LargeClassifier:
     """What the mark between reason and label takes, where the model writes a reason first."""
     usage: Usage = field(default_factory=Usage)
     """What the samples have cost; predicting one whose limit would be exceeded raises KdslError."""
-    reasons: dict[str, str] = field(default_factory=dict)
-    """Sample id → what the model wrote before its label, of the samples that were predicted."""
+    strays: Strays = field(default_factory=Strays)
+    """Answers that are none of the labels, of a server that gives no probabilities."""
 
-    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
-        """[n_samples, n_labels]; see `Classifier.probabilities`. KdslError for an image that cannot be read."""
+    def predict(self, table: FieldTable) -> Predicted:
+        """See `Classifier.predict`. KdslError for an image that cannot be read, and for a server none of whose answers
+        is a label."""
         if len(table) == 0:
-            return np.zeros((0, len(self.task.labels)))
-        ids = [row.sample.id for row in table.rows]
+            return Predicted(np.zeros((0, len(self.task.labels))))
+        keys = [row.sample.key for row in table.rows]
         target = self.record.target
         reasoned = target == "reason_label"
-        for identity in ids:
+        for key in keys:
             least = self.most_tokens + (self.mark_tokens + 1 if reasoned else 0)
             calls = (2 if reasoned else 1) + (self.prompts.embedder is not None)
-            self.usage.require(identity, calls=calls, tokens=least)
+            self.usage.require(key, calls=calls, tokens=least)
         if self.prompts.embedder is not None:
-            for identity in ids:
-                self.usage.charge(identity, Cost(calls=1))
+            for key in keys:
+                self.usage.charge(key, Cost(calls=1))
         conversations = [self.prompts.conversation(self.task, row) for row in table.rows]
-        tokens = [self._reason_tokens(identity) for identity in ids]
+        tokens = [self._reason_tokens(key) for key in keys]
         scored = score_labels(self.model, conversations, self.task.label_names, target, tokens, marks_of(self.task))
-        for identity, cost, reason in zip(ids, scored.costs, scored.reasons, strict=True):
-            self.usage.charge(identity, cost)
-            if reasoned:
-                self.reasons[identity] = reason
+        for key, cost in zip(keys, scored.costs, strict=True):
+            self.usage.charge(key, cost)
+        self.strays.count(scored.strays or [None] * len(keys))
+        self.strays.require_any(self.record.model, f"a label of {self.task.name}")
         result = np.maximum(probabilities(scored.log_probabilities), SMALLEST)
-        return result / result.sum(axis=1, keepdims=True)
+        return Predicted(
+            result / result.sum(axis=1, keepdims=True),
+            costs=[self.usage.of(key) for key in keys],
+            reasons=scored.reasons if reasoned else None,
+        )
 
     def looked_at(self, row: SampleFields) -> LookedAt:
         """See `Looking.looked_at`: the samples in the prompt, those too that went as it was too long."""
@@ -135,7 +148,7 @@ class LargeClassifier:
             )
         )
 
-    def _reason_tokens(self, sample: str) -> int:
+    def _reason_tokens(self, sample: SampleKey) -> int:
         """What the limit of output tokens leaves to the reason and its mark."""
         left = self.usage.tokens_left(sample)
         return UNLIMITED if left is None else left - self.most_tokens

@@ -10,7 +10,7 @@ from kdsl.data.splits import grouped_folds
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.out_of_fold import out_of_fold
-from kdsl.sample import source_id
+from kdsl.sample import original_rows
 
 Floats = NDArray[np.float64]
 
@@ -31,12 +31,12 @@ class Opinions:
     weights: tuple[float, ...]
 
     def probabilities(self, table: FieldTable) -> Floats:
-        """[n_samples, n_labels]; see `Classifier.probabilities`."""
+        """[n_samples, n_labels]; see `Predicted.probabilities`."""
         from scipy.special import softmax
 
         if len(self.parts) == 1:
-            return next(iter(self.parts.values())).probabilities(table)
-        logs = [np.log(part.probabilities(table)) for part in self.parts.values()]
+            return next(iter(self.parts.values())).predict(table).probabilities
+        logs = [np.log(part.predict(table).probabilities) for part in self.parts.values()]
         scores = sum(weight * log for weight, log in zip(self.weights, logs, strict=True))
         result = np.maximum(softmax(scores, axis=1), SMALLEST)
         return result / result.sum(axis=1, keepdims=True)
@@ -51,7 +51,7 @@ def fit_opinions(
     """
     parts = {name: trainer.fit(table, labels, n_labels) for name, trainer in trainers.items()}
     alone = (1.0, *(0.0 for _ in range(len(parts) - 1)))
-    sources = [source_id(row.sample.id) for row in table.rows]
+    sources = original_rows([row.sample for row in table.rows])
     n_folds = min(FOLDS, len(set(sources)))
     if len(parts) == 1 or n_folds < 2:
         return Opinions(parts, alone)

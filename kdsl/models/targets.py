@@ -76,6 +76,8 @@ class ScoredLabels:
     costs: tuple[Cost, ...]
     reasons: tuple[str, ...]
     """What the model wrote before its label; empty texts where it writes none."""
+    strays: tuple[str | None, ...] = ()
+    """As of `Scores`."""
 
 
 def score_labels(
@@ -111,7 +113,7 @@ def score_labels(
             spent, scores.calls, scores.output_tokens, scores.dropped, strict=True
         )
     )
-    return ScoredLabels(scores.log_probabilities, costs, tuple(reasons))
+    return ScoredLabels(scores.log_probabilities, costs, tuple(reasons), scores.strays)
 
 
 def _write_reasons(
@@ -124,7 +126,7 @@ def _write_reasons(
     for most, rows in rows_of.items():
         found = model.generate([conversations[row] for row in rows], most, stop=marks.label)
         for row, answer in zip(rows, found, strict=True):
-            reasons[row] = _LINE_BREAKS.sub(" ", answer.text.strip())
+            reasons[row] = _LINE_BREAKS.sub(" ", answer.text)
             # What the second call drops of the same prompt is counted there.
             costs[row] = Cost(answer.calls, answer.output_tokens)
     return reasons, costs

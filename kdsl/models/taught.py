@@ -10,7 +10,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
-from kdsl.sample import source_id
+from kdsl.sample import original_rows
 
 WEIGHT = 0.2
 """What a teacher's sample counts against one that people labelled: docs/reasons.md."""
@@ -61,7 +61,7 @@ class TaughtTrainer:
         own = np.eye(n_labels)[labels]
         shares = np.concatenate([own, self.taught.shares])
         # With changed copies one of people's samples counts once and again for each: a teacher's keeps its share.
-        copied = len(table) / len({source_id(row.sample.id) for row in table.rows})
+        copied = len(table) / len(set(original_rows([row.sample for row in table.rows])))
         weights = np.concatenate([np.ones(len(table)), self.weight * copied * _balance(own, self.taught.shares)])
         return self.trainer.fit_shares(table.joined(self.taught.table), shares, weights)
 

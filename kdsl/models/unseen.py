@@ -1,10 +1,8 @@
 """What a trained model says about training samples that it never saw; `kdsl review` shows it."""
 
 import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,8 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import parsing, write_atomically
+from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Sample, Task
 
 FILE = "unseen.npz"
@@ -20,7 +19,7 @@ FILE = "unseen.npz"
 
 @dataclass(frozen=True)
 class Unseen:
-    """Probabilities, labels in the order of the task, by `sample_key`."""
+    """Probabilities, labels in the order of the task, by the sample's fingerprint."""
 
     model: str
     """`large:` of the configuration that it was trained by."""
@@ -40,7 +39,7 @@ def save_unseen(
     content = io.BytesIO()
     np.savez(
         content, model=np.array(model), labels=np.array(task.label_names),
-        keys=np.array([sample_key(table.rows[row].sample) for row in rows], dtype="U32"),
+        keys=np.array([table.rows[row].sample.fingerprint for row in rows], dtype="U32"),
         probabilities=probabilities[rows],
     )  # fmt: skip
     write_atomically(folder / FILE, content.getvalue())
@@ -51,26 +50,22 @@ def load_unseen(folder: Path, task: Task) -> Unseen | None:
     path = folder / FILE
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            labels, keys = arrays["labels"].tolist(), arrays["keys"].tolist()
-            model, probabilities = str(arrays["model"]), arrays["probabilities"].astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise KdslError(f"{path}: damaged or not predictions ({error}); train again with: kdsl train") from error
+    with parsing(path, "damaged or not predictions", "train again with: kdsl train"):
+        arrays = read_arrays(path, "predictions")
+        labels, keys = arrays["labels"].tolist(), arrays["keys"].tolist()
+        model, probabilities = str(arrays["model"]), floats(arrays, "probabilities", 2)
+        if arrays["keys"].dtype.kind != "U" or arrays["labels"].dtype.kind != "U":
+            raise ValueError("keys or labels are not texts")
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise ValueError("probabilities are not from 0 to 1")
     if tuple(labels) != task.label_names or probabilities.shape != (len(keys), len(labels)):
         raise KdslError(f"{path}: made for other labels than {task.name} has now; train again with: kdsl train")
     return Unseen(model, dict(zip(keys, probabilities, strict=True)))
 
 
-def sample_key(sample: Sample) -> str:
-    """Changes with whatever a model sees of the sample, not with its label: 32 hex digits."""
-    seen = repr((sample.id, sample.turns, sample.images))
-    return blake2b(seen.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
 def rows_of(unseen: Unseen, samples: Iterable[Sample], n_labels: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Probabilities [n_samples, n_labels], uniform where nothing is known, and where something is [n_samples]."""
-    found = [unseen.probabilities.get(sample_key(sample)) for sample in samples]
+    found = [unseen.probabilities.get(sample.fingerprint) for sample in samples]
     known = np.array([row is not None for row in found], dtype=bool)
     probabilities = np.full((len(found), n_labels), 1 / n_labels)
     for i, row in enumerate(found):

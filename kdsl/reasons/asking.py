@@ -1,7 +1,7 @@
 """Asking for reasons: told the label, a model says why; from the reason alone it must find the label again."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,23 +10,23 @@ from kdsl.files import append_jsonl
 from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.reasons.decided import Decided, Verdict
 from kdsl.reasons.labels import MASK, LabelNames
-from kdsl.reasons.reason_file import Reason, ReasonFile
+from kdsl.reasons.reason_file import Reason
 from kdsl.reasons.thinning import Thinning
 from kdsl.reasons.wording import ask_back, ask_why
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
+from kdsl.vlm.answers import shortened
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.model import Generation
 
 LONGEST = 100
 """Tokens of a reason."""
 _BLOCK = 64
 """Samples that are asked about before their reasons are written, in the order of the samples."""
-_AROUND = "。. \"'“”‘’「」『』"
-"""What models put around a label."""
 _LEAST = 4
 """Characters that a reason must have besides the label's name."""
 
@@ -68,20 +68,18 @@ class Asking:
     decided: Decided
     threads: int = 1
 
-    def ask(self, table: FieldTable, known: ReasonFile, advance: Callable[[], None]) -> ReasonCounts:
+    def ask(self, table: FieldTable, known: Mapping[SampleKey, Reason], advance: Callable[[], None]) -> ReasonCounts:
         """Reasons for the labelled samples of `table`, but for those that `known` has a line about.
 
         `advance` is called for every sample. What is done is on disk at any time, and asked but once. Raises KdslError
         for a file that cannot be written and a model that does not answer at all.
         """
         counts, names, thinning = ReasonCounts(), LabelNames(self.task), Thinning()
-        samples = [row.sample for row in table.rows]
-        matched = known.matched(samples)
         waiting = []
         for row in table.rows:
             sample = row.sample
             counts.samples += 1
-            reason = matched.get((sample.task, sample.id))
+            reason = known.get(sample.key)
             if reason is not None:
                 counts.there += 1
                 thinning.like(sample.task, sample.label or "", names.masked(reason.text, sample.label or ""))
@@ -111,7 +109,7 @@ class Asking:
             ask_why(self.task, row, _own(row.sample, found), self.prompts)
             for row, found in zip(rows, hits, strict=True)
         ]
-        texts = self._generate(why, LONGEST)
+        texts = self._reasons(why)
         masked = [
             "" if isinstance(text, Failed) else names.masked(text, row.sample.label or "")
             for row, text in zip(rows, texts, strict=True)
@@ -147,31 +145,38 @@ class Asking:
             return "not recovered"
         return "thinned" if thinning.like(sample.task, label, masked) else "written"
 
-    def _generate(self, conversations: Sequence[Conversation], most: int) -> list[str | Failed]:
-        def ask(some: Sequence[Conversation]) -> list[str]:
-            return [answer.text.strip() for answer in self.model.generate(some, most)]
+    def _reasons(self, conversations: Sequence[Conversation]) -> list[str | Failed]:
+        def ask(some: Sequence[Conversation]) -> list[str | Failed]:
+            return [answer.text or Failed(_empty(answer)) for answer in self.model.generate(some, LONGEST)]
 
         return _in_order(conversations, ask, self.threads)
 
     def _labels(self, conversations: Sequence[Conversation]) -> list[str | Failed]:
-        """The label that is answered to each conversation, whatever else a server says where none is."""
+        """The label that is answered to each conversation, or what else a server says."""
         labels = self.task.label_names
         longest = max(len(label.encode()) for label in labels) + 1
 
-        def ask(some: Sequence[Conversation]) -> list[str]:
-            # A server's stray answer is not replaced by the label that scores best among none.
+        def ask(some: Sequence[Conversation]) -> list[str | Failed]:
+            # A server is left to say that it is none of them.
             choices = labels if self.threads == 1 else None
-            found = [answer.text.strip() for answer in self.model.generate(some, longest, choices)]
-            return [text if text in labels else text.strip(_AROUND) for text in found]
+            found = self.model.generate(some, longest, choices)
+            return [
+                (answer.text or Failed(_empty(answer))) if label is None else labels[label]
+                for answer, label in ((answer, answer.label(labels)) for answer in found)
+            ]
 
         return _in_order(conversations, ask, self.threads)
 
 
 def _in_order(
-    conversations: Sequence[Conversation], ask: Callable[[Sequence[Conversation]], list[str]], threads: int
+    conversations: Sequence[Conversation], ask: Callable[[Sequence[Conversation]], list[str | Failed]], threads: int
 ) -> list[str | Failed]:
     found = dict(answers(conversations, ask, threads))
     return [found[index] for index in range(len(conversations))]
+
+
+def _empty(answer: Generation) -> str:
+    return "the answer is empty" + (f", beside {shortened(answer.aside)}" if answer.aside else "")
 
 
 def _own(sample: Sample, hits: Sequence[Hit]) -> list[Hit]:

@@ -32,7 +32,7 @@ class Decided:
 
     def covers(self, sample: Sample, model: str) -> bool:
         """Whether the sample need not be asked about: this model's reason was left out, or people took one away."""
-        known = self._verdicts.get((sample.task, sample.id, sample.label or ""), {})
+        known = self._verdicts.get((*sample.key, sample.label or ""), {})
         return model in known or "written" in known.values()
 
     def add(self, sample: Sample, model: str, verdict: Verdict, reason: str, said: str) -> None:
@@ -40,4 +40,4 @@ class Decided:
         record = {"task": sample.task, "id": sample.id, "label": sample.label, "model": model}
         with append_jsonl(self.path) as append:
             append({**record, "verdict": verdict, "said": said, "reason": reason})
-        self._verdicts.setdefault((sample.task, sample.id, sample.label or ""), {})[model] = verdict
+        self._verdicts.setdefault((*sample.key, sample.label or ""), {})[model] = verdict

@@ -8,7 +8,7 @@ from kdsl.files import append_jsonl
 from kdsl.reasons.labels import MASK, LabelNames
 from kdsl.reasons.reason_file import Reason, ReasonFile
 from kdsl.reasons.thinning import Thinning
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
 LeftOut = Literal["no such sample", "not one sample", "repeated", "empty", "another label", "there before", "thinned"]
 PROBLEMS: tuple[LeftOut, ...] = ("no such sample", "not one sample", "repeated", "empty", "another label")
@@ -48,12 +48,12 @@ def import_reasons(
     for sample in samples:
         by_id.setdefault(sample.id, []).append(sample)
     matched = own.matched(samples)
-    of_id = {(sample.task, sample.id): sample for sample in samples}
+    of_key = {sample.key: sample for sample in samples}
     thinning = Thinning()
     for key, reason in matched.items():
-        label = of_id[key].label or ""
+        label = of_key[key].label or ""
         thinning.like(key[0], label, names[key[0]].masked(reason.text, label))
-    seen: set[tuple[str, str]] = set()
+    seen: set[SampleKey] = set()
     with append_jsonl(own.path) as append:
         for reason in brought.reasons:
 
@@ -72,7 +72,7 @@ def import_reasons(
                 continue
             [sample] = meant
             label = sample.label or ""
-            key = sample.task, sample.id
+            key = sample.key
             masked = names[sample.task].masked(reason.text, label)
             mistake = names[sample.task].mistaken(reason.text, label)
             if reason.label not in (None, label):

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
-from kdsl.sample import Sample, Task
+from kdsl.sample import Sample, SampleKey, Task
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class ReasonFile:
         """Task → sample id → reason, of the samples that have one.
 
         Lines for another label than the sample has now, and lines about other samples, are counted in warnings.
-        Raises KdslError where two lines give reasons for the same sample.
+        Raises KdslError where two lines give reasons for the same sample, and where a line names no task though it may
+        be about samples of several.
         """
         found: dict[str, dict[str, str]] = {}
         used = self.matched(samples)
@@ -76,22 +77,27 @@ class ReasonFile:
                 found.setdefault(task, {})[identity] = reason.text
         known = {reason.line for reason in used.values()}
         unused = [reason for reason in self.reasons if reason.line not in known]
-        ids = {sample.id for sample in samples}
-        stale = [reason for reason in unused if reason.id in ids]
+        known_keys = {key for sample in samples for key in (sample.key, (None, sample.id))}
+        stale = [reason for reason in unused if (reason.task, reason.id) in known_keys]
+        strange = [reason for reason in unused if (reason.task, reason.id) not in known_keys]
         for what, lines in (
             ("are for another label than their sample has now", stale),
-            ("are about samples that the training data do not have", [r for r in unused if r.id not in ids]),
+            ("are about samples that the training data do not have", strange),
         ):
             if lines:
                 _log.warning("%s: %d reasons %s, the first in line %d", self.path, len(lines), what, lines[0].line)
         return found
 
-    def matched(self, samples: Sequence[Sample]) -> dict[tuple[str, str], Reason]:
-        """(task, id) → the line about it, empty reasons included; errors as of `of_samples`."""
+    def matched(self, samples: Sequence[Sample]) -> dict[SampleKey, Reason]:
+        """(task, id) → the line about it, empty reasons included; errors as of `of_samples`.
+
+        `samples` are those of all tasks, as a line that names none may be about any of them.
+        """
         by_id: dict[str, list[Reason]] = {}
         for reason in self.reasons:
             by_id.setdefault(reason.id, []).append(reason)
-        found: dict[tuple[str, str], Reason] = {}
+        found: dict[SampleKey, Reason] = {}
+        task_of: dict[int, str] = {}
         for sample in samples:
             lines = [reason for reason in by_id.get(sample.id, ()) if reason.is_about(sample)]
             if len(lines) > 1:
@@ -100,7 +106,13 @@ class ReasonFile:
                     "already; keep one of the two"
                 )
             if lines:
-                found[sample.task, sample.id] = lines[0]
+                other = task_of.setdefault(lines[0].line, sample.task)
+                if other != sample.task:
+                    raise KdslError(
+                        f"{self.path}, line {lines[0].line}: samples of {other} and {sample.task} have the id "
+                        f"{sample.id!r}; name the task of the one that is meant"
+                    )
+                found[sample.key] = lines[0]
         return found
 
 

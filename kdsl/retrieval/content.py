@@ -1,4 +1,4 @@
-"""Whether two samples are one and the same, or changed copies of one: such never retrieve each other."""
+"""Whether two samples are one and the same: such never retrieve each other. Ids tell nothing: files number alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +7,16 @@ from typing import Any
 
 from kdsl.data.duplicates import SIMILAR_IMAGE, SIMILAR_TEXT, dialogue_words, shingles
 from kdsl.fields.table import SampleFields
-from kdsl.sample import source_id
 
 
 @dataclass(frozen=True)
 class Content:
     """What tells a sample from others."""
 
-    source: str
-    """The sample's id; of a changed copy that of the sample it was made of."""
+    id: str
+    """What a person knows it by: the sample's id, of a changed copy that of the sample it was made of."""
+    copy_of: str | None
+    """As in `Sample`."""
     words: str
     """What is said, normalised."""
     page: str
@@ -28,15 +29,18 @@ class Content:
     @classmethod
     def of(cls, row: SampleFields, hashes: tuple[int, ...] = ()) -> "Content":
         sample = row.sample
-        return cls(source_id(sample.id), dialogue_words(sample), row.text("ocr").text, sample.images, hashes)
+        words, page = dialogue_words(sample), row.text("ocr").text
+        return cls(sample.source, sample.copy_of, words, page, sample.images, hashes)
 
     def same(self, other: "Content") -> bool:
-        """Whether it is the other sample, a copy, or a near-duplicate (as `kdsl.data.duplicates` has it).
+        """Whether it is the other sample, a copy of it, or a near-duplicate (as `kdsl.data.duplicates` has it).
 
         Samples with words are compared by their words, samples without words by their images: the same files, the same
-        text on them, or, where these are known, the same looks.
+        text on them, or, where these are known, the same looks. A copy says itself what it is a copy of.
         """
-        if self.source == other.source:
+        if self.copy_of is not None and self.copy_of == other.id:
+            return True
+        if (self.words, self.page, self.images) == (other.words, other.page, other.images):
             return True
         if self.words or other.words:
             return _similar(self._words, other._words)
@@ -52,15 +56,16 @@ class Content:
     def record(self) -> list[Any]:
         """For JSON."""
         hashes = [f"{value:064x}" for value in self.hashes]
-        return [self.source, self.words, self.page, list(self.images), hashes]
+        return [self.id, self.copy_of, self.words, self.page, list(self.images), hashes]
 
     @classmethod
     def of_record(cls, record: Any) -> "Content":
         """What `record` gave; ValueError or TypeError for anything else."""
-        source, words, page, images, hashes = record
-        if not all(isinstance(value, str) for value in (source, words, page, *images, *hashes)):
+        identity, copy_of, words, page, images, hashes = record
+        texts = identity, *([] if copy_of is None else [copy_of]), words, page, *images, *hashes
+        if not all(isinstance(value, str) for value in texts):
             raise TypeError("a sample's id, words, page and images must be texts")
-        return cls(source, words, page, tuple(images), tuple(int(value, 16) for value in hashes))
+        return cls(identity, copy_of, words, page, tuple(images), tuple(int(value, 16) for value in hashes))
 
     @cached_property
     def _words(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import read_jsonl, read_text
+from kdsl.files import inside, read_jsonl, read_text
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.small.wording import CHINESE, wording_of
@@ -57,11 +57,11 @@ def read_knowledge(folder: Path) -> list[Passage]:
 
     Markdown is cut at its headings, which become titles; a line of JSON holds `text` and, if there is one, `title`, or
     `question` and `answer`. Files of other kinds are counted in a warning. Raises KdslError for a folder that is not
-    there or holds nothing, and for a line of another shape.
+    there or holds nothing, for a line of another shape, and for a link that leads out of the folder.
     """
     if not folder.is_dir():
         raise KdslError(f"{folder}: no such folder; name the folder of your Markdown and JSON Lines as data.knowledge")
-    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and not path.name.startswith(".")]
+    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and not _hidden(path, folder)]
     known = [path for path in files if path.suffix.lower() in (".md", ".jsonl")]
     if len(known) < len(files):
         other = next(path for path in files if path not in known)
@@ -69,6 +69,8 @@ def read_knowledge(folder: Path) -> list[Passage]:
             "%s: %d files are neither Markdown nor JSON Lines and are left out, the first being %s",
             folder, len(files) - len(known), other.relative_to(folder),
         )  # fmt: skip
+    for path in known:
+        inside(folder, path.relative_to(folder).as_posix())
     passages = [
         passage
         for path in known
@@ -77,6 +79,11 @@ def read_knowledge(folder: Path) -> list[Passage]:
     if not passages:
         raise KdslError(f"{folder}: holds no knowledge; put Markdown (.md) or JSON Lines (.jsonl) there")
     return passages
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    """What editors, systems and version control leave."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _markdown(path: Path, folder: Path) -> Iterator[Passage]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.data.duplicates import dialogue_words
-from kdsl.data.images import inspect_image
+from kdsl.data.images import image_facts
 from kdsl.fields.ocr_budget import LineInformation, budgeted
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import open_npz, write_npz
@@ -22,10 +22,10 @@ from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
 from kdsl.retrieval.wording import CHINESE, ShownWording
-from kdsl.sample import source_id
+from kdsl.sample import original_rows
 
 FILE = "memory.npz"
-VERSION = 1
+VERSION = 2
 
 LONGEST_TURN = 60
 """Characters of the last user turn that stand for a sample."""
@@ -66,8 +66,7 @@ class Memory:
         Pictures without words are known by their looks, too, where their folder `images` is given. Without `embedder`
         samples are alike by their texts.
         """
-        first = {source_id(row.sample.id): place for place, row in reversed(list(enumerate(table.rows)))}
-        rows = sorted(first.values())
+        rows = sorted(set(original_rows([row.sample for row in table.rows])))
         cleaned = table.select(rows).cleaned()
         pages = [(page, labels[place]) for row, place in zip(cleaned.rows, rows, strict=True) for page in row.pages]
         information = LineInformation.fit([page for page, _ in pages], [label for _, label in pages])
@@ -95,7 +94,7 @@ class Memory:
         vectors = None if embedder is None else embedder.vectors(asked)
         found = self.samples.nearest(asked, k, [_hashes(row, images)], vectors)
         return [
-            (self.samples.contents[place].source, float(similarity), self.neighbours[place])
+            (self.samples.contents[place].id, float(similarity), self.neighbours[place])
             for place, similarity in zip(found.rows[0], found.similarities[0], strict=True)
             if place >= 0
         ]
@@ -128,6 +127,8 @@ class Memory:
             )
             if len(memory.neighbours) != len(memory.samples.contents):
                 raise ValueError(f"{len(memory.neighbours)} texts of {len(memory.samples.contents)} samples")
+            if not all(isinstance(text, str) for each in memory.neighbours for text in (each.text, each.label)):
+                raise ValueError("neighbours that are no texts")
         return memory
 
     def _header(self) -> dict[str, Any]:
@@ -155,5 +156,5 @@ def _hashes(row: SampleFields, images: Path | None) -> tuple[int, ...]:
     """The looks of the images of a sample without words."""
     if images is None or dialogue_words(row.sample):
         return ()
-    found = [inspect_image(images / image).hash for image in row.sample.images]
+    found = [image_facts(images, image).hash for image in row.sample.images]
     return tuple(hash_number(bits) for bits in found if bits is not None) if all(b is not None for b in found) else ()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.features import fit_ngrams, ngram_vectorizer
+from kdsl.fields.features import fit_ngrams, vectorizer_of
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.npz_file import floats
 from kdsl.retrieval.knowledge import Passage
 from kdsl.text import normalise
 
@@ -65,9 +66,10 @@ class PassageIndex:
         """What `record` and `arrays` gave; KeyError, TypeError or ValueError for anything else."""
         if not record["passages"]:
             return cls((), None)
-        vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(record["ngrams"])})
-        vectorizer.idf_ = arrays["passages"]
-        return cls(tuple(Passage(*texts) for texts in record["passages"]), vectorizer)
+        if not all(isinstance(text, str) for texts in record["passages"] for text in texts):
+            raise ValueError("passages that are no texts")
+        passages = tuple(Passage(*texts) for texts in record["passages"])
+        return cls(passages, vectorizer_of(record["ngrams"], floats(arrays, "passages", 1)))
 
 
 def asked_text(row: SampleFields) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable
 from kdsl.retrieval.content import Content
+from kdsl.sample import original_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -28,23 +29,6 @@ class Nearest:
     """[n_asked, k] cosines, all above 0 for a row that is not -1."""
 
 
-def nearest(similarities: NDArray[np.float64], asked: Sequence[Content], known: Sequence[Content], k: int) -> Nearest:
-    """The `k` largest of `similarities` [n_asked, n_known] above 0 of each row, copies of what is asked left out."""
-    k = min(k, len(known))
-    rows = np.full((len(asked), k), -1, dtype=np.int64)
-    values = np.zeros((len(asked), k))
-    for number, content in enumerate(asked):
-        order = np.argsort(-similarities[number], kind="stable")
-        found = 0
-        for row in order:
-            if found == k or similarities[number, row] <= 0:
-                break
-            if not content.same(known[row]):
-                rows[number, found], values[number, found] = row, similarities[number, row]
-                found += 1
-    return Nearest(rows, values)
-
-
 @dataclass(frozen=True)
 class SampleIndex:
     """Samples as vectors of unit length: TF-IDF of their texts, or a model's."""
@@ -54,6 +38,8 @@ class SampleIndex:
     vectors: "csr_matrix | NDArray[np.float64]"
     """[n_samples, n_dimensions]"""
     contents: tuple[Content, ...]
+    originals: tuple[int, ...]
+    """[n_samples]: the row of the sample that each is a copy of, its own for one that is none."""
 
     @classmethod
     def fit(
@@ -66,10 +52,11 @@ class SampleIndex:
 
         Or `vectors` [n_samples, n_dimensions] of unit length, that a model gave.
         """
+        contents, originals = _contents(table, hashes), tuple(original_rows([row.sample for row in table.rows]))
         if vectors is not None:
-            return cls(None, vectors.astype(np.float32).astype(np.float64), _contents(table, hashes))
+            return cls(None, vectors.astype(np.float32).astype(np.float64), contents, originals)
         features, matrix = fit_features(table)
-        return cls(features, _unit(matrix), _contents(table, hashes))
+        return cls(features, _unit(matrix), contents, originals)
 
     def nearest(
         self,
@@ -78,7 +65,10 @@ class SampleIndex:
         hashes: Sequence[tuple[int, ...]] | None = None,
         vectors: NDArray[np.float64] | None = None,
     ) -> Nearest:
-        """The `k` nearest samples of the index; see `nearest`. `hashes` and `vectors` as the index was fitted."""
+        """The `k` nearest samples of the index, none that is the asked one by `Content.same`, nor a copy of such.
+
+        `hashes` and `vectors` as the index was fitted.
+        """
         asked = _contents(table, hashes)
         if self.features is not None:
             return self._nearest(_unit(self.features.matrix(table)), asked, k)
@@ -87,23 +77,44 @@ class SampleIndex:
         return self._nearest(vectors, asked, k)
 
     def nearest_to_each_other(self, k: int) -> Nearest:
-        """What `nearest` says about the samples of the index."""
-        return self._nearest(self.vectors, self.contents, k)
+        """What `nearest` says about the samples of the index; here a copy and what it is a copy of are told by row."""
+        return self._nearest(self.vectors, self.contents, k, self.originals)
 
-    def _nearest(self, vectors: Any, asked: Sequence[Content], k: int) -> Nearest:
+    def _nearest(
+        self, vectors: Any, asked: Sequence[Content], k: int, of_index: Sequence[int] | None = None
+    ) -> Nearest:
+        """`of_index` [n_asked]: rows of the index that the asked ones are, or are copies of."""
         k = min(k, len(self.contents))
-        rows, similarities = np.zeros((0, k), np.int64), np.zeros((0, k))
+        rows, similarities = np.full((len(asked), k), -1, dtype=np.int64), np.zeros((len(asked), k))
         for start in range(0, len(asked), _BLOCK):
             product = vectors[start : start + _BLOCK] @ self.vectors.T
             cosines = product if isinstance(product, np.ndarray) else product.toarray()
-            part = nearest(cosines, asked[start : start + _BLOCK], self.contents, k)
-            rows, similarities = np.vstack([rows, part.rows]), np.vstack([similarities, part.similarities])
+            for number, cosine in enumerate(cosines, start=start):
+                itself = None if of_index is None else of_index[number]
+                found = self._others(cosine, asked[number], k, itself)
+                rows[number, : len(found)], similarities[number, : len(found)] = found, cosine[found]
         return Nearest(rows, similarities)
+
+    def _others(self, cosines: NDArray[np.float64], asked: Content, k: int, itself: int | None) -> list[int]:
+        """At most `k` rows with a cosine above 0, the largest first."""
+        found: list[int] = []
+        left_out = {itself}
+        for row in np.argsort(-cosines, kind="stable").tolist():
+            if len(found) == k or cosines[row] <= 0:
+                break
+            if self.originals[row] in left_out:
+                continue
+            if asked.same(self.contents[row]):
+                left_out.add(self.originals[row])
+            else:
+                found.append(row)
+        return found
 
     def record(self) -> dict[str, Any]:
         """For JSON; with `arrays`, all that there is."""
         features = {} if self.features is None else self.features.record()
-        return {**features, "samples": [content.record() for content in self.contents]}
+        samples = [content.record() for content in self.contents]
+        return {**features, "samples": samples, "originals": self.originals}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For an npz file."""
@@ -123,16 +134,19 @@ class SampleIndex:
         from scipy.sparse import csr_matrix
 
         contents = tuple(Content.of_record(each) for each in record["samples"])
+        originals = tuple(map(int, record["originals"]))
+        if len(originals) != len(contents):
+            raise ValueError(f"{len(originals)} originals of {len(contents)} samples")
         if "blocks" not in record:
             dense = np.asarray(arrays["vectors"], dtype=np.float64)
             if dense.ndim != 2 or len(dense) != len(contents):
                 raise ValueError(f"vectors of shape {dense.shape} for {len(contents)} samples")
-            return cls(None, dense, contents)
+            return cls(None, dense, contents, originals)
         features = features_of_record(record, arrays)
         shape = len(contents), features.size
         vectors = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
         vectors.check_format(full_check=True)
-        return cls(features, vectors, contents)
+        return cls(features, vectors, contents, originals)
 
 
 def _contents(table: FieldTable, hashes: Sequence[tuple[int, ...]] | None) -> tuple[Content, ...]:

@@ -3,18 +3,20 @@
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from kdsl.errors import KdslError
 from kdsl.review import overview_routes, rule_routes
+from kdsl.review.form import Form
 from kdsl.review.live import LiveSite
-from kdsl.review.page import LANGUAGE_COOKIE, NAME_COOKIE, THEME_COOKIE, Call, Form, Pages
-from kdsl.review.security import Guard
+from kdsl.review.page import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, THEMES, Call, Pages
+from kdsl.review.security import Guard, split_address
 
 _YEAR = 365 * 86400
 
@@ -45,6 +47,10 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     def unknown(request: Request, error: HTTPException) -> Response:
         return pages.refuse(Call.of(request), error.status_code, f"{request.url.path}: {error.detail}")
 
+    @app.exception_handler(ClientDisconnect)
+    def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody hears it, but it is no fault of the server's
+
     @app.get("/")
     def start() -> Response:
         return RedirectResponse(f"/t/{quote(next(iter(live.site.tasks)), safe='')}/rules", 303)
@@ -61,9 +67,11 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     async def settings(request: Request) -> Response:
         form = await Form.of(request)
         answer = RedirectResponse(_came_from(request), 303)
-        for field, cookie in (("language", LANGUAGE_COOKIE), ("theme", THEME_COOKIE), ("name", NAME_COOKIE)):
+        for field, cookie, known in (("language", LANGUAGE_COOKIE, LANGUAGES), ("theme", THEME_COOKIE, THEMES)):
             if field in form:
-                answer.set_cookie(cookie, quote(form[field][:60]), max_age=_YEAR, samesite="strict", httponly=True)
+                if form[field] not in known:
+                    raise KdslError(f"{field} {form[field][:60]!r} is none of {', '.join(known)}")
+                answer.set_cookie(cookie, form[field], max_age=_YEAR, samesite="strict", httponly=True)
         return answer
 
     return app
@@ -71,7 +79,7 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
 
 def _came_from(request: Request) -> str:
     """The address of the page that the browser shows, filters included; its header may be older than that."""
-    referer = urlsplit(request.headers.get("referer", ""))
-    if referer.netloc != request.headers.get("host") or referer.path.startswith(("//", "/\\")):
+    referer = split_address(request.headers.get("referer", ""))
+    if referer is None or referer.netloc != request.headers.get("host") or referer.path.startswith(("//", "/\\")):
         return "/"
     return (referer.path or "/") + (f"?{referer.query}" if referer.query else "")

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from kdsl.errors import KdslError
 from kdsl.fields.names import TEXT_FIELDS
-from kdsl.review.page import Form
+from kdsl.review.form import Form, whole_number
 from kdsl.rules.condition import Condition
 
 MOST = 30
@@ -39,9 +39,11 @@ def rows_of(conditions: Sequence[Condition]) -> list[Row]:
 
 def conditions_of(form: Form) -> tuple[Condition, ...]:
     """The conditions in the form; rows without any text are left out. Raises KdslError for what is no condition."""
-    numbers = sorted(int(name) for name in form.all("field-") if name.isascii() and name.isdecimal())[:MOST]
+    found = sorted(number for name in form.all("field-") if (number := whole_number(name)) is not None)
+    if len(found) > MOST:
+        raise KdslError(f"the form has {len(found)} conditions; a rule may have {MOST}")
     conditions = []
-    for place, number in enumerate(numbers, start=1):
+    for place, number in enumerate(found, start=1):
         field, test = form[f"field-{number}"], form[f"test-{number}"].replace("\r\n", "\n")
         if not test.strip():
             continue

@@ -92,6 +92,8 @@ def create(
     for other in store.rules(task):
         if other.rule.id == rule.id or (other.rule.label, other.when) == (label, when):
             raise KdslError(f"{other.path}: is this rule already ({other.rule.status}); change that one instead")
+    if rule.id in store.held_back(task):
+        raise KdslError(f"{store.folder / task}: rule {rule.id} is there in a file that cannot be read; mend that one")
     if not accept:
         rule = rule.model_copy(update={"status": "proposed", "review": Review()})
     path = RuleBase(store.folder, task).path(rule)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from kdsl.arbiter.arbiter import FILE, Arbiter, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.errors import KdslError
+from kdsl.files import is_there
 from kdsl.mining.archive import FILE as ARCHIVE
 from kdsl.mining.archive import load_archive, shown_of
 from kdsl.mining.reliability import Reliability
@@ -106,12 +107,12 @@ class TrainedArbiter:
     def load(cls, checkpoint: Path, task: Task) -> "TrainedArbiter | None":
         """None where the task was not trained, or for other labels. Raises KdslError for a damaged file."""
         arbiter_file, archive_file = trained_files(checkpoint, task.name)
-        if not arbiter_file.exists():
+        if not is_there(arbiter_file):
             return None
         arbiter = Arbiter.load(arbiter_file.parent)
         if arbiter.labels != task.label_names:
             return None
-        return cls(arbiter, load_archive(archive_file).reliability if archive_file.exists() else None)
+        return cls(arbiter, load_archive(archive_file).reliability if is_there(archive_file) else None)
 
     @property
     def rules_count(self) -> bool:

@@ -4,16 +4,19 @@ A decision is two lines: the event with the texts of all files before and after 
 and its end, on disk after they all have. An event without an end was interrupted; `RuleStore` settles it.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
-from kdsl.rules.rulebase import label_folder
+from kdsl.files import append_jsonl, is_there, read_jsonl
+from kdsl.record_file import as_record
+from kdsl.rules.rule_files import is_rule_file, label_folder
 
 FOLDER = "reviews"
 """Lies in the folder of the rule base: reviews/<person>.jsonl."""
@@ -23,8 +26,13 @@ Action = Literal[
 ]
 
 
+_MOST = 1_000_000_000
+"""Events that are numbered in one log."""
+REMEDY = "restore the file from git, or take the line out"
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class FileChange(_Part):
@@ -38,11 +46,24 @@ class FileChange(_Part):
     """First 16 hex digits of the SHA-256 of the file, empty without a file."""
     version_after: str
 
+    @field_validator("file")
+    @classmethod
+    def _file(cls, file: str) -> str:
+        if not is_rule_file(file):
+            raise ValueError(f"{file[:80]!r} is not the place of a rule file")
+        return file
+
+    @model_validator(mode="after")
+    def _versions(self) -> "FileChange":
+        if (self.version_before, self.version_after) != (version_of(self.before), version_of(self.after)):
+            raise ValueError("the versions are not those of the texts")
+        return self
+
 
 class Event(_Part):
     """Who did what, when, on which version of which files."""
 
-    number: int
+    number: int = Field(ge=1, le=_MOST)
     """Counts from 1 within the person's log."""
     at: str
     by: str
@@ -50,9 +71,23 @@ class Event(_Part):
     task: str
     rule: str
     reason: str = ""
-    undoes: int | None = None
+    undoes: int | None = Field(None, ge=1, le=_MOST)
     """Number of the event, of the same person, that this one takes back."""
-    changes: tuple[FileChange, ...] = ()
+    changes: Annotated[tuple[FileChange, ...], Field(strict=False)] = ()
+
+    @field_validator("changes")
+    @classmethod
+    def _changes(cls, changes: tuple[FileChange, ...]) -> tuple[FileChange, ...]:
+        if len({change.file for change in changes}) < len(changes):
+            raise ValueError("a file is changed twice")
+        return changes
+
+
+class _End(_Part):
+    """Whether the event with that number happened."""
+
+    end: int
+    done: bool
 
 
 class Journal:
@@ -63,10 +98,15 @@ class Journal:
         self._read_to: tuple[int, int] = (-1, -1)
         self._events: dict[int, Event] = {}
         self._ends: dict[int, bool] = {}
+        self._lines: dict[int, int] = {}
 
     def refresh(self) -> None:
-        """Take in what other processes, or git, wrote. Raises KdslError for a line that is no event."""
-        if not self.path.exists():
+        """Take in what other processes, or git, wrote.
+
+        Raises KdslError for a log that is a link, and for a line that is no event of the person whose log it is.
+        """
+        self._require_own()
+        if not is_there(self.path):
             self._events, self._ends, self._read_to = {}, {}, (-1, -1)
             return
         stat = self.path.stat()
@@ -78,27 +118,35 @@ class Journal:
         ends: dict[int, bool] = {}
         # Git may have joined logs that one person kept on two computers: a number that comes again is another event.
         meant: dict[int, int] = {}
-        for line, record in read_jsonl(self.path):
-            if set(record) == {"end", "done"}:
-                ends[meant.get(record["end"], record["end"])] = bool(record["done"])
+        lines: dict[int, int] = {}
+        for line, record in read_jsonl(self.path, REMEDY):
+            place = f"{self.path}, line {line}"
+            if "end" in record:
+                end = as_record(_End, record, place, REMEDY)
+                ends[meant.get(end.end, end.end)] = end.done
                 continue
-            try:
-                event = Event.model_validate(record)
-            except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(map(str, first["loc"])) or "the line"
-                sentence = f"{self.path}, line {line}: {place}: {first['msg']}; restore the file from git"
-                raise KdslError(sentence) from error
+            event = as_record(Event, record, place, REMEDY)
+            if _same(journal_name(event.by)) != _same(self.path.name):
+                raise KdslError(f"{place}: is by {event.by[:60]!r}, whose log this is not; {REMEDY}")
             meant[event.number] = max(events) + 1 if event.number in events else event.number
             undoes = None if event.undoes is None else meant.get(event.undoes, event.undoes)
             number = meant[event.number]
             events[number] = event.model_copy(update={"number": number, "undoes": undoes})
-        self._events, self._ends = events, ends
+            lines[number] = line
+        self._events, self._ends, self._lines = events, ends, lines
         self._note_size()
 
     @property
     def next_number(self) -> int:
-        return max(self._events, default=0) + 1
+        number = max(self._events, default=0) + 1
+        if number > _MOST:
+            raise KdslError(f"{self.path}: an event has the number {number - 1}, after which none can come; {REMEDY}")
+        return number
+
+    def place(self, event: Event) -> str:
+        """File and line of an event; the file alone for one that this process has just put there."""
+        line = self._lines.get(event.number)
+        return f"{self.path}, line {line}" if line else str(self.path)
 
     @property
     def unfinished(self) -> list[Event]:
@@ -120,7 +168,14 @@ class Journal:
         self._append({"end": number, "done": done})
         self._ends[number] = done
 
+    def _require_own(self) -> None:
+        """A link may lead anywhere, and what is added to the log would be added there."""
+        if self.path.is_symlink() or self.path.parent.is_symlink():
+            link = self.path if self.path.is_symlink() else self.path.parent
+            raise KdslError(f"{link}: is a link; logs must lie in the rule base themselves")
+
     def _append(self, record: dict[str, Any]) -> None:
+        self._require_own()
         with append_jsonl(self.path) as append:
             append(record)
         try:
@@ -136,12 +191,26 @@ class Journal:
 
 def journal_path(folder: Path, person: str) -> Path:
     """Where the log of a person lies in the rule base at `folder`."""
-    return folder / FOLDER / f"{label_folder(person)}.jsonl"
+    return folder / FOLDER / journal_name(person)
+
+
+def journal_name(person: str) -> str:
+    return f"{label_folder(person)}.jsonl"
+
+
+def _same(name: str) -> str:
+    """Equal for names that file systems take for one: some fold letter case, some decompose characters."""
+    return normalize("NFC", name).casefold()
 
 
 def journal_paths(folder: Path) -> list[Path]:
-    """The logs of all people in the rule base at `folder`."""
-    return sorted((folder / FOLDER).glob("*.jsonl"))
+    """The logs of all people in the rule base at `folder`; hidden files are none."""
+    return sorted(path for path in (folder / FOLDER).glob("*.jsonl") if not path.name.startswith("."))
+
+
+def version_of(text: str | None) -> str:
+    """16 hex digits that change with the text; empty without one."""
+    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def undoable(events: Sequence[Event]) -> list[Event]:

@@ -31,7 +31,10 @@ class LiveSite:
     """The `Site` of a project as its files are now. What cannot be read leaves it as it was, and is told."""
 
     def __init__(self, config: ProjectConfig, source: Source, reviewer: str) -> None:
-        """Reads and counts everything. Raises KdslError for what cannot be read: there is nothing to show yet."""
+        """Reads and counts everything; decisions are `reviewer`'s.
+
+        Raises KdslError for what cannot be read: there is nothing to show yet.
+        """
         self._config = config
         self._source = source
         self._read = stamps_of(source.files)

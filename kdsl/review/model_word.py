@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +14,12 @@ from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.llama_factory import Orders
 from kdsl.models.unseen import FILE as UNSEEN
 from kdsl.models.unseen import load_unseen, rows_of
+from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Task
 
 FILE = "review.npz"
@@ -56,7 +56,7 @@ def model_word(
         raise KdslError("there are too few labelled samples")
     path = config.checkpoint / task.name / FILE
     key = _key(config, task, table)
-    word = _read(path, key)
+    word = _read(path, key, (len(table), len(task.labels)))
     if word is None:
         word = _find_out(config, task, table, labels, orders)
         content = io.BytesIO()
@@ -72,7 +72,7 @@ def word_files(config: ProjectConfig, task: str) -> list[Path]:
 
 def _learns_more(config: ProjectConfig) -> bool:
     """Whether the embedded classifier learns more than people's samples."""
-    taught = config.large == "linear" and config.data.distilled is not None and config.data.distilled.exists()
+    taught = config.large == "linear" and config.data.distilled is not None and is_there(config.data.distilled)
     return config.recorded is None and (taught or config.augment.copies > 0)
 
 
@@ -104,7 +104,7 @@ def _find_out(
     trainer: EmbeddedTrainer | RecordedTrainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     if config.recorded is not None:
         answers = read_recorded(config.recorded, task, orders)
-        known &= np.array([row.sample.id in answers.answers for row in table.rows])
+        known &= answers.covers(table)
         if known.sum() < 2:
             raise KdslError(f"{config.recorded}: holds predictions for other samples")
         trainer = RecordedTrainer(answers)
@@ -118,18 +118,19 @@ def _find_out(
 def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     """Changes with everything that the predictions depend on."""
     data = config.data
-    files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and path.exists()]
+    files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and is_there(path)]
     parts = [repr(task.labels), str(config.seed), config.large, repr(config.prompt), file_hash(*files)]
     parts += [repr(row.sample) for row in table.rows]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path, key: str) -> ModelWord | None:
+def _read(path: Path, key: str, shape: tuple[int, int]) -> ModelWord | None:
     """None where there is no such file, or one about other samples: it is only a cache."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["key"]) == key:
-                return ModelWord(arrays["probabilities"], arrays["known"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with parsing(path, "damaged"):
+            arrays = read_arrays(path, "predictions")
+            known, probabilities = arrays["known"], floats(arrays, "probabilities", 2)
+            whole = known.dtype == bool and known.shape == (len(probabilities),) and probabilities.shape == shape
+            return ModelWord(probabilities, known) if whole and str(arrays["key"]) == key else None
+    except KdslError:
         return None
-    return None

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from kdsl.errors import KdslError
 from kdsl.review.charts import intervals, lines, shares, stacked_bars
+from kdsl.review.form import whole_number
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
 from kdsl.review.page import Asked, Pages
 from kdsl.review.quality import Measured, measure, measurements
@@ -50,11 +51,11 @@ def routes(pages: Pages) -> APIRouter:
         values = call.request.query_params
         kind = values.get("kind", "cell")
         if kind not in KINDS:
-            raise KdslError(f"{kind!r} is none of {', '.join(KINDS)}")
+            raise KdslError(f"{kind[:60]!r} is none of {', '.join(KINDS)}")
         gaps = find_gaps(index, call.site.overview(task))
         truth, said = _label(values.get("truth")), _label(values.get("said"))
         rows = rows_of(index, gaps, kind, truth, said)
-        first = max(0, _label(values.get("from")) or 0)
+        first = whole_number(values.get("from", "")) or 0
         shown = rows[first : first + PAGE].tolist()
         language = call.visitor.language
         return pages.render(
@@ -71,7 +72,7 @@ def routes(pages: Pages) -> APIRouter:
         index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
         position = index.sample_position.get(id)
         if position is None:
-            raise KdslError(f"{task} has no sample {id!r}; it may have been taken out of the data since")
+            raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
         bits = overview.bits[:, position >> 6] >> np.uint64(position & 63) & np.uint64(1)
         hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
         [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
@@ -175,7 +176,5 @@ def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, floa
 
 
 def _label(text: str | None) -> int | None:
-    """A whole number of an address; None where it is none."""
-    if text is None or not text.lstrip("-").isdecimal() or len(text) > 8:
-        return None
-    return int(text)
+    """The position of a label in an address, -1 for none of them; None where there is no number."""
+    return -1 if text == "-1" else whole_number(text or "")

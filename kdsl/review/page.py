@@ -1,10 +1,9 @@
-"""Requests and answers: who asks, in which language; forms; templates."""
+"""Requests and answers: in which language, with which colours; templates."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote
 
 from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,29 +16,25 @@ from kdsl.review.site import Site
 from kdsl.review.wording import Language, condition_words, counted, rule_words
 from kdsl.review.words import translate
 
-LANGUAGE_COOKIE, THEME_COOKIE, NAME_COOKIE = "kdsl_language", "kdsl_theme", "kdsl_name"
-_MOST_NAME = 60
+LANGUAGE_COOKIE, THEME_COOKIE = "kdsl_language", "kdsl_theme"
+LANGUAGES, THEMES = ("en", "zh"), ("light", "dark")
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """What a request's cookies say about who asks."""
+    """How the person at the browser wants to see the page; who it is, the site knows from its start."""
 
-    name: str
     language: Language
     theme: str
     """light, dark, or empty for what the device prefers."""
 
     @classmethod
-    def of(cls, request: Request, site: Site) -> "Visitor":
+    def of(cls, request: Request) -> "Visitor":
         language = request.cookies.get(LANGUAGE_COOKIE, "")
-        if language not in ("en", "zh"):
+        if language not in LANGUAGES:
             language = "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
         theme = request.cookies.get(THEME_COOKIE, "")
-        name = unquote(request.cookies.get(NAME_COOKIE, "")).strip()[:_MOST_NAME]
-        return cls(
-            name or site.reviewer, "zh" if language == "zh" else "en", theme if theme in ("light", "dark") else ""
-        )
+        return cls("zh" if language == "zh" else "en", theme if theme in THEMES else "")
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,7 @@ class Call:
 
     @classmethod
     def of(cls, request: Request) -> "Call":
-        site = request.app.state.live.site
-        return cls(request, site, Visitor.of(request, site))
+        return cls(request, request.app.state.live.site, Visitor.of(request))
 
     @property
     def by_script(self) -> bool:
@@ -72,36 +66,6 @@ async def _asked(request: Request) -> Call:
 
 
 Asked = Annotated[Call, Depends(_asked)]
-
-
-class Form:
-    """The fields of a form, as a browser sends them."""
-
-    def __init__(self, values: Mapping[str, list[str]]) -> None:
-        self._values = values
-
-    @classmethod
-    async def of(cls, request: Request) -> "Form":
-        body = await request.body()
-        try:
-            return cls(parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=500))
-        except ValueError as error:
-            raise KdslError(f"the form cannot be read ({error})") from error
-
-    def __getitem__(self, name: str) -> str:
-        """The field's value; empty where it was not sent."""
-        return self._values.get(name, [""])[-1]
-
-    def sent(self) -> dict[str, str]:
-        """All fields."""
-        return {name: each[-1] for name, each in self._values.items()}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def all(self, prefix: str) -> dict[str, str]:
-        """The fields whose names begin with `prefix`, without it."""
-        return {name.removeprefix(prefix): each[-1] for name, each in self._values.items() if name.startswith(prefix)}
 
 
 class Pages:

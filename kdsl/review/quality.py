@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.mining.archive import FILE as ARCHIVE
 from kdsl.mining.archive import Archive, load_archive
+from kdsl.record_file import Count, Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
@@ -22,11 +23,11 @@ class Measured:
     """Weighted F1 on training samples, all out of fold, 0 to 1."""
 
     at: str
-    accepted_rules: int
-    model: float
-    accepted: float
+    accepted_rules: Count
+    model: Share
+    accepted: Share
     """The model with the accepted rules alone; one that mining found counts on the folds without which it found it."""
-    active: float
+    active: Share
     """The model with accepted and proposed rules, as `kdsl train` would merge them now."""
 
 
@@ -38,7 +39,7 @@ def measure(site: Site, task: str) -> Measured:
     from kdsl.arbiter.fit import fit_arbiter
 
     index, folder = site.indexes[task], site.config.checkpoint / task
-    if not (folder / ARCHIVE).exists():
+    if not is_there(folder / ARCHIVE):
         raise KdslError(f"{folder / ARCHIVE}: no such file; run `kdsl mine` first")
     if index.word is None:
         raise KdslError(f"{task}: what the model says: {index.no_word or 'not known yet; try again in a moment'}")
@@ -78,12 +79,10 @@ def _only(archive: Archive, rules: Sequence[Rule]) -> Archive:
 def measurements(checkpoint: Path, task: str) -> list[Measured]:
     """All that were made, the oldest first; KdslError for a damaged file."""
     path = checkpoint / task / FILE
-    if not path.exists():
+    if not is_there(path):
         return []
     found = []
-    for line, record in read_jsonl(path):
-        try:
-            found.append(Measured(**record))
-        except TypeError as error:
-            raise KdslError(f"{path}, line {line}: not a measurement; delete the file to begin anew") from error
+    remedy = "delete the file to begin anew"
+    for line, record in read_jsonl(path, remedy):
+        found.append(as_record(Measured, record, f"{path}, line {line}: not a measurement", remedy))
     return found

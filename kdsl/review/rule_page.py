@@ -37,9 +37,9 @@ class Place:
     after: str | None
 
 
-def place_in_queue(site: Site, task: str, query: Query, id: str, by: str) -> Place:
+def place_in_queue(site: Site, task: str, query: Query, id: str) -> Place:
     """A rule that the filters leave out is followed by the first that they let pass."""
-    queue = site.queue(task, query, by)
+    queue = site.queue(task, query)
     if id not in queue:
         return Place(0, len(queue), None, queue[0] if queue else None)
     at = queue.index(id)

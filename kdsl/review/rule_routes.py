@@ -14,8 +14,9 @@ from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
 from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
+from kdsl.review.form import Form, whole_number
 from kdsl.review.journal import Event
-from kdsl.review.page import Asked, Call, Form, Pages
+from kdsl.review.page import Asked, Call, Pages
 from kdsl.review.preview import preview
 from kdsl.review.queue import STATUSES, Query, figure, ordered
 from kdsl.review.rule_page import Place, edit_values, effect_values, hits_of, place_in_queue, rule_values
@@ -43,7 +44,7 @@ def routes(pages: Pages) -> APIRouter:
         stored = call.site.store.get(task, id)
         answer = pages.render(
             call, "rule.html", query=query, event=event, about=about(call, event),
-            place=place or place_in_queue(call.site, task, query, id, call.visitor.name),
+            place=place or place_in_queue(call.site, task, query, id),
             **rule_values(call.site, stored, call.visitor.language),
         )  # fmt: skip
         if push:
@@ -69,9 +70,9 @@ def routes(pages: Pages) -> APIRouter:
         query = Query.of(values)
         overview = call.site.overview(task)
         failing = call.site.failing(task)
-        order = ordered(overview, query, call.site.skipped(call.visitor.name), failing)
+        order = ordered(overview, query, call.site.skipped(), failing)
         at = values.get("at", "")
-        place = _number(values.get("from", ""))
+        place = whole_number(values.get("from", "")) or 0
         if at in overview.position and overview.position[at] in order:
             place = order.index(overview.position[at])
         first = place // PAGE * PAGE
@@ -84,12 +85,11 @@ def routes(pages: Pages) -> APIRouter:
             sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
         )  # fmt: skip
 
-    def move_on(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event]) -> Response:
+    def move_on(call: Call, task: str, id: str, form: Form, act: Callable[[], Event]) -> Response:
         """Do it, then show the rule that came next in the queue before it was done."""
         query = _query(form)
-        by = call.visitor.name
-        after = place_in_queue(call.site, task, query, id, by).after
-        event = act(by)
+        after = place_in_queue(call.site, task, query, id).after
+        event = act()
         if not call.by_script:
             return RedirectResponse(address(task, after or id, query), 303)
         if after is None or after == id:
@@ -98,14 +98,14 @@ def routes(pages: Pages) -> APIRouter:
             return answer
         return rule_page(call, task, after, query, event, push=True)
 
-    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[str], Event], push: bool = False) -> Response:
+    def stay(call: Call, task: str, id: str, form: Form, act: Callable[[], Event], push: bool = False) -> Response:
         """`push` where the page that asks is another one than the rule's own."""
-        query, by = _query(form), call.visitor.name
-        before = place_in_queue(call.site, task, query, id, by)
-        event = act(by)
+        query = _query(form)
+        before = place_in_queue(call.site, task, query, id)
+        event = act()
         if not call.by_script:
             return RedirectResponse(address(task, id, query), 303)
-        place = place_in_queue(call.site, task, query, id, by)
+        place = place_in_queue(call.site, task, query, id)
         if before.number and not place.number:  # it left the queue, and what came next still does
             place = Place(0, place.total, before.before, before.after)
         return rule_page(call, task, id, query, event, push, place)
@@ -144,7 +144,7 @@ def routes(pages: Pages) -> APIRouter:
         rows = members(overview.bits[at], len(index.samples))
         kind = "wrong" if call.request.query_params.get("kind") == "wrong" else "right"
         rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
-        first = _number(call.request.query_params.get("from", ""))
+        first = whole_number(call.request.query_params.get("from", "")) or 0
         language = call.visitor.language
         return pages.render(
             call, "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=first + MORE,
@@ -168,23 +168,25 @@ def routes(pages: Pages) -> APIRouter:
     def decide(call: Asked, task: str, id: str, form: Sent) -> Response:
         status = form["status"]
         if status not in ("accepted", "rejected", "proposed", "disabled"):
-            raise KdslError(f"{status!r} is no status of a rule")
+            raise KdslError(f"{status[:60]!r} is no status of a rule")
 
-        def act(by: str) -> Event:
-            return decisions.decide(call.site.store, by, task, id, form["version"], status, form["reason"])
+        def act() -> Event:
+            return decisions.decide(
+                call.site.store, call.site.reviewer, task, id, form["version"], status, form["reason"]
+            )
 
         return guarded(call, task, id, form, lambda: move_on(call, call.known(task), id, form, act))
 
     @router.post("/rules/{id}/skip")
     def skip(call: Asked, task: str, id: str, form: Sent) -> Response:
         return move_on(
-            call, call.known(task), id, form, lambda by: decisions.skip(call.site.store, by, task, id)
+            call, call.known(task), id, form, lambda: decisions.skip(call.site.store, call.site.reviewer, task, id)
         )  # fmt: skip
 
     @router.post("/rules/{id}/note")
     def note(call: Asked, task: str, id: str, form: Sent) -> Response:
-        def act(by: str) -> Event:
-            return decisions.note(call.site.store, by, task, id, form["version"], form["notes"])
+        def act() -> Event:
+            return decisions.note(call.site.store, call.site.reviewer, task, id, form["version"], form["notes"])
 
         return guarded(call, task, id, form, lambda: stay(call, call.known(task), id, form, act))
 
@@ -192,18 +194,21 @@ def routes(pages: Pages) -> APIRouter:
     def pin(call: Asked, task: str, id: str, form: Sent) -> Response:
         must = form["must"]
         if must not in ("hit", "miss", "none"):
-            raise KdslError(f"{must!r} is none of hit, miss, none")
+            raise KdslError(f"{must[:60]!r} is none of hit, miss, none")
+        index = call.site.indexes[call.known(task)]
+        if must != "none" and form["sample"] not in index.sample_position:
+            raise KdslError(f"{task} has no sample {form['sample'][:60]!r}; pin one that the page shows")
 
-        def act(by: str) -> Event:
-            return decisions.pin(call.site.store, by, task, id, form["version"], form["sample"], must)
+        def act() -> Event:
+            return decisions.pin(call.site.store, call.site.reviewer, task, id, form["version"], form["sample"], must)
 
         return guarded(call, task, id, form, lambda: stay(call, call.known(task), id, form, act))
 
     @router.post("/rules/{id}/merge")
     def merge(call: Asked, task: str, id: str, form: Sent) -> Response:
-        def act(by: str) -> Event:
+        def act() -> Event:
             return decisions.merge(
-                call.site.store, by, task, id, form["version"], form["other"], form["other_version"]
+                call.site.store, call.site.reviewer, task, id, form["version"], form["other"], form["other_version"]
             )  # fmt: skip
 
         return guarded(call, task, id, form, lambda: stay(call, call.known(task), id, form, act))
@@ -217,9 +222,16 @@ def routes(pages: Pages) -> APIRouter:
     def edit(call: Asked, task: str, id: str, form: Sent) -> Response:
         conditions, label = conditions_of(form), _label(call.site, call.known(task), form)
 
-        def act(by: str) -> Event:
+        def act() -> Event:
             return decisions.edit(
-                call.site.store, by, task, id, form["version"], conditions, label, accept=bool(form["accept"])
+                call.site.store,
+                call.site.reviewer,
+                task,
+                id,
+                form["version"],
+                conditions,
+                label,
+                accept=bool(form["accept"]),
             )
 
         return guarded(call, task, id, form, lambda: stay(call, task, id, form, act, push=True))
@@ -235,8 +247,7 @@ def routes(pages: Pages) -> APIRouter:
     @router.post("/new")
     def new(call: Asked, task: str, form: Sent) -> Response:
         conditions, label = conditions_of(form), _label(call.site, call.known(task), form)
-        by = call.visitor.name
-        event = decisions.create(call.site.store, by, task, label, conditions)
+        event = decisions.create(call.site.store, call.site.reviewer, task, label, conditions)
         return stay_at_new(call, task, event)
 
     def stay_at_new(call: Call, task: str, event: Event) -> Response:
@@ -271,10 +282,12 @@ def routes(pages: Pages) -> APIRouter:
 
     @router.post("/undo")
     def undo(call: Asked, task: str, form: Sent) -> Response:
-        number = int(form["number"]) if form["number"].isdecimal() else None
+        number = whole_number(form["number"])
+        if form["number"] and number is None:
+            raise KdslError(f"{form['number'][:60]!r} is no number of a decision; the newest is undone without one")
 
         def act() -> Response:
-            event = decisions.undo(call.site.store, call.visitor.name, number)
+            event = decisions.undo(call.site.store, call.site.reviewer, number)
             of = event.task if event.task in call.site.tasks else call.known(task)
             query = _query(form) if of == task else Query()
             there = {stored.rule.id for stored in call.site.store.rules(of)}
@@ -295,9 +308,5 @@ def _query(form: Form) -> Query:
 
 def _label(site: Site, task: str, form: Form) -> str:
     if form["label"] not in site.tasks[task].label_names:
-        raise KdslError(f"{form['label']!r} is not a label of {task}; choose one of the list")
+        raise KdslError(f"{form['label'][:60]!r} is not a label of {task}; choose one of the list")
     return form["label"]
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0

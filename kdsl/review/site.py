@@ -6,6 +6,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kdsl.config import ProjectConfig
+from kdsl.data.images import existing_image
+from kdsl.errors import KdslError
+from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
@@ -33,7 +36,7 @@ class Site:
     def __init__(
         self, config: ProjectConfig, reading: Reading, store: RuleStore, reviewer: str, before: "Site | None" = None
     ) -> None:
-        """`before` is the site until now: what did not change since is taken from it."""
+        """`reviewer` is who decides here. `before` is the site until now: what did not change is taken from it."""
         dataset = reading.dataset
         self.config = config
         self.tasks = {task.name: task for task in dataset.tasks}
@@ -63,20 +66,20 @@ class Site:
         generation = self.store.generation
         return self.indexes[task].overview(self.store.rules(task), generation)
 
-    def queue(self, task: str, query: Query, by: str) -> list[str]:
+    def queue(self, task: str, query: Query) -> list[str]:
         """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
-        key = task, query, by, self.store.generation, self.indexes[task].word
+        key = task, query, self.store.generation, self.indexes[task].word
         if self._queue is None or self._queue[0] != key:
             overview = self.overview(task)
             failing = self.failing(task) if query.flag == "tests" else ()
             self._queue = key, [
-                overview.rules[i].rule.id for i in ordered(overview, query, self.skipped(by), failing)
+                overview.rules[i].rule.id for i in ordered(overview, query, self.skipped(), failing)
             ]  # fmt: skip
         return self._queue[1]
 
-    def skipped(self, by: str) -> set[str]:
-        """Rules that the person left for later."""
-        return {event.rule for event in undoable(self.store.journal(by)) if event.action == "skip"}
+    def skipped(self) -> set[str]:
+        """Rules that the reviewer left for later."""
+        return {event.rule for event in undoable(self.store.journal(self.reviewer)) if event.action == "skip"}
 
     def failing(self, task: str) -> set[str]:
         """Rules that a test of their own fails for."""
@@ -99,11 +102,14 @@ class Site:
         name, folder = self._images.get(address), self.config.data.images
         if name is None or folder is None:
             return None
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        path = existing_image(folder, name)
+        if path is None:
             return None
-        with path.open("rb") as file:
-            head = file.read(12)
+        try:
+            with opened(path) as file:
+                head = file.read(12)
+        except KdslError:
+            return None
         if head[:4] == b"RIFF" and head[8:] == b"WEBP":
             return Picture(path, "image/webp")
         kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)

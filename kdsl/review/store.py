@@ -1,6 +1,5 @@
 """Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
 
-import hashlib
 import os
 import threading
 from bisect import bisect_left
@@ -11,18 +10,27 @@ from datetime import datetime
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import write_atomically
+from kdsl.files import read_text, write_atomically
+from kdsl.locks import held, require_locks
 from kdsl.review.dataset import Stamp, stamp_of
-from kdsl.review.journal import Action, Event, FileChange, Journal, journal_path, journal_paths, sync
+from kdsl.review.journal import (
+    REMEDY,
+    Action,
+    Event,
+    FileChange,
+    Journal,
+    journal_path,
+    journal_paths,
+    sync,
+    version_of,
+)
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
-from kdsl.rules.rulebase import rule_paths
+from kdsl.rules.rule_files import RuleFiles, named_after, rule_file_at, rule_paths, rule_text_of, sorted_out
 from kdsl.text import normalise
 
-try:
-    import fcntl
-except ModuleNotFoundError as error:  # Windows
-    raise KdslError("reviewing rules needs Linux or macOS, where folders can be locked; on Windows use WSL") from error
+_NOWHERE: Stamp = (0, 0, 0)
+"""Of a link to a file that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +88,36 @@ class RuleStore:
         """Reads everything, and settles what an interruption left behind. Raises KdslError for a damaged log."""
         self.folder = folder
         self.tasks = tuple(tasks)
-        self.problems: dict[Path, str] = {}
-        """Files that are no rules, and why; they are left alone."""
         self.generation = 0
         """Grows whenever a rule changes."""
         self._now = now
         self._mutex = threading.RLock()
         self._stamps: dict[str, dict[Path, Stamp]] = {task: {} for task in tasks}
+        self._read: dict[str, dict[Path, StoredRule]] = {task: {} for task in tasks}
+        self._unreadable: dict[str, dict[Path, str]] = {task: {} for task in tasks}
+        self._files: dict[str, RuleFiles] = {task: RuleFiles({}) for task in tasks}
         self._rules: dict[str, dict[str, StoredRule]] = {task: {} for task in tasks}
         self._sorted: dict[str, tuple[int, list[StoredRule]]] = {}
-        self._ids: dict[Path, str] = {}
         self._journals: dict[Path, Journal] = {}
+        self._unsettled: dict[Path, str] = {}
+        require_locks("reviewing rules")
         folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             pass
         self.refresh()
+
+    @property
+    def problems(self) -> dict[Path, str]:
+        """Rule files that are left out and left alone, logs that cannot be settled, and why."""
+        with self._mutex:
+            found = dict(self._unsettled)
+            for files in self._files.values():
+                found |= files.problems
+            return found
+
+    def held_back(self, task: str) -> set[str]:
+        """Ids of the rules that there are, but in files that cannot be read."""
+        return self._files[task].held_back()
 
     def rules(self, task: str) -> list[StoredRule]:
         """All rules of a task, by label and id."""
@@ -133,7 +156,8 @@ class RuleStore:
         return self.generation != before
 
     def _found(self, task: str) -> dict[Path, Stamp]:
-        return {path: stamp for path in rule_paths(self.folder, task) if (stamp := stamp_of(path)) is not None}
+        found = {path: stamp_of(path) for path in rule_paths(self.folder, task)}
+        return {path: stamp or _NOWHERE for path, stamp in found.items() if stamp or path.is_symlink()}
 
     def _refresh_task(self, task: str) -> None:
         found = self._found(task)
@@ -142,47 +166,45 @@ class RuleStore:
         gone = stamps.keys() - found.keys()
         if not changed and not gone:
             return
-        # A problem may be a second file with one id, solved by what changed in the first: look at those again too.
-        changed |= {path for path in self.problems if path in found}
         for path in gone | changed:
-            stamps.pop(path, None)
-            self.problems.pop(path, None)
-            self._forget(task, path)
-        for path in sorted(changed):
-            self._read(task, path)
+            self._look_at(task, path)
+        self._sort_out(task)
+
+    def _look_at(self, task: str, path: Path) -> None:
+        """Read a file again; forget it where it is gone."""
+        stamp = stamp_of(path) or (_NOWHERE if path.is_symlink() else None)
+        for known in (self._stamps, self._read, self._unreadable):
+            known[task].pop(path, None)
+        if stamp is None:
+            return
+        self._stamps[task][path] = stamp
+        try:
+            text = rule_text_of(self.folder, path)
+            rule = parse_rule(path, text.removeprefix("\ufeff"))
+        except KdslError as error:
+            self._unreadable[task][path] = str(error)
+        else:
+            self._read[task][path] = StoredRule.of(task, path, text, rule)
+
+    def _sort_out(self, task: str) -> None:
+        """Tell the rules from files that are left out."""
+        read = self._read[task]
+        files = sorted_out({path: stored.rule for path, stored in read.items()}, dict(self._unreadable[task]))
+        self._files[task] = files
+        self._rules[task] = {rule.id: read[path] for path, rule in files.rules.items()}
         self.generation += 1
 
-    def _read(self, task: str, path: Path) -> None:
-        stamp = stamp_of(path)
-        try:
-            text = _text(path)
-            if stamp is None or text is None:
-                return
-            rule = parse_rule(path, text.removeprefix("\ufeff"))
-            other = self._rules[task].get(rule.id)
-            if other is not None and other.path != path:
-                raise KdslError(f"{path}: the id {rule.id} is already that of {other.path}; give one a new id")
-        except KdslError as error:
-            self.problems[path] = str(error)
-        else:
-            self._rules[task][rule.id] = StoredRule.of(task, path, text, rule)
-            self._ids[path] = rule.id
-        if stamp is not None:
-            self._stamps[task][path] = stamp
+    def _replace(self, task: str, stored: StoredRule, before: int) -> None:
+        """Put the new form of a rule where the old one stands in the list of the generation `before`, if there is one.
 
-    def _replace(self, task: str, stored: StoredRule) -> None:
-        """Put the new form of a rule where the old one stands in the sorted list, which spares sorting thousands."""
+        That spares sorting thousands.
+        """
         generation, known = self._sorted.get(task, (-1, []))
         key = stored.rule.label, stored.rule.id
         at = bisect_left(known, key, key=lambda each: (each.rule.label, each.rule.id))
-        if generation != self.generation or at == len(known) or known[at].rule.id != stored.rule.id:
+        if generation != before or at == len(known) or known[at].rule.id != stored.rule.id:
             return
-        self._sorted[task] = self.generation + 1, [*known[:at], stored, *known[at + 1 :]]
-
-    def _forget(self, task: str, path: Path) -> None:
-        id = self._ids.pop(path, None)
-        if id is not None:
-            del self._rules[task][id]
+        self._sorted[task] = self.generation, [*known[:at], stored, *known[at + 1 :]]
 
     def commit(
         self,
@@ -196,25 +218,28 @@ class RuleStore:
     ) -> Event:
         """Log the event and change all files, or none: everything is on disk when this returns.
 
-        Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses.
+        Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses and
+        for what is not a rule in the place of one.
         """
         with self._locked(to_write=True):
             changes = []
             for each in wanted:
-                now = _text(each.path)
+                file = each.path.relative_to(self.folder).as_posix()
+                now = _text(rule_file_at(self.folder, self.tasks, file))
                 if version_of(now) != each.version:
                     self._refresh()
                     raise StaleVersion(each.path, now, each.text)
-                changes.append(
-                    FileChange(
-                        file=each.path.relative_to(self.folder).as_posix(), before=now, after=each.text,
-                        version_before=each.version, version_after=version_of(each.text),
-                    )
+                change = FileChange(
+                    file=file, before=now, after=each.text,
+                    version_before=each.version, version_after=version_of(each.text),
                 )  # fmt: skip
+                self._require_rule(change)
+                changes.append(change)
             journal = self._journal(by)
             event = Event(
                 number=journal.next_number, at=self._now().isoformat(timespec="microseconds"), by=by, action=action,
-                task=task, rule=rule, reason=reason, undoes=undoes, changes=tuple(changes),
+                task=task, rule=rule, reason=reason.encode("utf-8", "replace").decode("utf-8"), undoes=undoes,
+                changes=tuple(changes),
             )  # fmt: skip
             journal.begin(event)
             self._carry_out(journal, event)
@@ -229,25 +254,48 @@ class RuleStore:
         written = []
         try:
             for change in event.changes:
-                _put(self.folder / change.file, change.after)
+                _put(self._place(change), change.after)
                 written.append(change)
             journal.end(event.number, True)
         except KdslError:
             for change in reversed(written):
-                _put(self.folder / change.file, change.before)
+                if _text(self._place(change)) == change.after:
+                    _put(self._place(change), change.before)
             raise
 
     def _take_in(self, event: Event) -> None:
+        before = self.generation
         for change in event.changes:
-            task, path = change.file.split("/")[0], self.folder / change.file
-            self._forget(task, path)
-            self._stamps[task].pop(path, None)
-            self.problems.pop(path, None)
-            if change.after is not None:
-                self._read(task, path)
+            self._look_at(change.file.split("/")[0], self.folder / change.file)
+        for task in dict.fromkeys(change.file.split("/")[0] for change in event.changes):
+            self._sort_out(task)
         if len(event.changes) == 1 and event.rule in self._rules[event.task]:
-            self._replace(event.task, self._rules[event.task][event.rule])
-        self.generation += 1
+            self._replace(event.task, self._rules[event.task][event.rule], before)
+
+    def _place(self, change: FileChange) -> Path:
+        return rule_file_at(self.folder, self.tasks, change.file)
+
+    def _require_rule(self, change: FileChange) -> str:
+        """The id of the rule that is changed.
+
+        Raises KdslError where that is not one rule, before and after, in a place for rules of this store.
+        """
+        path = self._place(change)
+        texts = [text for text in (change.before, change.after) if text is not None]
+        ids = {parse_rule(path, text.removeprefix("\ufeff")).id for text in texts}
+        if len(ids) != 1 or (len(texts) == 1 and ids != {named_after(path)}):
+            raise KdslError(f"{change.file[:80]!r} must be named after the one rule that it holds")
+        return ids.pop()
+
+    def _require_rules(self, journal: Journal) -> None:
+        """Refuse a log with an unfinished event that would change anything but rules; nothing of it is carried out."""
+        for event in journal.unfinished:
+            try:
+                ids = {self._require_rule(change) for change in event.changes}
+                if ids and event.rule and event.rule not in ids:
+                    raise KdslError(f"an event about rule {event.rule[:80]!r} must change it")
+            except KdslError as error:
+                raise KdslError(f"{journal.place(event)}: {error}; {REMEDY}") from error
 
     def _settle(self, journal: Journal) -> None:
         """End what was interrupted: an event that reached one of its files reaches all, any other never happened.
@@ -255,11 +303,11 @@ class RuleStore:
         A file that is neither as before nor as after was changed by somebody since, and is left alone.
         """
         for event in journal.unfinished:
-            states = [(change, _text(self.folder / change.file)) for change in event.changes]
+            states = [(change, _text(self._place(change))) for change in event.changes]
             begun = any(text == change.after for change, text in states)
             for change, text in states:
                 if begun and text == change.before != change.after:
-                    _put(self.folder / change.file, change.after)
+                    _put(self._place(change), change.after)
             journal.end(event.number, begun)
 
     def journal(self, person: str) -> list[Event]:
@@ -290,28 +338,20 @@ class RuleStore:
 
         Where the disk is too full for that, one can still read: `problems` says so.
         """
-        with self._mutex:
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                for path in {*self._journals, *journal_paths(self.folder)}:
-                    journal = self._journals.setdefault(path, Journal(path))
-                    journal.refresh()
-                    try:
-                        self._settle(journal)
-                        self.problems.pop(path, None)
-                    except KdslError as error:
-                        if to_write:
-                            raise
-                        self.problems[path] = str(error)
-                yield
-            finally:
-                os.close(handle)
-
-
-def version_of(text: str | None) -> str:
-    """16 hex digits that change with the text; empty without one."""
-    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        with self._mutex, held(self.folder):
+            for path in sorted({*self._journals, *journal_paths(self.folder)}):
+                journal = self._journals.setdefault(path, Journal(path))
+                journal.refresh()
+                self._require_rules(journal)
+            for path, journal in self._journals.items():
+                try:
+                    self._settle(journal)
+                    self._unsettled.pop(path, None)
+                except KdslError as error:
+                    if to_write:
+                        raise
+                    self._unsettled[path] = str(error)
+            yield
 
 
 def _concerns(event: Event, rule: str) -> bool:
@@ -319,15 +359,8 @@ def _concerns(event: Event, rule: str) -> bool:
 
 
 def _text(path: Path) -> str | None:
-    """The file's exact text, None where there is none; KdslError when it is not UTF-8."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
+    """The file's exact text, None where there is none; errors of `read_text`."""
+    return read_text(path, keep_mark=True) if os.path.lexists(path) else None
 
 
 def _put(path: Path, text: str | None) -> None:

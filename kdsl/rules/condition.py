@@ -1,9 +1,11 @@
 """A condition: one test on one field, or its negation."""
 
 import json
+import math
 import operator
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
@@ -34,7 +36,8 @@ class Comparison(BaseModel):
         return number is not None and _OPERATORS[self.op](number, self.value)
 
     def __str__(self) -> str:
-        return f"{self.op}{self.value:g}"
+        """All digits and no exponent, so that it is read as the same comparison again."""
+        return f"{self.op}{Decimal(repr(self.value)):f}".removesuffix(".0")
 
 
 class Condition(BaseModel):
@@ -127,7 +130,10 @@ def _parse(mapping: dict[Any, Any]) -> dict[str, Any]:
         match = _COMPARISON.fullmatch(test) if isinstance(test, str) else None
         if match is None:
             raise ValueError(f'{key} takes a comparison in quotes, like ">1.8" or "<=2", not {test!r}')
-        return {"field": key, "comparison": Comparison(op=match[1], value=float(match[2]))}  # type: ignore[arg-type]
+        value = float(match[2])
+        if not math.isfinite(value):
+            raise ValueError(f"{key}: a number of {len(match[2])} digits is too large to compare with")
+        return {"field": key, "comparison": Comparison(op=match[1], value=value)}  # type: ignore[arg-type]
     if not isinstance(test, str) or not test.strip():
         raise ValueError(f"{QUESTION_FIELD} takes a yes/no question in quotes, not {test!r}")
     return {"field": key, "question": test}

@@ -13,12 +13,13 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.files import read_text
 from kdsl.rules.checks import run_tests
 from kdsl.rules.engine import Engine
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_file import read_rule
-from kdsl.rules.rulebase import ACTIVE, label_folder, rule_paths
+from kdsl.rules.rule_files import files_of, label_folder, read_rule_files
+from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
@@ -51,28 +52,22 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
     `samples` of the task, where there are some, are what tests run on and overlaps are counted on. A file that cannot
     be read is a finding and the others are still looked at; so is the file of statistics.
     """
-    files: dict[str, _RuleFile] = {}
-    findings: list[Finding] = []
-    for path in rule_paths(folder, task.name):
-        try:
-            file = _RuleFile(path, read_rule(path))
-        except KdslError as error:
-            findings.append(_unreadable(path, error))
-            continue
-        if file.rule.id in files:
-            other = files[file.rule.id].path
-            findings.append(file.finding("duplicate id", "error", f"{other} has the same id; give one a new id", "id"))
-            continue
-        files[file.rule.id] = file
+    found = read_rule_files(folder, task.name)
+    files = {rule.id: _RuleFile(path, rule) for path, rule in found.rules.items()}
+    findings = [_unreadable(path, sentence) for path, sentence in found.unreadable.items()]
+    for path, (rule, sentence) in found.doubles.items():
+        file = _RuleFile(path, rule)
+        findings.append(file.finding("duplicate id", "error", sentence.removeprefix(f"{path}: "), "id"))
     findings += [
         Finding("ignored file", "warning", path, None, None, "only .yaml files are read; rename it to end in .yaml")
-        for path in sorted((folder / task.name).rglob("*.yml"))
+        for path in files_of(folder, task.name)
+        if path.suffix.lower() in (".yml", ".yaml") and path.suffix != ".yaml"
     ]
     statistics: StatisticsByRule = {}
     try:
         statistics = read_statistics(statistics_path(folder, task.name))
     except KdslError as error:
-        findings.append(_unreadable(statistics_path(folder, task.name), error))
+        findings.append(_unreadable(statistics_path(folder, task.name), str(error)))
     findings += _check_all(files, task, samples, sidecars or Sidecars(), statistics)
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 
@@ -124,7 +119,7 @@ class _RuleFile:
         return Finding(check, severity, self.path, self._line(key, condition), self.rule.id, message)
 
     def _line(self, key: str | None, condition: int | None) -> int | None:
-        lines = list(enumerate(self.path.read_text(encoding="utf-8-sig").split("\n"), start=1))
+        lines = list(enumerate(read_text(self.path).split("\n"), start=1))
         if condition is None:
             return next((number for number, line in lines if key and line.startswith(f"{key}:")), None)
         begin = next((number for number, line in lines if line.startswith("when:")), 0)
@@ -135,9 +130,9 @@ class _RuleFile:
         return numbers[condition] if condition < len(numbers) else None
 
 
-def _unreadable(path: Path, error: KdslError) -> Finding:
-    match = re.match(rf"{re.escape(str(path))}(?:, line (\d+))?(?:, column \d+)?: ", str(error))
-    message = str(error)[match.end() :] if match else str(error)
+def _unreadable(path: Path, sentence: str) -> Finding:
+    match = re.match(rf"{re.escape(str(path))}(?:, line (\d+))?(?:, column \d+)?: ", sentence)
+    message = sentence[match.end() :] if match else sentence
     return Finding("unreadable", "error", path, int(match[1]) if match and match[1] else None, None, message)
 
 

@@ -10,13 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text
+from kdsl.files import parsing, read_text
 from kdsl.rules.rule import Rule
-from kdsl.yaml_file import misread_quotes, misread_separators, read_yaml, refuse_full_width, validate
+from kdsl.yaml_file import LibYamlLoader, misread_quotes, misread_separators, parse_yaml, refuse_full_width, validate
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Used for its events only; libyaml's is ten times faster and comes with all PyYAML wheels."""
-
+LONGEST = 1_000_000
+"""Characters of a rule file."""
 _NUMBERS = ("schema", "seed")
 _WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of", "hit", "miss")
 """Keys whose values are single words, ids or dates: behind them a comment is a comment."""
@@ -28,6 +27,7 @@ _NOT_TEXT = re.compile(
 )
 """What YAML 1.1 or 1.2 may take for something else than text when it stands without quotes."""
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_COMMENT = re.compile(r"[^\S\n]*#")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -43,21 +43,24 @@ def read_rule(path: Path) -> Rule:
 
 def parse_rule(path: Path, text: str) -> Rule:
     """The rule in `text`, which is the content of `path`; errors as in `read_rule`."""
-    try:
-        value = _Reader(path, text).document()
-    except yaml.MarkedYAMLError as error:
-        refuse_full_width(path, text)
-        read_yaml(path)  # tells the same mistake in a sentence
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise KdslError(f"{path}, line {line}: not valid YAML ({error.problem})") from error
-    except yaml.reader.ReaderError as error:
-        raise KdslError(
-            f"{path}: holds the character {error.character!r} that YAML does not allow; delete it"
-        ) from error
+    if len(text) > LONGEST:
+        raise KdslError(f"{path}: has {len(text):,} characters; a rule file has at most {LONGEST:,}")
+    with parsing(path, "not valid YAML"):
+        try:
+            value = _Reader(path, text).document()
+        except yaml.MarkedYAMLError as error:
+            refuse_full_width(path, text)
+            parse_yaml(path, text)  # tells the same mistake in a sentence
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise KdslError(f"{path}, line {line}: not valid YAML ({error.problem})") from error
+        except yaml.reader.ReaderError as error:
+            raise KdslError(
+                f"{path}: holds the character {error.character!r} that YAML does not allow; delete it"
+            ) from error
     try:
         return Rule.model_validate(value)
     except ValidationError:
-        return validate(Rule, read_yaml(path), value)  # raises the same with the line
+        return validate(Rule, parse_yaml(path, text), value)  # raises the same with the line
 
 
 class _Reader:
@@ -66,7 +69,7 @@ class _Reader:
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
-        self._parser = _Loader(text)
+        self._parser = LibYamlLoader(text)
 
     def document(self) -> dict[str, Any]:
         self._parser.get_event()  # the stream's start
@@ -74,7 +77,7 @@ class _Reader:
             raise KdslError(f"{self._path}: holds nothing; expected a rule with `id`, `label` and `when`")
         event = self._parser.get_event()
         if not isinstance(event, yaml.MappingStartEvent):
-            read_yaml(self._path)
+            parse_yaml(self._path, self._text)
             raise self._error(event, 'expected `key: value` lines such as `label: "…"`')
         value = self._mapping(event)
         self._parser.get_event()  # the document's end
@@ -148,8 +151,7 @@ class _Reader:
         return value
 
     def _comment_follows(self, index: int) -> bool:
-        end = self._text.find("\n", index)
-        return self._text[index : end if end >= 0 else None].lstrip().startswith("#")
+        return _COMMENT.match(self._text, index) is not None
 
     def _error(self, event: yaml.Event, sentence: str) -> KdslError:
         refuse_full_width(self._path, self._text)

@@ -1,28 +1,21 @@
 """The rule base of one task: a folder of rule files that people and mining share."""
 
-import hashlib
-import re
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text, write_atomically
+from kdsl.files import inside, read_text, write_atomically
+from kdsl.locks import held
 from kdsl.rules.rule import Rule, Status, rule_id
-from kdsl.rules.rule_file import read_rule, rule_text
+from kdsl.rules.rule_file import rule_text
+from kdsl.rules.rule_files import RuleFiles, read_rule_files, rule_file_name
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
-from kdsl.text import normalise
 
 MINED = "mcts"
 """`provenance.source` of rules that mining found."""
 ACTIVE: tuple[Status, ...] = ("accepted", "proposed")
-
-_UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f\ud800-\udfff]|^[. -]|[. ]$')
-"""What file systems refuse or drop, and the hyphen of an option."""
-_DEVICE = re.compile(r"(?:aux|con(?:in\$|out\$)?|nul|prn|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
-"""Names that Windows keeps for itself, with any ending."""
-_LONGEST_NAME = 160
-"""Bytes: file systems allow 255 a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +36,25 @@ class RuleBase:
         self.task = task
         self._rules: dict[str, Rule] = {}
         self._paths: dict[str, Path] = {}
+        self._files = RuleFiles({})
 
     @classmethod
     def load(cls, folder: Path, task: str) -> "RuleBase":
         """Read all rule files of a task; none where the folder does not exist.
 
-        Raises KdslError for the first file that is not a rule, and for two files with the same rule id.
+        Files that cannot be used, by `read_rule_files`, are left out with a counted warning. Raises KdslError where a
+        folder cannot be looked into.
         """
         base = cls(folder, task)
-        for path in rule_paths(folder, task):
-            base._add(read_rule(path), path)
+        with held(folder, shared=True):  # not while mining, or a decision, is in the middle of writing its files
+            base._read()
+        base._files.tell(folder / task)
         return base
 
-    def _add(self, rule: Rule, path: Path) -> None:
-        if rule.id in self._paths:
-            raise KdslError(f"{path}: the id {rule.id} is already that of {self._paths[rule.id]}; give one a new id")
-        self._rules[rule.id] = rule
-        self._paths[rule.id] = path
+    def _read(self) -> None:
+        self._files = read_rule_files(self.folder, self.task)
+        self._rules = {rule.id: rule for rule in self._files.rules.values()}
+        self._paths = {rule.id: path for path, rule in self._files.rules.items()}
 
     @property
     def rules(self) -> list[Rule]:
@@ -80,17 +75,22 @@ class RuleBase:
         return self._rules[id]
 
     def path(self, rule: Rule) -> Path:
-        """The file that the rule lies in, or would be written to."""
-        default = self.folder / self.task / label_folder(rule.label) / f"{_slug(rule)}--{rule.id}.yaml"
-        return self._paths.get(rule.id, default)
+        """The file that the rule lies in, or would be written to; KdslError where a link leads out of the folder."""
+        known = self._paths.get(rule.id)
+        return known or inside(self.folder, f"{self.task}/{rule_file_name(rule)}")
 
     def statistics(self) -> StatisticsByRule:
         """What mining measured, by rule id and hash of the conditions."""
         return read_statistics(statistics_path(self.folder, self.task))
 
     def save(self, rule: Rule) -> None:
-        """Write one rule, into the file it was read from if there is one; comments in it are kept."""
+        """Write one rule, into the file it was read from if there is one; comments in it are kept.
+
+        Raises KdslError where what is in the file cannot be read, or is another rule.
+        """
         path = self.path(rule)
+        if rule.id not in self._paths and os.path.lexists(path):
+            raise KdslError(f"{path}: is there already, and is not rule {rule.id} as it was read; mend or rename it")
         previous = read_text(path) if path.exists() else None
         text = rule_text(rule, previous)
         if text != previous:
@@ -110,19 +110,29 @@ class RuleBase:
             raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
 
     def update_mined(self, new_rules: Sequence[Rule]) -> MineReport:
-        """Merge what a new mining run found, without losing anything that a person decided.
+        """Merge what a new mining run found, without losing anything that a person decided, in the meantime too.
 
         New rules are written. A rule whose conditions and label are in the base already, in whatever status, stays as
-        it is, so a rejected one is not proposed again. Rules of earlier runs that nobody touched (proposed, no review,
-        notes, tests, comments or edit) and that are not among `new_rules` are removed.
+        it is, so a rejected one is not proposed again; nor is one whose file cannot be read. Rules of earlier runs
+        that nobody touched (proposed, no review, notes, tests, comments or edit) and that are not among `new_rules`
+        are removed.
         """
+        with held(self.folder):  # `kdsl review` holds it while it writes
+            self._read()
+            return self._merge_mined(new_rules)
+
+    def _merge_mined(self, new_rules: Sequence[Rule]) -> MineReport:
+        held_back = self._files.held_back()
         known = {(rule.label, rule.when_hash) for rule in self._rules.values()}
         found = {(rule.label, rule.when_hash) for rule in new_rules}
         # Somebody edited a mined rule whose first form is found again: the edit has its id, and stands for it.
         added = {
             (rule.label, rule.when_hash): rule
             for rule in new_rules
-            if (rule.label, rule.when_hash) not in known and rule.id not in self._rules
+            if (rule.label, rule.when_hash) not in known
+            and rule.id not in self._rules
+            and rule.id not in held_back
+            and not os.path.lexists(self.path(rule))
         }
         gone = [rule for rule in self.rules if (rule.label, rule.when_hash) not in found and not self._touched(rule)]
         lost = {rule.id for rule in gone}
@@ -139,42 +149,6 @@ class RuleBase:
         noted = any((rule.review.by, rule.review.at, rule.review.of, rule.notes, rule.tests.hit, rule.tests.miss))
         edited = rule_id(self.task, rule.label, rule.conditions) != rule.id
         return decided or noted or edited or _has_comment(read_text(self._paths[rule.id]), rule)
-
-
-def rule_paths(folder: Path, task: str) -> Iterator[Path]:
-    """The rule files of a task in a fixed order."""
-    return iter(sorted((folder / task).rglob("*.yaml")))
-
-
-def label_folder(label: str) -> str:
-    """A folder name for a label, another for each: what file systems refuse stands as %XX, long ones end in a hash.
-
-    The label in the rule file is what counts; the folder is for finding it. Names of labels that differ in case alone
-    do so too, and are one folder where the file system says so, which the rules' ids allow.
-    """
-    name = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", label)
-    if _DEVICE.match(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name.encode()) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{_cut(name, _LONGEST_NAME - 18)}%~{digest}"
-
-
-def _slug(rule: Rule) -> str:
-    """A few words from the conditions, for people who look at file names."""
-    words = []
-    for condition in rule.conditions:
-        text = (
-            condition.terms[0] if condition.terms else condition.field if condition.comparison else condition.question
-        )
-        word = "-".join(re.findall(r"\w+", normalise(text or "")))
-        words.append(f"not-{word}" if condition.negated else word)
-    return _cut("-".join(word for word in words if word), 60).strip("-") or "rule"
-
-
-def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore")
 
 
 def _has_comment(text: str, rule: Rule) -> bool:

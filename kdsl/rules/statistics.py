@@ -3,36 +3,43 @@
 from collections.abc import Iterable
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from kdsl.errors import KdslError
 from kdsl.files import read_jsonl, write_jsonl
+from kdsl.record_file import Count, Share, as_record
 
 FILE_NAME = "statistics.jsonl"
+_REMEDY = "`kdsl mine` writes this file again"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TrainingCounts(_Part):
+class _Counts(_Part):
+    hits: Count
+    correct: Count
+    """Hits on samples of the rule's label."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.correct > self.hits:
+            raise ValueError(f"{self.correct} of {self.hits} hits are correct")
+        return self
+
+
+class TrainingCounts(_Counts):
     """Counts on the samples that the rule was found on."""
 
-    hits: NonNegativeInt
-    correct: NonNegativeInt
-    """Hits on samples of the rule's label."""
-    positives: NonNegativeInt
+    positives: Count
     """Samples of the rule's label."""
-    samples: NonNegativeInt
+    samples: Count
 
 
-class HeldOutCounts(_Part):
+class HeldOutCounts(_Counts):
     """Counts on samples that the rule was not found on."""
-
-    hits: NonNegativeInt
-    correct: NonNegativeInt
 
 
 class RuleStatistics(_Part):
@@ -42,15 +49,15 @@ class RuleStatistics(_Part):
     when: str
     training: TrainingCounts
     held_out: HeldOutCounts | None = None
-    reliability: float | None = None
+    reliability: Share | None = None
     """Estimated precision out of sample, 0 to 1."""
-    base_rate: float
+    base_rate: Share
     """Share of the rule's label in the training samples, 0 to 1."""
-    candidates: NonNegativeInt
+    candidates: Count
     """Conditions tried before this rule was found: the more, the easier a good look by chance."""
     weight: float | None = None
     """Log odds of the reliability minus log odds of the base rate, at least 0."""
-    sense: float | None = None
+    sense: Share | None = None
     """Probability, by the small model, that the rule makes sense for its label; None where none was asked."""
     synonyms: tuple[str, ...] = ()
     """Other ways to say the rule's terms, by the small model, that no training sample holds: not part of the rule."""
@@ -75,15 +82,8 @@ def read_statistics(path: Path) -> StatisticsByRule:
     if not path.exists():
         return {}
     statistics = {}
-    for number, record in read_jsonl(path):
-        try:
-            entry = RuleStatistics.model_validate(record)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise KdslError(
-                f"{path}, line {number}: {place}: {first['msg']}; `kdsl mine` writes this file again"
-            ) from error
+    for number, record in read_jsonl(path, _REMEDY):
+        entry = as_record(RuleStatistics, record, f"{path}, line {number}", _REMEDY)
         statistics[entry.id, entry.when] = entry
     return statistics
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kdsl.fields.answers import PLAIN, moved, read_answers
 from kdsl.fields.sidecar import Sidecars
-from kdsl.files import append_jsonl
-from kdsl.sample import Sample
+from kdsl.files import append_jsonl, inside
+from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
-from kdsl.small.questions import score_questions
+from kdsl.small.questions import QuestionAnswers, score_questions
 from kdsl.small.wording import Wording
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.usage import Cost, Usage
@@ -89,13 +89,13 @@ class AnswerFiller:
             if self.load is None or self.folder is None:
                 self._problems[image] = "`small:` names no model" if self.load is None else "data.images is not set"
                 continue
-            allowed = [q for q in missing if self._charge(sample.id)]
+            allowed = [q for q in missing if self._charge(sample.key)]
             limited |= len(allowed) < len(missing)
             if allowed:
                 asked.setdefault((sample.task, tuple(allowed)), []).append(image)
         return limited
 
-    def _charge(self, sample: str) -> bool:
+    def _charge(self, sample: SampleKey) -> bool:
         """Yes or no is one token and the end."""
         if not self.usage.allows(sample, calls=1 + self.reserved, tokens=2):
             return False
@@ -115,14 +115,16 @@ class AnswerFiller:
         model, folder = self._model, self.folder
         assert model is not None and folder is not None
 
-        def score(part: list[str]) -> list[dict[str, float]]:
-            return score_questions(model, wording, [folder / image for image in part], questions)
+        def score(part: list[str]) -> list[QuestionAnswers]:
+            return score_questions(model, wording, [inside(folder, image) for image in part], questions)
 
         for image, answers in answered(images, folder, _AT_ONCE, score):
             if isinstance(answers, Unreadable):
                 self._problems[image] = answers.reason
                 continue
-            if append is not None:
-                append({"image": image, "model": model.identity, "answers": answers})
+            if answers.missing:
+                self._problems[image] = answers.problem
+            if append is not None and answers.yes:
+                append({"image": image, "model": model.identity, "answers": answers.yes})
             known = self.sidecars.answers.setdefault(image, {})
-            known.update({q: moved(p, self._thresholds.get(q, PLAIN)) for q, p in answers.items()})
+            known.update({q: moved(p, self._thresholds.get(q, PLAIN)) for q, p in answers.yes.items()})

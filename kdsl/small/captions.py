@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.fields.sidecar import read_captions
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.progress import track
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording
+from kdsl.vlm.answers import Strays, shortened
 from kdsl.vlm.conversation import Instruction, Picture, ask
-from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.model import Generation, VisionLanguageModel
 
 LONGEST = 128
 """Tokens in a caption."""
@@ -37,8 +38,9 @@ def fill_captions(
     """Describe every image in `folder` that `sidecar` has no caption of, by whatever model, and append it there.
 
     The model is loaded only when an image is missing; `name` stands in the records. Images that cannot be read are
-    counted and tried again next time. Raises KdslError for a sidecar that cannot be read or written and a model that
-    fails; KeyboardInterrupt says what is done. All that is done is kept.
+    counted and tried again next time, and so are those to which the answer is empty. Raises KdslError for a sidecar
+    that cannot be read or written and a model that fails or answers nothing at all; KeyboardInterrupt says what is
+    done. All that is done is kept.
     """
     with append_jsonl(sidecar) as append:
         known = read_captions(sidecar)
@@ -49,18 +51,28 @@ def fill_captions(
             return outcome
         model = load()
 
-        def ask_all(part: list[str]) -> list[str]:
-            conversations = [ask(Picture(folder / image), Instruction(wording.describe)) for image in part]
-            return [answer.text.strip() for answer in model.generate(conversations, LONGEST)]
+        def ask_all(part: list[str]) -> list[Generation]:
+            conversations = [ask(Picture(inside(folder, image)), Instruction(wording.describe)) for image in part]
+            return list(model.generate(conversations, LONGEST))
+
+        strays = Strays()
 
         try:
             captions = answered(missing, folder, _AT_ONCE, ask_all)
             for image, caption in track(captions, "Describing images", len(missing)):
                 if isinstance(caption, Unreadable):
                     outcome.problems[image] = caption.reason
-                else:
-                    append({"image": image, "caption": caption, "model": name})
+                    continue
+                strays.count([None if caption.text else caption.aside])
+                if caption.text:
+                    append({"image": image, "caption": caption.text, "model": name})
                     outcome.described += 1
+                else:
+                    outcome.problems[image] = "the model's answer is empty" + (
+                        f", beside {shortened(caption.aside)}" if caption.aside else ""
+                    )
+                strays.require_any(name, "a description")
+            strays.require_any(name, "a description", least=1)
         except KeyboardInterrupt:
             done = f"the captions of {outcome.described} images are in {sidecar}; run again to go on"
             raise KeyboardInterrupt(done) from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kdsl.errors import KdslError
+from kdsl.vlm.answers import NothingUsable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -27,11 +28,13 @@ def answers(items: Sequence[Item], ask: Ask, threads: int = 1) -> Iterator[tuple
 
     With one thread all items are asked at once, and one by one where that fails; with several one by one. Items that
     failed are asked again when all others are done. Only a KdslError counts as a failure. After `IN_A_ROW` of them the
-    last one is raised: the server is gone, or the model cannot be used at all.
+    last one is raised: the server is gone, or the model cannot be used at all. NothingUsable is raised at once.
     """
     if threads == 1:
         try:
             found = ask(items)
+        except NothingUsable:
+            raise
         except KdslError:
             pass  # one of them is at fault: which one shows one by one
         else:
@@ -60,6 +63,8 @@ def _one_by_one(
     def attempt(index: int) -> Answer | KdslError:
         try:
             return ask([items[index]])[0]
+        except NothingUsable:
+            raise
         except KdslError as error:
             return error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kdsl.errors import KdslError
+from kdsl.files import inside
 
 Answer = TypeVar("Answer")
 
@@ -29,7 +30,7 @@ def answered(
         try:
             yield from zip(part, ask(part), strict=True)
         except KdslError:
-            problems = {image: reason for image in part if (reason := _problem(folder / image)) is not None}
+            problems = {image: reason for image in part if (reason := _problem(folder, image)) is not None}
             if not problems:
                 raise
             good = [image for image in part if image not in problems]
@@ -38,11 +39,11 @@ def answered(
                 yield image, Unreadable(problems[image]) if image in problems else next(answers)
 
 
-def _problem(path: Path) -> str | None:
+def _problem(folder: Path, image: str) -> str | None:
     from kdsl.vlm.pixels import PixelBudget, load_picture
 
     try:
-        load_picture(path, PixelBudget())
+        load_picture(inside(folder, image), PixelBudget())
     except KdslError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{folder / image}: ")
     return None

@@ -58,7 +58,8 @@ class SmallProposer:
         """Half the lexical prior, half 1 to `BOOST` by how much likelier than in general the model names a condition.
 
         Only conditions that the samples of a part speak for are asked about. A label without samples, or beyond the
-        budget, keeps the lexical prior. Source of the comparison: Holtzman et al. 2021, "Surface form competition".
+        budget, keeps the lexical prior, and so does a part to which the model names no condition. Source of the
+        comparison: Holtzman et al. 2021, "Surface form competition".
         """
         lexical = np.repeat(self._lexical.prior(task, label, vocabulary), len(parts), axis=0)
         flags = self._unpacked(vocabulary)
@@ -73,7 +74,8 @@ class SmallProposer:
         for indices, part in zip(chosen, parts, strict=True):
             shown = self._shown(wording, *typical(flags[indices], positive, part))
             conversations.append(ask(*shown, request))
-        scores = normalise_scores(self._model.score(conversations, words))
+        answers = self._model.score(conversations, words)
+        scores = normalise_scores(answers)
         preferred = probabilities(scores[1:] - scores[0])
         # Conditions that a part does not speak for stand in `words` because another part does.
         asked = np.array([[word in _words(vocabulary, indices) for word in words] for indices in chosen])
@@ -82,7 +84,8 @@ class SmallProposer:
         column = {word: index for index, word in enumerate(words)}
         columns = np.array([column.get(spoken(c) or "", -1) for c in vocabulary.conditions])
         scored = np.where(columns >= 0, share[:, columns], 0.0)
-        return (1 - SHARE) * lexical + SHARE * (1 + (BOOST - 1) * scored)
+        shared = (1 - SHARE) * lexical + SHARE * (1 + (BOOST - 1) * scored)
+        return np.where(answers.answered[1:, None], shared, lexical)
 
     def _shown(self, wording: Wording, positives: Sequence[int], negatives: Sequence[int]) -> list[Piece]:
         pieces: list[Piece] = []

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kdsl.data.images import existing_image
 from kdsl.fields.answers import QuestionSidecar, read_answers
-from kdsl.files import append_jsonl
+from kdsl.files import append_jsonl, inside
 from kdsl.progress import progress_bar
 from kdsl.sample import Sample, Task
 from kdsl.small.lines import listed
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.threshold import choose_threshold
 from kdsl.small.wording import Wording, wording_of
+from kdsl.vlm.answers import Strays, shortened
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, ask
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 
@@ -46,12 +48,14 @@ def write_questions(
     conversations = []
     for label in task.labels:
         images = [
-            s.images[0] for s in samples if s.label == label.name and s.images and (folder / s.images[0]).exists()
+            s.images[0]
+            for s in samples
+            if s.label == label.name and s.images and existing_image(folder, s.images[0]) is not None
         ]
         if images:
             chosen = [images[i] for i in dict.fromkeys(np.linspace(0, len(images) - 1, SHOWN).astype(int).tolist())]
             request = wording.write_questions.format(label=wording.label(label), n=n)
-            conversations.append(ask(*(Picture(folder / image) for image in chosen), Instruction(request)))
+            conversations.append(ask(*(Picture(inside(folder, image)) for image in chosen), Instruction(request)))
     written = Written()
     for answer in model.generate(conversations, max_new_tokens=32 * n):
         lines = listed(answer.text)
@@ -63,7 +67,10 @@ def write_questions(
 
 @dataclass
 class Answered:
-    """How many images were asked about now, and what was wrong with others: image → reason."""
+    """How many images were asked about now, and what was wrong with others: image → reason.
+
+    An image to which only some questions have an answer is both.
+    """
 
     images: int = 0
     problems: dict[str, str] = field(default_factory=dict)
@@ -80,7 +87,8 @@ def answer_questions(
     """Ask every question about every image in `folder` that the sidecar at `path` has no answer of this model for.
 
     Each image's answers are on disk once they are known, so that an interrupted run goes on where it was. Images that
-    cannot be read are told and tried again next time; errors of the model pass through as KdslError.
+    cannot be read are told and tried again next time, and so are questions that got neither yes nor no; errors of the
+    model pass through as KdslError, and one that never says either is an error.
     """
     with append_jsonl(path) as append:
         known = read_answers(path)
@@ -89,21 +97,27 @@ def answer_questions(
             open_questions = tuple(q for q in questions if not _answered(known, image, q, model.identity))
             if open_questions:
                 missing.setdefault(open_questions, []).append(image)
-        outcome = Answered()
+        outcome, strays = Answered(), Strays()
         with progress_bar("Asking about images", sum(map(len, missing.values()))) as advance:
             for asked, unanswered in missing.items():
 
-                def score(part: list[str], asked: tuple[str, ...] = asked) -> list[dict[str, float]]:
-                    return score_questions(model, wording, [folder / image for image in part], asked)
+                def score(part: list[str], asked: tuple[str, ...] = asked) -> list[QuestionAnswers]:
+                    return score_questions(model, wording, [inside(folder, image) for image in part], asked)
 
                 chunk = max(1, _AT_ONCE // len(asked))
                 for image, answers in answered(unanswered, folder, chunk, score):
                     if isinstance(answers, Unreadable):
                         outcome.problems[image] = answers.reason
                     else:
-                        append({"image": image, "model": model.identity, "answers": answers})
-                        outcome.images += 1
+                        strays.count([None] * len(answers.yes) + [answers.stray] * answers.missing)
+                        strays.require_any(model.identity.partition(" ")[0], "yes or no")
+                        if answers.yes:
+                            append({"image": image, "model": model.identity, "answers": answers.yes})
+                            outcome.images += 1
+                        if answers.missing:
+                            outcome.problems[image] = answers.problem
                     advance("Asking about images")
+        strays.require_any(model.identity.partition(" ")[0], "yes or no", least=1)
     return outcome
 
 
@@ -121,13 +135,35 @@ def fit_thresholds(identity: str, asked: Mapping[str, Sequence[str]], path: Path
                 append({"question": question, "model": identity, "threshold": threshold})
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionAnswers:
+    """What a model answers to questions about one image."""
+
+    yes: dict[str, float]
+    """Question → the probability of yes against no."""
+    missing: int = 0
+    """Questions that got another answer."""
+    stray: str = ""
+    """One of these."""
+
+    @property
+    def problem(self) -> str:
+        return f"{self.missing} questions got neither yes nor no, but for example {shortened(self.stray)}"
+
+
 def score_questions(
     model: VisionLanguageModel, wording: Wording, paths: Sequence[Path], questions: Sequence[str]
-) -> list[dict[str, float]]:
+) -> list[QuestionAnswers]:
     """The probability of yes against no, to every question about every image."""
     scores = model.score([_question(wording, path, q) for path in paths for q in questions], wording.options)
     yes = probabilities(scores.log_probabilities)[:, 0].reshape(len(paths), len(questions))
-    return [dict(zip(questions, map(_rounded, row), strict=True)) for row in yes.tolist()]
+    answered = scores.answered.reshape(yes.shape)
+    found = []
+    for row in range(len(paths)):
+        strays = [stray for stray in scores.strays[row * len(questions) : (row + 1) * len(questions)] if stray]
+        known = {q: _rounded(p) for q, p, there in zip(questions, yes[row], answered[row], strict=True) if there}
+        found.append(QuestionAnswers(known, len(questions) - len(known), next(iter(strays), "")))
+    return found
 
 
 def _question(wording: Wording, path: Path, question: str) -> Conversation:

@@ -18,12 +18,14 @@ class SmallValidator:
         self._budget = budget
 
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
-        """The probability of yes against no; the first rules are judged where the budget does not reach for all."""
+        """The probability of yes against no, None where neither was said; the first rules are judged where the budget
+        does not reach for all."""
         wording = wording_of(task)
         conversations = [
             ask(Instruction(wording.judge.format(rule=wording.rule(when), label=wording.label(task.labels[label]))))
             for label, when in rules[: self._budget.take(len(rules))]
         ]
         scores = self._model.score(conversations, wording.options)
-        sense: list[float | None] = [float(p) for p in probabilities(scores.log_probabilities)[:, 0]]
+        yes = probabilities(scores.log_probabilities)[:, 0]
+        sense = [float(p) if answered else None for p, answered in zip(yes, scores.answered, strict=True)]
         return sense + [None] * (len(rules) - len(sense))

@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
-from kdsl.review.journal import FOLDER as REVIEWS
-from kdsl.rules.rulebase import label_folder
+from kdsl.rules.rule_files import label_folder
 from kdsl.sample import Label, Task
 from kdsl.yaml_file import read_yaml, validate
 
+_TAKEN = ("reviews", "large", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
+"""Folders that the rule base and the checkpoint have besides those of the tasks."""
 SHIPPED = Path(__file__).parent
 
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -61,8 +62,8 @@ class _TaskFile(BaseModel):
     @classmethod
     def _name(cls, name: str) -> str:
         _visible(name)
-        # The folder of the rules is also that of the reviews, and file names are made of the name and more.
-        if label_folder(name) != name or name.lower() == REVIEWS or len(name.encode()) > _LONGEST_NAME:
+        # File names are made of the name and more.
+        if label_folder(name) != name or name.casefold() in _TAKEN or len(name.encode()) > _LONGEST_NAME:
             raise ValueError(
                 f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
             )

@@ -14,10 +14,11 @@ from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.files import opened
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import CHINESE, marks_of
 from kdsl.models.taught import Taught
-from kdsl.sample import Task, source_id
+from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
 
@@ -55,7 +56,7 @@ class TaskData:
                 self.task.name,
                 prompts.conversation(self.task, row),
                 names[label],
-                self.reasons.get(source_id(row.sample.id), ""),
+                self.reasons.get(row.sample.source, ""),
                 marks,
             )
             for row, label in rows
@@ -129,6 +130,7 @@ def data_hash(examples: list[Example]) -> str:
 
 def _picture_hash(picture: Picture) -> str:
     try:
-        return hashlib.sha256(picture.path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise KdslError(f"{picture.path}: cannot be read ({error.strerror}); training needs every image") from error
+        with opened(picture.path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except KdslError as error:
+        raise KdslError(f"{error}; training needs every image") from error

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json, write_atomically
+from kdsl.files import parsing, read_json, write_atomically
 
 _RUN = "run.json"
 _STATE = "trainer_state.json"
@@ -32,7 +32,8 @@ def last_checkpoint(folder: Path) -> str | None:
     for path in folder.glob("checkpoint-*"):
         try:
             state = read_json(path / _STATE)  # the last file of a checkpoint that is written
+            with parsing(path / _STATE, "not the state of a training"):
+                found.append((int(state["global_step"]), str(path)))
         except KdslError:
             continue
-        found.append((int(state["global_step"]), str(path)))
     return max(found)[1] if found else None

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from kdsl.errors import KdslError
+from kdsl.files import parsing, read_bytes
 from kdsl.training.examples import Example
 from kdsl.training.fine_tuning import Recipe
 from kdsl.training.held_out import WEIGHTED_F1, HeldOut
@@ -100,12 +101,13 @@ def _cosine(products: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _factors(folder: Path) -> dict[tuple[int, str], tuple[torch.Tensor, torch.Tensor]]:
     """(layer, module) → A [r, in] and B [out, r] of an adapter."""
-    weights = load_file(folder / _WEIGHTS)
     found = {}
-    for name, a in weights.items():
-        match = _MODULE.search(name)
-        if match:
-            found[int(match[1]), match[2]] = a.double(), weights[name.replace("lora_A", "lora_B")].double()
+    with parsing(folder / _WEIGHTS, "not the weights of an adapter", "train again with: kdsl train"):
+        weights = load(read_bytes(folder / _WEIGHTS))
+        for name, a in weights.items():
+            match = _MODULE.search(name)
+            if match:
+                found[int(match[1]), match[2]] = a.double(), weights[name.replace("lora_A", "lora_B")].double()
     return found
 
 

@@ -64,7 +64,7 @@ class Tuner:
         held_out = next(part.held_out for part in data if part.task.name == self.task.name)
         rows = np.flatnonzero(held_out)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
-        probabilities[rows] = classifier.probabilities(table.select(rows))
+        probabilities[rows] = classifier.predict(table.select(rows)).probabilities
         return Calibrated(classifier, probabilities, held_out)
 
     def with_taught(self, taught: Taught) -> "Tuner":

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json
+from kdsl.files import opened, parsing, read_json
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ def load_base(
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
             output_loading_info=True,
+            trust_remote_code=False,  # nor asked about: a model's directory may be a stranger's
             **options,
         )
     if info["missing_keys"]:
@@ -94,8 +95,9 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
 
 def adapter_base(folder: Path) -> str:
     """The name of the base model that the adapter in this directory was trained on."""
-    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-    if not base:
+    config = read_json(folder / ADAPTER_CONFIG)
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    if not base or not isinstance(base, str):
         raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
     if _is_path(base) and not Path(base).expanduser().is_dir():
         raise KdslError(
@@ -126,7 +128,7 @@ def find_model(name: str) -> str:
         )
     location = str(folder) if folder.is_dir() else name
     with loading_in_one_sentence(name):
-        family = AutoConfig.from_pretrained(location).model_type
+        family = AutoConfig.from_pretrained(location, trust_remote_code=False).model_type
     if family not in FAMILIES:
         raise KdslError(
             f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {', '.join(FAMILIES.values())}, "
@@ -144,7 +146,7 @@ def fingerprint(name: str) -> str:
     for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*config.json"))):
         size = path.stat().st_size
         digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
+        with opened(path) as file:
             for block in range(_BLOCKS):
                 file.seek(size * block // _BLOCKS)
                 digest.update(file.read(4096))
@@ -205,12 +207,10 @@ def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
             f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {_ADAPTER_WEIGHTS} is missing); name the directory "
             "that training wrote it to"
         )
-    try:
+    with parsing(folder, "not a readable adapter"):
         with safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
             keys = [key.removeprefix(_PREFIX) for key in file.keys()]  # noqa: SIM118 (not a dictionary)
         config = PeftConfig.from_pretrained(folder)
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise KdslError(f"{folder}: not a readable adapter ({str(error).splitlines()[0]})") from error
     modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}
     if config.peft_type != "LORA" or not modules:
         raise KdslError(f"{folder}: an adapter of type {config.peft_type}, but KDSL takes LoRA adapters")

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation, drop_earliest
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.http_client import HttpClient, ServerError
 from kdsl.vlm.http_messages import JsonMessages, chat_messages, encode_pictures
 from kdsl.vlm.http_models import chosen_model, served_models
 from kdsl.vlm.http_pictures import about_a_picture, refuses_pictures
+from kdsl.vlm.http_replies import replied
 from kdsl.vlm.http_scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
@@ -43,6 +45,7 @@ def _grammar(choices: Sequence[str]) -> str:
 
 _CONSTRAINTS: tuple[Callable[[Sequence[str]], dict[str, Any]], ...] = (
     lambda choices: {"structured_outputs": {"choice": list(choices)}},  # vLLM
+    lambda choices: {"guided_choice": list(choices)},  # vLLM before 0.12
     lambda choices: {"regex": _regex(choices)},  # SGLang
     lambda choices: {"grammar": _grammar(choices)},  # llama.cpp
     lambda choices: {},  # none of these: transformers serve and others
@@ -51,7 +54,7 @@ _CONSTRAINTS: tuple[Callable[[Sequence[str]], dict[str, Any]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    texts: list[str]
+    said: list[Generation]
     output_tokens: int
     calls: int = 1
 
@@ -83,6 +86,7 @@ class HttpModel:
         self._plain = True
         self._many = True
         self._constraint = 0
+        self._constrained = False
         self._exact = True
         self._told = False
         self._chat_format: ChatFormat | None = None
@@ -97,14 +101,16 @@ class HttpModel:
         retries: int = 6,
         concurrency: int = 16,
         samples: int = 16,
+        consent: Consent | None = None,
     ) -> "HttpModel":
         """Reach the server at http://host:port/v1, or http://host:port/v1#name where it serves several models.
 
         `timeout`: seconds for one answer; `concurrency`: requests at the same time; `samples`: sampled answers of an
-        estimate. Raises KdslError when there is no server, or it does not serve this model.
+        estimate. Without `consent` only this machine is contacted. Raises KdslError when there is no server, it does
+        not serve this model, or may not be contacted.
         """
         address, _, name = address.partition("#")
-        client = HttpClient(address, timeout, retries, concurrency)
+        client = HttpClient(address, timeout, retries, concurrency, consent)
         served = served_models(client, name)
         model = chosen_model(client.url, served, name)
         budget = budget or PixelBudget()
@@ -117,6 +123,11 @@ class HttpModel:
     def identity(self) -> str:
         return self._identity
 
+    @property
+    def url(self) -> str:
+        """The server's address, up to and with /v1."""
+        return self._client.url
+
     def generate(
         self,
         conversations: Sequence[Conversation],
@@ -127,8 +138,8 @@ class HttpModel:
         """See `VisionLanguageModel.generate`.
 
         With `choices` the server's decoding is constrained to them: one request, but token by token, so that the
-        answer is not always the choice that is most probable as a whole (`score` tells that one). From a server that
-        cannot constrain, an answer that is none of the choices is replaced by the best-scored one.
+        answer is not always the choice that is most probable as a whole (`score` tells that one). A server that cannot
+        constrain may say something else, which stays as it is.
         """
 
         def answer(conversation: Conversation) -> Generation:
@@ -139,27 +150,19 @@ class HttpModel:
                 return self._ask_constrained(messages, choices, body | {"max_tokens": _longest(choices)})
 
             found, dropped = self._fitted(conversation, ask)
-            return Generation(found.texts[0], found.output_tokens, found.calls, dropped)
+            chosen = None if choices is None else found.said[0].label(choices)
+            answered = found.said[0] if chosen is None else Generation(choices[chosen], 0)
+            return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
-        answers = _in_parallel(answer, conversations, self._concurrency)
-        strays = [row for row, found in enumerate(answers) if choices is not None and found.text not in choices]
-        if strays and choices is not None:
-            scores = self.score([conversations[row] for row in strays], choices)
-            for i, row in enumerate(strays):
-                answers[row] = Generation(
-                    choices[int(scores.log_probabilities[i].argmax())],
-                    answers[row].output_tokens + int(scores.output_tokens[i]),
-                    answers[row].calls + int(scores.calls[i]),
-                    int(scores.dropped[i]),
-                )
-        return answers
+        return _in_parallel(answer, conversations, self._concurrency)
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
         """See `VisionLanguageModel.score`. Every request counts as a call; only whole answers can be scored.
 
         An estimate is the smoothed share of sampled answers that are the option, log((n_i + 1/k) / (n + 1)) for k
         options; where the server constrains the sampled answers to the options, it is the share among them. Its
-        `lengths` are characters, for the server does not tell tokens.
+        `lengths` are characters, for the server does not tell tokens. Where none of the sampled answers is an option
+        one of them is told (`Scores.strays`).
         """
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
@@ -170,11 +173,10 @@ class HttpModel:
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         return self._estimate(conversations, options) if scores is None else scores
 
-    def constrains(self, choices: Sequence[str]) -> bool:
-        """Whether the server sees to it that an answer is one of the choices; it is asked one short question."""
+    def settle_constraint(self, choices: Sequence[str]) -> None:
+        """Find out by one short question how the server is told choices, so that no sample has to pay for that."""
         question: JsonMessages = [{"role": "user", "content": "?"}]
         self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
-        return self._constraint < len(_CONSTRAINTS) - 1
 
     def takes_pictures(self) -> bool:
         """Whether the server takes pictures for this model; it is asked about a small one."""
@@ -259,12 +261,12 @@ class HttpModel:
     def _estimate(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
         def sample(conversation: Conversation) -> tuple[_Answers, int]:
             def ask(messages: JsonMessages) -> _Answers:
-                texts: list[str] = []
+                answers: list[Generation] = []
                 tokens = calls = 0
-                while len(texts) < self._samples:  # some servers give one answer whatever `n` says
-                    many = self._many and self._samples - len(texts) > 1
+                while len(answers) < self._samples:  # some servers give one answer whatever `n` says
+                    many = self._many and self._samples - len(answers) > 1
                     body = {"temperature": 1, "top_p": 1, "max_tokens": _longest(options)}
-                    body |= {"n": self._samples - len(texts)} if many else {}
+                    body |= {"n": self._samples - len(answers)} if many else {}
                     try:
                         found = self._ask_constrained(messages, options, body)
                     except ServerError as error:
@@ -272,17 +274,21 @@ class HttpModel:
                             raise
                         self._many = False
                         continue
-                    texts += found.texts
+                    answers += found.said
                     tokens, calls = tokens + found.output_tokens, calls + found.calls
-                return _Answers(texts, tokens, calls)
+                return _Answers(answers, tokens, calls)
 
             return self._fitted(conversation, ask)
 
         rows = _in_parallel(sample, conversations, self._concurrency)
-        counts = [Counter(found.texts) for found, _ in rows]
+        counts = [Counter(each.label(options) for each in found.said) for found, _ in rows]
         shares = [
-            [math.log((count[option.strip()] + 1 / len(options)) / (count.total() + 1)) for option in options]
+            [math.log((count[index] + 1 / len(options)) / (count.total() + 1)) for index in range(len(options))]
             for count in counts
+        ]
+        strays = [
+            None if set(count) - {None} else next(each.text or each.aside for each in found.said)
+            for count, (found, _) in zip(counts, rows, strict=True)
         ]
         return Scores(
             np.array(shares, dtype=np.float64).reshape(-1, len(options)),
@@ -291,6 +297,7 @@ class HttpModel:
             calls=np.array([found.calls for found, _ in rows], dtype=np.int64),
             dropped=np.array([dropped for _, dropped in rows], dtype=np.int64),
             estimated=True,
+            strays=tuple(strays),
         )
 
     def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
@@ -313,7 +320,10 @@ class HttpModel:
                 total += dropped
 
     def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
-        """Answers that are choices if the server can see to it; else any."""
+        """Answers that are choices if the server can see to it; else any.
+
+        The ways to tell a server the choices are tried in turn, until one has worked.
+        """
         calls = tokens = 0
         number = self._constraint
         while True:
@@ -325,10 +335,11 @@ class HttpModel:
                     raise
             else:
                 calls, tokens = calls + found.calls, tokens + found.output_tokens
-                texts = [text.strip() for text in found.texts]
-                if not constraint or all(text in choices for text in texts):
+                chosen = all(each.label(choices) is not None for each in found.said)
+                if not constraint or chosen or self._constrained:
                     self._constraint = max(self._constraint, number)  # what has been in vain is not tried again
-                    return _Answers(texts, tokens, calls)
+                    self._constrained |= bool(constraint) and all(each.text in choices for each in found.said)
+                    return _Answers(found.said, tokens, calls)
             number += 1
 
     def _ask_prompt(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
@@ -345,17 +356,10 @@ class HttpModel:
                 f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
                 "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
             ) from error
-        try:
-            texts = [choice["message"]["content"] or "" for choice in reply["choices"]]
-        except (KeyError, TypeError) as error:
-            raise self._client.garbage(_CHAT, "an answer without choices that hold a message") from error
-        if not texts or not all(isinstance(text, str) for text in texts):
+        found = replied(reply, body["max_tokens"])
+        if found is None:
             raise self._client.garbage(_CHAT, "an answer without choices that hold a message")
-        usage = reply.get("usage")
-        tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        if not isinstance(tokens, int):  # the most that it can have been
-            tokens = body["max_tokens"] * len(texts)
-        return _Answers(texts, tokens)
+        return _Answers(*found)
 
     def _post(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
         request = {"model": self.model, "messages": messages, **body}

@@ -2,21 +2,18 @@
 
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, ProtocolError, ReadTimeoutError
-from urllib3.util import Retry, Timeout, parse_url
+from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
+from kdsl.vlm.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
 
 _log = logging.getLogger(__name__)
-
-API_KEY = "OPENAI_API_KEY"
-"""The environment variable that holds the key; it is sent to the server and appears nowhere else."""
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _TIMEOUTS = 3
@@ -25,49 +22,61 @@ _LONGEST_PAUSE = 60
 """Seconds that are waited at most, whatever Retry-After says."""
 _SHOWN = 200
 """Characters of a server's message that an error quotes."""
-# As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order.
-_TOO_LONG = re.compile(r"context length|maximum model length|context size|context_length_exceeded", re.IGNORECASE)
+# As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order, then by TGI and services of Chinese vendors.
+_TOO_LONG = re.compile(
+    r"context (?:length|window)|maximum model length|context size|context_length_exceeded"
+    r"|`inputs`(?: tokens)? (?:\+|must have less)|(?:input|prompt|token)s? (?:length|count)\b.*(?:should|too long)"
+    r"|(?:input|prompt|request) (?:is|was) too (?:long|large)"
+    r"|(?:input|prompt|request)\b.*\bexceed.*(?:length|tokens?\b)"
+    r"|(?:输入|提示词?|上下文|请求)[^。；]{0,20}(?:过长|超长|超过|超出)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class ServerError(KdslError):
-    """The server answered with an HTTP status that is not a success, after all retries."""
+    """The server answered with an HTTP status that is not a success, after all retries, or with an error under 200."""
 
-    def __init__(self, url: str, status: int, message: str) -> None:
+    def __init__(self, url: str, status: int, message: str, server: Server) -> None:
         self.status = status
         self.message = message
-        super().__init__(f"{url}: the server answers {status} ({message or 'without a message'}); {_advice(status)}")
+        advice = _advice(status, server)
+        super().__init__(f"{url}: the server answers {status} ({message or 'without a message'}); {advice}")
 
     @property
     def refused(self) -> bool:
         """Whether the server took the request for wrong, so that another form of it may do."""
-        return self.status in (400, 413, 415, 422, 501)
+        return self.status in (200, 400, 413, 415, 422, 501)
 
     @property
     def too_long(self) -> bool:
         """Whether the prompt does not fit the model's context."""
-        return 400 <= self.status < 500 and bool(_TOO_LONG.search(self.message))
+        return self.status < 500 and bool(_TOO_LONG.search(self.message))
 
 
 class HttpClient:
     """JSON over HTTP, for several threads at once.
 
     Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter; Retry-After
-    is kept. The key in the environment variable OPENAI_API_KEY is sent when there is one.
+    is kept, redirections and proxies of the environment are not followed. Whether the server may be contacted, and
+    which key it gets, `kdsl.vlm.hosts` says.
     """
 
-    def __init__(self, address: str, timeout: float, retries: int, concurrency: int) -> None:
-        """`address`: with /v1; `timeout`: seconds for one answer; `concurrency`: requests at the same time."""
-        self.url = _checked(address)
+    def __init__(
+        self, address: str, timeout: float, retries: int, concurrency: int, consent: Consent | None = None
+    ) -> None:
+        """`address`: with /v1; `timeout`: seconds for one answer; `concurrency`: requests at the same time.
+
+        Raises KdslError as `contact` does.
+        """
+        self._server = contact(address, consent)
+        self.url = self._server.url
         self._timeout = timeout
         self._attempts = min(retries + 1, _TIMEOUTS)
         self._retries = retries
         self._told = False
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        key = os.environ.get(API_KEY, "").strip()
-        if not re.fullmatch(r"[!-~]*", key):  # http.client would quote it in its error
-            raise KdslError(f"{API_KEY}: holds spaces or characters outside ASCII; copy the key again")
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        if self._server.key:
+            headers["Authorization"] = f"Bearer {self._server.key}"
         # `block` keeps more requests than `concurrency` waiting.
         self._pool = urllib3.PoolManager(
             maxsize=concurrency,
@@ -104,20 +113,24 @@ class HttpClient:
 
     def _request(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         try:
-            response = self._pool.request(method, self.url + path, body=body)
+            response = self._pool.request(method, self.url + path, body=body, redirect=False)
         except MaxRetryError as error:
             raise self._unanswered(path, error.reason or error) from error
+        except DecodeError as error:
+            raise self.garbage(path, f"the server answers what cannot be unpacked ({error.args[0]})") from error
         except HTTPError as error:
             raise self._unanswered(path, error) from error
         text = response.data.decode("utf-8", errors="replace")
         if not 200 <= response.status < 300:
-            raise ServerError(self.url + path, response.status, _message(text))
+            raise ServerError(self.url + path, response.status, _message(text), self._server)
         try:
             answer = json.loads(text)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise self.garbage(path, f"the server answers {_shortened(text)!r} instead of a JSON object")
+        if answer.get("choices") is None and answer.get("data") is None and (status := _told_status(answer)):
+            raise ServerError(self.url + path, status, _message(text), self._server)
         return answer
 
     def _tell(self, error: Exception) -> None:
@@ -165,22 +178,16 @@ class _FewTimeouts(Retry):
         return following
 
 
-def _checked(address: str) -> str:
-    try:
-        url = parse_url(address)
-    except LocationParseError:
-        url = None
-    if url is None or url.scheme not in ("http", "https") or not url.host:
-        raise KdslError(f"{address}: not the address of a server; write it like http://localhost:8000/v1")
-    if url.auth:
-        raise KdslError(f"{url.scheme}://{url.host}: the address holds a password; put a key into {API_KEY} instead")
-    path = (url.path or "").rstrip("/") or "/v1"
-    return f"{url.scheme}://{url.netloc}{path}"
-
-
-def _advice(status: int) -> str:
+def _advice(status: int, server: Server) -> str:
+    if status in (401, 403) and server.variable is None:
+        return (
+            f"no key was sent, as none belongs to this server: set {BASE_URL} to its address for the key in "
+            f"{API_KEY}, or name both in {user_folder() / KEYS}"
+        )
     if status in (401, 403):
-        return f"set the environment variable {API_KEY} to a key that this server accepts"
+        return f"set the environment variable {server.variable} to a key that this server accepts"
+    if 300 <= status < 400:
+        return "it sends elsewhere, which is not followed: give the address of the server itself"
     if status == 404:
         return (
             "the address of an OpenAI-compatible server ends in /v1, and the model's name must be one that it serves"
@@ -188,6 +195,13 @@ def _advice(status: int) -> str:
     if status == 429:
         return "it limits how much may be asked: wait, or ask less at the same time"
     return "its log says why" if status >= 500 else "the server or its model does not take such a request"
+
+
+def _told_status(answer: dict[str, Any]) -> int | None:
+    """The status of an error that is told under a status of success: its own code, or 200; None for no error."""
+    error = answer.get("error") or (answer if answer.get("object") == "error" and answer.get("message") else None)
+    code = error.get("code") if isinstance(error, dict) else None
+    return None if error is None else code if isinstance(code, int) and 400 <= code < 600 else 200
 
 
 def _message(text: str) -> str:

@@ -14,18 +14,20 @@ def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
         if error.status == 404 and name:  # not every proxy lists its models
             return {name: {}}
         raise
-    try:
-        return {model["id"]: model for model in answer["data"]}
-    except (KeyError, TypeError) as error:
-        raise client.garbage("/models", "an answer without a list of models") from error
+    models = answer.get("data")
+    if not isinstance(models, list) or not all(isinstance(m, dict) and isinstance(m.get("id"), str) for m in models):
+        raise client.garbage("/models", "an answer without a list of models")
+    return {model["id"]: model for model in models}
 
 
 def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
     """The model called `name`, or the only one; KdslError where that is none of the `served` ones."""
-    names = ", ".join(served) or "none"
+    if not served:
+        raise KdslError(f"{url}: the server has no model; load one there")
+    names = ", ".join(served)
     if name and name not in served:
         raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
     if not name and len(served) != 1:
-        example = next(iter(served), "name")
+        example = next(iter(served))
         raise KdslError(f"{url}: name one of the models that the server has ({names}), like {url}#{example}")
     return name or next(iter(served))

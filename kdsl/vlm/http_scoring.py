@@ -4,6 +4,7 @@ The answer is sent as the last message of the conversation. Where it lies among 
 the chat template ends: prompt, answer, end token, and what the template puts behind it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from kdsl.vlm.http_messages import JsonMessages
 AskPrompt = Callable[[JsonMessages, dict[str, Any]], dict[str, Any]]
 """Sends messages with further fields of the body; the reply."""
 
+_IMPOSSIBLE = -9999.0
+"""What vLLM tells instead of minus infinity, which others write."""
 _PROBE: JsonMessages = [{"role": "user", "content": "?"}]
 
 
@@ -81,6 +84,7 @@ def _token(entry: Any) -> tuple[str, float] | None:
     """Id and log-probability of the prompt's own token: beside it stands only the most probable one, of rank 1."""
     try:
         token, told = max(entry.items(), key=lambda item: item[1]["rank"])
-        return token, float(told["logprob"])
+        value = float(told["logprob"])
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+    return None if math.isnan(value) or value == math.inf else (token, max(value, _IMPOSSIBLE))

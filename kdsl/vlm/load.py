@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kdsl.errors import KdslError
+from kdsl.vlm.hosts import Consent
 from kdsl.vlm.http import HttpModel
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
@@ -16,16 +17,17 @@ def load_model(
     batch_size: int = 8,
     device: str | None = None,
     adapters: Mapping[str, Path] | None = None,
+    consent: Consent | None = None,
 ) -> VisionLanguageModel:
     """The model at http://host:port/v1 (or …/v1#name), in a directory, in a checkpoint, or of a hub id.
 
-    A server needs neither torch nor transformers here, and has its own limit of tokens, batches and device. Raises
-    KdslError in one sentence for whatever cannot be loaded or reached.
+    A server needs neither torch nor transformers here, and has its own limit of tokens, batches and device; `consent`
+    is for one that is not this machine. Raises KdslError in one sentence for whatever cannot be loaded or reached.
     """
     if is_address(name):
         if adapters:
             raise KdslError(f"{name}: adapters are loaded by the server; name one as it serves it, like …/v1#adapter")
-        return HttpModel.connect(name, budget)
+        return HttpModel.connect(name, budget, consent=consent)
     try:
         from kdsl.vlm.local import LocalModel
     except ImportError as error:

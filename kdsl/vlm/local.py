@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from kdsl.errors import KdslError
+from kdsl.vlm.answers import said
 from kdsl.vlm.checkpoint import (
     adapter_base,
     find_model,
@@ -252,10 +253,11 @@ class LocalModel:
         tokens = answer if end is None else answer[: end + 1]
         place = _place(tokens, ending)
         if place is not None:
-            return Generation(self.processor.text(tokens[:place]), place + len(ending), dropped=prompt.dropped)
+            text = said(self.processor.text(tokens[:place]))
+            return Generation(text, place + len(ending), dropped=prompt.dropped)
         text = self.processor.text(tokens)
         # The model may have written the same characters by other tokens, which is seen in the text alone.
-        return Generation(text.partition(stop)[0] if stop else text, len(tokens), dropped=prompt.dropped)
+        return Generation(said(text.partition(stop)[0] if stop else text), len(tokens), dropped=prompt.dropped)
 
     def _activate(self) -> None:
         if self._peft is None:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.vlm.answers import find_label
 from kdsl.vlm.conversation import Conversation
 
 
@@ -20,6 +21,14 @@ class Generation:
     calls: int = 1
     dropped: int = 0
     """Pieces of the prompt that were dropped because it was too long."""
+    cut: bool = False
+    """Whether a server says that the answer was longer than it might be."""
+    aside: str = ""
+    """What was said instead where `text` is empty: a thought, or a refusal."""
+
+    def label(self, labels: Sequence[str]) -> int | None:
+        """Index of the label that the answer is, see `find_label`. Some servers take a whole answer for a thought."""
+        return find_label(self.text or self.aside, labels, self.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,15 @@ class Scores:
     """[batch]: pieces of the prompt that were dropped because it was too long."""
     estimated: bool = False
     """True when a server gives no log-probabilities and they were estimated from sampled answers."""
+    strays: tuple[str | None, ...] = ()
+    """[batch]: a sampled answer, where none is any of the options and the log-probabilities say nothing; None for the
+    others. Empty where all say something."""
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """[batch]: where the log-probabilities say something."""
+        strays = self.strays or (None,) * len(self.log_probabilities)
+        return np.array([stray is None for stray in strays], dtype=bool)
 
 
 class VisionLanguageModel(Protocol):
@@ -57,8 +75,9 @@ class VisionLanguageModel(Protocol):
     ) -> list[Generation]:
         """The most probable answer to each conversation, decoded greedily, up to where `stop` begins, if it occurs.
 
-        With `choices` (the same for all) every answer is exactly one of them: the most probable as a whole. Raises
-        KdslError in one sentence for a picture or a server that cannot be used.
+        Of an answer only what `kdsl.vlm.answers.said` leaves. With `choices` (the same for all) every answer is
+        exactly one of them, the most probable as a whole; a server may still say something else. Raises KdslError in
+        one sentence for a picture or a server that cannot be used.
         """
         ...
 

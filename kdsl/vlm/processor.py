@@ -71,7 +71,7 @@ class Processor:
         """
         budget = budget or PixelBudget()
         size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, size=size)
         template = Qwen2VLProcessor.get_processor_dict(path)[0].get("chat_template") or tokenizer.chat_template
         if template is None:

@@ -34,4 +34,4 @@ def _tokenizer(name: str):
     base = adapter_base(Path(name).expanduser()) if is_adapter(name) else name
     location = find_model(base)
     with loading_in_one_sentence(base):
-        return AutoTokenizer.from_pretrained(location)
+        return AutoTokenizer.from_pretrained(location, trust_remote_code=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kdsl.errors import KdslError
+from kdsl.sample import SampleKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +30,37 @@ class Cost:
 
 @dataclass
 class Usage:
-    """The cost of every sample so far. Ask with `allows` (or `require`) before a call, `charge` after it."""
+    """The cost of every sample so far, by key. Ask with `allows` (or `require`) before a call, `charge` after it."""
 
     limits: Limits = Limits()
-    _costs: dict[str, Cost] = field(default_factory=dict)
+    _costs: dict[SampleKey, Cost] = field(default_factory=dict)
 
-    def allows(self, sample: str, calls: int = 1, tokens: int = 0) -> bool:
-        """Whether the sample with this id may cost so much more: `tokens` is the most the next calls can put out."""
+    def allows(self, sample: SampleKey, calls: int = 1, tokens: int = 0) -> bool:
+        """Whether the sample may cost so much more: `tokens` is the most the next calls can put out."""
         after = self.of(sample) + Cost(calls, tokens)
         return (self.limits.calls is None or after.calls <= self.limits.calls) and (
             self.limits.tokens is None or after.tokens <= self.limits.tokens
         )
 
-    def require(self, sample: str, calls: int = 1, tokens: int = 0) -> None:
+    def require(self, sample: SampleKey, calls: int = 1, tokens: int = 0) -> None:
         """Raises KdslError where `allows` is False."""
         if not self.allows(sample, calls, tokens):
-            spent = self.of(sample)
+            spent, (task, identity) = self.of(sample), sample
             raise KdslError(
-                f"sample {sample!r}: {calls} more model call(s) of up to {tokens} output tokens after {spent.calls} "
-                f"call(s) and {spent.tokens} tokens would exceed `limits: {self._written()}`; raise the limits, or "
-                "use fewer visual questions or shorter answers"
+                f"sample {identity!r} of {task}: {calls} more model call(s) of up to {tokens} output tokens after "
+                f"{spent.calls} call(s) and {spent.tokens} tokens would exceed `limits: "
+                f"{self._written()}`; raise the limits, or use fewer visual questions or shorter answers"
             )
 
-    def tokens_left(self, sample: str) -> int | None:
+    def tokens_left(self, sample: SampleKey) -> int | None:
         """Output tokens that the sample may still cost; None is unlimited."""
         return None if self.limits.tokens is None else max(0, self.limits.tokens - self.of(sample).tokens)
 
-    def charge(self, sample: str, cost: Cost) -> None:
+    def charge(self, sample: SampleKey, cost: Cost) -> None:
         """Count what a call has cost; never raises, since the answer is there."""
         self._costs[sample] = self.of(sample) + cost
 
-    def of(self, sample: str) -> Cost:
+    def of(self, sample: SampleKey) -> Cost:
         return self._costs.get(sample, Cost())
 
     def total(self) -> Cost:
@@ -75,8 +76,8 @@ class Usage:
         )
 
     @property
-    def samples(self) -> Mapping[str, Cost]:
-        """Sample id → cost, of the samples that cost anything."""
+    def samples(self) -> Mapping[SampleKey, Cost]:
+        """Key → cost, of the samples that cost anything."""
         return MappingProxyType(self._costs)
 
     def _written(self) -> str:

@@ -28,7 +28,7 @@ from kdsl.models.linear import LinearTrainer
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
-from kdsl.sample import label_indices, source_id
+from kdsl.sample import label_indices
 
 SAMPLES, COPIES, PROCESSES = 500, 10, 2
 SECONDS, KEPT = 120.0, 0.99
@@ -117,7 +117,7 @@ def _no_leak(data: DataSet, seed: int) -> bool:
         )
         held_out = set(ids[folds == fold])
         copies += len(seen.ids) - len(outside)
-        leaks += sum(source_id(identity) in held_out for identity in seen.ids)
+        leaks += sum(identity in held_out for identity in seen.ids)
     print(f"{data.task.name}: {leaks} of {copies} copies cross a split, 5-fold")
     return leaks == 0
 
@@ -127,9 +127,10 @@ class _Seen:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        """Of a copy that of the sample it was made of."""
 
     def fit(self, table: FieldTable, labels: np.ndarray, n_labels: int) -> Classifier:
-        self.ids = [row.sample.id for row in table.rows]
+        self.ids = [row.sample.source for row in table.rows]
         return LinearTrainer().fit(table.select(range(1)), labels[:1], n_labels)
 
 

@@ -20,7 +20,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import archive_of
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.linear import LinearTrainer
-from kdsl.models.recorded import NO_ANSWER, Recorded, read_recorded
+from kdsl.models.recorded import Recorded, read_recorded
 from kdsl.models.taught import TaughtTrainer
 from kdsl.sample import label_indices
 
@@ -51,7 +51,7 @@ def _figures(scenes: DataSet, recorded: Recorded, seed: int) -> dict[str, float]
     half = stratified_folds(labels, 2, seed)
     people, pool = np.flatnonzero(half == 0), np.flatnonzero(half == 1)
     table = FieldTable(scenes.samples, scenes.sidecars)
-    student = _student(scenes, table, labels, people, pool, _lessons(scenes, recorded, pool), seed)
+    student = _student(scenes, table, labels, people, pool, _lessons(scenes, recorded, table.select(pool)), seed)
     found = self_training(student, 3, lambda: None)
     judged = student.learn(Kept(np.zeros(len(pool), dtype=bool)), lambda: None)
     kept, truth = student.kept(judged), labels[pool]
@@ -79,9 +79,9 @@ def _figures(scenes: DataSet, recorded: Recorded, seed: int) -> dict[str, float]
     }
 
 
-def _lessons(scenes: DataSet, recorded: Recorded, pool: np.ndarray) -> Lessons:
-    answers = np.array([recorded.answers.get(scenes.samples[row].id, NO_ANSWER) for row in pool])
-    labels = np.where(answers == NO_ANSWER, NO_LABEL, answers)
+def _lessons(scenes: DataSet, recorded: Recorded, pool: FieldTable) -> Lessons:
+    answers = recorded.of(pool)
+    labels = np.where(answers.answered, answers.labels, NO_LABEL)
     shares = np.eye(len(scenes.task.labels))[labels] * (labels != NO_LABEL)[:, None]
     return Lessons(labels, (labels != NO_LABEL).astype(float), shares)
 

@@ -23,7 +23,8 @@ from kdsl.mining.literals import NEGATION_PRIOR, Literals
 from kdsl.mining.proposer import LexicalProposer
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import SearchSettings
-from kdsl.mining.vocabulary import build_vocabulary
+from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
+from kdsl.rules.condition import Condition
 from kdsl.sample import label_indices
 
 SCENE_FIELDS, INTENT_FIELDS = ("ocr", "ocr.top", "ocr.bottom"), ("last_user", "user")
@@ -31,6 +32,7 @@ TOP = 20
 """The miner wants a set of rules: so many that hit different samples are compared."""
 BEAM_SHARES = (0.25, 0.5, 0.75)
 ENOUGH = 0.99
+EXPLORATION = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 Sets = dict[str, list[Problem]]
 
 
@@ -40,6 +42,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--conditions", type=int, default=300, help="conditions a label (default 300)")
     parser.add_argument("--labels", type=int, default=20, help="the first so many labels of BANKING77 (default 20)")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--worlds", type=int, default=40, help="worlds with a planted rule (default 40)")
     options = parser.parse_args(arguments)
     scenes, intents = mire(options.data)
     banking = plain(options.data / "banking77" / "train_10shot.jsonl", "banking77")
@@ -54,6 +57,9 @@ def main(arguments: list[str]) -> int:
     for passes in (10, 40):
         console.print(rival_table(sets, passes, options.seeds))
     console.print(exhaustive_table(sets["MIRE scenes"]))
+    planted = {"planted": [decoyed(seed) for seed in range(options.worlds)]}
+    for passes in (None, 40):
+        console.print(exploration_table(sets | planted, passes))
     return 0
 
 
@@ -194,6 +200,65 @@ def _exhaustive(problem: Problem, length: int) -> tuple[float, ...]:
     fast = time.perf_counter() - middle
     exact = found[0].reward >= best - 1e-9
     return rules, middle - begun, search.iterations, search.evaluations, fast, search.root.exhausted, exact
+
+
+def exploration_table(sets: Sets, passes: int | None) -> Table:
+    """The search as mining starts it, which ends by its patience, or with `passes` of all literals for each; rewards
+    are shares of the best that any of them found, wins and losses of the best rule are against no exploration."""
+    end = "ended by patience" if passes is None else f"{passes} passes of all literals"
+    table = _table(
+        f"(d) The constant of the exploration term, any-lists of {SearchSettings().max_terms} terms, {end}",
+        *(f"{name}{part}" for name in sets for part in (": best", f": top {TOP}")), "passes", "wins", "losses",
+    )  # fmt: skip
+    values = {name: np.array([_explored(problem, passes) for problem in labels]) for name, labels in sets.items()}
+    together = np.concatenate(list(values.values()))  # [n_problems, n_constants, 3]
+    against = together[:, :, 0] - together[:, :1, 0]
+    for index, constant in enumerate(EXPLORATION):
+        row = []
+        for of_set in values.values():
+            shares = of_set[:, index, :2] / of_set[..., :2].max(axis=1)
+            row += [f"{share:.1%}" for share in shares.mean(axis=0).tolist()]
+        counts = (against[:, index] > 1e-9).sum(), (against[:, index] < -1e-9).sum()
+        table.add_row(f"{constant:g}", *row, f"{together[:, index, 2].mean():.0f}", *map(str, counts))
+    return table
+
+
+def _explored(problem: Problem, passes: int | None) -> list[tuple[float, float, float]]:
+    """For each of `EXPLORATION` the best reward, the mean of the best `TOP`, and the passes it took."""
+    result = []
+    for constant in EXPLORATION:
+        endless = {} if passes is None else {"patience": 10**9, "iterations": 10**9}
+        search = problem.search(SearchSettings(exploration=constant, **endless), 0)
+        search.run(None if passes is None else rivals.within(passes * len(problem.literals)))
+        scored = [(found.reward, found.bits.tobytes()) for found in search.best()]
+        result.append((*_best_and_top(scored), search.evaluations / len(problem.literals)))
+    return result
+
+
+def decoyed(seed: int, n_samples: int = 240, n_positives: int = 24) -> Problem:
+    """A planted pair of conditions: each holds on all positives and many others, both together on nothing else; beside
+    decoys that hold on more than half of the positives and few others, and look better than either."""
+    random = np.random.default_rng(seed)
+    positive = np.arange(n_samples) < n_positives
+    others = random.permutation(np.arange(n_positives, n_samples))
+    rows = [
+        positive | np.isin(np.arange(n_samples), half[: int(0.6 * len(half))]) for half in np.array_split(others, 2)
+    ]
+    for _ in range(15):
+        few = random.choice(others, int(random.integers(2, 6)), replace=False)
+        rows.append((positive & (random.random(n_samples) < 0.6)) | np.isin(np.arange(n_samples), few))
+    rows += [random.random(n_samples) < random.uniform(0.1, 0.5) for _ in range(20)]
+    bits, reward = pack(np.array(rows)), Reward(float(n_positives))
+    conditions = tuple(Condition(field="user", terms=(f"c{i}",)) for i in range(len(rows)))
+    literals = Literals(
+        Vocabulary(conditions, bits, n_samples),
+        np.arange(len(bits)),
+        np.zeros(len(bits), dtype=bool),
+        bits,
+        np.ones(len(bits)),
+    )
+    samples, weights = pack(np.ones(n_samples, dtype=bool)), SampleWeights(np.ones(n_samples))
+    return Problem(f"planted {seed}", literals, pack(positive), samples, weights, reward)
 
 
 def _endless(length: int, iterations: int = 10**9) -> SearchSettings:

@@ -10,6 +10,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
+from kdsl.models.classifier import Predicted
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("shop", (Label("调光"), Label("材质"), Label("物流")))
@@ -39,11 +40,11 @@ class Knowing:
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "Knowing":
         return self
 
-    def probabilities(self, table: FieldTable) -> NDArray[np.float64]:
+    def predict(self, table: FieldTable) -> Predicted:
         result = np.full((len(table), 3), (1 - self.sure) / 2)
         for row, fields in enumerate(table.rows):
             result[row, int(fields.sample.id[1:]) % 3] = self.sure
-        return result
+        return Predicted(result)
 
     def save(self, folder) -> None:
         raise NotImplementedError

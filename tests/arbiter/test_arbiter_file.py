@@ -108,5 +108,5 @@ def test_a_torn_file_and_a_missing_one_are_named(arbiter, tmp_path):
     arbiter.save(tmp_path)
     path = tmp_path / "arbiter.json"
     path.write_text(path.read_text("utf-8")[:100], "utf-8")
-    with pytest.raises(KdslError, match=r"arbiter\.json: .*Invalid JSON.*; train again"):
+    with pytest.raises(KdslError, match=r"arbiter\.json, line .*: not valid JSON .*; train again"):
         Arbiter.load(tmp_path)

@@ -1,13 +1,18 @@
 """Fitting the arbiter: what model and rules are worth beside each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
 from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter, fit_task
 from kdsl.arbiter.pool import Pool, fit_temperature
+from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.mining.archive import archive_of
+from kdsl.mining.proposer import LexicalProposer
+from kdsl.models.calibrated import Calibrated
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Review, Rule, When
 
@@ -33,6 +38,68 @@ def test_rules_decide_where_the_model_is_weak(weak):
 def test_the_same_seed_gives_the_same_arbiter(weak):
     table, labels = samples()
     assert fit_task(TASK, table, labels, Knowing(1 / 3), SETTINGS, seed=0, workers=1).arbiter == weak.arbiter
+
+
+def again(weak, **options):
+    """Fitted anew on what was mined for `weak`."""
+    table, labels = samples()
+    trainer, settings = options.pop("trainer", Knowing(1 / 3)), options.pop("settings", SETTINGS)
+    return fit_task(TASK, table, labels, trainer, settings, seed=0, workers=1, **options)
+
+
+def test_what_was_mined_before_is_not_mined_again(weak):
+    def small(table, labels):
+        raise AssertionError("asked")
+
+    fitted = again(weak, mined=weak.mined, small=small)
+    assert fitted.arbiter == weak.arbiter
+    assert fitted.mined is weak.mined
+    assert (fitted.task, fitted.rules, fitted.statistics) == (TASK, weak.rules, weak.statistics)
+    assert weak.mined.problem.seed == 0
+    assert (weak.mined.problem.folds == stratified_folds(samples()[1], 3, 0)).all()
+    assert (weak.mined.problem.weights == 1).all()
+
+
+def test_the_small_model_proposes_and_judges_in_mining(weak):
+    asked = []
+
+    class Named(LexicalProposer):
+        name = "small"
+
+    class Doubting:
+        def judge(self, task, rules):
+            return [0.25] * len(rules)
+
+    def small(table, labels):
+        asked.append((len(table), labels.tolist()))
+        return Named(), Doubting()
+
+    fitted = again(weak, small=small, progress=lambda *job: asked.append(job))
+    assert asked[0] == (60, samples()[1].tolist())
+    assert sorted(asked[1:]) == [(fold, label) for fold in (-1, 0, 1, 2) for label in range(3)]
+    assert {rule.provenance.proposer for rule in fitted.rules} == {"small"}
+    assert {shown.sense for shown in fitted.mined.shown} == {0.25}
+
+
+def test_with_a_focus_samples_that_the_model_gets_right_count_less(weak):
+    fitted = again(weak, trainer=Knowing(0.8), settings=replace(SETTINGS, focus=0.5, folds=2))
+    assert fitted.mined.problem.weights == pytest.approx(np.full(60, 0.6))
+    assert fitted.mined.problem.folds.max() == 1
+
+
+class HoldingOut(Knowing):
+    """Trains on the last ten samples and keeps them from what is fitted on top."""
+
+    def fit_calibrated(self, table, labels, n_labels):
+        said = np.where(np.eye(n_labels)[labels] > 0, self.sure, (1 - self.sure) / 2)
+        return Calibrated(self, said, np.arange(len(table)) < len(table) - 10)
+
+
+def test_samples_that_the_model_has_seen_are_not_fitted_on(weak):
+    fitted = again(weak, trainer=HoldingOut(0.8), mined=weak.mined)
+    assert fitted.arbiter.samples == 50
+    assert fitted.arbiter.model.weighted_f1 == 1
+    assert fitted.classifier == HoldingOut(0.8)
 
 
 def test_the_model_stands_alone_where_rules_are_noise():
@@ -136,7 +203,7 @@ def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
 def refit(weak, rules):
     table, labels = samples()
     archive = archive_of(weak.mined, [row.sample.id for row in table.rows])
-    return fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, rules, {}, seed=0)
+    return fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, rules, {}, seed=0)
 
 
 def test_rules_that_people_rejected_do_not_count_out_of_fold_either(weak):
@@ -165,7 +232,7 @@ def test_rules_mined_from_other_samples_are_refused(weak):
     table, labels = samples(57)
     archive = archive_of(weak.mined, [f"s{i}" for i in range(60)])
     with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
-        fit_arbiter(TASK, table, labels, Knowing(1 / 3).probabilities(table), archive, [], {}, seed=0)
+        fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, [], {}, seed=0)
 
 
 def test_an_approval_lifts_a_rule_as_far_as_its_counts_allow(weak):

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from augmented_shop import LINES, page
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -44,7 +44,6 @@ GEOMETRY = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=30)
 @given(GEOMETRY, st.floats(0.3, 0.5), st.floats(0.3, 0.5))
 def test_boxes_move_with_their_pixels(plan, x, y):
     size = 400, 600

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -28,13 +27,12 @@ HEAVY = (
 )
 
 
-def test_help_imports_nothing_heavy_and_is_quick():
+def test_help_imports_nothing_heavy():
+    """So it is quick, on whatever machine."""
     code = "import sys; sys.argv = ['kdsl', '--help']\nfrom kdsl.cli import main\ntry: main()\n"
     code += "finally: print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(HEAVY) & set(done.stderr.split())
-    assert time.perf_counter() - started < 3  # the real limit of 0.3 s is measured alone, not among other tests
     assert "check" in done.stdout
 
 

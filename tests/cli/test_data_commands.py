@@ -50,6 +50,14 @@ class TestOpenProject:
                 [str(project), f"tasks=[task.yaml, {project / 'copy.yaml'}]".replace("[task", f"[{project}/task")]
             )
 
+    @pytest.mark.parametrize("name", ["large", "Joint"])
+    def test_a_task_may_not_be_called_like_a_folder_of_the_checkpoint(self, project, write, name):
+        write("task.yaml", TASK.replace("returns", name))
+        with pytest.raises(
+            KdslError, match=f"the name '{name}' is that of a folder which KDSL makes in the checkpoint"
+        ):
+            open_project([str(project)])
+
 
 class TestCheck:
     def test_a_clean_data_set_is_exit_code_0_with_counts(self, kdsl, project):
@@ -91,7 +99,7 @@ class TestConvert:
     def test_submission(self, kdsl, project, write):
         items = write("items.json", '[{"id": "a", "instruction": "看"}]')
         predictions = write("p.jsonl", '{"id": "a", "label": "退款"}\n')
-        arguments = ("convert", "--input", items, "--output", project / "s.csv", "--format", "submission")
+        arguments = ("convert", project, "--input", items, "--output", project / "s.csv", "--format", "submission")
         assert kdsl(*arguments, "--predictions", predictions).code == 0
         assert (project / "s.csv").read_text("utf-8-sig") == "id,instruction,predict\na,看,退款\n"
         assert "a submission needs --predictions FILE" in kdsl(*arguments).err
@@ -99,8 +107,23 @@ class TestConvert:
     def test_predictions_for_other_ids_are_refused_and_nothing_is_written(self, kdsl, project, write):
         items = write("items.json", '[{"id": "a"}]')
         predictions = write("p.jsonl", '{"id": "b", "label": "退款"}\n')
-        result = kdsl("convert", "--input", items, "--output", project / "s.csv", "--format", "submission",
+        result = kdsl("convert", project, "--input", items, "--output", project / "s.csv", "--format", "submission",
                       "--predictions", predictions)  # fmt: skip
         assert result.code == 2
-        assert "items.json, element 1: no prediction for id 'a'; predict this file first" in result.err
+        assert "items.json, element 1: no prediction for id 'a' of returns; predict this file first" in result.err
         assert not (project / "s.csv").exists()
+
+    @pytest.mark.parametrize("format", ["submission", "sharegpt"])
+    def test_a_label_that_the_task_does_not_have_is_refused_and_nothing_is_written(self, kdsl, project, write, format):
+        samples = (
+            write("items.jsonl", _line("a", "看", "退货 "))
+            if format == "sharegpt"
+            else write("items.json", '[{"id": "a"}]')
+        )
+        predictions = write("p.jsonl", '{"id": "a", "label": "退货 ", "task": "returns"}\n')
+        result = kdsl("convert", project, "--input", samples, "--output", project / "out", "--format", format,
+                      "--predictions", predictions)  # fmt: skip
+        assert (result.code, result.out) == (2, "")
+        assert "line 1: " in result.err
+        assert "the label '退货 ' is none of the labels of returns; write one of 退款, 换货" in result.err
+        assert not (project / "out").exists()

@@ -1,16 +1,14 @@
 """kdsl distill with a real server process as teacher, which may fail, stall and talk nonsense part of the time."""
 
 import json
-import os
+import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupted import run_interrupted
 from model_server import RunningServer, model_server
 from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
@@ -220,8 +218,8 @@ def test_a_teacher_that_fails_stalls_and_talks_nonsense_loses_and_spoils_nothing
     (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
     faults = ("", "500", "", "", "drop", "", "half", "garbage", "", "", "stall", "", "", "503", "")
     server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, mischief=faults)
-    for _ in range(6):
-        result = kdsl(*command(shop, server, "--timeout", 0.5, "--retries", 1))
+    for _ in range(30):  # the busier the machine, the fewer answers come in time
+        result = kdsl(*command(shop, server, "--timeout", 2, "--retries", 1))
         found = outcome(result)
         assert (result.code == 1) == bool(found["failed"])
         for line in read(shop / "distilled.jsonl"):
@@ -241,16 +239,26 @@ def test_nothing_is_labelled_by_nonsense(kdsl, shop, server):
     assert result.code == 0
     assert found["nonsense"] >= 6  # the others got a label when the client tried to constrain the answer
     assert (
-        f"shop: {found['nonsense']} unlabelled samples got answers that are no label; they are left out" in result.err
+        f"shop: {found['nonsense']} unlabelled samples got answers that are no label, for example '天气很好。'; they "
+        "are left out" in result.err
     )
     assert found["written"] <= 24 - found["nonsense"]
     assert all(line["label"] == said_by(line["turns"][0]["text"]) for line in read(shop / "distilled.jsonl"))
+
+
+def test_a_teacher_that_never_says_a_label_is_an_error_and_nothing_is_kept(kdsl, shop, server):
+    write(shop / "distilled.jsonl", [])
     server.become(answer="天气很好。", lacks=LACKS, constraint=None)
-    (shop / "checkpoints/run/teacher.answers.jsonl").unlink()
-    found = outcome(kdsl(*command(shop, server)))
-    assert (found["nonsense"], found["written"], found["ended"]) == (24, 0, "nothing is kept")
+    result = kdsl(*command(shop, server))
+    assert result.code == 2
+    assert re.search(
+        rf"error: {server.url}: none of its \d+ answers is one of 调光, 材质, 物流, for example '天气很好。'; ",
+        result.err,
+    )
     assert read(shop / "distilled.jsonl") == []
-    assert kdsl("train", shop).code == 0
+    assert (shop / "checkpoints/run/teacher.answers.jsonl").read_text("utf-8") == ""
+    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None)
+    assert outcome(kdsl(*command(shop, server)))["nonsense"] == 0
 
 
 def test_a_teacher_that_is_gone_is_one_sentence_and_keeps_what_was_answered(kdsl, shop, server):
@@ -299,18 +307,10 @@ def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server
     answers = shop / "checkpoints/run/teacher.answers.jsonl"
     answers.unlink()
     (shop / "distilled.jsonl").unlink()
-    server.become(answer="不知道", replies=REPLIES, lacks=LACKS, constraint=None, delay=0.1)
     start = len(server.requests())
     for after in (1, 14):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        arguments = [sys.executable, "-m", "kdsl", *map(str, command(shop, server))]
-        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and (not answers.exists() or answers.read_bytes().count(b"\n") < after):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        killed = run_interrupted(signal.SIGKILL, answers.parent, answers.name, after, *command(shop, server))
+        assert killed.returncode == -signal.SIGKILL
         assert not (shop / "distilled.jsonl").exists()
     with answers.open("ab") as file:
         file.write(b'{"key": "torn')
@@ -357,7 +357,7 @@ def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"label": "天气"}, "distilled.jsonl, line 1: '天气' is none of the labels of shop; correct or remove it"),
+        ({"label": "天气"}, "distilled.jsonl, line 1: the label '天气' is none of the labels of shop; write one of"),
         ({"targets": {"调光": 2}}, "line 1: the target of '调光' is 2; it must be from 0 to 1"),
         ({"targets": {"调光": 0}}, "line 1: all targets are 0"),
         ({"targets": [1]}, "line 1: targets is [1]; it must be like"),

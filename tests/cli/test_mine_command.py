@@ -1,16 +1,14 @@
 """kdsl mine, from samples to rule files."""
 
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import networkx
 import pytest
+from interrupted import run_interrupted
 
 from kdsl.mining.archive import load_archive
 from kdsl.rules.rulebase import RuleBase
@@ -108,7 +106,7 @@ def test_a_label_that_no_task_has_is_an_error_with_a_hint(kdsl, project, option)
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("rules={}/kdsl.yaml", "kdsl.yaml/shop: cannot be written (Not a directory)"),
+        ("rules={}/kdsl.yaml", "kdsl.yaml/shop: cannot be read (Not a directory)"),
         ("checkpoint={}/kdsl.yaml", "kdsl.yaml/shop/mining.resume.jsonl: cannot be"),
         ("data.train={}/nothing.jsonl", "nothing.jsonl: no such file"),
         ("data.train={}/one.jsonl", "shop: mining needs samples of at least two labels, found '其他'"),
@@ -137,19 +135,12 @@ def test_samples_without_text_give_a_warning_and_no_rules(kdsl, project):
 def test_ctrl_c_leaves_whole_files_and_the_same_command_goes_on(tmp_path):
     project = write_project(tmp_path, n=150, iterations=4000, filler=40)
     resume = project / "checkpoints/run/shop/mining.resume.jsonl"
-    command = [sys.executable, "-m", "kdsl", "mine", str(project), "--workers", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "80"})
-    limit = time.monotonic() + 60
-    while not (resume.exists() and resume.read_bytes().count(b"\n") >= 2):
-        assert process.poll() is None and time.monotonic() < limit
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err.endswith(
+    stopped = run_interrupted(signal.SIGINT, resume.parent, resume.name, 2, "mine", project, "--workers", 2)
+    assert stopped.returncode == 130
+    assert stopped.stderr.endswith(
         "interrupted: the searches of shop that were done are kept; the same command goes on from there\n"
     )
-    assert "Traceback" not in err
+    assert "Traceback" not in stopped.stderr
     done = resume.read_bytes().count(b"\n") - 1
     assert 1 <= done < 18
     assert not list((project / "rules").rglob("*.yaml"))

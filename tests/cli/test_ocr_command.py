@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -140,6 +141,19 @@ def test_images_that_cannot_be_read_are_findings_and_the_others_are_kept(kdsl, p
     assert outcome["problems"]["red.png"] == "red is too much"
     assert outcome["problems"]["gone.png"] == "no such file"
     assert "cannot identify image file" in outcome["problems"]["text.jpg"]
+    assert list(read_ocr(project / "o/ocr.jsonl")) == ["blue.png"]
+
+
+def test_links_out_of_the_folder_and_pipes_are_not_opened(kdsl, project):
+    Image.new("RGB", (100, 200), "blue").save(project / "secret.png")
+    (project / "images/out.png").symlink_to("../secret.png")
+    os.mkfifo(project / "images/pipe.png")
+    choose(project, "out.png", "pipe.png", "blue.png")
+    result = kdsl("ocr", project, "--format", "json", "--workers", 1)
+    assert result.code == 1
+    problems = json.loads(result.out)["problems"]
+    assert set(problems) == {"out.png", "pipe.png"}
+    assert problems["out.png"].startswith("'out.png' leads outside ")
     assert list(read_ocr(project / "o/ocr.jsonl")) == ["blue.png"]
 
 

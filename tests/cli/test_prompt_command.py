@@ -53,6 +53,25 @@ def test_a_sample_that_is_not_there_is_named(kdsl, project):
     assert "train.jsonl: no sample has the id 'x'; name one with --sample ID, such as 'a'" in result.err
 
 
+def test_an_id_of_two_tasks_does_not_say_which_is_meant(kdsl, project):
+    (project / "other.yaml").write_text(TASK.replace("name: shop", "name: other"), encoding="utf-8")
+    with (project / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "a", "task": "other", "text": "另一个", "label": "商品材质"}) + "\n")
+    both = f"tasks=[{project}/shop.yaml, {project}/other.yaml]"
+    result = kdsl("prompt", project, "--sample", "a", both)
+    assert result.code == 2
+    assert "samples of shop and other have the id 'a'; leave one task with tasks=[TASK]" in result.err
+    assert "另一个" in kdsl("prompt", project, "--sample", "a", f"tasks=[{project}/other.yaml]").out
+
+
+def test_a_sample_that_is_numbered_like_a_training_sample_is_shown_it(kdsl, project):
+    """Two files may number their samples alike: an id says nothing about the other file."""
+    line = json.dumps({"id": "a", "text": "请问这盏灯的亮度可以调吗谢谢"}, ensure_ascii=False)
+    (project / "test.jsonl").write_text(line + "\n", encoding="utf-8")
+    result = kdsl("prompt", project, "--sample", "a", "--input", project / "test.jsonl", "prompt.neighbours=1")
+    assert "相似的样本：用户：这盏灯的亮度能调吗\n它的分类标签：能否调光\n" in result.out
+
+
 def test_text_on_images_that_nobody_read_is_told(kdsl, project, caplog):
     line = json.dumps({"id": "e", "task": "shop", "text": "", "label": "商品材质", "images": ["e.png"]})
     with (project / "train.jsonl").open("a", encoding="utf-8") as file:

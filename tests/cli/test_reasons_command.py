@@ -1,16 +1,13 @@
 """kdsl reasons against a real server process: checked, thinned, resumed, and patient with failures."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from interrupted import run_interrupted
 from model_server import RunningServer, model_server
 from PIL import Image
 from small_shop import read, write, write_project
@@ -171,15 +168,11 @@ def test_a_corrected_label_gets_a_reason_of_its_own(kdsl, shop, server):
 
 def run_and_kill(shop: Path, server: RunningServer, after: int) -> None:
     """Start `kdsl reasons` in a process of its own, and kill it when so many lines are in its file of answers."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    arguments = [sys.executable, "-m", "kdsl", *map(str, command(shop, server))]
-    process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    answers, deadline = shop / "checkpoints/run/reasons.answers.jsonl", time.monotonic() + 30
-    while process.poll() is None and (not answers.exists() or answers.read_bytes().count(b"\n") < after):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    checkpoint = shop / "checkpoints/run"
+    killed = run_interrupted(
+        signal.SIGKILL, checkpoint, "reasons.answers.jsonl", after, *command(shop, server)
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
 
 
 def test_killed_at_any_step_it_goes_on_and_asks_nothing_twice(kdsl, shop, server):
@@ -230,7 +223,7 @@ def test_a_server_that_fails_and_talks_nonsense_part_of_the_time_loses_nothing(k
     faults = ("", "500", "", "drop", "garbage", "", "half", "", "")
     server.become(answer="不知道", replies=[*BACK, *WHY], mischief=faults)
     for _ in range(6):
-        result = kdsl(*command(shop, server, "--retries", 2, "--timeout", 5))
+        result = kdsl(*command(shop, server, "--retries", 2))
         if result.code == 0:
             break
         assert result.code == 1

@@ -12,7 +12,7 @@ from kdsl.rules.statistics import RuleStatistics, statistics_path, write_statist
 @pytest.fixture
 def project(tmp_path):
     """Two labels, six labelled dialogues and three rules."""
-    (tmp_path / "returns.yaml").write_text("name: returns\nlabels: [{name: 退款}, {name: 换货}]\n")
+    (tmp_path / "returns.yaml").write_text("name: returns\nlabels: [{name: 退款}, {name: 换货}]\n", "utf-8")
     (tmp_path / "kdsl.yaml").write_text("tasks: [returns.yaml]\ndata: {train: train.jsonl}\n")
     dialogues = [
         ("我要退款", "退款"),
@@ -106,7 +106,7 @@ def test_lint_exits_with_1_on_findings_only(project, kdsl):
     result = kdsl("rules", "lint", project.config)
     assert (result.code, result.out) == (0, "No findings.\n")
     path = project.path(by_term(project, "退款"))
-    path.write_text(path.read_text().replace("user", "users"))
+    path.write_text(path.read_text("utf-8").replace("user", "users"), "utf-8")
     result = kdsl("rules", "lint", project.config)
     assert result.code == 1
     assert f"{path}:7: error: when.all.1: unknown field 'users'" in result.out
@@ -114,13 +114,20 @@ def test_lint_exits_with_1_on_findings_only(project, kdsl):
     assert (finding["check"], finding["line"], finding["severity"]) == ("unreadable", 7, "error")
 
 
-def test_a_broken_rule_stops_the_other_commands_with_one_sentence(project, kdsl):
+def test_a_broken_rule_is_told_once_and_all_others_still_work(project, kdsl, caplog):
+    whole = kdsl("rules", "list", project.config, "--format", "json").out
     path = project.path(by_term(project, "退款"))
-    path.write_text(path.read_text().replace("user", "users"))
-    for command in ("list", "stats", "test", "fmt"):
-        result = kdsl("rules", command, project.config)
-        assert result.code == 2
-        assert result.err.startswith(f"error: {path}, line 7: when.all.1: unknown field 'users'")
+    path.write_text(path.read_text("utf-8").replace("user", "users"), "utf-8")
+    told = f"{path}, line 7: when.all.1: unknown field 'users'"
+    listed = json.loads(kdsl("rules", "list", project.config, "--format", "json").out)
+    assert len(listed) == len(json.loads(whole)) - 1 > 0
+    assert [kdsl("rules", command, project.config).code for command in ("list", "stats", "test")] == [0, 0, 0]
+    assert caplog.text.count(told) == 1 and "1 rule file is left out: " in caplog.text
+    result = kdsl("rules", "fmt", project.config)
+    assert result.code == 1 and f"left out: {told}" in result.out
+    exported = kdsl("rules", "export", project.config)
+    assert exported.code == 0 and listed[0]["id"] in exported.out and path.stem.split("--")[1] not in exported.out
+    assert caplog.text.count(told) == 2
 
 
 def test_tests_in_rule_files_are_run(project, kdsl):
@@ -165,12 +172,12 @@ def test_stats_count_as_snorkel_does(project, kdsl):
 
 def test_fmt_writes_the_one_form(project, kdsl):
     path = project.path(by_term(project, "退款"))
-    wanted = path.read_text()
-    path.write_text(wanted.replace('label: "退款"', "label: 退款").replace("\nschema: 1", ""))
+    wanted = path.read_text("utf-8")
+    path.write_text(wanted.replace('label: "退款"', "label: 退款").replace("\nschema: 1", ""), "utf-8")
     result = kdsl("rules", "fmt", "--check", project.config)
     assert result.code == 1
     assert result.out == f"{path}: would be rewritten\n1 of 3 rule files would be rewritten.\n"
-    assert path.read_text() != wanted
+    assert path.read_text("utf-8") != wanted
     assert kdsl("rules", "fmt", project.config).code == 0
-    assert path.read_text() == wanted
+    assert path.read_text("utf-8") == wanted
     assert kdsl("rules", "fmt", "--check", project.config).out == "0 of 3 rule files would be rewritten.\n"

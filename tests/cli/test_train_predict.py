@@ -186,7 +186,7 @@ def test_strange_samples_are_predicted_and_counted(kdsl, project, caplog):
     result = predict(kdsl, project, input="new.jsonl")
     assert result.code == 0
     assert "2 images were taken as without text, the first being gone.png (no such file)" in caplog.text
-    assert "half characters replaced in 1 texts" in caplog.text
+    assert "1 texts with half a character, which was replaced, the first in line 2" in caplog.text
     assert [record["id"] for record in read(project / "p.jsonl")] == ["long", "half", "userless", "picture"]
 
 
@@ -271,3 +271,55 @@ def test_where_only_accepted_rules_count_accepting_them_acts_on_the_next_predict
 def predicted(kdsl, project, output) -> list[dict]:
     assert predict(kdsl, project, output=output).code == 0
     return read(project / output)
+
+
+def numbered(path: Path) -> Path:
+    """The same samples, called 0, 1, … in every file."""
+    return write(path, [{**record, "id": str(index)} for index, record in enumerate(read(path))])
+
+
+def test_a_test_file_that_is_numbered_like_the_training_file_is_predicted_the_same(kdsl, tmp_path):
+    """What a sample is called tells the nearest neighbours nothing, whatever it looks like."""
+    probabilities = []
+    for name in ("named", "numbered", "plus"):
+        project = write_project(tmp_path / name)
+        if name == "numbered":
+            numbered(project / "train.jsonl"), numbered(project / "test.jsonl")
+        if name == "plus":
+            records = read(project / "train.jsonl")
+            write(project / "train.jsonl", [{**r, "id": f"{r['label']}+{i}"} for i, r in enumerate(records)])
+        options = ("large=neighbours", "mining.iterations=20")
+        assert kdsl("mine", project, *options, "--workers", 1).code == 0
+        assert kdsl("train", project, *options).code == 0
+        assert predict(kdsl, project, *options).code == 0
+        probabilities.append([record["model"]["probabilities"] for record in read(project / "p.jsonl")])
+    assert probabilities[0] == probabilities[1] == probabilities[2]
+
+
+def test_recorded_answers_cannot_be_told_apart_where_two_files_number_alike(kdsl, project):
+    numbered(project / "train.jsonl"), numbered(project / "test.jsonl")
+    write(project / "answers.jsonl", [{"id": str(i), "label": "物流"} for i in range(15)])
+    recorded = f"large=recorded:{project / 'answers.jsonl'}"
+    for result in (kdsl("train", project, recorded), predict(kdsl, project, recorded)):
+        assert result.code == 2
+        assert "test.jsonl: sample '0' is another one than that of this id in" in result.err
+        assert "so that nobody can know which one" in result.err
+
+
+def test_an_id_that_two_tasks_have_is_explained_for_both(kdsl, tmp_path):
+    project = write_project(tmp_path / "project")
+    (project / "other.yaml").write_text((project / "task.yaml").read_text("utf-8").replace("shop", "other"), "utf-8")
+    config = (project / "kdsl.yaml").read_text("utf-8")
+    (project / "kdsl.yaml").write_text(config.replace("[task.yaml]", "[task.yaml, other.yaml]"), "utf-8")
+    for name in ("train", "test"):
+        records = read(numbered(project / f"{name}.jsonl"))
+        write(project / f"{name}.jsonl", [{**r, "task": task} for task in ("shop", "other") for r in records])
+    assert "duplicate-ids" not in kdsl("check", project).out
+    assert kdsl("mine", project, "mining.iterations=20", "--workers", 1).code == 0
+    assert kdsl("train", project).code == 0
+    assert predict(kdsl, project).code == 0
+    assert [record["task"] for record in read(project / "p.jsonl")] == ["shop"] * 15 + ["other"] * 15
+    scored = kdsl("evaluate", project, "--predictions", project / "p.jsonl", "--truth", project / "test.jsonl")
+    assert scored.code == 0, scored.err
+    shown = kdsl("predict", project, "--input", project / "test.jsonl", "--explain", "3").out
+    assert "3  shop" in shown and "3  other" in shown

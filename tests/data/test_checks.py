@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,24 @@ def test_duplicate_ids(findings):
     assert (found["duplicate-ids"].count, found["duplicate-ids"].examples) == (1, ("3",))
 
 
+def test_an_id_may_be_used_once_in_every_task_and_split(tmp_path):
+    """A sample is known by task and id within its file; what test samples are called says nothing about training."""
+    other = Task("u", TASK.labels)
+    train = [*clean_samples(), *(replace(each, task="u") for each in clean_samples())]
+    test = [said(str(i), f"第{chr(0x4E00 + 31 * i) * 9}个") for i in range(12)]
+    assert check_samples({"train": train, "test": test}, [TASK, other], tmp_path).findings == []
+
+
+def test_one_sample_in_both_splits_is_a_near_duplicate_whatever_its_id(findings):
+    train = clean_samples()
+    for test in (train[3], replace(train[3], id="new")):
+        assert findings(train, [test]).keys() == {"near-duplicates"}
+
+
 def test_unknown_and_missing_labels(findings):
     found = findings([*clean_samples(), said("x", "别的话", "调光"), said("y", "再一句", None)])
     assert found["unknown-labels"].examples == ("x: 调光",)
+    assert findings([said("x", "别的话", "能否调光 ")])["unknown-labels"].examples == ("x: '能否调光 '",)
     assert found["no-label"].examples == ("y",)
 
 
@@ -141,6 +157,16 @@ class TestImages:
             "empty.png",
         }
         assert found["huge-images"].examples == ("huge.png (6000 x 5000 pixels)",)
+
+    def test_links_out_of_the_folder_and_folders_are_told_and_not_opened(self, findings, tmp_path):
+        (tmp_path / "images/shop").mkdir(parents=True)
+        drawn_page(tmp_path / "a.png", 1)
+        (tmp_path / "images/a.png").symlink_to("../a.png")
+        samples = [*clean_samples(), seen("a", "a.png"), seen("b", "shop"), seen("c", "a.png ")]
+        found = findings(samples, images=tmp_path / "images")
+        assert found["outside-images"].examples == ("a.png",)
+        assert found["unreadable-images"].examples == ("shop (no file)",)
+        assert found["missing-images"].examples == ("'a.png '",)
 
     def test_a_decompression_bomb_is_not_decoded(self, tmp_path):
         Image.new("1", (20_000, 10_000)).save(tmp_path / "bomb.png")

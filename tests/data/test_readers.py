@@ -1,6 +1,9 @@
 """Reading samples: three formats, detected; every wrong shape one sentence with file and place."""
 
+import bz2
+import gzip
 import json
+import lzma
 
 import pytest
 from hypothesis import given
@@ -197,12 +200,23 @@ class TestPlain:
         ):
             read([{"text": "a"}])
 
+    @pytest.mark.parametrize(("identity", "read_as"), [(7, "7"), (7.0, "7"), ("7.0", "7.0"), (-0.0, "0")])
+    def test_a_whole_number_is_an_id_however_it_is_written(self, read, dialogue_task, identity, read_as):
+        assert read(json.dumps({"id": identity, "text": "a"}), [dialogue_task])[0].id == read_as
+
+    def test_a_number_is_a_label_where_one_is_called_so(self, read):
+        task = Task("digits", (Label("0"), Label("1")))
+        assert [sample.label for sample in read([{"text": "a", "label": 1}, {"text": "b", "label": 0}], [task])] == [
+            "1",
+            "0",
+        ]
+
     def test_unknown_labels_are_left_to_the_checks(self, read, dialogue_task):
         assert read([{"text": "a", "label": "没有"}], [dialogue_task])[0].label == "没有"
 
     def test_half_characters_are_replaced_and_counted(self, read, dialogue_task, caplog):
         assert read('{"text": "坏\\ud83d字"}', [dialogue_task])[0].turns[0].text == "坏\ufffd字"
-        assert "half characters replaced in 1 texts" in caplog.text
+        assert "1 texts with half a character, which was replaced, the first in line 1" in caplog.text
 
     def test_a_very_long_text_is_read(self, read, dialogue_task):
         assert len(read([{"text": "灯" * 100_000}], [dialogue_task])[0].turns[0].text) == 100_000
@@ -215,10 +229,30 @@ class TestPlain:
             ({"turns": "a"}, "line 1: turns is 'a'; it must be a list"),
             ({"turns": ["a"]}, "line 1: turn 1 is 'a'; it must be like"),
             ({"turns": [{"role": "user"}]}, "line 1: the text of turn 1 is missing"),
-            ({"turns": [{"text": "a"}]}, "line 1: the role missing is unknown"),
-            ({"text": "a", "label": 3}, "line 1: label is 3; it must be a label's name"),
+            ({"turns": [{"text": "a"}]}, "line 1: the role of turn 1 is missing; its keys are 'text'"),
+            (
+                {"text": "a", "label": 3},
+                "line 1: label is 3, which is no label's name; labels are '能否调光', '商品材质'",
+            ),
+            ({"text": "a", "label": True}, "line 1: label is True; it must be a label's name"),
+            ({"text": "a", "label": 1.0}, "line 1: label is 1.0; it must be a label's name"),
+            ({"text": "a", "label": float("nan")}, "line 1: label is nan; it must be a label's name"),
+            ({"text": "a", "label": ["能否调光"]}, r"line 1: label is \['能否调光'\]; it must be a label's name"),
+            ({"text": float("nan")}, "line 1: text is nan; it must be text in quotes"),
+            ({"text": "a", "id": 1.5}, "line 1: id is 1.5; it must be a text or a whole number"),
+            ({"text": "a", "id": float("nan")}, "line 1: id is nan; it must be a text or a whole number"),
+            ({"text": "a", "id": 1e300}, r"line 1: id is 1e\+300; it must be a text or a whole number"),
             ({"text": "a", "id": "\ud800"}, r"line 1: id is '\\ud800', which holds half a character"),
-            ({"txt": "a"}, r"line 1: a sample has the key instruction .* this one has 'txt'"),
+            (
+                {"txt": "a", "label": "b"},
+                "line 1: a sample has the key instruction .* this one has 'txt', 'label'; 'txt' is none of them: "
+                "if it is the text, call it 'text'",
+            ),
+            ({"Messages": []}, "line 1: .*; 'Messages' is none of them: if it is the text, call it 'messages'"),
+            (
+                {"turns": [{"role": "user", "content": "a"}]},
+                "line 1: the text of turn 1 is missing; its keys are 'role', 'cont",
+            ),
         ],
     )
     def test_a_wrong_value_is_named(self, read, dialogue_task, record, message):
@@ -235,12 +269,15 @@ class TestFiles:
             ("[]", "data.json: holds no samples"),
             ('[{"text": "a"}', "data.json, line 1, column 15: not valid JSON"),
             ('{"text": "a"}\n{"text": ', "data.json, line 2: not valid JSON"),
-            ("hello", "data.json, line 1: not valid JSON"),
+            (
+                "hello",
+                "data.json, line 1: not valid JSON .*; samples are a JSON list or one JSON object a line",
+            ),
             ('[{"text": "a"}, "b"]', "data.json, element 2: 'b' is not an object"),
             ("[1]", "data.json, element 1: 1 is not an object"),
-            ('{"text": "a"}\n["b"]\n', "data.json, line 2: .* is not a JSON object"),
-            ("[" + "9" * 5000 + "]", "data.json: not data of this tool"),
-            ("[" * 100_000, "data.json: "),
+            ('{"text": "a"}\n["b"]\n', r"data.json, line 2: \['b'\] is not an object"),
+            ("[" + "9" * 5000 + "]", "data.json, line 1: not valid JSON .a number of thousands of digits"),
+            ("[" * 100_000, "data.json, line 1: "),
             ('{"text": "a", "task": "elsewhere"}', r"data.json: holds no samples of the project's tasks \(intent\)"),
         ],
     )
@@ -252,16 +289,35 @@ class TestFiles:
     def test_a_missing_file_a_folder_and_another_encoding(self, tmp_path):
         with pytest.raises(KdslError, match=r"none\.json: no such file"):
             read_samples(tmp_path / "none.json", [OTHER])
-        with pytest.raises(KdslError, match="cannot be read"):
+        with pytest.raises(KdslError, match="is a folder, not a file"):
             read_samples(tmp_path, [OTHER])
         (tmp_path / "gbk.json").write_bytes('{"text": "退款"}'.encode("gbk"))
-        with pytest.raises(KdslError, match="line 1: byte 10 is not UTF-8; save the file as UTF-8"):
+        with pytest.raises(KdslError, match=r"line 1: byte 10 is not UTF-8 and looks like GB 18030 \(GBK\); save"):
             read_samples(tmp_path / "gbk.json", [OTHER])
 
     def test_a_byte_order_mark_is_no_matter(self, tmp_path):
         for name, text in (("a.json", '[{"text": "退"}]'), ("a.jsonl", '{"text": "退"}\n')):
             (tmp_path / name).write_text(text, encoding="utf-8-sig")
             assert read_samples(tmp_path / name, [OTHER])[0].turns[0].text == "退"
+
+    @pytest.mark.parametrize("wrapper", [{"data": []}, {"version": 1, "samples": []}])
+    def test_a_list_in_an_object_is_read(self, read, dialogue_task, wrapper):
+        wrapper = {key: [{"text": "甲"}, {"text": "乙"}] if value == [] else value for key, value in wrapper.items()}
+        assert [(s.id, s.turns[0].text) for s in read(json.dumps(wrapper), [dialogue_task])] == [
+            ("1", "甲"),
+            ("2", "乙"),
+        ]
+
+    def test_a_list_of_samples_under_another_key_is_told(self, read, dialogue_task):
+        with pytest.raises(KdslError, match=r"line 1: a sample has the key .* this one has 'shop'"):
+            read(json.dumps({"shop": [{"text": "甲"}]}), [dialogue_task])
+
+    def test_records_without_text_and_image_are_told_with_their_keys(self, read, dialogue_task, caplog):
+        read(json.dumps([{"text": "a"}, {"id": "x", "text": None, "note": "退款"}]), [dialogue_task])
+        assert (
+            "1 samples with neither a text nor an image, the first in element 2, whose keys are 'id', 'text', 'note'"
+            in (caplog.text)
+        )
 
     def test_lines_are_read_as_they_are_asked_for(self, write):
         path = write("data.jsonl", '{"text": "a"}\nnot json\n')
@@ -273,14 +329,22 @@ class TestFiles:
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12).filter(lambda text: "<image>" not in text)
 names = words.filter(str.strip)
+image_names = names.filter(lambda name: not set("\\\\/:.") & set(name))
 
-
-turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.lists(names, max_size=2).map(tuple))
+turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.lists(image_names, max_size=2).map(tuple))
 keys = ["id", "text", "turns", "role", "images", "label", "task", "messages", "content"]
-keys += ["instruction", "input", "output", "image"]
+keys += ["instruction", "input", "output", "image", "conversations", "query", "response", "history", "type", "url"]
+keys += ["tool_calls", "data", "Text", "labels", "path", "from", "value"]
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(
+        ["user", "assistant", "tool", "system", "text", "image", "image_url", "<image>", "../a", "a.jpg"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner, max_size=6),
 )
 
 
@@ -310,12 +374,68 @@ def test_a_sample_survives_json_lines(tmp_path_factory, written, ascii_only):
     assert read_samples(path, [OTHER]) == written
 
 
-@given(json_values)
+records = st.dictionaries(st.sampled_from(keys), json_values, max_size=6)
+
+
+@given(json_values | records | st.lists(records, max_size=3))
 def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "any.json"
     path.write_text(json.dumps(value), encoding="utf-8")
     try:
-        assert read_samples(path, [OTHER])
+        samples = read_samples(path, [OTHER])
     except KdslError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
+    else:
+        for image in (image for sample in samples for image in (*sample.images, *sample.turns)):
+            assert ".." not in str(image)
+
+
+PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+CODECS = ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-32-be"]
+
+
+@given(st.lists(samples(), min_size=1, max_size=4), st.sampled_from(list(PACK)), st.sampled_from(CODECS))
+def test_a_sample_survives_every_encoding_and_compression(tmp_path_factory, written, ending, codec):
+    path = tmp_path_factory.getbasetemp() / f"round.jsonl{ending}"
+    lines = [json.dumps(plain_record(sample), ensure_ascii=False) for sample in written]
+    path.write_bytes(PACK[ending]("\n".join(lines).encode(codec)))
+    assert read_samples(path, [OTHER]) == written
+
+
+class TestIds:
+    """An id is the sample's name within its task and file, and nothing else."""
+
+    def test_a_copy_names_its_original_in_every_format(self, read, dialogue_task):
+        messages = [{"role": "user", "content": "能调吗"}, {"role": "assistant", "content": "能否调光"}]
+        records = [
+            {"id": "a", "text": "能调吗", "copy_of": "7"},
+            {"id": "b", "messages": messages, "copy_of": 7},
+            {"id": "c", "instruction": instruction("用户: 能调吗"), "copy_of": "7"},
+            {"id": "7+1", "text": "能调吗", "copy_of": None},
+        ]
+        assert [sample.copy_of for sample in read(records, [dialogue_task])] == ["7", "7", "7", None]
+        with pytest.raises(KdslError, match=r"element 1: copy_of is \[7\]; it must be a text or a whole number"):
+            read([{"text": "a", "copy_of": [7]}], [dialogue_task])
+
+    @pytest.mark.parametrize(
+        ("ids", "message"),
+        [
+            (["3", "b", None], "element 3: has no id and would go by its number 3, which is the id in .* element 1;"),
+            (
+                [None, "b", 1],
+                "element 3: the id '1' is the number of .*data.json, element 1, which has no id",
+            ),
+        ],
+    )
+    def test_a_number_is_never_taken_for_somebody_s_id(self, read, dialogue_task, ids, message):
+        with pytest.raises(KdslError, match=f"{message}.* give every record an id, or none"):
+            read([{"id": identity, "text": "能调吗"} for identity in ids], [dialogue_task])
+
+    def test_ids_that_look_alike_are_different_ids(self, read, dialogue_task):
+        ids = ["1", "01", "1.0", "１", "+1", "1+1", "a:b", "a#1", "A", "a"]
+        assert [sample.id for sample in read([{"id": i, "text": "灯"} for i in ids], [dialogue_task])] == ids
+
+    def test_in_another_task_a_number_may_be_an_id(self, read):
+        samples = read([{"id": 2, "task": "intent", "text": "灯"}, {"task": "scene", "image": "a.png"}])
+        assert [sample.key for sample in samples] == [("intent", "2"), ("scene", "2")]

@@ -1,13 +1,10 @@
-"""ShareGPT messages and the challenge's submission."""
+"""Plain records and ShareGPT messages, which are read back as the samples they were."""
 
-import csv
 import json
 
-import pytest
-
 from kdsl.data.readers import read_samples
-from kdsl.data.writers import read_predicted_labels, write_sharegpt, write_submission
-from kdsl.errors import KdslError
+from kdsl.data.writers import plain_record, write_sharegpt
+from kdsl.files import write_jsonl
 from kdsl.sample import Label, Sample, Task, Turn
 
 
@@ -51,51 +48,9 @@ def test_a_task_without_a_prompt_gives_the_bare_text(tmp_path):
     assert read_samples(tmp_path / "out.json", [task]) == samples
 
 
-ITEMS = [{"id": "x1", "instruction": "看图\n分类", "image": ["a.jpg", "b.jpg"], "output": ""},
-         {"id": 2, "instruction": "看,图", "image": [], "output": ""}]  # fmt: skip
-
-
-def test_a_submission_keeps_the_test_columns_and_adds_the_prediction(tmp_path, write):
-    test = write("test.json", json.dumps(ITEMS))
-    write_submission(test, {"x1": "退款页面", "2": "支付页面", "3": "no matter"}, tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbfid,instruction,image,output,predict\n")
-    with open(tmp_path / "out.csv", encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[1:] == [
-        ["x1", "看图\n分类", '["a.jpg", "b.jpg"]', "", "退款页面"],
-        ["2", "看,图", "[]", "", "支付页面"],
-    ]
-
-
-def test_a_submission_from_a_csv_replaces_its_predict_column(tmp_path, write):
-    test = write("test.csv", '\ufeffid,instruction,image,predict\nx1,"看,图","[""a.jpg""]",old\n')
-    write_submission(test, {"x1": "退款页面"}, tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text("utf-8-sig") == (
-        'id,instruction,image,predict\nx1,"看,图","[""a.jpg""]",退款页面\n'
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (json.dumps(ITEMS), "element 2: no prediction for id '2'; predict this file first"),
-        ('[{"instruction": "a"}]', "element 1: has no id"),
-        ("[]", "holds no samples"),
-        ("{}", "not a test file; expected a JSON list"),
-        ('["a"]', "not a test file; expected a JSON list"),
-    ],
-)
-def test_a_submission_that_cannot_be_complete_is_not_written(tmp_path, write, text, message):
-    with pytest.raises(KdslError, match=message):
-        write_submission(write("test.json", text), {"x1": "退款页面"}, tmp_path / "out.csv")
-    assert not (tmp_path / "out.csv").exists()
-
-
-def test_predicted_labels(write):
-    assert read_predicted_labels(write("p.jsonl", '{"id": "1", "label": "退款页面", "task": "scene"}\n')) == {
-        "1": "退款页面"
-    }
-    with pytest.raises(KdslError, match=r"p\.jsonl, line 1: not a prediction; expected"):
-        read_predicted_labels(write("p.jsonl", '{"id": 1, "label": "a"}'))
-    with pytest.raises(KdslError, match="line 2: id '1' is predicted twice"):
-        read_predicted_labels(write("p.jsonl", '{"id": "1", "label": "a"}\n{"id": "1", "label": "b"}\n'))
+def test_a_copy_says_what_it_is_a_copy_of_and_is_read_back_as_one(tmp_path, dialogue_task):
+    copies = [Sample("1+1", "intent", (Turn("user", "亮吗"),), (), "能否调光", copy_of="1"), Sample("1+2", "intent")]
+    write_sharegpt(copies, [dialogue_task], tmp_path / "out.json")
+    write_jsonl(tmp_path / "plain.jsonl", map(plain_record, copies))
+    for name in ("out.json", "plain.jsonl"):
+        assert read_samples(tmp_path / name, [dialogue_task]) == copies

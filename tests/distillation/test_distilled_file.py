@@ -47,6 +47,12 @@ def test_nothing_kept_is_nothing_learned(tmp_path):
     assert read_distilled(write(tmp_path / "d.jsonl"), [TASK]) == {}
 
 
+def test_a_label_that_the_task_does_not_have_is_named_beside_targets_too(tmp_path):
+    file = write(tmp_path / "d.jsonl", {"id": "1", "text": "太亮了", "label": "调光 ", "targets": {"调光": 1.0}})
+    with pytest.raises(KdslError, match=r"line 1: the label '调光 ' is none of the labels of shop; write '调光'"):
+        read_distilled(file, [TASK])
+
+
 def test_a_sample_that_stands_twice_is_named(tmp_path):
     twice = {"id": "1", "text": "太亮了", "label": "调光"}
     with pytest.raises(KdslError, match=r"d\.jsonl, line 2: sample '1' stands in line 1 too; keep one"):

@@ -11,6 +11,7 @@ from kdsl.distillation.student import Kept, Student
 from kdsl.distillation.teacher import Lessons
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Predicted
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.taught import Taught, TaughtTrainer
 from kdsl.sample import Label, Sample, Task, Turn
@@ -45,14 +46,14 @@ class Course:
     def fit(self, table, labels, n_labels) -> "Course":
         return self
 
-    def probabilities(self, table: FieldTable):
+    def predict(self, table: FieldTable) -> Predicted:
         number = len(self.sizes) - 1
         found = np.full((len(table), 2), 0.5)
         for row, fields in enumerate(table.rows):
             kind, index = fields.sample.id[0], int(fields.sample.id[1:])
             knows = index < (self.right if kind == "s" else self.reach)[number]
             found[row] = np.eye(2)[index % 2 if knows else 1 - index % 2]
-        return found
+        return Predicted(found)
 
 
 def student(course, rules=None) -> Student:
@@ -138,8 +139,8 @@ def test_the_embedded_classifier_learns_new_words_from_the_teacher(linear):
     found = self_training(linear, 1, lambda: None)
     assert found.kept.all()
     new = table(["变暗", "起球"], "n")
-    before = LinearTrainer().fit(linear.table, linear.labels, 2).probabilities(new)
-    after = linear.trainer(linear.taught(found.kept)).fit(linear.table, linear.labels, 2).probabilities(new)
+    before = LinearTrainer().fit(linear.table, linear.labels, 2).predict(new).probabilities
+    after = linear.trainer(linear.taught(found.kept)).fit(linear.table, linear.labels, 2).predict(new).probabilities
     assert before[0] == pytest.approx(before[1], abs=0.05)
     assert after[0, 0] > 0.7 and after[1, 1] > 0.7
 
@@ -148,7 +149,8 @@ def test_soft_targets_leave_doubt(linear):
     hard = linear.taught(np.ones(40, dtype=bool))
     soft = Taught(hard.table, 0.8 * hard.shares + 0.1)
     sure = [
-        linear.trainer(t).fit(linear.table, linear.labels, 2).probabilities(soft.table).max() for t in (soft, hard)
+        linear.trainer(t).fit(linear.table, linear.labels, 2).predict(soft.table).probabilities.max()
+        for t in (soft, hard)
     ]
     assert sure[0] < sure[1]
     assert sure[0] == pytest.approx(0.9, abs=0.06)

@@ -1,5 +1,7 @@
 """A teacher's samples are learned from whatever the embedded classifier is made of, and with changed copies too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,8 +52,8 @@ def test_new_words_are_learned(people, taught, parts, cleaned, copies):
     plain = EmbeddedTrainer(TASK, Embedded(parts, cleaned))
     trainer = AugmentingTrainer(plain, Augmenter(TASK, copies)) if copies else plain
     new = table(list(NEW), "n")
-    before = trainer.fit(people, LABELS, 2).probabilities(new)
-    after = trainer.with_taught(taught).fit(people, LABELS, 2).probabilities(new)
+    before = trainer.fit(people, LABELS, 2).predict(new).probabilities
+    after = trainer.with_taught(taught).fit(people, LABELS, 2).predict(new).probabilities
     assert after[0, 0] > before[0, 0] + 0.1
     assert after[1, 1] > before[1, 1] + 0.1
 
@@ -78,7 +80,9 @@ def test_beside_copies_a_teacher_s_sample_counts_as_much_of_one_of_people_s(peop
             return super().fit_shares(table, shares, given)
 
     copies = [
-        Sample(f"{row.sample.id}+{number}", "shop", row.sample.turns) for number in (1, 2) for row in people.rows
+        replace(row.sample, id=f"{row.sample.id} again {number}", copy_of=row.sample.id)
+        for number in (1, 2)
+        for row in people.rows
     ]
     together = FieldTable.of_rows([*people.rows, *FieldTable(copies, Sidecars()).rows])
     TaughtTrainer(Looked(), taught).fit(people, LABELS, 2)

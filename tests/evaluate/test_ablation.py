@@ -15,6 +15,7 @@ from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
+from kdsl.models.classifier import Predicted
 from kdsl.models.linear import LinearTrainer
 from kdsl.sample import Label, Sample, Task, Turn
 
@@ -40,8 +41,8 @@ class Ignorant:
         self.trained.append({row.sample.id for row in table.rows})
         return self
 
-    def probabilities(self, table):
-        return np.tile([0.51, 0.49], (len(table), 1))
+    def predict(self, table):
+        return Predicted(np.tile([0.51, 0.49], (len(table), 1)))
 
 
 def test_every_step_stands_alone_and_all_stand_together():

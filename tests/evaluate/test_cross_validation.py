@@ -42,9 +42,9 @@ class Remembering:
         seen = self.seen
 
         class Watched:
-            def probabilities(self, table):
+            def predict(self, table):
                 seen.append((trained, {row.sample.id for row in table.rows}))
-                return classifier.probabilities(table)
+                return classifier.predict(table)
 
         return Watched()
 

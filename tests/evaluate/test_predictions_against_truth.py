@@ -47,6 +47,17 @@ def test_predictions_are_matched_by_id_and_grouped_by_task(tmp_path):
     assert (size.ids, size.both.truth.tolist(), size.both.predicted.tolist()) == (("b",), [2], [2])
 
 
+def test_samples_of_two_tasks_may_share_their_ids(tmp_path):
+    samples = [Sample("1", "颜色", label="红"), Sample("1", "尺寸", label="小")]
+    records = [record("1", "尺寸", "大"), record("1", "颜色", "红")]
+    colour, size = results(tmp_path, records, samples)
+    assert (colour.both.predicted.tolist(), size.both.predicted.tolist()) == ([0], [0])
+    with pytest.raises(KdslError, match=r"no prediction for 1 of the 2 samples in truth\.json, the first being '1'"):
+        results(tmp_path, records[:1], samples)
+    with pytest.raises(KdslError, match="line 2: the id '1' was predicted before, on line 1"):
+        results(tmp_path, records[:1] * 2, samples)
+
+
 def test_a_task_without_samples_has_no_result(tmp_path):
     assert [result.task for result in results(tmp_path, GOOD[2:], SAMPLES[1:2])] == ["尺寸"]
 

@@ -50,6 +50,16 @@ def test_new_images_are_read_once_and_the_others_counted(asked, tmp_path, caplog
     assert "2 images were taken as without text" in caplog.text
 
 
+def test_a_link_out_of_the_folder_is_not_read(asked, tmp_path, caplog):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/out.png").symlink_to("../new.png")
+    filler = PageFiller(Sidecars(), tmp_path / "images", tmp_path / "ocr.jsonl")
+    filler.fill(samples("out.png"))
+    filler.tell()
+    assert asked == []
+    assert "1 images were taken as without text, the first being out.png" in caplog.text
+
+
 def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(pages, "find_spec", lambda name: None)
     filler = PageFiller(Sidecars(), tmp_path, tmp_path / "ocr.jsonl")

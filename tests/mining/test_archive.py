@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.mining.archive import (
+    archive_of,
     held_out_counts,
     load_archive,
     mined_rules,
@@ -134,9 +135,11 @@ def test_a_damaged_archive_is_one_sentence(tmp_path, shop, mined):
     with pytest.raises(KdslError, match=r"mining\.json: no such file; run `kdsl mine` first"):
         load_archive(path)
     save_archive(mined, [row.sample.id for row in shop[1].rows], path)
-    whole = path.read_text()
+    whole = path.read_text("utf-8")
     path.write_text(whole[:100])
-    with pytest.raises(KdslError, match=r"mining\.json: the file: Invalid JSON.*`kdsl mine` writes this file again"):
+    with pytest.raises(
+        KdslError, match=r"mining\.json, line 7.*: not valid JSON .*; `kdsl mine` writes this file again"
+    ):
         load_archive(path)
     path.write_text(json.dumps(json.loads(whole) | {"folds": [0]}))
     with pytest.raises(KdslError, match="samples, folds and held_out do not belong together"):
@@ -182,3 +185,10 @@ def test_a_rule_that_is_no_longer_found_goes_unless_a_person_accepted_it(shop, m
     report = update_rule_base(RuleBase.load(tmp_path, "shop"), nothing, shop[1], "two", 5)
     assert {each.id for each in report.removed} == {each.id for each in others}
     assert [key[0] for key in RuleBase.load(tmp_path, "shop").statistics()] == [accepted.id]
+
+
+def test_ids_that_occur_twice_are_told_by_their_order_or_not_at_all(mined):
+    archive = archive_of(mined, ["twice"] * 2 + [f"s{n}" for n in range(88)])
+    assert archive.folds_of(archive.samples).tolist() == list(archive.folds)
+    with pytest.raises(KdslError, match="in another order than rules were mined on, and some of their ids"):
+        archive.folds_of(archive.samples[::-1])

@@ -72,11 +72,6 @@ def test_a_feature_that_never_varied_says_nothing():
     assert one == two
 
 
-def test_no_rules_have_no_estimates():
-    empty = np.zeros(0, dtype=np.int64)
-    assert fit_reliability([], empty, empty).estimate([]).shape == (0,)
-
-
 def test_on_shuffled_labels_rules_promise_little_more_than_guessing(shop, settings):
     task, table, labels = shop
 

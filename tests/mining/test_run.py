@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_rules(shop, settings, tmp
     file = tmp_path / "resume.jsonl"
     with pytest.raises(Stop):
         mine_task(*shop, settings, seed=0, resume_file=file, progress=stop_after(5), workers=workers)
-    done = file.read_text().splitlines()
+    done = file.read_text("utf-8").splitlines()
     assert len(done) == 1 + 5  # what is being mined, and the searches that are done
     with file.open("a") as appended:
         appended.write('{"fold": 1, "lab')  # a torn line
@@ -195,26 +194,15 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
 def test_killing_mining_keeps_what_is_done_and_leaves_no_process_behind(tmp_path):
     (tmp_path / "killed.py").write_text(KILLED)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])}
     done = subprocess.run(
         [sys.executable, tmp_path / "killed.py", tmp_path / "resume.jsonl"],
-        stdout=subprocess.PIPE, text=True, env=environment,
+        stdout=subprocess.PIPE, text=True, env=environment, timeout=600,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    workers = list(map(int, done.stdout.split()))
-    assert workers
-    limit = time.monotonic() + 10
-    while any(map(_alive, workers)) and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert not any(map(_alive, workers))
-    assert len((tmp_path / "resume.jsonl").read_text().splitlines()) == 2
-
-
-def _alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    # The workers have the other end of this pipe too: that it was read to its end says that all are gone.
+    assert done.stdout.split()
+    assert len((tmp_path / "resume.jsonl").read_text("utf-8").splitlines()) == 2

@@ -1,7 +1,7 @@
 """Which candidate conditions samples give, and what they cover."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planted import table_of
 
@@ -98,7 +98,6 @@ def test_samples_that_share_nothing_give_no_conditions(texts):
     assert (len(vocabulary), vocabulary.coverage.shape) == (0, (0, 1))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text("亮度灯光调a5 ，", max_size=8), min_size=2, max_size=70))
 def test_coverage_is_what_the_engine_matches(texts):
     table = table_of(texts)

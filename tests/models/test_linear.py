@@ -13,7 +13,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.linear import LinearClassifier, LinearTrainer
-from kdsl.sample import Sample, Turn, copy_id
+from kdsl.sample import Sample, Turn
 
 LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
 FABRICS = ["这是什么材质", "面料是纯棉的吗", "材质是什么做的", "是棉的还是麻的", "什么面料呀", "面料材质怎么样"]
@@ -47,7 +47,7 @@ def assert_probabilities(probabilities: np.ndarray, shape: tuple[int, int]) -> N
 
 def test_learns_what_a_question_is_about():
     unseen = texts_table(["台灯的亮度能调吗", "裤子是什么面料"])
-    probabilities = fit(texts_table(TEXTS), LABELS, 2).probabilities(unseen)
+    probabilities = fit(texts_table(TEXTS), LABELS, 2).predict(unseen).probabilities
     assert_probabilities(probabilities, (2, 2))
     assert probabilities.argmax(axis=1).tolist() == [0, 1]
 
@@ -55,79 +55,83 @@ def test_learns_what_a_question_is_about():
 def test_sees_where_on_a_page_a_text_stands():
     top, bottom = [("立即购买", 5), ("详情说明", 95)], [("详情说明", 5), ("立即购买", 95)]
     classifier = fit(pages_table([top, bottom] * 4), [0, 1] * 4, 2)
-    assert classifier.probabilities(pages_table([bottom, top])).argmax(axis=1).tolist() == [1, 0]
+    assert classifier.predict(pages_table([bottom, top])).probabilities.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_sees_the_shape_of_an_image():
     ocr = {f"{i}.jpg": OcrPage(f"{i}.jpg", (100, 100 + 300 * (i % 2)), ()) for i in range(12)}
     table = FieldTable([Sample(str(i), "t", (), (f"{i}.jpg",)) for i in range(12)], Sidecars(ocr=ocr))
-    probabilities = fit(table, [0, 1] * 6, 2).probabilities(table)
+    probabilities = fit(table, [0, 1] * 6, 2).predict(table).probabilities
     assert probabilities.argmax(axis=1).tolist() == [0, 1] * 6
 
 
 def test_neither_id_nor_file_name_is_looked_at():
     classifier = fit(texts_table(TEXTS), LABELS, 2)
     twins = [Sample(name, "t", (Turn("user", "亮度"),), (f"{name}.jpg",)) for name in ("a", "b")]
-    first, second = classifier.probabilities(FieldTable(twins, Sidecars()))
+    first, second = classifier.predict(FieldTable(twins, Sidecars())).probabilities
     assert first.tolist() == second.tolist()
 
 
 def test_the_same_samples_give_the_same_classifier():
     table = texts_table(TEXTS)
     first, second = fit(table, LABELS, 2), fit(table, LABELS, 2)
-    assert (first.probabilities(table) == second.probabilities(table)).all()
+    assert (first.predict(table).probabilities == second.predict(table).probabilities).all()
 
 
 @pytest.mark.parametrize("n_labels", [2, 3])
 def test_solving_in_the_span_of_the_samples_is_the_direct_solution(n_labels: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(linear, "TOLERANCE", 1e-8)
     table, labels = texts_table(TEXTS), np.arange(len(TEXTS)) % n_labels
-    in_span = fit(table, labels, n_labels).probabilities(table)
+    in_span = fit(table, labels, n_labels).predict(table).probabilities
     monkeypatch.setattr(linear, "MANY_SAMPLES", 0)
-    direct = fit(table, labels, n_labels).probabilities(table)
+    direct = fit(table, labels, n_labels).predict(table).probabilities
     np.testing.assert_allclose(in_span, direct, atol=1e-4)
 
 
 def test_samples_that_are_all_the_same_have_the_probability_of_their_labels():
-    probabilities = fit(texts_table(["在吗"] * 4), [0, 0, 0, 1], 2).probabilities(texts_table(["在吗"]))
+    probabilities = fit(texts_table(["在吗"] * 4), [0, 0, 0, 1], 2).predict(texts_table(["在吗"])).probabilities
     np.testing.assert_allclose(probabilities, [[0.75, 0.25]], atol=0.01)
 
 
 @pytest.mark.parametrize("texts", [["", "", ""], ["\u200b", "  ", ""]])
 def test_samples_without_text_or_difference_get_the_share_of_each_label(texts: list[str]):
-    probabilities = fit(texts_table(texts), [0, 1, 1], 2).probabilities(texts_table(["亮度"]))
+    probabilities = fit(texts_table(texts), [0, 1, 1], 2).predict(texts_table(["亮度"])).probabilities
     np.testing.assert_allclose(probabilities, [[1 / 3, 2 / 3]], rtol=1e-6)
 
 
 def test_one_label_alone_is_predicted_for_everything():
-    probabilities = fit(texts_table(LAMPS), [2] * len(LAMPS), 4).probabilities(texts_table(["面料", ""]))
+    probabilities = fit(texts_table(LAMPS), [2] * len(LAMPS), 4).predict(texts_table(["面料", ""])).probabilities
     assert_probabilities(probabilities, (2, 4))
     assert (probabilities[:, 2] > 0.9999).all()
 
 
 def test_a_label_with_one_sample_is_learnt_and_one_without_stays_possible():
     labels = [*LABELS, 2]
-    probabilities = fit(texts_table([*TEXTS, "什么时候上市"]), labels, 4).probabilities(texts_table(["什么时候上市"]))
+    probabilities = (
+        fit(texts_table([*TEXTS, "什么时候上市"]), labels, 4).predict(texts_table(["什么时候上市"])).probabilities
+    )
     assert_probabilities(probabilities, (1, 4))
     assert probabilities.argmax() == 2
     assert probabilities[0, 3] < 1e-5
 
 
 def test_samples_that_share_no_character_are_learnt_from():
-    probabilities = fit(texts_table(["亮度", "面料"]), [0, 1], 2).probabilities(texts_table(["面料"]))
+    probabilities = fit(texts_table(["亮度", "面料"]), [0, 1], 2).predict(texts_table(["面料"])).probabilities
     assert probabilities.argmax() == 1
 
 
 def test_lone_surrogates_and_very_long_texts_are_texts_too(tmp_path: Path):
     table = texts_table([*TEXTS, "\ud83d亮度\udc00", "材质" * 50_000])
     classifier = fit(table, [*LABELS, 0, 1], 2)
-    assert_probabilities(classifier.probabilities(table), (len(table), 2))
+    assert_probabilities(classifier.predict(table).probabilities, (len(table), 2))
     classifier.save(tmp_path)
-    assert (LinearClassifier.load(tmp_path).probabilities(table) == classifier.probabilities(table)).all()
+    assert (
+        LinearClassifier.load(tmp_path).predict(table).probabilities == classifier.predict(table).probabilities
+    ).all()
 
 
 def test_no_samples_to_predict_give_no_rows():
-    assert fit(texts_table(TEXTS), LABELS, 2).probabilities(texts_table([])).shape == (0, 2)
+    assert fit(texts_table(TEXTS), LABELS, 2).predict(texts_table([])).probabilities.shape == (0, 2)
 
 
 def test_no_samples_to_learn_from_is_an_error():
@@ -141,7 +145,7 @@ def test_a_saved_classifier_is_the_same_one(tmp_path: Path):
     classifier = fit(table, [0, 1, 0, 3], 4)
     classifier.save(tmp_path / "new" / "folder")
     loaded = LinearClassifier.load(tmp_path / "new" / "folder")
-    assert (loaded.probabilities(table) == classifier.probabilities(table)).all()
+    assert (loaded.predict(table).probabilities == classifier.predict(table).probabilities).all()
 
 
 def test_saving_twice_writes_the_same_weights_and_leaves_one_file(tmp_path: Path):
@@ -213,7 +217,10 @@ def test_a_pickle_is_never_opened(tmp_path: Path):
 def test_copies_of_a_sample_are_no_further_samples_to_count_ngrams_in():
     """An n-gram counts once two samples share it, however often a sample's own copies repeat it."""
     table = texts_table(TEXTS)
-    copies = [SampleFields(replace(row.sample, id=copy_id(row.sample.id, 1)), row.sidecars) for row in table.rows]
+    copies = [
+        SampleFields(replace(row.sample, id=f"copy{i}", copy_of=row.sample.id), row.sidecars)
+        for i, row in enumerate(table.rows)
+    ]
     plain = fit(table, LABELS, 2)
     augmented = fit(FieldTable.of_rows([*table.rows, *copies]), np.concatenate([LABELS, LABELS]), 2)
     assert augmented.features.record()["blocks"] == plain.features.record()["blocks"]

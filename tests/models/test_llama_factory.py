@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
 from kdsl.models.llama_factory import is_llama_factory
 from kdsl.models.recorded import NO_ANSWER, read_recorded
-from kdsl.sample import Label, Sample, Task
+from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("scene", (Label("支付页面"), Label("退款页面")))
 TRAIN = [Sample(f"t{i}", "scene", label=label) for i, label in enumerate(["支付页面", "退款页面", "退款页面"])]
@@ -24,40 +26,48 @@ def generated(tmp_path: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
+def answers_of(path: Path, orders, task: Task = TASK) -> dict[str, int]:
+    """Sample id → answer, of the samples that the file was predicted for."""
+    recorded, samples = read_recorded(path, task, orders), [sample for order in orders for sample in order]
+    table = FieldTable(samples, Sidecars())
+    found = zip(samples, recorded.of(table).labels.tolist(), recorded.covers(table).tolist(), strict=True)
+    return {sample.id: answer for sample, answer, covered in found if covered}
+
+
 def test_lines_are_the_samples_of_the_data_file_in_order(tmp_path):
     path = generated(tmp_path, ("退款页面", "支付页面"), ("退款页面", "退款页面"), (" 退款页面\n", "退款页面"))
     assert is_llama_factory(path)
-    assert read_recorded(path, TASK, [TRAIN, TEST]).answers == {"t0": 1, "t1": 1, "t2": 1}
+    assert answers_of(path, [TRAIN, TEST]) == {"t0": 1, "t1": 1, "t2": 1}
 
 
 def test_the_number_of_lines_tells_the_file(tmp_path):
     path = generated(tmp_path, ("支付页面", ""), ("退款页面", "支付页面"))
-    assert read_recorded(path, TASK, [TRAIN, TEST]).answers == {"n0": 0, "n1": 1}
+    assert answers_of(path, [TRAIN, TEST]) == {"n0": 0, "n1": 1}
 
 
 def test_files_of_one_length_are_told_by_their_labels(tmp_path):
     other = [Sample(f"o{i}", "scene", label="支付页面") for i in range(3)]
     path = generated(tmp_path, *[("退款页面", sample.label) for sample in TRAIN])
-    assert set(read_recorded(path, TASK, [other, TRAIN]).answers) == {"t0", "t1", "t2"}
+    assert set(answers_of(path, [other, TRAIN])) == {"t0", "t1", "t2"}
 
 
 def test_predictions_of_several_files_may_follow_each_other(tmp_path):
     path = generated(tmp_path, *[("退款页面", sample.label or "") for sample in [*TRAIN, *TEST]])
-    assert list(read_recorded(path, TASK, [TRAIN, TEST]).answers) == ["t0", "t1", "t2", "n0", "n1"]
+    assert list(answers_of(path, [TRAIN, TEST])) == ["t0", "t1", "t2", "n0", "n1"]
 
 
 def test_answers_that_are_no_label_are_counted(tmp_path, caplog):
     path = generated(tmp_path, ("支付页面。", "支付页面"), ("退款", "退款页面"), ("退款页面", "退款页面"))
     with caplog.at_level(logging.WARNING):
-        answers = read_recorded(path, TASK, [TRAIN]).answers
-    assert answers == {"t0": NO_ANSWER, "t1": NO_ANSWER, "t2": 1}
-    assert "2 of 3 answers are no label of scene and count as no answer (line 1: '支付页面。')" in caplog.text
+        answers = answers_of(path, [TRAIN])
+    assert answers == {"t0": 0, "t1": NO_ANSWER, "t2": 1}
+    assert "1 of 3 answers are no label of scene and count as no answer (line 2: '退款')" in caplog.text
 
 
 def test_samples_of_other_tasks_are_left_out(tmp_path):
     both = [Sample("i", "intent", label="能否调光"), *TRAIN]
     path = generated(tmp_path, ("能否调光", "能否调光"), *[("退款页面", sample.label) for sample in TRAIN])
-    assert read_recorded(path, TASK, [both]).answers == {"t0": 1, "t1": 1, "t2": 1}
+    assert answers_of(path, [both]) == {"t0": 1, "t1": 1, "t2": 1}
 
 
 @pytest.mark.parametrize(
@@ -94,3 +104,26 @@ def test_a_project_trains_and_predicts_on_it(kdsl, tmp_path):
     assert result.code == 0, result.err
     predicted = [json.loads(line)["label"] for line in (tmp_path / "p.jsonl").read_text("utf-8").splitlines()]
     assert predicted == [record["label"] for record in records[20:]]
+
+
+def test_files_that_number_their_samples_alike_are_told_apart(tmp_path):
+    """Without ids every file begins at 1; what was predicted for one says nothing about the other."""
+    train = [Sample(str(i), "scene", (Turn("user", f"训练{i}"),), label="支付页面") for i in range(3)]
+    test = [Sample(str(i), "scene", (Turn("user", f"新的{i}"),)) for i in range(2)]
+    path = generated(tmp_path, ("退款页面", ""), ("支付页面", ""))
+    recorded = read_recorded(path, TASK, [train, test])
+    assert recorded.of(FieldTable(train, Sidecars())).labels.tolist() == [NO_ANSWER] * 3
+    assert recorded.of(FieldTable(test, Sidecars())).labels.tolist() == [1, 0]
+    with pytest.raises(KdslError, match=r"predictions for other samples than these \(like '0'\)"):
+        recorded.require_any(FieldTable(train, Sidecars()))
+    path = generated(tmp_path, *[("支付页面", "")] * 3, *[("退款页面", "")] * 2)
+    recorded = read_recorded(path, TASK, [train, test])
+    assert recorded.of(FieldTable([*train, *test], Sidecars())).labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_one_sample_in_two_files_has_one_answer(tmp_path):
+    path = generated(tmp_path, ("支付页面", ""), ("支付页面", ""))
+    assert answers_of(path, [TEST[:1], TEST[:1]]) == {"n0": 0}
+    path = generated(tmp_path, ("支付页面", ""), ("退款页面", ""))
+    with pytest.raises(KdslError, match=r"line 2: another answer than in line 1, but .* the same sample 'n0' there"):
+        read_recorded(path, TASK, [TEST[:1], TEST[:1]])

@@ -7,6 +7,7 @@ import numpy as np
 
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.models.classifier import Predicted
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.sample import Sample
 
@@ -17,8 +18,8 @@ class Memory:
 
     ids: set[str]
 
-    def probabilities(self, table: FieldTable) -> np.ndarray:
-        return np.array([[0.0, 1.0] if row.sample.id in self.ids else [1.0, 0.0] for row in table.rows])
+    def predict(self, table: FieldTable) -> Predicted:
+        return Predicted(np.array([[0.0, 1.0] if row.sample.id in self.ids else [1.0, 0.0] for row in table.rows]))
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError

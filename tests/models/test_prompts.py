@@ -13,7 +13,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.prompts import Prompts
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
-from kdsl.sample import Label, Sample, Task, Turn, copy_id
+from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.tasks import load_task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest
 
@@ -149,6 +149,13 @@ def test_images_without_a_folder_are_told(image_task):
         pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(None))
 
 
+def test_a_link_out_of_the_folder_is_not_followed(image_task, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(KdslError, match=r"'a.png' leads outside .*images; give a name below that folder"):
+        pieces(image_task, Sample("1", "scene", (), ("a.png",)), Prompts(tmp_path / "images"))
+
+
 def said(id: str, *turns: Turn, label: str | None = None) -> Sample:
     return Sample(id, "intent", turns, label=label)
 
@@ -185,7 +192,7 @@ def test_a_sample_that_was_trained_on_is_asked_as_in_prediction_but_for_itself(d
         shown = [piece for piece in message.pieces if piece.startswith("相似的样本")]
         assert shown
         assert not any(row.sample.turns[0].text in piece for piece in shown)
-        copied = replace(row.sample, id=copy_id(row.sample.id, 1))
+        copied = replace(row.sample, id="copy", copy_of=row.sample.id)
         assert prompts.conversation(dialogue_task, SampleFields(copied, Sidecars())) == (message,)
 
 

@@ -42,6 +42,14 @@ def test_a_reason_for_another_label_than_the_sample_has_now_is_not_used(write, c
     assert "1 reasons are about samples that the training data do not have, the first in line 3" in told[1]
 
 
+def test_a_line_that_may_be_about_samples_of_two_tasks_is_named(write):
+    with pytest.raises(KdslError, match=r"line 1: samples of scene and intent have the id '2'; name the task"):
+        read(write, '{"id": "2", "reason": "写着退货"}\n').of_samples(SAMPLES)
+    assert read(write, '{"id": "2", "label": "退货", "reason": "写着退货"}\n').of_samples(SAMPLES) == {
+        "scene": {"2": "写着退货"}
+    }
+
+
 def test_two_reasons_for_the_same_sample_are_an_error(write):
     file = read(write, '{"id": "1", "reason": "甲"}\n\n{"id": "1", "reason": "乙"}\n')
     with pytest.raises(KdslError, match=r"line 3: sample '1' has a reason in line 1 already; keep one of the two"):

@@ -86,8 +86,8 @@ def test_a_missing_or_empty_folder_and_bytes_that_are_not_text_are_named(write, 
 
 def test_a_link_to_nowhere_is_named(write, tmp_path):
     write("know/a.md", "# 台灯\n三档")
-    (tmp_path / "know/b.md").symlink_to(tmp_path / "gone.md")
-    with pytest.raises(KdslError, match=r"b\.md: no such file"):
+    (tmp_path / "know/b.md").symlink_to("gone.md")
+    with pytest.raises(KdslError, match=r"b\.md: a link to a file that is not there"):
         read_knowledge(tmp_path / "know")
 
 
@@ -139,3 +139,18 @@ def test_a_saved_index_finds_the_same():
     index = PassageIndex.fit(PASSAGES, TABLE)
     loaded = PassageIndex.of_record(json.loads(json.dumps(index.record())), index.arrays())
     assert [loaded.best(row, 3) for row in TABLE.rows] == [index.best(row, 3) for row in TABLE.rows]
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(write, tmp_path):
+    write("know/a.md", "# 台灯\n三档")
+    write("secret.md", "# 密码\n123")
+    (tmp_path / "know/b.md").symlink_to(tmp_path / "secret.md")
+    with pytest.raises(KdslError, match=r"'b\.md' leads outside .*know"):
+        read_knowledge(tmp_path / "know")
+
+
+@pytest.mark.parametrize("name", ["._a.md", ".obsidian/a.md", ".ipynb_checkpoints/a-checkpoint.md", ".git/a.jsonl"])
+def test_what_is_hidden_is_passed_over(write, tmp_path, name):
+    write("know/a.md", "# 台灯\n三档")
+    write(f"know/{name}", "\0")
+    assert len(read_knowledge(tmp_path / "know")) == 1

@@ -4,21 +4,21 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.retrieval.content import Content, hash_number
 from kdsl.retrieval.sample_index import SampleIndex
-from kdsl.sample import Sample, Turn, copy_id
+from kdsl.sample import Sample, Turn
 
 LAMPS = ["这个灯能调光吗", "台灯的亮度可以调吗", "灯光太亮了能不能调暗一点", "有没有能调亮度的台灯"]
 CLOTH = ["这条裤子是什么材质", "面料是纯棉的还是化纤的", "裤子的面料怎么样"]
 
 
-def said(id: str, text: str) -> Sample:
-    return Sample(id, "t", (Turn("user", text),))
+def said(id: str, text: str, copy_of: str | None = None) -> Sample:
+    return Sample(id, "t", (Turn("user", text),), copy_of=copy_of)
 
 
 def table(*samples: Sample, **pages: str) -> FieldTable:
@@ -44,10 +44,19 @@ def test_no_sample_finds_itself():
 
 
 def test_neither_the_source_nor_other_copies_of_a_copy_are_found():
-    copies = [said(copy_id("0", number), f"{LAMPS[0]}呢{number}") for number in (1, 2)]
-    index = SampleIndex.fit(table(*(row.sample for row in TRAIN.rows), *copies))
-    for asked in (*copies, TRAIN.rows[0].sample):
-        assert not {0, 7, 8} & set(index.nearest(table(asked), 9).rows[0].tolist())
+    copies = [said(f"copy{number}", f"请问一下{LAMPS[0]}呢{number}", "0") for number in (1, 2)]
+    rows = table(*(row.sample for row in TRAIN.rows), *copies)
+    index = SampleIndex.fit(rows)
+    among = index.nearest_to_each_other(9)
+    for row in (0, 7, 8):
+        for found in (index.nearest(rows.select([row]), 9).rows[0], among.rows[row]):
+            assert not {0, 7, 8} & set(found.tolist())
+            assert (found >= 0).any()
+
+
+def test_an_id_tells_nothing_about_another_file_s_samples():
+    found = INDEX.nearest(table(said("0", f"请问一下{LAMPS[0]}呢"), said("0+1", f"请问一下{LAMPS[0]}呢")), 3)
+    assert found.rows[:, 0].tolist() == [0, 0]
 
 
 def test_a_near_duplicate_with_another_id_is_not_found():
@@ -70,7 +79,7 @@ def test_pictures_without_words_are_told_by_file_text_or_looks():
     near, far = bits.copy(), bits.copy()
     near[:12] = ~near[:12]
     far[:13] = ~far[:13]
-    looks = [replace(other, source=str(i), images=(), page="", hashes=(hash_number(b),)) for i, b in
+    looks = [replace(other, id=str(i), images=(f"{i}.png",), page="", hashes=(hash_number(b),)) for i, b in
              enumerate((bits, near, far))]  # fmt: skip
     assert looks[0].same(looks[1])
     assert not looks[0].same(looks[2])
@@ -93,17 +102,16 @@ def test_nothing_is_found_where_nothing_is_alike():
 texts = st.text(alphabet="台灯亮度调光面料材质吗的 ", max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(texts, min_size=2, max_size=8), st.lists(st.integers(0, 3), min_size=2, max_size=8))
 def test_whatever_the_samples_none_finds_one_with_its_source_or_its_words(said_texts: list[str], sources: list[int]):
     pairs = list(zip(sources, said_texts, strict=False))
-    rows = table(*(said(copy_id(str(source), number), text) for number, (source, text) in enumerate(pairs)))
+    rows = table(*(said(str(number), text, f"{source} of them") for number, (source, text) in enumerate(pairs)))
     index = SampleIndex.fit(rows)
     found = index.nearest(rows, len(pairs))
     for asked, neighbours in enumerate(found.rows):
         for row in neighbours[neighbours >= 0]:
             mine, its = index.contents[asked], index.contents[row]
-            assert mine.source != its.source
+            assert mine.copy_of != its.copy_of
             assert mine.words != its.words
     assert (found.similarities[found.rows >= 0] > 0).all()
 

@@ -291,13 +291,16 @@ def test_settings_lead_back_to_where_one_was_and_into_the_page_only(client):
         ("http://testserver/t/x/rules?sort=coverage", "/t/x/rules?sort=coverage"),
         ("http://testserver//evil.example", "/"),
         ("https://evil.example/t/x", "/"),
+        ("http://testserver/\t/evil.example", "/"),
+        ("http://[", "/"),
         ("", "/"),
     ):
         answer = client.post(
-            "/settings", data={"name": "小李"}, headers={"referer": referer}, follow_redirects=False
+            "/settings", data={"language": "zh"}, headers={"referer": referer}, follow_redirects=False
         )  # fmt: skip
         assert answer.headers["location"] == place
-    assert "小李" in client.get(f"{ROOT}/rules", headers={"hx-request": "false"}).text
+    assert "你是" in client.get(f"{ROOT}/rules", headers={"hx-request": "false"}).text
+    assert client.post("/settings", data={"theme": "pink"}).status_code == 422
 
 
 def test_an_unknown_task_or_rule_is_a_sentence(client):

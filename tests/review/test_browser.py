@@ -3,7 +3,7 @@
 import re
 import socket
 import threading
-import time
+import webbrowser
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +15,10 @@ pytest.importorskip("playwright", reason="needs kdsl[test]")
 pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from kdsl.cli.review import opened
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
+from kdsl.review.server import web_server
 
 CHROMIUM = chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python -m playwright install chromium")
@@ -25,19 +27,15 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python
 class Served:
     """A shop on a free port of this computer."""
 
-    def __init__(self, live: LiveSite) -> None:
-        import uvicorn
-
+    def __init__(self, live: LiveSite, token: str | None = None) -> None:
         self.site = live.site
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who opens it before the server runs waits
         self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = create_app(live, ["127.0.0.1"], background=False)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        self._server = web_server(create_app(live, ["127.0.0.1"], token, background=False))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -75,7 +73,7 @@ def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     context.route("**/*", only_here)
     context.on("console", lambda message: wrong.append(message.text))
     context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.set_default_timeout(8000)
+    context.set_default_timeout(120_000)  # of what never comes
     yield context
     context.close()
     # That the server refused something (409, 422, an image that is none) is an error to the browser, and wanted here.
@@ -299,3 +297,28 @@ def test_every_page_fits_a_phone(browser, served, scheme):
             "rgb(247, 247, 248)" if scheme == "light" else "rgb(21, 23, 27)"
         )
     context.close()
+
+
+def test_a_browser_that_opens_the_users_file_is_let_in_and_no_other(browser, tmp_path, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", told.append)
+    served = Served(open_shop(tmp_path), token="geheim")
+    try:
+        with opened(f"{served.address}/?token=geheim"):
+            context = browser.new_context(locale="en-US")
+            page = context.new_page()
+            page.goto(told[0])
+            expect(page.locator("table.queue")).to_be_visible()
+            assert page.url == f"{served.address}/t/{TASK}/rules"
+            page.locator("[data-row] a").first.click()
+            expect(page.locator("[data-rule]")).to_be_visible()
+            page.wait_for_load_state("networkidle")
+            page.keyboard.press("a")
+            expect(page.locator(".saved")).to_contain_text("accept")
+            other = browser.new_context().new_page()
+            other.goto(f"{served.address}/t/{TASK}/rules")
+            expect(other.locator("body")).to_have_text(
+                "Open the address that kdsl review printed: it holds the token."
+            )
+    finally:
+        served.stop()

@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import Sidecars
@@ -22,7 +22,6 @@ CONDITION = st.one_of(
 CONDITIONS = st.lists(st.one_of(CONDITION, CONDITION.map(lambda each: {"not": each})), min_size=1, max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(TEXT, max_size=3), max_size=6), CONDITIONS)
 def test_what_the_finder_finds_is_what_the_engine_decides(dialogues, conditions):
     samples = [

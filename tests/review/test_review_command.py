@@ -2,7 +2,10 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
 import urllib.request
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -37,11 +40,16 @@ def test_the_command_prints_its_address_serves_the_page_and_ends_on_interrupt(pr
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     address = process.stdout.readline().strip()
-    with urllib.request.urlopen(address, timeout=30) as answer:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(address, timeout=30) as answer:
+        assert "?token=" in address and "token" not in answer.url
         assert "user turns contain 亮度" in answer.read().decode()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(address.partition("?")[0], timeout=30)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=30)
     assert "Traceback" not in errors and process.returncode in (0, 130)
+    assert "token" not in output + errors
 
 
 def test_a_port_in_use_is_a_sentence(project):
@@ -52,6 +60,42 @@ def test_a_port_in_use_is_a_sentence(project):
         other.listen()
         result = kdsl("review", project, "--port", other.getsockname()[1], "--no-browser")
     assert result.returncode == 2 and "choose another with --port" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_without_a_token_only_this_computer_is_let_in(project, host):
+    result = kdsl("review", project, "--no-token", "--host", host, "--no-browser")
+    assert result.returncode == 2 and "--no-token would let everybody on the network decide" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "who decides has no name"),
+        ("  ", "who decides has no name"),
+        ("小\n王", "is no name to decide under"),
+        ("x" * 61, "is no name to decide under; give one of at most 60 visible characters with --as NAME"),
+        (b"\xff".decode("utf-8", "surrogateescape"), "is no name to decide under"),
+    ],
+)
+def test_a_name_that_nobody_can_read_is_refused_at_the_start(project, name, sentence):
+    for command in (["review", project, "--no-browser"], ["rules", "import", project / "none.csv", project]):
+        result = kdsl(*command, "--as", name)
+        assert result.returncode == 2 and sentence in result.stderr, result.stderr
+
+
+def test_the_browser_is_told_the_token_in_a_file_that_only_the_user_can_read(monkeypatch):
+    from kdsl.cli.review import opened
+
+    told: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", told.append)
+    with opened("http://127.0.0.1:8321/?token=geheim"):
+        [address] = told
+        page = Path(urllib.parse.urlsplit(address).path)
+        assert address.startswith("file://") and "geheim" not in address
+        assert 'content="0; url=http://127.0.0.1:8321/?token=geheim"' in page.read_text(encoding="utf-8")
+        assert page.stat().st_mode & 0o077 == 0 and page.parent.stat().st_mode & 0o077 == 0
+    assert not page.parent.exists()
 
 
 def test_rules_go_out_as_a_table_and_decisions_come_back(project):

@@ -110,6 +110,4 @@ class Reviewing(RuleBasedStateMachine):
 
 
 TestReviewing = Reviewing.TestCase
-TestReviewing.settings = settings(
-    max_examples=12, stateful_step_count=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestReviewing.settings = settings(max_examples=12, stateful_step_count=25, suppress_health_check=list(HealthCheck))

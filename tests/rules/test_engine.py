@@ -3,7 +3,7 @@
 import re
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -92,7 +92,6 @@ sidecars = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(rules, samples, sidecars)
 def test_engine_equals_the_plain_meaning_of_rules(rules, samples, sidecars):
     table = FieldTable(samples, sidecars)

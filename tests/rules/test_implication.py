@@ -1,7 +1,7 @@
 """Which conditions follow from which."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -132,7 +132,6 @@ def _every_kind_of_sample() -> FieldTable:
 TABLE = _every_kind_of_sample()
 
 
-@settings(deadline=None, max_examples=60)
 @given(conditions, conditions)
 def test_claims_hold_on_samples(first, second):
     a, b = Engine([rule(1, first), rule(2, second)]).matrix(TABLE).T
@@ -142,7 +141,6 @@ def test_claims_hold_on_samples(first, second):
         assert not (a & b).any()
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(conditions, min_size=1, max_size=2), min_size=2, max_size=8))
 def test_subsumption_by_index_equals_comparing_every_pair(found):
     rules = [Rule(id=f"r-000{i}", label="x", when={"all": tests}) for i, tests in enumerate(found)]

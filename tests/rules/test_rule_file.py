@@ -1,7 +1,7 @@
 """Rule files: read strictly, written in one form, comments kept."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.errors import KdslError
@@ -246,14 +246,12 @@ rules = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(rules)
 def test_any_rule_reads_back_as_it_was_written(tmp_path_factory, rule):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     assert parse_rule(path, rule_text(rule)) == rule
 
 
-@settings(deadline=None, max_examples=60)
 @given(rules, rules)
 def test_any_rule_can_be_written_over_a_file_with_comments(tmp_path_factory, old, new):
     path = tmp_path_factory.getbasetemp() / "any.yaml"

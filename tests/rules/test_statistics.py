@@ -18,7 +18,7 @@ def test_written_statistics_are_read_back_by_id_and_conditions(tmp_path):
     read = read_statistics(path)
     assert read["r-0002", "a" * 16] == entries[0]
     assert ("r-0002", "b" * 16) not in read
-    assert [line[:14] for line in path.read_text().splitlines()] == ['{"id": "r-0001', '{"id": "r-0002']
+    assert [line[:14] for line in path.read_text("utf-8").splitlines()] == ['{"id": "r-0001', '{"id": "r-0002']
 
 
 def test_no_file_no_statistics(tmp_path):

@@ -56,10 +56,10 @@ def test_other_content_is_another_question(tmp_path: Path) -> None:
 
 def test_what_was_answered_before_an_interruption_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "small.jsonl"
-    CachedModel(CountingModel(), path).generate(WORDS, 5)
+    CachedModel(CountingModel(lambda conversation: "甲。"), path).generate(WORDS, 5)
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    model = CountingModel()
+    model = CountingModel(lambda conversation: "甲。")
     CachedModel(model, path).generate(WORDS, 5)
     assert len(model.asked) == 1
     assert path.read_bytes() == whole
@@ -72,7 +72,7 @@ def test_what_was_answered_before_an_interruption_is_kept(tmp_path: Path) -> Non
             b'{"image": "a.png"}',
             "not an answer that KDSL kept; take this line out to ask again for its answer, or delete",
         ),
-        (b'{"key": "torn', "not valid JSON (Invalid control character at); take this line out"),
+        (b'{"key": "torn', "not valid JSON (Unterminated string starting at); take this line out"),
         (b'{"key": "\xe6"}', "byte 9 is not UTF-8; take this line out"),
         (b"[1]", "'[1]' is not a JSON object like {\"id\": …}; take this line out"),
     ],
@@ -83,3 +83,39 @@ def test_what_is_no_answer_is_named_with_what_to_do(tmp_path: Path, line: bytes,
     path.write_bytes(line + b'\n{"key": "k", "answer": {"calls": 1, "dropped": 0}}\n')
     with pytest.raises(KdslError, match=re.escape(f"small.jsonl, line 1: {message}")):
         CachedModel(CountingModel(), path)
+
+
+def test_what_says_nothing_is_not_kept_and_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "small.jsonl"
+    evading = CachedModel(
+        CountingModel(lambda c: "" if "乙" in str(c) else "甲。", evades=lambda c: "乙" in str(c)), path
+    )
+    conversations = [ask("甲"), ask("乙")]
+    assert [answer.text for answer in evading.generate(conversations, 5)] == ["甲。", ""]
+    assert [answer.text for answer in evading.generate(conversations, 5, ["甲。"])] == ["甲。", ""]
+    scores = evading.score(conversations, ["是", "否"])
+    assert scores.answered.tolist() == [True, False] and scores.strays == (None, "看情况")
+    assert evading.strays.told("empty") == "3 of 6 answers are empty, for example '看情况'"
+    assert len(path.read_text("utf-8").splitlines()) == 3
+    willing = CountingModel(lambda c: "甲。")
+    again = CachedModel(willing, path)
+    assert [answer.text for answer in again.generate(conversations, 5)] == ["甲。", "甲。"]
+    assert again.score(conversations, ["是", "否"]).answered.all()
+    assert willing.asked == [ask("乙"), ask("乙")]
+
+
+def test_an_empty_answer_of_an_earlier_version_is_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "small.jsonl"
+    CachedModel(CountingModel(lambda c: "甲。"), path).generate([ask("甲")], 5)
+    path.write_text(path.read_text("utf-8").replace("甲。", ""), "utf-8")
+    model = CountingModel(lambda c: "乙。")
+    assert CachedModel(model, path).generate([ask("甲")], 5)[0].text == "乙。" and len(model.asked) == 1
+
+
+def test_a_model_that_says_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    model = CachedModel(CountingModel(), tmp_path / "small.jsonl")
+    with pytest.raises(
+        KdslError, match=r"^counting: none of its 32 answers is text, for example ''; name a model that"
+    ):
+        model.generate([ask(str(i)) for i in range(99)], 5)
+    assert model.asked == 32

@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from interrupted import run_interrupted
 from small_world import BAR, COLOUR, LABELS, QUESTIONS, said, write_project
 from tiny_qwen2vl import draw_page
 
@@ -104,13 +104,8 @@ def test_answers_serve_without_the_model_too(kdsl, mined: Path, tmp_path: Path) 
 @pytest.mark.parametrize("file", ["questions.jsonl", "checkpoints/run/small.jsonl"])
 def test_killed_while_mining_it_goes_on_to_the_same_rules(kdsl, mined: Path, small_directory, tmp_path, file) -> None:
     project = write_project(tmp_path, small=str(small_directory))
-    process = subprocess.Popen([*COMMAND, "mine", str(project), "--workers", "1"], stderr=subprocess.DEVNULL, env=ENV)
-    limit, enough = time.monotonic() + 120, 9
-    while not ((project / file).exists() and (project / file).read_bytes().count(b"\n") >= enough):
-        assert process.poll() is None and time.monotonic() < limit
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    killed = run_interrupted(signal.SIGKILL, project, file, 9, "mine", project, "--workers", 1)
+    assert killed.returncode == -signal.SIGKILL
     assert not rules(project)
     kept = (project / file).read_bytes()
     assert kdsl("mine", project, "--workers", 1).code == 0

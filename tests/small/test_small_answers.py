@@ -29,6 +29,7 @@ from kdsl.fields.sidecar import Sidecars, read_captions
 from kdsl.fields.table import FieldTable
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.sample import Sample, Turn
+from kdsl.small.answer_filler import AnswerFiller, TaskQuestions
 from kdsl.small.budget import CallBudget
 from kdsl.small.captions import fill_captions
 from kdsl.small.proposer import BOOST, SmallProposer
@@ -116,13 +117,15 @@ def test_an_image_that_cannot_be_read_is_told_and_the_others_are_answered(pages:
     (tmp_path / "broken.png").write_bytes(b"no image")
     for image in IMAGES[:3]:
         (tmp_path / image).write_bytes((pages / image).read_bytes())
-    images = [*IMAGES[:2], "broken.png", "gone.png", IMAGES[2]]
+    (tmp_path / "up").symlink_to("..")
+    images = [*IMAGES[:2], "broken.png", "gone.png", f"up/{tmp_path.name}x.png", IMAGES[2]]
     path = tmp_path / "questions.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CountingModel, "_look", _refuse_what_is_no_png)
         outcome = answer_questions(CountingModel(), CHINESE, images, ["甲吗？"], tmp_path, path)
     assert outcome.images == 3
-    assert set(outcome.problems) == {"broken.png", "gone.png"}
+    assert set(outcome.problems) == set(images[2:5])
+    assert "leads outside" in outcome.problems[images[4]]
     assert outcome.problems["gone.png"] == "no such image file"
     assert set(read_answers(path).answers) == set(IMAGES[:3])
 
@@ -140,6 +143,44 @@ def test_an_error_that_no_image_explains_passes_through(pages: Path, tmp_path: P
 
     with pytest.raises(KdslError, match="the server does not answer"):
         answer_questions(CountingModel(yes=fail), CHINESE, IMAGES[:2], ["甲吗？"], pages, tmp_path / "q.jsonl")
+
+
+def about(word: str):
+    """Whether a conversation holds the word."""
+    return lambda conversation: word in str(conversation)
+
+
+def test_what_gets_neither_yes_nor_no_is_not_kept_but_told_and_asked_again(pages: Path, tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    model = CountingModel(evades=about("乙吗"))
+    outcome = answer_questions(model, CHINESE, IMAGES[:3], ["甲吗？", "乙吗？"], pages, path)
+    assert outcome.images == 3
+    told = "1 questions got neither yes nor no, but for example '看情况'"
+    assert outcome.problems == dict.fromkeys(IMAGES[:3], told)
+    assert [set(read_answers(path).answers[image]) for image in IMAGES[:3]] == [{"甲吗？"}] * 3
+    willing = CountingModel()
+    answer_questions(willing, CHINESE, IMAGES[:3], ["甲吗？", "乙吗？"], pages, path)
+    assert len(willing.asked) == 3
+
+
+def test_a_model_that_never_says_yes_or_no_is_an_error_and_nothing_is_kept(pages: Path, tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    with pytest.raises(
+        KdslError, match=r"^counting: none of its 3 answers is yes or no, for example '看情况'; name a"
+    ):
+        answer_questions(CountingModel(evades=lambda _: True), CHINESE, IMAGES[:3], ["甲吗？"], pages, path)
+    assert read_answers(path).answers == {}
+
+
+def test_a_predicted_image_whose_question_is_evaded_has_no_answer(pages: Path, tmp_path: Path, caplog) -> None:
+    sidecars, path = Sidecars(), tmp_path / "q.jsonl"
+    questions = {"shop": TaskQuestions(CHINESE, ("甲吗？", "乙吗？"))}
+    model = CountingModel(evades=about("乙吗"))
+    filler = AnswerFiller(sidecars, questions, pages, path, lambda: model)
+    filler.fill(SAMPLES[:1])
+    filler.tell()
+    assert set(sidecars.answers["0.png"]) == set(read_answers(path).answers["0.png"]) == {"甲吗？"}
+    assert "1 images have no answer and count as no, the first being 0.png (1 questions got neither" in caplog.text
 
 
 def test_captions_are_written_once(small_model, pages: Path, tmp_path: Path) -> None:
@@ -227,6 +268,22 @@ def test_rules_that_make_sense_are_judged_more_probable(small_model) -> None:
     good = [p for p, each in zip(sense, right, strict=True) if each]
     bad = [p for p, each in zip(sense, right, strict=True) if not each]
     assert len(good) == 4 and min(good) > np.mean(bad) + 0.3
+
+
+def test_a_rule_on_which_the_model_says_neither_yes_nor_no_is_not_judged() -> None:
+    rules = [(0, (has("退"),)), (1, (has("换"),))]
+    model = CountingModel(evades=about("有“退”"))
+    assert SmallValidator(model, CallBudget(9)).judge(TASK, rules) == [None, pytest.approx(0.75)]
+
+
+def test_a_part_to_which_the_model_names_no_condition_keeps_the_lexical_prior(pages: Path, vocabulary) -> None:
+    parts = np.array([[True] * N, [i < N // 2 for i in range(N)]])
+    willing, evading = (
+        proposer(CountingModel(evades=lambda _, evades=evades: evades), pages).prior(TASK, 0, vocabulary, parts)
+        for evades in (False, True)
+    )
+    assert np.array_equal(evading, proposer(CountingModel(), pages, calls=0).prior(TASK, 0, vocabulary, parts))
+    assert not np.array_equal(evading, willing)
 
 
 def test_beyond_the_budget_rules_are_not_judged() -> None:

@@ -1,5 +1,7 @@
 """Task files: the two that ship, and what is refused."""
 
+import json
+
 import pytest
 
 from kdsl.errors import KdslError
@@ -79,3 +81,35 @@ def test_an_unknown_task_lists_the_shipped_ones(tmp_path):
         KdslError, match=r"task 'mire': .* is no file; name a shipped task \(mire_intent, mire_scene\)"
     ):
         load_task("mire", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        "..",
+        ".x",
+        "a:b",
+        "a\0b",
+        "x.",
+        "长" * 100,
+        "reviews",
+        "Reviews",
+        "large",
+        "evaluation",
+    ],
+)
+def test_a_name_that_can_be_no_folder_of_its_own_is_refused(tmp_path, name):
+    text = f"name: {json.dumps(name)}\nlabels: [{{name: a}}, {{name: b}}]\n"
+    (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(KdslError, match=r"t\.yaml, line 1: name: .*names a folder of rules too"):
+        load_task("t.yaml", tmp_path)
+
+
+def test_half_a_character_is_refused(tmp_path):
+    (tmp_path / "t.yaml").write_text('name: t\nlabels: [{name: "\\ud800"}, {name: b}]\n', encoding="utf-8")
+    with pytest.raises(KdslError, match=r"t\.yaml: not valid YAML \(half a character\)"):
+        load_task("t.yaml", tmp_path)

@@ -14,7 +14,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.card import TrainingCard
 from kdsl.models.prompts import Prompts
-from kdsl.sample import Label, Sample, Task, Turn, source_id
+from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.training.data import data_hash, hold_out, with_copies
 from kdsl.vlm.conversation import pictures
 
@@ -39,7 +39,7 @@ def test_copies_are_made_of_samples_that_are_trained_on_alone(data, tmp_path):
     with_them = with_copies(data, Augmenter(data.task, 3), tmp_path, tmp_path / "made", 1)
     held_out = {row.sample.id for row, held in zip(data.table.rows, data.held_out, strict=True) if held}
     assert len(with_them.copies) == 48
-    assert not held_out & {source_id(row.sample.id) for row in with_them.copies.table.rows}
+    assert not held_out & {row.sample.copy_of for row in with_them.copies.table.rows}
 
 
 def test_examples_hold_the_copies_with_pictures_of_their_own(data, tmp_path):

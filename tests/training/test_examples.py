@@ -124,6 +124,6 @@ def test_labels_of_which_one_begins_with_the_other_are_told_apart(model, page):
     large._loaded["unused"] = model
     large._fingerprint = "unused"
     table = FieldTable([sample], Sidecars())
-    assert task.label_names[large.classifier(task, None).probabilities(table).argmax()] == "红退"
+    assert task.label_names[large.classifier(task, None).predict(table).probabilities.argmax()] == "红退"
     alone = Task("t", (Label("红"),), task.prompt)
-    assert large.classifier(alone, None).probabilities(table).tolist() == [[1.0]]
+    assert large.classifier(alone, None).predict(table).probabilities.tolist() == [[1.0]]

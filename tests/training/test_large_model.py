@@ -162,7 +162,7 @@ def test_an_image_that_is_missing_is_named_before_training(kdsl, project):
     next((project / "images").glob("shop0-3.png")).unlink()
     result = kdsl("train", project)
     assert result.code == 2
-    assert "shop0-3.png: cannot be read (No such file or directory); training needs every image" in result.err
+    assert "shop0-3.png: no such file; training needs every image" in result.err
 
 
 def test_qlora_needs_bitsandbytes(kdsl, project, monkeypatch):

@@ -17,7 +17,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
 from kdsl.models.taught import Taught
 from kdsl.retrieval.knowledge import Passage
-from kdsl.sample import Label, Sample, Task, Turn, source_id
+from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.training.data import hold_out, with_copies
 
 TASK = Task("t", (Label("甲"), Label("乙")))
@@ -65,8 +65,8 @@ def test_copies_and_a_teacher_s_samples_are_shown_people_s_samples_but_never_the
         [message] = example.conversation
         shown = "".join(piece for piece in message.pieces if piece.startswith("相似的样本"))
         assert shown
-        assert said[source_id(sample.id)] not in shown
-        assert example.reason == reasons[source_id(sample.id)]
+        assert said[sample.source] not in shown
+        assert example.reason == reasons[sample.source]
     assert {(example.answer, example.reason) for example in examples[-3:]} == {("乙", "")}
     assert len(data.examples(prompts, held_out=True)) == 8
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs kdsl[vlm]")
 
 import tiny_qwen2vl
 from model_server import RunningServer, model_server
-from tiny_project import SMALL, read, write_project
+from tiny_project import SMALL, read, write, write_project, write_two_tasks
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,19 @@ def test_limits_too_low_for_any_answer_are_told(kdsl, project):
     )  # fmt: skip
     assert result.code == 2
     assert "would exceed `limits: {calls: 3, tokens: 2}`" in result.err
+
+
+def test_samples_of_two_tasks_with_one_id_have_each_its_own_limits(kdsl, tmp_path, server):
+    """One call a sample: a call for one task once refused the sample of the other that has the same id."""
+    server.become()
+    folder = write_two_tasks(tmp_path / "two", server.url, extra=SMALL + "limits: {calls: 1}\n")
+    for split, most in (("train", 8), ("test", 4)):
+        records = read(folder / f"{split}.jsonl")
+        tasks = [[record for record in records if record["task"] == task][:most] for task in ("shop", "wish")]
+        write(folder / f"{split}.jsonl", [{**r, "id": str(i)} for of_task in tasks for i, r in enumerate(of_task)])
+    assert kdsl("mine", folder, "mining.iterations=10").code == 0
+    _, records = train_and_predict(kdsl, folder)
+    assert [(record["task"], record["id"]) for record in records] == [
+        (t, str(i)) for t in ("shop", "wish") for i in range(4)
+    ]
+    assert {record["cost"]["calls"] for record in records} == {1}

@@ -35,7 +35,7 @@ def test_fsdp2_trains_an_adapter_that_kdsl_train_takes_over(kdsl, tiny_model, tm
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
         [*command, "--main_process_port", "0", script, "train", project, "--fine-tune-only"],
-        env=environment, capture_output=True, text=True, timeout=200, check=False,
+        env=environment, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     card = TrainingCard.load(project / "checkpoints/run/large/joint")

@@ -94,14 +94,17 @@ def test_without_any_ability_the_estimate_has_the_same_best_option(poor_server, 
     assert scores.calls.min() >= 8 and scores.output_tokens.min() >= 8 * 2
 
 
-def test_answers_outside_the_choices_are_replaced_by_the_best_scored(poor_server, conversations) -> None:
+def test_answers_outside_the_choices_stay_what_they_are(poor_server, conversations) -> None:
     model = HttpModel.connect(poor_server.url, tiny_qwen2vl.BUDGET, samples=2)
-    [answer, forced] = model.generate(conversations[:1], 5, tiny_qwen2vl.LABELS) + model.generate(
-        conversations[:1], 5, ["没有的标签", "别的标签"]
+    choices = ["没有的标签", "别的标签"]
+    [answer, stray] = model.generate(conversations[:1], 5, tiny_qwen2vl.LABELS) + model.generate(
+        conversations[:1], 5, choices
     )
     assert answer.text in tiny_qwen2vl.LABELS
-    assert forced.text == "没有的标签"  # nothing speaks for either
-    assert forced.calls >= 3 and forced.output_tokens > answer.output_tokens
+    assert stray.text not in choices and stray.label(choices) is None
+    assert stray.calls == 1  # how the server is told choices was found out before: not at all
+    scores = model.score(conversations[:1], choices)
+    assert scores.answered.tolist() == [False] and isinstance(scores.strays[0], str)
 
 
 def test_estimate_of_constrained_samples_is_the_share_among_the_options(server, local, conversations) -> None:

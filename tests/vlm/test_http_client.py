@@ -268,6 +268,7 @@ SECRET = "sk-very-secret"
 def test_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET + "\n")
     with caplog.at_level(logging.DEBUG), model_server(key=SECRET, lacks=("prompt_logprobs",)) as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         model = connect(running, retries=1)
         assert model.score([ask("？")], ["是", "否"]).estimated
         assert running.requests()[-1]["key"] == SECRET
@@ -286,6 +287,7 @@ def test_key_is_sent_and_never_told(monkeypatch: pytest.MonkeyPatch, caplog) -> 
 
 def test_key_that_cannot_be_one(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET} 密钥")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     with pytest.raises(
         KdslError, match=r"^OPENAI_API_KEY: holds spaces or characters outside ASCII; copy the key again$"
     ):

@@ -1,5 +1,6 @@
 """Models are opened by the name that stands in kdsl.yaml."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,17 @@ def test_directory_opens(tmp_path: Path) -> None:
     name = str(tiny_qwen2vl.build(tmp_path / "model"))
     model = load_model(name, tiny_qwen2vl.BUDGET)
     assert model.identity == load_model(name, tiny_qwen2vl.BUDGET).identity != load_model(name).identity
+
+
+def test_code_in_a_model_s_directory_never_runs_nor_is_asked_about(tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    monkeypatch.setattr("builtins.input", lambda _="": pytest.fail("asks whether to run it"))
+    config = {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModelForImageTextToText": "own.Own"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    with pytest.raises(KdslError, match=f"^{tmp_path}: "):
+        load_model(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_weights_belong_to_the_identity(tmp_path: Path) -> None:

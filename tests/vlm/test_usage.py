@@ -8,32 +8,43 @@ from kdsl.vlm.conversation import Instruction, Message, Picture, ask, drop_earli
 from kdsl.vlm.model import Scores, normalise_scores, probabilities
 from kdsl.vlm.usage import Cost, Limits, Usage
 
+A, B = ("shop", "a"), ("shop", "b")
+
 
 def test_a_sample_may_cost_up_to_its_limits() -> None:
     usage = Usage(Limits(calls=3, tokens=100))
-    assert usage.allows("a", calls=3, tokens=100)
-    usage.charge("a", Cost(calls=2, tokens=90, dropped=1))
-    assert usage.tokens_left("a") == 10
-    assert usage.allows("a", tokens=10) and not usage.allows("a", tokens=11) and not usage.allows("a", calls=2)
-    assert usage.allows("b", calls=3)
+    assert usage.allows(A, calls=3, tokens=100)
+    usage.charge(A, Cost(calls=2, tokens=90, dropped=1))
+    assert usage.tokens_left(A) == 10
+    assert usage.allows(A, tokens=10) and not usage.allows(A, tokens=11) and not usage.allows(A, calls=2)
+    assert usage.allows(B, calls=3)
 
 
 def test_exceeding_is_one_sentence() -> None:
     usage = Usage(Limits(calls=3))
-    usage.charge("a", Cost(calls=3, tokens=20))
-    with pytest.raises(KdslError, match=r"sample 'a': 1 more .* after 3 call.* would exceed `limits: \{calls: 3\}`"):
-        usage.require("a", tokens=5)
-    usage.require("b", tokens=5)
+    usage.charge(A, Cost(calls=3, tokens=20))
+    with pytest.raises(
+        KdslError, match=r"sample 'a' of shop: 1 more .* after 3 call.* would exceed `limits: \{calls: 3\}`"
+    ):
+        usage.require(A, tokens=5)
+    usage.require(B, tokens=5)
+
+
+def test_samples_of_two_tasks_with_one_id_are_two_samples() -> None:
+    usage = Usage(Limits(calls=1))
+    usage.charge(("intent", "1"), Cost(calls=1))
+    usage.require(("scene", "1"))
+    assert usage.of(("scene", "1")) == Cost()
 
 
 def test_without_limits_everything_is_allowed_and_counted() -> None:
     usage = Usage()
-    usage.charge("a", Cost(2, 30))
-    usage.charge("b", Cost(1, 5, dropped=2))
-    usage.charge("a", Cost(1, 1))
-    assert usage.allows("a", 1000, 10**6) and usage.tokens_left("a") is None
-    assert usage.of("a") == Cost(3, 31) and usage.total() == Cost(4, 36, 2) and usage.most() == Cost(3, 31, 2)
-    assert dict(usage.samples) == {"a": Cost(3, 31), "b": Cost(1, 5, 2)}
+    usage.charge(A, Cost(2, 30))
+    usage.charge(B, Cost(1, 5, dropped=2))
+    usage.charge(A, Cost(1, 1))
+    assert usage.allows(A, 1000, 10**6) and usage.tokens_left(A) is None
+    assert usage.of(A) == Cost(3, 31) and usage.total() == Cost(4, 36, 2) and usage.most() == Cost(3, 31, 2)
+    assert dict(usage.samples) == {A: Cost(3, 31), B: Cost(1, 5, 2)}
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+"""kdsl hosts: which servers the user's projects may contact, and which have a key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kdsl.cli.options import Format, FormatOption
+
+app = typer.Typer(
+    help="Servers that projects may contact: list them, allow one, take that back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The server, such as http://gpu.lan:8000.")]
+ProjectFolder = Annotated[Path, typer.Argument(metavar="CONFIG", help="Project file or its folder.")]
+
+
+@app.command("list")
+def list_hosts(format: FormatOption = Format.table) -> None:
+    """List the servers that each project may contact, and the environment variables that hold keys of servers."""
+    import json
+
+    from kdsl.vlm.hosts import ALLOWED, KEYS, allowed_contacts, key_variables, user_folder
+
+    keys, allowed = key_variables(), allowed_contacts()
+    if format is Format.json:
+        contacts = [{"project": project, "server": server} for project, server in allowed]
+        typer.echo(json.dumps({"allowed": contacts, "keys": keys}, ensure_ascii=False, indent=2))
+        return
+    for project, server in allowed:
+        typer.echo(f"{project}  may contact  {server}")
+    for server, variable in keys.items():
+        typer.echo(f"{server}  has the key in  {variable}")
+    if not keys and not allowed:
+        typer.echo(f"{user_folder()}: no server in {ALLOWED} or {KEYS}; this machine may always be contacted")
+
+
+@app.command()
+def allow(address: Address, project: ProjectFolder = Path()) -> None:
+    """Allow a project to send dialogues and screenshots to a server; the yes is kept until it is taken back."""
+    from kdsl.config import load_config
+    from kdsl.vlm.hosts import origin_of, remember
+
+    origin = origin_of(address)
+    folder = load_config(project).folder
+    remember(folder, origin, True)
+    typer.echo(f"{folder.resolve()} may contact {origin}")
+
+
+@app.command()
+def forget(address: Address, project: ProjectFolder = Path()) -> None:
+    """Take back that a project may contact a server; the project itself need not be there any more."""
+    from kdsl.errors import KdslError
+    from kdsl.vlm.hosts import allowed_contacts, origin_of, project_name, remember
+
+    folder = project.parent if project.is_file() else project
+    origin = origin_of(address)
+    if (project_name(folder), origin) not in allowed_contacts():
+        raise KdslError(f"{folder.resolve()}: was not allowed to contact {origin}; `kdsl hosts list` shows what was")
+    remember(folder, origin, False)
+    typer.echo(f"{folder.resolve()} may not contact {origin} any more")

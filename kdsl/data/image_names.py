@@ -1,0 +1,38 @@
+"""What a sample may call an image: a file below the folder `data.images`, and nothing else."""
+
+import re
+
+from kdsl.errors import KdslError
+from kdsl.files import check_name, shown_name
+
+_PLAIN = re.compile(r"[^\s.\\/:\x00\ud800-\udfff](?:[^\\:\x00\ud800-\udfff]{0,60}[^\s.\\/:\x00\ud800-\udfff])?")
+"""Most names; without two dots in a row there is nothing wrong with them, and files may hold a hundred thousand."""
+_FOLDER = "data.images"
+_PICTURE_ITSELF = re.compile(r"data:[\w.+-]*[/;,]", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+
+
+def check_image_name(name: str) -> None:
+    """Raise KdslError, without the place, for what cannot be the name of an image, whatever there is in the folder.
+
+    Where the folder is known `kdsl.files.inside` makes a path of the name, and sees to links.
+    """
+    if _PLAIN.fullmatch(name) and ".." not in name:
+        return
+    if _PICTURE_ITSELF.match(name):
+        raise KdslError(
+            f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: save it "
+            f"below {_FOLDER} and give the file's name"
+        )
+    if _ADDRESS.match(name):
+        raise KdslError(
+            f"{shown_name(name)} is an address; images must be files: save it below {_FOLDER} and give the file's name"
+        )
+    check_name(name, _FOLDER)
+    if not name.strip():
+        raise KdslError(f"{name!r} is no file name; give a name below {_FOLDER}")
+    if "\\" in name:
+        right = name.replace("\\", "/")
+        raise KdslError(f"{shown_name(name)} has backslashes, which only Windows knows; write {shown_name(right)}")
+    if name.endswith(("/", "/.")) or name == ".":
+        raise KdslError(f"{name!r} is the name of a folder; give the name of a file in it")

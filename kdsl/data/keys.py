@@ -1,0 +1,80 @@
+"""Keys of a record that no reader reads: most mean nothing, but a misnamed one loses a text or a label."""
+
+import re
+from collections.abc import Set
+from difflib import get_close_matches
+from functools import lru_cache
+
+from kdsl.data.record import Record
+from kdsl.sample import Sample
+
+_CONTENT = ("instruction", "messages", "conversations", "turns", "text")
+"""Each holds what is said, in one of the forms: of two, only the first is read."""
+
+_OTHER_NAMES = {
+    "text": "ask body chat comment content contents context conv conversation conversations dialog dialogs dialogue "
+    "dialogues doc document history input inputs instruction message messages msg passage prompt query question "
+    "remark review sentence sentences title turn turns utterance utterances "
+    "内容 对话 文本 正文 消息 用户 用户问题 留言 咨询 评论 话术 问题 问句 句子 标题",
+    "label": "annotation annotations answer answers category class classes cls gold groundtruth intent labels output "
+    "response tag tags target targets y 分类 意图 标签 标注 类别 答案 类型",
+    "images": "filename files img imgs image imagefile imagepath imagepaths imageurl imageurls photo photos pic pics "
+    "picture pictures screenshot screenshots 图 图像 图片 截图",
+    "id": "guid identifier sampleid sid uid uuid 序号 编号",
+}
+_MEANT = {name: key for key, names in _OTHER_NAMES.items() for name in (key, *names.split())}
+_OTHER_MEDIA = ("audio", "audios", "video", "videos")
+_ALIKE, _LONG = 0.8, 3
+"""Share of common characters, as difflib counts, from which a key of so many is a mistyped one."""
+_LONG_NAMES = ("label", "image", "images", *_CONTENT)
+_FILE_OF_IMAGE = re.compile(r"\.(?:png|jpe?g|webp|gif|bmp|tiff?)\b", re.IGNORECASE)
+
+
+def note_keys(record: Record, known: Set[str], sample: Sample) -> None:
+    """Note every key of `record` beside the `known` ones of its form: what may be lost by it, and what is not used."""
+    if record.value.keys() <= known:
+        return
+    has = {
+        "text": any(turn.text for turn in sample.turns),
+        "label": sample.label is not None,
+        "images": bool(sample.images),
+        "id": record.value.get("id") is not None,
+    }
+    read = next((key for key in _CONTENT if key in record.value and key in known), None)
+    for key, value in record.value.items():
+        if key in known or value is None or value in ("", [], {}):
+            continue
+        meant = meant_key(key)
+        if key in _OTHER_MEDIA:
+            record.notes.note(f"values of {key!r} left out", record.where)
+        elif key in _CONTENT and read is not None:
+            record.notes.note_unread(key, f"{read!r} is read instead: keep one of the two", record.where)
+        elif meant is not None and not has[meant] and (meant != "images" or _FILE_OF_IMAGE.search(str(value))):
+            record.notes.note_unread(key, advice(key, known), record.where)
+        else:
+            record.notes.unused[key] += 1
+
+
+def advice(key: str, known: Set[str]) -> str:
+    """What to do about an unknown key that `meant_key` knows, in a form with the `known` keys."""
+    meant, plain = meant_key(key), _plain(key)
+    right = "output" if meant == "label" and "output" in known else plain if plain in _CONTENT else meant
+    return f"if it is the {meant}, call it {right!r}"
+
+
+@lru_cache(maxsize=1024)
+def meant_key(key: str) -> str | None:
+    """Which of `text`, `label`, `images` and `id` an unknown key probably stands for; None for none of them.
+
+    >>> meant_key("Text"), meant_key("lable"), meant_key("image_path"), meant_key("source")
+    ('text', 'label', 'images', None)
+    """
+    plain = _plain(key)
+    if plain in _MEANT or len(plain) < _LONG:
+        return _MEANT.get(plain)
+    alike = get_close_matches(plain, _LONG_NAMES, 1, _ALIKE)
+    return _MEANT[alike[0]] if alike else None
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\W_\d]+", "", key.casefold())

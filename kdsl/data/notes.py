@@ -1,0 +1,52 @@
+"""What a reader put right, left out or did not use, counted, to be told once a file."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_KEYS_TOLD = 5
+
+
+@dataclass
+class Noted:
+    """How often something was met, and where first."""
+
+    count: int
+    first: str
+
+
+@dataclass
+class Notes:
+    """Of one file."""
+
+    other_tasks: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, Noted] = field(default_factory=dict)
+    """What was left out or put right → how often."""
+    unread: dict[tuple[str, str], Noted] = field(default_factory=dict)
+    """(key, what to do) → the records that have it and may have lost by it a text, a label, images or an id."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """Keys that mean nothing here → the records that have them; nothing is lost."""
+
+    def note(self, what: str, place: str) -> None:
+        noted = self.left_out.setdefault(what, Noted(0, place))
+        noted.count += 1
+
+    def note_unread(self, key: str, remedy: str, place: str) -> None:
+        noted = self.unread.setdefault((key, remedy), Noted(0, place))
+        noted.count += 1
+
+    def tell(self, path: Path) -> None:
+        """Log a warning for each kind; keys that mean nothing are for `kdsl check` to tell."""
+        if self.other_tasks:
+            kinds = ", ".join(f"{count} with {name}" for name, count in self.other_tasks.items())
+            _log.warning("%s: %d samples of other tasks left out (%s)", path, self.other_tasks.total(), kinds)
+        for what, noted in self.left_out.items():
+            _log.warning("%s: %d %s, the first in %s", path, noted.count, what, noted.first)
+        for (key, remedy), noted in list(self.unread.items())[:_KEYS_TOLD]:
+            _log.warning(
+                "%s: the key %r of %d samples is not read, the first in %s; %s",
+                path, key, noted.count, noted.first, remedy,
+            )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Samples that say the same: with different labels they contradict each other, with one label they count twice."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+from kdsl.data.finding import Finding, finding
+from kdsl.data.images import existing_image
+from kdsl.sample import Sample, Task
+from kdsl.text import normalise
+
+_SHOWN = 4
+"""Ids in an example."""
+
+
+def check_repeats(
+    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], images: Path | None
+) -> Iterator[Finding]:
+    """Contradictory labels in all splits together, and repeats within each.
+
+    The same is what has equal turns once normalised and without spaces, and equal images: the same files, whatever
+    they are called.
+    """
+    contents = _image_contents(chain.from_iterable(splits.values()), images)
+    for task in tasks:
+        same: dict[object, list[tuple[str, Sample]]] = defaultdict(list)
+        for split, samples in splits.items():
+            for sample in samples:
+                if sample.task == task.name and (sample.turns or sample.images):
+                    same[_content(sample, contents)].append((split, sample))
+        groups = [group for group in same.values() if len(group) > 1]
+        yield from _contradictions(task, groups)
+        for split in splits:
+            yield from _repeats(split, task, [alike for group in groups for alike in _of_one_label(split, group)])
+
+
+def _content(sample: Sample, contents: Mapping[str, object]) -> object:
+    turns = [(turn.role, normalise(turn.text).replace(" ", "")) for turn in sample.turns]
+    return (*(turn for turn in turns if turn[1]), *(contents.get(image, image) for image in sample.images))
+
+
+def _contradictions(task: Task, groups: Sequence[Sequence[tuple[str, Sample]]]) -> Iterator[Finding]:
+    several = len({split for group in groups for split, _ in group}) > 1
+    count, examples = 0, []
+    for group in groups:
+        labelled = [(split, sample) for split, sample in group if sample.label is not None]
+        if len({sample.label for _, sample in labelled}) > 1:
+            count += len(labelled)
+            shown = _of_each_label(labelled)
+            named = [f"{split} {s.id}: {s.label}" if several else f"{s.id}: {s.label}" for split, s in shown]
+            examples.append(", ".join(named) + (", …" if len(labelled) > len(shown) else ""))
+    for found in finding("contradictory-labels", "", task.name, examples, ""):
+        message = "samples have the content of another one but not its label; keep the right label"
+        yield Finding(found.kind, "", task.name, count, message, found.examples)
+
+
+def _of_each_label(samples: Sequence[tuple[str, Sample]]) -> list[tuple[str, Sample]]:
+    first: dict[str | None, tuple[str, Sample]] = {}
+    for split, sample in samples:
+        first.setdefault(sample.label, (split, sample))
+    return list(first.values())[:_SHOWN]
+
+
+def _of_one_label(split: str, group: Sequence[tuple[str, Sample]]) -> list[list[Sample]]:
+    of_label: dict[str | None, list[Sample]] = defaultdict(list)
+    for of, sample in group:
+        if of == split:
+            of_label[sample.label].append(sample)
+    return list(of_label.values())
+
+
+def _repeats(split: str, task: Task, groups: Sequence[Sequence[Sample]]) -> Iterator[Finding]:
+    """Exact ones, and those that are alike once case, width, spaces and invisible characters are left out."""
+    exact: list[tuple[int, str]] = []
+    near: list[tuple[int, str]] = []
+    for group in groups:
+        alike = Counter((sample.turns, sample.images) for sample in group)
+        again = len(group) - len(alike)
+        if again:
+            written, times = alike.most_common(1)[0]
+            ids = [sample.id for sample in group if (sample.turns, sample.images) == written]
+            exact.append((again, _example(ids, times)))
+        if len(alike) > 1:
+            near.append((len(alike) - 1, _example([sample.id for sample in group], len(group))))
+    for kind, found, message in (
+        ("repeats", exact, "samples repeat another one exactly; keep one of each"),
+        ("near-repeats", near, "samples repeat another one but for case, width, spaces or names of images; keep one"),
+    ):
+        for each in finding(
+            kind, split, task.name, [example for _, example in sorted(found, key=lambda each: -each[0])], message
+        ):
+            yield Finding(kind, split, task.name, sum(count for count, _ in found), message, each.examples)
+
+
+def _example(ids: Sequence[str], times: int) -> str:
+    return f"{times} times: {', '.join(ids[:_SHOWN])}{', …' if times > _SHOWN else ''}"
+
+
+def _image_contents(samples: Iterator[Sample], folder: Path | None) -> dict[str, object]:
+    """Image name → what stands for its content; for images that are like no other their name does."""
+    if folder is None:
+        return {}
+    of_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
+    for name in dict.fromkeys(image for sample in samples for image in sample.images):
+        path = existing_image(folder, name)
+        if path is not None:
+            of_size[path.stat().st_size].append((name, path))
+    return {
+        name: digest
+        for alike in of_size.values()
+        if len(alike) > 1
+        for name, path in alike
+        if (digest := _digest(path)) is not None
+    }
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None

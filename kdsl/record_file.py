@@ -1,0 +1,40 @@
+"""What KDSL itself wrote as JSON, read back into the types it was made of: anything else is one sentence."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from kdsl.errors import KdslError
+from kdsl.files import parsing, read_json
+
+Record = TypeVar("Record")
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+"""Of samples or the like: a number that is a float, too."""
+
+
+def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
+    """The JSON file as a `kind`, a pydantic model or a dataclass.
+
+    Raises KdslError, which ends with `remedy`, when it is missing or damaged, or holds something else.
+    """
+    return as_record(kind, read_json(path, remedy), path, remedy)
+
+
+def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:
+    """A JSON value that stands at `place`, as a `kind`; KdslError where it is something else."""
+    with parsing(place, "no text that a file can hold", remedy):
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character ends whatever it is used for
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        part = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
+        raise KdslError(f"{place}: {part and part + ': '}{said}; {remedy}") from error
+
+
+_adapter = cache(TypeAdapter)

@@ -1,0 +1,226 @@
+"""What is fitted on samples that neither model nor rules learned from: cases whose numbers one can check by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import Phase, given, settings
+from reference import Counts, Known, Mined, World
+from worlds import SEED, arbiter_of, archive_of, rules_of, table_of, task_of, worlds
+
+from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter, fold_rules, out_of_fold_evidence
+from kdsl.errors import KdslError
+
+A, B = ((("甲",), False),), ((("乙",), False),)
+"""Conditions: the sample has the word."""
+SURE, EVEN, NEVER = 3.0, 0.0, -3.0
+"""Biases of a reliability map that gives every rule the same: 0.953, 0.5 and 0.047."""
+SURE_WEIGHT = 3.0
+"""Log odds of 0.953 over those of a base rate of one half."""
+
+
+def halves(inside: str, outside: str, base=(), mined=(), bias=SURE, chance=False) -> World:
+    """Eight samples in two folds; the labels are 0 0 1 1 in each. `inside` are the words of fold 0, `outside` those of
+    fold 1, and the rules in `mined` were mined without fold 0."""
+    labels = (0, 0, 1, 1) * 2
+    model = ((0.5, 0.5),) * 8
+    texts = tuple(word.replace("-", "无") for word in inside + outside)
+    return World(2, texts, labels, (0,) * 4 + (1,) * 4, model, base, (mined, ()), bias, (0.0,) * 7, chance)
+
+
+def speaking(world: World) -> list[tuple[str, float]]:
+    """The rules that speak on fold 0: label and reliability."""
+    labels, outside = np.array(world.labels), np.array(world.folds) != 0
+    chosen, reliability, hits = fold_rules(
+        task_of(world), table_of(world), labels, archive_of(world), 0, rules_of(world), outside
+    )
+    assert hits.shape == (8, len(chosen))
+    return [(rule.label, round(value, 3)) for rule, value in zip(chosen, reliability.tolist(), strict=True)]
+
+
+FOUND = Mined(A, 0, Counts(9, 9))
+
+
+def test_a_rule_that_the_folds_mining_found_speaks_on_it():
+    assert speaking(halves("甲---", "甲---", mined=(FOUND,))) == [("子", 0.953)]
+
+
+@pytest.mark.parametrize("status", ["proposed", "accepted"])
+def test_a_rule_of_the_base_does_not_enter_a_fold_without_being_found_there(status):
+    known = Known(A, 0, status, approved=status == "accepted", measured=0.9)
+    assert speaking(halves("甲甲--", "甲甲--", (known,))) == []
+
+
+@pytest.mark.parametrize("status", ["rejected", "disabled"])
+def test_what_people_ruled_out_does_not_speak_though_it_was_found(status):
+    assert speaking(halves("甲---", "甲---", (Known(A, 0, status),), (FOUND,))) == []
+    assert speaking(halves("甲---", "甲---", (Known(A, 1, status),), (FOUND,))) == [("子", 0.953)]
+    assert speaking(halves("甲---", "甲---", (Known(A, 0, status, as_mined=False),))) == []
+
+
+@pytest.mark.parametrize(
+    ("bias", "correct", "chance", "enters"),
+    [
+        (1.01, 9, False, True),  # log odds above those of the base rate, 0, by more than 1
+        (0.99, 9, False, False),
+        (SURE, 1, False, True),
+        (SURE, 0, False, False),  # was never right
+        (SURE, 9, True, False),  # nothing that was mined is better than chance
+    ],
+)
+def test_mined_rules_enter_a_fold_as_they_would_enter_the_base(bias, correct, chance, enters):
+    mined = (Mined(A, 0, Counts(9, correct)),)
+    for base in ((), (Known(A, 0, measured=0.9),)):  # that mining found it on all samples too does not help it
+        assert bool(speaking(halves("甲---", "甲---", base, mined, bias, chance))) == enters
+    assert speaking(halves("甲---", "甲---", (Known(A, 0, "accepted", approved=True),), mined, bias, chance))
+
+
+def test_a_rule_written_by_hand_is_measured_without_the_fold_it_speaks_on():
+    """Right four times of four in the fold and wrong four times of four outside: 0 of 4 is at most 0.49."""
+    world = replace(halves("甲甲甲甲", "甲甲甲甲", (Known(A, 0, as_mined=False),)), labels=(0, 0, 0, 0, 1, 1, 1, 1))
+    assert speaking(world) == [("子", 0.49)]
+    assert speaking(replace(world, labels=(1, 1, 1, 1, 0, 0, 0, 0))) == [("子", 0.953)]
+
+
+@pytest.mark.parametrize(
+    ("outside", "reliability"),
+    [
+        ("----", 0.953),  # no hit: nothing speaks against the estimate
+        ("甲甲--", 0.953),  # 2 of 2
+        ("甲甲甲-", 0.939),  # 2 of 3
+        ("甲甲甲甲", 0.85),  # 2 of 4
+        ("--甲甲", 0.658),  # 0 of 2
+    ],
+)
+def test_a_rule_written_by_hand_is_worth_no_more_than_its_own_counts_allow(outside, reliability):
+    """The upper end of the 95 % Wilson interval: 0 of n is (1.96²) / (n + 1.96²)."""
+    assert speaking(halves("甲---", outside, (Known(A, 0, as_mined=False),))) == [("子", reliability)]
+
+
+def test_a_rule_written_by_hand_that_mining_found_too_speaks_once():
+    world = halves("甲---", "甲---", (Known(A, 0, as_mined=False),), (FOUND,))
+    assert speaking(world) == [("子", 0.953)]
+    other = halves("甲---", "甲---", (Known(A, 1, as_mined=False),), (FOUND,))
+    assert [label for label, _ in speaking(other)] == ["子", "丑"]
+
+
+def test_an_approval_lifts_a_rule_out_of_fold_as_far_as_its_counts_there_allow():
+    for status, counts, reliability in (
+        ("accepted", Counts(10, 7), 0.8),
+        ("accepted", Counts(10, 0), 0.278),
+        ("proposed", Counts(10, 7), 0.5),
+    ):
+        known = Known(A, 0, status, approved=status == "accepted")
+        found = speaking(halves("甲---", "甲---", (known,), (Mined(A, 0, counts),), EVEN))
+        assert found == ([("子", reliability)] if status == "accepted" else [])
+
+
+def said(world: World) -> tuple[np.ndarray, np.ndarray]:
+    return out_of_fold_evidence(
+        task_of(world), table_of(world), np.array(world.labels), archive_of(world), rules_of(world)
+    )
+
+
+def test_overlaps_are_measured_on_the_other_folds():
+    """Both words stand in one sample of fold 0 and apart everywhere else: the two rules say different things."""
+    texts = ("甲乙", "无", "无", "无", "甲", "乙", "无", "无")
+    mined = (Mined(A, 0, Counts(9, 9)), Mined(B, 0, Counts(9, 9)))
+    world = replace(halves("----", "----", mined=mined), texts=texts)
+    assert said(world)[0][0].tolist() == pytest.approx([2 * SURE_WEIGHT, 0])
+    together = replace(world, texts=("甲乙", "甲", "乙", "无", "甲乙", "无", "无", "无"))
+    assert said(together)[0][0].tolist() == pytest.approx([SURE_WEIGHT, 0])
+    half = replace(world, texts=("甲乙", "无", "无", "无", "甲乙", "乙", "无", "无"))  # 1 of 2 samples in common
+    assert said(half)[0][0].tolist() == pytest.approx([SURE_WEIGHT * (2 - 1 / 4), 0])
+
+
+def test_the_evidence_of_accepted_rules_is_theirs_alone():
+    mined = (Mined(A, 0, Counts(9, 9)), Mined(B, 1, Counts(9, 9)))
+    world = halves("甲乙--", "----", (Known(A, 0, "accepted", approved=True),), mined)
+    everything, accepted = said(world)
+    assert everything.round(3).tolist() == [[3, 0], [0, 3]] + [[0, 0]] * 6
+    assert accepted.round(3).tolist() == [[3, 0]] + [[0, 0]] * 7
+    stale = halves("甲乙--", "----", (Known(A, 0, "accepted", approved=False),), mined)
+    assert not said(stale)[1].any()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(worlds())
+def test_out_of_fold_evidence_is_the_references(world: World):
+    for ours, slow in zip(said(world), reference.out_of_fold_evidence(world), strict=True):
+        assert ours == pytest.approx(slow, abs=1e-9)
+
+
+def noise(seed: int, n: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A fair model of three labels and evidence that has nothing to do with them."""
+    source = np.random.default_rng(seed)
+    labels = source.integers(0, 3, n)
+    model = source.dirichlet((1, 1, 1), n)
+    model[np.arange(n), labels] += 0.3
+    return model / model.sum(axis=1, keepdims=True), source.choice([0.0, 2.0], (n, 3), p=[0.8, 0.2]), labels
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gain_and_standard_error_are_those_of_the_held_out_log_losses(seed):
+    model, evidence, labels = noise(seed)
+    found, slow = compare(model, evidence, labels, SEED), reference.compare(model, evidence, labels, SEED)
+    gains = np.array(slow.gains)
+    assert found.gain == pytest.approx(gains.mean(), abs=1e-3)
+    assert found.error == pytest.approx(np.sqrt(((gains - gains.mean()) ** 2).sum() / 40 / 40), rel=0.02)
+
+
+ALIKE = 26
+"""A draw in which noise makes the log loss larger by half its standard error: 0.014 against 0.030."""
+WORSE = 1
+"""One in which it makes it larger by twice its standard error: 0.0099 against 0.0046."""
+BETTER = 38
+"""One in which it makes it smaller, by less than half of its standard error."""
+
+
+def in_errors(seed: int) -> float:
+    model, evidence, labels = noise(seed)
+    gains = np.array(reference.compare(model, evidence, labels, 0).gains)
+    return float(gains.mean() / gains.std() * np.sqrt(len(gains)))
+
+
+def test_the_draws_are_what_they_are_said_to_be():
+    assert [round(in_errors(seed), 1) for seed in (ALIKE, WORSE, BETTER)] == [-0.5, -2.1, 0.4]
+
+
+@pytest.mark.parametrize(("seed", "merges"), [(ALIKE, False), (WORSE, False), (BETTER, True)])
+def test_rules_are_merged_exactly_where_the_log_loss_gets_smaller(seed, merges):
+    model, evidence, labels = noise(seed)
+    listens_to, compared = choose_rules(model, evidence, np.zeros_like(evidence), labels, 0)
+    assert (listens_to == "all") == merges == (compared.gain > 0)
+
+
+@pytest.mark.parametrize(("seed", "listens_to"), [(ALIKE, "accepted"), (WORSE, "none"), (BETTER, "all")])
+def test_accepted_rules_are_left_out_only_where_they_lose_more_than_a_standard_error(seed, listens_to):
+    """ALIKE loses less than the standard error, 0.030, and more than the deviation over the number of samples, 0.005;
+    WORSE loses more than the standard error, 0.0046, and less than the deviation, 0.029."""
+    model, evidence, labels = noise(seed)
+    assert choose_rules(model, evidence, evidence, labels, 0)[0] == listens_to
+
+
+def test_accepted_rules_that_no_fold_found_count_half():
+    world = halves("甲---", "甲---", (Known(A, 0, "accepted", approved=True),))
+    arbiter = arbiter_of(world)
+    assert (arbiter.listens_to, arbiter.b, arbiter.a) == ("accepted", 0.5, arbiter.model_a)
+    assert arbiter.both == arbiter.model
+
+
+def test_where_no_rule_counts_b_is_0():
+    model, evidence, labels = noise(WORSE)
+    _, compared = choose_rules(model, evidence, evidence, labels, 0)
+    assert compared.both == compared.model
+
+
+def test_rules_mined_from_other_samples_are_refused():
+    world = halves("甲---", "甲---")
+    table, labels, model = (
+        table_of(replace(world, texts=world.texts[:7])),
+        np.array(world.labels[:7]),
+        np.full((7, 2), 0.5),
+    )
+    with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
+        fit_arbiter(task_of(world), table, labels, model, archive_of(world), [], {}, seed=0)

@@ -1,0 +1,61 @@
+"""`kdsl` as a process that interrupts itself at one point of its work: no test has to watch it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def run_interrupted(
+    number: signal.Signals, folder: Path, pattern: str, count: int, *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run `kdsl` with `arguments`; it gets the signal once the files that match `pattern` in `folder` are `count`.
+
+    Of JSON Lines, lines are counted.
+    """
+    words = [sys.executable, __file__, number.name, folder, pattern, count, *arguments]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "COLUMNS": "80",
+    }  # fmt: skip
+    return subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True)
+
+
+def main() -> None:
+    number, folder, pattern, count = sys.argv[1:5]
+    sys.argv = ["kdsl", *sys.argv[5:]]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
+    import kdsl.files as files
+
+    write, begin = files.write_atomically, files.append_jsonl
+
+    def look() -> None:
+        found = Path(folder).glob(pattern)
+        if sum(path.read_bytes().count(b"\n") if path.suffix == ".jsonl" else 1 for path in found) >= int(count):
+            os.kill(os.getpid(), signal.Signals[number])
+
+    def write_atomically(path: Path, content: str | bytes) -> None:
+        write(path, content)
+        look()
+
+    @contextmanager
+    def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+        with begin(path) as append:
+
+            def append_and_look(record: dict[str, Any]) -> None:
+                append(record)
+                look()
+
+            yield append_and_look
+
+    files.write_atomically, files.append_jsonl = write_atomically, append_jsonl
+    from kdsl.cli import main as kdsl  # imports the two by their names
+
+    kdsl()
+
+
+if __name__ == "__main__":
+    main()
