@@ -30,6 +30,7 @@ _FULL_WIDTH_COLON = re.compile(r"(?:^|[{,])\s*(?:- +)?([A-Za-z_][\w.]*)：")
 
 _FULL_WIDTH_SPACE = re.compile(r"[ \t]*([\u3000\xa0])[ \u3000\xa0]*(?:- |[A-Za-z_][\w.]*:)")
 _QUOTATION_MARKS = "“”„‟‘’‚‛＂＇〝〞〟「」『』｢｣«»‹›"
+_HALF = re.compile("[\ud800-\udfff]")
 _APOSTROPHE = "’"
 _SEPARATORS = re.compile("[，、；\u3000]+")
 """What stands between the items of a list in Chinese writing; for YAML it is text."""
@@ -137,8 +138,6 @@ def _plain(value: Any, left: Iterator[int]) -> Any:
         return {_plain(key, left): _plain(item, left) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, left) for item in value]
-    if isinstance(value, str):
-        value.encode("utf-8")  # half a character ends whatever it is used for
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
@@ -199,6 +198,8 @@ def _refuse_misread(file: "YamlFile", marked: Any, location: tuple[str | int, ..
         entries = list(enumerate(marked))
     for key, value in entries:
         place = (*location, key)
+        if any(isinstance(text, str) and _HALF.search(text) for text in (key, value)):
+            raise KdslError(f"{file.where(place)}: {str(key)!a:.60} holds half a character; remove it")
         if type(value) is str:  # text in quotes has a type of its own
             in_brackets = isinstance(marked, CommentedSeq) and marked.fa.flow_style()
             if sentence := misread_quotes(value) or (misread_separators(value) if in_brackets else ""):

@@ -81,7 +81,7 @@ def inspect_image(path: Path) -> ImageFacts:
                 return ImageFacts("huge", f"{size[0]} x {size[1]} pixels", size)
             # A JPEG is decoded at the smallest scale that is enough: an eighth of the time and memory.
             image.draft("L", (8 * _HASH_SIDE, 8 * _HASH_SIDE))
-            grey = _eight_bit(image).convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
+            grey = decoded(image).convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
     except Image.DecompressionBombError:
         return ImageFacts("huge", f"more than {2 * (Image.MAX_IMAGE_PIXELS or HUGE_PIXELS)} pixels")
     except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …

@@ -102,18 +102,16 @@ def _one_of(first: _Found, second: _Found, tall: bool) -> _Found | None:
     if min(shared) <= 0:
         return None
     least = [min(a[axis + 2] - a[axis], b[axis + 2] - b[axis]) for axis in (0, 1)]
-    better = max(first, second, key=lambda found: (found[0], _area(found[1].box)))
     if tall:
-        return better if shared[0] * shared[1] > _SAME * least[0] * least[1] else None
+        same = shared[0] * shared[1] > _SAME * least[0] * least[1]
+        return max(first, second, key=lambda found: (found[0], _area(found[1].box))) if same else None
     if shared[1] < _SAME * least[1]:
         return None
-    unsure = least[1] / 2
-    first_in, second_in = (
-        b[0] - unsure <= a[0] and a[2] <= b[2] + unsure,
-        a[0] - unsure <= b[0] and b[2] <= a[2] + unsure,
-    )
-    if first_in or second_in:
-        return better if first_in and second_in else second if first_in else first
+    unsure = least[1] / 10
+    if b[0] - unsure <= a[0] and a[2] <= b[2] + unsure and b[2] - b[0] > a[2] - a[0]:
+        return second
+    if a[0] - unsure <= b[0] and b[2] <= a[2] + unsure:
+        return first
     left, right = (first[1], second[1]) if a[0] < b[0] else (second[1], first[1])
     return min(first[0], second[0]), _joined(left, right, shared[0])
 
@@ -135,6 +133,6 @@ def _joined(left: OcrLine, right: OcrLine, shared: float) -> OcrLine:
     return OcrLine(text, min(left.score, right.score), (min(x0), min(y0), max(x1), max(y1)))
 
 
-def _alike(end: str, start: str) -> float:
-    """The share of places at which both have the same character."""
-    return sum(map(eq, end, start)) / len(end)
+def _alike(end: str, start: str) -> int:
+    """At how many places both have the same character."""
+    return sum(map(eq, end, start))

@@ -86,6 +86,42 @@ def test_a_large_image_is_shrunk_and_its_size_kept(kdsl, project):
     assert (page.size, page.original_size) == ((1280, 1067), (3000, 2500))
 
 
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((5, 1500), ["320x1500"]),
+        ((1500, 5), ["1500x320"]),
+        ((10, 2600), ["320x800"] * 4 + ["320x360"]),
+        ((1, 1), ["1x1"]),
+        ((400, 2001), ["400x1000", "400x1000", "400x601"]),
+        ((400, 2000), ["400x2000"]),
+    ],
+)
+def test_no_shape_takes_the_recogniser_beyond_its_memory(kdsl, project, size, seen):
+    """RapidOCR enlarges the short side of what it is given to 736 pixels, and the long one with it."""
+    picture = Image.new("RGB", size, "blue")
+    picture.putpixel((0, 0), (0, 0, 254))
+    for step in range(0, max(size), 100):  # a tile of one colour is not read
+        picture.putpixel((0, step) if size[1] > size[0] else (step, 0), (0, 0, 250))
+    picture.save(project / "images/strip.png")
+    choose(project, "strip.png")
+    assert kdsl("ocr", project, "--workers", 1).code == 0
+    page = read_ocr(project / "o/ocr.jsonl")["strip.png"]
+    assert page.size == page.original_size == size
+    assert sorted(line.text for line in page.lines if "x" in line.text) == sorted(seen)
+    if len(seen) > 1:
+        assert all(line.box[2] <= size[0] and line.box[3] <= size[1] for line in page.lines)
+
+
+def test_an_image_that_is_too_large_is_told_and_not_decoded(kdsl, project):
+    Image.new("1", (6000, 5000)).save(project / "images/huge.png")
+    choose(project, "huge.png", "blue.png")
+    result = kdsl("ocr", project, "--workers", 1)
+    assert result.code == 1
+    assert "not read: huge.png (6000 x 5000 pixels are too many; scale it down or cut it)" in result.out
+    assert list(read_ocr(project / "o/ocr.jsonl")) == ["blue.png"]
+
+
 def test_a_photo_is_turned_upright(kdsl, project):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -203,3 +239,18 @@ def test_rapidocr_reads_a_drawn_page(tmp_path):
     assert line.text.replace(" ", "") == "REFUND2048"
     x0, y0, x1, y1 = line.box
     assert 0 <= x0 < 40 and 20 < y0 < 50 and 230 < x1 <= 320 and 60 < y1 < 100
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="the extra ocr is not installed")
+def test_rapidocr_reads_every_line_of_a_long_page_once(tmp_path):
+    image = Image.new("RGB", (400, 2600), "white")
+    written = [f"REFUND {number}" for number in range(101, 126)]
+    for number, text in enumerate(written):
+        ImageDraw.Draw(image).text((20, 20 + 100 * number), text, fill="black", font_size=36)
+    image.save(tmp_path / "page.png")
+    assert fill_ocr(["page.png"], tmp_path, tmp_path / "ocr.jsonl", workers=1).problems == {}
+    page = read_ocr(tmp_path / "ocr.jsonl")["page.png"]
+    assert [line.text.replace(" ", "") for line in page.lines] == [text.replace(" ", "") for text in written]
+    assert page.size == (400, 2600)
+    for number, line in enumerate(page.lines):
+        assert abs(line.box[1] - (20 + 100 * number)) < 30

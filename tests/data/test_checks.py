@@ -173,6 +173,20 @@ class TestImages:
         facts = inspect_image(tmp_path / "bomb.png")
         assert (facts.problem, facts.hash) == ("huge", None)
 
+    @pytest.mark.parametrize(("width", "height"), [(10, 2600), (2600, 10), (1, 300)])
+    def test_an_image_that_gets_a_margin_is_named(self, findings, tmp_path, width, height):
+        Image.new("L", (width, height)).save(tmp_path / "strip.png")
+        Image.new("L", (13, 2600)).save(tmp_path / "fine.png")
+        found = findings([*clean_samples(), seen("a", "strip.png"), seen("b", "fine.png")])["narrow-images"]
+        assert found.examples == (f"strip.png ({width} x {height} pixels)",)
+        assert "one side more than 200 times the other; OCR and models see them with a margin" in found.message
+
+    def test_a_side_that_no_decoder_should_meet_is_huge(self, findings, tmp_path):
+        Image.new("1", (1, 65536)).save(tmp_path / "strip.png")
+        found = findings([*clean_samples(), seen("a", "strip.png")])
+        assert found["huge-images"].examples == ("strip.png (1 x 65536 pixels)",)
+        assert "narrow-images" not in found
+
     def test_no_image_folder_is_one_finding(self, findings, tmp_path):
         samples = [*clean_samples(), seen("a", "a.png"), seen("b", "b.png")]
         assert "data.images is not set" in findings(samples, images=None)["no-image-folder"].message
