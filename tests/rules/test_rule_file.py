@@ -183,3 +183,14 @@ def test_any_rule_can_be_written_over_a_file_with_comments(tmp_path_factory, old
     written = rule_text(new, previous)
     assert parse_rule(path, written) == new
     assert "# because" in written and "# decided" in written
+
+
+def test_a_comment_that_cannot_be_kept_is_one_sentence(tmp_path):
+    """What libyaml takes for a rule, and ruamel for a value of a type that cannot be compared."""
+    rule = Rule(id="r-aaaa", label="退款", when={"all": [{"user": ["退"]}]})
+    previous = rule_text(rule).replace('["退"]', '[! "退"] # why')
+    assert parse_rule(tmp_path / "a.yaml", previous) == rule
+    with pytest.raises(
+        KdslError, match=r"rule r-aaaa: the comments in its file cannot be kept \(.*\); write the file in"
+    ):
+        rule_text(rule, previous)
