@@ -209,7 +209,7 @@ def test_another_file_is_not_overwritten_as_a_sidecar(kdsl, project):
     other.write_text('[{"image": "blue.png"},\n{"image"')
     result = kdsl("ocr", project, f"data.ocr={other}")
     assert result.code == 2
-    assert "o.json, line 1: not valid JSON" in result.err
+    assert "o.json, line 1, column 24: not valid JSON" in result.err
     assert other.read_text().startswith('[{"image": "blue.png"},\n')
 
 

@@ -61,7 +61,6 @@ def test_a_task_file_is_found_relative_to_the_project(tmp_path):
         (f"name: {'n' * 101}\nlabels: [{{name: a}}, {{name: b}}]\n", "line 1: name: 'nnn.* names a folder"),
         ('name: t\nlabels:\n  - {name: a}\n  - {name: "b\\u2028"}\n', "line 4: .* holds a line break"),
         ('name: t\nlabels:\n  - {name: a}\n  - {name: "b\\e[1m"}\n', r"line 4: .* holds '\\x1b', which is no text"),
-        ('name: t\nlabels:\n  - {name: a}\n  - {name: "\\ud800"}\n', "line 4: 'name' holds half a character; remove it"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: <image>}\n", "line 4: .* holds <image>, which stands for"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: “b”}\n", "line 4: name: the quotation marks of “b” are text"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: @b}\n", "line 4: text that begins with a sign such as @"),
@@ -93,7 +92,6 @@ def test_an_unknown_task_lists_the_shipped_ones(tmp_path):
         "..",
         ".x",
         "a:b",
-        "a\0b",
         "x.",
         "长" * 100,
         "reviews",
@@ -111,5 +109,5 @@ def test_a_name_that_can_be_no_folder_of_its_own_is_refused(tmp_path, name):
 
 def test_half_a_character_is_refused(tmp_path):
     (tmp_path / "t.yaml").write_text('name: t\nlabels: [{name: "\\ud800"}, {name: b}]\n', encoding="utf-8")
-    with pytest.raises(KdslError, match=r"t\.yaml: not valid YAML \(half a character\)"):
+    with pytest.raises(KdslError, match=r"t\.yaml, line 2: 'name' holds half a character; remove it"):
         load_task("t.yaml", tmp_path)
