@@ -150,7 +150,7 @@ def use_steps(path: Path) -> None:
 
 def classified(kind: type) -> Callable[[Path], object]:
     def use(path: Path) -> None:
-        probabilities = kind.load(path.parent).probabilities(TABLE)
+        probabilities = kind.load(path.parent).predict(TABLE).probabilities
         assert np.isfinite(probabilities).all()
 
     return use
@@ -176,7 +176,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "embedded.json": (b'{"version": 1, "weights": {"linear": 1.0, "described": 0.5}, "cleaned": false}',
                       lambda path: read_record(EmbeddedRecord, path)),
     "recorded.json": (saved(RecordedTrainer(ANSWERED).fit(TABLE, LABELS, 2).save, "recorded.json"),
-                      lambda path: RecordedClassifier.load(path.parent, ANSWERED).probabilities(TABLE)),
+                      lambda path: RecordedClassifier.load(path.parent, ANSWERED).predict(TABLE)),
     "said.jsonl": (jsonl({"id": "0", "label": "调光", "probabilities": {"调光": 0.5, "材质": 0.5}},
                          {"id": "1", "label": "材质"}),
                    lambda path: read_recorded(path, TASK)),

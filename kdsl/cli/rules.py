@@ -197,6 +197,7 @@ def fmt(
 ) -> None:
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
     from kdsl.cli.project import open_project
+    from kdsl.errors import KdslError
     from kdsl.files import read_text, write_atomically
     from kdsl.locks import held
     from kdsl.rules.rule_file import rule_text
@@ -212,7 +213,11 @@ def fmt(
             left_out |= files.problems
             for path, rule in files.rules.items():
                 text = read_text(path)
-                wanted = rule_text(rule, text)
+                try:
+                    wanted = rule_text(rule, text)
+                except KdslError as error:
+                    left_out[path] = f"{path}: {error}"
+                    continue
                 total += 1
                 if text != wanted:
                     changed += 1

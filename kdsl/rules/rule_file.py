@@ -162,6 +162,7 @@ def rule_text(rule: Rule, previous: str | None = None) -> str:
     """The rule as a file in the one form that KDSL writes.
 
     Where `previous`, the file so far, has comments, these are kept, and with them the layout of lists and mappings.
+    Raises KdslError where they cannot be: a few oddities of YAML are a rule to libyaml and a mistake to ruamel.
     """
     lines = [
         f"schema: {rule.schema_}",
@@ -177,7 +178,12 @@ def rule_text(rule: Rule, previous: str | None = None) -> str:
         f"notes: {_quoted(rule.notes)}",
     ]
     text = "\n".join(lines) + "\n"
-    return _with_comments(text, previous) if previous is not None and "#" in previous else text
+    if previous is None or "#" not in previous:
+        return text
+    with parsing(
+        f"rule {rule.id}", "the comments in its file cannot be kept", "write the file in the plain form first"
+    ):
+        return _with_comments(text, previous)
 
 
 def _condition(mapping: dict[str, Any]) -> str:

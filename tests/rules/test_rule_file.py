@@ -259,3 +259,15 @@ def test_any_rule_can_be_written_over_a_file_with_comments(tmp_path_factory, old
     written = rule_text(new, previous)
     assert parse_rule(path, written) == new
     assert "# because" in written and "# decided" in written
+
+
+@pytest.mark.parametrize(("plain", "odd"), [("status: ", "status:\t"), ("\n", "\u2028")])
+def test_comments_that_cannot_be_kept_are_one_sentence(tmp_path, plain, odd):
+    """What libyaml takes for a rule, and ruamel for a mistake."""
+    rule = Rule(id="r-aaaa", label="退款", when={"all": [{"user": ["退"]}]})
+    previous = "# why\n" + rule_text(rule).replace(plain, odd)
+    assert parse_rule(tmp_path / "a.yaml", previous) == rule
+    with pytest.raises(
+        KdslError, match=r"rule r-aaaa: the comments in its file cannot be kept \(.*; write the file in"
+    ):
+        rule_text(rule, previous)
