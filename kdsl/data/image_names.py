@@ -12,6 +12,10 @@ _PICTURE_ITSELF = re.compile(r"data:[\w.+-]*[/;,]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
+class NoImageFile(KdslError):
+    """What is named is an address, or the picture itself, where images must be files."""
+
+
 def check_image_name(name: str) -> None:
     """Raise KdslError, without the place, for what cannot be the name of an image, whatever there is in the folder.
 
@@ -20,12 +24,12 @@ def check_image_name(name: str) -> None:
     if _PLAIN.fullmatch(name) and ".." not in name:
         return
     if _PICTURE_ITSELF.match(name):
-        raise KdslError(
+        raise NoImageFile(
             f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: save it "
             f"below {_FOLDER} and give the file's name"
         )
     if _ADDRESS.match(name):
-        raise KdslError(
+        raise NoImageFile(
             f"{shown_name(name)} is an address; images must be files: save it below {_FOLDER} and give the file's name"
         )
     check_name(name, _FOLDER)

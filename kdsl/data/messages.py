@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kdsl.data.image_names import NoImageFile
 from kdsl.data.record import IMAGE_PLACEHOLDER, Record, key_names, shown
 from kdsl.sample import Role
 
@@ -16,6 +17,7 @@ _IMAGE_LISTS = ("images", "image")
 _KEYS = frozenset({"role", "from", "content", "value", *_IMAGE_LISTS, *_CALLS})
 _TEXTS = ("text", "input_text", "output_text")
 _IMAGES = ("image", "image_url", "input_image")
+_SAVE = "it is an address or the picture itself: save it below data.images and give the file's name"
 _IMAGE = re.compile(rf"{IMAGE_PLACEHOLDER}|<img>(.*?)</img>", re.DOTALL)
 """ms-swift writes the file's name between its own marks."""
 
@@ -117,7 +119,11 @@ def _part(record: Record, place: str, part: Any) -> tuple[str, Sequence[str | No
     if kind in _IMAGES or (kind is None and any(part.get(key) is not None for key in _IMAGES)):
         named = {key: value for key, value in part.items() if key not in ("type", "detail", "text", "index")}
         has_name = any(value is not None for value in named.values())
-        return IMAGE_PLACEHOLDER, (record.image(place, named) if has_name else None,)
+        try:
+            return IMAGE_PLACEHOLDER, (record.image(place, named) if has_name else None,)
+        except NoImageFile:  # what chat services take: the dialogue is there without it
+            record.notes.note_unread(str(kind or next(iter(named))), _SAVE, record.where)
+            return "", ()
     if kind in _TEXTS or (kind is None and "text" in part):
         if not isinstance(part.get("text"), str):
             raise record.error(f"the text of {place} is {shown(part.get('text'))}; it must be text in quotes")

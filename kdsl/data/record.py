@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_names import check_image_name
+from kdsl.data.image_names import NoImageFile, check_image_name
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -122,8 +122,10 @@ class Record:
                 found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
                 if found is None and any(held.get(each) for each in _PICTURE_ITSELF):
                     raise self._wrong_image(
-                        f"{shown(value)} is a picture itself; images must be files: save it below data.images and "
-                        "give the file's name"
+                        NoImageFile(
+                            f"{shown(value)} is a picture itself; images must be files: save it below data.images and "
+                            "give the file's name"
+                        )
                     )
                 held = found
         if held is None:
@@ -134,7 +136,7 @@ class Record:
         try:
             check_image_name(held)
         except KdslError as error:
-            raise self._wrong_image(str(error)) from error
+            raise self._wrong_image(error) from error
         return held
 
     def text(self, key: str, value: Any) -> str:
@@ -152,9 +154,10 @@ class Record:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
         return found
 
-    def _wrong_image(self, problem: str) -> KdslError:
-        identity = self.value.get("id")
-        return self.error(f"an image of sample {shown(self.number if identity is None else identity)}: {problem}")
+    def _wrong_image(self, problem: KdslError) -> KdslError:
+        """The same, with the place and the sample."""
+        identity = shown(self.number if self.value.get("id") is None else self.value["id"])
+        return type(problem)(f"{self.place}: an image of sample {identity}: {problem}")
 
     def _name(self, key: str, value: Any, right: str) -> str:
         if not isinstance(value, str) or not value.strip():

@@ -47,6 +47,24 @@ class TestImages:
         [sample] = read(asked([image, text("多大"), {"text": "码"}, "？"]))
         assert sample == Sample("1", "t", (Turn("user", "多大码？", ("a.png",)),), ("a.png",), "尺码")
 
+    @pytest.mark.parametrize(
+        "image",
+        [
+            {"type": "image_url", "image_url": {"url": "https://img.example.com/a.png"}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+            {"type": "image_url", "image_url": "file:///data/a.png"},
+            {"image_url": {"url": "https://img.example.com/a.png"}},
+        ],
+    )
+    def test_a_part_with_an_address_or_a_picture_is_told_and_left_out(self, read, image, caplog):
+        [first, second] = read(asked([text("多大"), image]), asked([image, {"type": "image", "image": "b.png"}]))
+        assert first.turns == (Turn("user", "多大"),)
+        assert second.images == ("b.png",)
+        told = (
+            "the key 'image_url' of 2 samples is not read, the first in line 1; it is an address or the picture itself"
+        )
+        assert told in caplog.text
+
     @pytest.mark.parametrize("part", [{"type": "image"}, {"type": "image", "text": None, "index": 0}, text("<image>")])
     def test_a_part_that_does_not_takes_the_next_of_the_list(self, read, part):
         [sample] = read(asked([{"type": "image", "image": "own.png"}, part, text("看")], images=["a.png", "b.png"]))
