@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Split = Literal["train", "test"]
-CHECKPOINT_NAMES = ("ablation", "augmented", "cross-validation", "evaluation", "joint", "large", "seesaw")
-"""Folders that commands make in the checkpoint, beside one for every task."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +144,5 @@ def open_project(arguments: Sequence[str] | None) -> Project:
     for task in project.tasks:
         if task.name in seen:
             raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
-        if task.name.casefold() in CHECKPOINT_NAMES:
-            raise KdslError(
-                f"tasks: the name {task.name!r} is that of a folder which KDSL makes in the checkpoint; give the task "
-                "another one"
-            )
         seen.add(task.name)
     return project

@@ -46,6 +46,14 @@ class ImageFacts:
         return self.problem is None and self.size is not None and max(self.size) > MAX_RATIO * min(self.size)
 
 
+def picture_path(folder: Path, name: str) -> Path:
+    """Where an image of a sample lies: below `folder`, or where KDSL rendered that of a changed copy.
+
+    The latter's name is the absolute path, which no name in a file of data may be. KdslError where a link leads out.
+    """
+    return Path(name) if os.path.isabs(name) else inside(folder, name)
+
+
 def existing_image(folder: Path, name: str) -> Path | None:
     """The file of a sample's image; None where there is none, or it lies outside `folder`."""
     try:

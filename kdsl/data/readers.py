@@ -32,15 +32,17 @@ def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
     return (sample for _, sample in iterate_records(path, tasks))
 
 
-def iterate_records(path: Path, tasks: Sequence[Task], notes: Notes | None = None) -> Iterator[tuple[Record, Sample]]:
-    """Like `iterate_samples`, with the record of each, for what it says besides."""
+def iterate_records(
+    path: Path, tasks: Sequence[Task], notes: Notes | None = None, more_keys: Set[str] = frozenset()
+) -> Iterator[tuple[Record, Sample]]:
+    """Like `iterate_samples`, with the record of each, for what it says besides under `more_keys`."""
     notes, ids = notes if notes is not None else Notes(), _Ids()
     records = samples = 0
     labels = [name for task in tasks for name in task.label_names]
     for value in _unwrapped(json_values(path, labels)):
         record = record_at(path, value, notes)
         records += 1
-        sample = _read(record, tasks)
+        sample = _read(record, tasks, more_keys)
         if sample is not None:
             samples += 1
             ids.take(record, sample.key)
@@ -109,14 +111,14 @@ def _form(value: dict[str, object]) -> tuple[Read, Set[str]] | None:
     return None
 
 
-def _read(record: Record, tasks: Sequence[Task]) -> Sample | None:
+def _read(record: Record, tasks: Sequence[Task], more_keys: Set[str]) -> Sample | None:
     form = _form(record.value)
     if form is None:
         raise _formless(record)
     read, keys = form
     sample = read(record, tasks)
     if sample is not None:
-        note_keys(record, keys, sample)
+        note_keys(record, keys | more_keys, sample)
         _note_content(record, sample)
     return sample
 

@@ -14,6 +14,7 @@ from kdsl.files import read_jsonl, write_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
 _DIGITS = 6
+_KEYS = frozenset({"targets", "teacher", "confidence", "round"})
 
 
 def targets_record(labels: Sequence[str], shares: NDArray[np.float64]) -> dict[str, float]:
@@ -38,7 +39,7 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
     by_name = {task.name: task for task in tasks}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
     seen: dict[SampleKey, str] = {}
-    for record, sample in iterate_records(path, tasks):
+    for record, sample in iterate_records(path, tasks, more_keys=_KEYS):
         if sample.key in seen:
             raise record.error(f"sample {sample.id!r} stands in {seen[sample.key]} too; keep one")
         seen[sample.key] = record.where

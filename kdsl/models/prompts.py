@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.data.dialogue import dialogue_text, fill_prompt, speakers_of
+from kdsl.data.images import picture_path
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import inside
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
@@ -129,7 +129,7 @@ class Prompts:
             raise KdslError(
                 f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set; name the folder"
             )
-        return [Picture(inside(self.images or Path(), image)) for image in sample.images]
+        return [Picture(picture_path(self.images or Path(), image)) for image in sample.images]
 
 
 def _with_pictures(text: str, kind: type[str], pictures: Iterator[Piece]) -> Iterator[Piece]:

@@ -11,7 +11,7 @@ from kdsl.rules.rule_files import label_folder
 from kdsl.sample import Label, Task
 from kdsl.yaml_file import read_yaml, validate
 
-_TAKEN = ("reviews", "large", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
+_TAKEN = ("reviews", "large", "joint", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
 """Folders that the rule base and the checkpoint have besides those of the tasks."""
 SHIPPED = Path(__file__).parent
 
@@ -62,8 +62,10 @@ class _TaskFile(BaseModel):
     @classmethod
     def _name(cls, name: str) -> str:
         _visible(name)
+        if name.casefold() in _TAKEN:
+            raise ValueError(f"{name!r} names a folder that KDSL makes itself; call the task something else")
         # File names are made of the name and more.
-        if label_folder(name) != name or name.casefold() in _TAKEN or len(name.encode()) > _LONGEST_NAME:
+        if label_folder(name) != name or len(name.encode()) > _LONGEST_NAME:
             raise ValueError(
                 f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
             )

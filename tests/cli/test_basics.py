@@ -55,7 +55,7 @@ def test_wrong_usage_is_exit_code_2(kdsl, arguments):
         (KeyboardInterrupt("3 rules are saved"), 130, "interrupted: 3 rules are saved\n"),
         (KeyboardInterrupt(), 130, "interrupted: every file already written is whole\n"),
         (OSError(28, "No space left on device", "out.json"), 2,
-         "error: out.json: No space left on device; free the space or choose another place\n"),
+         "error: out.json: No space left on device; free some space, or choose another place\n"),
     ],
 )  # fmt: skip
 def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, code, sentence):

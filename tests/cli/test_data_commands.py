@@ -53,9 +53,7 @@ class TestOpenProject:
     @pytest.mark.parametrize("name", ["large", "Joint"])
     def test_a_task_may_not_be_called_like_a_folder_of_the_checkpoint(self, project, write, name):
         write("task.yaml", TASK.replace("returns", name))
-        with pytest.raises(
-            KdslError, match=f"the name '{name}' is that of a folder which KDSL makes in the checkpoint"
-        ):
+        with pytest.raises(KdslError, match=f"line 1: name: '{name}' names a folder that KDSL makes itself"):
             open_project([str(project)])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.data.image_names import _PLAIN, check_image_name
-from kdsl.data.images import existing_image, image_facts
+from kdsl.data.images import existing_image, image_facts, picture_path
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.files import inside
@@ -122,3 +122,11 @@ class TestLinks:
     )
     def test_what_check_says_of_the_others(self, images, name, problem):
         assert image_facts(images, name).problem == problem
+
+
+def test_only_the_rendered_picture_of_a_copy_has_an_absolute_path(tmp_path):
+    rendered = tmp_path / "checkpoint/augmented/1.jpg"
+    assert picture_path(tmp_path / "images", str(rendered)) == rendered
+    assert picture_path(tmp_path / "images", "shop/a.png") == tmp_path / "images/shop/a.png"
+    with pytest.raises(KdslError, match="leads outside"):
+        picture_path(tmp_path / "images", "../checkpoint/augmented/1.jpg")

@@ -103,7 +103,7 @@ def test_an_unknown_task_lists_the_shipped_ones(tmp_path):
 def test_a_name_that_can_be_no_folder_of_its_own_is_refused(tmp_path, name):
     text = f"name: {json.dumps(name)}\nlabels: [{{name: a}}, {{name: b}}]\n"
     (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(KdslError, match=r"t\.yaml, line 1: name: .*names a folder of rules too"):
+    with pytest.raises(KdslError, match=r"line 1: name: .*names a folder (of rules too|that KDSL makes itself)"):
         load_task("t.yaml", tmp_path)
 
 
