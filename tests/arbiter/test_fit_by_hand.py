@@ -209,6 +209,19 @@ def test_accepted_rules_that_no_fold_found_count_half():
     assert arbiter.both == arbiter.model
 
 
+def test_a_label_without_samples_has_the_base_rate_0():
+    third = Mined(B, 2, Counts(9, 9))
+    world = replace(halves("甲---", "甲---", mined=(FOUND, third)), n_labels=3, model=((0.4, 0.4, 0.2),) * 8)
+    assert said(world)[0].shape == (8, 3)
+    assert arbiter_of(world).base_rates == (0.5, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(("measured", "reliability"), [(1.0, 0.999), (0.0, 0.001), (0.5, 0.5)])
+def test_no_reliability_is_certainty(measured, reliability):
+    [standing] = arbiter_of(halves("甲---", "甲---", (Known(A, 0, measured=measured),))).rules
+    assert standing.reliability == pytest.approx(reliability)
+
+
 def test_where_no_rule_counts_b_is_0():
     model, evidence, labels = noise(WORSE)
     _, compared = choose_rules(model, evidence, evidence, labels, 0)
