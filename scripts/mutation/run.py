@@ -20,7 +20,6 @@ SURVIVORS = Path(__file__).with_name("survivors.txt")
 ALSO = {
     "kdsl/arbiter/decision.py": ["tests/arbiter/test_predictor.py"],
     "kdsl/arbiter/evidence.py": ["tests/arbiter/test_arbiter_file.py", "tests/arbiter/test_fit_by_hand.py"],
-    "kdsl/arbiter/pool.py": ["tests/arbiter/test_fit.py", "tests/arbiter/test_fit_by_reference.py"],
 }
 """Tests of a file beside those called after it, tests/<folder>/test_<name>*.py."""
 
