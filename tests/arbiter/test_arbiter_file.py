@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.pool import Pool
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -22,6 +25,9 @@ DIM, BRIGHT, LINEN = rule("r-dim2", "调光", "变暗"), rule("r-bright", "调�
 
 def standing(of, reliability):
     return Standing(id=of.id, when=of.when_hash, label=of.label, reliability=reliability, hits=10, correct=9)
+
+
+LINEN_STANDING = standing(LINEN, 0.5).model_dump()
 
 
 @pytest.fixture
@@ -42,6 +48,41 @@ def evidence(arbiter, rules, text):
 def test_what_was_saved_is_read(arbiter, tmp_path):
     arbiter.save(tmp_path)
     assert Arbiter.load(tmp_path) == arbiter
+    assert (tmp_path / "arbiter.json").read_text("utf-8") == arbiter.model_dump_json(indent=1) + "\n"
+    edge = arbiter.model_copy(update={"b": 0.0, "overlaps": ((0, 2, 0.5),)})
+    edge.save(tmp_path)
+    assert Arbiter.load(tmp_path) == edge
+
+
+def test_an_arbiter_does_not_change(arbiter):
+    with pytest.raises(ValidationError, match="frozen"):
+        arbiter.a = 2.0
+
+
+def test_a_and_b_are_the_pools_where_rules_count(arbiter):
+    for listens_to in ("all", "accepted"):
+        assert arbiter.model_copy(update={"listens_to": listens_to}).pool == Pool(1.0, 0.5)
+    assert arbiter.model_alone == Pool(1.2, 0.0)
+
+
+def test_without_rules_there_is_no_evidence(arbiter):
+    for listens_to in ("all", "accepted", "none"):
+        assert evidence(arbiter.model_copy(update={"listens_to": listens_to}), [], "变暗") == [0, 0]
+
+
+def test_rules_are_weighed_in_the_order_they_come_in(arbiter):
+    edited = rule("r-dim2", "材质", "太暗")
+    weighed = arbiter.weigh([LINEN, edited, BRIGHT, DIM])
+    assert weighed.rules == (LINEN, edited, BRIGHT, DIM)
+    assert weighed.labels.tolist() == [1, 1, 0, 0]
+    assert weighed.known.tolist() == [True, False, True, True]
+    assert weighed.reliability.tolist() == [0.7, 0.5, 0.8, 0.9]
+    assert weighed.weights == pytest.approx([np.log(7 / 3), 0, np.log(4), np.log(9)])
+    expected = np.zeros((4, 4))
+    expected[2, 3] = expected[3, 2] = 1.0
+    assert weighed.overlaps.tolist() == expected.tolist()
+    linen = arbiter.model_copy(update={"overlaps": ((1, 2, 0.25),)}).weigh([LINEN, edited])
+    assert linen.overlaps.tolist() == [[0, 0], [0, 0]]
 
 
 def test_evidence_is_in_log_odds_and_overlapping_rules_count_once(arbiter):
@@ -90,6 +131,21 @@ def test_without_merging_only_the_temperature_counts(arbiter):
             {"version": 1, "merged": True},
             r"arbiter\.json: made by another version of KDSL; train again with: kdsl train",
         ),
+        ({"a": 0}, r"arbiter\.json: a: Input should be greater than 0; train again"),
+        ({"b": -0.1}, r"arbiter\.json: b: Input should be greater than or equal to 0; train again"),
+        ({"model_a": 0}, r"arbiter\.json: model_a: Input should be greater than 0; train again"),
+        ({"colour": 1}, r"arbiter\.json: colour: Extra inputs are not permitted; train again"),
+        (
+            {"rules": [LINEN_STANDING | {"reliability": 1}]},
+            r"arbiter\.json: rules\.0\.reliability: Input should be less",
+        ),
+        (
+            {"rules": [LINEN_STANDING | {"reliability": 0}]},
+            r"arbiter\.json: rules\.0\.reliability: Input should be gre",
+        ),
+        ({"overlaps": [[1, 1, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
+        ({"overlaps": [[-1, 1, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
+        ({"overlaps": [[1, 3, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
         ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; train again"),
         ({"overlaps": [[0, 9, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
     ],
