@@ -8,6 +8,7 @@ from typing import get_args
 from unicodedata import category
 
 from kdsl.errors import KdslError
+from kdsl.files import read_bytes
 from kdsl.review.exchange import VERSION_MARK
 from kdsl.review.journal import Event
 from kdsl.review.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
@@ -67,7 +68,7 @@ def import_csv(store: RuleStore, path: Path, by: str) -> Event | None:
 
 
 def _changes(store: RuleStore, path: Path, rules: _Rules) -> tuple[_Change, ...]:
-    data = _bytes(path)
+    data = read_bytes(path)
     try:
         sure = marked(data)
     except UnicodeDecodeError as error:
@@ -210,15 +211,6 @@ def _wanted(change: _Change, by: str) -> Wanted:
         review = Review(by=by, at=datetime.now().isoformat(timespec="seconds"), of=rule.when_hash)
         rule = rule.model_copy(update={"review": review})
     return Wanted(stored.path, stored.version, rule_text(rule, stored.text.removeprefix("\ufeff")))
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise KdslError(f"{path}: no such file") from error
-    except OSError as error:
-        raise KdslError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _lines(text: str) -> str:

@@ -127,14 +127,17 @@ def _judge(
         tally.tracebacks += 1
         tally.faults.append(f"{what}: exit code {outcome.code}, {last[-1] if last else 'not a word'}")
     elif outcome.code == 2:
-        errors = [line for line in last if line.startswith("error: ")]
+        # "Error:" stands under how a command is used, where already its arguments are refused.
+        errors = [line for line in last if line.lower().startswith("error: ")]
         if len(errors) == 1 and last[-1] == errors[0]:
             tally.sentences += 1
         else:
             tally.faults.append(f"{what}: exit code 2 without one sentence: {outcome.err[-400:]!r}")
     else:
         tally.done += 1
-    harmed = damage(before, after, target, arguments, failed=outcome.code == 2)
+    # What may not be read is whole all the same, and may be written anew.
+    spoiled = "" if mutation == no_permission.__name__ else target
+    harmed = damage(before, after, spoiled, arguments, failed=outcome.code == 2)
     tally.damaged += len(harmed)
     tally.faults.extend(f"{what}: {sentence}" for sentence in harmed)
 

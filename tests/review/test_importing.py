@@ -1,6 +1,7 @@
 import csv
 import encodings
 import io
+import os
 import pkgutil
 import tempfile
 from pathlib import Path
@@ -169,6 +170,12 @@ def test_a_note_garbled_by_another_program_is_not_taken(tmp_path, garbled):
     except KdslError as error:
         assert "looks like a wrong encoding" in str(error)
     assert contents(store.folder) == before
+
+
+def test_a_pipe_is_not_waited_for(store, tmp_path):
+    os.mkfifo(tmp_path / "table.csv")
+    with pytest.raises(KdslError, match=r"table\.csv: is a pipe, not a file"):
+        import_csv(store, tmp_path / "table.csv", "anna")
 
 
 def test_a_file_that_is_no_export_is_refused(store, tmp_path):
