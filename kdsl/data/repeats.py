@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kdsl.data.finding import Finding, finding
 from kdsl.data.images import existing_image
+from kdsl.errors import KdslError
+from kdsl.files import opened
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
 
@@ -118,7 +120,7 @@ def _image_contents(samples: Iterator[Sample], folder: Path | None) -> dict[str,
 
 def _digest(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
+    except KdslError:  # another finding says so
         return None

@@ -188,7 +188,7 @@ def test_a_file_that_is_no_export_is_refused(store, tmp_path):
             import_csv(store, saved(tmp_path, data), "小王")
     with pytest.raises(KdslError, match="no such file"):
         import_csv(store, tmp_path / "none.csv", "小王")
-    with pytest.raises(KdslError, match="cannot be read"):
+    with pytest.raises(KdslError, match="is a folder, not a file"):
         import_csv(store, tmp_path, "小王")
 
 
