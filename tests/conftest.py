@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
+
+if TYPE_CHECKING:
+    from model_server import RunningServer
 
 # Nothing here may depend on how busy the machine is, and what fails in CI fails again.
 settings.register_profile(
@@ -68,6 +72,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tiny_qwen2vl.train(tiny_qwen2vl.build(folder / "model"), examples)
             (folder / "trained").touch()
     return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> "Iterator[RunningServer]":
+    """A model's server for all tests of a file, each of which tells it first what to `become`."""
+    from model_server import model_server
+
+    with model_server() as running:
+        yield running
 
 
 @pytest.fixture

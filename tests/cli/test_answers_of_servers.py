@@ -1,11 +1,10 @@
 """What a server says that cannot be used: counted, told with an example, an error where it is all, and never kept."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from model_server import RunningServer, model_server
+from model_server import RunningServer
 from PIL import Image
 from small_shop import WORDS, read, write, write_project
 
@@ -15,12 +14,6 @@ NULL = {"message": {"content": None, "reasoning_content": "想一想…"}}
 THINKS = {"message": {"content": "<think>\n客户问的是……\n</think>\n\nANSWER。"}}
 ASIDE = {"message": {"content": "", "reasoning": "ANSWER"}}
 EVERY_LABEL = ("limits.calls=null", "limits.tokens=null")
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RunningServer]:
-    with model_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ from kdsl.vlm.http import HttpModel
 from kdsl.vlm.http_client import HttpClient
 
 SECRET = "sk-very-secret"
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RunningServer]:
-    with model_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import socket
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -18,12 +17,6 @@ from kdsl.vlm.load import load_model
 from kdsl.vlm.pixels import PixelBudget
 
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RunningServer]:
-    with model_server() as running:
-        yield running
 
 
 @pytest.fixture

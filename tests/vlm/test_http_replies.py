@@ -2,11 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from model_server import RunningServer, model_server
+from model_server import RunningServer
 
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import ask
@@ -15,12 +14,6 @@ from kdsl.vlm.http_client import ServerError
 from kdsl.vlm.http_scoring import ChatFormat, score_closed
 
 LABELS = ["退款", "退款进度", "发票"]
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[RunningServer]:
-    with model_server() as running:
-        yield running
 
 
 @pytest.fixture
