@@ -132,4 +132,4 @@ def test_what_cannot_be_hashed_is_named(tmp_path):
     assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
     with pytest.raises(KdslError) as caught:
         file_hash(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: cannot be read (Is a directory)"
+    assert str(caught.value) == f"{tmp_path}: is a folder, not a file; give the name of a file"
