@@ -30,7 +30,7 @@ KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "checkpoints", "build", "dist")
 _FACTOR, _SECONDS = 2, 3
 """A mutant's tests may take so many times the processor time that they take without any change, and some more."""
-_LATE = 20
+_LATE = 4
 """And so many times that on the clock: they may wait for something that no longer comes."""
 _OTHERWISE = 99
 """Exit code where code cannot be exchanged."""

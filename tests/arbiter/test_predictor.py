@@ -105,6 +105,13 @@ def test_the_heaviest_hit_comes_first(project):
     assert raised == pytest.approx(np.log(99) + np.log(4) * (1 - 0.25))
 
 
+def test_where_rules_do_not_count_a_decision_says_so(project):
+    arbiter(SHOP, LAMP).model_copy(update={"listens_to": "none"}).save(project.checkpoint / "shop")
+    [decision] = project.predictor().decide([sample("a", SHOP, "棉麻台灯")])
+    assert (decision.label, decision.by, decision.listens_to) == ("材质", "model", "none")
+    assert decision.reason.endswith("; 1 rule holds: rules do not count, as they did not help in training")
+
+
 def test_an_untrained_task_is_named(project):
     other = Task("other", SHOP.labels)
     with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; train first with: kdsl train"):
