@@ -20,6 +20,7 @@ SURVIVORS = Path(__file__).with_name("survivors.txt")
 ALSO = {
     "kdsl/arbiter/decision.py": ["tests/arbiter/test_predictor.py"],
     "kdsl/arbiter/evidence.py": ["tests/arbiter/test_arbiter_file.py", "tests/arbiter/test_fit_by_hand.py"],
+    "kdsl/review/store.py": ["tests/review/test_journal.py"],
 }
 """Tests of a file beside those called after it, tests/<folder>/test_<name>*.py."""
 
