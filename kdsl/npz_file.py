@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import parsing, read_bytes, write_atomically
+from kdsl.files import is_there, parsing, read_bytes, write_atomically
 
 
 def write_npz(path: Path, version: int, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -55,7 +55,7 @@ def read_arrays(path: Path, what: str) -> Arrays:
 
     Such files are not compressed: one that is may hold more than fits the memory.
     """
-    if not path.exists():
+    if not is_there(path):
         raise KdslError(f"{path}: no such file; {_AGAIN}")
     content = read_bytes(path)
     with parsing(path, f"damaged or not {what}", _AGAIN):

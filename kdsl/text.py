@@ -74,6 +74,15 @@ def normalise_lines(texts: Sequence[str]) -> tuple[str, bool]:
     return folded.replace(_SEPARATOR, "\n"), aligned
 
 
+def writable(text: str) -> str:
+    """Halves of surrogate pairs, which no file can hold, become question marks.
+
+    >>> writable("退\\ud83d款")
+    '退?款'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _narrow(text: str) -> str:
     """With ASCII for the full-width punctuation that is common in Chinese text."""
     if not text.isascii():

@@ -7,6 +7,7 @@ from typing import Any
 
 from kdsl.errors import KdslError
 from kdsl.files import parsing, read_jsonl
+from kdsl.text import writable
 
 _EXPECTED = (
     'expected {"image": "a.jpg", "size": [w, h], "lines": [{"text": "…", "score": 0.9, "box": [x0, y0, x1, y1]}]}'
@@ -64,7 +65,7 @@ def read_captions(path: Path) -> dict[str, str]:
         if not isinstance(image, str) or not isinstance(caption, str):
             raise KdslError(f'{path}, line {number}: expected {{"image": "a.jpg", "caption": "…"}}')
         if caption.strip():
-            captions[image] = text_of(caption)
+            captions[image] = writable(caption)
     return captions
 
 
@@ -75,11 +76,6 @@ def page_record(page: OcrPage) -> dict[str, Any]:
     ]
     record = {"image": page.image, "size": list(page.size), "lines": lines}
     return record if page.original_size is None else {**record, "original_size": list(page.original_size)}
-
-
-def text_of(text: str) -> str:
-    """Halves of surrogate pairs, which no file can hold, become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _page(record: dict[str, Any]) -> OcrPage:
@@ -96,7 +92,7 @@ def _line(line: dict[str, Any]) -> OcrLine:
     score = float(line.get("score", 1.0))
     if not all(map(isfinite, (score, x0, y0, x1, y1))):
         raise ValueError("score and box of a line must be numbers")
-    return OcrLine(text_of(line["text"]), score, (x0, y0, x1, y1))
+    return OcrLine(writable(line["text"]), score, (x0, y0, x1, y1))
 
 
 def _size(size: Any) -> tuple[int, int]:

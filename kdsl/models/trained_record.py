@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from kdsl import record_file
 from kdsl.errors import KdslError
+from kdsl.files import is_there
 
 VERSION = 1
 
@@ -16,7 +17,7 @@ Record = TypeVar("Record", bound=BaseModel)
 
 def read_record(kind: type[Record], path: Path) -> Record:
     """A record with a `version`; KdslError when the file is missing, damaged or of another version."""
-    if not path.exists():
+    if not is_there(path):
         raise KdslError(f"{path}: no such file; train first with: kdsl train")
     record = record_file.read_record(kind, path, "train again with: kdsl train")
     version = record.model_dump()["version"]

@@ -9,6 +9,7 @@ from typing import Any
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
+from kdsl.text import writable
 
 _log = logging.getLogger(__name__)
 
@@ -128,5 +129,5 @@ def _reason(path: Path, line: int, record: dict[str, Any], tasks: Sequence[str])
     task = record.get("task")
     if task is not None and task not in tasks:
         raise KdslError(f"{path}, line {line}: the task {task!r} is none of the project's ({', '.join(tasks)})")
-    text = record["reason"].encode("utf-8", "replace").decode().strip()
+    text = writable(record["reason"]).strip()
     return Reason(identity, text, record.get("model") or "", task, record.get("label"), line)

@@ -63,8 +63,7 @@ def import_csv(store: RuleStore, path: Path, by: str) -> Event | None:
     if not changes:
         return None
     wanted = [_wanted(change, by) for change in changes]
-    name = path.name.encode("utf-8", "replace").decode("utf-8")
-    return store.commit(by, "import", changes[-1].stored.task, "", wanted, name)
+    return store.commit(by, "import", changes[-1].stored.task, "", wanted, path.name)
 
 
 def _changes(store: RuleStore, path: Path, rules: _Rules) -> tuple[_Change, ...]:

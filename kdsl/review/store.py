@@ -27,7 +27,7 @@ from kdsl.review.journal import (
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.rule_files import RuleFiles, named_after, rule_file_at, rule_paths, rule_text_of, sorted_out
-from kdsl.text import normalise
+from kdsl.text import normalise, writable
 
 _NOWHERE: Stamp = (0, 0, 0)
 """Of a link to a file that is not there."""
@@ -238,7 +238,7 @@ class RuleStore:
             journal = self._journal(by)
             event = Event(
                 number=journal.next_number, at=self._now().isoformat(timespec="microseconds"), by=by, action=action,
-                task=task, rule=rule, reason=reason.encode("utf-8", "replace").decode("utf-8"), undoes=undoes,
+                task=task, rule=rule, reason=writable(reason), undoes=undoes,
                 changes=tuple(changes),
             )  # fmt: skip
             journal.begin(event)
