@@ -39,8 +39,7 @@ from kdsl.reasons.reason_file import ReasonFile
 from kdsl.retrieval.knowledge import Passage, read_knowledge
 from kdsl.retrieval.memory import Memory
 from kdsl.review.journal import Event, Journal
-from kdsl.review.quality import FILE as QUALITY
-from kdsl.review.quality import measurements
+from kdsl.review.quality import QUALITY_FILE, measurements
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import read_rule, rule_text
 from kdsl.rules.statistics import RuleStatistics, TrainingCounts, read_statistics
@@ -208,7 +207,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "folds.jsonl": (jsonl({"fingerprint": "x"}, {"task": "shop", "fold": 0, "steps": ["model"],
                                                 "probabilities": [[0.5, 0.5]]}), use_fold_results),
     "run.json": (b'{"check": {"inputs": "x", "outputs": "y", "lines": ["a"]}}', use_steps),
-    QUALITY: (jsonl({"at": "2026", "accepted_rules": 1, "model": 0.5, "accepted": 0.6, "active": 0.7}),
+    QUALITY_FILE: (jsonl({"at": "2026", "accepted_rules": 1, "model": 0.5, "accepted": 0.6, "active": 0.7}),
               lambda path: measurements(path.parent.parent, path.parent.name)),
     "checkpoint-1/trainer_state.json": (b'{"global_step": 3, "log_history": []}',
                                         lambda path: last_checkpoint(path.parent.parent)),

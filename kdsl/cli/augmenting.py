@@ -22,9 +22,9 @@ from kdsl.small.answer_cache import UNUSABLE
 
 _log = logging.getLogger(__name__)
 
-FOLDER = "augmented"
+AUGMENTED_FOLDER = "augmented"
 """In the checkpoint."""
-IMAGES = "images"
+COPIES_FOLDER = "images"
 """In that folder: the copies' images, those that a fine-tuned model learns from too."""
 
 
@@ -82,14 +82,14 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     config = project.config
     if config.augment.copies == 0:
         raise KdslError("augment.copies is 0, so there is nothing to make; say how many, such as augment.copies=2")
-    folder = config.checkpoint / FOLDER
+    folder = config.checkpoint / AUGMENTED_FOLDER
     sidecars = project.learned_sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
     if config.small_model is not None and config.augment.text and project.small.strays.strays:
         _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told(UNUSABLE))
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
-    files = render_pictures(pictures, config.data.images, folder / IMAGES, workers or os.cpu_count() or 1)
+    files = render_pictures(pictures, config.data.images, folder / COPIES_FOLDER, workers or os.cpu_count() or 1)
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
     write_pages(named, folder / "ocr.jsonl")
     made = []
@@ -97,7 +97,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
         written = [folder / f"{task.name}.jsonl", folder / f"{task.name}.txt"]
         write_samples(each, written[0])
         write_side_by_side(each, table, written[1])
-        sheet = _sheet(each, table, config.data.images or Path(), folder / IMAGES, task)
+        sheet = _sheet(each, table, config.data.images or Path(), folder / COPIES_FOLDER, task)
         if sheet is None:
             (folder / f"{task.name}.png").unlink(missing_ok=True)  # an earlier one shows other copies
         else:

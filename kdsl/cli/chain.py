@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsl.arbiter.arbiter import FILE as ARBITER_FILE
+from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.inputs import contents, image_stamps
 from kdsl.cli.project import Project, Split
@@ -12,13 +12,13 @@ from kdsl.cli.steps import Steps
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.locks import claimed
-from kdsl.mining.archive import FILE as ARCHIVE_FILE
+from kdsl.mining.archive import ARCHIVE_FILE
 from kdsl.sample import Sample
 
 if TYPE_CHECKING:
     from kdsl.evaluate.report import TaskResult
 
-FOLDS = 5
+EVALUATION_FOLDS = 5
 """Of the cross-validation that judges a project without test samples."""
 
 
@@ -158,7 +158,7 @@ class Chain:
         """Score model, rules and both, on the test samples or by cross-validation; returns the report."""
         report = self._evaluation / "report.json"
         if self._config.data.test is None:
-            inputs: list[object] = [*self._mining_inputs, FOLDS, *self._large_inputs, *self._learned]
+            inputs: list[object] = [*self._mining_inputs, EVALUATION_FOLDS, *self._large_inputs, *self._learned]
             self._steps.do("evaluate", inputs, [report], self._cross_validate)
         else:
             inputs = [file_hash(*self._task_files(ARBITER_FILE)), self._data, self._pages("test"), self._mining_inputs]
@@ -189,8 +189,8 @@ class Chain:
     def _cross_validate(self) -> list[str]:
         from kdsl.cli.cross_validating import cross_validate_project
 
-        self._write(cross_validate_project(self._project, FOLDS, self._workers))
-        return [f"cross-validation with {FOLDS} folds, as data.test is not set"]
+        self._write(cross_validate_project(self._project, EVALUATION_FOLDS, self._workers))
+        return [f"cross-validation with {EVALUATION_FOLDS} folds, as data.test is not set"]
 
     def _write(self, results: "list[TaskResult]") -> None:
         from kdsl.evaluate.folder import write_evaluation

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kdsl.models.calibrated import CalibratingTrainer
     from kdsl.models.classifier import Trainer
 
-ANSWERS = "teacher.answers.jsonl"
+TEACHER_ANSWERS_FILE = "teacher.answers.jsonl"
 """In the checkpoint: what the teacher answered."""
 
 
@@ -80,7 +80,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     learning = trainers(project, minings, cross_validating=True, taught={})
     for trainer in learning:
         _taught(trainer, None)
-    teacher, threads = open_model(project, address, config.checkpoint / ANSWERS, timeout, retries)
+    teacher, threads = open_model(project, address, config.checkpoint / TEACHER_ANSWERS_FILE, timeout, retries)
     prompts = shown_prompts(project, teacher, samples)
     known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
     done = []

@@ -123,11 +123,11 @@ def _ablate(
 ) -> None:
     import json
 
-    from kdsl.cli.ablating import FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
+    from kdsl.cli.ablating import ABLATION_FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
 
     folder = output or project.config.checkpoint / "ablation"
     with claimed(folders=[project.config.checkpoint, folder]):
-        found = ablate_project(project, parse_steps(steps), folds or FOLDS, workers)
+        found = ablate_project(project, parse_steps(steps), folds or ABLATION_FOLDS, workers)
         if format is Format.json:
             typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
         else:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.cli.augmenting import FOLDER, IMAGES, active_rules, augmenter
+from kdsl.cli.augmenting import AUGMENTED_FOLDER, COPIES_FOLDER, active_rules, augmenter
 from kdsl.cli.project import Project
 from kdsl.errors import KdslError
 from kdsl.models.calibrated import CalibratingTrainer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ANSWERS = "large.answers.jsonl"
+LARGE_ANSWERS_FILE = "large.answers.jsonl"
 JOINT = "joint"
 
 
@@ -108,7 +108,7 @@ def trainers(
     _tell_untaught(project)
     _require_target(project, large)
     return [
-        AsItStands(large, mining.task, config.checkpoint / mining.task.name / ANSWERS, config.seed)
+        AsItStands(large, mining.task, config.checkpoint / mining.task.name / LARGE_ANSWERS_FILE, config.seed)
         for mining in minings
     ]
 
@@ -258,7 +258,7 @@ def tuners_of(
             samples if joint else [own],
             None if cross_validating else JOINT if joint else own.task.name,
             augmenters,
-            config.checkpoint / FOLDER / IMAGES,
+            config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
         )
         for own in samples
     ]

@@ -16,7 +16,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import FILE, Archive, load_archive, save_archive
+from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label, start_search
 from kdsl.mining.run import mine_task, prepare, require_labels, sample_weights
 from kdsl.mining.search import SearchSettings
@@ -77,7 +77,7 @@ class TaskMining:
 
     @property
     def archive(self) -> Path:
-        return self.config.checkpoint / self.task.name / FILE
+        return self.config.checkpoint / self.task.name / ARCHIVE_FILE
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:

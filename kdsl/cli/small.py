@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kdsl.small.captions import CaptionOutcome
     from kdsl.vlm.model import VisionLanguageModel
 
-CACHE = "small.jsonl"
+SMALL_ANSWERS_FILE = "small.jsonl"
 """In the checkpoint: what the small model answered while rules were mined."""
 
 
@@ -34,7 +34,7 @@ def cached_small(project: "Project") -> "CachedModel | None":
 
     if project.config.small_model is None:
         return None
-    return CachedModel(load_small(project), project.config.checkpoint / CACHE)
+    return CachedModel(load_small(project), project.config.checkpoint / SMALL_ANSWERS_FILE)
 
 
 def small_name(name: str) -> str:

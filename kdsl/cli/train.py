@@ -48,7 +48,7 @@ def train_project(project: "Project") -> "list[Arbiter]":
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
     from kdsl.cli.large import trainers
     from kdsl.cli.mining import TaskMining
-    from kdsl.cli.training import STEPS, train_task
+    from kdsl.cli.training import TRAINING_ADVANCES, train_task
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
     from kdsl.progress import progress_bar
@@ -60,7 +60,7 @@ def train_project(project: "Project") -> "list[Arbiter]":
             raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
     with claimed(folders=[project.config.checkpoint]):
         learning = trainers(project, minings)
-        with progress_bar("Training", STEPS * len(minings)) as advance:
+        with progress_bar("Training", TRAINING_ADVANCES * len(minings)) as advance:
             return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.arbiter import FILE as ARBITER
-from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter
 from kdsl.arbiter.fit import fit_arbiter
 from kdsl.arbiter.predictor import usable_rules
 from kdsl.augmentation.trainer import AugmentingTrainer
@@ -23,7 +22,7 @@ from kdsl.rules.rulebase import RuleBase
 
 _log = logging.getLogger(__name__)
 
-STEPS = 7
+TRAINING_ADVANCES = 7
 """Calls of `advance` that training a task makes, with five folds."""
 
 
@@ -60,7 +59,9 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     )  # fmt: skip
     advance(f"{task.name}: arbiter")
     with held(folder):  # who predicts meanwhile reads what belongs together
-        (folder / ARBITER).unlink(missing_ok=True)  # nor is there anything to predict with after a kill in between
+        (folder / ARBITER_FILE).unlink(
+            missing_ok=True
+        )  # nor is there anything to predict with after a kill in between
         calibrated.classifier.save(folder)
         save_unseen(folder, task, mining.config.large, table, model, answered)
         arbiter.save(folder)

@@ -13,7 +13,7 @@ from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 
-RELIABLE = REVIEWED
+VOTING_RELIABILITY = REVIEWED
 """The reliability from which on a rule has a say: that from which on people are advised to accept it."""
 
 
@@ -28,11 +28,11 @@ def rule_word(
 
     `reliability` [n_rules] of `rules`, `base_rates` [n_labels] of the labels.
     """
-    chosen = [rule for rule, value in zip(rules, reliability, strict=True) if value >= RELIABLE]
+    chosen = [rule for rule, value in zip(rules, reliability, strict=True) if value >= VOTING_RELIABILITY]
     if not chosen or not len(table):
         return np.full(len(table), SILENT)
     hits = Engine(chosen).matrix(table)
     of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
-    weights = rule_weights(reliability[reliability >= RELIABLE], base_rates[of])
+    weights = rule_weights(reliability[reliability >= VOTING_RELIABILITY], base_rates[of])
     evidence = label_evidence(hits, of, weights, overlap(of, hits), len(task.labels))
     return np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), SILENT)

@@ -14,7 +14,7 @@ from kdsl.files import parsing, read_json, write_atomically
 
 Floats = NDArray[np.float64]
 
-FILE = "recorded.json"
+RECORDED_FILE = "recorded.json"
 VERSION = 1
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Candidate weights of what is expected of an answer before its own row is looked at, in samples."""
@@ -82,12 +82,12 @@ class Calibration:
             "confusion_exponent": self.confusion_exponent,
             "probability_exponent": self.probability_exponent,
         }
-        write_atomically(folder / FILE, json.dumps(record, ensure_ascii=False) + "\n")
+        write_atomically(folder / RECORDED_FILE, json.dumps(record, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path, labels: tuple[str, ...]) -> "Calibration":
         """Raises KdslError when the file is missing, damaged, of another version or for other labels."""
-        path = folder / FILE
+        path = folder / RECORDED_FILE
         again = "calibrate again with: kdsl train"
         record = read_json(path, again)
         with parsing(path, "damaged or not a calibration", again):

@@ -19,9 +19,9 @@ from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
 
-MOST = 1000
+MOST_ASKED = 1000
 """More training samples than this are not asked about: the arbiter has two parameters to fit."""
-FOLDS = 5
+CALIBRATION_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class AsItStands:
         asked = self._at_most(np.ones(len(table), dtype=bool), labels)
         rows = np.flatnonzero(asked)
         answers = answering.answers(table.select(rows), self.answers)
-        folds = stratified_folds(labels[rows], min(FOLDS, len(rows)), self.seed)
+        folds = stratified_folds(labels[rows], min(CALIBRATION_FOLDS, len(rows)), self.seed)
         probabilities = np.full((len(table), n_labels), 1 / n_labels)
         for fold in np.unique(folds):
             inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
@@ -76,12 +76,12 @@ class AsItStands:
         return Calibrated(AnsweringClassifier(answering, calibration), probabilities, asked)
 
     def _at_most(self, rows: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """About `MOST` of the rows, if they are more."""
-        if rows.sum() <= MOST:
+        """About `MOST_ASKED` of the rows, if they are more."""
+        if rows.sum() <= MOST_ASKED:
             return rows
         places = np.flatnonzero(rows)
         chosen = np.zeros_like(rows)
-        chosen[places] = stratified_folds(labels[places], -(-len(places) // MOST), self.seed) == 0
+        chosen[places] = stratified_folds(labels[places], -(-len(places) // MOST_ASKED), self.seed) == 0
         return chosen
 
     def _unseen(self, table: FieldTable) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.record_file import read_record
 
-FILE = "card.json"
+CARD_FILE = "card.json"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")
 
 
@@ -48,13 +48,13 @@ class TrainingCard(BaseModel):
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / "card.md", _markdown(self))
-        write_atomically(folder / FILE, self.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / CARD_FILE, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "TrainingCard | None":
         """None where there is no card that this version can read: then the weights count as unknown."""
         try:
-            return read_record(cls, folder / FILE, "the weights count as unknown")
+            return read_record(cls, folder / CARD_FILE, "the weights count as unknown")
         except KdslError:
             return None
 

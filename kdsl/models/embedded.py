@@ -22,7 +22,7 @@ from kdsl.models.taught import Taught, TaughtTrainer
 from kdsl.models.trained_record import read_record
 from kdsl.sample import Task
 
-FILE = "embedded.json"
+EMBEDDED_FILE = "embedded.json"
 
 PartName = Literal["linear", "neighbours", "described"]
 
@@ -49,11 +49,11 @@ class Embedded:
 
     def files(self, folder: Path) -> list[Path]:
         """What a trained one left in a checkpoint folder; errors are those of `trained`."""
-        return [folder / FILE, *(folder / f"{part}.npz" for part in self.trained(folder).weights)]
+        return [folder / EMBEDDED_FILE, *(folder / f"{part}.npz" for part in self.trained(folder).weights)]
 
     def trained(self, folder: Path) -> "EmbeddedRecord":
         """What is said about the one in `folder`; KdslError where there is none, or it was made of something else."""
-        record = read_record(EmbeddedRecord, folder / FILE)
+        record = read_record(EmbeddedRecord, folder / EMBEDDED_FILE)
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
@@ -139,7 +139,7 @@ class EmbeddedClassifier:
             part.save(folder)
         weights = dict(zip(self.opinions.parts, self.opinions.weights, strict=True))
         record = EmbeddedRecord.model_validate({"weights": weights, "cleaned": self.cleaned})
-        write_atomically(folder / FILE, record.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / EMBEDDED_FILE, record.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path, embedded: Embedded, n_labels: int | None = None) -> "EmbeddedClassifier":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-FILE = "linear.npz"
+LINEAR_FILE = "linear.npz"
 VERSION = 1
 
 TOLERANCE = 1e-4
@@ -103,12 +103,12 @@ class LinearClassifier:
             "present": self.present,
             **self.features.arrays(),
         }
-        write_npz(folder / FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
+        write_npz(folder / LINEAR_FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "LinearClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        with open_npz(folder / FILE, VERSION, "the linear classifier") as (header, arrays):
+        with open_npz(folder / LINEAR_FILE, VERSION, "the linear classifier") as (header, arrays):
             features = features_of_record(header, arrays)
             weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
             classifier = cls(features, weights, intercepts, integers(arrays, "present", 1), int(header["n_labels"]))

@@ -22,7 +22,7 @@ from kdsl.vlm.answers import Strays
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
 
-FILE = "large.json"
+LARGE_FILE = "large.json"
 SMALLEST = 1e-6
 """Least probability of a label, before rows are made to sum to 1."""
 
@@ -68,7 +68,7 @@ class LargeRecord(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
         """KdslError when the file is missing, damaged or of another version."""
-        return read_record(cls, folder / FILE)
+        return read_record(cls, folder / LARGE_FILE)
 
     def require_same(self, other: "LargeRecord", path: Path) -> None:
         """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""
@@ -164,4 +164,4 @@ class LargeClassifier:
         memory = self.prompts.memories.get(self.task.name)
         if memory is not None:
             memory.save(folder)
-        write_atomically(folder / FILE, self.record.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / LARGE_FILE, self.record.model_dump_json(indent=1) + "\n")

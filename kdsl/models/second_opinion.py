@@ -14,10 +14,10 @@ from kdsl.sample import original_rows
 
 Floats = NDArray[np.float64]
 
-FOLDS = 5
+WEIGHT_FOLDS = 5
 PENALTY = 1e-3
 """On the squared distance from the first classifier alone, for samples too few to tell."""
-MOST = 10.0
+LARGEST_WEIGHT = 10.0
 """Bound of a weight."""
 SMALLEST = 1e-9
 """Least probability of a label, before rows are made to sum to 1."""
@@ -52,7 +52,7 @@ def fit_opinions(
     parts = {name: trainer.fit(table, labels, n_labels) for name, trainer in trainers.items()}
     alone = (1.0, *(0.0 for _ in range(len(parts) - 1)))
     sources = original_rows([row.sample for row in table.rows])
-    n_folds = min(FOLDS, len(set(sources)))
+    n_folds = min(WEIGHT_FOLDS, len(set(sources)))
     if len(parts) == 1 or n_folds < 2:
         return Opinions(parts, alone)
     folds = grouped_folds(labels.tolist(), sources, n_folds, seed)
@@ -71,5 +71,5 @@ def _weights(logs: Floats, labels: NDArray[np.int64], alone: Floats) -> tuple[fl
         scores = log_softmax(np.tensordot(weights, logs, axes=1), axis=1)
         return float(-scores[rows, labels].mean() + PENALTY * ((weights - alone) ** 2).sum())
 
-    found = minimize(loss, alone, bounds=[(0.0, MOST)] * len(alone), method="L-BFGS-B").x
+    found = minimize(loss, alone, bounds=[(0.0, LARGEST_WEIGHT)] * len(alone), method="L-BFGS-B").x
     return tuple(round(float(weight), 6) for weight in found)

@@ -12,9 +12,9 @@ from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.sample import original_rows
 
-WEIGHT = 0.2
+SOFT_LABEL_WEIGHT = 0.2
 """What a teacher's sample counts against one that people labelled: docs/reasons.md."""
-MOST = 3.0
+LARGEST_BALANCE = 3.0
 """Samples of labels that are rare among the teacher's count at most so many times that."""
 
 
@@ -52,7 +52,7 @@ class TaughtTrainer:
 
     trainer: LinearTrainer
     taught: Taught
-    weight: float = WEIGHT
+    weight: float = SOFT_LABEL_WEIGHT
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> LinearClassifier:
         """See `Trainer.fit`."""
@@ -67,9 +67,9 @@ class TaughtTrainer:
 
 
 def _balance(own: NDArray[np.float64], taught: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[n_taught]: weights by which the taught samples have people's shares of labels, as far as `MOST` allows.
+    """[n_taught]: weights by which the taught samples have people's shares of labels, as far as `LARGEST_BALANCE` allows.
 
     What three agree on is mostly of the labels that are easy, so that without this the others would be unlearned.
     """
     ratios = own.mean(axis=0) / np.maximum(taught.mean(axis=0), 1e-9)
-    return np.minimum(taught @ np.minimum(ratios, MOST), MOST)
+    return np.minimum(taught @ np.minimum(ratios, LARGEST_BALANCE), LARGEST_BALANCE)

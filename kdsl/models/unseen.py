@@ -14,7 +14,7 @@ from kdsl.files import parsing, write_atomically
 from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Sample, Task
 
-FILE = "unseen.npz"
+OUT_OF_FOLD_FILE = "unseen.npz"
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ def save_unseen(
         keys=np.array([table.rows[row].sample.fingerprint for row in rows], dtype="U32"),
         probabilities=probabilities[rows],
     )  # fmt: skip
-    write_atomically(folder / FILE, content.getvalue())
+    write_atomically(folder / OUT_OF_FOLD_FILE, content.getvalue())
 
 
 def load_unseen(folder: Path, task: Task) -> Unseen | None:
     """None where the task was not trained; KdslError for a damaged file, or one for other labels."""
-    path = folder / FILE
+    path = folder / OUT_OF_FOLD_FILE
     if not path.exists():
         return None
     with parsing(path, "damaged or not predictions", "train again with: kdsl train"):

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from kdsl.arbiter.arbiter import FILE, Arbiter, Standing
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.errors import KdslError
 from kdsl.files import is_there
-from kdsl.mining.archive import FILE as ARCHIVE
-from kdsl.mining.archive import load_archive, shown_of
+from kdsl.mining.archive import ARCHIVE_FILE, load_archive, shown_of
 from kdsl.mining.reliability import Reliability
 from kdsl.review.model_word import ModelWord
 from kdsl.review.store import StoredRule
@@ -23,7 +22,7 @@ from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, wilson_interval
 from kdsl.sample import Sample, Task
 
-MOST = 200
+MOST_JUDGED = 200
 """Samples looked at: a rule that hits more is judged on the first of them."""
 NOT_TRAINED = "not trained"
 Flags = NDArray[np.bool_]
@@ -132,7 +131,7 @@ class TrainedArbiter:
         if label < 0:
             return None
         rows = members(overview.bits[rule], len(word.known))
-        rows = rows[word.known[rows]][:MOST]
+        rows = rows[word.known[rows]][:MOST_JUDGED]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
         asked, when = overview.rules[rule].rule, overview.rules[rule].when
@@ -167,7 +166,7 @@ class TrainedArbiter:
             before[members(overview.bits[saved], len(hits))] = True
         # What is hit anew or no more comes first, where not all can be looked at.
         rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
-        rows = np.sort(rows[word.known[rows]][:MOST])
+        rows = np.sort(rows[word.known[rows]][:MOST_JUDGED])
         used = overview.active & (overview.labels >= 0)
         chosen, flags = _speaking(overview, used, rows, None)
         places, weights = self._places_and_weights(overview, chosen)
@@ -263,7 +262,7 @@ def _overlaps(overview: Overview, chosen: Counts, bits: Bits, label: int) -> Flo
 
 def trained_files(checkpoint: Path, task: str) -> list[Path]:
     """What `TrainedArbiter.load` reads: the arbiter, and the archive of mining."""
-    return [checkpoint / task / FILE, checkpoint / task / ARCHIVE]
+    return [checkpoint / task / ARBITER_FILE, checkpoint / task / ARCHIVE_FILE]
 
 
 def arbiter_or_reason(checkpoint: Path, task: Task) -> tuple[TrainedArbiter | None, str]:

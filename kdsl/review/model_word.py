@@ -17,12 +17,12 @@ from kdsl.fields.table import FieldTable
 from kdsl.files import is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.llama_factory import Orders
-from kdsl.models.unseen import FILE as UNSEEN
+from kdsl.models.unseen import REVIEW_PREDICTIONS_FILE as UNSEEN
 from kdsl.models.unseen import load_unseen, rows_of
 from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Task
 
-FILE = "review.npz"
+REVIEW_PREDICTIONS_FILE = "review.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def model_word(
         return _of_trained(config, task, table)
     if int((labels >= 0).sum()) < 2:
         raise KdslError("there are too few labelled samples")
-    path = config.checkpoint / task.name / FILE
+    path = config.checkpoint / task.name / REVIEW_PREDICTIONS_FILE
     key = _key(config, task, table)
     word = _read(path, key, (len(table), len(task.labels)))
     if word is None:

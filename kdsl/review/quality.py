@@ -8,14 +8,14 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, is_there, read_jsonl
-from kdsl.mining.archive import FILE as ARCHIVE
+from kdsl.mining.archive import QUALITY_FILE as ARCHIVE
 from kdsl.mining.archive import Archive, load_archive
 from kdsl.record_file import Count, Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
 
-FILE = "review_quality.jsonl"
+QUALITY_FILE = "review_quality.jsonl"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def measure(site: Site, task: str) -> Measured:
     model, active = both(rules, archive)
     alone = both(accepted, _only(archive, accepted))[1] if accepted else model
     measured = Measured(datetime.now().isoformat(timespec="seconds"), len(accepted), model, alone, active)
-    with append_jsonl(folder / FILE) as append:
+    with append_jsonl(folder / QUALITY_FILE) as append:
         append(json.loads(json.dumps(asdict(measured))))
     return measured
 
@@ -78,7 +78,7 @@ def _only(archive: Archive, rules: Sequence[Rule]) -> Archive:
 
 def measurements(checkpoint: Path, task: str) -> list[Measured]:
     """All that were made, the oldest first; KdslError for a damaged file."""
-    path = checkpoint / task / FILE
+    path = checkpoint / task / QUALITY_FILE
     if not is_there(path):
         return []
     found = []

@@ -6,7 +6,7 @@ import pytest
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.unseen import FILE, load_unseen, rows_of, save_unseen
+from kdsl.models.unseen import OUT_OF_FOLD_FILE, load_unseen, rows_of, save_unseen
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("shop", (Label("调光"), Label("材质")))
@@ -40,7 +40,7 @@ def test_before_training_there_is_nothing(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense"])
 def test_a_damaged_file_is_named(folder, content):
-    (folder / FILE).write_bytes(content)
+    (folder / OUT_OF_FOLD_FILE).write_bytes(content)
     with pytest.raises(KdslError, match=r"unseen\.npz: damaged or not predictions"):
         load_unseen(folder, TASK)
 

@@ -22,7 +22,7 @@ from kdsl.errors import KdslError
 from kdsl.review.app import create_app
 from kdsl.review.decisions import decide
 from kdsl.review.live import LiveSite
-from kdsl.review.quality import FILE, measure, measurements
+from kdsl.review.quality import QUALITY_FILE, measure, measurements
 from kdsl.review.site import Site
 
 WORDS = {"调光": ("亮度", "变暗"), "材质": ("棉麻", "面料")}
@@ -168,7 +168,7 @@ def test_the_dashboard_measures_and_shows_figures_and_problems(folder, live):
     page = wait_for(client)
     [measured] = measurements(folder / "checkpoint", TASK)
     assert f"{measured.model:.3f}" in page and f"{measured.active:.3f}" in page
-    (folder / "checkpoint" / TASK / FILE).write_text('{"at": 1}\n', encoding="utf-8")
+    (folder / "checkpoint" / TASK / QUALITY_FILE).write_text('{"at": 1}\n', encoding="utf-8")
     page = client.get(f"/t/{TASK}/progress")
     assert page.status_code == 200
     assert "not a measurement: at: Input should be a valid string; delete the file to begin anew" in page.text
