@@ -18,11 +18,11 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there
 from kdsl.locks import held
-from kdsl.models.answers import RECORDED_FILE
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.explanation import Explainable, Explanation
+from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.llama_factory import Orders
-from kdsl.models.looked_at import LookedAt, Looking
 from kdsl.models.qwen2vl import LARGE_FILE
 from kdsl.models.recorded import RecordedClassifier, read_recorded
 from kdsl.rules.rule import Rule
@@ -123,10 +123,12 @@ class Predictor:
             decisions |= zip(of_task, self._task(name).decide(table), strict=True)
         return [decisions[index] for index in range(len(samples))]
 
-    def looked_at(self, sample: Sample) -> LookedAt | None:
+    def explain(self, sample: Sample) -> Explanation | None:
         """What the classifier goes by besides the sample itself; None for one that cannot tell. Errors of `decide`."""
         classifier = self._task(sample.task).classifier
-        return classifier.looked_at(SampleFields(sample, self._sidecars)) if isinstance(classifier, Looking) else None
+        return (
+            classifier.explain(SampleFields(sample, self._sidecars)) if isinstance(classifier, Explainable) else None
+        )
 
     def _task(self, name: str) -> TaskPredictor:
         if name not in self._loaded:

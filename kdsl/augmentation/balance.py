@@ -13,9 +13,10 @@ MOST_COPIES = 4
 def copies_per_sample(labels: NDArray[np.int64], ids: Sequence[str], average: int, seed: int) -> NDArray[np.int64]:
     """How many copies each sample gets: [n_samples], `average` in the mean but for rounding.
 
-    A sample of a label with n samples gets `average · c / √n` copies, bounded by `MOST_COPIES · average`, where c makes the
-    mean right: half-way between as many for every sample and as many samples for every label. Of a label's samples
-    those get one more whose ids come first in an order by hash, so that it matters little which others there are.
+    A sample of a label with n samples gets `average · c / √n` copies, bounded by `MOST_COPIES · average`, where c
+    makes the mean right: half-way between as many for every sample and as many samples for every label. Of a label's
+    samples those get one more whose ids come first in an order by hash, so that it matters little which others there
+    are.
     """
     result = np.zeros(len(labels), dtype=np.int64)
     if not len(labels) or average <= 0:

@@ -11,17 +11,17 @@ import numpy as np
 
 from kdsl import __version__
 from kdsl.arbiter.stream import file_hash
-from kdsl.cli.cross_validating import small_of
-from kdsl.cli.inputs import contents, image_stamps
-from kdsl.cli.large import large_model, trainers, tunes
-from kdsl.cli.mining import TaskMining
-from kdsl.cli.project import Project
-from kdsl.cli.training import covered_rows
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
 from kdsl.progress import progress_bar
+from kdsl.project.cross_validation import small_of
+from kdsl.project.fitting import covered_rows
+from kdsl.project.inputs import contents, image_stamps
+from kdsl.project.large import large_model, trainers, tunes
+from kdsl.project.project import Project
+from kdsl.project.task import TaskMining
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig

@@ -10,8 +10,8 @@ from kdsl.errors import KdslError
 from kdsl.locks import claimed
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
     from kdsl.evaluate.report import TaskResult
+    from kdsl.project.project import Project
 
 
 def evaluate(
@@ -59,9 +59,9 @@ def evaluate(
     """Score predictions against labels: model alone, rules alone and both, with intervals, tables and plots."""
     import json
 
-    from kdsl.cli.project import open_project
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
+    from kdsl.project.project import open_project
 
     if seesaw:
         if not (folds is None and predictions is None and truth is None):
@@ -137,7 +137,7 @@ def _ablate(
 
 
 def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":
-    from kdsl.cli.cross_validating import cross_validate_project
+    from kdsl.project.cross_validation import cross_validate_project
 
     return cross_validate_project(project, folds, workers)
 

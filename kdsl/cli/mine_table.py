@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import results_console
-from kdsl.cli.mining import MinedTask
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
+from kdsl.project.task import MinedTask
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics
 

@@ -9,7 +9,7 @@ from kdsl.cli.asked import Retries, Timeout, first_failures, open_model, shown_p
 from kdsl.cli.options import Format, FormatOption, ProjectArguments
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.reasons.asking import ReasonCounts
     from kdsl.reasons.importing import ImportOutcome
 
@@ -39,9 +39,9 @@ def reasons(
     """Ask a model why training samples have their labels; the same command goes on after an interruption."""
     import json
 
-    from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     config = project.config
@@ -72,10 +72,10 @@ def reasons(
 
 def explain_project(project: "Project", model: str | None, timeout: float, retries: int) -> "dict[str, ReasonCounts]":
     """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
-    from kdsl.cli.small import small_name
     from kdsl.errors import KdslError
     from kdsl.fields.table import FieldTable
     from kdsl.progress import progress_bar
+    from kdsl.project.small import small_name
     from kdsl.reasons.asking import Asking
     from kdsl.reasons.decided import DECIDED_FILE, Decided
     from kdsl.reasons.reason_file import ReasonFile

@@ -52,8 +52,8 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     """Compare a prediction file with the labelled `samples` that were read from `truth`; one result per task in them.
 
     The rules alone say the label of their most reliable hit (the first of equals), and nothing where none is at least
-    `RULES_ALONE_RELIABILITY`: rules that are more often wrong than right help the arbiter, but decide nothing by themselves. The
-    model alone is judged by `model.label`; its confidences come from `model.probabilities`, or from
+    `RULES_ALONE_RELIABILITY`: rules that are more often wrong than right help the arbiter, but decide nothing by
+    themselves. The model alone is judged by `model.label`; its confidences come from `model.probabilities`, or from
     `model.probability` where any record lacks those.
 
     Raises KdslError, naming file and line or sample, for records of another shape, unknown labels or tasks,

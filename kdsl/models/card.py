@@ -27,7 +27,7 @@ class TrainingCard(BaseModel):
     base_weights: str
     tasks: dict[str, dict[str, int]]
     """Task → how many samples were trained on (`train`) and held out (`held_out`), on how many `copies` of the former,
-    and on how many of a teacher's (`taught`)."""
+    and on how many of a teacher's (`soft_labels`)."""
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
@@ -70,8 +70,8 @@ def installed_versions() -> dict[str, str]:
 
 
 def _trained_on(counts: dict[str, int]) -> str:
-    copies, taught = counts.get("copies"), counts.get("taught")
-    besides = [f"{copies} copies" if copies else "", f"a teacher's {taught}" if taught else ""]
+    copies, soft_labels = counts.get("copies"), counts.get("soft_labels")
+    besides = [f"{copies} copies" if copies else "", f"a teacher's {soft_labels}" if soft_labels else ""]
     return " and ".join(filter(None, [str(counts["train"]), *besides]))
 
 

@@ -11,7 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import LikeDescription
+from kdsl.models.explanation import LikeDescription
 from kdsl.npz_file import floats, open_npz, write_npz
 from kdsl.sample import Task
 from kdsl.text import normalise_lines

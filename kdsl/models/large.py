@@ -11,14 +11,14 @@ from kdsl.errors import KdslError
 from kdsl.files import inside
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
-from kdsl.models.answers import Calibration
+from kdsl.models.label_answers import Calibration
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.targets import LABEL_END, Target, marks_of
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.retrieval.memory import MEMORY_FILE, Memory
 from kdsl.sample import Task
-from kdsl.vlm.answers import Strays
+from kdsl.vlm.free_text import Strays
 from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
@@ -152,7 +152,7 @@ class LargeModel:
 
         KdslError for a server's model, whose hidden states nobody can see.
         """
-        from kdsl.small.answer_cache import CachedModel
+        from kdsl.vlm.cache import CachedModel
 
         if self.remote:
             raise KdslError(

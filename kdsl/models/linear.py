@@ -29,7 +29,7 @@ MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
 SMALLEST_SHARE = 0.01
 """Of a sample with several labels, those with less are not learned."""
-UNSEEN = 1e-6
+UNSEEN_LABEL = 1e-6
 """Probability, before rows are made to sum to 1, of a label that no training sample has."""
 
 
@@ -77,7 +77,7 @@ class LinearTrainer:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN` for the others."""
+    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN_LABEL` for the others."""
 
     features: Features
     weights: Floats  # [n_features, n_present]
@@ -89,10 +89,10 @@ class LinearClassifier:
         """See `Classifier.predict`."""
         from scipy.special import softmax
 
-        result = np.full((len(table), self.n_labels), UNSEEN)
+        result = np.full((len(table), self.n_labels), UNSEEN_LABEL)
         if len(table):
             scores = self.features.matrix(table) @ self.weights + self.intercepts
-            result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN)
+            result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)
         return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def save(self, folder: Path) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import MOST_NEAR, NearSample
+from kdsl.models.explanation import MOST_NEAR, NearSample
 from kdsl.npz_file import floats, integers, open_npz, write_npz
-from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
+from kdsl.retrieval.wording import opening
 
 Floats = NDArray[np.float64]
 

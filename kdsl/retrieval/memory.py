@@ -17,11 +17,10 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.content import hash_number
 from kdsl.retrieval.embedding import Embedder
-from kdsl.retrieval.excerpt import last_words
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
-from kdsl.retrieval.wording import CHINESE, ShownWording
+from kdsl.retrieval.wording import CHINESE, ShownWording, last_words
 from kdsl.sample import original_rows
 
 MEMORY_FILE = "memory.npz"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from kdsl.errors import KdslError
-from kdsl.fields.names import TEXT_FIELDS
+from kdsl.fields import TEXT_FIELDS
 from kdsl.review.form import Form, whole_number
 from kdsl.rules.condition import Condition
 

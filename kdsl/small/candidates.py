@@ -19,7 +19,7 @@ def spoken(condition: Condition) -> str | None:
 
 
 def grounded(vocabulary: Vocabulary, flags: Flags, positive: Flags, part: Flags) -> list[int]:
-    """Indices of the conditions that tell the positives of `part` best from its other samples, `MOST_CANDIDATES` at most.
+    """Indices of the conditions that tell the positives of `part` best from its others: `MOST_CANDIDATES` at most.
 
     Ranked by pulled precision times the root of recall; conditions that say the same words are taken once.
     `flags` [n_conditions, n_samples] is the vocabulary's coverage, `positive` and `part` are [n_samples].

@@ -14,11 +14,11 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.cli.mining import TaskMining
-from kdsl.cli.project import open_project
 from kdsl.cli.review import open_live
 from kdsl.cli.train import train_project
 from kdsl.errors import KdslError
+from kdsl.project.project import open_project
+from kdsl.project.task import TaskMining
 from kdsl.review.app import create_app
 from kdsl.review.decisions import decide
 from kdsl.review.live import LiveSite
@@ -78,12 +78,12 @@ def test_what_learns_changed_copies_speaks_as_training_left_it(folder):
     options = [str(folder), "augment.copies=2"]
     live = open_live(open_project(options), "小王")
     live.ask_model()
-    before = live.site.indexes[TASK].word
+    before = live.site.indexes[TASK].predictions
     assert before is not None and before.known.all()  # without copies, as long as nothing was trained
     train_project(open_project(options))
     live.ask_model()
-    word, arbiter = live.site.indexes[TASK].word, Arbiter.load(folder / "checkpoint" / TASK)
-    assert word.known.all() and (word.probabilities != before.probabilities).any()
+    predictions, arbiter = live.site.indexes[TASK].predictions, Arbiter.load(folder / "checkpoint" / TASK)
+    assert predictions.known.all() and (predictions.probabilities != before.probabilities).any()
     measured = measure(live.site, TASK)
     assert (measured.model, measured.active) == (arbiter.model.weighted_f1, arbiter.both.weighted_f1)
 
@@ -96,7 +96,7 @@ def test_before_anything_is_accepted_that_is_the_model_alone(site):
 
 def test_good_rules_raise_the_figure_over_that_of_a_model_that_knows_nothing(site):
     index = site.indexes[TASK]
-    index.word = replace(index.word, probabilities=index.word.probabilities * 0 + 0.5)
+    index.predictions = replace(index.predictions, probabilities=index.predictions.probabilities * 0 + 0.5)
     decide_all(site, "accepted")
     measured = measure(site, TASK)
     assert measured.accepted_rules == len(site.store.rules(TASK))
@@ -105,7 +105,7 @@ def test_good_rules_raise_the_figure_over_that_of_a_model_that_knows_nothing(sit
 
 def test_one_accepted_rule_brings_less_than_all(site):
     index = site.indexes[TASK]
-    index.word = replace(index.word, probabilities=index.word.probabilities * 0 + 0.5)
+    index.predictions = replace(index.predictions, probabilities=index.predictions.probabilities * 0 + 0.5)
     first = site.store.rules(TASK)[0]
     decide(site.store, "小王", TASK, first.rule.id, first.version, "accepted")
     one = measure(site, TASK)
