@@ -1,6 +1,5 @@
 """Collaborative prediction with a checkpoint: classifier, rule base and arbiter of every task of a project."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ import numpy as np
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -111,7 +111,7 @@ class Predictor:
         self._sidecars = sidecars
         self._bases: dict[str, RuleBase] = {}
         self._seen: dict[str, str] = {}
-        """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
+        """Task → hash of its files in the checkpoint, as `state` found them."""
         self._loaded: dict[str, TaskPredictor] = {}
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -167,29 +167,27 @@ class Predictor:
         if large is not None and large.strays.strays:
             _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
 
-    def fingerprint(self) -> str:
-        """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
+    def state(self, tasks: Sequence[str] | None = None) -> PredictorState:
+        """What predictions depend on: the checkpoint, recorded answers and rules, of `tasks` alone where given.
 
-        Raises KdslError when no task was trained.
+        Raises KdslError when none of them was trained.
         """
         checkpoint, _, recorded, _ = self._place
+        names = [name for name in self._tasks if tasks is None or name in tasks]
         with ExitStack() as stack:
-            for name in self._tasks:
+            for name in names:
                 stack.enter_context(held(checkpoint / name, shared=True))
-            trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
+            trained = [name for name in names if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
-                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
-            files = [] if recorded is None else [recorded]
+                whose = "none of the project's tasks" if tasks is None else " and ".join(names)
+                raise KdslError(f"{checkpoint}: {whose} was trained; train first with: kdsl train")
             for name in trained:
-                files += self._files(name)
                 self._seen[name] = file_hash(*self._files(name))
-            content = file_hash(*files)
-        described = [
-            f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
-            for name in trained
-            for rule in self._base(name).active()
-        ]
-        return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
+            return PredictorState(
+                {name: self._seen[name] for name in trained},
+                None if recorded is None else file_hash(recorded),
+                {name: {rule.id: RuleState.of(rule) for rule in self._base(name).rules} for name in trained},
+            )
 
 
 def usable_rules(base: RuleBase, task: Task) -> list[Rule]:

@@ -9,14 +9,12 @@ import typer
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
+    from kdsl.sample import Task
 
+_PROJECT = "Project file or its folder, ./kdsl.yaml by default, and changes to it such as seed=1."
 ProjectArguments = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="CONFIG | KEY=VALUE",
-        help="Project file or its folder, ./kdsl.yaml by default, and changes to it such as seed=1.",
-        show_default=False,
-    ),
+    typer.Argument(metavar="[PROJECT] [KEY=VALUE]...", help=_PROJECT, show_default=False),
 ]
 
 
@@ -33,10 +31,45 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How results are 
 
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
-    """The project of a command's `[CONFIG] [key=value ...]`: a first argument without `=` is the configuration."""
+    """The project of a command's `[PROJECT] [key=value ...]`: a first argument without `=` is the configuration."""
     from kdsl.project.project import Project
 
     path, overrides = None, [*(arguments or ())]
     if overrides and "=" not in overrides[0]:
         path = Path(overrides.pop(0))
     return Project.open(path, overrides)
+
+
+def taken_out(what: str, arguments: Sequence[str] | None) -> tuple[str, list[str]]:
+    """Of a command's `[PROJECT] WHAT [key=value ...]`: what it is about, and the others, for `open_project`.
+
+    The project may stand behind it, too: where only the second of two is one.
+    """
+    given = [*(arguments or ())]
+    words = [each for each in given if "=" not in each or "://" in each]
+    if not words:
+        raise typer.BadParameter(f"give {what}", param_hint=f"'{what}'")
+    if len(words) > 2:
+        raise typer.BadParameter(
+            f"{words[2]!r} is one too many; give the project and one {what}", param_hint=f"'{what}'"
+        )
+    project_first = len(words) == 2 and (_is_project(words[0]) or not _is_project(words[1])) and "://" not in words[0]
+    found = words[-1] if project_first or len(words) == 1 else words[0]
+    given.remove(found)
+    return found, sorted(given, key=lambda each: each not in words)
+
+
+def _is_project(name: str) -> bool:
+    path = Path(name)
+    return (path / "kdsl.yaml").is_file() or (path.is_file() and path.suffix in (".yaml", ".yml"))
+
+
+def chosen_tasks(project: "Project", name: str | None) -> "list[Task]":
+    """The task of that name, or all; KdslError where the project has none of that name."""
+    from kdsl.errors import KdslError
+
+    chosen = [task for task in project.tasks if name in (None, task.name)]
+    if not chosen:
+        names = ", ".join(task.name for task in project.tasks)
+        raise KdslError(f"--task {name}: the project has no such task; it has {names}")
+    return chosen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, chosen_tasks, open_project, taken_out
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     labelled = project.config.data.train is not None
     sidecars = project.sidecars()
     findings = []
-    for item in _tasks(project, task):
+    for item in chosen_tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
         _print_json([finding_record(finding) for finding in findings])
@@ -109,7 +109,7 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 
     project = open_project(arguments)
     outcomes = []
-    for item in _tasks(project, task):
+    for item in chosen_tasks(project, task):
         rules = RuleBase.load(project.config.rules, item.name).rules
         if any(rule.tests.hit or rule.tests.miss for rule in rules):
             outcomes += run_tests(rules, project.task_samples(item), project.sidecars())
@@ -146,7 +146,7 @@ def diff(
     rules = project.config.rules
     changes = {}
     with nullcontext(Path(old)) if Path(old).is_dir() else rules_at_revision(rules, old) as folder:
-        for item in _tasks(project, task):
+        for item in chosen_tasks(project, task):
             before, after = (RuleBase.load(place, item.name).rules for place in (folder, rules))
             changes[item.name] = compare(before, after)
     if format is Format.json:
@@ -201,7 +201,7 @@ def fmt(
     left_out: dict[Path, str] = {}
     # Between reading and writing a file nobody decides about it, and nothing is mined.
     with held(project.config.rules, shared=check):
-        for item in _tasks(project, task):
+        for item in chosen_tasks(project, task):
             files = read_rule_files(project.config.rules, item.name)
             left_out |= files.problems
             for path, rule in files.rules.items():
@@ -224,16 +224,6 @@ def fmt(
         raise typer.Exit(1)
 
 
-def _tasks(project: "Project", name: str | None) -> "list[Task]":
-    from kdsl.errors import KdslError
-
-    chosen = [task for task in project.tasks if name in (None, task.name)]
-    if not chosen:
-        names = ", ".join(task.name for task in project.tasks)
-        raise KdslError(f"--task {name}: the project has no such task; it has {names}")
-    return chosen
-
-
 def _chosen(
     project: "Project", name: str | None, label: str | None, status: RuleStatus | None
 ) -> "Iterable[tuple[RuleBase, list[Rule]]]":
@@ -241,7 +231,7 @@ def _chosen(
     from kdsl.errors import KdslError
     from kdsl.rules.rulebase import RuleBase
 
-    tasks = _tasks(project, name)
+    tasks = chosen_tasks(project, name)
     if label is not None and not any(label in task.label_names for task in tasks):
         raise KdslError(f"--label {label}: no task of the project has this label")
     for task in tasks:

@@ -173,6 +173,7 @@ class Chain:
         return found if self._config.data.test is None else [*found, ("predictions", self._predictions)]
 
     def _predict_test(self) -> list[str]:
+        from kdsl.data.sample_file import SampleFile
         from kdsl.evaluate.predictions import read_results
         from kdsl.project.prediction import predict_file
 
@@ -180,7 +181,7 @@ class Chain:
         assert test is not None
         with claimed(files=[self._predictions]):
             self._predictions.unlink(missing_ok=True)
-            predict_file(self._project, test, self._predictions)
+            predict_file(self._project, [SampleFile(test)], self._predictions)
         samples = self._project.samples("test")
         self._write(read_results(self._predictions, test, samples, self._project.tasks))
         return [f"{len(samples)} test samples predicted"]
