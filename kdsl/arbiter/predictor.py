@@ -137,12 +137,12 @@ class Predictor:
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
                 self._loaded[name] = TaskPredictor.load(
-                    self._tasks[name], checkpoint, self._base(name), recorded, large, self._orders, self._embedded
+                    self._tasks[name], checkpoint, self.base(name), recorded, large, self._orders, self._embedded
                 )
         return self._loaded[name]
 
-    def _base(self, name: str) -> RuleBase:
-        """Read once, so that what predicts is what the fingerprint tells of."""
+    def base(self, name: str) -> RuleBase:
+        """The rule base of a task, read once, so that what predicts is what the fingerprint tells of."""
         if name not in self._bases:
             self._bases[name] = RuleBase.load(self._place[1], name)
         return self._bases[name]
@@ -167,26 +167,24 @@ class Predictor:
         if large is not None and large.strays.strays:
             _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
 
-    def state(self, tasks: Sequence[str] | None = None) -> PredictorState:
-        """What predictions depend on: the checkpoint, recorded answers and rules, of `tasks` alone where given.
+    def state(self) -> PredictorState:
+        """What predictions depend on: the checkpoint, recorded answers and rules.
 
-        Raises KdslError when none of them was trained.
+        Raises KdslError when no task was trained.
         """
         checkpoint, _, recorded, _ = self._place
-        names = [name for name in self._tasks if tasks is None or name in tasks]
         with ExitStack() as stack:
-            for name in names:
+            for name in self._tasks:
                 stack.enter_context(held(checkpoint / name, shared=True))
-            trained = [name for name in names if is_there(checkpoint / name / ARBITER_FILE)]
+            trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
-                whose = "none of the project's tasks" if tasks is None else " and ".join(names)
-                raise KdslError(f"{checkpoint}: {whose} was trained; train first with: kdsl train")
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
             for name in trained:
                 self._seen[name] = file_hash(*self._files(name))
             return PredictorState(
                 {name: self._seen[name] for name in trained},
                 None if recorded is None else file_hash(recorded),
-                {name: {rule.id: RuleState.of(rule) for rule in self._base(name).rules} for name in trained},
+                {name: {rule.id: RuleState.of(rule) for rule in self.base(name).rules} for name in trained},
             )
 
 

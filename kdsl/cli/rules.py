@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, chosen_tasks, open_project, taken_out
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, chosen_tasks, open_project
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from kdsl.models.explanation import Explanation
 from kdsl.progress import track
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
-from kdsl.project.small import load_small, rule_questions
+from kdsl.project.small import load_small, questions_of
 from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
@@ -69,9 +69,14 @@ class ProjectPredictor:
     images: ImageReader
 
     @classmethod
-    def open(cls, project: Project, files: Sequence[SampleFile] = ()) -> "ProjectPredictor":
-        """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted."""
-        return cls(*_ready(project, files))
+    def open(
+        cls, project: Project, files: Sequence[SampleFile] = (), tasks: Sequence[Task] | None = None
+    ) -> "ProjectPredictor":
+        """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
+
+        Samples are of `tasks`, or of any task of the project.
+        """
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks))
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
         """One decision for every sample, in their order; images that nobody has read are read first."""
@@ -127,8 +132,8 @@ def predict_file(
     for file in files:
         if output.resolve() == file.path.resolve():
             raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
-    predictor = ProjectPredictor.open(project, files)
-    state = predictor.predictor.state(None if tasks is None else [task.name for task in tasks])
+    predictor = ProjectPredictor.open(project, files, tasks)
+    state = predictor.predictor.state()
     input = file_hash(*(file.bytes_at for file in files))
     samples = track(joined_samples(files, tasks or project.tasks), "Predicting", None)
     try:
@@ -142,7 +147,7 @@ def decide_files(
     project: Project, files: Sequence[SampleFile], batch: int = 256, tasks: Sequence[Task] | None = None
 ) -> Iterator[Decision]:
     """The decisions on samples of files, those of all tasks or of `tasks`, as soon as a batch of them is made."""
-    predictor = ProjectPredictor.open(project, files)
+    predictor = ProjectPredictor.open(project, files, tasks)
     samples = without_repeats(joined_samples(files, tasks or project.tasks))
     try:
         while group := list(islice(samples, batch)):
@@ -163,11 +168,10 @@ def explain_id(
     return explain_samples(project, samples, files)
 
 
-def explain_samples(
-    project: Project, samples: Sequence[Sample], files: Sequence[SampleFile] = ()
-) -> list[Explained]:
+def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence[SampleFile] = ()) -> list[Explained]:
     """The decisions on `samples`, which may come from `files`, with what a person wants to see of them."""
-    predictor = ProjectPredictor.open(project, files)
+    names = {sample.task for sample in samples}
+    predictor = ProjectPredictor.open(project, files, [task for task in project.tasks if task.name in names])
     decisions = predictor.decide(samples)
     predictor.warn()
     return [
@@ -176,7 +180,7 @@ def explain_samples(
     ]
 
 
-def _ready(project: Project, files: Sequence[SampleFile]) -> tuple[Predictor, ImageReader]:
+def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
     large = None
@@ -186,7 +190,7 @@ def _ready(project: Project, files: Sequence[SampleFile]) -> tuple[Predictor, Im
         large = large_model(project)
     orders = data_orders(project, files)
     predictor = Predictor(
-        project.tasks,
+        tasks,
         config.checkpoint,
         config.rules,
         config.recorded,
@@ -197,7 +201,7 @@ def _ready(project: Project, files: Sequence[SampleFile]) -> tuple[Predictor, Im
     )
     answers = AnswerFiller(
         sidecars,
-        {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},
+        {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
         data.questions,
         None if config.small_model is None else lambda: load_small(project),
