@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     from kdsl.project.project import Project
     from kdsl.sample import Task
 
-_PROJECT = "Project file or its folder, ./kdsl.yaml by default, and changes to it such as seed=1."
+_PROJECT = "Project file or its folder, ./kdsl.yaml by default"
+
 ProjectArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PROJECT] [KEY=VALUE]...", help=_PROJECT, show_default=False),
+    typer.Argument(
+        metavar="PROJECT | KEY=VALUE", help=f"{_PROJECT}, and changes to it such as seed=1.", show_default=False
+    ),
 ]
+
+
+def project_and(what: str, help: str) -> Any:
+    """The argument of a command `[PROJECT] WHAT [key=value ...]`, for `taken_out`."""
+    return typer.Argument(metavar=f"PROJECT | {what}", help=f"{_PROJECT}, and {help}", show_default=False)
 
 
 class Format(StrEnum):

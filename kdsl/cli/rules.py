@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, chosen_tasks, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, chosen_tasks, open_project, project_and, taken_out
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def list_rules(
 
 @app.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The id of a rule, such as r-7f3k2m9q.", show_default=False)],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[list[str] | None, project_and("ID", "the id of a rule, such as r-7f3k2m9q.")] = None,
     samples: Annotated[int, typer.Option("--samples", min=0, help="Show at most so many hits of either kind.")] = 5,
     format: FormatOption = Format.table,
 ) -> None:
@@ -68,7 +67,8 @@ def show(
     from kdsl.fields.table import FieldTable
     from kdsl.rules.engine import Engine
 
-    project = open_project(arguments)
+    id, others = taken_out("ID", arguments)
+    project = open_project(others)
     task, base = _base_of(project, id)
     rule = base.get(id)
     items = project.task_samples(task) if project.config.data.train is not None else []
@@ -123,15 +123,9 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 
 @app.command()
 def diff(
-    old: Annotated[
-        str,
-        typer.Argument(
-            metavar="REVISION | FOLDER",
-            help="Another rule folder, or a git revision such as HEAD.",
-            show_default=False,
-        ),
-    ],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[
+        list[str] | None, project_and("REVISION", "another rule folder, or a git revision such as HEAD.")
+    ] = None,
     task: TaskOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -142,7 +136,8 @@ def diff(
     from kdsl.rules.compare import compare, rules_at_revision
     from kdsl.rules.rulebase import RuleBase
 
-    project = open_project(arguments)
+    old, others = taken_out("REVISION", arguments)
+    project = open_project(others)
     rules = project.config.rules
     changes = {}
     with nullcontext(Path(old)) if Path(old).is_dir() else rules_at_revision(rules, old) as folder:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project
+from kdsl.cli.options import ProjectArguments, open_project, project_and, taken_out
 
 if TYPE_CHECKING:
     from kdsl.review.store import RuleStore
@@ -61,17 +61,17 @@ def export_rules(
 
 
 def import_rules(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV table that kdsl rules export wrote.")],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[list[str] | None, project_and("FILE", "a CSV table that kdsl rules export wrote.")] = None,
     by: AsOption = None,
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
     from kdsl.review.importing import import_csv
     from kdsl.review.store import RuleStore
 
-    project = open_project(arguments)
+    file, others = taken_out("FILE", arguments)
+    project = open_project(others)
     store = RuleStore(project.config.rules, [task.name for task in project.tasks])
-    event = import_csv(store, file, who_decides(by))
+    event = import_csv(store, Path(file), who_decides(by))
     count = 0 if event is None else len(event.changes)
     typer.echo(f"{count} rules changed; `kdsl review` can undo that as one step." if count else "No rule differs.")
 
