@@ -146,7 +146,7 @@ def _print_decisions(
     if format is Format.json:
         _print_lines(decisions)
         return
-    from kdsl.cli.console import results_console, results_table
+    from kdsl.console import results_console, results_table
 
     table = results_table("Predictions", "id", "task", "label", ">probability", "by", "rules that hit")
     for each in decisions:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.cli.console import results_console
+from kdsl.console import RuleText, results_console, results_table
 from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
 from kdsl.rules.lint import Finding
@@ -18,6 +18,8 @@ from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_inter
 from kdsl.rules.summary import RuleSummary
 
 NOT_AVAILABLE = "n/a"
+WIDE_ENOUGH = 120
+"""Columns of a window in which intervals leave room for the rules."""
 
 
 def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
@@ -34,16 +36,20 @@ def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str
 
 
 def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
+    """One row a rule; where there is room, counts have an interval."""
+    wide = results_console().width >= WIDE_ENOUGH
     for base, rules in chosen:
         statistics = base.statistics()
         rows = [(rule, statistics.get((rule.id, rule.when_hash))) for rule in rules]
         rows.sort(key=lambda row: (row[0].label, -_promise(row[1]), row[0].id))
-        table = _table(base.task, "id", "label", "status", "rule", ">training", ">held out", ">reliability")
+        numbers = (">train-\ning", ">held\nout", ">relia-\nbility")
+        table = results_table(base.task, "id", "label", "status", "rule", *numbers)
         for rule, entry in rows:
             words = " and ".join(str(condition) for condition in rule.conditions)
-            table.add_row(*map(Text, (rule.id, rule.label, _status(rule), words, *_counts(entry))))
+            table.add_row(rule.id, Text(rule.label), _status(rule), RuleText(words), *_counts(entry, wide))
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
-    results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
+    interval = ", and the 95 % interval of the precision" if wide else ""
+    results_console().print(f"Training and held out: correct hits of all hits{interval}.")
 
 
 def _promise(entry: RuleStatistics | None) -> float:
@@ -59,11 +65,12 @@ def _status(rule: Rule) -> str:
     return f"{rule.status} (stale)" if rule.stale else rule.status
 
 
-def _counts(entry: RuleStatistics | None) -> tuple[str, str, str]:
+def _counts(entry: RuleStatistics | None, wide: bool) -> tuple[str, str, str]:
     if entry is None:
         return NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE
-    training = counted(entry.training.correct, entry.training.hits)
-    held_out = NOT_AVAILABLE if entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
+    tell = counted if wide else _share
+    training = tell(entry.training.correct, entry.training.hits)
+    held_out = NOT_AVAILABLE if entry.held_out is None else tell(entry.held_out.correct, entry.held_out.hits)
     return training, held_out, NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
 
 
@@ -73,6 +80,10 @@ def counted(correct: int, hits: int) -> str:
         return NOT_AVAILABLE
     low, high = wilson_interval(correct, hits)
     return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
+
+
+def _share(correct: int, hits: int) -> str:
+    return f"{correct}/{hits}" if hits else NOT_AVAILABLE
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:
@@ -132,10 +143,10 @@ def change_record(task: str, change: Change) -> dict[str, Any]:
 
 def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
-        table = _table(task, "id", "change", "rule")
+        table = results_table(task, "id", "change", "rule")
         for change in found:
             words = "\n".join(change.details) if change.details else str(change.new or change.old)
-            table.add_row(change.id, change.kind, Text(words))
+            table.add_row(change.id, change.kind, RuleText(words))
         _print(table, f"{task}: no rule differs.")
 
 
@@ -156,9 +167,11 @@ def summary_record(task: str, row: RuleSummary) -> dict[str, Any]:
 
 
 def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
-    numbers = (">hits", ">coverage", ">overlaps", ">conflicts", ">correct", ">incorrect", ">precision")
+    numbers = (
+        ">hits", ">cover-\nage", ">over-\nlaps", ">con-\nflicts", ">cor-\nrect", ">incor-\nrect", ">preci-\nsion",
+    )  # fmt: skip
     for task, rows in summaries.items():
-        table = _table(task, "id", "label", "status", *numbers)
+        table = results_table(task, "id", "label", "status", *numbers, dense=True)
         for row in sorted(rows, key=lambda row: (row.rule.label, -row.hits, row.rule.id)):
             shares = [f"{share:.3f}" for share in (row.coverage, row.overlaps, row.conflicts)]
             precision = NOT_AVAILABLE if row.precision is None else f"{row.precision:.3f}"
@@ -168,16 +181,5 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
         _print(table, f"{task}: no rules.")
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table; columns that begin with > are numbers."""
-    table = Table(title=Text(title, style="table.title"), title_justify="left")
-    for column in columns:
-        table.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold",
-            no_wrap=column == "id",
-        )  # fmt: skip
-    return table
-
-
 def _print(table: Table, nothing: str) -> None:
-    results_console().print(table if table.row_count else escape(nothing))
+    results_console().print(table if table.row_count else escape(nothing), end="\n\n" if table.row_count else "\n")

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kdsl.console import results_console, results_table
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Interval, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import N_BINS, brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
@@ -103,30 +102,24 @@ def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
 
 
 def print_scores(summary: Summary) -> None:
-    """Print the table of scores to stdout. Made for 100 columns."""
-    _console().print(_score_table(summary))
+    """Print the table of scores to stdout, in 80 columns."""
+    results_console().print(_score_table(summary))
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the tables to stdout: scores, what the rules add, and every label. Made for 100 columns."""
-    console = _console()
+    """Print the tables to stdout: scores, what the rules add, and every label, in 80 columns."""
+    console = results_console()
     console.print(_score_table(summary))
     console.print(
-        f"Intervals: {summary.level:.0%} percentile bootstrap, {summary.resamples} resamples, seed {summary.seed}. "
+        f"\nIntervals: {summary.level:.0%} percentile bootstrap, {summary.resamples} resamples, seed {summary.seed}. "
         f"ECE: {N_BINS} bins of equal width.\n"
         "covered: share of the samples with a prediction; right: share of those that is right.\n"
         "A sample without a prediction counts as a miss in all other columns.\n"
     )
     console.print(_difference_table(summary))
     for task in summary.tasks:
+        console.print()
         console.print(_label_table(task))
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    # Tables take the width they need, and a narrow terminal breaks their lines: no number is ever cut.
-    console.width = max(console.width, 100) if console.is_terminal else 250
-    return console
 
 
 def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
@@ -165,17 +158,15 @@ def _summarise_predictor(outcome: Outcome, seed: int) -> PredictorSummary:
 
 
 def _score_table(summary: Summary) -> Table:
-    table = _table("Scores")
-    table.add_column("task", overflow="fold")
-    table.add_column("", no_wrap=True)
-    macro = ("macro\nF1", "macro\nprec.", "macro\nrecall")
-    for name in ("weighted F1", *macro, "accu-\nracy", "covered", "right", "ECE"):
-        table.add_column(name, justify="right", no_wrap=True)
+    macro = (">macro\nF1", ">macro\nprec.", ">macro\nrecall")
+    table = results_table(
+        "Scores", "", ">weighted F1", *macro, ">accu-\nracy", ">covered", ">right", ">ECE", dense=True
+    )
     for task in _sections(summary):
-        names = (Text(task.task), Text(f"{task.samples} samples", style="dim"), "")
-        for name, title, row in zip(names, PREDICTORS, (task.model, task.rules, task.both), strict=True):
+        # A row of its own, as names of tasks may be long.
+        table.add_row(Text(task.task, style="bold"), Text(f"{task.samples} samples", style="dim"))
+        for title, row in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
             table.add_row(
-                name,
                 title,
                 _with_interval(row.scores.weighted_f1, row.intervals.weighted_f1),
                 _number(row.scores.macro_f1),
@@ -192,17 +183,15 @@ def _score_table(summary: Summary) -> Table:
 
 
 def _difference_table(summary: Summary) -> Table:
-    table = _table("What the rules add: both − model alone, on the same resamples")
-    table.add_column("task", overflow="fold")
-    for name in ("weighted F1", "macro F1", "accuracy"):
-        table.add_column(name, justify="right", no_wrap=True)
+    title = "What the rules add: both − model alone, on the same resamples"
+    table = results_table(title, "task", ">weighted F1", ">macro F1", ">accuracy")
     for task in _sections(summary):
         difference = task.difference
         table.add_row(
             Text(task.task),
-            _with_interval(difference.weighted_f1, difference.intervals.weighted_f1, sign="+"),
-            _with_interval(difference.macro_f1, difference.intervals.macro_f1, sign="+"),
-            _with_interval(difference.accuracy, difference.intervals.accuracy, sign="+"),
+            _with_interval(difference.weighted_f1, difference.intervals.weighted_f1, "+", "\n"),
+            _with_interval(difference.macro_f1, difference.intervals.macro_f1, "+", "\n"),
+            _with_interval(difference.accuracy, difference.intervals.accuracy, "+", "\n"),
         )
     return table
 
@@ -210,10 +199,9 @@ def _difference_table(summary: Summary) -> Table:
 def _label_table(task: TaskSummary) -> Table:
     shown = [row for row in task.labels if any(s.support or s.predicted for s in (row.model, row.rules, row.both))]
     absent = len(task.labels) - len(shown)
-    table = _table(f"Labels of {task.task}" + (f" ({absent} more neither occur nor are predicted)" if absent else ""))
-    table.add_column("label", overflow="fold")
-    for name in ("samples", "prec.", "recall", "F1", "F1 of\nmodel", "rules\nsay it", "rules\nright"):
-        table.add_column(name, justify="right", no_wrap=True)
+    title = f"Labels of {task.task}" + (f" ({absent} more neither occur nor are predicted)" if absent else "")
+    numbers = (">samples", ">prec.", ">recall", ">F1", ">F1 of\nmodel", ">rules\nsay it", ">rules\nright")
+    table = results_table(title, "label", *numbers)
     for row in shown:
         table.add_row(
             Text(row.label),
@@ -228,23 +216,12 @@ def _label_table(task: TaskSummary) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    # Half of the usual padding: 100 columns hold the widest table.
-    return Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-
-
 def _sections(summary: Summary) -> tuple[TaskSummary, ...]:
     return (*summary.tasks, summary.pooled) if len(summary.tasks) > 1 else summary.tasks
 
 
-def _with_interval(value: float, interval: Interval, sign: str = "") -> str:
-    return f"{value:{sign}z.3f} [{interval.low:{sign}z.3f}, {interval.high:{sign}z.3f}]"
+def _with_interval(value: float, interval: Interval, sign: str = "", between: str = " ") -> str:
+    return f"{value:{sign}z.3f}{between}[{interval.low:{sign}z.3f}, {interval.high:{sign}z.3f}]"
 
 
 def _number(value: float | None) -> str:

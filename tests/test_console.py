@@ -3,7 +3,7 @@
 import pytest
 from rich.table import Table
 
-from kdsl.cli.console import results_console
+from kdsl.console import results_console
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(None, 1), ("40", 3)])

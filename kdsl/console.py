@@ -1,0 +1,56 @@
+"""Where tables of results are printed, and how they look."""
+
+import os
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.containers import Lines
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 200
+"""Columns that a table may have in a file or a pipe, where no line has to fit a window."""
+
+
+def results_console() -> Console:
+    """Stdout. In a file or a pipe rows stay on one line as far as `WIDE` allows, or COLUMNS where that is set."""
+    console = Console(highlight=False)
+    if not fits_a_window(console):
+        console.width = WIDE
+    return console
+
+
+def fits_a_window(console: Console) -> bool:
+    """Whether lines are to fit the width of a window, as they need not in a file or a pipe."""
+    return console.is_terminal or "COLUMNS" in os.environ
+
+
+class RuleText(Text):
+    """A rule in words, which in a narrow column is broken between the terms of a condition too, not only at spaces."""
+
+    def wrap(self, *arguments: Any, **options: Any) -> Lines:
+        lines = Text(self.plain.replace("|", "| ")).wrap(*arguments, **options)
+        return Lines(Text(line.plain.replace("| ", "|")) for line in lines)
+
+
+def results_table(title: str, *columns: str, dense: bool = False) -> Table:
+    """A table of results; columns that begin with > are numbers; these and ids stay on one line.
+
+    It has no more lines and space than it needs: where the window is narrow, the texts in it are to have the room.
+    A `dense` one, with more numbers than others, has one space between columns, not two.
+    """
+    table = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 0 if dense else 1, 0, 0),
+        show_edge=False,
+    )
+    for column in columns:
+        number = column.startswith(">")
+        name = column.lstrip(">")
+        kept = number or name == "id"
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=kept, overflow="fold")
+    return table
