@@ -21,6 +21,13 @@ def results_console() -> Console:
     return console
 
 
+def print_table(table: Table) -> None:
+    """Print a table that others follow: with an empty line behind it."""
+    console = results_console()
+    console.print(table)
+    console.print()
+
+
 def fits_a_window(console: Console) -> bool:
     """Whether lines are to fit the width of a window, as they need not in a file or a pipe."""
     return console.is_terminal or "COLUMNS" in os.environ

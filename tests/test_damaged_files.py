@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.state import PredictorState
 from kdsl.arbiter.stream import file_hash, predict_stream
 from kdsl.config import load_config
 from kdsl.errors import KdslError
@@ -140,7 +141,7 @@ def use_memory(path: Path) -> None:
 
 
 def use_output(path: Path) -> None:
-    predict_stream(iter(SAMPLES[:1]), lambda samples: [], path, {"checkpoint": "x", "input": "y"}, 1)
+    predict_stream(iter(SAMPLES[:1]), lambda samples: [], path, "y", PredictorState({}, None, {}), 1)
 
 
 def use_steps(path: Path) -> None:

@@ -50,7 +50,7 @@ def _record(made: "MadeCopies") -> dict[str, Any]:
 def _print(made: "MadeCopies") -> None:
     from rich.text import Text
 
-    from kdsl.console import results_console, results_table
+    from kdsl.console import print_table, results_console, results_table
 
     console = results_console()
     table = results_table(made.task.name, "label", ">samples", ">copies")
@@ -58,7 +58,7 @@ def _print(made: "MadeCopies") -> None:
         table.add_row(Text(name), str(made.samples[name]), str(made.copies[name]))
     table.add_section()
     table.add_row("all", str(made.samples.total()), str(made.copies.total()))
-    console.print(table, end="\n\n")
+    print_table(table)
     if made.strayed:
         console.print(f"{made.strayed} paraphrases said something else and were dropped.")
     if not made.copies:

@@ -43,7 +43,7 @@ def _record(report: "Report") -> dict[str, object]:
 def _print(report: "Report") -> None:
     from rich.text import Text
 
-    from kdsl.console import results_console, results_table
+    from kdsl.console import print_table, results_console, results_table
 
     console = results_console()
     for task, labels in report.counts.items():
@@ -53,7 +53,7 @@ def _print(report: "Report") -> None:
             table.add_row(Text(label or "(no label)"), *(str(found[split]) for split in splits))
         table.add_section()
         table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
-        console.print(table, end="\n\n")
+        print_table(table)
     for split, keys in report.unused.items():
         named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))
         console.print(Text(f"{split}: keys that are not used: {named}"))

@@ -81,7 +81,7 @@ def _print(task: "DistilledTask") -> None:
     from rich.markup import escape
     from rich.text import Text
 
-    from kdsl.console import results_console, results_table
+    from kdsl.console import print_table, results_console, results_table
 
     console = results_console()
     found = _record(task)
@@ -98,7 +98,7 @@ def _print(task: "DistilledTask") -> None:
         table = results_table(f"{task.name}: {title}", *columns)
         for row in rows:
             table.add_row(*(f"{v:.3f}" if isinstance(v, float) else Text(str(v)) for v in row.values()))
-        console.print(table, end="\n\n")
+        print_table(table)
     console.print(escape(f"{task.name}: ended after round {found['rounds'][-1]['round']}: {task.training.ended}."))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from kdsl.console import RuleText, results_console, results_table
+from kdsl.console import RuleText, print_table, results_console, results_table
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
 from kdsl.project.task import MinedTask
@@ -91,7 +91,7 @@ def print_result(result: MinedTask) -> None:
             reliability = NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
             words, counts = _words(rule), [f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
         table.add_row(Text(label), str(samples), str(n_rules), RuleText(words), *counts)
-    results_console().print(table, end="\n\n")
+    print_table(table)
 
 
 def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatistics] | None]]:

@@ -146,12 +146,14 @@ def _print_decisions(
     if format is Format.json:
         _print_lines(decisions)
         return
+    from rich.text import Text
+
     from kdsl.console import results_console, results_table
 
-    table = results_table("Predictions", "id", "task", "label", ">probability", "by", "rules that hit")
+    table = results_table("Predictions", "id", "task", "label", ">probability", "by", ">rules")
     for each in decisions:
-        rules = ", ".join(hit.hit.rule.id for hit in each.hits)
-        table.add_row(each.sample.id, each.sample.task, each.label, f"{each.merged.max():.3f}", each.by, rules)
+        cells = (each.sample.id, each.sample.task, each.label)
+        table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.hits)))
     results_console().print(table)
 
 

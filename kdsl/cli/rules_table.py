@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.console import RuleText, results_console, results_table
+from kdsl.console import RuleText, print_table, results_console, results_table
 from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
 from kdsl.rules.lint import Finding
@@ -182,4 +182,7 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
 
 
 def _print(table: Table, nothing: str) -> None:
-    results_console().print(table if table.row_count else escape(nothing), end="\n\n" if table.row_count else "\n")
+    if table.row_count:
+        print_table(table)
+    else:
+        results_console().print(escape(nothing))

@@ -155,10 +155,10 @@ def test_steps_that_there_are_not_are_named(text, message):
 
 
 def test_what_cannot_go_together_is_said(project, kdsl):
-    assert "leave --predictions and --truth out" in kdsl(
+    assert "--ablate is an evaluation of its own; leave --truth out" in kdsl(
         "evaluate", project, "--ablate", "rules", "--truth", "x.json"
     ).err  # fmt: skip
-    assert "two evaluations" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
+    assert "leave --ablate out" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
     result = kdsl("evaluate", project, "--ablate", "reasons")
     assert result.code == 2 and "reasons: `large: linear` writes no reasons" in result.err
 
