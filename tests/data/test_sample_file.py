@@ -80,6 +80,6 @@ def test_two_files_that_number_alike_are_not_mixed_up(tmp_path):
     with pytest.raises(KdslError) as caught:
         ids([SampleFile(one), SampleFile(two)])
     assert str(caught.value) == (
-        f"{two}: sample '1' is another one than that of this id in {one}; give the samples of both files different ids, "
-        "or predict each file by itself"
+        f"{two}: sample '1' is another one than that of this id in {one}; give the samples of both files different "
+        "ids, or predict each file by itself"
     )
