@@ -1,9 +1,11 @@
 """Where tables of results are printed, and how they look."""
 
 import os
+import re
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.containers import Lines
 from rich.table import Table
@@ -11,6 +13,12 @@ from rich.text import Text
 
 WIDE = 200
 """Columns that a table may have in a file or a pipe, where no line has to fit a window."""
+
+_PIECES = re.compile(r"[^\s|]*(?:\||\s+)|[^\s|]+$")
+"""Of a rule in words: words, and terms, which stand between |."""
+
+LONG_NAME = 16
+"""Cells of a column's name, such as that of a task, which may be broken so that no number has to be."""
 
 
 def results_console() -> Console:
@@ -36,14 +44,19 @@ def fits_a_window(console: Console) -> bool:
 class RuleText(Text):
     """A rule in words, which in a narrow column is broken between the terms of a condition too, not only at spaces."""
 
-    def wrap(self, *arguments: Any, **options: Any) -> Lines:
-        lines = Text(self.plain.replace("|", "| ")).wrap(*arguments, **options)
-        return Lines(Text(line.plain.replace("| ", "|")) for line in lines)
+    def wrap(self, console: Console, width: int, **options: Any) -> Lines:
+        lines = [""]
+        for piece in _PIECES.findall(self.plain):
+            if lines[-1] and cell_len((lines[-1] + piece).rstrip()) > width:
+                lines.append("")
+            lines[-1] += piece
+        return Lines(part for line in lines for part in Text(line.rstrip()).wrap(console, width, **options))
 
 
 def results_table(title: str, *columns: str, dense: bool = False) -> Table:
-    """A table of results; columns that begin with > are numbers; these and ids stay on one line.
+    """A table of results; columns that begin with > are numbers.
 
+    These and ids stay on one line, but for numbers under a long name.
     It has no more lines and space than it needs: where the window is narrow, the texts in it are to have the room.
     A `dense` one, with more numbers than others, has one space between columns, not two.
     """
@@ -58,6 +71,6 @@ def results_table(title: str, *columns: str, dense: bool = False) -> Table:
     for column in columns:
         number = column.startswith(">")
         name = column.lstrip(">")
-        kept = number or name == "id"
+        kept = (number and cell_len(name) <= LONG_NAME) or name == "id"
         table.add_column(Text(name), justify="right" if number else "left", no_wrap=kept, overflow="fold")
     return table

@@ -138,8 +138,8 @@ class TestAppending:
         with pytest.raises(KdslError) as caught:
             predict("abc", output, input="j", mode=Mode.append, text="new")
         assert str(caught.value) == (
-            f"{output}: 2 samples have changed since they were predicted, the first being 'a'; predict everything anew "
-            "with --again, or give another --output"
+            f"{output}: 2 samples have changed since they were predicted, the first being 'a'; predict everything "
+            "anew with --again, or give another --output"
         )
         assert output.read_bytes() == before
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +16,11 @@ STATE = PredictorState({"t": "1"}, None, {"t": {"r": RuleState("退款", "a", "a
 
 
 def decided(group):
-    return [
-        SimpleNamespace(sample=each, record=lambda each=each: {"id": each.id, "task": each.task}) for each in group
-    ]
+    return [SimpleNamespace(sample=each, record=partial(record, each)) for each in group]
+
+
+def record(sample):
+    return {"id": sample.id, "task": sample.task}
 
 
 def stream(output, *samples: tuple[str, str], decide=decided, input="2", batch=2) -> StreamOutcome:
