@@ -113,7 +113,7 @@ def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kd
     result = kdsl("evaluate", project, "--ablate", steps, "--cross-validate", "2", "--workers", "1",
                   "mining.iterations=20")  # fmt: skip
     assert result.code == 0, result.err
-    assert [line.split()[0] for line in result.out.splitlines() if line.startswith((" none", " rules"))] == [
+    assert [line.split()[0] for line in result.out.splitlines() if line.startswith(("none", "rules "))] == [
         "none", "rules",
     ]  # fmt: skip
     assert "reasons: n/a, `large: linear` writes no reasons; name a model that is fine-tuned" in result.out
