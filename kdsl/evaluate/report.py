@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.console import results_console, results_table
+from kdsl.console import print_table, results_console, results_table
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Interval, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import N_BINS, brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
@@ -103,7 +103,7 @@ def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
 
 def print_scores(summary: Summary) -> None:
     """Print the table of scores to stdout, in 80 columns."""
-    results_console().print(_score_table(summary))
+    print_table(_score_table(summary))
 
 
 def print_summary(summary: Summary) -> None:
