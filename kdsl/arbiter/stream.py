@@ -92,7 +92,7 @@ class _Stream:
         source = _source(output)
         with append_jsonl(output) as append:
             done = _fingerprints(output)
-            states = (self.state,)
+            states: tuple[PredictorState, ...] = (self.state,)
             if source is not None:
                 states = self._states(output, source, done, mode)
             _write_source(output, Source(self.input, states))

@@ -36,7 +36,8 @@ class PageFiller:
             return
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
-        readable, outside = [], []
+        readable: list[str] = []
+        outside: list[str] = []
         for image in new:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
