@@ -86,7 +86,7 @@ def show(
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
     from kdsl.cli.project import open_project
-    from kdsl.cli.rules_table import finding_record, print_findings
+    from kdsl.cli.rules_table import print_findings
     from kdsl.rules.lint import lint as find
 
     project = open_project(arguments)
@@ -96,7 +96,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     for item in _tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
-        _print_json([finding_record(finding) for finding in findings])
+        _print_json([finding.record() for finding in findings])
     else:
         print_findings(findings)
     if findings:

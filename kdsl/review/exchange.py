@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 
 from kdsl.review.store import RuleStore, StoredRule
-from kdsl.review.wording import Language, rule_words
 from kdsl.rules.statistics import (
     HeldOutCounts,
     StatisticsByRule,
@@ -14,6 +13,7 @@ from kdsl.rules.statistics import (
     statistics_path,
     wilson_interval,
 )
+from kdsl.rules.wording import Language, rule_words
 from kdsl.spreadsheet import inert
 
 COLUMNS = (

@@ -5,7 +5,8 @@ import numpy as np
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members, popcount
-from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, Finding, lint_rule
+from kdsl.rules.finding import Finding
+from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, lint_rule
 
 
 def findings(site: Site, stored: StoredRule) -> list[Finding]:

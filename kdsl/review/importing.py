@@ -13,9 +13,9 @@ from kdsl.review.exchange import VERSION_MARK
 from kdsl.review.journal import Event
 from kdsl.review.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.review.store import RuleStore, StoredRule, Wanted
-from kdsl.review.wording import Language, rule_words
 from kdsl.rules.rule import Review, Status
 from kdsl.rules.rule_file import rule_text
+from kdsl.rules.wording import Language, rule_words
 
 _NEEDED = ("task", "id", "status", "notes", "version")
 _STATUS_WORDS: dict[str, Status] = {

@@ -17,10 +17,10 @@ from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
 from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
-from kdsl.review.wording import Language, counted
 from kdsl.review.words import translate
 from kdsl.rules.engine import Engine
 from kdsl.rules.statistics import wilson_interval
+from kdsl.rules.wording import Language, counted
 
 PAGE = 20
 STATUS_ORDER = ("accepted", "proposed", "rejected", "disabled")

@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse
 from kdsl.errors import KdslError
 from kdsl.review.live import LiveSite
 from kdsl.review.site import Site
-from kdsl.review.wording import Language, condition_words, counted, rule_words
 from kdsl.review.words import translate
+from kdsl.rules.wording import Language, condition_words, counted, rule_words
 
 LANGUAGE_COOKIE, THEME_COOKIE = "kdsl_language", "kdsl_theme"
 LANGUAGES, THEMES = ("en", "zh"), ("light", "dark")

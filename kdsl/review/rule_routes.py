@@ -12,7 +12,6 @@ from kdsl.errors import KdslError
 from kdsl.fields.names import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
-from kdsl.review.finding_words import finding_words
 from kdsl.review.findings import findings
 from kdsl.review.form import Form, whole_number
 from kdsl.review.journal import Event
@@ -23,8 +22,9 @@ from kdsl.review.rule_page import Place, edit_values, effect_values, hits_of, pl
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
 from kdsl.review.task_index import members
-from kdsl.review.wording import FIELD_NAMES, rule_words
+from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.rule import Rule
+from kdsl.rules.wording import FIELD_NAMES, rule_words
 
 PAGE = 50
 """Rules on one page of the queue."""
@@ -160,9 +160,8 @@ def routes(pages: Pages) -> APIRouter:
     def lint(call: Asked, task: str, id: str) -> Response:
         found = findings(call.site, call.site.store.get(call.known(task), id))
         language = call.visitor.language
-        return pages.render(
-            call, "lint.html", task=task, findings=[(each, finding_words(each, language)) for each in found]
-        )  # fmt: skip
+        shown = [(each, check_name(each.check, language), pieces(each.check, each.values, language)) for each in found]
+        return pages.render(call, "lint.html", task=task, findings=shown)
 
     @router.post("/rules/{id}/decide")
     def decide(call: Asked, task: str, id: str, form: Sent) -> Response:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import inside, read_bytes, read_text
+from kdsl.rules.finding import Check, Values, sentence
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
 from kdsl.text import normalise
@@ -30,19 +31,39 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Double:
+    """A rule whose id is another file's, as of copies that synchronised folders make."""
+
+    rule: Rule
+    original: Path
+    """The file that the id belongs to."""
+    readable: bool
+    """Whether the original can be read: while it cannot, no copy stands for it."""
+
+    @property
+    def check(self) -> Check:
+        """The finding of lint that it is."""
+        return "duplicate id" if self.readable else "unreadable original"
+
+    @property
+    def values(self) -> Values:
+        return {"id": self.rule.id, "file": str(self.original)}
+
+
+@dataclass(frozen=True)
 class RuleFiles:
     """What stands in the rule files of one task; a file is in one of the three."""
 
     rules: Mapping[Path, Rule]
     unreadable: Mapping[Path, str] = field(default_factory=dict)
     """What is no rule, and why."""
-    doubles: Mapping[Path, tuple[Rule, str]] = field(default_factory=dict)
-    """Rules whose id is another file's, as of copies that synchronised folders make, and a sentence saying whose."""
+    doubles: Mapping[Path, Double] = field(default_factory=dict)
 
     @property
     def problems(self) -> dict[Path, str]:
         """What is left out, a sentence each that begins with the file."""
-        return {**self.unreadable, **{path: sentence for path, (_, sentence) in self.doubles.items()}}
+        doubles = {path: f"{path}: {sentence(each.check, each.values)}" for path, each in self.doubles.items()}
+        return {**self.unreadable, **doubles}
 
     def held_back(self) -> set[str]:
         """Ids of rules that there are, but in files that cannot be read: what is decided there is not known."""
@@ -91,11 +112,9 @@ def sorted_out(rules: Mapping[Path, Rule], unreadable: Mapping[Path, str]) -> Ru
     doubles = {}
     for path, rule in rules.items():
         if rule.id in broken:
-            sentence = f"the id {rule.id} is that of {broken[rule.id]}, which cannot be read; mend that one"
-            doubles[path] = rule, f"{path}: {sentence}"
+            doubles[path] = Double(rule, broken[rule.id], readable=False)
         elif first[rule.id] != path:
-            sentence = f"the id {rule.id} is already that of {first[rule.id]}; give one a new id"
-            doubles[path] = rule, f"{path}: {sentence}"
+            doubles[path] = Double(rule, first[rule.id], readable=True)
     return RuleFiles({path: rule for path, rule in rules.items() if path not in doubles}, unreadable, doubles)
 
 
