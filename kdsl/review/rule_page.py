@@ -10,13 +10,13 @@ import numpy as np
 from kdsl.review.decisions import written
 from kdsl.review.effect import Effect, Flags
 from kdsl.review.journal import Event
+from kdsl.review.page import translate
 from kdsl.review.queue import Query
 from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members
-from kdsl.review.words import translate
 from kdsl.rules.compare import Difference, compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
