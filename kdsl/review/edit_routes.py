@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from kdsl.errors import KdslError
-from kdsl.fields.names import FIELDS
+from kdsl.fields import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
 from kdsl.review.decision_routes import Sent, SentAboutRule

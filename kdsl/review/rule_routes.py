@@ -76,7 +76,7 @@ def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | 
     if at in overview.position and overview.position[at] in order:
         place = order.index(overview.position[at])
     first = place // RULES_ON_A_PAGE * RULES_ON_A_PAGE
-    model_known = call.site.indexes[task].word is not None
+    model_known = call.site.indexes[task].predictions is not None
     return call.render(
         "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
         rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + RULES_ON_A_PAGE]],

@@ -21,14 +21,14 @@ router = APIRouter(prefix="/t/{task}")
 def gaps(call: Asked, task: KnownTask) -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
     found = find_gaps(index, overview)
-    word = index.word
+    predictions = index.predictions
     against = 0
-    if word is not None:
-        against = int(((found.said >= 0) & (word.said >= 0) & (found.said != word.said)).sum())
+    if predictions is not None:
+        against = int(((found.said >= 0) & (predictions.said >= 0) & (found.said != predictions.said)).sum())
     return call.render(
         "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
         uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
-        against=None if word is None else against, most=max(int(found.table.max(initial=0)), 1),
+        against=None if predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
     )  # fmt: skip
 
 
