@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import results_console
-from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
 from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
+from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
 from kdsl.rules.summary import RuleSummary

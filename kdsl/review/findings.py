@@ -23,9 +23,8 @@ def findings(site: Site, stored: StoredRule) -> list[Finding]:
     named = [index.sample_position.get(id, 0) for id in (*tests.hit, *tests.miss)]
     rows = sorted({*members(overview.bits[at], len(index.samples)).tolist(), *named, 0} if index.samples else ())
     return lint_rule(
-        stored.path,
-        stored.rule,
-        {overview.rules[i].path: overview.rules[i].rule for i in np.flatnonzero(near)},
+        stored.file,
+        [overview.rules[i].file for i in np.flatnonzero(near)],
         index.task,
         [index.samples[row] for row in rows],
         site.sidecars,

@@ -209,7 +209,7 @@ def _wanted(change: _Change, by: str) -> Wanted:
     if change.status != stored.rule.status:
         review = Review(by=by, at=datetime.now().isoformat(timespec="seconds"), of=rule.when_hash)
         rule = rule.model_copy(update={"review": review})
-    return Wanted(stored.path, stored.version, rule_text(rule, stored.text.removeprefix("\ufeff")))
+    return Wanted(stored.path, stored.version, rule_text(rule, stored.text))
 
 
 def _lines(text: str) -> str:

@@ -5,10 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from kdsl.review.merging import merged_conditions
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview, popcount
-from kdsl.rules.implication import implies, says_more
+from kdsl.rules.implication import implies, merged_conditions, says_more
 
 MOST_RELATIONS = 8
 Relation = Literal["same", "special", "general", ""]

@@ -168,10 +168,7 @@ def _shown_event(event: Event, id: str, language: Language) -> tuple[Event, tupl
     for file in event.changes:
         if not file.file.endswith(f"{id}.yaml"):
             continue
-        old, new = (
-            [] if text is None else [parse_rule(Path(file.file), text.removeprefix("\ufeff"))]
-            for text in (file.before, file.after)
-        )
+        old, new = ([] if text is None else [parse_rule(Path(file.file), text)] for text in (file.before, file.after))
         for change in compare(old, new):
             details += tuple(_difference_words(each, language) for each in change.details)
             details += () if change.details else (translate(change.kind, language),)
