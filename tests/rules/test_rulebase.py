@@ -356,7 +356,8 @@ class AnyChanges(RuleBasedStateMachine):
         if hasattr(self, "base"):
             new = RuleBase.load(self.folder, TASK, problems="list")
             assert self.base.files == new.files and self.base.problems == new.problems
-            assert not self.base.changed_outside()
+            generation = self.base.generation
+            assert not self.base.changed_outside() and not self.base.refresh() and self.base.generation == generation
 
 
 TestAnyChanges = AnyChanges.TestCase
