@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdsl import __version__
+from kdsl import RESULTS_VERSION
 from kdsl.arbiter.stream import file_hash
 from kdsl.cli.cross_validating import small_of
 from kdsl.cli.inputs import contents, image_stamps
@@ -126,7 +126,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled)
     files = [path for path in named if path is not None and path.exists()]
     described = [
-        __version__,
+        RESULTS_VERSION,
         repr(project.tasks),
         project.config.model_dump_json(),
         file_hash(*files),

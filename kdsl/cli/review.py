@@ -34,6 +34,7 @@ def review(
 
     from kdsl.cli.project import open_project
     from kdsl.cli.rules_exchange import who_decides
+    from kdsl.distribution import install_command
     from kdsl.errors import KdslError
 
     local = _is_local(host)
@@ -45,7 +46,7 @@ def review(
         from kdsl.review.app import create_app
         from kdsl.review.server import web_server
     except ModuleNotFoundError as error:
-        raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
+        raise KdslError(f"kdsl review needs {error.name}: {install_command('review')}") from error
     live = open_live(project, by)
     token = secrets.token_urlsafe(24) if with_token else None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
