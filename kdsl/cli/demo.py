@@ -25,11 +25,13 @@ def demo(
     import shlex
 
     from kdsl.cli.run import run
+    from kdsl.config import load_config
 
     overrides = arguments or []
     folder = Path("kdsl-demo")
     if overrides and "=" not in overrides[0]:
         folder, overrides = Path(overrides[0]), overrides[1:]
+    load_config(_PACKED, overrides)  # a mistake is told before anything is written
     _unpack(folder)
     run([str(folder), *overrides], workers)
     name, samples = shlex.quote(str(folder)), shlex.quote(str(folder / "data" / "test.json"))

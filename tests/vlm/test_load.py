@@ -1,12 +1,14 @@
 """Models are opened by the name that stands in kdsl.yaml."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 import tiny_qwen2vl
 
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.vlm.load import load_model
 
@@ -39,5 +41,5 @@ def test_weights_belong_to_the_identity(tmp_path: Path) -> None:
 def test_without_the_extra_it_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "kdsl.vlm.local", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(KdslError, match=rf'^Qwen/Q: .*{missing}.*pip install "kdsl\[vlm\]"'):
+    with pytest.raises(KdslError, match=rf"^Qwen/Q: .*{missing}.*{re.escape(install_command('vlm'))}, or"):
         load_model("Qwen/Q")
