@@ -62,7 +62,7 @@ def test_the_extras_are_those_of_setup_cfg():
 
 def test_nobody_is_told_to_install_another_project():
     """Neither `kdsl` nor `kdsl[…]` on the package index is this one."""
-    wrong = re.compile(r"pip install[^\n`]*[\s\"']kdsl(?![-\w/])")
+    wrong = re.compile(r"pip install[^\n`]*[ \"']kdsl(?![-\w/])")
     assert wrong.search('pip install "kdsl[review]"')
     assert [path for path in TOLD if wrong.search(path.read_text("utf-8"))] == []
 
