@@ -93,7 +93,6 @@ def test_info_names_versions_and_what_is_not_installed(kdsl):
     facts = json.loads(kdsl("info", "--format", "json").out)
     assert facts["kdsl"] == __version__
     assert facts["distribution"].startswith("kdsl-rules")
-    assert facts["numpy"][0].isdigit()
     assert set(facts) >= {"python", "platform", "cores", "devices", "extra ocr", "extra vlm", "extra review"}
     assert re.search(rf"^kdsl +{re.escape(__version__)}$", kdsl("info").out, re.MULTILINE)
 
