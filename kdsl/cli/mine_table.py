@@ -11,7 +11,7 @@ from rich.text import Text
 from kdsl.cli.console import results_console
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
-from kdsl.project.task import MinedTask
+from kdsl.project.mining import MinedTask
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics
 
@@ -86,21 +86,6 @@ def print_result(result: MinedTask) -> None:
             cells = [_words(rule), f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
         table.add_row(*map(Text, (label, str(samples), str(n_rules), *cells)))
     results_console().print(table)
-
-
-def notes(result: MinedTask) -> list[str]:
-    """What else there is to say: for stderr."""
-    report, base = result.report, result.base
-    lines = [
-        f"{base.folder / base.task}: {len(report.added)} rules added, {len(report.removed)} removed, "
-        f"{len(report.kept)} kept; {result.archive} is what the arbiter is fitted on"
-    ]
-    if not result.conditions:
-        lines.append(
-            f"warning: {result.task.name}: the samples gave no candidate condition; they need text, "
-            "or images that `kdsl ocr` has read"
-        )
-    return lines + result.told
 
 
 def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatistics] | None]]:

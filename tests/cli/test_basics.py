@@ -1,6 +1,7 @@
 """The command line as a whole: quick help, exit codes, one sentence for what goes wrong."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import typer
 from kdsl import __version__, cli
 from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
-from kdsl.project.project import open_project
+from kdsl.project.project import Project
 
 HEAVY = (
     "numpy",
@@ -59,16 +60,16 @@ def test_wrong_usage_is_exit_code_2(kdsl, arguments):
     ],
 )  # fmt: skip
 def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, code, sentence):
-    def failing(arguments):
+    def failing(path, overrides):
         raise raised
 
-    monkeypatch.setattr("kdsl.project.project.open_project", failing)
+    monkeypatch.setattr("kdsl.project.project.Project.open", failing)
     result = kdsl("check")
     assert (result.code, result.out, result.err) == (code, "", sentence)
 
 
 def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
-    monkeypatch.setattr("kdsl.project.project.open_project", lambda arguments: ProjectConfig(tasks=[], seed=0))
+    monkeypatch.setattr("kdsl.project.project.Project.open", lambda path, overrides: ProjectConfig(tasks=[], seed=0))
     result = kdsl("check")
     assert result.code == 2
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")
@@ -91,9 +92,9 @@ def test_every_command_has_help():
 def test_info_names_versions_and_what_is_not_installed(kdsl):
     facts = json.loads(kdsl("info", "--format", "json").out)
     assert facts["kdsl"] == __version__
-    assert facts["numpy"][0].isdigit()
+    assert facts["distribution"].startswith("kdsl-rules")
     assert set(facts) >= {"python", "platform", "cores", "devices", "extra ocr", "extra vlm", "extra review"}
-    assert f"kdsl          {__version__}" in kdsl("info").out
+    assert re.search(rf"^kdsl +{re.escape(__version__)}$", kdsl("info").out, re.MULTILINE)
 
 
 def test_init_makes_a_project_that_loads_and_never_overwrites(kdsl, tmp_path):
@@ -102,7 +103,7 @@ def test_init_makes_a_project_that_loads_and_never_overwrites(kdsl, tmp_path):
     assert result.code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "data", "kdsl.yaml", "rules"]
     assert load_config(folder).tasks == ["mire_intent", "mire_scene"]
-    assert len(open_project([str(folder)]).tasks) == 2
+    assert len(Project.open(folder).tasks) == 2
     (folder / "kdsl.yaml").write_text("# mine\n")
     again = kdsl("init", folder)
     assert again.code == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 from kdsl.errors import KdslError  # noqa: E402
 from kdsl.training.seesaw import update_cosines  # noqa: E402
@@ -18,11 +18,11 @@ def compared(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A project of two tasks after `kdsl evaluate --seesaw`, which trains all adapters."""
     from tiny_project import write_two_tasks
 
-    from kdsl.cli.seesaw import compare_adapters, write_seesaw
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
+    from kdsl.project.seesaw import compare_adapters, write_seesaw
 
     folder = write_two_tasks(tmp_path_factory.mktemp("two") / "project", tiny_model)
-    write_seesaw(folder / "seesaw", compare_adapters(open_project([str(folder)])))
+    write_seesaw(folder / "seesaw", compare_adapters(Project.open(folder)))
     return folder
 
 
