@@ -1,4 +1,4 @@
-"""The rule base as a table for people who will not open a browser; `importing` takes their decisions back."""
+"""The rule base as a table, for people who do not use a browser; `importing` takes their decisions back."""
 
 import csv
 import io

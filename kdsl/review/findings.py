@@ -1,4 +1,4 @@
-"""What `kdsl rules lint` finds about one rule, from what the page knows already."""
+"""What `kdsl rules lint` says about one rule, made from what the page has counted already."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Requests and answers: in which language, with which colours; templates."""
+"""A request and its answer: the language and colours that the visitor chose, and the templates."""
 
 from dataclasses import dataclass
 from functools import cache

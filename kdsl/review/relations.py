@@ -1,4 +1,4 @@
-"""How a rule stands to the others of its task: shared samples, and which says nothing beside which."""
+"""How a rule relates to the others of its task: the samples that they share, and which of them is superfluous."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What the page of one rule shows."""
+"""The values that the page of one rule shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

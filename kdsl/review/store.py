@@ -1,4 +1,4 @@
-"""Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
+"""The rule bases behind an open page: kept up to date, and changed only where a file is still what somebody saw."""
 
 import os
 import threading
