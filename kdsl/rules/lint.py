@@ -113,8 +113,8 @@ def _check_rule(file: RuleFile, task: Task) -> Iterator[Finding]:
     if rule.label not in task.label_names:
         yield _found(file, "unknown label", "error", "label", {"label": rule.label, "task": task.name})
     elif not _is(file.path.parent, file.path.parent.with_name(label_folder(rule.label))):
-        values = {"folder": file.path.parent.name, "label": rule.label}
-        yield _found(file, "misplaced file", "warning", "label", values)
+        folder = file.path.parent.name
+        yield _found(file, "misplaced file", "warning", "label", {"folder": folder, "label": rule.label})
     if rule.stale:
         yield _found(file, "stale review", "error" if rule.status == "accepted" else "warning", "review")
     if all(condition.negated for condition in rule.conditions):
@@ -130,11 +130,9 @@ def _check_rule(file: RuleFile, task: Task) -> Iterator[Finding]:
         for earlier in rule.conditions[:number]:
             if contradicts(condition, earlier):
                 yield _found(file, "contradiction", "error", number, {"condition": condition, "earlier": earlier})
-            elif implies(earlier, condition):
-                values = {"weaker": condition, "stronger": earlier}
-                yield _found(file, "redundant condition", "warning", number, values)
-            elif implies(condition, earlier):
-                values = {"weaker": earlier, "stronger": condition}
+            elif implies(earlier, condition) or implies(condition, earlier):
+                weaker, stronger = (condition, earlier) if implies(earlier, condition) else (earlier, condition)
+                values: Values = {"weaker": weaker, "stronger": stronger}
                 yield _found(file, "redundant condition", "warning", number, values)
 
 
@@ -162,7 +160,7 @@ def _check_together(files: Sequence[RuleFile], statistics: StatisticsByRule) -> 
         id: entry.reliability for id, entry in measured.items() if entry and entry.reliability is not None
     }
     for special, general in subsumed([file.rule for file in active.values()], reliabilities):
-        values = {"other": general.id, "conditions": general.conditions}
+        values: Values = {"other": general.id, "conditions": general.conditions}
         yield _found(active[special.id], "subsumed rule", "warning", "when", values)
 
 
@@ -174,7 +172,7 @@ def _check_on_samples(files: Sequence[RuleFile], samples: Sequence[Sample], side
     active = [file for file in files if file.rule.status in ACTIVE]
     for first, second, shared, hits in _overlaps([file.rule for file in active], samples, sidecars):
         other = active[second].rule
-        values = {"shared": shared, "hits": hits, "other": other.id, "label": other.label}
+        values: Values = {"shared": shared, "hits": hits, "other": other.id, "label": other.label}
         yield _found(active[first], "overlap", "warning", "when", values)
 
 
