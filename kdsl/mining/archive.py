@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kdsl.bitmaps import pack
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds

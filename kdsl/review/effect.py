@@ -10,13 +10,14 @@ from scipy.sparse import csr_matrix
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
+from kdsl.bitmaps import Bitmap, Flags, contains, count, members, pack, unpack
 from kdsl.errors import KdslError
 from kdsl.files import is_there
 from kdsl.mining.archive import ARCHIVE_FILE, load_archive, shown_of
 from kdsl.mining.reliability import Reliability
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
+from kdsl.review.task_index import Counts, Overview, TaskIndex
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, wilson_interval
@@ -25,7 +26,6 @@ from kdsl.sample import Sample, Task
 MOST_JUDGED = 200
 """Samples looked at: a rule that hits more is judged on the first of them."""
 NOT_TRAINED = "not trained"
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class TrainedArbiter:
         label = int(overview.labels[rule])
         if label < 0:
             return None
-        rows = members(overview.bits[rule], len(predictions.known))
+        rows = members(overview.bits[rule])
         rows = rows[predictions.known[rows]][:MOST_JUDGED]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
@@ -167,9 +167,7 @@ class TrainedArbiter:
         With `saved` None it is a new rule.
         """
         label = index.task.label_names.index(rule.label)
-        before = np.zeros_like(hits)
-        if saved is not None:
-            before[members(overview.bits[saved], len(hits))] = True
+        before = np.zeros_like(hits) if saved is None else unpack(overview.bits[saved], len(hits))
         # What is hit anew or no more comes first, where not all can be looked at.
         rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
         rows = np.sort(rows[predictions.known[rows]][:MOST_JUDGED])
@@ -224,7 +222,7 @@ class TrainedArbiter:
         return self._approved[place]
 
     def _weight(
-        self, index: TaskIndex, bits: Bits, rule: Rule, known: int | None, entry: RuleStatistics | None
+        self, index: TaskIndex, bits: Bitmap, rule: Rule, known: int | None, entry: RuleStatistics | None
     ) -> float | None:
         """The weight of a rule, where training did not know it as `kdsl.arbiter.fit` would weigh it."""
         label = index.task.label_names.index(rule.label)
@@ -233,9 +231,7 @@ class TrainedArbiter:
         elif self._reliability is None:
             return None
         else:
-            hits = np.zeros(len(index.samples), dtype=bool)
-            hits[members(bits, len(hits))] = True
-            shown = shown_of(rule, hits, index.labels, index.task)
+            shown = shown_of(rule, unpack(bits, len(index.samples)), index.labels, index.task)
             estimate = min(
                 float(self._reliability.estimate([shown])[0]), wilson_interval(shown.correct, shown.hits)[1]
             )  # fmt: skip
@@ -253,16 +249,15 @@ class TrainedArbiter:
 def _speaking(overview: Overview, used: Flags, rows: NDArray[np.int64], always: int | None) -> tuple[Counts, Flags]:
     """Positions of those `used` rules that hit one of the samples `rows`, and of `always`: flags [n_rows, n_rules]."""
     chosen = np.flatnonzero(used)
-    words, shifts = rows >> 6, (rows & 63).astype(np.uint64)
-    hits = (overview.bits[np.ix_(chosen, words)] >> shifts[None, :]) & np.uint64(1)
+    hits = contains(overview.bits[chosen], rows)
     speaking = hits.any(axis=1) | (chosen == (-1 if always is None else always))
-    return chosen[speaking], hits[speaking].T.astype(bool)
+    return chosen[speaking], hits[speaking].T
 
 
-def _overlaps(overview: Overview, chosen: Counts, bits: Bits, label: int) -> Floats:
+def _overlaps(overview: Overview, chosen: Counts, bits: Bitmap, label: int) -> Floats:
     """Jaccard overlap of a rule with those at `chosen`, 0 for other labels; see `kdsl.arbiter.evidence.overlap`."""
-    shared = popcount(overview.bits[chosen] & bits[None, :])
-    either = overview.hits[chosen] + int(popcount(bits)) - shared
+    shared = count(overview.bits[chosen] & bits[None, :])
+    either = overview.hits[chosen] + int(count(bits)) - shared
     return np.where(overview.labels[chosen] == label, shared / np.maximum(either, 1), 0.0)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kdsl.bitmaps import Bitmap, contains, count, pack
 from kdsl.errors import KdslError
 from kdsl.review.charts import intervals, lines, shares, stacked_bars
 from kdsl.review.form import whole_number
@@ -16,7 +17,7 @@ from kdsl.review.page import Asked, Pages
 from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
-from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
+from kdsl.review.task_index import TaskIndex
 from kdsl.review.wording import Language, counted
 from kdsl.review.words import translate
 from kdsl.rules.engine import Engine
@@ -73,8 +74,8 @@ def routes(pages: Pages) -> APIRouter:
         position = index.sample_position.get(id)
         if position is None:
             raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
-        bits = overview.bits[:, position >> 6] >> np.uint64(position & 63) & np.uint64(1)
-        hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
+        hits_it = contains(overview.bits, np.array([position]))[:, 0]
+        hitting = [overview.rules[int(i)] for i in np.flatnonzero(hits_it & overview.active)]
         [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
         evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
         language = call.visitor.language
@@ -165,12 +166,12 @@ def _figures(measured: Measured, language: Language) -> list[tuple[str, str, flo
     ]
 
 
-def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, float, float, str]:
+def _share(index: TaskIndex, bits: Bitmap, label: int) -> tuple[float | None, float, float, str]:
     """Recall of rules of one label on its samples, with the interval."""
     positives = index.labels == label
     union = np.bitwise_or.reduce(bits, axis=0, initial=0)
     total = int(positives.sum())
-    found = int(popcount(np.atleast_1d(union & pack(positives)))) if total else 0
+    found = int(count(union & pack(positives))) if total else 0
     low, high = wilson_interval(found, total)
     return (found / total if total else None), low, high, counted(found, total)
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote
 from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
+from kdsl.bitmaps import members
 from kdsl.errors import KdslError
 from kdsl.fields import FIELDS
 from kdsl.review import decisions
@@ -22,7 +23,6 @@ from kdsl.review.queue import STATUSES, Query, figure, ordered
 from kdsl.review.rule_page import Place, edit_values, effect_values, hits_of, place_in_queue, rule_values
 from kdsl.review.site import Site
 from kdsl.review.store import StaleVersion, StoredRule, version_of
-from kdsl.review.task_index import members
 from kdsl.review.wording import FIELD_NAMES, rule_words
 from kdsl.rules.rule import Rule
 
@@ -141,7 +141,7 @@ def routes(pages: Pages) -> APIRouter:
         stored = call.site.store.get(call.known(task), id)
         overview, index = call.site.overview(task), call.site.indexes[task]
         at = overview.position[id]
-        rows = members(overview.bits[at], len(index.samples))
+        rows = members(overview.bits[at])
         kind = "wrong" if call.request.query_params.get("kind") == "wrong" else "right"
         rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
         first = whole_number(call.request.query_params.get("from", "")) or 0
