@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kdsl.errors import KdslError
 from kdsl.files import parsing, read_json
@@ -14,6 +14,12 @@ Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
 """Of samples or the like: a number that is a float, too."""
+
+
+class RecordModel(BaseModel):
+    """What a file that KDSL writes is made of: no unknown keys, no NaN, never changed in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def read_record(kind: type[Record], path: Path, remedy: str) -> Record:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
 from kdsl.arbiter.stream import file_hash, predict_stream
+from kdsl.arbiter.weighing import Standing
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.fold_results import fold_results

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
 from kdsl.arbiter.pool import Pool
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
