@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
-from kdsl.arbiter.stream import file_hash, predict_stream
+from kdsl.arbiter.stream import predict_stream
 from kdsl.arbiter.weighing import Standing
 from kdsl.config import load_config
 from kdsl.errors import KdslError
@@ -23,7 +23,7 @@ from kdsl.evaluate.predictions import read_results
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
-from kdsl.files import append_jsonl, read_bytes, read_json, read_jsonl, read_text
+from kdsl.files import append_jsonl, file_hash, read_bytes, read_json, read_jsonl, read_text
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.described import DescribedClassifier, DescribedTrainer

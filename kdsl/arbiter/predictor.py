@@ -12,11 +12,10 @@ import numpy as np
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import is_there
+from kdsl.files import file_hash, is_there
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdsl import __version__
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.progress import progress_bar
 from kdsl.project.cross_validation import small_of
 from kdsl.project.fitting import covered_rows

@@ -64,7 +64,7 @@ def test_on_cleaned_pages_a_teacher_s_pages_are_cleaned_too(people):
     pages = Sidecars({f"u{i}.png": OcrPage(f"u{i}.png", (400, 800), lines) for i in range(10)})
     pool = SoftLabels(table([WORDS[i % 2] for i in range(10)], "u", pages), np.eye(2)[np.arange(10) % 2])
     trainer = EmbeddedTrainer(TASK, Embedded(("linear",), cleaned=True)).with_soft_labels(pool)
-    linear = trainer.fit(people, LABELS, 2).opinions.parts["linear"]
+    linear = trainer.fit(people, LABELS, 2).ensemble.parts["linear"]
     learned = {term for block in linear.features.blocks for term in block.vectorizer.vocabulary_}
     assert "洗护" in learned
     assert not any("12:3" in term for term in learned)
