@@ -28,15 +28,15 @@ from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import EmbeddedRecord
+from kdsl.models.large.record import LargeRecord
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
-from kdsl.models.qwen2vl import LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
-from kdsl.models.trained_record import read_record
 from kdsl.project.step_record import Steps
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
+from kdsl.record_file import read_trained
 from kdsl.retrieval.knowledge import Passage, read_knowledge
 from kdsl.retrieval.memory import Memory
 from kdsl.review.journal import Event, Journal
@@ -174,7 +174,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "mining.json": (ARCHIVE.model_dump_json().encode(), use_archive),
     "large.json": (LARGE.model_dump_json().encode(), lambda path: LargeRecord.load(path.parent)),
     "embedded.json": (b'{"version": 1, "weights": {"linear": 1.0, "described": 0.5}, "cleaned": false}',
-                      lambda path: read_record(EmbeddedRecord, path)),
+                      lambda path: read_trained(EmbeddedRecord, path)),
     "recorded.json": (saved(RecordedTrainer(ANSWERED).fit(TABLE, LABELS, 2).save, "recorded.json"),
                       lambda path: RecordedClassifier.load(path.parent, ANSWERED).predict(TABLE)),
     "said.jsonl": (jsonl({"id": "0", "label": "调光", "probabilities": {"调光": 0.5, "材质": 0.5}},

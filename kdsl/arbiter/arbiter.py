@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -10,10 +10,9 @@ from pydantic import Field, model_validator
 from kdsl.arbiter.evidence import Floats
 from kdsl.arbiter.pool import Pool
 from kdsl.arbiter.weighing import RuleWeigher, Standing, WeighedRules
-from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import is_there, write_atomically
-from kdsl.record_file import Count, RecordModel, Share, read_record
+from kdsl.files import write_atomically
+from kdsl.record_file import Count, RecordModel, Share, read_trained
 from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
@@ -51,14 +50,6 @@ class Arbiter(RecordModel):
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _version(cls, value: Any) -> Any:
-        """Before all else, which is different in another version."""
-        if isinstance(value, dict) and value.get("version", 2) != 2:
-            raise ValueError("made by another version of KDSL")
-        return value
-
     @model_validator(mode="after")
     def _whole(self) -> "Arbiter":
         if len(self.base_rates) != len(self.labels):
@@ -84,10 +75,7 @@ class Arbiter(RecordModel):
     @classmethod
     def load(cls, folder: Path) -> "Arbiter":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / ARBITER_FILE
-        if not is_there(path):
-            raise KdslError(f"{path}: no such file; train first with: kdsl train")
-        return read_record(cls, path, "train again with: kdsl train")
+        return read_trained(cls, folder / ARBITER_FILE)
 
     def weigh(self, rules: Sequence[Rule]) -> WeighedRules:
         """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, as one

@@ -15,9 +15,9 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import file_digest
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.prompts import Prompts
+from kdsl.models.large.targets import CHINESE, marks_of
 from kdsl.models.soft_labels import SoftLabels
-from kdsl.models.targets import CHINESE, marks_of
 from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures

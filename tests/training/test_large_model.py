@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="needs kdsl[vlm]")
 
 from tiny_project import read, write
 
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 
 
 def predict(kdsl, project: Path, *options: object, output: str = "p.jsonl"):
