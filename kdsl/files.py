@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.locks import held
 
 _TAIL = 65536
@@ -249,10 +249,10 @@ def _reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, json.JSONDecodeError):
         return error.msg
-    said = str(error).strip().split("\n")[0]
+    said = first_line(error)
     if "integer string conversion" in said:
         return "a number of thousands of digits"
-    return said[:200] or type(error).__name__
+    return said[:200]
 
 
 def file_digest(path: Path) -> bytes:
