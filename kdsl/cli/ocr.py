@@ -23,7 +23,7 @@ def ocr(
     if data.ocr is None:
         raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
     with claimed(files=[data.ocr]):
-        outcome = fill_ocr(project.images(), folder, data.ocr, workers)
+        outcome = fill_ocr(project.images(), folder, data.ocr, workers, project.progress)
     if format is Format.json:
         typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
     else:

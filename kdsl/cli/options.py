@@ -34,9 +34,10 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How results are 
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
     """The project of a command's `[CONFIG] [key=value ...]`: a first argument without `=` is the configuration."""
+    from kdsl.cli.progress import progress_bar
     from kdsl.project.project import Project
 
     path, overrides = None, [*(arguments or ())]
     if overrides and "=" not in overrides[0]:
         path = Path(overrides.pop(0))
-    return Project.open(path, overrides)
+    return Project.open(path, overrides, progress_bar)

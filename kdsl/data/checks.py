@@ -11,6 +11,7 @@ from kdsl.data.image_checks import check_images, check_near_duplicates
 from kdsl.data.notes import Notes
 from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.data.repeats import check_repeats
+from kdsl.progress import Progress
 from kdsl.sample import Sample, Task
 
 FEW_SAMPLES = 5
@@ -32,6 +33,7 @@ def check_samples(
     tasks: Sequence[Task],
     images: Path | None,
     notes: Mapping[str, Notes] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
@@ -50,7 +52,7 @@ def check_samples(
             report.findings.extend(_labels(split, task, of_task))
             report.findings.extend(_dialogues(split, task, of_task))
             report.findings.extend(_giveaways(split, task, of_task))
-    image_findings, hashes = check_images(splits, images)
+    image_findings, hashes = check_images(splits, images, progress)
     report.findings.extend(image_findings)
     report.findings.extend(check_near_duplicates(splits, tasks, hashes))
     report.findings.extend(check_repeats(splits, tasks, images))

@@ -14,7 +14,7 @@ from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
 from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
-from kdsl.progress import track
+from kdsl.progress import Progress, track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +33,13 @@ class OcrOutcome:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def fill_ocr(images: Sequence[str], folder: Path, sidecar: Path, workers: int | None = None) -> OcrOutcome:
+def fill_ocr(
+    images: Sequence[str],
+    folder: Path,
+    sidecar: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
 
     `images` are relative to `folder`; `workers` processes, one a core by default, run RapidOCR with one thread each.
@@ -50,7 +56,7 @@ def fill_ocr(images: Sequence[str], folder: Path, sidecar: Path, workers: int | 
             return outcome
         try:
             with closing(_recognised(missing, folder, workers or os.cpu_count() or 1)) as pages:
-                for image, page in track(pages, "Reading text", len(missing)):
+                for image, page in track(pages, "Reading text", len(missing), progress):
                     if isinstance(page, str):
                         outcome.problems[image] = page
                     else:

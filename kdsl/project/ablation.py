@@ -15,7 +15,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.cross_validation import small_of
 from kdsl.project.fitting import covered_rows
 from kdsl.project.inputs import contents, image_stamps
@@ -98,7 +98,10 @@ def ablate_project(
     if not usable:
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
-    projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
+    projects = {
+        fed: Project(with_steps(project.config, fed, steps), project.progress)
+        for fed in dict.fromkeys(map(fed_with, wanted))
+    }
     minings = {fed: [TaskProject.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
     plain = zip(minings[()], learning[()], strict=True)
@@ -106,7 +109,7 @@ def ablate_project(
     covered = [mining.table.select(np.flatnonzero(covered_rows(mining, trainer))) for mining, trainer in plain]
     results = []
     resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
-    with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
+    with resumed as kept, reported(project.progress, "Ablation", k * len(wanted) * len(project.tasks)) as advance:
         try:
             for number, mining in enumerate(minings[()]):
                 of_task = {fed: of_tasks[number] for fed, of_tasks in learning.items()}

@@ -10,7 +10,7 @@ from kdsl.evaluate.cross_validation import cross_validate
 from kdsl.evaluate.report import TaskResult
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import Proposer, Validator
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.fitting import covered_rows
 from kdsl.project.large import trainers
 from kdsl.project.project import Project
@@ -33,7 +33,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
         rows = np.flatnonzero(covered_rows(mining, trainer))
         samples = [mining.table.rows[row].sample for row in rows]
         total = k * (min(mining.settings.folds, len(samples)) + 1) * len(task.labels)
-        with progress_bar(f"{task.name}: fold 1 of {k}", total) as advance:
+        with reported(project.progress, f"{task.name}: fold 1 of {k}", total) as advance:
             results.append(
                 cross_validate(
                     task,

@@ -23,7 +23,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import load_archive
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.large import trainers
 from kdsl.project.prediction import ProjectPredictor
@@ -88,20 +88,20 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
         task = mining.task
         of_task = [sample for sample in samples if sample.task == task.name]
         first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
-        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
+        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images, project.progress)
         # Whatever label the file gives, it is not looked at.
         pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
         if not pool:
             continue
         pages.fill(pool)
         table = FieldTable(pool, pages.sidecars)
-        with progress_bar(f"{task.name}: the teacher", len(pool)) as advance:
+        with reported(project.progress, f"{task.name}: the teacher", len(pool)) as advance:
             teacher_labels = ask_teacher(
                 teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
             )  # fmt: skip
         student = _student(mining, table, teacher_labels, partial(_soft_labels, trainer))
         total = (config.distill.rounds + 1) * (1 + len(student.rules_without))
-        with progress_bar(f"{task.name}: rounds", total) as advance:
+        with reported(project.progress, f"{task.name}: rounds", total) as advance:
             training = self_training(student, config.distill.rounds, partial(advance, f"{task.name}: rounds"))
         repeated = len(of_task) - len(first)
         done.append(

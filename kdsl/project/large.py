@@ -262,6 +262,7 @@ def tuners_of(
             None if cross_validating else JOINT if joint else own.task.name,
             augmenters,
             config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
+            project.progress,
         )
         for own in samples
     ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
+    from kdsl.progress import Progress
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
@@ -28,16 +29,20 @@ class Project:
     """What kdsl.yaml describes, read when first asked for."""
 
     config: "ProjectConfig"
+    progress: "Progress | None" = None
+    """Where long work says how far it is."""
 
     @classmethod
-    def open(cls, path: Path | None = None, overrides: Sequence[str] = ()) -> "Project":
+    def open(
+        cls, path: Path | None = None, overrides: Sequence[str] = (), progress: "Progress | None" = None
+    ) -> "Project":
         """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with `key=value` overrides.
 
         Raises KdslError for a mistake in the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
 
-        project = cls(load_config(path, overrides))
+        project = cls(load_config(path, overrides), progress)
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:

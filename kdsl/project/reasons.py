@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.project import Project
 from kdsl.project.small import small_name
@@ -41,7 +41,7 @@ def explain_project(project: Project, model: str | None, timeout: float, retries
     decided, sidecars = Decided(config.checkpoint / DECIDED_FILE), project.learned_sidecars()
     counts = {}
     try:
-        with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
+        with reported(project.progress, "Reasons", sum(map(len, samples.values()))) as advance:
             for task in project.tasks:
                 accepted = [rule for rule in RuleBase.load(config.rules, task.name).rules if rule.approved]
                 table = FieldTable(samples[task.name], sidecars)

@@ -23,7 +23,7 @@ from kdsl.mining.update import update_rule_base
 from kdsl.models.classifier import Trainer
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.project import Project
 from kdsl.project.small_parts import SmallParts, small_parts
 from kdsl.rules.rule import Rule
@@ -161,7 +161,7 @@ class TaskProject:
         names = self.task.label_names
         total = (int(self.folds.max()) + 2) * len(names)
         try:
-            with progress_bar(f"{self.task.name}: classifier", total) as advance:
+            with reported(self.project.progress, f"{self.task.name}: classifier", total) as advance:
                 mined = mine_task(
                     self.task,
                     self.table,

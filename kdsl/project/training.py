@@ -6,7 +6,7 @@ from pathlib import Path
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.fitting import TRAINING_ADVANCES, train_task
 from kdsl.project.large import trainers, tuners_of
 from kdsl.project.project import Project
@@ -22,7 +22,7 @@ def train_project(project: Project) -> list[Arbiter]:
             raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
     with claimed(folders=[project.config.checkpoint]):
         learning = trainers(project, minings)
-        with progress_bar("Training", TRAINING_ADVANCES * len(minings)) as advance:
+        with reported(project.progress, "Training", TRAINING_ADVANCES * len(minings)) as advance:
             return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
 
 
