@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.locks import held
 
 _TAIL = 65536
@@ -218,7 +218,7 @@ def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
 
 
 @contextmanager
-def parsing(place: object, what: str, remedy: str = "") -> Iterator[None]:
+def parsing(place: object, what: str, remedy: Hint | str = "") -> Iterator[None]:
     """Turns whatever a parser raises about the text or bytes it is given into the KdslError `place: what (why)`.
 
     `remedy` is told too: what to do about such a file. For parsers, and for taking apart what they return: nobody can
@@ -229,7 +229,7 @@ def parsing(place: object, what: str, remedy: str = "") -> Iterator[None]:
     except KdslError:
         raise
     except Exception as error:
-        raise KdslError(f"{place}: {what} ({_reason(error)})" + (f"; {remedy}" if remedy else "")) from error
+        raise KdslError(f"{place}: {what} ({_reason(error)})", remedy) from error
 
 
 def _reason(error: Exception) -> str:
@@ -272,7 +272,7 @@ def read_text(path: Path, keep_mark: bool = False) -> str:
         raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def read_json(path: Path, remedy: str = "") -> Any:
+def read_json(path: Path, remedy: Hint | str = "") -> Any:
     """The JSON value in `path`; KdslError when it is truncated or not JSON, or gives a key twice, with its line.
 
     `remedy` is told then: what to do about a bad file of this kind.
@@ -280,10 +280,9 @@ def read_json(path: Path, remedy: str = "") -> Any:
     return parse_json(read_text(path), path, remedy=remedy)
 
 
-def parse_json(text: str, path: Path, first: int | None = None, remedy: str = "") -> Any:
+def parse_json(text: str, path: Path, first: int | None = None, remedy: Hint | str = "") -> Any:
     """The JSON value in `text`, which begins in line `first` of `path`, or is all of it; errors of `read_json`."""
     place = f"{path}, line {first}" if first else str(path)
-    advice = f"; {remedy}" if remedy else ""
     with parsing(place, "not valid JSON", remedy):
         try:
             value = _JSON.decode(text)
@@ -291,18 +290,18 @@ def parse_json(text: str, path: Path, first: int | None = None, remedy: str = ""
             where = f"line {(first or 1) + error.lineno - 1}"
             if first is None or text.startswith("[") or "\n" in text:
                 where += f", column {error.colno}"
-            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg}){advice}") from error
+            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg})", remedy) from error
         except _KeyTwice as error:
             key, line = _key_twice(text)
             raise KdslError(
-                f"{path}, line {(first or 1) + line - 1}: the key {key!r} is given twice; keep one of the two{advice}"
+                f"{path}, line {(first or 1) + line - 1}: the key {key!r} is given twice; keep one of the two", remedy
             ) from error
         if text.count("[") + text.count("{") > _DEEPEST and _deep(value):
             raise RecursionError
     return value
 
 
-def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: Path, remedy: Hint | str = "") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) for every non-empty line, streaming.
 
     KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
@@ -315,17 +314,16 @@ def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, An
                 yield number, _json_object(path, number, line, remedy)
 
 
-def _json_object(path: Path, number: int, line: bytes, remedy: str) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: bytes, remedy: Hint | str) -> dict[str, Any]:
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise KdslError(
-            f"{path}, line {number}: byte {error.start} is not UTF-8; {remedy or 'save the file as UTF-8'}"
+            f"{path}, line {number}: byte {error.start} is not UTF-8", remedy or "save the file as UTF-8"
         ) from error
     record = parse_json(text.rstrip("\r\n"), path, number, remedy)
     if not isinstance(record, dict):
-        advice = f"; {remedy}" if remedy else ""
-        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}{advice}')
+        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}', remedy)
     return record
 
 

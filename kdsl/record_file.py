@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import parsing, read_json
 
 Record = TypeVar("Record")
@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=0, le=1 << 53)]
 """Of samples or the like: a number that is a float, too."""
 
 
-def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
+def read_record(kind: type[Record], path: Path, remedy: Hint | str) -> Record:
     """The JSON file as a `kind`, a pydantic model or a dataclass.
 
     Raises KdslError, which ends with `remedy`, when it is missing or damaged, or holds something else.
@@ -24,7 +24,7 @@ def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
     return as_record(kind, read_json(path, remedy), path, remedy)
 
 
-def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:
+def as_record(kind: type[Record], value: Any, place: object, remedy: Hint | str) -> Record:
     """A JSON value that stands at `place`, as a `kind`; KdslError where it is something else."""
     with parsing(place, "no text that a file can hold", remedy):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character ends whatever it is used for
@@ -34,7 +34,7 @@ def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Rec
         first = error.errors()[0]
         part = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
-        raise KdslError(f"{place}: {part and part + ': '}{said}; {remedy}") from error
+        raise KdslError(f"{place}: {part and part + ': '}{said}", remedy) from error
 
 
 _adapter = cache(TypeAdapter)

@@ -56,7 +56,7 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
             process.terminate()
             process.join()
     if error is not None:
-        raise KdslError(error)
+        raise error
     return answer
 
 
@@ -67,7 +67,7 @@ def _answer(sending: "Connection", function: Callable[..., Any], arguments: tupl
     try:
         answer = function(*arguments), None
     except KdslError as error:
-        answer = None, str(error)
+        answer = None, KdslError(error.sentence, error.hint)
     try:
         with open(sending.fileno(), "wb", closefd=False) as file:
             pickle.dump(answer, file, protocol=5)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.arbiter.pool import Pool
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import is_there, write_atomically
 from kdsl.record_file import Count, Share, read_record
@@ -117,8 +117,8 @@ class Arbiter(_Part):
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
         path = folder / ARBITER_FILE
         if not is_there(path):
-            raise KdslError(f"{path}: no such file; train first with: kdsl train")
-        return read_record(cls, path, "train again with: kdsl train")
+            raise KdslError(f"{path}: no such file", Hint.TRAIN)
+        return read_record(cls, path, Hint.TRAIN_AGAIN)
 
     def weigh(self, rules: Sequence[Rule]) -> "WeighedRules":
         """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, as one

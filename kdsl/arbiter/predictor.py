@@ -13,7 +13,7 @@ import numpy as np
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.stream import file_hash
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there
@@ -66,7 +66,7 @@ class TaskPredictor:
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
-            raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
+            raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
@@ -80,8 +80,8 @@ class TaskPredictor:
             example = weighed.rules[int(np.argmin(weighed.known))].id
             _log.warning(
                 "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
-                "run `kdsl train` again",
-                task.name, new, example,
+                "%s",
+                task.name, new, example, Hint.TRAIN_AGAIN,
             )  # fmt: skip
         return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)))
 
@@ -178,7 +178,7 @@ class Predictor:
                 stack.enter_context(held(checkpoint / name, shared=True))
             trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
-                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
             files = [] if recorded is None else [recorded]
             for name in trained:
                 files += self._files(name)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter
 
 from kdsl import __version__
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
 from kdsl.mining.miner import (
@@ -105,7 +105,8 @@ def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> 
         more = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
         raise KdslError(
             f"{task.name}: sample {sample.id!r}{more} has the label {sample.label!r}, which is none of the task's; "
-            "mining needs labelled samples: `kdsl check` lists what is wrong"
+            "mining needs labelled samples",
+            Hint.CHECK,
         )
     if len(np.unique(labels)) < 2:
         found = repr(task.label_names[labels[0]]) if len(labels) else "none"

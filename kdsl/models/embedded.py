@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from kdsl.config import ProjectConfig
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted, Trainer
@@ -57,8 +57,8 @@ class Embedded:
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
-                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(self.parts, self.cleaned)}; "
-                "set `large` and `prompt` back, or run `kdsl train` again"
+                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(self.parts, self.cleaned)}",
+                Hint.SET_BACK,
             )
         return record
 
@@ -153,9 +153,7 @@ class EmbeddedClassifier:
         for name, part in parts.items():
             if n_labels not in (None, part.n_labels):
                 place = folder / f"{name}.npz"
-                raise KdslError(
-                    f"{place}: trained for {part.n_labels} labels, not {n_labels}; train again with: kdsl train"
-                )
+                raise KdslError(f"{place}: trained for {part.n_labels} labels, not {n_labels}", Hint.TRAIN_AGAIN)
         return cls(Ensemble(parts, tuple(record.weights.values())), record.cleaned)
 
 

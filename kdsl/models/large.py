@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import inside
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
@@ -124,12 +124,12 @@ class LargeModel:
         folder = self.checkpoint / task.name
         record = LargeRecord.load(folder)
         if record.tuned is not None and not self.tuned_folder(record.tuned).is_dir():
-            raise KdslError(f"{self.tuned_folder(record.tuned)}: no such folder; run `kdsl train` again")
+            raise KdslError(f"{self.tuned_folder(record.tuned)}: no such folder", Hint.TRAIN_AGAIN)
         now = self.record(task, record.tuned)
         record.require_same(now, folder)
         if now.tuned_weights != record.tuned_weights:
             place = self.tuned_folder(record.tuned or "")
-            raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
+            raise KdslError(f"{place}: not the weights that {task.name} was trained with", Hint.TRAIN_AGAIN)
         prompts = self._remembering(task, record, folder)
         model = self._open(record.tuned, self._all_tuned())
         classifier = self._classifier(task, model, prompts, record, self.usage)
@@ -144,7 +144,7 @@ class LargeModel:
             return self.prompts
         memory = Memory.load(folder)
         if memory.fingerprint != record.memory:
-            raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with; run `kdsl train` again")
+            raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with", Hint.TRAIN_AGAIN)
         return replace(self.prompts, memories={task.name: memory})
 
     def embedding_model(self) -> EmbeddingModel:

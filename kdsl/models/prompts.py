@@ -18,7 +18,7 @@ from kdsl.sample import Sample, Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
 NOTHING_KNOWN = LineInformation({})
-NO_TEXT = "no text on the images is known, and the model takes no pictures; run `kdsl ocr`, or ask one that takes them"
+NO_TEXT = "no text on the images is known, and the model takes no pictures; read it by OCR, or ask one that takes them"
 """Why a sample is not asked about that `Prompts.shows` nothing of."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted
@@ -76,7 +76,7 @@ class LargeRecord(BaseModel):
             now = getattr(other, key)
             if was != now:
                 shown = f" ({_shown(was)}, now {_shown(now)})" if key != "labels" else ""
-                raise KdslError(f"{path}: trained with another {key}{shown}; set it back, or run `kdsl train` again")
+                raise KdslError(f"{path}: trained with another {key}{shown}", Hint.SET_BACK)
 
 
 def _shown(value: Any) -> str:

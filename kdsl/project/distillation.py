@@ -19,7 +19,7 @@ from kdsl.distillation.rounds import SelfTraining, self_training
 from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import load_archive
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
@@ -144,7 +144,7 @@ def _soft_labels(
     """The project's trainer with what a teacher adds; KdslError for a model that learns from no samples."""
     if not isinstance(trainer, SoftLabelLearner):
         raise KdslError(
-            "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
+            "distillation teaches the project's own model, but the one that `large:` names is used as it stands; set "
             "`large: linear`, or a local model that is fine-tuned"
         )
     return trainer if soft_labels is None else trainer.with_soft_labels(soft_labels)
@@ -172,7 +172,5 @@ def _required(project: Project) -> tuple[Path, str]:
 def _require_trained(minings: Sequence[TaskProject]) -> None:
     for mining in minings:
         if not mining.archive.exists():
-            raise KdslError(
-                f"{mining.archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say"
-            )
+            raise KdslError(f"{mining.archive}: no such file, and rules have a say in distillation", Hint.MINE)
         Arbiter.load(mining.archive.parent)

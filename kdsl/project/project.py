@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
@@ -121,11 +121,11 @@ class Project:
         if data.ocr is not None and missing:
             _log.warning(
                 "%s: %d of %d images of the training samples are not there and count as without text, the first being "
-                "%s; run `kdsl ocr`",
-                data.ocr, len(missing), len(images), missing[0],
+                "%s; %s",
+                data.ocr, len(missing), len(images), missing[0], Hint.OCR,
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
-            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
+            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
         return known
 
     @property

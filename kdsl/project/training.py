@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.locks import claimed
 from kdsl.progress import reported
 from kdsl.project.fitting import TRAINING_ADVANCES, train_task
@@ -19,7 +19,7 @@ def train_project(project: Project) -> list[Arbiter]:
     minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
     for mining in minings:
         if not mining.archive.exists():
-            raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+            raise KdslError(f"{mining.archive}: no such file, and the arbiter needs mined rules", Hint.MINE)
     with claimed(folders=[project.config.checkpoint]):
         learning = trainers(project, minings)
         with reported(project.progress, "Training", TRAINING_ADVANCES * len(minings)) as advance:

@@ -134,7 +134,7 @@ def routes(pages: Pages) -> APIRouter:
                 measure(call.site, task)
                 problem = None
             except KdslError as error:
-                problem = str(error)
+                problem = error.in_commands()
             finally:
                 if problem is None:
                     del measuring[task]
@@ -154,7 +154,7 @@ def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:
     try:
         return measurements(checkpoint, task), ""
     except KdslError as error:
-        return [], str(error)
+        return [], error.in_commands()
 
 
 def _figures(measured: Measured, language: Language) -> list[tuple[str, str, float]]:

@@ -229,7 +229,7 @@ class TaskIndex:
             try:
                 self._statistics, self.problem = (stamp, read_statistics(self._statistics_path)), ""
             except KdslError as error:
-                self._statistics, self.problem = (stamp, self._statistics[1]), str(error)
+                self._statistics, self.problem = (stamp, self._statistics[1]), error.in_commands()
         return self._statistics[1]
 
 

@@ -67,7 +67,7 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
     try:
         statistics = read_statistics(statistics_path(folder, task.name))
     except KdslError as error:
-        findings.append(_unreadable(statistics_path(folder, task.name), str(error)))
+        findings.append(_unreadable(statistics_path(folder, task.name), error.in_commands()))
     findings += _check_all(files, task, samples, sidecars or Sidecars(), statistics)
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 

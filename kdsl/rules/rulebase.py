@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import inside, read_text, write_atomically
 from kdsl.locks import held
 from kdsl.rules.rule import Rule, Status, rule_id
@@ -71,7 +71,7 @@ class RuleBase:
     def get(self, id: str) -> Rule:
         """The rule with that id; KdslError when there is none."""
         if id not in self._rules:
-            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
+            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}", Hint.RULES)
         return self._rules[id]
 
     def path(self, rule: Rule) -> Path:
