@@ -14,6 +14,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
 from kdsl.models.soft_labels import SoftLabels
+from kdsl.progress import Progress
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.training.data import TaskData, hold_out, with_copies
