@@ -9,10 +9,9 @@ from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
 from kdsl.data.image_checks import check_images, check_near_duplicates
 from kdsl.data.notes import Notes
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.data.repeats import check_repeats
 from kdsl.progress import Progress
-from kdsl.sample import Sample, Task
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 
 FEW_SAMPLES = 5
 """A label with fewer training samples cannot be learnt and judged at once."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kdsl.data.dialogue import dialogue_text, fill_prompt, speakers_of
 from kdsl.data.images import picture_path
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
@@ -14,7 +13,7 @@ from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.retrieval.wording import wording_of
-from kdsl.sample import Sample, Task
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
 NOTHING_KNOWN = LineInformation({})

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
+from kdsl.file_names import safe_name
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, Mined, MiningProblem, mine_label, start_search
 from kdsl.mining.run import mine_task, prepare
@@ -18,7 +19,6 @@ from kdsl.progress import reported
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.sample import Task
 
@@ -151,7 +151,7 @@ def trace(project: Project, own: TaskProject, label: int) -> tuple[Path, Path]:
             f"{own.task.name}: there is nothing to trace, as no condition holds on enough samples of {name!r}"
         )
     started.run()
-    return write_trace(started, name, project.config.checkpoint / f"trace-{label_folder(name)}")
+    return write_trace(started, name, project.config.checkpoint / f"trace-{safe_name(name)}")
 
 
 def require_writable(folder: Path) -> None:

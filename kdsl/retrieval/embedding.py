@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kdsl.data.dialogue import CHINESE, Speakers, dialogue_text
 from kdsl.data.images import picture_path
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.sample import IMAGE_PLACEHOLDER
 from kdsl.vlm.conversation import Conversation, Picture, ask
 
 

@@ -13,12 +13,13 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.file_names import safe_name
 from kdsl.files import read_text
 from kdsl.rules.checks import run_tests
 from kdsl.rules.engine import Engine
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_files import files_of, label_folder, read_rule_files
+from kdsl.rules.rule_files import files_of, read_rule_files
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
 from kdsl.sample import Sample, Task
@@ -141,7 +142,7 @@ def _check_rule(file: _RuleFile, task: Task) -> Iterator[Finding]:
     if rule.label not in task.label_names:
         message = f"the label {rule.label!r} is not one of task {task.name}; `kdsl rules list` shows labels in use"
         yield file.finding("unknown label", "error", message, "label")
-    elif not _is(file.path.parent, file.path.parent.with_name(label_folder(rule.label))):
+    elif not _is(file.path.parent, file.path.parent.with_name(safe_name(rule.label))):
         message = f"lies in the folder {file.path.parent.name!r}, but its label is {rule.label!r}; the label counts"
         yield file.finding("misplaced file", "warning", message, "label")
     if rule.stale:

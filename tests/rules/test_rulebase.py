@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.errors import KdslError
+from kdsl.file_names import safe_name
 from kdsl.rules.rule import Rule, rule_id
-from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import RuleBase
 
 TASK = "returns"
@@ -51,16 +51,16 @@ def test_files_have_readable_names_and_safe_folders(base):
     assert reloaded(base) == [rule]
 
 
-def test_label_folders_are_names_that_file_systems_take():
-    assert label_folder("实物拍摄(含售后)") == "实物拍摄(含售后)"
-    assert label_folder("下单过程中出现异常（显示购买失败浮窗）") == "下单过程中出现异常（显示购买失败浮窗）"
-    assert label_folder("..") == "%2E%2E"
-    assert label_folder("a/b\\c:d%") == "a%2Fb%5Cc%3Ad%25"
-    assert label_folder("-") == "%2D"
-    assert label_folder("CON") == "%43ON"
-    assert label_folder("com1.txt") == "%63om1.txt"
-    assert label_folder("console") == "console"
-    assert label_folder("x.") == "x%2E"
+def test_safe_names_are_names_that_file_systems_take():
+    assert safe_name("实物拍摄(含售后)") == "实物拍摄(含售后)"
+    assert safe_name("下单过程中出现异常（显示购买失败浮窗）") == "下单过程中出现异常（显示购买失败浮窗）"
+    assert safe_name("..") == "%2E%2E"
+    assert safe_name("a/b\\c:d%") == "a%2Fb%5Cc%3Ad%25"
+    assert safe_name("-") == "%2D"
+    assert safe_name("CON") == "%43ON"
+    assert safe_name("com1.txt") == "%63om1.txt"
+    assert safe_name("console") == "console"
+    assert safe_name("x.") == "x%2E"
 
 
 ODD_CHARACTERS = st.sampled_from(
@@ -71,15 +71,15 @@ labels = st.one_of(st.lists(ODD_CHARACTERS, min_size=1, max_size=90).map("".join
 
 @given(labels, labels)
 def test_two_labels_never_share_a_folder(one, other):
-    folder = label_folder(one)
+    folder = safe_name(one)
     assert 0 < len(folder.encode()) <= 200
     assert not re.search(r'[/\\:*?"<>|\x00-\x1f]|^[. ]|[. ]$', folder)
-    assert (folder == label_folder(other)) == (one == other)
+    assert (folder == safe_name(other)) == (one == other)
 
 
 def test_labels_that_differ_at_their_end_alone_have_folders_of_their_own():
     long = "很长" * 100
-    assert label_folder(long) != label_folder(long + "一") != label_folder(long + "二")
+    assert safe_name(long) != safe_name(long + "一") != safe_name(long + "二")
 
 
 def test_an_edited_rule_stays_in_its_file(base):
