@@ -1,6 +1,7 @@
 """Reading and writing files so that bad input is named by line and nothing is ever half-written."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -126,7 +127,7 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # On a full disk a buffer would be written again when the file is closed.
-        file = _regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, "ab+")
+        file = os.fdopen(_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab+", 0)
     except (OSError, ValueError) as error:
         raise _cannot_write(path, error) from error
 
@@ -184,14 +185,14 @@ def _cannot_write(path: Path, error: OSError | ValueError) -> KdslError:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[io.BufferedReader]:
     """A file to be read; the one way in which KDSL opens what it did not make itself.
 
     Raises KdslError when it is missing, cannot be read, or is no regular file: of a pipe or a device nobody knows when
     it ends.
     """
     try:
-        file = _regular(path, os.O_RDONLY, "rb")
+        file = os.fdopen(_regular(path, os.O_RDONLY), "rb")
     except FileNotFoundError as error:
         what = "a link to a file that is not there" if path.is_symlink() else "no such file"
         raise KdslError(f"{path}: {what}") from error
@@ -204,8 +205,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             raise KdslError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
-    """The file, opened; OSError and ValueError of the system pass through, KdslError for what is no regular file."""
+def _regular(path: Path, flags: int) -> int:
+    """A handle of the file; OSError and ValueError of the system pass through, KdslError for what is no
+    regular file."""
     # Opening a pipe waits for somebody at its other end, unless told not to.
     at_once = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags | at_once, 0o666)
@@ -214,7 +216,7 @@ def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
         os.close(handle)
         kind = "a folder" if stat.S_ISDIR(found) else "a pipe" if stat.S_ISFIFO(found) else "a device"
         raise KdslError(f"{path}: is {kind}, not a file; give the name of a file")
-    return os.fdopen(handle, mode, -1 if mode == "rb" else 0)
+    return handle
 
 
 @contextmanager

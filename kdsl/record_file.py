@@ -29,7 +29,7 @@ def as_record(kind: type[Record], value: Any, place: object, remedy: Hint | str)
     with parsing(place, "no text that a file can hold", remedy):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character ends whatever it is used for
     try:
-        return _adapter(kind).validate_python(value)
+        return _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # a class can be hashed
     except ValidationError as error:
         first = error.errors()[0]
         part = ".".join(map(str, first["loc"]))

@@ -246,15 +246,15 @@ def fold_rules(
     ]
     chosen = [rule for rule, _ in kept] + written
     hits = Engine(chosen).matrix(table)
-    counts = [counts for _, counts in kept]
-    counts += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
-    estimates = archive.reliability.estimate(counts)
+    shown = [counts for _, counts in kept]
+    shown += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
+    estimates = archive.reliability.estimate(shown)
     reliability = [
         Standing(
             id=rule.id, when=rule.when_hash, label=rule.label, reliability=_possible(float(estimate), count),
             hits=count.hits, correct=count.correct,
         ).reviewed(rule)
-        for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
+        for rule, count, estimate in zip(chosen, shown, estimates, strict=True)
     ]  # fmt: skip
     return chosen, np.array(reliability, dtype=np.float64), hits
 

@@ -1,7 +1,7 @@
 """The images of copies as files, each made once."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -68,7 +68,7 @@ def render_pictures(
     return files
 
 
-def _rendered(work: list[Work], workers: int) -> Iterator[str | None]:
+def _rendered(work: list[Work], workers: int) -> Generator[str | None, None, None]:
     """For each work what is wrong with the image, in order."""
     workers = min(workers, len(work))
     if workers <= 1:

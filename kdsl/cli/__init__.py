@@ -1,6 +1,7 @@
 """The command line: one thin file a command, each light to import, so that `kdsl --help` is quick."""
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -16,7 +17,8 @@ from kdsl.errors import Hint, KdslError
 def main() -> None:
     """Run `kdsl`; exits with 0 done, 1 findings, 2 usage or tool error, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -138,10 +138,11 @@ def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Fi
 
 def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
     labelled = [sample for sample in samples if sample.label]
-    for what, chosen, name in (
+    given: tuple[tuple[str, list[Sample], Callable[[Sample], str]], ...] = (
         ("ids", labelled, lambda sample: sample.id),
         ("image file names", [sample for sample in labelled if sample.images], lambda sample: sample.images[0]),
-    ):
+    )
+    for what, chosen, name in given:
         names = [name(sample) for sample in chosen]
         labels = [str(sample.label) for sample in chosen]
         found: Giveaway | None = label_in_names(names, labels) or label_in_order(names, labels)

@@ -23,7 +23,7 @@ def check_images(
         what = "data.images is not set" if folder is None else f"the image folder {folder} does not exist"
         return [Finding("no-image-folder", "", "", len(names), f"{what}, so that no image can be found")], {}
     facts = images_facts(names, folder, progress)
-    found = []
+    found: list[Finding] = []
     for split, samples in splits.items():
         listed = list(dict.fromkeys(image for sample in samples for image in sample.images))
         found.extend(_problems(split, listed, facts, folder))
@@ -56,6 +56,7 @@ def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts],
     side = f"a side of over {LONGEST_SIDE} pixels"
     message = f"images have {limit} or more, or {side}; shrink or cut them"
     yield from finding("huge-images", split, "", having("huge"), message)
-    narrow = [f"{name} ({facts[name].size[0]} x {facts[name].size[1]} pixels)" for name in names if facts[name].narrow]
+    sizes = [(name, facts[name].size) for name in names if facts[name].narrow]
+    narrow = [f"{name} ({size[0]} x {size[1]} pixels)" for name, size in sizes if size is not None]
     message = f"images have one side more than {MAX_RATIO} times the other; OCR and models see them with a margin"
     yield from finding("narrow-images", split, "", narrow, message)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, suppress
@@ -203,7 +203,7 @@ def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
 
 def _searched(
     problem: MiningProblem, settings: MiningSettings, missing: Sequence[Job], workers: int
-) -> Iterator[tuple[Job, list[FoundRule]]]:
+) -> Generator[tuple[Job, list[FoundRule]], None, None]:
     """The searches `missing` with the rules they find, as they are done."""
     workers = min(workers, len(missing))
     if workers < 2:

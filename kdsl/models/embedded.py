@@ -94,12 +94,12 @@ class EmbeddedTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
         """See `Trainer.fit`."""
-        made: dict[PartName, Trainer] = {
+        made: dict[str, Trainer] = {
             "linear": self._linear(),
             "neighbours": NeighboursTrainer(),
             "described": DescribedTrainer(self.task),
         }
-        trainers = {part: made[part] for part in self.embedded.parts}
+        trainers = {str(part): made[part] for part in self.embedded.parts}
         read = table.cleaned() if self.embedded.cleaned else table
         return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
 
@@ -149,7 +149,7 @@ class EmbeddedClassifier:
         loaders: dict[PartName, Any] = {
             "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
         }  # fmt: skip
-        parts = {part: loaders[part].load(folder) for part in record.weights}
+        parts = {str(part): loaders[part].load(folder) for part in record.weights}
         for name, part in parts.items():
             if n_labels not in (None, part.n_labels):
                 place = folder / f"{name}.npz"

@@ -111,7 +111,8 @@ class Prompts:
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
         sample = row.sample
-        pictures = iter(self.pictures_of(sample) if self.pictures else [""] * len(sample.images))
+        shown: list[Piece] = [*self.pictures_of(sample)] if self.pictures else [""] * len(sample.images)
+        pictures = iter(shown)
         text = fill_prompt(task, sample)
         dialogue = dialogue_text(sample.turns, speakers_of(task)) if "{dialogue}" in task.prompt else ""
         # Not in the text only where turns hold more `<image>` than there are images: then nothing is dropped.

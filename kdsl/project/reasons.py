@@ -1,5 +1,6 @@
 """Why training samples have their labels: asked of a model, or taken over from elsewhere."""
 
+from functools import partial
 from pathlib import Path
 
 from kdsl.errors import KdslError
@@ -48,7 +49,7 @@ def explain_project(project: Project, model: str | None, timeout: float, retries
                 labels = [sample.label or "" for sample in samples[task.name]]
                 shown = prompts.fitted([(task, table, labels)] if labels else [])
                 asking = Asking(task, cached, small_name(name), accepted, shown, path, decided, threads)
-                counts[task.name] = asking.ask(table, known, lambda name=task.name: advance(f"Reasons of {name}"))
+                counts[task.name] = asking.ask(table, known, partial(advance, f"Reasons of {task.name}"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None
     return counts

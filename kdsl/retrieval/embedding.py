@@ -44,7 +44,6 @@ class Embedder:
         sample = row.sample
         if sample.images and self.images is None:
             raise KdslError(f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set")
-        images = sample.images if self.images is not None else ()
-        pictures = [Picture(picture_path(self.images, image)) for image in images]
+        pictures = [Picture(picture_path(self.images, image)) for image in sample.images] if self.images else []
         text = dialogue_text(sample.turns, self.speakers).replace(IMAGE_PLACEHOLDER, "")
         return ask(*pictures, *text.splitlines(keepends=True)) if text or pictures else ask("\n")

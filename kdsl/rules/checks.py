@@ -40,7 +40,7 @@ def run_tests(rules: Sequence[Rule], samples: Sequence[Sample], sidecars: Sideca
     """Run the tests of all rules, whatever their status, on samples of the rules' task."""
     by_id = {sample.id: sample for sample in samples}
     fields: dict[str, SampleFields] = {}
-    outcomes = []
+    outcomes: list[TestOutcome] = []
     for rule in rules:
         entries = [(id, True) for id in rule.tests.hit] + [(id, False) for id in rule.tests.miss]
         known = [id for id, _ in entries if id in by_id]

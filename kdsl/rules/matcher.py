@@ -39,10 +39,10 @@ class Matcher:
             terms.extend(map(_TERM, found))
             counts.append(len(found))
         words = -(-len(texts) // 64)
-        text = np.arange(len(texts))
+        places = np.arange(len(texts))
         bits = np.zeros(len(self.terms) * words, dtype=np.uint64)
-        index = np.fromiter(terms, dtype=np.int64, count=len(terms)) * words + np.repeat(text >> 6, counts)
-        np.bitwise_or.at(bits, index, np.repeat(np.uint64(1) << (text & 63).astype(np.uint64), counts))
+        index = np.fromiter(terms, dtype=np.int64, count=len(terms)) * words + np.repeat(places >> 6, counts)
+        np.bitwise_or.at(bits, index, np.repeat(np.uint64(1) << (places & 63).astype(np.uint64), counts))
         return bits.reshape(len(self.terms), words)
 
 

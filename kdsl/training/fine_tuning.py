@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils import set_seed
@@ -153,7 +154,7 @@ def _card(
     recipe: Recipe, data: Sequence[TaskData], trainer: Trainer, identity: str, base_weights: str, data_sum: str
 ) -> TrainingCard:
     history = trainer.state.log_history
-    best = next(
+    best: dict[str, Any] = next(
         (entry for entry in history if entry["step"] == trainer.state.best_global_step and "epoch" in entry
          and any(key.startswith("eval_") for key in entry)), {}
     )  # fmt: skip
