@@ -1,9 +1,14 @@
 """One error, told at two doors."""
 
+import ast
 import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import kdsl
 from kdsl.errors import Hint, KdslError
 from kdsl.files import parsing, read_json
 
@@ -47,3 +52,25 @@ def test_what_to_do_about_a_bad_file_is_told_for_each_door(tmp_path):
     with pytest.raises(KdslError) as raised, parsing("a.npz", "damaged", Hint.TRAIN_AGAIN):
         raise ValueError("not numbers")
     assert raised.value.in_commands() == "a.npz: damaged (not numbers); run `kdsl train` again"
+
+
+PACKAGE = Path(kdsl.__file__).parent
+BELOW = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.relative_to(PACKAGE).parts[0] not in ("cli", "review", "errors.py")
+]
+"""What is used from Python too: all but the command line and the page."""
+
+
+def sentences(tree: ast.AST) -> Iterator[str]:
+    """The texts in errors and warnings."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(("KdslError", ".warning", ".error")):
+            texts = (each.value for each in ast.walk(call) if isinstance(each, ast.Constant))
+            yield from (text for text in texts if isinstance(text, str))
+
+
+def test_what_python_can_do_too_is_no_command_in_an_error():
+    told = [f"{path.name}: {text}" for path in BELOW for text in sentences(ast.parse(path.read_bytes()))]
+    assert [each for each in told if re.search(r"kdsl (init|check|ocr|mine|train|predict|run)\b", each)] == []
