@@ -286,6 +286,7 @@ def _tuners(
             None if holding_out else JOINT if joint else own.task.name,
             augmenters,
             config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
+            project.progress,
         )
         for own in samples
     ]

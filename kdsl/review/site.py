@@ -45,7 +45,7 @@ class Site:
         self.store = store
         self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
-        self._secret = secrets.token_bytes(16) if before is None else before._secret
+        self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
         images = {image for group in dataset.samples.values() for sample in group for image in sample.images}
         self._images = {self.image_address(image): image for image in images}
         self._queue: tuple[object, list[str]] | None = None
