@@ -12,7 +12,7 @@ from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.review.dataset import Stamp, stamp_of
+from kdsl.files import Stamp, stamp_of
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
