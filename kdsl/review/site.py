@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
 from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
@@ -89,7 +90,7 @@ class Site:
             tests = stored.rule.tests
             for sample, expected in [(s, True) for s in tests.hit] + [(s, False) for s in tests.miss]:
                 position = index.sample_position.get(sample)
-                if position is None or bool(overview.bits[i][position >> 6] >> (position & 63) & 1) is not expected:
+                if position is None or bool(contains(overview.bits[i], position)) is not expected:
                     failing.add(stored.rule.id)
         return failing
 
