@@ -53,3 +53,8 @@ class KdslError(Exception):
         told = f"{self.sentence}; {hint}" if hint else self.sentence
         half = _LONGEST // 2
         return told if len(told) <= _LONGEST else f"{told[:half]} … {told[-half:]}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what somebody else's exception says, or its name where it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

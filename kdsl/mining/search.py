@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Bitmap, SampleWeights, count
+from kdsl.bitmaps import Bitmap, SampleWeights, count
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 
