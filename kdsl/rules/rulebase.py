@@ -1,7 +1,7 @@
 """The rule base of one task: a folder of rule files that people and mining share."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from kdsl.rules.rule import Rule, Status, rule_id
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rule_files import RuleFiles, read_rule_files, rule_file_name
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
+from kdsl.rules.table import RuleTable
 
 MINED = "mcts"
 """`provenance.source` of rules that mining found."""
@@ -39,12 +40,13 @@ class RuleBase:
         self._files = RuleFiles({})
 
     @classmethod
-    def load(cls, folder: Path, task: str) -> "RuleBase":
+    def load(cls, folder: str | Path, task: str) -> "RuleBase":
         """Read all rule files of a task; none where the folder does not exist.
 
         Files that cannot be used, by `read_rule_files`, are left out with a counted warning. Raises KdslError where a
         folder cannot be looked into.
         """
+        folder = Path(folder)
         base = cls(folder, task)
         with held(folder, shared=True):  # not while mining, or a decision, is in the middle of writing its files
             base._read()
@@ -60,6 +62,21 @@ class RuleBase:
     def rules(self) -> list[Rule]:
         """All rules, by label and id."""
         return sorted(self._rules.values(), key=lambda rule: (rule.label, rule.id))
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    @property
+    def table(self) -> RuleTable:
+        """All rules with what mining measured about them, the most reliable of each label first."""
+        return RuleTable(self.rules, self.statistics())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.table._repr_html_()
 
     def by_label(self, label: str) -> list[Rule]:
         return [rule for rule in self.rules if rule.label == label]
