@@ -40,7 +40,7 @@ class WeighedHit:
         return self.hit.evidence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """What the arbiter says about one sample. Probabilities are in the order of `labels` and sum to 1."""
 
@@ -143,6 +143,9 @@ class Decision:
             "decision": {"by": self.by, "label_without_rules": self.model_label, "reason": self.reason},
             **({} if self.cost is None else {"cost": asdict(self.cost)}),
         }
+
+    def __repr__(self) -> str:
+        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.merged.max())}, by the {self.by})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
