@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = [  # noqa: RUF022: in the order in which a newcomer meets them
+__all__ = [  # noqa: RUF022  (in the order in which a newcomer meets them)
     "open",  # a project that is there
     "Project",  # samples, rules, mining, training, prediction, evaluation, review
     "RuleClassifier",  # the same for two lists in memory, as scikit-learn's estimators are used

@@ -21,7 +21,8 @@ def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[s
     """One sample for every item of `given`, in its order; those without an id are numbered from 1.
 
     An item is a text, a record in any form that files may have, or a `Sample`; a DataFrame (of pandas or polars) has
-    a record in each row, and may have any other columns too. A `Sample` that names no task is of the only one.
+    a record in each row, and may have any other columns too. A `Sample` that names no task is of the only one; without
+    `tasks` every task is right.
 
     Raises KdslError, calling the argument by its `name`, for anything else, for a table without a text or images, for
     keys that no record has, and for an item of another task. Of records the keys in `unread` are passed over.
@@ -100,7 +101,7 @@ def _read(record: Record, tasks: Sequence[Task]) -> Sample:
 
 
 def _of_tasks(sample: Sample, tasks: Sequence[Task], place: str) -> Sample:
-    if any(task.name == sample.task for task in tasks):
+    if not tasks or any(task.name == sample.task for task in tasks):
         return sample
     if sample.task in ("", UNNAMED_TASK) and len(tasks) == 1:
         return replace(sample, task=tasks[0].name)
