@@ -26,7 +26,6 @@ def mine(
 ) -> None:
     """Find rules in the training samples, merge them into the rule base, and list the best of every label."""
     import json
-    import os
 
     from kdsl.cli import mine_table
     from kdsl.locks import claimed
@@ -36,11 +35,12 @@ def mine(
     from kdsl.project.task import TaskProject
 
     project = open_project(arguments)
-    config = project.config
+    if label is None and trace is None:
+        _mine_all(project, workers, format)
+        return
     # To list what a search finds, nothing is written but the answers of a small model.
-    checkpoint = None if label is not None and trace is None and config.small_model is None else config.checkpoint
-    rules = config.rules if label is None and trace is None else None
-    with claimed(folders=[checkpoint, rules]):
+    lists = trace is None and project.config.small_model is None
+    with claimed(folders=[None if lists else project.config.checkpoint]):
         for line in ask_questions(project, project.small):
             typer.echo(line, err=True)
         if trace is not None:
@@ -56,20 +56,15 @@ def mine(
                 typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
             else:
                 mine_table.print_search(task.name, label, rows)
-        else:
-            _mine_all(project, workers or os.cpu_count() or 1, format)
 
 
-def _mine_all(project: "Project", workers: int, format: Format) -> None:
+def _mine_all(project: "Project", workers: int | None, format: Format) -> None:
     import json
 
     from kdsl.cli import mine_table
-    from kdsl.project.mining import mine as mine_task
-    from kdsl.project.task import TaskProject
+    from kdsl.project.mining import mine_project
 
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
-    results = [mine_task(project, own, workers) for own in tasks]
+    results = mine_project(project, workers, lambda line: typer.echo(line, err=True))
     if format is Format.json:
         typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
     for result in results:
