@@ -10,8 +10,7 @@ import typer
 from kdsl.cli.options import ProjectArguments, open_project
 
 if TYPE_CHECKING:
-    pass
-
+    from kdsl.review.store import RuleStore
 
 _log = logging.getLogger(__name__)
 
