@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from kdsl.sample import Turn as Turn
     from kdsl.tasks import load_task as load_task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
+
+RESULTS_VERSION = ".".join(__version__.split(".")[:2])
+"""Changes when the same data, configuration and seed may give other results; a patch release never changes it.
+
+What was mined, trained or measured under another one counts as out of date.
+"""
 
 __all__ = [  # noqa: RUF022  (in the order in which a newcomer meets them)
     "open",  # a project that is there

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.review.reviewer import reviewer_name
@@ -49,7 +50,7 @@ def serve_review(
         from kdsl.review.opening import open_live
         from kdsl.review.server import web_server
     except ModuleNotFoundError as error:
-        raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
+        raise KdslError(f"kdsl review needs {error.name}: {install_command('review')}") from error
     live = open_live(project, by)
     token = secrets.token_urlsafe(24) if with_token else None
     listening = _listening(host, port)
