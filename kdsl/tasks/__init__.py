@@ -28,7 +28,7 @@ def load_task(name_or_path: str, folder: Path = Path(".")) -> Task:
     text, with file and line.
 
     >>> len(load_task("mire_intent").labels), load_task("mire_scene").label_names[:2]
-    (33, ('实物拍摄(含售后)', '商品分类选项'))
+    (23, ('实物拍摄(含售后)', '商品分类选项'))
     """
     shipped = shipped_tasks()
     path = shipped.get(name_or_path, folder / name_or_path)
