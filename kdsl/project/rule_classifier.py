@@ -135,11 +135,13 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of every sample, as `y` had it. [n_samples]"""
-        return self.classes_[self._merged(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""
-        return self._merged(X)
+        check_is_fitted(self)
+        return self._trained.predict(self._table(_samples(X, "X")))[2]
 
     def explain(self, x: Any) -> Decision:
         """The decision on one sample, a text, a dict or a `kdsl.Sample`: with rules, their evidence and a reason."""
@@ -254,11 +256,6 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             return effective_n_jobs(self.n_jobs)
         except (ValueError, TypeError) as error:
             raise KdslError(f"RuleClassifier: n_jobs is {self.n_jobs!r}; give a number of processes, or -1") from error
-
-    def _merged(self, X: Any) -> NDArray[np.float64]:
-        check_is_fitted(self)
-        samples = _samples(X, "X")
-        return self._trained.predict(self._table(samples))[2]
 
     def _table(self, samples: Sequence[Sample]) -> FieldTable:
         """With the text on the images of `samples`, which is read where it is not known."""
