@@ -1,8 +1,9 @@
 """kdsl.yaml: one file describes a project."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -259,39 +260,64 @@ def _model_name(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConfig:
-    """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply `key=value` overrides.
+def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, object] = ()) -> ProjectConfig:
+    """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply overrides.
 
-    Paths in the file are relative to the file's folder, paths in overrides to the current directory. Raises KdslError
-    for a missing file, YAML mistakes, unknown keys and wrong values, with the line where there is one.
+    These are `key=value` texts, as on the command line, or values by key, as from Python. Paths in the file are
+    relative to the file's folder, paths in overrides to the current directory. Raises KdslError for a missing file,
+    YAML mistakes, unknown keys and wrong values, with the line where there is one.
     """
     file_path = Path(CONFIG_NAME) if path is None else path / CONFIG_NAME if path.is_dir() else path
     if not file_path.exists():
         raise KdslError(f"{file_path}: no such file", Hint.INIT)
     file = read_yaml(file_path)
     config = validate(ProjectConfig, file, file.value, {"folder": file_path.parent})
-    if overrides:
-        config = _overridden(config, overrides)
+    changes = _changes_by_key(overrides) if isinstance(overrides, Mapping) else _changes_in_text(overrides)
+    if changes:
+        config = _changed(config, changes)
     config._folder = file_path.parent
-    config._overridden = frozenset(override.partition("=")[0].strip() for override in overrides)
+    config._overridden = frozenset(change.key for change in changes)
     return config
 
 
-def _overridden(config: ProjectConfig, overrides: Sequence[str]) -> ProjectConfig:
-    values = config.model_dump()
+class _Change(NamedTuple):
+    """One override; `words` is how a mistake in it is told."""
+
+    words: str
+    key: str
+    value: Callable[[], object]
+    """Text is read late, so that what is wrong with it is told like any other mistake."""
+
+
+def _changes_in_text(overrides: Sequence[str]) -> list[_Change]:
+    changes = []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise KdslError(
                 f"{override!r} is not an override; write key=value, such as seed=1 or data.train=train.json"
             )
+        value = partial(_override_value, key.strip(), text)
+        changes.append(_Change(f"{override} on the command line", key.strip(), value))
+    return changes
+
+
+def _changes_by_key(overrides: Mapping[str, object]) -> list[_Change]:
+    return [
+        _Change(f"{key}={value!r}", key, partial(_in_current_folder, key, value)) for key, value in overrides.items()
+    ]
+
+
+def _changed(config: ProjectConfig, changes: Sequence[_Change]) -> ProjectConfig:
+    values = config.model_dump()
+    for change in changes:
         try:
-            _set(values, key.strip(), _override_value(key.strip(), text))
+            _set(values, change.key, change.value())
             config = ProjectConfig.model_validate(values)
         except ValidationError as error:
-            raise KdslError(f"{override} on the command line: {first_mistake(ProjectConfig, error)}") from error
+            raise KdslError(f"{change.words}: {first_mistake(ProjectConfig, error)}") from error
         except (YAMLError, ValueError, RecursionError) as error:
-            raise KdslError(f"{override} on the command line: {str(error).splitlines()[0]}") from error
+            raise KdslError(f"{change.words}: {str(error).splitlines()[0]}") from error
     return config
 
 
@@ -310,8 +336,11 @@ def _override_value(key: str, text: str) -> Any:
         return text or None
     if key in _AS_WRITTEN:
         return text
-    value = YAML(typ="safe").load(text)
+    return _in_current_folder(key, YAML(typ="safe").load(text))
+
+
+def _in_current_folder(key: str, value: Any) -> Any:
+    """Task files in kdsl.yaml are relative to its folder, those of an override to the current one."""
     if key == "tasks" and isinstance(value, list):
-        # Task files in kdsl.yaml are relative to its folder, those on the command line to the current one.
         return [str(Path(task).absolute()) if str(task).endswith((".yaml", ".yml")) else task for task in value]
     return value
