@@ -121,7 +121,7 @@ def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def small_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a tiny Qwen2-VL that was taught `small_world.lessons`; not to be written to."""
+    """The directory of a tiny Qwen2-VL that was trained on `small_world.lessons`; not to be written to."""
     torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
     torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
     import small_world

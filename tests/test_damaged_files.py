@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
 from kdsl.arbiter.stream import file_hash, predict_stream
-from kdsl.cli.steps import Steps
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.evaluate.predictions import read_results
-from kdsl.fields.answers import read_answers
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
+from kdsl.fields.vqa import read_answers
 from kdsl.files import append_jsonl, read_bytes, read_json, read_jsonl, read_text
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
@@ -30,24 +29,24 @@ from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import EmbeddedRecord
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
+from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
 from kdsl.models.qwen2vl import LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
 from kdsl.models.trained_record import read_record
-from kdsl.models.unseen import load_unseen, rows_of, save_unseen
+from kdsl.project.step_record import Steps
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
 from kdsl.retrieval.knowledge import Passage, read_knowledge
 from kdsl.retrieval.memory import Memory
 from kdsl.review.journal import Event, Journal
-from kdsl.review.quality import FILE as QUALITY
-from kdsl.review.quality import measurements
+from kdsl.review.quality import QUALITY_FILE, measurements
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import read_rule, rule_text
 from kdsl.rules.statistics import RuleStatistics, TrainingCounts, read_statistics
 from kdsl.sample import Label, Sample, Task, Turn
-from kdsl.small.answer_cache import CachedModel
 from kdsl.tasks import load_task
 from kdsl.training.resuming import last_checkpoint
+from kdsl.vlm.cache import CachedModel
 from kdsl.yaml_file import read_yaml
 
 TASK = Task("shop", (Label("调光", "亮度"), Label("材质")))
@@ -114,7 +113,7 @@ def use_archive(path: Path) -> None:
 
 
 def use_unseen(path: Path) -> None:
-    found = load_unseen(path.parent, TASK)
+    found = load_out_of_fold(path.parent, TASK)
     assert found is not None
     rows_of(found, SAMPLES, 2)
 
@@ -185,8 +184,9 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "described.npz": (trained(DescribedTrainer(TASK), "described.npz"), classified(DescribedClassifier)),
     "memory.npz": (saved(Memory.fit(TABLE, [s.label for s in SAMPLES], [Passage("灯", "亮度可调", "a.md")]).save,
                          "memory.npz"), use_memory),
-    "unseen.npz": (saved(lambda folder: save_unseen(folder, TASK, "linear", TABLE, np.full((6, 2), 0.5), LABELS == 0),
-                         "unseen.npz"), use_unseen),
+    "out_of_fold.npz": (saved(
+        lambda folder: save_out_of_fold(folder, TASK, "linear", TABLE, np.full((6, 2), 0.5), LABELS == 0),
+                         "out_of_fold.npz"), use_unseen),
     "ocr.jsonl": (jsonl(page_record(PAGE)), read_ocr),
     "captions.jsonl": (jsonl({"image": "a.png", "caption": "灯"}), read_captions),
     "questions.jsonl": (jsonl({"image": "a", "model": "m", "answers": {"有灯吗？": 0.7}},
@@ -208,7 +208,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "folds.jsonl": (jsonl({"fingerprint": "x"}, {"task": "shop", "fold": 0, "steps": ["model"],
                                                 "probabilities": [[0.5, 0.5]]}), use_fold_results),
     "run.json": (b'{"check": {"inputs": "x", "outputs": "y", "lines": ["a"]}}', use_steps),
-    QUALITY: (jsonl({"at": "2026", "accepted_rules": 1, "model": 0.5, "accepted": 0.6, "active": 0.7}),
+    QUALITY_FILE: (jsonl({"at": "2026", "accepted_rules": 1, "model": 0.5, "accepted": 0.6, "active": 0.7}),
               lambda path: measurements(path.parent.parent, path.parent.name)),
     "checkpoint-1/trainer_state.json": (b'{"global_step": 3, "log_history": []}',
                                         lambda path: last_checkpoint(path.parent.parent)),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kdsl import locks
-from kdsl.cli.inputs import contents
 from kdsl.errors import KdslError
 from kdsl.locks import claimed, held
+from kdsl.project.inputs import contents
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
 

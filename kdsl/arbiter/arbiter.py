@@ -20,7 +20,7 @@ from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import wilson_interval
 
-FILE = "arbiter.json"
+ARBITER_FILE = "arbiter.json"
 REVIEWED = 0.8
 """What a person's approval lifts a rule's reliability to: rules with less should not have been accepted."""
 
@@ -110,12 +110,12 @@ class Arbiter(_Part):
 
     def save(self, folder: Path) -> None:
         """Write `arbiter.json`, atomically; KdslError when it cannot be written."""
-        write_atomically(folder / FILE, self.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / ARBITER_FILE, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Arbiter":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        path = folder / FILE
+        path = folder / ARBITER_FILE
         if not is_there(path):
             raise KdslError(f"{path}: no such file; train first with: kdsl train")
         return read_record(cls, path, "train again with: kdsl train")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.fields.sidecar import Sidecars
-from kdsl.models.looked_at import LookedAt, NearSample
+from kdsl.models.explanation import Explanation, NearSample
 
 _ROLES = {"user": "user ", "agent": "agent"}
 _MARK = "bold reverse"
@@ -24,7 +24,7 @@ Place = tuple[int | None, str | None, int | None]
 """Turn, image and OCR line that a span is in."""
 
 
-def print_decision(decision: Decision, sidecars: Sidecars, looked_at: LookedAt | None = None) -> None:
+def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanation | None = None) -> None:
     """Print to stdout, with what the classifier looked at besides the sample.
 
     Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere.
@@ -40,7 +40,7 @@ def print_decision(decision: Decision, sidecars: Sidecars, looked_at: LookedAt |
     console.print()
     console.print(_rules(decision) if decision.hits else Text("No rule holds.", style="dim"))
     console.print(_probabilities(decision))
-    for part in _looked_at(looked_at or LookedAt(), decision.labels):
+    for part in _explanation(explanation or Explanation(), decision.labels):
         console.print(part)
     if decision.model_reason:
         console.print(Text(f"The model's reason: {decision.model_reason}"))
@@ -138,16 +138,16 @@ def _probabilities(decision: Decision) -> Table:
     return table
 
 
-def _looked_at(looked_at: LookedAt, labels: Sequence[str]) -> Iterator[Table | Text]:
-    if looked_at.near:
-        yield _near(looked_at.near, labels)
-    elif looked_at.near is not None:
+def _explanation(explanation: Explanation, labels: Sequence[str]) -> Iterator[Table | Text]:
+    if explanation.near:
+        yield _near(explanation.near, labels)
+    elif explanation.near is not None:
         yield Text("No other training sample is like it.", style="dim")
-    if looked_at.described is not None:
-        label, likeness = labels[looked_at.described.label], looked_at.described.likeness
+    if explanation.described is not None:
+        label, likeness = labels[explanation.described.label], explanation.described.likeness
         yield Text(f"nearest label description: {label} (likeness {likeness:.2f})")
-    if looked_at.weights:
-        counted = ", ".join(f"{name} {weight:.2f}" for name, weight in looked_at.weights.items())
+    if explanation.weights:
+        counted = ", ".join(f"{name} {weight:.2f}" for name, weight in explanation.weights.items())
         yield Text(f"what each opinion of the model counts: {counted}", style="dim")
 
 

@@ -15,10 +15,9 @@ from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
 from kdsl.mining.miner import Mined, MiningSettings
-from kdsl.mining.proposer import Proposer
+from kdsl.mining.proposer import Proposer, Validator
 from kdsl.mining.reliability import Reliability, Shown
 from kdsl.mining.run import Progress, mine_task, sample_weights
-from kdsl.mining.validator import Validator
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.rules.engine import Engine

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdsl.arbiter.arbiter import FILE as ARBITER_FILE
-from kdsl.arbiter.arbiter import Arbiter, RuleJudge
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
@@ -19,12 +18,12 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there
 from kdsl.locks import held
-from kdsl.models.answers import FILE as RECORDED_FILE
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.explanation import Explainable, Explanation
+from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.llama_factory import Orders
-from kdsl.models.looked_at import LookedAt, Looking
-from kdsl.models.qwen2vl import FILE as LARGE_FILE
+from kdsl.models.qwen2vl import LARGE_FILE
 from kdsl.models.recorded import RecordedClassifier, read_recorded
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
@@ -124,10 +123,12 @@ class Predictor:
             decisions |= zip(of_task, self._task(name).decide(table), strict=True)
         return [decisions[index] for index in range(len(samples))]
 
-    def looked_at(self, sample: Sample) -> LookedAt | None:
+    def explain(self, sample: Sample) -> Explanation | None:
         """What the classifier goes by besides the sample itself; None for one that cannot tell. Errors of `decide`."""
         classifier = self._task(sample.task).classifier
-        return classifier.looked_at(SampleFields(sample, self._sidecars)) if isinstance(classifier, Looking) else None
+        return (
+            classifier.explain(SampleFields(sample, self._sidecars)) if isinstance(classifier, Explainable) else None
+        )
 
     def _task(self, name: str) -> TaskPredictor:
         if name not in self._loaded:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 4
+MOST_COPIES = 4
 """No sample gets more than this many times the average: copies of one sample tell little that is new."""
 
 
 def copies_per_sample(labels: NDArray[np.int64], ids: Sequence[str], average: int, seed: int) -> NDArray[np.int64]:
     """How many copies each sample gets: [n_samples], `average` in the mean but for rounding.
 
-    A sample of a label with n samples gets `average · c / √n` copies, bounded by `MOST · average`, where c makes the
-    mean right: half-way between as many for every sample and as many samples for every label. Of a label's samples
-    those get one more whose ids come first in an order by hash, so that it matters little which others there are.
+    A sample of a label with n samples gets `average · c / √n` copies, bounded by `MOST_COPIES · average`, where c
+    makes the mean right: half-way between as many for every sample and as many samples for every label. Of a label's
+    samples those get one more whose ids come first in an order by hash, so that it matters little which others there
+    are.
     """
     result = np.zeros(len(labels), dtype=np.int64)
     if not len(labels) or average <= 0:
@@ -37,9 +38,9 @@ def _bounded_shares(counts: NDArray[np.float64], average: int) -> NDArray[np.flo
     bounded = np.zeros(len(counts), dtype=bool)
     each = np.full(len(counts), float(average))
     while not bounded.all():
-        left = average * counts.sum() - MOST * average * counts[bounded].sum()
-        each = np.where(bounded, MOST * average, left * weight / (counts * weight)[~bounded].sum())
-        beyond = ~bounded & (each > MOST * average)
+        left = average * counts.sum() - MOST_COPIES * average * counts[bounded].sum()
+        each = np.where(bounded, MOST_COPIES * average, left * weight / (counts * weight)[~bounded].sum())
+        beyond = ~bounded & (each > MOST_COPIES * average)
         if not beyond.any():
             break
         bounded |= beyond

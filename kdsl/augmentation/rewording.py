@@ -12,12 +12,11 @@ from kdsl.augmentation.synonym_table import SYNONYMS
 from kdsl.augmentation.words import cut
 from kdsl.fields.table import SampleFields, last_user_turn
 from kdsl.sample import Task, Turn
-from kdsl.small.budget import CallBudget
-from kdsl.small.lines import listed
 from kdsl.small.synonyms import Meant, write_synonyms
-from kdsl.small.wording import CHINESE, wording_of
+from kdsl.small.wording import CHINESE, listed, wording_of
 from kdsl.vlm.conversation import Instruction, ask
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.usage import CallBudget
 
 WORDS = 2
 """Words of a sample that synonyms are asked for: its first nouns and verbs that the built-in table does not have."""
@@ -32,7 +31,7 @@ _ENGLISH = "Say this in {n} other ways that mean the same, keep numbers and what
 
 @dataclass(frozen=True)
 class SmallRewording:
-    """Asks `model`; a `kdsl.small.answer_cache.CachedModel` is asked nothing twice. Is a `Reword`."""
+    """Asks `model`; a `kdsl.vlm.cache.CachedModel` is asked nothing twice. Is a `Reword`."""
 
     model: VisionLanguageModel
     task: Task

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier, Trainer
-from kdsl.models.taught import Taught, Teachable
+from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class AugmentingTrainer:
     inner: Trainer
     augmenter: Augmenter
 
-    def with_taught(self, taught: Taught) -> "AugmentingTrainer":
-        """See `Teachable.with_taught`; of a teacher's samples no copies are made."""
-        assert isinstance(self.inner, Teachable)
-        return replace(self, inner=self.inner.with_taught(taught))
+    def with_soft_labels(self, soft_labels: SoftLabels) -> "AugmentingTrainer":
+        """See `SoftLabelLearner.with_soft_labels`; of a teacher's samples no copies are made."""
+        assert isinstance(self.inner, SoftLabelLearner)
+        return replace(self, inner=self.inner.with_soft_labels(soft_labels))
 
     def without_rules(self) -> "AugmentingTrainer":
         """For what is fitted without a fold: copies spare no rules, since these were mined on all samples."""

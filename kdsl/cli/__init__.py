@@ -19,7 +19,7 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.addLevelName(logging.WARNING, "warning")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.vlm.http_client` tells it once
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.vlm.server.client` tells it once
     try:
         application()()
     except KeyboardInterrupt:  # while commands are still being imported

@@ -11,23 +11,23 @@ import numpy as np
 
 from kdsl import __version__
 from kdsl.arbiter.stream import file_hash
-from kdsl.cli.cross_validating import small_of
-from kdsl.cli.inputs import contents, image_stamps
-from kdsl.cli.large import large_model, trainers, tunes
-from kdsl.cli.mining import TaskMining
-from kdsl.cli.project import Project
-from kdsl.cli.training import covered_rows
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
 from kdsl.progress import progress_bar
+from kdsl.project.cross_validation import small_of
+from kdsl.project.fitting import covered_rows
+from kdsl.project.inputs import contents, image_stamps
+from kdsl.project.large import large_model, trainers, tunes
+from kdsl.project.project import Project
+from kdsl.project.task import TaskMining
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
 
-STEPS = ("augment", "ocr", "reasons", "retrieval", "distill", RULES)
-FOLDS = 5
+ABLATION_STEPS = ("augment", "ocr", "reasons", "retrieval", "distill", RULES)
+ABLATION_FOLDS = 5
 RESUME_FILE = "ablation.resume.jsonl"
 COPIES, NEIGHBOURS, KNOWLEDGE = 4, 8, 3
 """What augmentation and retrieval are measured with where kdsl.yaml has them off."""
@@ -58,17 +58,19 @@ class Ablation:
 def parse_steps(text: str) -> list[str]:
     """The steps in `augment,ocr`; KdslError for one that there is not, and for one that is named twice."""
     steps = [step.strip() for step in text.split(",") if step.strip()]
-    unknown = next((step for step in steps if step not in STEPS), None)
+    unknown = next((step for step in steps if step not in ABLATION_STEPS), None)
     if unknown is not None or not steps:
         what = repr(unknown) if unknown is not None else "nothing"
-        raise KdslError(f"--ablate {text}: {what} is no step; choose from {','.join(STEPS)}")
+        raise KdslError(f"--ablate {text}: {what} is no step; choose from {','.join(ABLATION_STEPS)}")
     twice = next((step for step in steps if steps.count(step) > 1), None)
     if twice is not None:
         raise KdslError(f"--ablate {text}: {twice} stands there twice; name every step once")
     return steps
 
 
-def ablate_project(project: Project, steps: Sequence[str], k: int = FOLDS, workers: int | None = None) -> Ablation:
+def ablate_project(
+    project: Project, steps: Sequence[str], k: int = ABLATION_FOLDS, workers: int | None = None
+) -> Ablation:
     """Cross-validate the project with each of `steps` alone, with all of them, and with none.
 
     Steps that are not named stay as kdsl.yaml has them. Steps that the project has not what they need for are left

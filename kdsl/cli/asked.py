@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
     from kdsl.models.prompts import Prompts
+    from kdsl.project.project import Project
     from kdsl.sample import Sample
-    from kdsl.small.answer_cache import CachedModel
+    from kdsl.vlm.cache import CachedModel
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +34,15 @@ def open_model(
     `by_hand` says that the user typed the name, and so allows this run to contact it.
     Raises KdslError in one sentence for a model that cannot be loaded or reached.
     """
-    from kdsl.small.answer_cache import CachedModel
-    from kdsl.vlm.http import HttpModel
+    from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.load import is_address, load_model
     from kdsl.vlm.pixels import PixelBudget
+    from kdsl.vlm.server.model import ServedModel
 
     budget = PixelBudget(project.config.pixels.min, project.config.pixels.max)
     if is_address(name):
         consent = replace(project.consent, by_hand=(name,)) if by_hand else project.consent
-        server = HttpModel.connect(name, budget, timeout, retries, consent=consent)
+        server = ServedModel.connect(name, budget, timeout, retries, consent=consent)
         return CachedModel(server, answers), AT_ONCE
     return CachedModel(load_model(name, budget), answers), 1
 
@@ -54,11 +54,11 @@ def shown_prompts(project: "Project", model: "CachedModel", samples: "Sequence[S
     warning tells.
     """
     from kdsl.models.prompts import Prompts
-    from kdsl.vlm.http import HttpModel
+    from kdsl.vlm.server.model import ServedModel
 
     shown, server = project.config.prompt, model.model
     pictures = True
-    if shown.ocr and isinstance(server, HttpModel) and any(sample.images for sample in samples):
+    if shown.ocr and isinstance(server, ServedModel) and any(sample.images for sample in samples):
         pictures = server.takes_pictures()
         if not pictures:
             _log.warning(

@@ -7,7 +7,7 @@ import typer
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
-    from kdsl.cli.augmenting import MadeCopies
+    from kdsl.project.augmentation import MadeCopies
 
 
 def augment(
@@ -18,9 +18,9 @@ def augment(
     """Write changed copies of the training samples, their images, and what was changed, into the checkpoint."""
     import json
 
-    from kdsl.cli.augmenting import augment_project
-    from kdsl.cli.project import open_project
     from kdsl.locks import claimed
+    from kdsl.project.augmentation import augment_project
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     with claimed(folders=[project.config.checkpoint]):

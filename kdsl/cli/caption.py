@@ -10,8 +10,8 @@ def caption(arguments: ProjectArguments = None, format: FormatOption = Format.ta
     import json
     from dataclasses import asdict
 
-    from kdsl.cli.project import open_project
-    from kdsl.cli.small import caption_images
+    from kdsl.project.project import open_project
+    from kdsl.project.small import caption_images
 
     project = open_project(arguments)
     outcome = caption_images(project)

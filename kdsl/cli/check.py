@@ -14,8 +14,8 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     """Find what is wrong with a data set; exit code 1 when there are findings."""
     import json
 
-    from kdsl.cli.project import Split, open_project
     from kdsl.data.checks import check_samples
+    from kdsl.project.project import Split, open_project
 
     project = open_project(arguments)
     names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]

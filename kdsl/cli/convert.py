@@ -31,11 +31,11 @@ def convert(
     ] = None,
 ) -> None:
     """Write samples as ShareGPT messages, or predictions as the MIRE challenge's submission."""
-    from kdsl.cli.project import open_project
     from kdsl.data.submission import write_submission
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")

@@ -8,8 +8,8 @@ from kdsl.cli.asked import Retries, Timeout, first_failures
 from kdsl.cli.options import Format, FormatOption, ProjectArguments
 
 if TYPE_CHECKING:
-    from kdsl.cli.distilling import DistilledTask
-    from kdsl.cli.project import Project
+    from kdsl.project.distillation import DistilledTask
+    from kdsl.project.project import Project
 
 
 def distill(
@@ -21,11 +21,11 @@ def distill(
     """Let a teacher behind a server label unlabelled samples; the same command goes on after an interruption."""
     import json
 
-    from kdsl.cli.distilling import distil_project
-    from kdsl.cli.project import open_project
     from kdsl.distillation.distilled_file import write_distilled
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
+    from kdsl.project.distillation import distil_project
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     path, teacher = project.config.data.distilled, project.config.distill.teacher
@@ -40,7 +40,7 @@ def distill(
                 f"{project.config.data.unlabelled}: every sample is like one of data.train or data.test, so none is "
                 f"left to label; name other samples as data.unlabelled; {path} stays as it was"
             )
-        failed = [each for task in done for each in task.lessons.failed.items()]
+        failed = [each for task in done for each in task.teacher_labels.failed.items()]
         if failed and len(failed) == sum(len(task.pool) for task in done):
             raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
         write_distilled(path, [record for task in done for record in task.records(teacher)])
@@ -58,14 +58,14 @@ def distill(
 
 def _record(task: "DistilledTask") -> dict[str, Any]:
     """What `--format json` prints about a task."""
-    training, lessons = task.training, task.lessons
+    training, teacher_labels = task.training, task.teacher_labels
     return {
         "task": task.name,
         "unlabelled": len(task.pool),
         "like_labelled": task.labelled,
         "repeated": task.repeated,
-        "failed": lessons.failed,
-        "nonsense": lessons.nonsense,
+        "failed": teacher_labels.failed,
+        "nonsense": teacher_labels.nonsense,
         "agreement": [row.record() for row in training.agreement.ways],
         "labels": [row.record() for row in training.agreement.labels],
         "rounds": [
@@ -106,18 +106,21 @@ def _print(task: "DistilledTask") -> None:
 
 
 def _tell(project: "Project", done: "list[DistilledTask]") -> None:
-    from kdsl.vlm.answers import shortened
+    from kdsl.vlm.free_text import shortened
 
     for task in done:
         parts = [
             (task.labelled, "are like one that people labelled"),
             (task.repeated, "have the id of another one"),
-            (task.lessons.nonsense, f"got answers that are no label, for example {shortened(task.lessons.example)}"),
+            (
+                task.teacher_labels.nonsense,
+                f"got answers that are no label, for example {shortened(task.teacher_labels.example)}",
+            ),
         ]
         for count, what in parts:
             if count:
                 typer.echo(f"{task.name}: {count} unlabelled samples {what}; they are left out", err=True)
-        surest, asked_for = task.lessons.confidence.max(), project.config.distill.confidence
+        surest, asked_for = task.teacher_labels.confidence.max(), project.config.distill.confidence
         if 0 < surest < asked_for:
             typer.echo(
                 f"warning: {task.name}: distill.confidence is {asked_for}, but the teacher is at most {surest:.2f} "

@@ -10,8 +10,8 @@ from kdsl.errors import KdslError
 from kdsl.locks import claimed
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
     from kdsl.evaluate.report import TaskResult
+    from kdsl.project.project import Project
 
 
 def evaluate(
@@ -59,9 +59,9 @@ def evaluate(
     """Score predictions against labels: model alone, rules alone and both, with intervals, tables and plots."""
     import json
 
-    from kdsl.cli.project import open_project
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
+    from kdsl.project.project import open_project
 
     if seesaw:
         if not (folds is None and predictions is None and truth is None):
@@ -123,11 +123,11 @@ def _ablate(
 ) -> None:
     import json
 
-    from kdsl.cli.ablating import FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
+    from kdsl.cli.ablating import ABLATION_FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
 
     folder = output or project.config.checkpoint / "ablation"
     with claimed(folders=[project.config.checkpoint, folder]):
-        found = ablate_project(project, parse_steps(steps), folds or FOLDS, workers)
+        found = ablate_project(project, parse_steps(steps), folds or ABLATION_FOLDS, workers)
         if format is Format.json:
             typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
         else:
@@ -137,7 +137,7 @@ def _ablate(
 
 
 def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":
-    from kdsl.cli.cross_validating import cross_validate_project
+    from kdsl.project.cross_validation import cross_validate_project
 
     return cross_validate_project(project, folds, workers)
 

@@ -7,7 +7,7 @@ import typer
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.sample import Task
 
 
@@ -29,10 +29,10 @@ def mine(
     import os
 
     from kdsl.cli import mine_table
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
-    from kdsl.cli.small import ask_questions
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
+    from kdsl.project.small import ask_questions
+    from kdsl.project.task import TaskMining
 
     project = open_project(arguments)
     config = project.config
@@ -62,7 +62,7 @@ def _mine_all(project: "Project", workers: int, format: Format) -> None:
     import json
 
     from kdsl.cli import mine_table
-    from kdsl.cli.mining import TaskMining
+    from kdsl.project.task import TaskMining
 
     sidecars = project.learned_sidecars()
     tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined

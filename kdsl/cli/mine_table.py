@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import results_console
-from kdsl.cli.mining import MinedTask
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
+from kdsl.project.task import MinedTask
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics
 
-NONE = "n/a"
+NOT_AVAILABLE = "n/a"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def search_rows(problem: MiningProblem, found: Sequence[FoundRule], archive: Arc
 def print_search(task: str, label: str, rows: Sequence[FoundRow]) -> None:
     table = _table(f"{task}: {label}", "rule", ">training", ">reliability")
     for row in rows:
-        reliability = NONE if row.reliability is None else f"{row.reliability:.2f}"
+        reliability = NOT_AVAILABLE if row.reliability is None else f"{row.reliability:.2f}"
         table.add_row(Text(row.rule), f"{row.correct}/{row.hits}", reliability)
     results_console().print(table if rows else escape(f"{task}: no rule for {label}."))
 
@@ -81,8 +81,8 @@ def print_result(result: MinedTask) -> None:
         cells = ["", "", "", ""]
         if best is not None:
             rule, entry = best
-            held_out = NONE if entry.held_out is None else f"{entry.held_out.correct}/{entry.held_out.hits}"
-            reliability = NONE if entry.reliability is None else f"{entry.reliability:.2f}"
+            held_out = NOT_AVAILABLE if entry.held_out is None else f"{entry.held_out.correct}/{entry.held_out.hits}"
+            reliability = NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
             cells = [_words(rule), f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
         table.add_row(*map(Text, (label, str(samples), str(n_rules), *cells)))
     results_console().print(table)

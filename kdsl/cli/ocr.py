@@ -14,10 +14,10 @@ def ocr(
     import json
     from dataclasses import asdict
 
-    from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
     from kdsl.fields.ocr import fill_ocr
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     data, folder = project.config.data, project.image_folder

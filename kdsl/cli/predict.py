@@ -9,7 +9,7 @@ from kdsl.cli.options import ProjectArguments
 
 if TYPE_CHECKING:
     from kdsl.arbiter.stream import StreamOutcome
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.vlm.usage import Usage
 
 
@@ -26,8 +26,8 @@ def predict(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples that are decided at once.")] = 256,
 ) -> None:
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
-    from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
+    from kdsl.project.project import open_project
 
     if output is None and explain is None:
         raise KdslError("kdsl predict needs --output FILE for the predictions, or --explain ID to print one of them")
@@ -42,10 +42,10 @@ def predict(
 def predict_project(project: "Project", input: Path, output: Path, batch: int = 256) -> "StreamOutcome":
     """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input."""
     from kdsl.arbiter.stream import file_hash, predict_stream
-    from kdsl.cli.predicting import ready
     from kdsl.data.readers import iterate_samples
     from kdsl.errors import KdslError
     from kdsl.progress import track
+    from kdsl.project.prediction import ready
 
     if output.resolve() == input.resolve():
         raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
@@ -79,9 +79,9 @@ def _tell_cost(usage: "Usage") -> None:
 
 def _explain(project: "Project", input: Path, id: str) -> None:
     from kdsl.arbiter.explain import print_decision
-    from kdsl.cli.predicting import ready
     from kdsl.data.readers import iterate_samples
     from kdsl.errors import KdslError
+    from kdsl.project.prediction import ready
 
     named = [sample for sample in iterate_samples(input, project.tasks) if sample.id == id]
     if not named:
@@ -93,4 +93,4 @@ def _explain(project: "Project", input: Path, id: str) -> None:
     decisions = predictor.decide(samples)
     predictor.tell()
     for decision in decisions:
-        print_decision(decision, pages.sidecars, predictor.looked_at(decision.sample))
+        print_decision(decision, pages.sidecars, predictor.explain(decision.sample))

@@ -9,7 +9,7 @@ import typer
 from kdsl.cli.options import ProjectArguments
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.sample import Sample
     from kdsl.vlm.conversation import Conversation
 
@@ -28,7 +28,7 @@ def prompt(
 
     It draws on all training samples, but for those that are like the sample itself.
     """
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     typer.echo(in_words(conversation_of(project, _find(project, sample, input))))
@@ -36,9 +36,9 @@ def prompt(
 
 def conversation_of(project: "Project", sample: "Sample") -> "Conversation":
     """What a model that is trained on all training samples is asked about `sample`."""
-    from kdsl.cli.large import informed, prompts_of
-    from kdsl.cli.mining import TaskMining
     from kdsl.fields.table import FieldTable
+    from kdsl.project.large import informed, prompts_of
+    from kdsl.project.task import TaskMining
 
     task = next(task for task in project.tasks if task.name == sample.task)
     sidecars = project.learned_sidecars()

@@ -9,11 +9,11 @@ from kdsl.cli.asked import Retries, Timeout, first_failures, open_model, shown_p
 from kdsl.cli.options import Format, FormatOption, ProjectArguments
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.reasons.asking import ReasonCounts
     from kdsl.reasons.importing import ImportOutcome
 
-ANSWERS = "reasons.answers.jsonl"
+REASON_ANSWERS_FILE = "reasons.answers.jsonl"
 """In the checkpoint: what the model answered."""
 
 
@@ -39,9 +39,9 @@ def reasons(
     """Ask a model why training samples have their labels; the same command goes on after an interruption."""
     import json
 
-    from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     config = project.config
@@ -72,12 +72,12 @@ def reasons(
 
 def explain_project(project: "Project", model: str | None, timeout: float, retries: int) -> "dict[str, ReasonCounts]":
     """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
-    from kdsl.cli.small import small_name
     from kdsl.errors import KdslError
     from kdsl.fields.table import FieldTable
     from kdsl.progress import progress_bar
+    from kdsl.project.small import small_name
     from kdsl.reasons.asking import Asking
-    from kdsl.reasons.decided import FILE, Decided
+    from kdsl.reasons.decided import DECIDED_FILE, Decided
     from kdsl.reasons.reason_file import ReasonFile
     from kdsl.rules.rulebase import RuleBase
 
@@ -92,10 +92,12 @@ def explain_project(project: "Project", model: str | None, timeout: float, retri
     samples = {task.name: _labelled(project, task) for task in project.tasks}
     if not any(samples.values()):
         raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
-    cached, threads = open_model(project, name, config.checkpoint / ANSWERS, timeout, retries, by_hand=bool(model))
+    cached, threads = open_model(
+        project, name, config.checkpoint / REASON_ANSWERS_FILE, timeout, retries, by_hand=bool(model)
+    )
     prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
     known = ReasonFile.mended(path, project.tasks).matched([sample for own in samples.values() for sample in own])
-    decided, sidecars = Decided(config.checkpoint / FILE), project.learned_sidecars()
+    decided, sidecars = Decided(config.checkpoint / DECIDED_FILE), project.learned_sidecars()
     counts = {}
     try:
         with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
@@ -161,7 +163,7 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
     from rich.table import Table
 
     from kdsl.cli.console import results_console
-    from kdsl.reasons.decided import FILE
+    from kdsl.reasons.decided import DECIDED_FILE
 
     table = Table(title="Reasons", title_justify="left")
     table.add_column("samples")
@@ -173,7 +175,7 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
     results_console().print(table)
     typer.echo(
         f"The reasons are in {project.config.data.reasons}; those left out, and why, in "
-        f"{project.config.checkpoint / FILE}.",
+        f"{project.config.checkpoint / DECIDED_FILE}.",
         err=True,
     )
 

@@ -10,8 +10,8 @@ from kdsl.cli.options import ProjectArguments
 from kdsl.cli.rules_exchange import AsOption
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
     from kdsl.config import ProjectConfig
+    from kdsl.project.project import Project
     from kdsl.review.dataset import Dataset
     from kdsl.review.live import LiveSite
 
@@ -32,9 +32,9 @@ def review(
     import secrets
     import socket
 
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_exchange import who_decides
     from kdsl.errors import KdslError
+    from kdsl.project.project import open_project
 
     local = _is_local(host)
     if not with_token and not local:
@@ -116,8 +116,8 @@ def open_live(project: "Project", by: str) -> "LiveSite":
 
 def _read(config: "ProjectConfig") -> "Dataset":
     """Everything that the data files of a project say now."""
-    from kdsl.cli.project import Project
-    from kdsl.cli.recorded import data_orders
+    from kdsl.project.project import Project
+    from kdsl.project.recorded import data_orders
     from kdsl.review.dataset import Dataset
 
     now = Project(config)

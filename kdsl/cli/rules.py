@@ -12,7 +12,7 @@ from kdsl.cli.options import Format, FormatOption, ProjectArguments
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
     from kdsl.rules.rule import Rule
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Task
@@ -43,8 +43,8 @@ def list_rules(
     format: FormatOption = Format.table,
 ) -> None:
     """List the rules in words, with their counts in training and on held-out data, and their reliability."""
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_table import list_record, print_list
+    from kdsl.project.project import open_project
 
     chosen = list(_chosen(open_project(arguments), task, label, status))
     if format is Format.json:
@@ -65,9 +65,9 @@ def show(
     format: FormatOption = Format.table,
 ) -> None:
     """Show one rule: its conditions, file and statistics, and the training samples it hits, wrong ones first."""
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_show import print_rule, rule_record
     from kdsl.fields.table import FieldTable
+    from kdsl.project.project import open_project
     from kdsl.rules.engine import Engine
 
     project = open_project(arguments)
@@ -85,8 +85,8 @@ def show(
 @app.command()
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_table import finding_record, print_findings
+    from kdsl.project.project import open_project
     from kdsl.rules.lint import lint as find
 
     project = open_project(arguments)
@@ -106,8 +106,8 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 @app.command()
 def test(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Run the tests in the rule files on the training samples; exit code 1 when one fails."""
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_table import print_tests, test_record
+    from kdsl.project.project import open_project
     from kdsl.rules.checks import run_tests
     from kdsl.rules.rulebase import RuleBase
 
@@ -142,8 +142,8 @@ def diff(
     """Tell which rules were added, removed or changed since a git revision, or against another rule folder."""
     from contextlib import nullcontext
 
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_table import change_record, print_changes
+    from kdsl.project.project import open_project
     from kdsl.rules.compare import compare, rules_at_revision
     from kdsl.rules.rulebase import RuleBase
 
@@ -169,9 +169,9 @@ def stats(
     format: FormatOption = Format.table,
 ) -> None:
     """Count on the training samples: coverage, overlaps, conflicts, correct and incorrect hits, precision."""
-    from kdsl.cli.project import open_project
     from kdsl.cli.rules_table import print_summaries, summary_record
     from kdsl.fields.table import FieldTable
+    from kdsl.project.project import open_project
     from kdsl.rules.engine import Engine
     from kdsl.rules.summary import summarise
 
@@ -196,10 +196,10 @@ def fmt(
     ] = False,
 ) -> None:
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
-    from kdsl.cli.project import open_project
     from kdsl.errors import KdslError
     from kdsl.files import read_text, write_atomically
     from kdsl.locks import held
+    from kdsl.project.project import open_project
     from kdsl.rules.rule_file import rule_text
     from kdsl.rules.rule_files import read_rule_files
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from kdsl.cli.rules_table import NONE, counted, list_record
+from kdsl.cli.rules_table import NOT_AVAILABLE, counted, list_record
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
@@ -60,18 +60,20 @@ def _facts(base: RuleBase, rule: Rule) -> list[tuple[str, str]]:
     facts = [
         ("file", str(base.path(rule))),
         ("status", rule.status + (" (reviewed in another version: stale)" if rule.stale else "")),
-        ("from", " ".join(part for part in origin if part) or NONE),
+        ("from", " ".join(part for part in origin if part) or NOT_AVAILABLE),
     ]
     if review.by or review.at:
         facts.append(("reviewed", f"{review.by} {review.at}".strip()))
     if rule.notes:
         facts.append(("notes", rule.notes))
-    training = NONE if entry is None else counted(entry.training.correct, entry.training.hits)
+    training = NOT_AVAILABLE if entry is None else counted(entry.training.correct, entry.training.hits)
     held_out = (
-        NONE if entry is None or entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
+        NOT_AVAILABLE
+        if entry is None or entry.held_out is None
+        else counted(entry.held_out.correct, entry.held_out.hits)
     )
-    reliability = NONE if entry is None or entry.reliability is None else f"{entry.reliability:.2f}"
-    base_rate = NONE if entry is None else f"{entry.base_rate:.3f} (share of the label in training)"
+    reliability = NOT_AVAILABLE if entry is None or entry.reliability is None else f"{entry.reliability:.2f}"
+    base_rate = NOT_AVAILABLE if entry is None else f"{entry.base_rate:.3f} (share of the label in training)"
     return [
         *facts,
         ("training", training),
@@ -107,6 +109,6 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
     if evidence.absent is not None:
         return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")
     number = evidence.value if evidence.question is None else evidence.probability
-    found = NONE if number is None else f"{number:.3g}"
+    found = NOT_AVAILABLE if number is None else f"{number:.3g}"
     test = evidence.comparison or evidence.question
     return Text(f"{evidence.field}: {found}, {'not ' if evidence.negated else ''}{test}")

@@ -17,7 +17,7 @@ from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
 from kdsl.rules.summary import RuleSummary
 
-NONE = "n/a"
+NOT_AVAILABLE = "n/a"
 
 
 def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
@@ -61,16 +61,16 @@ def _status(rule: Rule) -> str:
 
 def _counts(entry: RuleStatistics | None) -> tuple[str, str, str]:
     if entry is None:
-        return NONE, NONE, NONE
+        return NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE
     training = counted(entry.training.correct, entry.training.hits)
-    held_out = NONE if entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
-    return training, held_out, NONE if entry.reliability is None else f"{entry.reliability:.2f}"
+    held_out = NOT_AVAILABLE if entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
+    return training, held_out, NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
 
 
 def counted(correct: int, hits: int) -> str:
     """`3/3 (0.44-1.00)`; n/a without hits."""
     if hits == 0:
-        return NONE
+        return NOT_AVAILABLE
     low, high = wilson_interval(correct, hits)
     return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
 
@@ -161,8 +161,8 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
         table = _table(task, "id", "label", "status", *numbers)
         for row in sorted(rows, key=lambda row: (row.rule.label, -row.hits, row.rule.id)):
             shares = [f"{share:.3f}" for share in (row.coverage, row.overlaps, row.conflicts)]
-            precision = NONE if row.precision is None else f"{row.precision:.3f}"
-            counts = [str(row.correct), str(row.incorrect)] if row.hits else [NONE, NONE]
+            precision = NOT_AVAILABLE if row.precision is None else f"{row.precision:.3f}"
+            counts = [str(row.correct), str(row.incorrect)] if row.hits else [NOT_AVAILABLE, NOT_AVAILABLE]
             cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *counts, precision)
             table.add_row(*map(Text, cells))
         _print(table, f"{task}: no rules.")

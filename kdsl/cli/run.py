@@ -8,7 +8,7 @@ import typer
 from kdsl.cli.options import ProjectArguments, WorkersOption
 
 if TYPE_CHECKING:
-    from kdsl.cli.chain import Chain
+    from kdsl.project.steps import Chain
 
 
 def run(
@@ -18,9 +18,9 @@ def run(
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
     import os
 
-    from kdsl.cli.chain import Chain
-    from kdsl.cli.project import open_project
     from kdsl.locks import claimed
+    from kdsl.project.project import open_project
+    from kdsl.project.steps import Chain
 
     project = open_project(arguments)
     with claimed(folders=[project.config.checkpoint, project.config.rules]):

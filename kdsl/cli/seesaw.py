@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsl.cli.large import JOINT, large_model, tuners_of
-from kdsl.cli.mining import TaskMining
-from kdsl.cli.project import Project
 from kdsl.errors import KdslError
+from kdsl.project.large import JOINT, large_model, tuners_of
+from kdsl.project.project import Project
+from kdsl.project.task import TaskMining
 
 if TYPE_CHECKING:
     from kdsl.training.examples import Example

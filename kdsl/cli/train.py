@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kdsl.arbiter.arbiter import Arbiter
-    from kdsl.cli.project import Project
+    from kdsl.project.project import Project
 
 
 def train(
@@ -32,7 +32,7 @@ def train(
     """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
     import json
 
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
 
     if fine_tune_only or deepspeed is not None:
         fine_tune_project(open_project(arguments), deepspeed)
@@ -46,12 +46,12 @@ def train(
 
 def train_project(project: "Project") -> "list[Arbiter]":
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
-    from kdsl.cli.large import trainers
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.training import STEPS, train_task
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
     from kdsl.progress import progress_bar
+    from kdsl.project.fitting import TRAINING_ADVANCES, train_task
+    from kdsl.project.large import trainers
+    from kdsl.project.task import TaskMining
 
     sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
@@ -60,7 +60,7 @@ def train_project(project: "Project") -> "list[Arbiter]":
             raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
     with claimed(folders=[project.config.checkpoint]):
         learning = trainers(project, minings)
-        with progress_bar("Training", STEPS * len(minings)) as advance:
+        with progress_bar("Training", TRAINING_ADVANCES * len(minings)) as advance:
             return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
 
 
@@ -68,10 +68,10 @@ def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None
     """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
     import os
 
-    from kdsl.cli.large import tuners_of
-    from kdsl.cli.mining import TaskMining
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
+    from kdsl.project.large import tuners_of
+    from kdsl.project.task import TaskMining
 
     sidecars = project.learned_sidecars()
     minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]

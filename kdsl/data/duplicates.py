@@ -3,9 +3,11 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from kdsl.data.images import image_hashes
 from kdsl.sample import Sample
 from kdsl.text import normalise
 
@@ -123,3 +125,12 @@ def _same_images(first: Sample, second: Sample, hashes: Mapping[str, np.ndarray]
         np.count_nonzero(hashes[a] != hashes[b]) <= SIMILAR_IMAGE
         for a, b in zip(first.images, second.images, strict=True)
     )
+
+
+def like_labelled(samples: Sequence[Sample], labelled: Sequence[Sample], images: Path | None) -> set[int]:
+    """Indices of `samples` that are near-duplicates of any of `labelled` (`kdsl.data.duplicates`)."""
+    if not samples or not labelled:
+        return set()
+    # Samples with words are compared by their words: their images need not be read.
+    names = [i for s in (*samples, *labelled) if not any(turn.text for turn in s.turns) for i in s.images]
+    return {index for _, index in near_duplicates(labelled, samples, image_hashes(names, images))}

@@ -1,17 +1,13 @@
 """Findings that need the images: missing, unreadable, huge or narrow ones, and near-duplicates across splits."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kdsl.data.duplicates import near_duplicates
 from kdsl.data.finding import Finding, finding
-from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, image_facts
-from kdsl.progress import track
+from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, images_facts
 from kdsl.sample import Sample, Task
 
 
@@ -25,7 +21,7 @@ def check_images(
     if folder is None or not folder.is_dir():
         what = "data.images is not set" if folder is None else f"the image folder {folder} does not exist"
         return [Finding("no-image-folder", "", "", len(names), f"{what}, so that no image can be found")], {}
-    facts = _facts(names, folder)
+    facts = images_facts(names, folder)
     found = []
     for split, samples in splits.items():
         listed = list(dict.fromkeys(image for sample in samples for image in sample.images))
@@ -44,19 +40,6 @@ def check_near_duplicates(
         pairs = [f"{test[j].id} like {train[i].id}" for i, j in near_duplicates(train, test, hashes)]
         message = "test samples are near-duplicates of training samples; scores on them say little"
         yield from finding("near-duplicates", "test", task.name, pairs, message)
-
-
-def image_hashes(names: Sequence[str], folder: Path | None) -> dict[str, np.ndarray]:
-    """The difference hash, bool [256], of every image that can be compared; nothing where there is no folder."""
-    facts = _facts(list(dict.fromkeys(names)), folder) if folder is not None and names else {}
-    return {name: fact.hash for name, fact in facts.items() if fact.hash is not None}
-
-
-def _facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
-    # Decoders release the interpreter lock, so threads are enough.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        facts = pool.map(partial(image_facts, folder), names)
-        return dict(zip(names, track(facts, "Reading images", len(names)), strict=True))
 
 
 def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts], folder: Path) -> Iterator[Finding]:

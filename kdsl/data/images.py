@@ -3,9 +3,11 @@
 import errno
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from kdsl.errors import KdslError
 from kdsl.files import inside
+from kdsl.progress import track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,3 +166,17 @@ def _eight_bit(image: "Image") -> "Image":
     else:
         white = 1 if image.mode == "F" and values.max() <= 1 else 255
     return Image.fromarray((values.clip(0, white) * (255 / white)).astype(np.uint8))
+
+
+def image_hashes(names: Sequence[str], folder: Path | None) -> dict[str, np.ndarray]:
+    """The difference hash, bool [256], of every image that can be compared; nothing where there is no folder."""
+    facts = images_facts(list(dict.fromkeys(names)), folder) if folder is not None and names else {}
+    return {name: fact.hash for name, fact in facts.items() if fact.hash is not None}
+
+
+def images_facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
+    """`image_facts` of many images, by name."""
+    # Decoders release the interpreter lock, so threads are enough.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        facts = pool.map(partial(image_facts, folder), names)
+        return dict(zip(names, track(facts, "Reading images", len(names)), strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.distillation.teacher import NO_LABEL, Lessons
+from kdsl.distillation.teacher import NO_LABEL, TeacherLabels
 
 Labels = NDArray[np.int64]
 
@@ -15,13 +15,13 @@ SILENT = -1
 """The word of rules where no reliable rule holds."""
 
 
-def keeps(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> NDArray[np.bool_]:
+def keeps(teacher_labels: TeacherLabels, model: Labels, rules: Labels, confidence: float) -> NDArray[np.bool_]:
     """[n_samples]: the teacher is at least so confident, and the rules say the same, or are silent and the model does.
 
     `model` and `rules` [n_samples] are indices of labels, `SILENT` where no reliable rule holds.
     """
-    agreed = (rules == lessons.labels) | ((rules == SILENT) & (model == lessons.labels))
-    return (lessons.labels != NO_LABEL) & (lessons.confidence >= confidence) & agreed
+    agreed = (rules == teacher_labels.labels) | ((rules == SILENT) & (model == teacher_labels.labels))
+    return (teacher_labels.labels != NO_LABEL) & (teacher_labels.confidence >= confidence) & agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class Agreement:
 
 
 def by_label(
-    lessons: Lessons, model: Labels, rules: Labels, confidence: float, names: Sequence[str]
+    teacher_labels: TeacherLabels, model: Labels, rules: Labels, confidence: float, names: Sequence[str]
 ) -> list[LabelRow]:  # fmt: skip
     """One row for each of the labels' `names`, in their order, those too that the teacher never gives."""
-    kept = keeps(lessons, model, rules, confidence)
+    kept = keeps(teacher_labels, model, rules, confidence)
     rows = []
     for index, name in enumerate(names):
-        chosen = lessons.labels == index
+        chosen = teacher_labels.labels == index
         rows.append(
             LabelRow(
                 name,
                 answered=int(chosen.sum()),
-                confident=int((chosen & (lessons.confidence >= confidence)).sum()),
+                confident=int((chosen & (teacher_labels.confidence >= confidence)).sum()),
                 kept=int((chosen & kept).sum()),
                 model_agrees=int((chosen & (model == index)).sum()),
                 rules_agree=int((chosen & (rules == index)).sum()),
@@ -86,14 +86,16 @@ def by_label(
     return rows
 
 
-def by_way(lessons: Lessons, model: Labels, rules: Labels, confidence: float) -> list[AgreementRow]:
+def by_way(teacher_labels: TeacherLabels, model: Labels, rules: Labels, confidence: float) -> list[AgreementRow]:
     """One row for each way in which the three agree or not, the commonest first."""
-    kept = keeps(lessons, model, rules, confidence)
-    ways = [_way(*labels) for labels in zip(lessons.labels.tolist(), model.tolist(), rules.tolist(), strict=True)]
+    kept = keeps(teacher_labels, model, rules, confidence)
+    ways = [
+        _way(*labels) for labels in zip(teacher_labels.labels.tolist(), model.tolist(), rules.tolist(), strict=True)
+    ]
     rows = []
     for way in dict.fromkeys(ways):
         chosen = np.array([each == way for each in ways])
-        confident = chosen & (lessons.labels != NO_LABEL) & (lessons.confidence >= confidence)
+        confident = chosen & (teacher_labels.labels != NO_LABEL) & (teacher_labels.confidence >= confidence)
         rows.append(AgreementRow(*way, int(chosen.sum()), int(confident.sum()), int((kept & chosen).sum())))
     return sorted(rows, key=lambda row: (-row.samples, row.teacher, row.model, row.rules))
 

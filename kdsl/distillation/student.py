@@ -1,4 +1,4 @@
-"""The project's own model, taught what was kept, and its word on the unlabelled samples, without each fold too."""
+"""The student: the project's own model trained on what was kept, and its predictions for the unlabelled samples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.distillation.agreement import Agreement, Labels, by_label, by_way, keeps
-from kdsl.distillation.teacher import Lessons
+from kdsl.distillation.teacher import TeacherLabels
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import CalibratingTrainer
 from kdsl.models.classifier import Predicted, Trainer
-from kdsl.models.taught import Taught
+from kdsl.models.soft_labels import SoftLabels
 from kdsl.sample import Task
 
 Flags = NDArray[np.bool_]
@@ -47,26 +47,26 @@ class Student:
     labels: Labels
     folds: Labels
     pool: FieldTable
-    lessons: Lessons
+    teacher_labels: TeacherLabels
     rules: Labels
-    """[n_pool]: the word of the rules; see `kdsl.distillation.rule_word`."""
+    """[n_pool]: the word of the rules; see `kdsl.distillation.rule_votes`."""
     rules_without: Mapping[int, Labels]
     """Fold → the word of the rules that were mined without it."""
     confidence: float
-    trainer: Callable[[Taught], Trainer | CalibratingTrainer]
+    trainer: Callable[[SoftLabels], Trainer | CalibratingTrainer]
     """What trains the project's model, given what the teacher adds."""
 
     def kept(self, judged: Judged) -> Kept:
         """What is learned from next."""
         without = {
-            fold: keeps(self.lessons, model, self.rules_without[fold], self.confidence)
+            fold: keeps(self.teacher_labels, model, self.rules_without[fold], self.confidence)
             for fold, model in judged.model_without.items()
         }
-        return Kept(keeps(self.lessons, judged.model, self.rules, self.confidence), without)
+        return Kept(keeps(self.teacher_labels, judged.model, self.rules, self.confidence), without)
 
     def agreement(self, judged: Judged) -> Agreement:
         """How far teacher, model and rules say the same about the pool."""
-        said = self.lessons, judged.model, self.rules, self.confidence
+        said = self.teacher_labels, judged.model, self.rules, self.confidence
         return Agreement(tuple(by_way(*said)), tuple(by_label(*said, self.task.label_names)))
 
     def learn(self, kept: Kept, advance: Callable[[], None]) -> Judged:
@@ -74,7 +74,7 @@ class Student:
 
         A model that is too costly to be trained without each fold is judged on the samples that it holds out.
         """
-        trainer = self.trainer(self.taught(kept.all))
+        trainer = self.trainer(self.soft_labels(kept.all))
         n_labels = len(self.task.labels)
         if isinstance(trainer, CalibratingTrainer):
             calibrated = trainer.fit_calibrated(self.table, self.labels, n_labels)
@@ -88,7 +88,7 @@ class Student:
         without = {}
         for fold in np.unique(self.folds).tolist():
             inside, outside = np.flatnonzero(self.folds == fold), np.flatnonzero(self.folds != fold)
-            learner = self.trainer(self.taught(kept.without.get(fold, np.zeros(len(self.pool), dtype=bool))))
+            learner = self.trainer(self.soft_labels(kept.without.get(fold, np.zeros(len(self.pool), dtype=bool))))
             assert not isinstance(learner, CalibratingTrainer)
             classifier = learner.fit(self.table.select(outside), self.labels[outside], n_labels)
             found[inside] = classifier.predict(self.table.select(inside)).probabilities
@@ -96,10 +96,10 @@ class Student:
             advance()
         return Judged(model, without, _weighted_f1(self.labels, found))
 
-    def taught(self, kept: Flags) -> Taught:
+    def soft_labels(self, kept: Flags) -> SoftLabels:
         """The samples that `kept` [n_pool] marks, with the teacher's labels."""
         rows = np.flatnonzero(kept)
-        return Taught(self.pool.select(rows), self.lessons.shares[rows])
+        return SoftLabels(self.pool.select(rows), self.teacher_labels.shares[rows])
 
     @staticmethod
     def _word(predicted: Predicted) -> Labels:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import NO_TEXT, Prompts
 from kdsl.sample import Task
-from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
-from kdsl.vlm.answers import Strays
+from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import Scores, probabilities
 
 NO_LABEL = -1
@@ -20,7 +20,7 @@ NO_LABEL = -1
 
 
 @dataclass
-class Lessons:
+class TeacherLabels:
     """A teacher's word on n samples of one task."""
 
     labels: NDArray[np.int64]
@@ -45,20 +45,20 @@ def ask_teacher(
     prompts: Prompts,
     threads: int,
     advance: Callable[[], None] = lambda: None,
-) -> Lessons:
+) -> TeacherLabels:
     """Ask for the label of every sample; `advance` is called for each.
 
     Answers are on disk as they come, but for those of which none is a label. Raises KdslError where the teacher does
     not answer at all or never with a label, and for an image that is not there.
     """
     n, n_labels = len(table), len(task.labels)
-    lessons = Lessons(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
+    teacher_labels = TeacherLabels(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
     conversations = {}
     for index, row in enumerate(table.rows):
         if prompts.shows(task, row):
             conversations[index] = prompts.conversation(task, row)
         else:
-            lessons.failed[row.sample.id] = NO_TEXT
+            teacher_labels.failed[row.sample.id] = NO_TEXT
             advance()
     asked = list(conversations)
 
@@ -68,27 +68,31 @@ def ask_teacher(
     # What the server can do is found out by the first sample alone.
     for part in (asked[:1], asked[1:]):
         for index, scores in answers([conversations[i] for i in part], ask, threads):
-            _take(lessons, part[index], table.rows[part[index]].sample.id, scores)
+            _take(teacher_labels, part[index], table.rows[part[index]].sample.id, scores)
             advance()
-    strays = Strays(int((lessons.labels != NO_LABEL).sum()) + lessons.nonsense, lessons.nonsense, lessons.example)
+    strays = Strays(
+        int((teacher_labels.labels != NO_LABEL).sum()) + teacher_labels.nonsense,
+        teacher_labels.nonsense,
+        teacher_labels.example,
+    )
     strays.require_any(teacher.identity.partition(" ")[0], f"a label of {task.name}", least=1)
-    return lessons
+    return teacher_labels
 
 
-def _take(lessons: Lessons, row: int, identity: str, scores: Scores | Failed) -> None:
+def _take(teacher_labels: TeacherLabels, row: int, identity: str, scores: Scores | Failed) -> None:
     if isinstance(scores, Failed):
-        lessons.failed[identity] = scores.reason
+        teacher_labels.failed[identity] = scores.reason
         return
     log_p = scores.log_probabilities
     best = int(log_p[0].argmax())
     if not scores.estimated:
-        lessons.shares[row] = probabilities(log_p)[0]
-        lessons.confidence[row] = lessons.shares[row, best]
+        teacher_labels.shares[row] = probabilities(log_p)[0]
+        teacher_labels.confidence[row] = teacher_labels.shares[row, best]
     elif not scores.answered[0]:
-        lessons.nonsense += 1
-        lessons.example = lessons.example or scores.strays[0] or ""
+        teacher_labels.nonsense += 1
+        teacher_labels.example = teacher_labels.example or scores.strays[0] or ""
         return
     else:
-        lessons.shares[row, best] = 1.0
-        lessons.confidence[row] = np.exp(log_p[0, best])
-    lessons.labels[row] = best
+        teacher_labels.shares[row, best] = 1.0
+        teacher_labels.confidence[row] = np.exp(log_p[0, best])
+    teacher_labels.labels[row] = best

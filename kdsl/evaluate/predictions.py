@@ -17,7 +17,7 @@ from kdsl.sample import Sample, SampleKey, Task
 SUM_TOLERANCE = 0.02
 """Probabilities rounded to a few digits need not sum to exactly 1."""
 
-RELIABLE = 0.5
+RULES_ALONE_RELIABILITY = 0.5
 """Reliability from which a rule may speak without a model beside it."""
 
 Probability = Annotated[float, Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)]
@@ -52,8 +52,8 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     """Compare a prediction file with the labelled `samples` that were read from `truth`; one result per task in them.
 
     The rules alone say the label of their most reliable hit (the first of equals), and nothing where none is at least
-    `RELIABLE`: rules that are more often wrong than right help the arbiter, but decide nothing by themselves. The
-    model alone is judged by `model.label`; its confidences come from `model.probabilities`, or from
+    `RULES_ALONE_RELIABILITY`: rules that are more often wrong than right help the arbiter, but decide nothing by
+    themselves. The model alone is judged by `model.label`; its confidences come from `model.probabilities`, or from
     `model.probability` where any record lacks those.
 
     Raises KdslError, naming file and line or sample, for records of another shape, unknown labels or tasks,
@@ -185,7 +185,7 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
 
 def _rules_alone(prediction: Prediction) -> str | None:
     best = max(prediction.rules, key=lambda hit: hit.reliability, default=None)
-    return best.label if best is not None and best.reliability >= RELIABLE else None
+    return best.label if best is not None and best.reliability >= RULES_ALONE_RELIABILITY else None
 
 
 def _matrix(distributions: list[Distribution | None], index: dict[str, int]) -> NDArray[np.float64] | None:

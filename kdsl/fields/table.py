@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.cleaned_ocr import cleaned
-from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.sample import Sample
 from kdsl.text import normalise_lines, original_span

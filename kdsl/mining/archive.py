@@ -23,7 +23,7 @@ from kdsl.rules.rulebase import MINED
 from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
 from kdsl.sample import Task
 
-FILE = "mining.json"
+ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
 
 LEAST_WEIGHT = 1.0

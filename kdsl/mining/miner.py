@@ -12,12 +12,11 @@ from kdsl.data.splits import stratified_folds
 from kdsl.mining.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.mining.informative import informative_fields
 from kdsl.mining.literals import choose_literals
-from kdsl.mining.proposer import Proposer, described, label_words
+from kdsl.mining.proposer import Proposer, Validator, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward, wilson
 from kdsl.mining.search import Search, SearchSettings
 from kdsl.mining.selection import select_rules
-from kdsl.mining.validator import Validator
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task

@@ -1,6 +1,6 @@
 """Proposers give the search its prior: how promising each candidate condition is for a label before it is tried."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kdsl.mining.bitmaps import Flags, unpack
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import Matcher
 from kdsl.sample import Task
 from kdsl.text import normalise
@@ -87,3 +88,15 @@ def label_words(task: Task) -> list[tuple[str, ...]]:
         own = [word for word in dict.fromkeys(segmented(text)) if len(word) >= 2 and word.isalnum()]
         result.append(tuple(word for word in own if sum(word in other for other in texts) == 1))
     return result
+
+
+Judged = tuple[int, tuple[Condition, ...]]
+"""(label, conditions) of a rule to judge."""
+
+
+class Validator(Protocol):
+    """Judges rules by what they say, without a look at samples, so that no held-out sample can leak into it."""
+
+    def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
+        """The probability that each rule makes sense, in the order of `rules`; None where it was not asked."""
+        ...

@@ -27,8 +27,7 @@ from kdsl.mining.miner import (
     mine_label,
     mining_problem,
 )
-from kdsl.mining.proposer import LexicalProposer, Proposer
-from kdsl.mining.validator import Validator
+from kdsl.mining.proposer import LexicalProposer, Proposer, Validator
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.record_file import as_record

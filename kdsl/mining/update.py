@@ -10,7 +10,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import held_out_counts, mined_rules, rule_statistics, shown_of
 from kdsl.mining.miner import Mined
-from kdsl.mining.validator import Validator
+from kdsl.mining.proposer import Validator
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdsl.fields.names import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
+from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.mining.function_words import says_nothing

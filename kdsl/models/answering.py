@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.models.answers import NO_ANSWER, Answers, Calibration
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import LookedAt
+from kdsl.models.explanation import Explanation
+from kdsl.models.label_answers import NO_ANSWER, Answers, Calibration
 from kdsl.models.qwen2vl import LargeClassifier
-from kdsl.vlm.http import HttpModel
+from kdsl.vlm.server.model import ServedModel
 from kdsl.vlm.usage import Cost
 
 
@@ -28,7 +28,7 @@ class Answering:
         none of whose answers is a label.
         """
         task, usage, server = self.scored.task, self.scored.usage, self.scored.model
-        assert isinstance(server, HttpModel)
+        assert isinstance(server, ServedModel)
         model = server if kept is None else self.scored.keeping_answers(kept).model
         keys = [row.sample.key for row in table.rows]
         for key in keys:
@@ -52,7 +52,7 @@ class Answering:
 
 @dataclass(frozen=True)
 class AnsweringClassifier:
-    """P(true label | answered label), as `kdsl.models.answers` learns it from training samples."""
+    """P(true label | answered label), as `kdsl.models.label_answers` learns it from training samples."""
 
     answering: Answering
     calibration: Calibration
@@ -63,9 +63,9 @@ class AnsweringClassifier:
         costs = [usage.of(row.sample.key) for row in table.rows]
         return Predicted(self.calibration.probabilities(answers), answers.answered, costs)
 
-    def looked_at(self, row: SampleFields) -> LookedAt:
-        """See `Looking.looked_at`."""
-        return self.answering.scored.looked_at(row)
+    def explain(self, row: SampleFields) -> Explanation:
+        """See `Explainable.explain`."""
+        return self.answering.scored.explain(row)
 
     def save(self, folder: Path) -> None:
         """Write `large.json`, and the calibration to `recorded.json`."""

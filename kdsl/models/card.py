@@ -12,7 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.record_file import read_record
 
-FILE = "card.json"
+CARD_FILE = "card.json"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")
 
 
@@ -27,7 +27,7 @@ class TrainingCard(BaseModel):
     base_weights: str
     tasks: dict[str, dict[str, int]]
     """Task → how many samples were trained on (`train`) and held out (`held_out`), on how many `copies` of the former,
-    and on how many of a teacher's (`taught`)."""
+    and on how many of a teacher's (`soft_labels`)."""
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
@@ -48,13 +48,13 @@ class TrainingCard(BaseModel):
 
     def save(self, folder: Path) -> None:
         write_atomically(folder / "card.md", _markdown(self))
-        write_atomically(folder / FILE, self.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / CARD_FILE, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "TrainingCard | None":
         """None where there is no card that this version can read: then the weights count as unknown."""
         try:
-            return read_record(cls, folder / FILE, "the weights count as unknown")
+            return read_record(cls, folder / CARD_FILE, "the weights count as unknown")
         except KdslError:
             return None
 
@@ -70,8 +70,8 @@ def installed_versions() -> dict[str, str]:
 
 
 def _trained_on(counts: dict[str, int]) -> str:
-    copies, taught = counts.get("copies"), counts.get("taught")
-    besides = [f"{copies} copies" if copies else "", f"a teacher's {taught}" if taught else ""]
+    copies, soft_labels = counts.get("copies"), counts.get("soft_labels")
+    besides = [f"{copies} copies" if copies else "", f"a teacher's {soft_labels}" if soft_labels else ""]
     return " and ".join(filter(None, [str(counts["train"]), *besides]))
 
 

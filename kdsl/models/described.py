@@ -11,7 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.features import Features, features_of_record, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import LikeDescription
+from kdsl.models.explanation import LikeDescription
 from kdsl.npz_file import floats, open_npz, write_npz
 from kdsl.sample import Task
 from kdsl.text import normalise_lines
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-FILE = "described.npz"
+DESCRIBED_FILE = "described.npz"
 VERSION = 1
 
 PENALTY = 1e-4
@@ -102,12 +102,12 @@ class DescribedClassifier:
     def save(self, folder: Path) -> None:
         """Write `described.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
         arrays = {"shares": self.shares, "weights": self.weights, **self.features.arrays()}
-        write_npz(folder / FILE, VERSION, {"texts": self.texts, **self.features.record()}, arrays)
+        write_npz(folder / DESCRIBED_FILE, VERSION, {"texts": self.texts, **self.features.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "DescribedClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        with open_npz(folder / FILE, VERSION, "the labels' descriptions") as (header, arrays):
+        with open_npz(folder / DESCRIBED_FILE, VERSION, "the labels' descriptions") as (header, arrays):
             features = features_of_record(header, arrays)
             shares, weights = floats(arrays, "shares", 1), floats(arrays, "weights", 1)
             classifier = cls(features, tuple(header["texts"]), shares, weights)

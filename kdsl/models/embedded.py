@@ -14,15 +14,15 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted, Trainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
+from kdsl.models.ensemble import Ensemble, fit_ensemble
+from kdsl.models.explanation import Explanation
 from kdsl.models.linear import LinearClassifier, LinearTrainer
-from kdsl.models.looked_at import LookedAt
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
-from kdsl.models.second_opinion import Opinions, fit_opinions
-from kdsl.models.taught import Taught, TaughtTrainer
+from kdsl.models.soft_labels import SoftLabels, SoftLabelTrainer
 from kdsl.models.trained_record import read_record
 from kdsl.sample import Task
 
-FILE = "embedded.json"
+EMBEDDED_FILE = "embedded.json"
 
 PartName = Literal["linear", "neighbours", "described"]
 
@@ -38,7 +38,7 @@ class Embedded:
 
     @classmethod
     def of(cls, config: ProjectConfig) -> "Embedded":
-        """`prompt.ocr` has pages cleaned, `prompt.neighbours` and `prompt.knowledge` ask for second opinions."""
+        """`prompt.ocr` has pages cleaned, `prompt.neighbours` and `prompt.knowledge` ask for second ensemble."""
         main: PartName = "neighbours" if config.large == "neighbours" else "linear"
         parts = [main]
         if config.prompt.neighbours and main != "neighbours":
@@ -49,11 +49,11 @@ class Embedded:
 
     def files(self, folder: Path) -> list[Path]:
         """What a trained one left in a checkpoint folder; errors are those of `trained`."""
-        return [folder / FILE, *(folder / f"{part}.npz" for part in self.trained(folder).weights)]
+        return [folder / EMBEDDED_FILE, *(folder / f"{part}.npz" for part in self.trained(folder).weights)]
 
     def trained(self, folder: Path) -> "EmbeddedRecord":
         """What is said about the one in `folder`; KdslError where there is none, or it was made of something else."""
-        record = read_record(EmbeddedRecord, folder / FILE)
+        record = read_record(EmbeddedRecord, folder / EMBEDDED_FILE)
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
@@ -83,14 +83,14 @@ class EmbeddedTrainer:
     task: Task
     embedded: Embedded = LINEAR
     seed: int = 0
-    taught: Taught | None = None
+    soft_labels: SoftLabels | None = None
     """What a teacher labelled: the linear part learns from it too."""
 
-    def with_taught(self, taught: Taught) -> "EmbeddedTrainer":
-        """See `Teachable.with_taught`."""
+    def with_soft_labels(self, soft_labels: SoftLabels) -> "EmbeddedTrainer":
+        """See `SoftLabelLearner.with_soft_labels`."""
         if "linear" not in self.embedded.parts:
             raise KdslError("large: neighbours learns from people's labels alone; set `large: linear` for a teacher's")
-        return replace(self, taught=taught)
+        return replace(self, soft_labels=soft_labels)
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
         """See `Trainer.fit`."""
@@ -101,33 +101,33 @@ class EmbeddedTrainer:
         }
         trainers = {part: made[part] for part in self.embedded.parts}
         read = table.cleaned() if self.embedded.cleaned else table
-        return EmbeddedClassifier(fit_opinions(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
+        return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
 
     def _linear(self) -> Trainer:
         linear = LinearTrainer(self.seed)
-        if self.taught is None:
+        if self.soft_labels is None:
             return linear
-        return TaughtTrainer(linear, self.taught.cleaned() if self.embedded.cleaned else self.taught)
+        return SoftLabelTrainer(linear, self.soft_labels.cleaned() if self.embedded.cleaned else self.soft_labels)
 
 
 @dataclass(frozen=True)
 class EmbeddedClassifier:
     """The weighted product of its parts, on pages as they read them."""
 
-    opinions: Opinions
+    ensemble: Ensemble
     cleaned: bool
 
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
-        return Predicted(self.opinions.probabilities(table.cleaned() if self.cleaned else table))
+        return Predicted(self.ensemble.probabilities(table.cleaned() if self.cleaned else table))
 
-    def looked_at(self, row: SampleFields) -> LookedAt:
-        """See `Looking.looked_at`."""
+    def explain(self, row: SampleFields) -> Explanation:
+        """See `Explainable.explain`."""
         read = row.cleaned if self.cleaned else row
-        parts = self.opinions.parts
+        parts = self.ensemble.parts
         near, described = parts.get("neighbours"), parts.get("described")
-        weights = dict(zip(parts, self.opinions.weights, strict=True)) if len(parts) > 1 else {}
-        return LookedAt(
+        weights = dict(zip(parts, self.ensemble.weights, strict=True)) if len(parts) > 1 else {}
+        return Explanation(
             near.near(read) if isinstance(near, NeighboursClassifier) else None,
             described.nearest(read) if isinstance(described, DescribedClassifier) else None,
             weights,
@@ -135,11 +135,11 @@ class EmbeddedClassifier:
 
     def save(self, folder: Path) -> None:
         """Write a file for every part, and `embedded.json`; KdslError when `folder` cannot be written."""
-        for part in self.opinions.parts.values():
+        for part in self.ensemble.parts.values():
             part.save(folder)
-        weights = dict(zip(self.opinions.parts, self.opinions.weights, strict=True))
+        weights = dict(zip(self.ensemble.parts, self.ensemble.weights, strict=True))
         record = EmbeddedRecord.model_validate({"weights": weights, "cleaned": self.cleaned})
-        write_atomically(folder / FILE, record.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / EMBEDDED_FILE, record.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path, embedded: Embedded, n_labels: int | None = None) -> "EmbeddedClassifier":
@@ -156,7 +156,7 @@ class EmbeddedClassifier:
                 raise KdslError(
                     f"{place}: trained for {part.n_labels} labels, not {n_labels}; train again with: kdsl train"
                 )
-        return cls(Opinions(parts, tuple(record.weights.values())), record.cleaned)
+        return cls(Ensemble(parts, tuple(record.weights.values())), record.cleaned)
 
 
 def _words(parts: tuple[PartName, ...], cleaned: bool) -> str:

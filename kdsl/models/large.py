@@ -11,22 +11,21 @@ from kdsl.errors import KdslError
 from kdsl.files import inside
 from kdsl.language import in_chinese
 from kdsl.models.answering import Answering, AnsweringClassifier
-from kdsl.models.answers import Calibration
+from kdsl.models.label_answers import Calibration
 from kdsl.models.prompts import Prompts
 from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
 from kdsl.models.targets import LABEL_END, Target, marks_of
 from kdsl.retrieval.embedding import EmbeddingModel
-from kdsl.retrieval.memory import FILE as MEMORY_FILE
-from kdsl.retrieval.memory import Memory
+from kdsl.retrieval.memory import MEMORY_FILE, Memory
 from kdsl.sample import Task
-from kdsl.vlm.answers import Strays
+from kdsl.vlm.free_text import Strays
 from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.usage import Usage
 
-FOLDER = "large"
+TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
 _BATCH = 8
 
@@ -86,7 +85,7 @@ class LargeModel:
 
     def tuned_folder(self, tuned: str) -> Path:
         """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
-        return inside(self.checkpoint / FOLDER, tuned)
+        return inside(self.checkpoint / TUNED_FOLDER, tuned)
 
     def record(self, task: Task, tuned: str | None, memory: Memory | None = None) -> LargeRecord:
         """What predicting `task` depends on, as the project is now."""
@@ -153,7 +152,7 @@ class LargeModel:
 
         KdslError for a server's model, whose hidden states nobody can see.
         """
-        from kdsl.small.answer_cache import CachedModel
+        from kdsl.vlm.cache import CachedModel
 
         if self.remote:
             raise KdslError(
@@ -164,7 +163,7 @@ class LargeModel:
             loaded = [model for key, model in self._loaded.items() if key.startswith(f"{self.name} with ")]
             model = loaded[0].with_adapter(None) if loaded else self._load(self.name)
             # Processes that train together do not write into one file.
-            path = self.checkpoint / FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
+            path = self.checkpoint / TUNED_FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
             self._embedding = CachedModel(model, path)
         return self._embedding
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-FILE = "linear.npz"
+LINEAR_FILE = "linear.npz"
 VERSION = 1
 
 TOLERANCE = 1e-4
@@ -29,7 +29,7 @@ MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
 SMALLEST_SHARE = 0.01
 """Of a sample with several labels, those with less are not learned."""
-UNSEEN = 1e-6
+UNSEEN_LABEL = 1e-6
 """Probability, before rows are made to sum to 1, of a label that no training sample has."""
 
 
@@ -77,7 +77,7 @@ class LinearTrainer:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN` for the others."""
+    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN_LABEL` for the others."""
 
     features: Features
     weights: Floats  # [n_features, n_present]
@@ -89,10 +89,10 @@ class LinearClassifier:
         """See `Classifier.predict`."""
         from scipy.special import softmax
 
-        result = np.full((len(table), self.n_labels), UNSEEN)
+        result = np.full((len(table), self.n_labels), UNSEEN_LABEL)
         if len(table):
             scores = self.features.matrix(table) @ self.weights + self.intercepts
-            result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN)
+            result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)
         return Predicted(result / result.sum(axis=1, keepdims=True))
 
     def save(self, folder: Path) -> None:
@@ -103,12 +103,12 @@ class LinearClassifier:
             "present": self.present,
             **self.features.arrays(),
         }
-        write_npz(folder / FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
+        write_npz(folder / LINEAR_FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "LinearClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        with open_npz(folder / FILE, VERSION, "the linear classifier") as (header, arrays):
+        with open_npz(folder / LINEAR_FILE, VERSION, "the linear classifier") as (header, arrays):
             features = features_of_record(header, arrays)
             weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
             classifier = cls(features, weights, intercepts, integers(arrays, "present", 1), int(header["n_labels"]))

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import MOST_NEAR, NearSample
+from kdsl.models.explanation import MOST_NEAR, NearSample
 from kdsl.npz_file import floats, integers, open_npz, write_npz
-from kdsl.retrieval.excerpt import opening
 from kdsl.retrieval.sample_index import Nearest, SampleIndex
+from kdsl.retrieval.wording import opening
 
 Floats = NDArray[np.float64]
 
-FILE = "neighbours.npz"
+NEIGHBOURS_FILE = "neighbours.npz"
 VERSION = 3
 
 NUMBERS = (3, 5, 8, 12, 20, 30, 50, 100)
@@ -107,12 +107,12 @@ class NeighboursClassifier:
         vote = [self.vote.number, self.vote.temperature, self.vote.far]
         arrays = {"labels": self.labels, "shares": self.shares, **self.index.arrays()}
         header = {"vote": vote, "openings": self.openings, **self.index.record()}
-        write_npz(folder / FILE, VERSION, header, arrays)
+        write_npz(folder / NEIGHBOURS_FILE, VERSION, header, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "NeighboursClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        with open_npz(folder / FILE, VERSION, "the nearest neighbours") as (header, arrays):
+        with open_npz(folder / NEIGHBOURS_FILE, VERSION, "the nearest neighbours") as (header, arrays):
             index = SampleIndex.of_record(header, arrays)
             number, temperature, far = header["vote"]
             vote = Vote(int(number), float(temperature), float(far))

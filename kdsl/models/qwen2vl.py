@@ -12,17 +12,17 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted
-from kdsl.models.looked_at import MOST_NEAR, LookedAt, NearSample
+from kdsl.models.explanation import MOST_NEAR, Explanation, NearSample
 from kdsl.models.prompts import Prompts
 from kdsl.models.targets import UNLIMITED, Target, marks_of, score_labels
 from kdsl.models.trained_record import read_record
-from kdsl.retrieval.excerpt import LONGEST_OPENING, beginning
+from kdsl.retrieval.wording import LONGEST_OPENING, beginning
 from kdsl.sample import SampleKey, Task
-from kdsl.vlm.answers import Strays
+from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 from kdsl.vlm.usage import Cost, Usage
 
-FILE = "large.json"
+LARGE_FILE = "large.json"
 SMALLEST = 1e-6
 """Least probability of a label, before rows are made to sum to 1."""
 
@@ -68,7 +68,7 @@ class LargeRecord(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> "LargeRecord":
         """KdslError when the file is missing, damaged or of another version."""
-        return read_record(cls, folder / FILE)
+        return read_record(cls, folder / LARGE_FILE)
 
     def require_same(self, other: "LargeRecord", path: Path) -> None:
         """Raises KdslError where `other`, made from the project as it is now, would ask another thing."""
@@ -131,17 +131,17 @@ class LargeClassifier:
             reasons=scored.reasons if reasoned else None,
         )
 
-    def looked_at(self, row: SampleFields) -> LookedAt:
-        """See `Looking.looked_at`: the samples in the prompt, those too that went as it was too long."""
+    def explain(self, row: SampleFields) -> Explanation:
+        """See `Explainable.explain`: the samples in the prompt, those too that went as it was too long."""
         prompts = self.prompts
         memory = prompts.memories.get(self.task.name)
         if memory is None or prompts.neighbours == 0:
-            return LookedAt()
+            return Explanation()
         found = memory.nearest_known(row, prompts.neighbours, prompts.images, prompts.embedder_of(self.task))[
             :MOST_NEAR
         ]
         names = self.task.label_names
-        return LookedAt(
+        return Explanation(
             tuple(
                 NearSample(id, names.index(shown.label), similarity, beginning(shown.text, LONGEST_OPENING))
                 for id, similarity, shown in found
@@ -155,7 +155,7 @@ class LargeClassifier:
 
     def keeping_answers(self, path: Path) -> "LargeClassifier":
         """The same classifier with its answers kept in a file: what was asked before is not asked again."""
-        from kdsl.small.answer_cache import CachedModel
+        from kdsl.vlm.cache import CachedModel
 
         return replace(self, model=CachedModel(self.model, path))
 
@@ -164,4 +164,4 @@ class LargeClassifier:
         memory = self.prompts.memories.get(self.task.name)
         if memory is not None:
             memory.save(folder)
-        write_atomically(folder / FILE, self.record.model_dump_json(indent=1) + "\n")
+        write_atomically(folder / LARGE_FILE, self.record.model_dump_json(indent=1) + "\n")

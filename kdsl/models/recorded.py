@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import read_jsonl
-from kdsl.models.answers import NO_ANSWER, Answers, Calibration, calibrate
 from kdsl.models.classifier import Predicted
+from kdsl.models.label_answers import NO_ANSWER, Answers, Calibration, calibrate
 from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids
 from kdsl.sample import Sample, Task
-from kdsl.vlm.answers import find_label
+from kdsl.vlm.free_text import find_label
 
 Floats = NDArray[np.float64]
 

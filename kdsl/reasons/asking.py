@@ -17,10 +17,10 @@ from kdsl.rules.engine import Engine
 from kdsl.rules.evidence import Hit
 from kdsl.rules.rule import Rule
 from kdsl.sample import Sample, SampleKey, Task
-from kdsl.small.answer_cache import CachedModel
 from kdsl.small.many import Failed, answers
-from kdsl.vlm.answers import shortened
+from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.free_text import shortened
 from kdsl.vlm.model import Generation
 
 LONGEST = 100

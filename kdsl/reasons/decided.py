@@ -7,7 +7,7 @@ from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, read_jsonl
 from kdsl.sample import Sample
 
-FILE = "reasons.jsonl"
+DECIDED_FILE = "reasons.jsonl"
 """In the checkpoint: people can look there at what was left out, and why."""
 _REMEDY = "take this line out to decide it anew, or delete the file to decide all anew"
 Verdict = Literal["written", "thinned", "not recovered", "another label", "says nothing"]

@@ -17,7 +17,7 @@ from kdsl.vlm.conversation import Conversation, Picture, ask
 
 
 class EmbeddingModel(Protocol):
-    """A model in this process: `kdsl.vlm.local.LocalModel`, or `kdsl.small.answer_cache.CachedModel` around it."""
+    """A model in this process: `kdsl.vlm.local.LocalModel`, or `kdsl.vlm.cache.CachedModel` around it."""
 
     def embed(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
         """[n_conversations, n_dimensions]"""

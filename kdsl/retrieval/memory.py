@@ -17,14 +17,13 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import open_npz, write_npz
 from kdsl.retrieval.content import hash_number
 from kdsl.retrieval.embedding import Embedder
-from kdsl.retrieval.excerpt import last_words
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.passage_index import PassageIndex
 from kdsl.retrieval.sample_index import SampleIndex
-from kdsl.retrieval.wording import CHINESE, ShownWording
+from kdsl.retrieval.wording import CHINESE, ShownWording, last_words
 from kdsl.sample import original_rows
 
-FILE = "memory.npz"
+MEMORY_FILE = "memory.npz"
 VERSION = 2
 
 LONGEST_TURN = 60
@@ -113,12 +112,12 @@ class Memory:
 
     def save(self, folder: Path) -> None:
         """Write `memory.npz` (arrays, and JSON for texts: no pickle); KdslError when it cannot be written."""
-        write_npz(folder / FILE, VERSION, self._header(), self._arrays())
+        write_npz(folder / MEMORY_FILE, VERSION, self._header(), self._arrays())
 
     @classmethod
     def load(cls, folder: Path) -> "Memory":
         """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
-        with open_npz(folder / FILE, VERSION, "what prompts draw on") as (header, arrays):
+        with open_npz(folder / MEMORY_FILE, VERSION, "what prompts draw on") as (header, arrays):
             memory = cls(
                 LineInformation({pair: float(worth) for pair, worth in header["information"].items()}),
                 SampleIndex.of_record(header["index"], arrays),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from kdsl.errors import KdslError
-from kdsl.fields.names import TEXT_FIELDS
+from kdsl.fields import TEXT_FIELDS
 from kdsl.review.form import Form, whole_number
 from kdsl.rules.condition import Condition
 
-MOST = 30
+MOST_CONDITIONS = 30
 """Conditions of one rule that a form may hold."""
 
 
@@ -40,8 +40,8 @@ def rows_of(conditions: Sequence[Condition]) -> list[Row]:
 def conditions_of(form: Form) -> tuple[Condition, ...]:
     """The conditions in the form; rows without any text are left out. Raises KdslError for what is no condition."""
     found = sorted(number for name in form.all("field-") if (number := whole_number(name)) is not None)
-    if len(found) > MOST:
-        raise KdslError(f"the form has {len(found)} conditions; a rule may have {MOST}")
+    if len(found) > MOST_CONDITIONS:
+        raise KdslError(f"the form has {len(found)} conditions; a rule may have {MOST_CONDITIONS}")
     conditions = []
     for place, number in enumerate(found, start=1):
         field, test = form[f"field-{number}"], form[f"test-{number}"].replace("\r\n", "\n")

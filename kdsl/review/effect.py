@@ -1,4 +1,4 @@
-"""Which decisions on training samples a rule changes: the arbiter's word with it and without it, or after an edit."""
+"""Which training samples are decided differently with a rule than without it, or after an edit of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from kdsl.arbiter.arbiter import FILE, Arbiter, Standing
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
 from kdsl.errors import KdslError
 from kdsl.files import is_there
-from kdsl.mining.archive import FILE as ARCHIVE
-from kdsl.mining.archive import load_archive, shown_of
+from kdsl.mining.archive import ARCHIVE_FILE, load_archive, shown_of
 from kdsl.mining.reliability import Reliability
-from kdsl.review.model_word import ModelWord
+from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
 from kdsl.rules.rule import Rule, rule_id
@@ -23,7 +22,7 @@ from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, wilson_interval
 from kdsl.sample import Sample, Task
 
-MOST = 200
+MOST_JUDGED = 200
 """Samples looked at: a rule that hits more is judged on the first of them."""
 NOT_TRAINED = "not trained"
 Flags = NDArray[np.bool_]
@@ -39,7 +38,7 @@ class Effect:
     """Whether training did not know the rule as it stands: the weight is then what training would give it."""
     once_accepted: bool
     """Whether the rule counts once somebody accepts it, and not before."""
-    looked_at: int
+    samples: int
     changed: tuple[tuple[int, int, int], ...]
     """(sample, label before, label after) where these differ."""
 
@@ -123,7 +122,7 @@ class TrainedArbiter:
     def _accepted_only(self) -> bool:
         return self._arbiter.listens_to == "accepted"
 
-    def effect(self, index: TaskIndex, overview: Overview, rule: int, word: ModelWord) -> Effect | None:
+    def effect(self, index: TaskIndex, overview: Overview, rule: int, predictions: ModelPredictions) -> Effect | None:
         """What the rule at position `rule` changes; one that does not count is looked at as if it were accepted.
 
         None for a rule with a label that the task does not have.
@@ -131,8 +130,8 @@ class TrainedArbiter:
         label = int(overview.labels[rule])
         if label < 0:
             return None
-        rows = members(overview.bits[rule], len(word.known))
-        rows = rows[word.known[rows]][:MOST]
+        rows = members(overview.bits[rule], len(predictions.known))
+        rows = rows[predictions.known[rows]][:MOST_JUDGED]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
         asked, when = overview.rules[rule].rule, overview.rules[rule].when
@@ -152,10 +151,16 @@ class TrainedArbiter:
         n_labels = len(self._arbiter.labels)
         after = speakers.evidence(n_labels, np.ones_like(own))
         before = speakers.evidence(n_labels, ~own, after, [label])
-        return Effect(weight, known is None, silent, len(rows), self._changes(word, rows, before, after))
+        return Effect(weight, known is None, silent, len(rows), self._changes(predictions, rows, before, after))
 
     def edited(
-        self, index: TaskIndex, overview: Overview, saved: int | None, rule: Rule, hits: Flags, word: ModelWord
+        self,
+        index: TaskIndex,
+        overview: Overview,
+        saved: int | None,
+        rule: Rule,
+        hits: Flags,
+        predictions: ModelPredictions,
     ) -> Effect:
         """What changes when `rule`, accepted, which hits `hits` [n_samples], takes the place of the one at `saved`.
 
@@ -167,7 +172,7 @@ class TrainedArbiter:
             before[members(overview.bits[saved], len(hits))] = True
         # What is hit anew or no more comes first, where not all can be looked at.
         rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
-        rows = np.sort(rows[word.known[rows]][:MOST])
+        rows = np.sort(rows[predictions.known[rows]][:MOST_JUDGED])
         used = overview.active & (overview.labels >= 0)
         chosen, flags = _speaking(overview, used, rows, None)
         places, weights = self._places_and_weights(overview, chosen)
@@ -184,13 +189,13 @@ class TrainedArbiter:
         now = speakers.evidence(n_labels, ~is_new)
         touched = {label} if saved is None else {label, int(overview.labels[saved])} - {-1}
         then = speakers.evidence(n_labels, ~is_old, now, sorted(touched))
-        return Effect(weight, known is None, True, len(rows), self._changes(word, rows, now, then))
+        return Effect(weight, known is None, True, len(rows), self._changes(predictions, rows, now, then))
 
     def _changes(
-        self, word: ModelWord, rows: NDArray[np.int64], before: Floats, after: Floats
+        self, predictions: ModelPredictions, rows: NDArray[np.int64], before: Floats, after: Floats
     ) -> tuple[tuple[int, int, int], ...]:
         old, new = (
-            self._arbiter.pool.probabilities(word.probabilities[rows], evidence).argmax(axis=1)
+            self._arbiter.pool.probabilities(predictions.probabilities[rows], evidence).argmax(axis=1)
             for evidence in (before, after)
         )
         return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
@@ -263,7 +268,7 @@ def _overlaps(overview: Overview, chosen: Counts, bits: Bits, label: int) -> Flo
 
 def trained_files(checkpoint: Path, task: str) -> list[Path]:
     """What `TrainedArbiter.load` reads: the arbiter, and the archive of mining."""
-    return [checkpoint / task / FILE, checkpoint / task / ARCHIVE]
+    return [checkpoint / task / ARBITER_FILE, checkpoint / task / ARCHIVE_FILE]
 
 
 def arbiter_or_reason(checkpoint: Path, task: Task) -> tuple[TrainedArbiter | None, str]:

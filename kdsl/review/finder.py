@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.names import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import YES

@@ -63,8 +63,8 @@ def rows_of(index: TaskIndex, gaps: Gaps, kind: str, truth: int | None, said: in
     elif kind == "contradiction":
         chosen = gaps.contradiction
     elif kind == "model":
-        word = np.full(len(gaps.said), -1) if index.word is None else index.word.said
-        chosen = (gaps.said >= 0) & (word >= 0) & (gaps.said != word)
+        predictions = np.full(len(gaps.said), -1) if index.predictions is None else index.predictions.said
+        chosen = (gaps.said >= 0) & (predictions >= 0) & (gaps.said != predictions)
     else:
         chosen = np.ones(len(gaps.said), dtype=bool)
     if truth is not None:

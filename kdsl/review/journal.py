@@ -18,7 +18,7 @@ from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.record_file import as_record
 from kdsl.rules.rule_files import is_rule_file, label_folder
 
-FOLDER = "reviews"
+JOURNAL_FOLDER = "reviews"
 """Lies in the folder of the rule base: reviews/<person>.jsonl."""
 
 Action = Literal[
@@ -191,7 +191,7 @@ class Journal:
 
 def journal_path(folder: Path, person: str) -> Path:
     """Where the log of a person lies in the rule base at `folder`."""
-    return folder / FOLDER / journal_name(person)
+    return folder / JOURNAL_FOLDER / journal_name(person)
 
 
 def journal_name(person: str) -> str:
@@ -205,7 +205,7 @@ def _same(name: str) -> str:
 
 def journal_paths(folder: Path) -> list[Path]:
     """The logs of all people in the rule base at `folder`; hidden files are none."""
-    return sorted(path for path in (folder / FOLDER).glob("*.jsonl") if not path.name.startswith("."))
+    return sorted(path for path in (folder / JOURNAL_FOLDER).glob("*.jsonl") if not path.name.startswith("."))
 
 
 def version_of(text: str | None) -> str:

@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from kdsl.apart import Stopped, call_apart
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.review.dataset import Source, Stamps, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
-from kdsl.review.model_word import word_files
+from kdsl.review.model_predictions import prediction_files
 from kdsl.review.reading import conditions_of, counted, read_and_ask, read_and_count
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
+from kdsl.subprocess_call import Stopped, call_in_subprocess
 
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
@@ -58,7 +58,7 @@ class LiveSite:
         """What was changed outside and cannot be used, so that what was there before still is: a sentence each."""
         found = list(self._problems.values())
         for index in self.site.indexes.values():
-            found += [index.problem, index.no_word if index.word is not None else ""]
+            found += [index.problem, index.no_predictions if index.predictions is not None else ""]
         return [sentence for sentence in found if sentence]
 
     def refresh(self) -> None:
@@ -84,7 +84,7 @@ class LiveSite:
             self._keep_looking()
 
     def _keep_looking(self) -> None:
-        apart = partial(call_apart, self._stop)
+        apart = partial(call_in_subprocess, self._stop)
         before = self._read
         while not self._stop.is_set():
             with out_of_the_way():
@@ -130,19 +130,19 @@ class LiveSite:
 
     def _ask_model(self, call: Call) -> None:
         for name, index in self.site.indexes.items():
-            stamps = stamps_of(word_files(self._config, name))
-            unknown = index.word is None and not index.no_word
+            stamps = stamps_of(prediction_files(self._config, name))
+            unknown = index.predictions is None and not index.no_predictions
             if "data" in self._problems or not (unknown or self._asked.get(name) != stamps):
                 continue
             self._asked[name] = stamps
             try:
-                word, no_word = call(read_and_ask, self._source.read, self._config, name), ""
+                predictions, no_predictions = call(read_and_ask, self._source.read, self._config, name), ""
             except KdslError as error:
-                word, no_word = index.word, str(error)
+                predictions, no_predictions = index.predictions, str(error)
             if self.changing:  # it may have been asked about other samples: ask again once they are read
                 del self._asked[name]
                 return
-            index.word, index.no_word = word, no_word
+            index.predictions, index.no_predictions = predictions, no_predictions
             self.site.overview(name)
 
     def _take_trained(self) -> None:

@@ -35,14 +35,14 @@ def routes(pages: Pages) -> APIRouter:
     def gaps(call: Asked, task: str) -> Response:
         index, overview = call.site.indexes[call.known(task)], call.site.overview(task)
         found = find_gaps(index, overview)
-        word = index.word
+        predictions = index.predictions
         against = 0
-        if word is not None:
-            against = int(((found.said >= 0) & (word.said >= 0) & (found.said != word.said)).sum())
+        if predictions is not None:
+            against = int(((found.said >= 0) & (predictions.said >= 0) & (found.said != predictions.said)).sum())
         return pages.render(
             call, "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
             uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
-            against=None if word is None else against, most=max(int(found.table.max(initial=0)), 1),
+            against=None if predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
         )  # fmt: skip
 
     @router.get("/samples")

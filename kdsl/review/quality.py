@@ -8,14 +8,13 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, is_there, read_jsonl
-from kdsl.mining.archive import FILE as ARCHIVE
-from kdsl.mining.archive import Archive, load_archive
+from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive
 from kdsl.record_file import Count, Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
 from kdsl.rules.statistics import read_statistics, statistics_path
 
-FILE = "review_quality.jsonl"
+QUALITY_FILE = "review_quality.jsonl"
 
 
 @dataclass(frozen=True)
@@ -34,27 +33,30 @@ class Measured:
 def measure(site: Site, task: str) -> Measured:
     """Fit the arbiter twice (seconds) and append the result to the checkpoint.
 
-    Raises KdslError where `kdsl mine` was not run on these samples, one has no label, or the model's word is unknown.
+    Raises KdslError where `kdsl mine` was not run on these samples, where one of them has no label, and where the
+    model's predictions are unknown.
     """
     from kdsl.arbiter.fit import fit_arbiter
 
     index, folder = site.indexes[task], site.config.checkpoint / task
-    if not is_there(folder / ARCHIVE):
-        raise KdslError(f"{folder / ARCHIVE}: no such file; run `kdsl mine` first")
-    if index.word is None:
-        raise KdslError(f"{task}: what the model says: {index.no_word or 'not known yet; try again in a moment'}")
+    if not is_there(folder / ARCHIVE_FILE):
+        raise KdslError(f"{folder / ARCHIVE_FILE}: no such file; run `kdsl mine` first")
+    if index.predictions is None:
+        raise KdslError(
+            f"{task}: what the model says: {index.no_predictions or 'not known yet; try again in a moment'}"
+        )
     if (index.labels < 0).any():
         sample = index.samples[int((index.labels < 0).argmax())]
         raise KdslError(f"{task}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's")
-    archive = load_archive(folder / ARCHIVE)
+    archive = load_archive(folder / ARCHIVE_FILE)
     statistics = read_statistics(statistics_path(site.config.rules, task))
     rules = [stored.rule for stored in site.store.rules(task) if stored.rule.label in index.task.label_names]
 
     def both(chosen: Sequence[Rule], mined: Archive) -> tuple[float, float]:
-        assert index.word is not None
+        assert index.predictions is not None
         arbiter = fit_arbiter(
-            index.task, index.table, index.labels, index.word.probabilities, mined, chosen, statistics,
-            site.config.seed, index.word.known,
+            index.task, index.table, index.labels, index.predictions.probabilities, mined, chosen, statistics,
+            site.config.seed, index.predictions.known,
         )  # fmt: skip
         return arbiter.model.weighted_f1, arbiter.both.weighted_f1
 
@@ -62,7 +64,7 @@ def measure(site: Site, task: str) -> Measured:
     model, active = both(rules, archive)
     alone = both(accepted, _only(archive, accepted))[1] if accepted else model
     measured = Measured(datetime.now().isoformat(timespec="seconds"), len(accepted), model, alone, active)
-    with append_jsonl(folder / FILE) as append:
+    with append_jsonl(folder / QUALITY_FILE) as append:
         append(json.loads(json.dumps(asdict(measured))))
     return measured
 
@@ -78,7 +80,7 @@ def _only(archive: Archive, rules: Sequence[Rule]) -> Archive:
 
 def measurements(checkpoint: Path, task: str) -> list[Measured]:
     """All that were made, the oldest first; KdslError for a damaged file."""
-    path = checkpoint / task / FILE
+    path = checkpoint / task / QUALITY_FILE
     if not is_there(path):
         return []
     found = []

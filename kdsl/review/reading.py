@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.config import ProjectConfig
 from kdsl.fields.table import FieldTable
 from kdsl.review.dataset import Dataset
-from kdsl.review.model_word import ModelWord, model_word
+from kdsl.review.model_predictions import ModelPredictions, model_predictions
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Counted
 from kdsl.rules.condition import Condition
@@ -47,10 +47,10 @@ def counted(dataset: Dataset, conditions: Conditions) -> Reading:
     )
 
 
-def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> ModelWord:
+def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> ModelPredictions:
     """What the model says about the samples of the task with that name; KdslError where it cannot be known."""
     dataset = read()
     [task] = [each for each in dataset.tasks if each.name == name]
     samples = dataset.samples[name]
     labels = np.array(label_indices(samples, task), dtype=np.int64)
-    return model_word(config, task, FieldTable(samples, dataset.sidecars), labels, dataset.orders)
+    return model_predictions(config, task, FieldTable(samples, dataset.sidecars), labels, dataset.orders)

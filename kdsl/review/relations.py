@@ -10,7 +10,7 @@ from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview, popcount
 from kdsl.rules.implication import implies, says_more
 
-MOST = 8
+MOST_RELATIONS = 8
 Relation = Literal["same", "special", "general", ""]
 
 
@@ -41,7 +41,7 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
     shared[rule] = 0
     rivals = overview.labels != overview.labels[rule]
     score = shared * 2.0 + rivals + overview.active
-    best = [int(i) for i in np.argsort(-score, kind="stable")[: 3 * MOST] if shared[i]]
+    best = [int(i) for i in np.argsort(-score, kind="stable")[: 3 * MOST_RELATIONS] if shared[i]]
     stored = overview.rules[rule]
     found = []
     for i in best:
@@ -55,7 +55,7 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
             Neighbour(other, int(shared[i]), int(overview.hits[i]), rival, conflict, relation, mergeable)
         )  # fmt: skip
     found.sort(key=lambda each: (not each.relation, not each.mergeable, not each.rival))
-    return found[:MOST]
+    return found[:MOST_RELATIONS]
 
 
 def _relation(overview: Overview, rule: int, other: int) -> Relation:

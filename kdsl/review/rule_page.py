@@ -55,8 +55,8 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     rows = members(overview.bits[at], len(index.samples))
     truth = overview.labels[at]
     right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
-    word = index.word
-    said = None if word is None else word.said[rows]
+    predictions = index.predictions
+    said = None if predictions is None else predictions.said[rows]
     return {
         "task": task,
         "stored": stored,
@@ -72,7 +72,7 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "right_total": len(right),
         "agree": None if said is None else int((said == truth).sum()),
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
-        "no_word": index.no_word,
+        "no_predictions": index.no_predictions,
         "neighbours": neighbours(overview, at),
         "tests": _tests(site, stored),
         "history": [_shown_event(event, rule.id, language) for event in reversed(site.store.history(rule.id))],
@@ -84,8 +84,8 @@ def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
     overview, index = site.overview(stored.task), site.indexes[stored.task]
     arbiter, _ = site.arbiters[stored.task]
     effect = None
-    if arbiter is not None and index.word is not None:
-        effect = arbiter.effect(index, overview, overview.position[stored.rule.id], index.word)
+    if arbiter is not None and index.predictions is not None:
+        effect = arbiter.effect(index, overview, overview.position[stored.rule.id], index.predictions)
     return _decision_values(site, stored.task, effect)
 
 
@@ -96,10 +96,10 @@ def edit_values(
     overview, index = site.overview(task), site.indexes[task]
     arbiter, _ = site.arbiters[task]
     effect = None
-    if arbiter is not None and index.word is not None:
+    if arbiter is not None and index.predictions is not None:
         rule = written("", task, label, conditions)
         at = None if saved is None else overview.position[saved.rule.id]
-        effect = arbiter.edited(index, overview, at, rule, hits, index.word)
+        effect = arbiter.edited(index, overview, at, rule, hits, index.predictions)
     return _decision_values(site, task, effect)
 
 
@@ -109,7 +109,7 @@ def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, 
         "task": task,
         "effect": effect,
         "no_arbiter": why,
-        "no_word": index.no_word if index.word is None else "",
+        "no_predictions": index.no_predictions if index.predictions is None else "",
         "rules_count": arbiter is not None and arbiter.rules_count,
         "labels": index.task.label_names,
         "samples": index.samples,
@@ -135,11 +135,11 @@ def hits_of(
 
 def model_label(site: Site, task: str, row: int) -> tuple[str, float] | None:
     """What the model says about a sample, and its probability; None where that is not known."""
-    word = site.indexes[task].word
-    if word is None or not word.known[row]:
+    predictions = site.indexes[task].predictions
+    if predictions is None or not predictions.known[row]:
         return None
-    best = int(word.probabilities[row].argmax())
-    return site.tasks[task].label_names[best], float(word.probabilities[row, best])
+    best = int(predictions.probabilities[row].argmax())
+    return site.tasks[task].label_names[best], float(predictions.probabilities[row, best])
 
 
 def shown_samples(site: Site, task: str, rows: Sequence[int], language: Language) -> list[ShownSample]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from kdsl.errors import KdslError
-from kdsl.fields.names import FIELDS
+from kdsl.fields import FIELDS
 from kdsl.review import decisions
 from kdsl.review.condition_form import Row, conditions_of, rows_of
 from kdsl.review.finding_words import finding_words
@@ -76,7 +76,7 @@ def routes(pages: Pages) -> APIRouter:
         if at in overview.position and overview.position[at] in order:
             place = order.index(overview.position[at])
         first = place // PAGE * PAGE
-        model_known = call.site.indexes[task].word is not None
+        model_known = call.site.indexes[task].predictions is not None
         return pages.render(
             call, "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
             rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + PAGE]],

@@ -68,7 +68,7 @@ class Site:
 
     def queue(self, task: str, query: Query) -> list[str]:
         """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
-        key = task, query, self.store.generation, self.indexes[task].word
+        key = task, query, self.store.generation, self.indexes[task].predictions
         if self._queue is None or self._queue[0] != key:
             overview = self.overview(task)
             failing = self.failing(task) if query.flag == "tests" else ()

@@ -13,7 +13,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.finder import Columns, Finder
-from kdsl.review.model_word import ModelWord
+from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
 from kdsl.review.value_of_looking import new_hits, value_of_looking
 from kdsl.rules.condition import Condition
@@ -82,9 +82,9 @@ class TaskIndex:
         self.table = FieldTable(samples, sidecars)
         self.labels = np.array(label_indices(samples, task), dtype=np.int64)
         self.finder = Finder(self.table, counted.columns)
-        self.word: ModelWord | None = None
+        self.predictions: ModelPredictions | None = None
         """What the model says; None where it is not known."""
-        self.no_word = ""
+        self.no_predictions = ""
         """Why it is not known; empty while it is being found out."""
         self.problem = ""
         """Why the statistics cannot be read as they are now; those read before are used."""
@@ -92,8 +92,8 @@ class TaskIndex:
         self._statistics: tuple[Stamp | None, StatisticsByRule] = (None, {})
         self._known: dict[str, Bits] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
-        self._overview: tuple[tuple[int, object, ModelWord | None], Overview] | None = None
-        self._agreed: tuple[ModelWord, Bits] | None = None
+        self._overview: tuple[tuple[int, object, ModelPredictions | None], Overview] | None = None
+        self._agreed: tuple[ModelPredictions, Bits] | None = None
         self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
         self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
 
@@ -119,7 +119,7 @@ class TaskIndex:
         """The counts of all `rules`, which are those of the store at its `generation`."""
         with self._mutex:
             statistics = self._read_statistics()
-            key = (generation, self._statistics[0], self.word)
+            key = (generation, self._statistics[0], self.predictions)
             if self._overview is None or self._overview[0] != key:
                 changed = self._changed(rules, key)
                 if self._overview is None or changed is None:
@@ -128,7 +128,9 @@ class TaskIndex:
                     self._overview = key, self._recount(self._overview[1], rules, statistics, changed)
             return self._overview[1]
 
-    def _changed(self, rules: Sequence[StoredRule], key: tuple[int, object, ModelWord | None]) -> list[int] | None:
+    def _changed(
+        self, rules: Sequence[StoredRule], key: tuple[int, object, ModelPredictions | None]
+    ) -> list[int] | None:
         """Positions at which the rules are others than at the last count; None where too much is another."""
         if self._overview is None or self._overview[0][1:] != key[1:] or len(self._overview[1].rules) != len(rules):
             return None
@@ -191,9 +193,9 @@ class TaskIndex:
         """Hits, correct hits, and hits on which the model says another label."""
         hits = popcount(bits)
         correct = popcount(bits & np.vstack([self._of_label, self._nothing])[labels])
-        if self.word is None:
+        if self.predictions is None:
             return hits, correct, np.zeros_like(hits)
-        return hits, correct, hits - popcount(bits & self._agreeing(self.word)[labels])
+        return hits, correct, hits - popcount(bits & self._agreeing(self.predictions)[labels])
 
     def _conflicts(self, bits: Bits, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
         """Hits that an active rule for another label hits too."""
@@ -205,12 +207,12 @@ class TaskIndex:
             others[label] = np.bitwise_or.reduce(np.delete(votes, label, axis=0), axis=0, initial=0)
         return popcount(bits & others[labels])
 
-    def _agreeing(self, word: ModelWord) -> Bits:
+    def _agreeing(self, predictions: ModelPredictions) -> Bits:
         """For every label the samples on which the model does not say another: [n_labels + 1, n_words], none last."""
-        if self._agreed is None or self._agreed[0] is not word:
-            unknown = word.said < 0
+        if self._agreed is None or self._agreed[0] is not predictions:
+            unknown = predictions.said < 0
             names = [*range(len(self.task.labels)), -1]
-            self._agreed = word, np.stack([pack((word.said == label) | unknown) for label in names])
+            self._agreed = predictions, np.stack([pack((predictions.said == label) | unknown) for label in names])
         return self._agreed[1]
 
     def _fill(self, rules: Sequence[StoredRule]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from kdsl.fields.names import FIELDS, NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
+from kdsl.fields import FIELDS, NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.text import normalise
 
 _COMPARISON = re.compile(r"\s*(>=|<=|>|<|=)\s*(-?\d+(?:\.\d+)?)\s*")

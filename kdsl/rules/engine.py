@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from kdsl.fields.names import QUESTION_FIELD
+from kdsl.fields import QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition
 from kdsl.rules.evidence import Explained, Hit

@@ -7,7 +7,7 @@ from kdsl.mining.bitmaps import Flags
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 
-MOST = 24
+MOST_CANDIDATES = 24
 """Different words or questions that are asked about for each part of the samples."""
 
 
@@ -19,7 +19,7 @@ def spoken(condition: Condition) -> str | None:
 
 
 def grounded(vocabulary: Vocabulary, flags: Flags, positive: Flags, part: Flags) -> list[int]:
-    """Indices of the conditions that tell the positives of `part` best from its other samples, `MOST` at most.
+    """Indices of the conditions that tell the positives of `part` best from its others: `MOST_CANDIDATES` at most.
 
     Ranked by pulled precision times the root of recall; conditions that say the same words are taken once.
     `flags` [n_conditions, n_samples] is the vocabulary's coverage, `positive` and `part` are [n_samples].
@@ -33,7 +33,7 @@ def grounded(vocabulary: Vocabulary, flags: Flags, positive: Flags, part: Flags)
     chosen: dict[str, int] = {}
     for index in np.argsort(-value, kind="stable").tolist():
         words = spoken(vocabulary.conditions[index])
-        if value[index] <= 0 or len(chosen) == MOST:
+        if value[index] <= 0 or len(chosen) == MOST_CANDIDATES:
             break
         if words is not None:
             chosen.setdefault(words, index)

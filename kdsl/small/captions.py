@@ -9,8 +9,8 @@ from kdsl.files import append_jsonl, inside
 from kdsl.progress import track
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording
-from kdsl.vlm.answers import Strays, shortened
 from kdsl.vlm.conversation import Instruction, Picture, ask
+from kdsl.vlm.free_text import Strays, shortened
 from kdsl.vlm.model import Generation, VisionLanguageModel
 
 LONGEST = 128

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kdsl.errors import KdslError
-from kdsl.vlm.answers import NothingUsable
+from kdsl.vlm.free_text import NothingUsable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

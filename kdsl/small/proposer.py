@@ -11,13 +11,13 @@ from kdsl.mining.bitmaps import Flags, unpack
 from kdsl.mining.proposer import LexicalProposer
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task
-from kdsl.small.budget import CallBudget
 from kdsl.small.candidates import grounded, spoken
 from kdsl.small.examples import shown_sample, typical
 from kdsl.small.terms import WrittenTerms, write_terms
 from kdsl.small.wording import Wording, wording_of
 from kdsl.vlm.conversation import Conversation, Instruction, Piece, ask
 from kdsl.vlm.model import VisionLanguageModel, normalise_scores, probabilities
+from kdsl.vlm.usage import CallBudget
 
 BOOST = 3.0
 """How much more than an average condition the one that the model prefers is worth trying; as in the lexical prior."""

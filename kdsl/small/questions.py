@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from kdsl.data.images import existing_image
-from kdsl.fields.answers import QuestionSidecar, read_answers
+from kdsl.fields.vqa import QuestionSidecar, read_answers
 from kdsl.files import append_jsonl, inside
 from kdsl.progress import progress_bar
 from kdsl.sample import Sample, Task
-from kdsl.small.lines import listed
 from kdsl.small.picture_chunks import Unreadable, answered
-from kdsl.small.threshold import choose_threshold
-from kdsl.small.wording import Wording, wording_of
-from kdsl.vlm.answers import Strays, shortened
+from kdsl.small.wording import Wording, listed, wording_of
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, ask
+from kdsl.vlm.free_text import Strays, shortened
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 
 SHOWN = 3
@@ -177,3 +175,27 @@ def _rounded(probability: float) -> float:
 def _answered(known: QuestionSidecar, image: str, question: str, identity: str) -> bool:
     answer = known.answers.get(image, {}).get(question)
     return answer is not None and answer.model == identity
+
+
+LOWEST, HIGHEST = 0.1, 0.9
+"""A model that finds yes more probable, or less, on all images has seen no difference between them."""
+
+
+def choose_threshold(probabilities: Sequence[float]) -> float:
+    """The probability that best parts the answers to one question over the training images in two groups.
+
+    It makes the variance of the log odds between the groups largest (Otsu 1979, "A threshold selection method from
+    gray-level histograms") and looks at no label, so that held-out samples stay held out. Kept within [0.1, 0.9].
+    """
+    bounded = np.clip(np.array(probabilities, dtype=np.float64), 1e-4, 1 - 1e-4)
+    values = np.sort(np.log(bounded / (1 - bounded)))
+    if len(values) < 2 or values[0] == values[-1]:
+        return 0.5
+    below = np.arange(1, len(values))
+    sums = np.cumsum(values)
+    means = sums[:-1] / below
+    above = (sums[-1] - sums[:-1]) / (len(values) - below)
+    between = below * (len(values) - below) * (above - means) ** 2
+    best = int(np.argmax(np.where(values[1:] > values[:-1], between, -1.0)))
+    middle = (values[best] + values[best + 1]) / 2
+    return round(float(np.clip(1 / (1 + np.exp(-middle)), LOWEST, HIGHEST)), 6)

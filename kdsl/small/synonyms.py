@@ -7,12 +7,11 @@ from kdsl.mining.vocabulary import MINED_FIELDS
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
-from kdsl.small.budget import CallBudget
-from kdsl.small.lines import listed
-from kdsl.small.wording import wording_of
+from kdsl.small.wording import listed, wording_of
 from kdsl.text import normalise
 from kdsl.vlm.conversation import Instruction, ask
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.usage import CallBudget
 
 WANTED = 4
 """Synonyms of a term."""

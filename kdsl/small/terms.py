@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.sample import Task
-from kdsl.small.budget import CallBudget
 from kdsl.small.examples import shown_sample
-from kdsl.small.lines import listed
 from kdsl.small.synonyms import SEPARATORS, Meant, Occurrences, is_term, write_synonyms
-from kdsl.small.wording import wording_of
+from kdsl.small.wording import listed, wording_of
 from kdsl.text import normalise
 from kdsl.vlm.conversation import Conversation, Instruction, Piece, ask
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.usage import CallBudget
 
 WANTED = 8
 """Terms a label."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from kdsl.mining.validator import Judged
+from kdsl.mining.proposer import Judged
 from kdsl.sample import Task
-from kdsl.small.budget import CallBudget
 from kdsl.small.wording import wording_of
 from kdsl.vlm.conversation import Instruction, ask
 from kdsl.vlm.model import VisionLanguageModel, probabilities
+from kdsl.vlm.usage import CallBudget
 
 
 class SmallValidator:

@@ -1,5 +1,6 @@
 """What the small model is asked, in Chinese, or in English where a task's labels hold no Chinese."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -139,3 +140,14 @@ ENGLISH = Wording(
 def wording_of(task: Task) -> Wording:
     """The language of the labels' names and descriptions."""
     return CHINESE if labels_in_chinese(task) else ENGLISH
+
+
+_MARK = re.compile(r"^\s*(?:[-*•·]|[（(]?\d{1,2}\s*[.、)）:：])\s*")
+"""A bullet or a number before the entry."""
+_QUOTES = "\"'“”‘’「」《》 \t"
+
+
+def listed(text: str, separators: str = "\n") -> list[str]:
+    """The entries of a list as a model writes it, without numbers, bullets and quotes; each once, in their order."""
+    entries = (_MARK.sub("", line).strip(_QUOTES) for line in re.split(f"[{re.escape(separators)}]", text))
+    return list(dict.fromkeys(entry for entry in entries if entry))

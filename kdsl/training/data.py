@@ -16,8 +16,8 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import opened
 from kdsl.models.prompts import Prompts
+from kdsl.models.soft_labels import SoftLabels
 from kdsl.models.targets import CHINESE, marks_of
-from kdsl.models.taught import Taught
 from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
@@ -35,7 +35,7 @@ class TaskData:
     """Sample id → why it has its label."""
     copies: Copies | None = None
     """Of samples that are not held out."""
-    taught: Taught | None = None
+    soft_labels: SoftLabels | None = None
     """Samples that a teacher labelled: learned from, never held out."""
 
     @property
@@ -61,11 +61,11 @@ class TaskData:
             )
             for row, label in rows
         ]
-        if self.taught is not None and not held_out:
-            best = self.taught.shares.argmax(axis=1)
+        if self.soft_labels is not None and not held_out:
+            best = self.soft_labels.shares.argmax(axis=1)
             examples += [
                 Example(self.task.name, prompts.conversation(self.task, row), names[label], marks=marks)
-                for row, label in zip(self.taught.table.rows, best, strict=True)
+                for row, label in zip(self.soft_labels.table.rows, best, strict=True)
             ]
         return examples
 
@@ -77,7 +77,7 @@ def hold_out(
     share: float,
     seed: int,
     reasons: Mapping[str, str] | None = None,
-    taught: Taught | None = None,
+    soft_labels: SoftLabels | None = None,
 ) -> TaskData:
     """About `share` of every label's samples are held out, but never the only sample of a label.
 
@@ -88,7 +88,7 @@ def hold_out(
         held_out = stratified_folds(labels, parts, seed) == 0
         held_out &= np.bincount(labels, minlength=len(task.labels))[labels] > 1
         if held_out.any() and not held_out.all():
-            return TaskData(task, table, labels, held_out, reasons or {}, taught=taught)
+            return TaskData(task, table, labels, held_out, reasons or {}, soft_labels=soft_labels)
     raise KdslError(
         f"{task.name}: {len(labels)} samples are too few to fine-tune on some and hold out others; add samples, or "
         "set `training: {method: none}` to use the model as it stands"

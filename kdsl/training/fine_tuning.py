@@ -161,7 +161,7 @@ def _card(
                 "train": int((~part.held_out).sum()),
                 "held_out": int(part.held_out.sum()),
                 **({} if part.copies is None else {"copies": len(part.copies)}),
-                **({} if part.taught is None else {"taught": len(part.taught)}),
+                **({} if part.soft_labels is None else {"soft_labels": len(part.soft_labels)}),
             }
             for part in data
         },

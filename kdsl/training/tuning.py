@@ -13,7 +13,7 @@ from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
-from kdsl.models.taught import Taught
+from kdsl.models.soft_labels import SoftLabels
 from kdsl.sample import Task
 from kdsl.training.data import TaskData, hold_out, with_copies
 from kdsl.training.fine_tuning import Recipe, fine_tune
@@ -28,7 +28,7 @@ class TaskSamples:
     labels: NDArray[np.int64]
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Sample id → why it has its label."""
-    taught: Taught | None = None
+    soft_labels: SoftLabels | None = None
     """Samples that a teacher labelled."""
 
 
@@ -67,10 +67,10 @@ class Tuner:
         probabilities[rows] = classifier.predict(table.select(rows)).probabilities
         return Calibrated(classifier, probabilities, held_out)
 
-    def with_taught(self, taught: Taught) -> "Tuner":
+    def with_soft_labels(self, soft_labels: SoftLabels) -> "Tuner":
         """The same, with samples of its task that a teacher labelled, in a folder of its own."""
         together = [
-            replace(samples, taught=taught) if samples.task.name == self.task.name else samples
+            replace(samples, soft_labels=soft_labels) if samples.task.name == self.task.name else samples
             for samples in self.together
         ]
         return replace(self, together=together, tuned=None)
@@ -85,7 +85,7 @@ class Tuner:
         """The samples with what is held out of them, and copies of the others."""
         training = self.recipe.training
         data = [
-            hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed, s.reasons, s.taught)
+            hold_out(s.task, s.table, s.labels, training.held_out, self.recipe.seed, s.reasons, s.soft_labels)
             for s in samples
         ]
         return [self._with_copies(part) for part in data]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.vlm.hosts import Consent
-from kdsl.vlm.http import HttpModel
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.server.model import ServedModel
 
 
 def load_model(
@@ -27,7 +27,7 @@ def load_model(
     if is_address(name):
         if adapters:
             raise KdslError(f"{name}: adapters are loaded by the server; name one as it serves it, like …/v1#adapter")
-        return HttpModel.connect(name, budget, consent=consent)
+        return ServedModel.connect(name, budget, consent=consent)
     try:
         from kdsl.vlm.local import LocalModel
     except ImportError as error:

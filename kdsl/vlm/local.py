@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from kdsl.errors import KdslError
-from kdsl.vlm.answers import said
 from kdsl.vlm.checkpoint import (
     adapter_base,
     find_model,
@@ -26,11 +25,11 @@ from kdsl.vlm.checkpoint import (
     loading_in_one_sentence,
 )
 from kdsl.vlm.conversation import Conversation
-from kdsl.vlm.embedding import mean_hidden_states
+from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt, collate
-from kdsl.vlm.scoring import score_options
+from kdsl.vlm.scoring import mean_hidden_states, score_options
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.vlm.answers import find_label
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.free_text import find_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Scores:
 
 
 class VisionLanguageModel(Protocol):
-    """A model that reads text and pictures. Implementations: `kdsl.vlm.local`, `kdsl.vlm.http`."""
+    """A model that reads text and pictures. Implementations: `kdsl.vlm.local`, `kdsl.vlm.server.model`."""
 
     @property
     def identity(self) -> str:
@@ -75,7 +75,7 @@ class VisionLanguageModel(Protocol):
     ) -> list[Generation]:
         """The most probable answer to each conversation, decoded greedily, up to where `stop` begins, if it occurs.
 
-        Of an answer only what `kdsl.vlm.answers.said` leaves. With `choices` (the same for all) every answer is
+        Of an answer only what `kdsl.vlm.free_text.said` leaves. With `choices` (the same for all) every answer is
         exactly one of them, the most probable as a whole; a server may still say something else. Raises KdslError in
         one sentence for a picture or a server that cannot be used.
         """

@@ -167,3 +167,15 @@ def _log_softmax(model: PreTrainedModel, hidden: Tensor) -> Tensor:
 def _sum_by(values: Tensor, rows: Tensor, n_rows: int) -> Tensor:
     values = values.double()
     return torch.zeros(n_rows, dtype=values.dtype, device=values.device).index_add(0, rows.to(values.device), values)
+
+
+@torch.inference_mode()
+def mean_hidden_states(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
+    """Float32 [batch, hidden]: the mean of the last hidden states over all tokens that are not padding.
+
+    `batch` as `kdsl.vlm.processor.collate` makes it. Out of memory passes through.
+    """
+    positions, _ = rotary_positions(model, batch)
+    hidden = model.model(**batch, position_ids=positions, use_cache=False).last_hidden_state
+    real = batch["attention_mask"].to(hidden.device)[..., None]
+    return ((hidden.float() * real).sum(dim=1) / real.sum(dim=1)).cpu()

@@ -98,9 +98,9 @@ def _open_review() -> None:
     """Open the review page's project, without a server, as `kdsl review` would, and look at every page once."""
     import sys
 
-    from kdsl.cli.project import open_project
     from kdsl.cli.review import open_live
     from kdsl.errors import KdslError
+    from kdsl.project.project import open_project
 
     try:
         live = open_live(open_project(["."]), PERSON)

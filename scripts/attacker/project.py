@@ -57,8 +57,8 @@ def write_project(folder: Path, seed: int) -> None:
         {"id": r["id"], "task": r["task"], "label": r["label"], "reason": "用户这样问", "model": "m"} for r in train
     )
     _write_lines(folder / "data/reasons.jsonl", reasons)
-    taught = [{**record, "id": f"u{i}", "targets": {record["label"]: 0.9}} for i, record in enumerate(train[:6])]
-    _write_lines(folder / "data/distilled.jsonl", taught)
+    soft_labels = [{**record, "id": f"u{i}", "targets": {record["label"]: 0.9}} for i, record in enumerate(train[:6])]
+    _write_lines(folder / "data/distilled.jsonl", soft_labels)
     (folder / "data/knowledge/shop.md").write_text("# 退货\n七天无理由退货。\n\n# 面料\n棉麻。\n", "utf-8")
     (folder / "rules/shop/材质/面料--r-person01.yaml").write_text(
         'id: r-person01\nlabel: "材质"\nstatus: accepted\nwhen:\n  all:\n    - user: ["面料", "棉麻"]\n'

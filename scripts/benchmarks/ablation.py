@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kdsl.cli.ablating import Ablation, ablate_project, parse_steps
-from kdsl.cli.project import Project
 from kdsl.config import load_config
+from kdsl.project.project import Project
 
 
 def main(arguments: list[str]) -> int:

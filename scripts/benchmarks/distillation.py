@@ -13,15 +13,15 @@ from benchmarks.sets import DataSet, mire
 from kdsl.arbiter.fit import fit_task, fold_rules
 from kdsl.data.splits import stratified_folds
 from kdsl.distillation.rounds import self_training
-from kdsl.distillation.rule_word import rule_word
+from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Kept, Student
-from kdsl.distillation.teacher import NO_LABEL, Lessons
+from kdsl.distillation.teacher import NO_LABEL, TeacherLabels
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import archive_of
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.recorded import Recorded, read_recorded
-from kdsl.models.taught import TaughtTrainer
+from kdsl.models.soft_labels import SoftLabelTrainer
 from kdsl.sample import label_indices
 
 
@@ -55,13 +55,15 @@ def _figures(scenes: DataSet, recorded: Recorded, seed: int) -> dict[str, float]
     found = self_training(student, 3, lambda: None)
     judged = student.learn(Kept(np.zeros(len(pool), dtype=bool)), lambda: None)
     kept, truth = student.kept(judged), labels[pool]
-    answered = student.lessons.labels != NO_LABEL
-    gold = replace(student, lessons=replace(student.lessons, shares=np.eye(len(scenes.task.labels))[truth]))
-    full = partial(_taught, seed=seed, weight=1.0)
-    right = (student.lessons.labels == truth)[found.kept].mean()
+    answered = student.teacher_labels.labels != NO_LABEL
+    gold = replace(
+        student, teacher_labels=replace(student.teacher_labels, shares=np.eye(len(scenes.task.labels))[truth])
+    )
+    full = partial(_soft_labels, seed=seed, weight=1.0)
+    right = (student.teacher_labels.labels == truth)[found.kept].mean()
     print(
         f"seed {seed}: {len(people)} labelled, {len(pool)} in the pool, teacher right on "
-        f"{(student.lessons.labels == truth)[answered].mean():.1%} of {answered.sum()}; rounds: "
+        f"{(student.teacher_labels.labels == truth)[answered].mean():.1%} of {answered.sum()}; rounds: "
         + ", ".join(f"{r.kept} kept, F1 {100 * r.weighted_f1:.1f}" for r in found.rounds)
         + f"; {found.ended}; {right:.1%} of round {found.best} right"
     )
@@ -79,11 +81,11 @@ def _figures(scenes: DataSet, recorded: Recorded, seed: int) -> dict[str, float]
     }
 
 
-def _lessons(scenes: DataSet, recorded: Recorded, pool: FieldTable) -> Lessons:
+def _lessons(scenes: DataSet, recorded: Recorded, pool: FieldTable) -> TeacherLabels:
     answers = recorded.of(pool)
     labels = np.where(answers.answered, answers.labels, NO_LABEL)
     shares = np.eye(len(scenes.task.labels))[labels] * (labels != NO_LABEL)[:, None]
-    return Lessons(labels, (labels != NO_LABEL).astype(float), shares)
+    return TeacherLabels(labels, (labels != NO_LABEL).astype(float), shares)
 
 
 def _student(
@@ -92,7 +94,7 @@ def _student(
     labels: np.ndarray,
     people: np.ndarray,
     pool: np.ndarray,
-    lessons: Lessons,
+    teacher_labels: TeacherLabels,
     seed: int,
 ) -> Student:
     task, own, own_labels, unlabelled = scenes.task, table.select(people), labels[people], table.select(pool)
@@ -104,14 +106,14 @@ def _student(
     without = {}
     for fold in np.unique(folds).tolist():
         rules, reliability, _ = fold_rules(task, own, own_labels, archive, fold, fitted.rules, folds != fold)
-        without[fold] = rule_word(task, unlabelled, rules, reliability, base_rates)
-    rules = rule_word(task, unlabelled, weighed.rules, weighed.reliability, base_rates)
-    trainer = partial(_taught, seed=seed)
-    return Student(task, own, own_labels, folds, unlabelled, lessons, rules, without, 0.8, trainer)
+        without[fold] = rule_votes(task, unlabelled, rules, reliability, base_rates)
+    rules = rule_votes(task, unlabelled, weighed.rules, weighed.reliability, base_rates)
+    trainer = partial(_soft_labels, seed=seed)
+    return Student(task, own, own_labels, folds, unlabelled, teacher_labels, rules, without, 0.8, trainer)
 
 
-def _taught(taught, seed: int, **options) -> TaughtTrainer:
-    return TaughtTrainer(LinearTrainer(seed), taught, **options)
+def _soft_labels(soft_labels, seed: int, **options) -> SoftLabelTrainer:
+    return SoftLabelTrainer(LinearTrainer(seed), soft_labels, **options)
 
 
 def _everywhere(student: Student, flags: np.ndarray) -> Kept:

@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from fastapi.testclient import TestClient
 
-    from kdsl.cli.project import open_project
     from kdsl.cli.review import open_live
+    from kdsl.project.project import open_project
     from kdsl.review.app import create_app
 
     with tempfile.TemporaryDirectory() as folder:

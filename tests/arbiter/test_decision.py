@@ -7,7 +7,7 @@ from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.arbiter.explain import print_decision
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.looked_at import LikeDescription, LookedAt, NearSample
+from kdsl.models.explanation import Explanation, LikeDescription, NearSample
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -176,7 +176,7 @@ def test_a_person_sees_the_evidence_marked_in_turns_and_on_pages(capsys):
 
 def test_a_person_sees_what_the_classifier_looked_at(capsys):
     near = NearSample("s[1]", 1, 0.834, "什么面料"), NearSample("s2", 0, 0.2, "")
-    looked = LookedAt(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
+    looked = Explanation(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
     print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, looked)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (
@@ -190,9 +190,9 @@ def test_a_person_sees_what_the_classifier_looked_at(capsys):
 
 
 def test_a_sample_like_no_other_is_said_to_be_so(capsys):
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, LookedAt(near=()))
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, Explanation(near=()))
     assert "No other training sample is like it." in capsys.readouterr().out
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, LookedAt())
+    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, Explanation())
     printed = capsys.readouterr().out
     assert "like it" not in printed
     assert "nearest" not in printed

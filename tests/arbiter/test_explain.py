@@ -7,7 +7,7 @@ from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.arbiter.explain import print_decision
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.looked_at import LikeDescription, LookedAt, NearSample
+from kdsl.models.explanation import Explanation, LikeDescription, NearSample
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -131,7 +131,7 @@ def test_of_long_texts_what_is_near_the_marks_is_shown(printed, text, shown):
 
 def test_what_the_classifier_looked_at(printed):
     near = NearSample("s[1]", 1, 0.834, "什么\n面料"), NearSample("s2", 0, 0.2, "")
-    looked = LookedAt(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
+    looked = Explanation(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
     lines = printed(decision(), PAGES, looked)
     assert lines[lines.index(" 发票          0.040        0.030") + 1 :][:5] == [
         " nearest samples   label   similarity   words",
@@ -140,8 +140,8 @@ def test_what_the_classifier_looked_at(printed):
         "nearest label description: 物流 (likeness 0.46)",
         "what each opinion of the model counts: linear 0.90, neighbours 0.25",
     ]
-    assert "No other training sample is like it." in printed(decision(), PAGES, LookedAt(near=()))
-    assert not any("like" in line for line in printed(decision(), PAGES, LookedAt()))
+    assert "No other training sample is like it." in printed(decision(), PAGES, Explanation(near=()))
+    assert not any("like" in line for line in printed(decision(), PAGES, Explanation()))
 
 
 def test_on_a_terminal_evidence_is_reversed_and_speakers_are_coloured(monkeypatch, capsys):
@@ -149,7 +149,7 @@ def test_on_a_terminal_evidence_is_reversed_and_speakers_are_coloured(monkeypatc
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    print_decision(decision(), PAGES, LookedAt(near=(NearSample("s2", 0, 0.2, ""),), weights={"linear": 0.9}))
+    print_decision(decision(), PAGES, Explanation(near=(NearSample("s2", 0, 0.2, ""),), weights={"linear": 0.9}))
     out = capsys.readouterr().out
     bold, dim, cyan, marked, off = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[1;7;36m", "\x1b[0m"
     for part in (

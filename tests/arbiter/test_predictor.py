@@ -149,7 +149,7 @@ def test_rules_for_labels_that_the_task_does_not_have_are_left_out_and_counted(p
 
 def test_what_the_classifier_looked_at(tmp_path):
     near = Project(tmp_path, Embedded(("linear", "neighbours"))).predictor()
-    looked = near.looked_at(sample("a", SHOP, "棉麻"))
+    looked = near.explain(sample("a", SHOP, "棉麻"))
     assert looked.near and {each.label for each in looked.near} == {1}
     assert set(looked.weights) == {"linear", "neighbours"}
 
@@ -179,14 +179,14 @@ def test_a_recorded_model_answers_by_sample_and_rules_decide_where_it_does_not(p
     assert (known.label, known.by, known.answered) == ("材质", "model", True)
     assert (lost.label, lost.by, lost.answered) == ("调光", "rules", False)
     assert silent.reason.startswith("the model has no answer")
-    assert predictor.looked_at(sample("s1", SHOP, NEITHER)) is None
+    assert predictor.explain(sample("s1", SHOP, NEITHER)) is None
 
 
 def test_a_large_model_gives_the_classifier_and_counts_what_it_costs(project):
     asked, usage = [], object()
     large = SimpleNamespace(load_classifier=lambda task: asked.append(task), usage=usage)
     predictor = project.predictor(large=large)
-    predictor.looked_at(sample("a", DESK, NEITHER))
+    predictor.explain(sample("a", DESK, NEITHER))
     assert asked == [DESK]
     assert predictor.usage is usage
     assert project.predictor().usage is None

@@ -13,12 +13,12 @@ from model_server import model_server
 from PIL import Image
 
 from kdsl.augmentation.rendered import render_pictures
-from kdsl.cli.augmenting import augmenter
-from kdsl.cli.project import open_project
 from kdsl.data.readers import read_samples
 from kdsl.fields.sidecar import page_record, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_jsonl
+from kdsl.project.augmentation import augmenter
+from kdsl.project.project import open_project
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample
 from kdsl.vlm.model import Generation, Scores
@@ -242,7 +242,7 @@ class Writer:
 
 
 def test_a_small_model_s_words_are_used_and_kept(kdsl, project, monkeypatch):
-    monkeypatch.setattr("kdsl.cli.small.load_small", lambda project: Writer())
+    monkeypatch.setattr("kdsl.project.small.load_small", lambda project: Writer())
     options = ("small=some/model", "rules=none", "augment={copies: 2, paraphrase: true, images: false}")
     result = kdsl("augment", project, *options, "--format", "json")
     assert result.code == 0, result.err

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.augmentation.balance import MOST, copies_per_sample
+from kdsl.augmentation.balance import MOST_COPIES, copies_per_sample
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
 
@@ -22,7 +22,7 @@ def test_the_mean_is_as_asked_but_for_rounding(labels, average):
 @given(LABELS, st.integers(1, 10))
 def test_no_sample_gets_more_than_the_bound_and_none_of_a_rarer_label_gets_less(labels, average):
     copies = copies_per_sample(labels, ids(labels), average, 0)
-    assert copies.max() <= MOST * average + 1
+    assert copies.max() <= MOST_COPIES * average + 1
     counts = np.bincount(labels, minlength=6)
     for rare in np.unique(labels):
         for frequent in np.unique(labels):

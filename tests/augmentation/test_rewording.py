@@ -9,7 +9,7 @@ from kdsl.augmentation.rewording import WAYS, SmallRewording, is_like
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import SampleFields
 from kdsl.sample import Label, Sample, Task, Turn
-from kdsl.small.answer_cache import CachedModel
+from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.model import Generation, Scores
 
 

@@ -24,8 +24,8 @@ def server(shared_server: RunningServer) -> RunningServer:
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory) -> Path:
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     project = open_project([str(folder)])

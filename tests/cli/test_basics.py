@@ -8,9 +8,9 @@ import pytest
 import typer
 
 from kdsl import __version__, cli
-from kdsl.cli.project import open_project
 from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
+from kdsl.project.project import open_project
 
 HEAVY = (
     "numpy",
@@ -62,13 +62,13 @@ def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, c
     def failing(arguments):
         raise raised
 
-    monkeypatch.setattr("kdsl.cli.project.open_project", failing)
+    monkeypatch.setattr("kdsl.project.project.open_project", failing)
     result = kdsl("check")
     assert (result.code, result.out, result.err) == (code, "", sentence)
 
 
 def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
-    monkeypatch.setattr("kdsl.cli.project.open_project", lambda arguments: ProjectConfig(tasks=[], seed=0))
+    monkeypatch.setattr("kdsl.project.project.open_project", lambda arguments: ProjectConfig(tasks=[], seed=0))
     result = kdsl("check")
     assert result.code == 2
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kdsl.cli.project import open_project
 from kdsl.errors import KdslError
+from kdsl.project.project import open_project
 
 TASK = "name: returns\nlabels: [{name: 退款}, {name: 换货}]\n"
 

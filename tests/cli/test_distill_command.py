@@ -33,9 +33,9 @@ def server(shared_server: RunningServer) -> RunningServer:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train, with 24 unlabelled samples."""
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
     from kdsl.cli.train import train_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     pool = dialogues(24, 7, "u")
@@ -296,7 +296,7 @@ def test_with_copies_the_arbiter_is_fitted_on_what_the_teacher_taught_too(kdsl, 
     found = []
     for options in ((), ("data.distilled=",)):
         assert kdsl("train", shop, "augment.copies=1", *options).code == 0
-        with np.load(shop / "checkpoints/run/shop/unseen.npz") as arrays:
+        with np.load(shop / "checkpoints/run/shop/out_of_fold.npz") as arrays:
             found.append(arrays["probabilities"])
     assert np.abs(found[0] - found[1]).max() > 0.01
 

@@ -11,8 +11,8 @@ ADVISED = ("prompt.ocr=true", "prompt.neighbours=3", "prompt.knowledge=1")
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     folder = write_project(tmp_path_factory.mktemp("embedded") / "project")
     project = open_project([str(folder)])
@@ -45,7 +45,7 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     result = kdsl("train", mined, *options, here)
     assert result.code == 0, result.err
     left = {path.name for path in (tmp_path / "run/shop").iterdir()}
-    assert left == files | {"arbiter.json", "embedded.json", "mining.json", "unseen.npz"}
+    assert left == files | {"arbiter.json", "embedded.json", "mining.json", "out_of_fold.npz"}
     assert right(kdsl, mined, tmp_path / "p.jsonl", *options, here) >= 0.7
     asked = read(mined / "test.jsonl")[0]["id"]
     shown = kdsl("predict", mined, "--input", mined / "test.jsonl", "--explain", asked, *options, here).out

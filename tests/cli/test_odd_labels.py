@@ -68,8 +68,8 @@ def test_the_page_shows_rules_of_any_label(kdsl, project):
     pytest.importorskip("fastapi")
     from fastapi.testclient import TestClient
 
-    from kdsl.cli.project import open_project
     from kdsl.cli.review import open_live
+    from kdsl.project.project import open_project
     from kdsl.review.app import create_app
 
     assert kdsl("mine", project, "--workers", 1).code == 0

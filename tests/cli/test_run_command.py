@@ -14,8 +14,8 @@ STEPS = ("check", "ocr", "mine", "train", "evaluate")
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A project after a first kdsl run; tests take copies, which changes no input but the place."""
-    from kdsl.cli.chain import Chain
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
+    from kdsl.project.steps import Chain
 
     folder = write_project(tmp_path_factory.mktemp("run") / "project")
     chain = Chain(open_project([str(folder)]), workers=1)

@@ -16,9 +16,9 @@ from kdsl.rules.rulebase import RuleBase
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train; tests take copies."""
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
     from kdsl.cli.train import train_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     project = open_project([str(folder)])
@@ -66,7 +66,7 @@ def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, projec
     assert entry["samples"] == 60
     assert (entry["listens_to"] == "none") == (entry["b"] == 0)
     assert {path.name for path in (project / "checkpoints/run/shop").iterdir()} == {
-        "arbiter.json", "embedded.json", "linear.npz", "mining.json", "unseen.npz",
+        "arbiter.json", "embedded.json", "linear.npz", "mining.json", "out_of_fold.npz",
     }  # fmt: skip
 
 

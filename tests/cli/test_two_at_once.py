@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from small_shop import dialogues, read, write, write_project
 
-from kdsl.cli.chain import Chain
-from kdsl.cli.predicting import ready
-from kdsl.cli.project import open_project
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.locks import held
+from kdsl.project.prediction import ready
+from kdsl.project.project import open_project
+from kdsl.project.steps import Chain
 from kdsl.review import decisions
 from kdsl.review.store import RuleStore
 from kdsl.rules.rule import Rule, rule_id
@@ -112,10 +112,10 @@ PREDICT = ("predict", "{}", "--input", "{}/test.jsonl", "--output", "{}/p.jsonl"
 CONVERT = ("convert", "{}", "--input", "{}/test.jsonl", "--output", "{}/s.json", "--format", "sharegpt")
 SCORED = ("--predictions", "{}/checkpoints/run/predictions.jsonl", "--truth", "{}/test.jsonl")
 WRITING = {
-    "mine": ("kdsl.cli.mining:mine_task", ("mine", "{}", "--workers", "1")),
-    "mine --trace": ("kdsl.cli.mining:start_search", ("mine", "{}", "--trace", "调光")),
-    "train": ("kdsl.cli.training:fit_arbiter", ("train", "{}")),
-    "run": ("kdsl.cli.chain:Chain.mine", ("run", "{}", "--workers", "1")),
+    "mine": ("kdsl.project.task:mine_task", ("mine", "{}", "--workers", "1")),
+    "mine --trace": ("kdsl.project.task:start_search", ("mine", "{}", "--trace", "调光")),
+    "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
+    "run": ("kdsl.project.steps:Chain.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
     "convert": ("kdsl.data.writers:write_sharegpt", CONVERT),
     "augment": ("kdsl.augmentation.written:write_samples", ("augment", "{}", "augment.copies=1")),
@@ -131,7 +131,7 @@ KILLED = {
     "ocr": ("kdsl.fields.ocr:fill_ocr", ("ocr", "{}")),
     "caption": ("kdsl.small.captions:fill_captions", ("caption", "{}", "small=none", "data.captions={}/c.jsonl")),
     "cross-validate": (
-        "kdsl.cli.cross_validating:cross_validate_project",
+        "kdsl.project.cross_validation:cross_validate_project",
         ("evaluate", "{}", "--cross-validate", "2", "--output", "{}/cv", "--workers", "1"),
     ),
     "ablate": ("kdsl.cli.ablating:ablate_project", ("evaluate", "{}", "--ablate", "rules")),
@@ -140,8 +140,8 @@ KILLED = {
         "kdsl.cli.reasons:explain_project",
         ("reasons", "{}", *REASONS, "--model", "http://127.0.0.1:9/v1"),
     ),
-    "distill": ("kdsl.cli.distilling:distil_project", ("distill", "{}", *TEACHER)),
-    "fine-tune": ("kdsl.cli.large:tuners_of", ("train", "{}", "--fine-tune-only")),
+    "distill": ("kdsl.project.distillation:distil_project", ("distill", "{}", *TEACHER)),
+    "fine-tune": ("kdsl.project.large:tuners_of", ("train", "{}", "--fine-tune-only")),
 }
 
 
@@ -216,7 +216,7 @@ def test_what_only_reads_does_not_wait_for_mining(kdsl, start, project):
         assert kdsl(*command, project).code in (0, 1)
 
 
-SAVES = "kdsl.cli.training:save_unseen"
+SAVES = "kdsl.project.fitting:save_out_of_fold"
 """Between the classifier and the arbiter."""
 
 
@@ -261,7 +261,7 @@ def forgotten(project) -> Rule:
 
 
 def test_a_decision_that_is_made_during_mining_is_not_lost(start, project, forgotten):
-    mining = start("kdsl.cli.mining:update_rule_base", "mine", project, "--workers", "1")
+    mining = start("kdsl.project.task:update_rule_base", "mine", project, "--workers", "1")
     store = RuleStore(project / "rules", ["shop"])
     decisions.decide(store, "小王", "shop", forgotten.id, store.get("shop", forgotten.id).version, "accepted")
     finish(mining)

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.distillation.agreement import SILENT, by_label, by_way, keeps
-from kdsl.distillation.teacher import NO_LABEL, Lessons
+from kdsl.distillation.teacher import NO_LABEL, TeacherLabels
 
 
-def lessons(labels: list[int], confidence: list[float]) -> Lessons:
-    return Lessons(np.array(labels), np.array(confidence), np.zeros((len(labels), 4)))
+def teacher_labels(labels: list[int], confidence: list[float]) -> TeacherLabels:
+    return TeacherLabels(np.array(labels), np.array(confidence), np.zeros((len(labels), 4)))
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ def lessons(labels: list[int], confidence: list[float]) -> Lessons:
     ],
 )
 def test_what_is_kept(teacher, confidence, model, rules, kept):
-    found = keeps(lessons([teacher], [confidence]), np.array([model]), np.array([rules]), 0.8)
+    found = keeps(teacher_labels([teacher], [confidence]), np.array([model]), np.array([rules]), 0.8)
     assert found.tolist() == [kept]
 
 
 def test_the_table_tells_every_way_of_agreeing_once():
     rows = by_way(
-        lessons([1, 2, 1, 0, NO_LABEL, 3], [0.9, 0.7, 0.9, 0.9, 0, 0.9]),
+        teacher_labels([1, 2, 1, 0, NO_LABEL, 3], [0.9, 0.7, 0.9, 0.9, 0, 0.9]),
         np.array([1, 2, 2, 1, 1, 0]), np.array([SILENT, SILENT, 2, 2, 0, 3]), 0.8,
     )  # fmt: skip
     assert [(row.teacher + row.model + row.rules, row.samples, row.confident, row.kept) for row in rows] == [
@@ -49,7 +49,7 @@ WORDS = st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1), st.integers(0, 3
 @given(WORDS)
 def test_the_table_counts_everything_once(words):
     teacher, confidence, model, rules = map(list, zip(*words, strict=True))
-    found = lessons(teacher, confidence)
+    found = teacher_labels(teacher, confidence)
     rows = by_way(found, np.array(model), np.array(rules), 0.8)
     assert sum(row.samples for row in rows) == len(words)
     assert sum(row.kept for row in rows) == keeps(found, np.array(model), np.array(rules), 0.8).sum()
@@ -58,7 +58,7 @@ def test_the_table_counts_everything_once(words):
 
 def test_a_table_by_label_shows_which_ones_the_teacher_gets_wrong():
     rows = by_label(
-        lessons([0, 0, 0, 0, 2, NO_LABEL], [0.9, 0.9, 0.9, 0.5, 0.9, 0.0]),
+        teacher_labels([0, 0, 0, 0, 2, NO_LABEL], [0.9, 0.9, 0.9, 0.5, 0.9, 0.0]),
         np.array([0, 1, 1, 0, 2, 0]), np.array([SILENT, 0, 1, 2, SILENT, 0]), 0.8, ("甲", "乙", "丙"),
     )  # fmt: skip
     assert [tuple(row.record().values()) for row in rows] == [
@@ -71,7 +71,7 @@ def test_a_table_by_label_shows_which_ones_the_teacher_gets_wrong():
 @given(WORDS)
 def test_by_label_and_by_way_count_the_same(words):
     teacher, confidence, model, rules = map(list, zip(*words, strict=True))
-    said = lessons(teacher, confidence), np.array(model), np.array(rules), 0.8
+    said = teacher_labels(teacher, confidence), np.array(model), np.array(rules), 0.8
     ways = [way for way in by_way(*said) if way.teacher == "A"]
     labels = by_label(*said, "甲乙丙丁")
     assert sum(row.answered for row in labels) == sum(way.samples for way in ways)

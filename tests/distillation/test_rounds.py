@@ -8,12 +8,12 @@ import pytest
 from kdsl.distillation.agreement import SILENT
 from kdsl.distillation.rounds import self_training
 from kdsl.distillation.student import Kept, Student
-from kdsl.distillation.teacher import Lessons
+from kdsl.distillation.teacher import TeacherLabels
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Predicted
 from kdsl.models.linear import LinearTrainer
-from kdsl.models.taught import Taught, TaughtTrainer
+from kdsl.models.soft_labels import SoftLabels, SoftLabelTrainer
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("shop", (Label("调光"), Label("材质")))
@@ -27,19 +27,19 @@ def table(texts: list[str], prefix: str) -> FieldTable:
 
 @dataclass
 class Course:
-    """A trainer whose model grows with what it is taught: it knows pool sample i once `knows(taught ids)` does."""
+    """A trainer whose model grows with its soft labels: it knows pool sample i once `knows(their ids)` does."""
 
     right: list[int]
     """How many of people's samples it gets right in each round."""
     reach: list[int]
     """How many pool samples it gets right in each round."""
-    taught: list[list[str]] = field(default_factory=list)
+    soft_labels: list[list[str]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
-    def __call__(self, taught: Taught) -> "Course":
-        ids = [row.sample.id for row in taught.table.rows]
-        self.taught.append(ids)
-        if len(self.taught) % 4 == 1:  # the model of all folds comes first, then three without one
+    def __call__(self, soft_labels: SoftLabels) -> "Course":
+        ids = [row.sample.id for row in soft_labels.table.rows]
+        self.soft_labels.append(ids)
+        if len(self.soft_labels) % 4 == 1:  # the model of all folds comes first, then three without one
             self.sizes.append(len(ids))
         return self
 
@@ -59,12 +59,12 @@ class Course:
 def student(course, rules=None) -> Student:
     pool = table([f"第{i}个" for i in range(POOL)], "u")
     of_pool = np.arange(POOL) % 2
-    lessons = Lessons(of_pool, np.full(POOL, 0.9), np.eye(2)[of_pool])
+    teacher_labels = TeacherLabels(of_pool, np.full(POOL, 0.9), np.eye(2)[of_pool])
     rules = np.full(POOL, SILENT) if rules is None else rules
     people = table([f"第{i}位" for i in range(N)], "s")
     folds = np.arange(N) % 3
     return Student(
-        TASK, people, np.arange(N) % 2, folds, pool, lessons, rules, dict.fromkeys(range(3), rules), 0.8, course
+        TASK, people, np.arange(N) % 2, folds, pool, teacher_labels, rules, dict.fromkeys(range(3), rules), 0.8, course
     )
 
 
@@ -107,7 +107,7 @@ def test_rules_that_speak_are_worth_more_than_the_model():
 
 
 def test_what_predicts_a_fold_learns_from_nothing_that_was_kept_by_help_of_it():
-    """The models without each fold know other pool samples than the one of all: each is taught its own."""
+    """The models without each fold know other pool samples than the one of all: each learns its own."""
     course = Course(right=[6, 6], reach=[20, 20])
     pupil = student(course)
     judged = pupil.learn(Kept(np.zeros(POOL, dtype=bool)), lambda: None)
@@ -115,7 +115,7 @@ def test_what_predicts_a_fold_learns_from_nothing_that_was_kept_by_help_of_it():
     kept = pupil.kept(judged)
     assert (kept.all.sum(), [kept.without[fold].sum() for fold in range(3)]) == (20, [20, 0, 20])
     pupil.learn(kept, lambda: None)
-    assert [len(ids) for ids in course.taught[-4:]] == [20, 20, 0, 20]
+    assert [len(ids) for ids in course.soft_labels[-4:]] == [20, 20, 0, 20]
 
 
 WORDS = ("亮度调节", "棉麻面料")
@@ -127,11 +127,11 @@ def linear() -> Student:
     people = table([WORDS[i % 2] + "甲乙丙丁"[i % 4] for i in range(24)], "s")
     pool = table([WORDS[i % 2] + ("变暗" if i % 2 == 0 else "起球") for i in range(40)], "u")
     labels = np.arange(40) % 2
-    lessons = Lessons(labels, np.full(40, 0.9), np.eye(2)[labels])
+    teacher_labels = TeacherLabels(labels, np.full(40, 0.9), np.eye(2)[labels])
     silent = np.full(40, SILENT)
     return Student(
-        TASK, people, np.arange(24) % 2, np.arange(24) % 4, pool, lessons, silent, dict.fromkeys(range(4), silent),
-        0.8, lambda taught: TaughtTrainer(LinearTrainer(), taught),
+        TASK, people, np.arange(24) % 2, np.arange(24) % 4, pool, teacher_labels, silent,
+        dict.fromkeys(range(4), silent), 0.8, lambda soft_labels: SoftLabelTrainer(LinearTrainer(), soft_labels),
     )  # fmt: skip
 
 
@@ -140,14 +140,16 @@ def test_the_embedded_classifier_learns_new_words_from_the_teacher(linear):
     assert found.kept.all()
     new = table(["变暗", "起球"], "n")
     before = LinearTrainer().fit(linear.table, linear.labels, 2).predict(new).probabilities
-    after = linear.trainer(linear.taught(found.kept)).fit(linear.table, linear.labels, 2).predict(new).probabilities
+    after = (
+        linear.trainer(linear.soft_labels(found.kept)).fit(linear.table, linear.labels, 2).predict(new).probabilities
+    )
     assert before[0] == pytest.approx(before[1], abs=0.05)
     assert after[0, 0] > 0.7 and after[1, 1] > 0.7
 
 
 def test_soft_targets_leave_doubt(linear):
-    hard = linear.taught(np.ones(40, dtype=bool))
-    soft = Taught(hard.table, 0.8 * hard.shares + 0.1)
+    hard = linear.soft_labels(np.ones(40, dtype=bool))
+    soft = SoftLabels(hard.table, 0.8 * hard.shares + 0.1)
     sure = [
         linear.trainer(t).fit(linear.table, linear.labels, 2).predict(soft.table).probabilities.max()
         for t in (soft, hard)

@@ -12,7 +12,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
 from kdsl.sample import Label, Sample, Task, Turn
-from kdsl.small.answer_cache import CachedModel
+from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.model import Scores
 
 TASK = Task("shop", (Label("调光"), Label("材质"), Label("物流")))
@@ -57,23 +57,23 @@ def ask(server: Server, tmp_path, *texts: str, threads: int = 4):
 
 def test_log_probabilities_become_soft_targets(tmp_path):
     """However little of all probability the labels have together."""
-    lessons = ask(Server({"亮": [0.08, 0.01, 0.01]}, False), tmp_path, "亮")
-    assert lessons.labels.tolist() == [0]
-    assert lessons.shares[0] == pytest.approx([0.8, 0.1, 0.1])
-    assert lessons.confidence[0] == pytest.approx(0.8)
+    teacher_labels = ask(Server({"亮": [0.08, 0.01, 0.01]}, False), tmp_path, "亮")
+    assert teacher_labels.labels.tolist() == [0]
+    assert teacher_labels.shares[0] == pytest.approx([0.8, 0.1, 0.1])
+    assert teacher_labels.confidence[0] == pytest.approx(0.8)
 
 
 def test_of_sampled_answers_the_share_is_the_confidence_and_the_label_the_target(tmp_path):
-    lessons = ask(Server({"亮": [14 / 17, 2 / 17, 0.5 / 17]}, True), tmp_path, "亮")
-    assert lessons.shares[0].tolist() == [1, 0, 0]
-    assert lessons.confidence[0] == pytest.approx(14 / 17)
+    teacher_labels = ask(Server({"亮": [14 / 17, 2 / 17, 0.5 / 17]}, True), tmp_path, "亮")
+    assert teacher_labels.shares[0].tolist() == [1, 0, 0]
+    assert teacher_labels.confidence[0] == pytest.approx(14 / 17)
 
 
 def test_answers_of_which_none_is_a_label_label_nothing(tmp_path):
-    lessons = ask(Server({"亮": [1 / 51] * 3, "棉": [1 / 51, 16 / 17, 1 / 51]}, True), tmp_path, "亮", "棉")
-    assert lessons.labels.tolist() == [NO_LABEL, 1]
-    assert lessons.shares[0].tolist() == [0, 0, 0]
-    assert (lessons.nonsense, lessons.example) == (1, "天气很好")
+    teacher_labels = ask(Server({"亮": [1 / 51] * 3, "棉": [1 / 51, 16 / 17, 1 / 51]}, True), tmp_path, "亮", "棉")
+    assert teacher_labels.labels.tolist() == [NO_LABEL, 1]
+    assert teacher_labels.shares[0].tolist() == [0, 0, 0]
+    assert (teacher_labels.nonsense, teacher_labels.example) == (1, "天气很好")
 
 
 def test_a_teacher_that_never_says_a_label_is_an_error(tmp_path):
@@ -84,12 +84,12 @@ def test_a_teacher_that_never_says_a_label_is_an_error(tmp_path):
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_sample_without_an_answer_is_told_and_stops_no_other(tmp_path, threads):
     server = Server({"坏": [], "棉": [0.1, 0.8, 0.1]}, False)
-    lessons = ask(server, tmp_path, "棉", "坏", "棉棉", "棉棉棉", threads=threads)
-    assert lessons.labels.tolist() == [1, NO_LABEL, 1, 1]
-    assert lessons.failed == {"u1": "the server answers 500"}
+    teacher_labels = ask(server, tmp_path, "棉", "坏", "棉棉", "棉棉棉", threads=threads)
+    assert teacher_labels.labels.tolist() == [1, NO_LABEL, 1, 1]
+    assert teacher_labels.failed == {"u1": "the server answers 500"}
     assert server.asked.count("坏") >= 2  # it was given a second chance
     again = ask(server, tmp_path, "棉", "坏", "棉棉", "棉棉棉", threads=threads)
-    assert again.failed == lessons.failed
+    assert again.failed == teacher_labels.failed
 
 
 def test_what_was_answered_is_not_asked_again(tmp_path):

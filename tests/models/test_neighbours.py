@@ -1,4 +1,4 @@
-"""large: neighbours, and the second opinions that advise large: linear."""
+"""large: neighbours, and the second ensemble that advise large: linear."""
 
 import json
 from dataclasses import replace
@@ -15,9 +15,9 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Predicted
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer
-from kdsl.models.looked_at import LookedAt
+from kdsl.models.ensemble import fit_ensemble
+from kdsl.models.explanation import Explanation
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
-from kdsl.models.second_opinion import fit_opinions
 from kdsl.sample import Label, Sample, Task, Turn
 
 LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
@@ -194,7 +194,7 @@ class Memory(Sure):
 def test_an_opinion_that_is_right_on_unseen_samples_is_listened_to():
     ids = tuple(f"{i}{i % 2}" for i in range(12))
     rows = table(*(f"第{i}个" for i in range(12)), ids=ids)
-    trained = fit_opinions({"memory": Memory(), "sure": Sure()}, rows, np.arange(12) % 2, 2, seed=0)
+    trained = fit_ensemble({"memory": Memory(), "sure": Sure()}, rows, np.arange(12) % 2, 2, seed=0)
     assert trained.weights[1] > 1 > trained.weights[0]
 
 
@@ -205,7 +205,7 @@ def test_what_only_knows_the_copies_of_a_sample_gains_no_trust():
     texts = tuple(f"第{i}个" for i in range(8) for _ in range(2))
     labels = np.array([i % 2 for i in range(8) for _ in range(2)])
     rows = table(*texts, ids=ids, copies=copies)
-    trained = fit_opinions({"memory": Memory()} | {"sure": Sure()}, rows, labels, 2, seed=0)
+    trained = fit_ensemble({"memory": Memory()} | {"sure": Sure()}, rows, labels, 2, seed=0)
     assert trained.weights[0] < 0.5
 
 
@@ -306,10 +306,10 @@ def test_the_nearest_description_is_told_where_descriptions_count():
 
 
 def test_a_classifier_of_several_opinions_tells_what_each_looked_at():
-    everything = EmbeddedTrainer(TASK, ALL).fit(TRAIN, LABELS, 3).looked_at(NEW.rows[1])
+    everything = EmbeddedTrainer(TASK, ALL).fit(TRAIN, LABELS, 3).explain(NEW.rows[1])
     assert everything.near is not None
     assert everything.near[0].label == everything.described.label == 1
     assert list(everything.weights) == ["linear", "neighbours", "described"]
-    assert EmbeddedTrainer(TASK).fit(TRAIN, LABELS, 3).looked_at(NEW.rows[1]) == LookedAt()
+    assert EmbeddedTrainer(TASK).fit(TRAIN, LABELS, 3).explain(NEW.rows[1]) == Explanation()
     alone = EmbeddedTrainer(TASK, Embedded(("neighbours",))).fit(TRAIN, LABELS, 3)
-    assert alone.looked_at(table("zzz").rows[0]) == LookedAt(near=())
+    assert alone.explain(table("zzz").rows[0]) == Explanation(near=())

@@ -13,7 +13,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Sample, Turn
-from kdsl.small.answer_cache import CachedModel
+from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.conversation import Conversation, Picture
 
 

@@ -15,7 +15,7 @@ from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.app import create_app
 from kdsl.review.effect import TrainedArbiter
-from kdsl.review.model_word import ModelWord, model_word
+from kdsl.review.model_predictions import ModelPredictions, model_predictions
 from kdsl.review.words import chinese, translate
 from kdsl.rules.rulebase import RuleBase
 
@@ -142,7 +142,7 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""
     assert "would change, once accepted: n/a" in client.post(f"{ROOT}/preview", data=form).text
-    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    index.predictions = ModelPredictions(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
     page = client.post(f"{ROOT}/preview", data=form).text
     # s0, s1, s2 and s4 hold 亮度 or 调光: without the rule the model decides, and only s1 is hit by the edited one.
     assert re.search(r"once accepted: <b>4</b> of 4 \(become right 2, become wrong 2\)", page)
@@ -164,7 +164,7 @@ def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, lis
         both=quality, base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter), ""
-    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    index.predictions = ModelPredictions(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
     assert f"{title}: <b>4</b> of 4" in client.get(f"{ROOT}/rules/{rule.rule.id}/effect").text
 
 
@@ -243,7 +243,7 @@ def test_a_rejected_rule_conflicts_with_none_and_is_not_offered_for_a_merge(clie
 
 
 def test_gaps_are_counted_and_lead_to_their_samples(client, site):
-    site.indexes[TASK].word = model_word(
+    site.indexes[TASK].predictions = model_predictions(
         site.config, site.tasks[TASK], site.indexes[TASK].table, site.indexes[TASK].labels
     )
     page = client.get(f"{ROOT}/gaps").text
@@ -273,7 +273,7 @@ def test_the_queue_shows_what_it_is_sorted_by_and_na_where_that_is_not_known(cli
 
     assert figures("disagreement") == ["n/a"] * 4
     index = site.indexes[TASK]
-    index.word = ModelWord(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
+    index.predictions = ModelPredictions(np.tile([0.2, 0.5, 0.3], (6, 1)), np.ones(6, dtype=bool))
     assert figures("disagreement") == ["4/4", "0/2", "0/1", "n/a"]  # the model always says the second label
     assert figures("precision") == ["0.34", "0.15", "0.00", "n/a"]
     assert figures("value")[-1] == "n/a"
@@ -281,8 +281,8 @@ def test_the_queue_shows_what_it_is_sorted_by_and_na_where_that_is_not_known(cli
 
 def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
     index = site.indexes[TASK]
-    word = model_word(site.config, site.tasks[TASK], index.table, index.labels)
-    again = model_word(site.config, site.tasks[TASK], index.table, index.labels)
+    word = model_predictions(site.config, site.tasks[TASK], index.table, index.labels)
+    again = model_predictions(site.config, site.tasks[TASK], index.table, index.labels)
     assert (word.said == again.said).all() and (site.config.checkpoint / TASK / "review.npz").exists()
 
 

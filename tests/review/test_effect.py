@@ -11,7 +11,7 @@ from kdsl.mining.archive import shown_of
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.decisions import decide, edit, written
 from kdsl.review.effect import TrainedArbiter
-from kdsl.review.model_word import ModelWord
+from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.site import Site
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
@@ -29,10 +29,10 @@ def site(tmp_path) -> Site:
 
 
 @pytest.fixture
-def word(site: Site) -> ModelWord:
+def predictions(site: Site) -> ModelPredictions:
     samples = len(site.indexes[TASK].samples)
     model = np.random.default_rng(0).dirichlet([1, 1, 1], samples)
-    return ModelWord(model, np.ones(samples, dtype=bool))
+    return ModelPredictions(model, np.ones(samples, dtype=bool))
 
 
 def trained(site: Site, listens_to: str = "all", rules: int = 3) -> Arbiter:
@@ -47,10 +47,10 @@ def trained(site: Site, listens_to: str = "all", rules: int = 3) -> Arbiter:
     )  # fmt: skip
 
 
-def labels(arbiter: Arbiter, rules: list[Rule], site: Site, word: ModelWord) -> np.ndarray:
+def labels(arbiter: Arbiter, rules: list[Rule], site: Site, predictions: ModelPredictions) -> np.ndarray:
     """What the arbiter itself decides."""
     evidence = arbiter.weigh(rules).evidence(Engine(rules).matrix(site.indexes[TASK].table), len(LABELS))
-    return arbiter.pool.probabilities(word.probabilities, evidence).argmax(axis=1)
+    return arbiter.pool.probabilities(predictions.probabilities, evidence).argmax(axis=1)
 
 
 def changes(before: np.ndarray, after: np.ndarray) -> list[tuple[int, int, int]]:
@@ -75,67 +75,69 @@ def with_standing(arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site) -
 
 
 @pytest.mark.parametrize("listens_to", ["all", "none"])
-def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, word, listens_to):
+def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, predictions, listens_to):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, listens_to)
     rules = [each.rule for each in overview.rules]
     for rule in range(len(rules)):
-        effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
+        effect = TrainedArbiter(arbiter).effect(index, overview, rule, predictions)
         without = [each for i, each in enumerate(rules) if i != rule]
-        expected = changes(labels(arbiter, without, site, word), labels(arbiter, rules, site, word))
+        expected = changes(labels(arbiter, without, site, predictions), labels(arbiter, rules, site, predictions))
         assert list(effect.changed) == expected
         assert (effect.weight is None) is (rule == 3) is effect.estimated
         assert not effect.once_accepted
 
 
-def test_where_only_accepted_rules_count_the_page_says_what_accepting_changes(site, word):
+def test_where_only_accepted_rules_count_the_page_says_what_accepting_changes(site, predictions):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, "accepted")
     rules = [each.rule for each in overview.rules]
     for rule in range(3):
-        effect = TrainedArbiter(arbiter).effect(index, overview, rule, word)
+        effect = TrainedArbiter(arbiter).effect(index, overview, rule, predictions)
         accepted = [
             each.model_copy(update={"status": "accepted"}) if i == rule else each for i, each in enumerate(rules)
         ]
         assert effect.weight == pytest.approx(float(arbiter.weigh(accepted).weights[rule])) and effect.once_accepted
         assert list(effect.changed) == changes(
-            labels(arbiter, rules, site, word), labels(arbiter, accepted, site, word)
+            labels(arbiter, rules, site, predictions), labels(arbiter, accepted, site, predictions)
         )
 
 
-def test_a_stale_approval_is_looked_at_as_if_it_were_given_again(site, word):
+def test_a_stale_approval_is_looked_at_as_if_it_were_given_again(site, predictions):
     stored = site.overview(TASK).rules[0]
     decide(site.store, "小王", TASK, stored.rule.id, stored.version, "accepted")
     stored = site.store.get(TASK, stored.rule.id)
     edit(site.store, "小王", TASK, stored.rule.id, stored.version, [BRIGHTNESS], LABELS[0], accept=False)
     overview, arbiter = site.overview(TASK), trained(site, "accepted", rules=4)
     place = overview.position[stored.rule.id]
-    effect = TrainedArbiter(arbiter).effect(site.indexes[TASK], overview, place, word)
+    effect = TrainedArbiter(arbiter).effect(site.indexes[TASK], overview, place, predictions)
     approved = written("小李", TASK, LABELS[0], [BRIGHTNESS])
     assert overview.rules[place].stale and effect.once_accepted
     assert effect.weight == pytest.approx(float(arbiter.weigh([approved]).weights[0]))
 
 
-def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(site, word):
+def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(site, predictions):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
     rules = [each.rule for each in overview.rules]
-    effect = TrainedArbiter(arbiter, RELIABILITY).effect(index, overview, 3, word)
+    effect = TrainedArbiter(arbiter, RELIABILITY).effect(index, overview, 3, predictions)
     then = with_standing(arbiter, rules[3], rules[:3], site)
     assert effect.weight == pytest.approx(float(then.weigh(rules).weights[3])) and effect.estimated
-    assert list(effect.changed) == changes(labels(then, rules[:3], site, word), labels(then, rules, site, word))
+    assert list(effect.changed) == changes(
+        labels(then, rules[:3], site, predictions), labels(then, rules, site, predictions)
+    )
 
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("terms", [("亮度",), ("吗",), ("材质", "你好"), ("什么都不是",)])
 @pytest.mark.parametrize("saved", [0, 2, None])
-def test_an_edit_changes_the_decisions_that_it_would_change_after_training(site, word, saved, terms, label):
+def test_an_edit_changes_the_decisions_that_it_would_change_after_training(site, predictions, saved, terms, label):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
     rules = [each.rule for each in overview.rules]
     rule = written("小王", TASK, label, [Condition(field="user", terms=terms)])
     hits = index.flags(rule.conditions)
-    effect = TrainedArbiter(arbiter, RELIABILITY).edited(index, overview, saved, rule, hits, word)
+    effect = TrainedArbiter(arbiter, RELIABILITY).edited(index, overview, saved, rule, hits, predictions)
     others = [each for i, each in enumerate(rules) if i != saved]
     then = with_standing(arbiter, rule, others, site)
     assert list(effect.changed) == changes(
-        labels(arbiter, rules, site, word), labels(then, [*others, rule], site, word)
+        labels(arbiter, rules, site, predictions), labels(then, [*others, rule], site, predictions)
     )
     assert effect.weight == pytest.approx(float(then.weigh([rule]).weights[0])) and effect.estimated
     truth = [sample.label for sample in index.samples]
@@ -144,24 +146,26 @@ def test_an_edit_changes_the_decisions_that_it_would_change_after_training(site,
     assert effect.losses(index.samples, LABELS) == sum(old for old, _ in right)
 
 
-def test_an_edit_that_says_the_same_is_weighed_as_training_weighed_it(site, word):
+def test_an_edit_that_says_the_same_is_weighed_as_training_weighed_it(site, predictions):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
     stored = overview.rules[2]
     rule = written("小王", TASK, stored.rule.label, stored.rule.conditions)
-    effect = TrainedArbiter(arbiter).edited(index, overview, 2, rule, index.flags(rule.conditions), word)
+    effect = TrainedArbiter(arbiter).edited(index, overview, 2, rule, index.flags(rule.conditions), predictions)
     assert effect.weight == pytest.approx(float(arbiter.weigh([rule]).weights[0])) and not effect.estimated
     rules = [each.rule for each in overview.rules]
     accepted = [*rules[:2], rule, *rules[3:]]
-    assert list(effect.changed) == changes(labels(arbiter, rules, site, word), labels(arbiter, accepted, site, word))
+    assert list(effect.changed) == changes(
+        labels(arbiter, rules, site, predictions), labels(arbiter, accepted, site, predictions)
+    )
 
 
-def test_an_edit_of_a_rejected_rule_brings_it_back(site, word):
+def test_an_edit_of_a_rejected_rule_brings_it_back(site, predictions):
     stored = site.overview(TASK).rules[0]
     decide(site.store, "小王", TASK, stored.rule.id, stored.version, "rejected")
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
     rule = written("小王", TASK, stored.rule.label, stored.rule.conditions)
-    effect = TrainedArbiter(arbiter).edited(index, overview, 0, rule, index.flags(rule.conditions), word)
+    effect = TrainedArbiter(arbiter).edited(index, overview, 0, rule, index.flags(rule.conditions), predictions)
     others = [each.rule for each in overview.rules[1:]]
     assert list(effect.changed) == changes(
-        labels(arbiter, others, site, word), labels(arbiter, [rule, *others], site, word)
+        labels(arbiter, others, site, predictions), labels(arbiter, [rule, *others], site, predictions)
     )

@@ -18,9 +18,9 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
-from kdsl.cli.project import open_project
 from kdsl.cli.review import open_live
-from kdsl.models.unseen import save_unseen
+from kdsl.models.out_of_fold_file import save_out_of_fold
+from kdsl.project.project import open_project
 from kdsl.review import live as live_module
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
@@ -169,13 +169,13 @@ def test_recorded_predictions_are_read_again_and_broken_ones_leave_those_before(
     live = open_live(open_project([str(tmp_path)]), "小王")
     live.ask_model()
     index = live.site.indexes[TASK]
-    assert index.word.known.all()
+    assert index.predictions.known.all()
     write_lines(tmp_path / "said.jsonl", said[:4])
     live.ask_model()
-    assert index.word.known.tolist() == [True] * 4 + [False]
+    assert index.predictions.known.tolist() == [True] * 4 + [False]
     (tmp_path / "said.jsonl").write_text("{", encoding="utf-8")
     live.ask_model()
-    assert index.word.known.sum() == 4 and "said.jsonl, line 1" in live.problems[0]
+    assert index.predictions.known.sum() == 4 and "said.jsonl, line 1" in live.problems[0]
 
 
 def test_a_large_model_speaks_by_the_samples_that_training_held_out(tmp_path):
@@ -185,15 +185,15 @@ def test_a_large_model_speaks_by_the_samples_that_training_held_out(tmp_path):
     live.ask_model()
     index = live.site.indexes[TASK]
     page = client.get(f"{ROOT}/rules/r-aaaa").text
-    assert index.word is None and "known after kdsl train" in page
+    assert index.predictions is None and "known after kdsl train" in page
     unseen = np.array([True, False, True, True, False])
     probabilities = np.where(np.array([1, 0, 0, 1, 1])[:, None] == 0, [0.9, 0.1], [0.2, 0.8])
     checkpoint = tmp_path / "checkpoint" / TASK
-    save_unseen(checkpoint, index.task, "http://localhost:9/v1", index.table, probabilities, unseen)
+    save_out_of_fold(checkpoint, index.task, "http://localhost:9/v1", index.table, probabilities, unseen)
     live.ask_model()
-    assert index.word.said.tolist() == [1, -1, 0, 1, -1]
+    assert index.predictions.said.tolist() == [1, -1, 0, 1, -1]
     assert "agrees on 1, disagrees on 1" in client.get(f"{ROOT}/rules/r-aaaa").text
-    save_unseen(checkpoint, index.task, "Qwen/other", index.table, probabilities, unseen)
+    save_out_of_fold(checkpoint, index.task, "Qwen/other", index.table, probabilities, unseen)
     live.ask_model()
     assert "kdsl train was run with large: Qwen/other" in live.problems[0]
 
@@ -238,8 +238,8 @@ def test_in_the_background_a_file_is_read_once_nobody_writes_to_it(folder, live,
 
 def test_in_the_background_the_model_is_asked_about_the_samples_as_they_are_now(folder, live, background):
     write_samples(folder, [*DIALOGUES, ("亮度呢", "材质")])
-    wait_until(lambda: not live.changing and live.site.indexes[TASK].word is not None)
-    assert len(live.site.indexes[TASK].word.said) == 6
+    wait_until(lambda: not live.changing and live.site.indexes[TASK].predictions is not None)
+    assert len(live.site.indexes[TASK].predictions.said) == 6
     assert live.problems == []
 
 
@@ -253,7 +253,7 @@ def test_in_the_background_a_broken_file_is_told_and_then_read_once_it_is_whole(
 
 
 def test_stopping_does_not_wait_for_what_is_being_read(folder, live, background):
-    wait_until(lambda: live.site.indexes[TASK].word is not None and not active_children())
+    wait_until(lambda: live.site.indexes[TASK].predictions is not None and not active_children())
     (folder / "train.jsonl").unlink()
     os.mkfifo(folder / "train.jsonl")  # whoever reads it waits for ever
     wait_until(active_children)

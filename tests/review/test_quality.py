@@ -14,15 +14,15 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.cli.mining import TaskMining
-from kdsl.cli.project import open_project
 from kdsl.cli.review import open_live
 from kdsl.cli.train import train_project
 from kdsl.errors import KdslError
+from kdsl.project.project import open_project
+from kdsl.project.task import TaskMining
 from kdsl.review.app import create_app
 from kdsl.review.decisions import decide
 from kdsl.review.live import LiveSite
-from kdsl.review.quality import FILE, measure, measurements
+from kdsl.review.quality import QUALITY_FILE, measure, measurements
 from kdsl.review.site import Site
 
 WORDS = {"调光": ("亮度", "变暗"), "材质": ("棉麻", "面料")}
@@ -78,12 +78,12 @@ def test_what_learns_changed_copies_speaks_as_training_left_it(folder):
     options = [str(folder), "augment.copies=2"]
     live = open_live(open_project(options), "小王")
     live.ask_model()
-    before = live.site.indexes[TASK].word
+    before = live.site.indexes[TASK].predictions
     assert before is not None and before.known.all()  # without copies, as long as nothing was trained
     train_project(open_project(options))
     live.ask_model()
-    word, arbiter = live.site.indexes[TASK].word, Arbiter.load(folder / "checkpoint" / TASK)
-    assert word.known.all() and (word.probabilities != before.probabilities).any()
+    predictions, arbiter = live.site.indexes[TASK].predictions, Arbiter.load(folder / "checkpoint" / TASK)
+    assert predictions.known.all() and (predictions.probabilities != before.probabilities).any()
     measured = measure(live.site, TASK)
     assert (measured.model, measured.active) == (arbiter.model.weighted_f1, arbiter.both.weighted_f1)
 
@@ -96,7 +96,7 @@ def test_before_anything_is_accepted_that_is_the_model_alone(site):
 
 def test_good_rules_raise_the_figure_over_that_of_a_model_that_knows_nothing(site):
     index = site.indexes[TASK]
-    index.word = replace(index.word, probabilities=index.word.probabilities * 0 + 0.5)
+    index.predictions = replace(index.predictions, probabilities=index.predictions.probabilities * 0 + 0.5)
     decide_all(site, "accepted")
     measured = measure(site, TASK)
     assert measured.accepted_rules == len(site.store.rules(TASK))
@@ -105,7 +105,7 @@ def test_good_rules_raise_the_figure_over_that_of_a_model_that_knows_nothing(sit
 
 def test_one_accepted_rule_brings_less_than_all(site):
     index = site.indexes[TASK]
-    index.word = replace(index.word, probabilities=index.word.probabilities * 0 + 0.5)
+    index.predictions = replace(index.predictions, probabilities=index.predictions.probabilities * 0 + 0.5)
     first = site.store.rules(TASK)[0]
     decide(site.store, "小王", TASK, first.rule.id, first.version, "accepted")
     one = measure(site, TASK)
@@ -168,7 +168,7 @@ def test_the_dashboard_measures_and_shows_figures_and_problems(folder, live):
     page = wait_for(client)
     [measured] = measurements(folder / "checkpoint", TASK)
     assert f"{measured.model:.3f}" in page and f"{measured.active:.3f}" in page
-    (folder / "checkpoint" / TASK / FILE).write_text('{"at": 1}\n', encoding="utf-8")
+    (folder / "checkpoint" / TASK / QUALITY_FILE).write_text('{"at": 1}\n', encoding="utf-8")
     page = client.get(f"/t/{TASK}/progress")
     assert page.status_code == 200
     assert "not a measurement: at: Input should be a valid string; delete the file to begin anew" in page.text

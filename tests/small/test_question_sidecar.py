@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.fields.answers import moved, read_answers
-from kdsl.small.threshold import choose_threshold
+from kdsl.fields.vqa import moved, read_answers
+from kdsl.small.questions import choose_threshold
 
 RED = "图中有红色吗？"
 

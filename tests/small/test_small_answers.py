@@ -24,21 +24,21 @@ from small_world import (
 )
 
 from kdsl.errors import KdslError
-from kdsl.fields.answers import read_answers
 from kdsl.fields.sidecar import Sidecars, read_captions
 from kdsl.fields.table import FieldTable
+from kdsl.fields.vqa import read_answers
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.sample import Sample, Turn
-from kdsl.small.answer_filler import AnswerFiller, TaskQuestions
-from kdsl.small.budget import CallBudget
 from kdsl.small.captions import fill_captions
 from kdsl.small.proposer import BOOST, SmallProposer
 from kdsl.small.questions import answer_questions, fit_thresholds, write_questions
 from kdsl.small.synonyms import write_synonyms
 from kdsl.small.terms import write_terms
 from kdsl.small.validator import SmallValidator
+from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import CHINESE, wording_of
 from kdsl.vlm.conversation import pictures
+from kdsl.vlm.usage import CallBudget
 
 N = 24
 

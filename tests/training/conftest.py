@@ -11,9 +11,9 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after kdsl mine and kdsl train; not to be written to."""
     from tiny_project import write_project
 
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
     from kdsl.cli.train import train_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     folder = write_project(tmp_path_factory.mktemp("tuned") / "project", tiny_model)
     project = open_project([str(folder)])

@@ -15,7 +15,7 @@ from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.prompts import Prompts
-from kdsl.models.taught import Taught
+from kdsl.models.soft_labels import SoftLabels
 from kdsl.retrieval.knowledge import Passage
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.training.data import hold_out, with_copies
@@ -49,9 +49,9 @@ def test_copies_and_a_teacher_s_samples_are_shown_people_s_samples_but_never_the
         for i in range(40)
     ]
     pool = [Sample(f"p{i}", "t", (Turn("user", f"灯{chr(0x5E00 + i) * 4}的亮度"),)) for i in range(3)]
-    taught = Taught(FieldTable(pool, Sidecars()), np.tile([0.2, 0.8], (3, 1)))
+    soft_labels = SoftLabels(FieldTable(pool, Sidecars()), np.tile([0.2, 0.8], (3, 1)))
     reasons = {str(i): f"原因{i}" for i in range(40)}
-    data = hold_out(TASK, FieldTable(samples, Sidecars()), np.arange(40) % 2, 0.2, 0, reasons, taught)
+    data = hold_out(TASK, FieldTable(samples, Sidecars()), np.arange(40) % 2, 0.2, 0, reasons, soft_labels)
     data = with_copies(data, Augmenter(TASK, 2), None, Path(), 1)
     assert len(data.copies) > 40
     prompts = Prompts(None, ocr=True, neighbours=30).fitted([data.trained])

@@ -37,8 +37,8 @@ def page(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def mined(tiny_model: Path, tmp_path_factory) -> Path:
     """A project with reasons for all training samples but every fifth."""
-    from kdsl.cli.mining import TaskMining
-    from kdsl.cli.project import open_project
+    from kdsl.project.project import open_project
+    from kdsl.project.task import TaskMining
 
     training = TRAINING.replace("epochs: 3", "epochs: 8").replace("patience: 3", "patience: 8")
     folder = write_project(tmp_path_factory.mktemp("reasoned") / "project", tiny_model, extra=SMALL + training)

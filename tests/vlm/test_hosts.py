@@ -18,8 +18,8 @@ from urllib3.util import parse_url
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import ask
 from kdsl.vlm.hosts import Consent, allowed_contacts, contact, origin_of, remember
-from kdsl.vlm.http import HttpModel
-from kdsl.vlm.http_client import HttpClient
+from kdsl.vlm.server.client import HttpClient
+from kdsl.vlm.server.model import ServedModel
 
 SECRET = "sk-very-secret"
 
@@ -54,7 +54,7 @@ def away(server: RunningServer, looked_up: list[str]) -> str:
 def keys(server: RunningServer, address: str, consent: Consent | None = None) -> set[str]:
     """The keys that the server at `address` has got."""
     before = len(server.requests())
-    HttpModel.connect(address, retries=0, consent=consent).generate([ask("？")], 5)
+    ServedModel.connect(address, retries=0, consent=consent).generate([ask("？")], 5)
     found = server.requests()[before:]
     assert found
     return {request["key"] for request in found}
@@ -90,7 +90,7 @@ def test_this_machine_needs_no_consent(address: str) -> None:
 def test_whatever_is_not_plainly_this_machine_needs_consent(host: str, looked_up: list[str], tmp_path: Path) -> None:
     for consent in (None, Consent(tmp_path)):
         with pytest.raises(KdslError, match="is not this machine"):
-            HttpModel.connect(f"http://{host}:8000/v1", consent=consent)
+            ServedModel.connect(f"http://{host}:8000/v1", consent=consent)
     assert looked_up == []
 
 
@@ -150,7 +150,7 @@ def test_what_is_contacted_unasked_is_this_machine_for_the_client_too(text: str)
 def test_without_a_yes_nothing_is_sent_from_a_pipe(away, server, looked_up, tmp_path) -> None:
     before = len(server.requests())
     with pytest.raises(KdslError) as refused:
-        HttpModel.connect(away, consent=Consent(tmp_path))
+        ServedModel.connect(away, consent=Consent(tmp_path))
     origin = away.removesuffix("/v1")
     assert str(refused.value) == (
         f"{origin}: is not this machine, and {tmp_path} may not send dialogues and screenshots there yet; allow it "
@@ -315,7 +315,7 @@ def test_a_redirection_takes_neither_key_nor_samples_elsewhere(server, monkeypat
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     with model_server() as elsewhere:
-        model = HttpModel.connect(server.url, retries=1)
+        model = ServedModel.connect(server.url, retries=1)
         for status in (301, 302, 303, 307, 308):
             server.fail(f"{status} {elsewhere.url}/chat/completions")
             with pytest.raises(KdslError, match=rf"answers {status} .*; it sends elsewhere, which is not followed"):

@@ -1,6 +1,0 @@
-"""The names of all fields and what kind of test each takes."""
-
-TEXT_FIELDS = ("last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption")
-NUMBER_FIELDS = ("image.aspect", "image.count", "turns")
-QUESTION_FIELD = "sees"
-FIELDS = (*TEXT_FIELDS, *NUMBER_FIELDS, QUESTION_FIELD)

@@ -1,0 +1,55 @@
+"""What a classifier went by besides the sample itself, for a person who asks why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from kdsl.fields.table import SampleFields
+
+MOST_NEAR = 5
+"""Nearest samples that are told of."""
+
+
+@dataclass(frozen=True)
+class NearSample:
+    """A labelled sample that is like the asked one; never the asked one itself, a copy or a near-duplicate."""
+
+    id: str
+    """Of a changed copy that of the sample it was made of."""
+    label: int
+    """Index into the task's labels."""
+    similarity: float
+    """Cosine, above 0 and at most 1."""
+    words: str
+    """What a person knows it by, in one line."""
+
+
+@dataclass(frozen=True)
+class LikeDescription:
+    """The label whose name and description are most like the sample."""
+
+    label: int
+    """Index into the task's labels."""
+    likeness: float
+    """Above 0 and at most 1."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All of it about one sample."""
+
+    near: tuple[NearSample, ...] | None = None
+    """The nearest first, at most `MOST_NEAR`; None where the classifier does not look at other samples."""
+    described: LikeDescription | None = None
+    """None where descriptions are not looked at, count for nothing, or have nothing in common with the sample."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """What each of several ensemble counts, by its name; empty where there is one alone."""
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A classifier that can tell what it looked at."""
+
+    def explain(self, row: SampleFields) -> Explanation:
+        """About one sample, as `predict` sees it."""
+        ...

@@ -1,0 +1,178 @@
+"""Distillation of a project: the teacher's words on its unlabelled samples, and what is kept of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.fit import fold_rules
+from kdsl.arbiter.predictor import usable_rules
+from kdsl.cli.asked import open_model, shown_prompts
+from kdsl.data.duplicates import like_labelled
+from kdsl.data.readers import read_samples
+from kdsl.data.writers import plain_record
+from kdsl.distillation.distilled_file import targets_record
+from kdsl.distillation.rounds import SelfTraining, self_training
+from kdsl.distillation.rule_votes import rule_votes
+from kdsl.distillation.student import Student
+from kdsl.distillation.teacher import TeacherLabels, ask_teacher
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import load_archive
+from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
+from kdsl.progress import progress_bar
+from kdsl.project.large import trainers
+from kdsl.project.prediction import ready
+from kdsl.project.project import Project
+from kdsl.project.task import TaskMining
+from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Sample
+
+if TYPE_CHECKING:
+    from kdsl.models.calibrated import CalibratingTrainer
+    from kdsl.models.classifier import Trainer
+
+TEACHER_ANSWERS_FILE = "teacher.answers.jsonl"
+"""In the checkpoint: what the teacher answered."""
+
+
+@dataclass(frozen=True)
+class DistilledTask:
+    """What came of one task's unlabelled samples."""
+
+    name: str
+    labels: tuple[str, ...]
+    pool: tuple[Sample, ...]
+    labelled: int
+    """Unlabelled samples that are like one that people labelled, and were left out."""
+    repeated: int
+    """Of ids that occurred before, and were left out."""
+    teacher_labels: TeacherLabels
+    training: SelfTraining
+
+    def records(self, teacher: str) -> list[dict[str, Any]]:
+        """The lines of `data.distilled`."""
+        teacher_labels, rows = self.teacher_labels, np.flatnonzero(self.training.kept)
+        return [
+            {
+                **plain_record(replace(self.pool[row], label=self.labels[teacher_labels.labels[row]])),
+                "targets": targets_record(self.labels, teacher_labels.shares[row]),
+                "teacher": teacher,
+                "confidence": round(float(teacher_labels.confidence[row]), 4),
+                "round": self.training.best,
+            }
+            for row in rows
+        ]
+
+
+def distil_project(project: Project, timeout: float, retries: int) -> list[DistilledTask]:
+    """Ask the teacher and train in rounds, task by task. Raises KdslError where the project lacks what that needs."""
+    config = project.config
+    unlabelled, address = _required(project)
+    samples = read_samples(unlabelled, project.tasks)
+    _, pages = ready(project, unlabelled)
+    minings = [TaskMining.of(project, task, pages.sidecars) for task in project.tasks]
+    _require_trained(minings)
+    learning = trainers(project, minings, cross_validating=True, soft_labels={})
+    for trainer in learning:
+        _soft_labels(trainer, None)
+    teacher, threads = open_model(project, address, config.checkpoint / TEACHER_ANSWERS_FILE, timeout, retries)
+    prompts = shown_prompts(project, teacher, samples)
+    known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
+    done = []
+    for mining, trainer in zip(minings, learning, strict=True):
+        task = mining.task
+        of_task = [sample for sample in samples if sample.task == task.name]
+        first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
+        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
+        # Whatever label the file gives, it is not looked at.
+        pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
+        if not pool:
+            continue
+        pages.fill(pool)
+        table = FieldTable(pool, pages.sidecars)
+        with progress_bar(f"{task.name}: the teacher", len(pool)) as advance:
+            teacher_labels = ask_teacher(
+                teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
+            )  # fmt: skip
+        student = _student(mining, table, teacher_labels, partial(_soft_labels, trainer))
+        total = (config.distill.rounds + 1) * (1 + len(student.rules_without))
+        with progress_bar(f"{task.name}: rounds", total) as advance:
+            training = self_training(student, config.distill.rounds, partial(advance, f"{task.name}: rounds"))
+        repeated = len(of_task) - len(first)
+        done.append(
+            DistilledTask(task.name, task.label_names, tuple(pool), len(like), repeated, teacher_labels, training)
+        )
+    pages.tell()
+    return done
+
+
+def _student(
+    mining: TaskMining,
+    pool: FieldTable,
+    teacher_labels: TeacherLabels,
+    trainer: "Callable[[SoftLabels], Trainer | CalibratingTrainer]",
+) -> Student:
+    task, table, labels = mining.task, mining.table, mining.labels
+    base = RuleBase.load(mining.config.rules, task.name)
+    arbiter = Arbiter.load(mining.archive.parent)
+    archive = load_archive(mining.archive)
+    folds = archive.folds_of([row.sample.id for row in table.rows])
+    ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
+    active = usable_rules(base, task)
+    weighed = arbiter.weigh(active)
+    rules = rule_votes(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
+    without = {}
+    for fold in np.unique(folds).tolist():
+        chosen, reliability, _ = fold_rules(
+            task, table, labels, archive, fold, [*active, *ruled_out], folds != fold
+        )  # fmt: skip
+        without[fold] = rule_votes(
+            task, pool, chosen, reliability, np.array([archive.base_rates[label] for label in task.label_names])
+        )
+    confidence = mining.config.distill.confidence
+    return Student(task, table, labels, folds, pool, teacher_labels, rules, without, confidence, trainer)
+
+
+def _soft_labels(
+    trainer: "Trainer | CalibratingTrainer", soft_labels: SoftLabels | None
+) -> "Trainer | CalibratingTrainer":
+    """The project's trainer with what a teacher adds; KdslError for a model that learns from no samples."""
+    if not isinstance(trainer, SoftLabelLearner):
+        raise KdslError(
+            "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
+            "`large: linear`, or a local model that is fine-tuned"
+        )
+    return trainer if soft_labels is None else trainer.with_soft_labels(soft_labels)
+
+
+def _required(project: Project) -> tuple[Path, str]:
+    from kdsl.vlm.load import is_address
+
+    data, teacher = project.config.data, project.config.distill.teacher
+    if project.config.large == "neighbours":
+        raise KdslError("large: neighbours learns from people's labels alone; set `large: linear` for a teacher's")
+    if data.unlabelled is None:
+        raise KdslError("data.unlabelled is not set; name the file of samples without labels")
+    if data.distilled is None:
+        raise KdslError("data.distilled is not set; name the file for what is kept, such as data/distilled.jsonl")
+    for name, path in data:
+        if name != "distilled" and path is not None and path.resolve() == data.distilled.resolve():
+            raise KdslError(f"{path}: is data.{name} too, which would be overwritten; name another data.distilled")
+    if teacher is None or not is_address(teacher):
+        shown = "is not set" if teacher is None else f"{teacher} is no address"
+        raise KdslError(f"distill.teacher {shown}; name a server, such as http://localhost:8000/v1")
+    return data.unlabelled, teacher
+
+
+def _require_trained(minings: Sequence[TaskMining]) -> None:
+    for mining in minings:
+        if not mining.archive.exists():
+            raise KdslError(
+                f"{mining.archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say"
+            )
+        Arbiter.load(mining.archive.parent)

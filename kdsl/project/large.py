@@ -1,0 +1,287 @@
+"""The large model of a project, as the commands use it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kdsl.errors import KdslError
+from kdsl.models.calibrated import CalibratingTrainer
+from kdsl.models.classifier import Trainer
+from kdsl.project.augmentation import AUGMENTED_FOLDER, COPIES_FOLDER, active_rules, augmenter
+from kdsl.project.project import Project
+
+if TYPE_CHECKING:
+    from kdsl.models.large import LargeModel
+    from kdsl.models.prompts import Prompts
+    from kdsl.models.soft_labels import SoftLabels
+    from kdsl.project.task import TaskMining
+    from kdsl.training.tuning import Tuner
+
+_log = logging.getLogger(__name__)
+
+LARGE_ANSWERS_FILE = "large.answers.jsonl"
+JOINT = "joint"
+
+
+def large_model(project: Project) -> "LargeModel | None":
+    """None where the project has the embedded classifier or a recorded one."""
+    config = project.config
+    if config.large_model is None:
+        return None
+    from kdsl.models.large import LargeModel
+    from kdsl.retrieval.embedding import Embedder
+    from kdsl.vlm.hosts import contact
+    from kdsl.vlm.load import is_address
+    from kdsl.vlm.pixels import PixelBudget
+    from kdsl.vlm.usage import Limits, Usage
+
+    if config.training.target != "label" and is_address(config.large_model):
+        raise KdslError(
+            f"training.target: {config.training.target} needs a model in this process, but `large: "
+            f"{config.large_model}` is a server; set `target: label`, or name the model's directory"
+        )
+    if is_address(config.large_model):
+        contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
+    large = LargeModel(
+        config.large_model,
+        project.tasks,
+        config.checkpoint,
+        prompts_of(project),
+        PixelBudget(config.pixels.min, config.pixels.max),
+        config.prompt.max_tokens,
+        Usage(Limits(config.limits.calls, config.limits.tokens)),
+        config.training.target,
+        consent=project.consent,
+    )
+    shown = config.prompt
+    if shown.neighbours and shown.embeddings == "model":
+        embedder = Embedder(large.embedding_model, config.data.images, large.release)
+        large.prompts = replace(large.prompts, embedder=embedder)
+    return large
+
+
+def prompts_of(project: Project) -> "Prompts":
+    """What the project shows a large model, before anything is learned from samples; neighbours by their texts."""
+    from kdsl.fields.ocr_budget import estimated_tokens
+    from kdsl.models.prompts import Prompts
+    from kdsl.vlm.tokens import token_counter
+
+    config, shown = project.config, project.config.prompt
+    return Prompts(
+        config.data.images,
+        shown.descriptions,
+        shown.ocr,
+        shown.ocr_tokens,
+        shown.neighbours,
+        shown.knowledge,
+        count=estimated_tokens if config.large_model is None else token_counter(config.large_model),
+    )
+
+
+def trainers(
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    cross_validating: bool = False,
+    soft_labels: "Mapping[str, SoftLabels] | None" = None,
+) -> "Sequence[Trainer | CalibratingTrainer]":
+    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own.
+
+    `soft_labels`: task → what it learns besides; None is what the project has in `data.distilled`.
+    """
+    large, config = large_model(project), project.config
+    if config.augment.copies and not trains(project, large):
+        _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
+    if large is None:
+        _tell_unread(project)
+        plain = [
+            mining.trainer if cross_validating else mining.trainer_sparing(active_rules(project, mining.task))
+            for mining in minings
+        ]
+        return _learning(project, minings, plain, soft_labels)
+    if tunes(project, large):
+        return tuners_of(project, minings, cross_validating=cross_validating, soft_labels=soft_labels)
+    large.prompts = informed(project, large.prompts, cross_validating)
+    from kdsl.models.zero_shot import ZeroShot
+
+    _tell_untaught(project)
+    _require_target(project, large)
+    return [
+        ZeroShot(large, mining.task, config.checkpoint / mining.task.name / LARGE_ANSWERS_FILE, config.seed)
+        for mining in minings
+    ]
+
+
+def trains(project: Project, large: "LargeModel | None") -> bool:
+    """Whether anything is learned from samples: not by a recorded model, nor by one that is used as it stands."""
+    return project.config.recorded is None if large is None else tunes(project, large)
+
+
+def informed(project: Project, prompts: "Prompts", cross_validating: bool) -> "Prompts":
+    """With what is known besides samples: labels, the knowledge folder and accepted rules.
+
+    No rules in cross-validation: they were mined on all samples. Raises KdslError for a folder that cannot be read.
+    """
+    if prompts.knowledge == 0:
+        return prompts
+    from kdsl.retrieval.knowledge import label_passages, read_knowledge, rule_passages
+    from kdsl.rules.rulebase import RuleBase
+
+    config = project.config
+    folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
+    passages = {}
+    for task in project.tasks:
+        rules = [] if cross_validating else RuleBase.load(config.rules, task.name).active(("accepted",))
+        labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
+        passages[task.name] = [*labels, *rule_passages(task, rules), *folder]
+    return replace(prompts, passages=passages)
+
+
+def _soft_labels(project: Project) -> "Mapping[str, SoftLabels]":
+    if project.config.data.distilled is None:
+        return {}
+    from kdsl.project.soft_labels import soft_labelled_samples
+
+    return soft_labelled_samples(project, project.sidecars())
+
+
+def _learning(
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    plain: list[Trainer],
+    soft_labels: "Mapping[str, SoftLabels] | None",
+) -> "Sequence[Trainer | CalibratingTrainer]":
+    """Trainers of embedded classifiers with what a teacher adds, where they can learn from it."""
+    from kdsl.models.soft_labels import SoftLabelLearner
+
+    if project.config.large != "linear":
+        _tell_untaught(project)
+        return plain
+    soft_labels = _soft_labels(project) if soft_labels is None else soft_labels
+    learning: list[Trainer | CalibratingTrainer] = []
+    for mining, trainer in zip(minings, plain, strict=True):
+        added = soft_labels.get(mining.task.name)
+        learning.append(
+            trainer.with_soft_labels(added) if added is not None and isinstance(trainer, SoftLabelLearner) else trainer
+        )
+    return learning
+
+
+def _tell_untaught(project: Project) -> None:
+    """Warn where a teacher's labels were to be learned by a model that does not."""
+    path, large = project.config.data.distilled, project.config.large
+    learns = "learns from people's labels alone" if large == "neighbours" else "learns from no samples"
+    if path is not None and path.exists():
+        _log.warning("%s: not learned from, as `large: %s` %s", path, large, learns)
+
+
+def _tell_unread(project: Project) -> None:
+    """Warn of what is for the prompts of a large model, where there is none."""
+    config, shown = project.config, project.config.prompt
+    if config.recorded is not None:
+        if shown.ocr or shown.neighbours or shown.knowledge:
+            _log.warning("prompt: nothing of it is used, as `large: %s` was asked elsewhere", config.large)
+        return
+    if shown.neighbours and shown.embeddings == "model":
+        _log.warning("prompt.embeddings: `large: %s` has no hidden states, so texts make neighbours", config.large)
+    if shown.knowledge and config.data.knowledge is not None:
+        _log.warning("data.knowledge: not read, as `large: %s` has no prompt to show it in", config.large)
+
+
+def _require_target(project: Project, large: "LargeModel") -> None:
+    """Raise KdslError where a model was fine-tuned here to answer in another form than the project expects."""
+    from kdsl.models.card import TrainingCard
+
+    card = None if large.remote else TrainingCard.load(Path(large.name).expanduser())
+    if card is not None and card.training.target != large.target:
+        raise KdslError(
+            f"{large.name}: was fine-tuned with training.target: {card.training.target}, but the project has "
+            f"{large.target}; set it to {card.training.target}"
+        )
+
+
+def tunes(project: Project, large: "LargeModel") -> bool:
+    """Whether the project fine-tunes the large model, instead of using it as it stands."""
+    return large.tunable and project.config.training.method != "none"
+
+
+def tuners_of(
+    project: Project,
+    minings: "Sequence[TaskMining]",
+    adapters: Literal["joint", "per_task"] | None = None,
+    cross_validating: bool = False,
+    soft_labels: "Mapping[str, SoftLabels] | None" = None,
+) -> "list[Tuner]":
+    """What fine-tunes for each task, by the project's `adapters` or others; of joint ones any does it for all tasks.
+
+    None where nothing is fine-tuned.
+    """
+    large, config = large_model(project), project.config
+    if large is None or not tunes(project, large):
+        return []
+    from kdsl.training.fine_tuning import Recipe
+    from kdsl.training.tuning import TaskSamples, Tuner
+
+    large.prompts = informed(project, large.prompts, cross_validating)
+    recipe = Recipe(
+        large.name,
+        large.prompts,
+        large.budget,
+        large.max_tokens,
+        config.training,
+        config.seed,
+        most_tokens=config.limits.tokens,
+    )
+    reasons = learned_reasons(project)
+    soft_labels = _soft_labels(project) if soft_labels is None else soft_labels
+    samples = [
+        TaskSamples(
+            mining.task,
+            mining.table,
+            mining.labels,
+            reasons.get(mining.task.name, {}),
+            soft_labels.get(mining.task.name),
+        )
+        for mining in minings
+    ]
+    joint = (adapters or config.adapters) == "joint"
+    augmenters = {
+        mining.task.name: augmenter(
+            project, mining.task, () if cross_validating else active_rules(project, mining.task)
+        )
+        for mining in minings
+        if config.augment.copies
+    }
+    return [
+        Tuner(
+            large,
+            recipe,
+            own.task,
+            samples if joint else [own],
+            None if cross_validating else JOINT if joint else own.task.name,
+            augmenters,
+            config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
+        )
+        for own in samples
+    ]
+
+
+def learned_reasons(project: Project) -> dict[str, dict[str, str]]:
+    """Task → sample id → why it has its label; nothing where answers hold labels alone.
+
+    KdslError where the project wants reasons but has none.
+    """
+    config = project.config
+    if config.training.target == "label":
+        return {}
+    from kdsl.reasons.reason_file import ReasonFile
+
+    path = config.data.reasons
+    if path is None or not path.exists():
+        where = "data.reasons is not set" if path is None else f"{path} does not exist"
+        raise KdslError(
+            f"training.target: {config.training.target} needs reasons, but {where}; make them with `kdsl reasons`, or "
+            "set `target: label`"
+        )
+    return ReasonFile.read(path, project.tasks).of_samples(project.samples("train"))

@@ -1,0 +1,62 @@
+"""What the small model of a project does in mining one task."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.fields.table import FieldTable
+from kdsl.mining.proposer import LexicalProposer, Proposer, Validator
+from kdsl.mining.update import Synonyms
+from kdsl.project.project import Project
+from kdsl.project.small import small_name
+from kdsl.sample import Task
+from kdsl.small.proposer import SmallProposer
+from kdsl.small.synonyms import unseen_synonyms
+from kdsl.small.validator import SmallValidator
+from kdsl.vlm.cache import UNUSABLE, CachedModel
+from kdsl.vlm.usage import CallBudget
+
+
+@dataclass(frozen=True)
+class SmallParts:
+    """What proposes conditions, what judges rules, and what knows other words for their terms."""
+
+    proposer: Proposer
+    validator: Validator | None = None
+    synonyms: Synonyms | None = None
+    budget: CallBudget = field(default_factory=lambda: CallBudget(0))
+
+    def told(self, task: Task, model: CachedModel | None) -> list[str]:
+        """What the small model did, in a line each; nothing for the lexical proposer."""
+        if model is None or not isinstance(self.proposer, SmallProposer):
+            return []
+        written = self.proposer.written
+        lines = [
+            f"{task.name}: {len(written.grounded)} terms and {len(written.synonyms)} synonyms of the small model are "
+            f"candidates, {written.dropped} that no sample of their label holds were dropped; {model.asked} calls so "
+            "far, all others were known"
+        ]
+        if model.strays.strays:
+            lines.append(
+                f"{task.name}: so far {model.strays.told(UNUSABLE)}; they are not kept and asked again next time"
+            )
+        if self.budget.refused:
+            lines.append(
+                f"{task.name}: {self.budget.refused} more calls were wanted; mining.calls allows {self.budget.calls}"
+            )
+        return lines
+
+
+def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:
+    """The parts of the small model, with one budget of calls; the lexical proposer alone for `small: lexical`."""
+    model, config = project.small, project.config
+    if model is None:
+        return SmallParts(LexicalProposer())
+    budget = CallBudget(config.mining.calls)
+    return SmallParts(
+        SmallProposer(model, small_name(config.small), table, labels, config.data.images, budget),
+        SmallValidator(model, budget),
+        lambda rules: unseen_synonyms(model, task, rules, table, budget),
+        budget,
+    )

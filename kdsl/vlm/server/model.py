@@ -1,0 +1,390 @@
+"""A vision-language model behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, transformers serve."""
+
+import json
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kdsl.errors import KdslError
+from kdsl.vlm.conversation import Conversation, drop_earliest
+from kdsl.vlm.hosts import Consent
+from kdsl.vlm.model import Generation, Scores
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.server.capabilities import about_a_picture, chosen_model, refuses_pictures, served_models
+from kdsl.vlm.server.client import HttpClient, ServerError
+from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_pictures
+from kdsl.vlm.server.replies import replied
+from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHAT = "/chat/completions"
+_PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
+"""Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
+
+
+def _regex(choices: Sequence[str]) -> str:
+    return "(" + "|".join(re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", choice) for choice in choices) + ")"
+
+
+def _grammar(choices: Sequence[str]) -> str:
+    return "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+
+
+_CONSTRAINTS: tuple[Callable[[Sequence[str]], dict[str, Any]], ...] = (
+    lambda choices: {"structured_outputs": {"choice": list(choices)}},  # vLLM
+    lambda choices: {"guided_choice": list(choices)},  # vLLM before 0.12
+    lambda choices: {"regex": _regex(choices)},  # SGLang
+    lambda choices: {"grammar": _grammar(choices)},  # llama.cpp
+    lambda choices: {},  # none of these: transformers serve and others
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    said: list[Generation]
+    output_tokens: int
+    calls: int = 1
+
+
+class ServedModel:
+    """A model behind an OpenAI-compatible server. Implements `VisionLanguageModel`.
+
+    What a server can do is found out by asking: constrained answers, and log-probabilities of the prompt. With those
+    options are scored exactly, by one request an option; without, from sampled answers (`Scores.estimated`).
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        model: str,
+        identity: str,
+        budget: PixelBudget,
+        concurrency: int = 16,
+        samples: int = 16,
+    ) -> None:
+        """See `connect`, which asks the server for the model and its identity."""
+        self.model = model
+        self._client = client
+        self._identity = identity
+        self._budget = budget
+        self._concurrency = concurrency
+        self._samples = samples
+        self._lock = Lock()
+        self._plain = True
+        self._many = True
+        self._constraint = 0
+        self._constrained = False
+        self._exact = True
+        self._told = False
+        self._chat_format: ChatFormat | None = None
+        self._lengths: dict[str, int] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        address: str,
+        budget: PixelBudget | None = None,
+        timeout: float = 120,
+        retries: int = 6,
+        concurrency: int = 16,
+        samples: int = 16,
+        consent: Consent | None = None,
+    ) -> "ServedModel":
+        """Reach the server at http://host:port/v1, or http://host:port/v1#name where it serves several models.
+
+        `timeout`: seconds for one answer; `concurrency`: requests at the same time; `samples`: sampled answers of an
+        estimate. Without `consent` only this machine is contacted. Raises KdslError when there is no server, it does
+        not serve this model, or may not be contacted.
+        """
+        address, _, name = address.partition("#")
+        client = HttpClient(address, timeout, retries, concurrency, consent)
+        served = served_models(client, name)
+        model = chosen_model(client.url, served, name)
+        budget = budget or PixelBudget()
+        facts = {key: served[model][key] for key in ("root", "parent", "max_model_len") if served[model].get(key)}
+        identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
+        identity += f"{budget.min_pixels}-{budget.max_pixels} samples={samples}"
+        return cls(client, model, identity, budget, concurrency, samples)
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def url(self) -> str:
+        """The server's address, up to and with /v1."""
+        return self._client.url
+
+    def generate(
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        choices: Sequence[str] | None = None,
+        stop: str | None = None,
+    ) -> list[Generation]:
+        """See `VisionLanguageModel.generate`.
+
+        With `choices` the server's decoding is constrained to them: one request, but token by token, so that the
+        answer is not always the choice that is most probable as a whole (`score` tells that one). A server that cannot
+        constrain may say something else, which stays as it is.
+        """
+
+        def answer(conversation: Conversation) -> Generation:
+            def ask(messages: JsonMessages) -> _Answers:
+                body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
+                if choices is None:
+                    return self._ask(messages, body)
+                return self._ask_constrained(messages, choices, body | {"max_tokens": _longest(choices)})
+
+            found, dropped = self._fitted(conversation, ask)
+            chosen = None if choices is None else found.said[0].label(choices)
+            answered = found.said[0] if chosen is None else Generation(choices[chosen], 0)
+            return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
+
+        return _in_parallel(answer, conversations, self._concurrency)
+
+    def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
+        """See `VisionLanguageModel.score`. Every request counts as a call; only whole answers can be scored.
+
+        An estimate is the smoothed share of sampled answers that are the option, log((n_i + 1/k) / (n + 1)) for k
+        options; where the server constrains the sampled answers to the options, it is the share among them. Its
+        `lengths` are characters, for the server does not tell tokens. Where none of the sampled answers is an option
+        one of them is told (`Scores.strays`).
+        """
+        if not options or "" in options or len(set(options)) < len(options):
+            raise ValueError(f"options must be there, different and not empty, not {list(options)}")
+        if not ended:
+            raise KdslError(
+                f"{self._client.url}: a server scores whole answers, not their beginnings; use a local model"
+            )
+        scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
+        return self._estimate(conversations, options) if scores is None else scores
+
+    def settle_constraint(self, choices: Sequence[str]) -> None:
+        """Find out by one short question how the server is told choices, so that no sample has to pay for that."""
+        question: JsonMessages = [{"role": "user", "content": "?"}]
+        self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
+
+    def takes_pictures(self) -> bool:
+        """Whether the server takes pictures for this model; it is asked about a small one."""
+        messages = about_a_picture()
+        try:
+            self._post(messages, {"temperature": 0, "max_tokens": 1})
+        except ServerError as error:
+            if not refuses_pictures(error, messages):
+                raise
+            return False
+        return True
+
+    def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
+        """None, from then on, when the server does not tell what is needed."""
+        scores = None
+        try:
+            chat, lengths = self._option_lengths(options)
+            if chat and lengths:
+                scores = self._score_closed(conversations, options, chat, lengths)
+        except ServerError as error:
+            if not error.refused:
+                raise
+        if scores is None and self._told:  # it has told them before
+            raise self._client.garbage(_CHAT, "an answer without the log-probabilities of its prompt")
+        self._told = scores is not None
+        if scores is None:
+            self._exact = False
+            log.warning(
+                "%s: the server does not tell a prompt's log-probabilities; options are scored by %d sampled answers",
+                self._client.url,
+                self._samples,
+            )
+        return scores
+
+    def _option_lengths(self, options: Sequence[str]) -> tuple[ChatFormat | None, list[int]]:
+        """The chat format and the tokens of each option, asked once an option; nothing when they are not told."""
+        with self._lock:
+            try:
+                self._chat_format = self._chat_format or find_chat_format(self._ask_prompt, options[0])
+            except ServerError as error:
+                if error.status != 500:  # some servers answer it to a field that they do not know
+                    raise
+            chat = self._chat_format
+            if chat is None:
+                return None, []
+            new = [option for option in options if option not in self._lengths]
+            found = _in_parallel(lambda option: option_length(self._ask_prompt, chat, option), new, self._concurrency)
+            self._lengths |= {option: n for option, n in zip(new, found, strict=True) if n is not None}
+            return chat, [self._lengths[option] for option in options] if None not in found else []
+
+    def _score_closed(
+        self, conversations: Sequence[Conversation], options: Sequence[str], chat: ChatFormat, lengths: list[int]
+    ) -> Scores | None:
+        longest = max(range(len(options)), key=lambda i: lengths[i])
+
+        with ThreadPoolExecutor(self._concurrency) as pool:
+
+            def score(conversation: Conversation) -> tuple[list[float | None], int]:
+                def ask(messages: JsonMessages) -> list[float | None]:
+                    def one(i: int) -> float | None:
+                        return score_closed(self._ask_prompt, chat, messages, options[i], lengths[i])
+
+                    values = {longest: one(longest)}  # alone and first: a prompt that is too long shows here
+                    others = [i for i in range(len(options)) if i != longest]
+                    values |= zip(others, pool.map(one, others), strict=True)
+                    return [values[i] for i in range(len(options))]
+
+                return self._fitted(conversation, ask)
+
+            rows = _in_parallel(score, conversations, self._concurrency)
+        if any(value is None for values, _ in rows for value in values):
+            return None
+        log_probabilities = np.array([values for values, _ in rows], dtype=np.float64)
+        return Scores(
+            log_probabilities,
+            np.array(lengths),
+            output_tokens=np.array(lengths)[log_probabilities.argmax(axis=1)],
+            calls=np.full(len(rows), len(options)),
+            dropped=np.array([dropped for _, dropped in rows], dtype=np.int64),
+        )
+
+    def _estimate(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
+        def sample(conversation: Conversation) -> tuple[_Answers, int]:
+            def ask(messages: JsonMessages) -> _Answers:
+                answers: list[Generation] = []
+                tokens = calls = 0
+                while len(answers) < self._samples:  # some servers give one answer whatever `n` says
+                    many = self._many and self._samples - len(answers) > 1
+                    body = {"temperature": 1, "top_p": 1, "max_tokens": _longest(options)}
+                    body |= {"n": self._samples - len(answers)} if many else {}
+                    try:
+                        found = self._ask_constrained(messages, options, body)
+                    except ServerError as error:
+                        if not many or not error.refused or error.too_long:
+                            raise
+                        self._many = False
+                        continue
+                    answers += found.said
+                    tokens, calls = tokens + found.output_tokens, calls + found.calls
+                return _Answers(answers, tokens, calls)
+
+            return self._fitted(conversation, ask)
+
+        rows = _in_parallel(sample, conversations, self._concurrency)
+        counts = [Counter(each.label(options) for each in found.said) for found, _ in rows]
+        shares = [
+            [math.log((count[index] + 1 / len(options)) / (count.total() + 1)) for index in range(len(options))]
+            for count in counts
+        ]
+        strays = [
+            None if set(count) - {None} else next(each.text or each.aside for each in found.said)
+            for count, (found, _) in zip(counts, rows, strict=True)
+        ]
+        return Scores(
+            np.array(shares, dtype=np.float64).reshape(-1, len(options)),
+            np.array([len(option) + 1 for option in options]),
+            output_tokens=np.array([found.output_tokens for found, _ in rows], dtype=np.int64),
+            calls=np.array([found.calls for found, _ in rows], dtype=np.int64),
+            dropped=np.array([dropped for _, dropped in rows], dtype=np.int64),
+            estimated=True,
+            strays=tuple(strays),
+        )
+
+    def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
+        """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
+        data_urls = encode_pictures(conversation, self._budget)
+        total = 0
+        while True:
+            try:
+                return ask(chat_messages(conversation, data_urls)), total
+            except ServerError as error:
+                if not error.too_long:
+                    raise
+                conversation, dropped = drop_earliest(conversation, 1)
+                if dropped == 0:
+                    raise KdslError(
+                        f"{self._client.url}: a prompt is too long even without the pieces that can be dropped "
+                        f"({error.message}); shorten the text, lower the pixel budget, or serve the model with a "
+                        "longer context"
+                    ) from error
+                total += dropped
+
+    def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
+        """Answers that are choices if the server can see to it; else any.
+
+        The ways to tell a server the choices are tried in turn, until one has worked.
+        """
+        calls = tokens = 0
+        number = self._constraint
+        while True:
+            constraint = _CONSTRAINTS[number](choices)
+            try:
+                found = self._ask(messages, body | constraint)
+            except ServerError as error:
+                if not constraint or not error.refused or error.too_long:
+                    raise
+            else:
+                calls, tokens = calls + found.calls, tokens + found.output_tokens
+                chosen = all(each.label(choices) is not None for each in found.said)
+                if not constraint or chosen or self._constrained:
+                    self._constraint = max(self._constraint, number)  # what has been in vain is not tried again
+                    self._constrained |= bool(constraint) and all(each.text in choices for each in found.said)
+                    return _Answers(found.said, tokens, calls)
+            number += 1
+
+    def _ask_prompt(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
+        # One alternative a token, which every version allows; it generates a token because none may not be asked.
+        return self._post(messages, {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 1} | body)
+
+    def _ask(self, messages: JsonMessages, body: dict[str, Any]) -> _Answers:
+        try:
+            reply = self._post(messages, body)
+        except ServerError as error:
+            if not refuses_pictures(error, messages):
+                raise
+            raise KdslError(
+                f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
+                "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
+            ) from error
+        found = replied(reply, body["max_tokens"])
+        if found is None:
+            raise self._client.garbage(_CHAT, "an answer without choices that hold a message")
+        return _Answers(*found)
+
+    def _post(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
+        request = {"model": self.model, "messages": messages, **body}
+        if not self._plain:
+            return self._client.post(_CHAT, request)
+        try:
+            return self._client.post(_CHAT, request | _PLAIN)
+        except ServerError as error:
+            if not error.refused or error.too_long:
+                raise
+        reply = self._client.post(_CHAT, request)
+        self._plain = False  # only now is it certain that these fields were what the server refused
+        return reply
+
+
+def _longest(choices: Sequence[str]) -> int:
+    """Tokens that suffice for any of the choices and an end token: a token is a byte at least."""
+    return max(len(choice.encode("utf-8")) for choice in choices) + 1
+
+
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
+    """Results in order; after an error nothing more is begun."""
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
