@@ -12,11 +12,11 @@ _OPENING = """\
 
 Look up here what a command does and which options it takes. `kdsl COMMAND --help` prints the same in a terminal.
 
-Results go to stdout, progress and warnings to stderr, so that a pipe gets results alone. Exit codes: 0 done, 1 findings
-(`kdsl check` and `kdsl rules lint` found something, for example), 2 wrong usage or input, 130 interrupted.
+Results go to stdout, progress and warnings to stderr, so that a pipe gets results only. Exit codes: 0 done, 1 findings
+(for example of `kdsl check` and `kdsl rules lint`), 2 wrong usage or input, 130 interrupted.
 
-Most commands take a project: a `kdsl.yaml` or its folder, the current folder by default. `key=value` changes an entry of
-[kdsl.yaml](configuration.md) for this run, for example `seed=1 mining.iterations=500`.
+Most commands take a project: a `kdsl.yaml` or its folder, the current folder by default. `key=value` changes an entry
+of [kdsl.yaml](configuration.md) for this run, for example `seed=1 mining.iterations=500`.
 
 This page is written by `scripts/reference`; change the help texts in `kdsl/cli` instead.
 """

@@ -5,6 +5,7 @@ import inspect
 import textwrap
 import types
 import typing
+from itertools import pairwise
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -16,11 +17,11 @@ from kdsl.config import ProjectConfig, ProjectPath
 _OPENING = """\
 # kdsl.yaml
 
-Look up here every key of a project's `kdsl.yaml`: what it means, what it takes, and its default. `kdsl init` writes a file
-with the usual ones. A key that does not exist, or a value of the wrong kind, is an error with its line.
+Look up here every key of a project's `kdsl.yaml`: what it means, what it takes, and its default. `kdsl init` writes a
+file with the usual ones. An unknown key, or a value of the wrong kind, is an error with its line.
 
-Paths are relative to the folder of `kdsl.yaml`. Every key can be changed for one run on the command line, where paths are
-relative to the current folder: `kdsl mine seed=1 data.train=data/other.json`.
+Paths are relative to the folder of `kdsl.yaml`. Every key can be changed for one run on the command line, where paths
+are relative to the current folder: `kdsl mine seed=1 data.train=data/other.json`.
 
 This page is written by `scripts/reference`; change the docstrings of `ProjectConfig` instead.
 """
@@ -51,7 +52,7 @@ def attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body
     return {
         statement.target.id: inspect.cleandoc(text.value.value)
-        for statement, text in zip(body, body[1:], strict=False)
+        for statement, text in pairwise(body)
         if isinstance(statement, ast.AnnAssign)
         and isinstance(text, ast.Expr)
         and isinstance(text.value, ast.Constant)

@@ -8,7 +8,7 @@ import kdsl
 _OPENING = """\
 # Python reference
 
-Look up here what `import kdsl` offers: every class and function, with its arguments, what it returns and which errors it
+Look up here what `import kdsl` offers: every class and function, its arguments, what it returns and which errors it
 raises. [From Python](python.md) shows them at work.
 
 This page is written by `scripts/reference`; change the docstrings instead.
