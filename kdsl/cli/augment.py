@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
 
 if TYPE_CHECKING:
     from kdsl.project.augmentation import MadeCopies
@@ -20,7 +20,6 @@ def augment(
 
     from kdsl.locks import claimed
     from kdsl.project.augmentation import augment_project
-    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     with claimed(folders=[project.config.checkpoint]):

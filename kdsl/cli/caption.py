@@ -2,7 +2,7 @@
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 
 
 def caption(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
@@ -10,7 +10,6 @@ def caption(arguments: ProjectArguments = None, format: FormatOption = Format.ta
     import json
     from dataclasses import asdict
 
-    from kdsl.project.project import open_project
     from kdsl.project.small import caption_images
 
     project = open_project(arguments)

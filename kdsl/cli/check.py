@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
@@ -15,7 +15,7 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     import json
 
     from kdsl.data.checks import check_samples
-    from kdsl.project.project import Split, open_project
+    from kdsl.project.project import Split
 
     project = open_project(arguments)
     names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]

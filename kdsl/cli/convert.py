@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments
+from kdsl.cli.options import ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from kdsl.sample import Sample, Task
@@ -35,7 +35,6 @@ def convert(
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kdsl.cli.asked import Retries, Timeout, first_failures
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from kdsl.project.distillation import DistilledTask
@@ -25,7 +25,6 @@ def distill(
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
     from kdsl.project.distillation import distil_project
-    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     path, teacher = project.config.data.distilled, project.config.distill.teacher

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 
@@ -57,55 +57,68 @@ def evaluate(
     format: FormatOption = Format.table,
 ) -> None:
     """Score predictions against labels: model alone, rules alone and both, with intervals, tables and plots."""
-    import json
+    from kdsl.data.readers import read_samples
+    from kdsl.evaluate.predictions import read_results
+    from kdsl.project.cross_validation import cross_validate_project
 
-    from kdsl.evaluate.folder import write_evaluation
-    from kdsl.evaluate.report import print_summary, summarise
-    from kdsl.project.project import open_project
-
+    _require_one_mode(predictions, truth, folds, seesaw, steps)
+    project = open_project(arguments)
     if seesaw:
-        if not (folds is None and predictions is None and truth is None):
-            raise KdslError("--seesaw predicts samples itself; leave --predictions, --truth and --cross-validate out")
-        if steps is not None:
-            raise KdslError("--seesaw and --ablate are two evaluations; ask for one of them")
-        _seesaw(open_project(arguments), output, format)
+        _compare_adapters(project, output, format)
+    elif steps is not None:
+        _ablate(project, steps, folds, workers, output, format)
+    elif folds is not None:
+        folder = output or project.config.checkpoint / "cross-validation"
+        with claimed(folders=[project.config.checkpoint, folder]):
+            _tell(cross_validate_project(project, folds, workers), project, folder, format)
+    elif predictions is not None and truth is not None:
+        folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
+        with claimed(folders=[folder]):
+            results = read_results(predictions, truth, read_samples(truth, project.tasks), project.tasks)
+            _tell(results, project, folder, format)
+
+
+def _require_one_mode(
+    predictions: Path | None, truth: Path | None, folds: int | None, seesaw: bool, steps: str | None
+) -> None:
+    """Raise KdslError unless the options ask for one evaluation."""
+    files = predictions is not None or truth is not None
+    if seesaw and (files or folds is not None):
+        raise KdslError("--seesaw predicts samples itself; leave --predictions, --truth and --cross-validate out")
+    if seesaw and steps is not None:
+        raise KdslError("--seesaw and --ablate are two evaluations; ask for one of them")
+    if steps is not None and files:
+        raise KdslError("--ablate predicts the training samples itself; leave --predictions and --truth out")
+    if seesaw or steps is not None:
         return
-    if steps is not None:
-        if predictions is not None or truth is not None:
-            raise KdslError("--ablate predicts the training samples itself; leave --predictions and --truth out")
-        _ablate(open_project(arguments), steps, folds, workers, output, format)
-        return
+    if folds is not None and files:
+        raise KdslError("--cross-validate predicts the training samples itself; leave --predictions and --truth out")
     if folds is None and (predictions is None or truth is None):
         raise KdslError(
             "kdsl evaluate needs both files: --predictions FILE and --truth FILE, or --cross-validate K without either"
         )
-    if folds is not None and (predictions is not None or truth is not None):
-        raise KdslError("--cross-validate predicts the training samples itself; leave --predictions and --truth out")
-    project = open_project(arguments)
-    checkpoint = None
-    if predictions is not None:
-        folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
+
+
+def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format: Format) -> None:
+    import json
+
+    from kdsl.evaluate.folder import write_evaluation
+    from kdsl.evaluate.report import print_summary, summarise
+
+    summary = summarise(results, project.config.seed)
+    if format is Format.json:
+        typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
     else:
-        checkpoint = project.config.checkpoint
-        folder = output or checkpoint / "cross-validation"
-    with claimed(folders=[checkpoint, folder]):
-        if predictions is not None and truth is not None:
-            results = _compare(project, predictions, truth)
-        else:
-            results = _cross_validate(project, folds or 0, workers)
-        summary = summarise(results, project.config.seed)
-        if format is Format.json:
-            typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
-        else:
-            print_summary(summary)
-        write_evaluation(folder, results, summary)
+        print_summary(summary)
+    write_evaluation(folder, results, summary)
     typer.echo(f"Report, tables and plots are in {folder}.", err=True)
 
 
-def _seesaw(project: "Project", output: Path | None, format: Format) -> None:
+def _compare_adapters(project: "Project", output: Path | None, format: Format) -> None:
     import json
 
-    from kdsl.cli.seesaw import compare_adapters, print_seesaw, seesaw_record, write_seesaw
+    from kdsl.cli.evaluate_tables import print_seesaw
+    from kdsl.project.seesaw import compare_adapters, seesaw_record, write_seesaw
 
     folder = output or project.config.checkpoint / "seesaw"
     with claimed(folders=[project.config.checkpoint, folder]):
@@ -123,7 +136,8 @@ def _ablate(
 ) -> None:
     import json
 
-    from kdsl.cli.ablating import ABLATION_FOLDS, ablate_project, parse_steps, print_ablation, write_ablation
+    from kdsl.cli.evaluate_tables import print_ablation
+    from kdsl.project.ablation import ABLATION_FOLDS, ablate_project, parse_steps, write_ablation
 
     folder = output or project.config.checkpoint / "ablation"
     with claimed(folders=[project.config.checkpoint, folder]):
@@ -134,16 +148,3 @@ def _ablate(
             print_ablation(found)
         write_ablation(folder, found)
     typer.echo(f"The table is in {folder}.", err=True)
-
-
-def _cross_validate(project: "Project", folds: int, workers: int | None) -> "list[TaskResult]":
-    from kdsl.project.cross_validation import cross_validate_project
-
-    return cross_validate_project(project, folds, workers)
-
-
-def _compare(project: "Project", predictions: Path, truth: Path) -> "list[TaskResult]":
-    from kdsl.data.readers import read_samples
-    from kdsl.evaluate.predictions import read_results
-
-    return read_results(predictions, truth, read_samples(truth, project.tasks), project.tasks)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -30,9 +30,8 @@ def mine(
 
     from kdsl.cli import mine_table
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
     from kdsl.project.small import ask_questions
-    from kdsl.project.task import TaskMining
+    from kdsl.project.task import TaskProject
 
     project = open_project(arguments)
     config = project.config
@@ -44,11 +43,11 @@ def mine(
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            for path in TaskMining.of(project, task, project.learned_sidecars()).trace(index):
+            for path in TaskProject.of(project, task, project.learned_sidecars()).trace(index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            mining = TaskMining.of(project, task, project.learned_sidecars())
+            mining = TaskProject.of(project, task, project.learned_sidecars())
             rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
             if format is Format.json:
                 typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
@@ -62,17 +61,17 @@ def _mine_all(project: "Project", workers: int, format: Format) -> None:
     import json
 
     from kdsl.cli import mine_table
-    from kdsl.project.task import TaskMining
+    from kdsl.project.task import TaskProject
 
     sidecars = project.learned_sidecars()
-    tasks = [TaskMining.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
+    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
     results = [mining.run(workers) for mining in tasks]
     if format is Format.json:
         typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
     for result in results:
         if format is Format.table:
             mine_table.print_result(result)
-        for line in mine_table.notes(result):
+        for line in result.notes():
             typer.echo(line, err=True)
 
 

@@ -88,21 +88,6 @@ def print_result(result: MinedTask) -> None:
     results_console().print(table)
 
 
-def notes(result: MinedTask) -> list[str]:
-    """What else there is to say: for stderr."""
-    report, base = result.report, result.base
-    lines = [
-        f"{base.folder / base.task}: {len(report.added)} rules added, {len(report.removed)} removed, "
-        f"{len(report.kept)} kept; {result.archive} is what the arbiter is fitted on"
-    ]
-    if not result.conditions:
-        lines.append(
-            f"warning: {result.task.name}: the samples gave no candidate condition; they need text, "
-            "or images that `kdsl ocr` has read"
-        )
-    return lines + result.told
-
-
 def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatistics] | None]]:
     """(label, samples, active rules, the most reliable of them) of every label."""
     statistics = result.base.statistics()

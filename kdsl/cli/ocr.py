@@ -2,7 +2,7 @@
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
 
 
 def ocr(
@@ -17,7 +17,6 @@ def ocr(
     from kdsl.errors import KdslError
     from kdsl.fields.ocr import fill_ocr
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
 
     project = open_project(arguments)
     data, folder = project.config.data, project.image_folder

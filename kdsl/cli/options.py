@@ -1,9 +1,14 @@
 """The arguments that several commands share."""
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from kdsl.project.project import Project
 
 ProjectArguments = Annotated[
     list[str] | None,
@@ -25,3 +30,13 @@ WorkersOption = Annotated[
 ]
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How results are printed to stdout.")]
+
+
+def open_project(arguments: Sequence[str] | None) -> "Project":
+    """The project of a command's `[CONFIG] [key=value ...]`: a first argument without `=` is the configuration."""
+    from kdsl.project.project import Project
+
+    path, overrides = None, [*(arguments or ())]
+    if overrides and "=" not in overrides[0]:
+        path = Path(overrides.pop(0))
+    return Project.open(path, overrides)

@@ -5,16 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.asked import Retries, Timeout, first_failures, open_model, shown_prompts
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.asked import Retries, Timeout, first_failures
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
     from kdsl.reasons.asking import ReasonCounts
     from kdsl.reasons.importing import ImportOutcome
-
-REASON_ANSWERS_FILE = "reasons.answers.jsonl"
-"""In the checkpoint: what the model answered."""
 
 
 def reasons(
@@ -41,7 +38,7 @@ def reasons(
 
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
+    from kdsl.project.reasons import explain_project, import_project
 
     project = open_project(arguments)
     config = project.config
@@ -68,76 +65,6 @@ def reasons(
         typer.echo(line, err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def explain_project(project: "Project", model: str | None, timeout: float, retries: int) -> "dict[str, ReasonCounts]":
-    """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
-    from kdsl.errors import KdslError
-    from kdsl.fields.table import FieldTable
-    from kdsl.progress import progress_bar
-    from kdsl.project.small import small_name
-    from kdsl.reasons.asking import Asking
-    from kdsl.reasons.decided import DECIDED_FILE, Decided
-    from kdsl.reasons.reason_file import ReasonFile
-    from kdsl.rules.rulebase import RuleBase
-
-    config = project.config
-    path = _reason_path(project)
-    name = model or config.small_model
-    if name is None:
-        raise KdslError(
-            "small: lexical writes no reasons; name a model, such as --model http://localhost:8000/v1, or take over "
-            "reasons made elsewhere with --import FILE"
-        )
-    samples = {task.name: _labelled(project, task) for task in project.tasks}
-    if not any(samples.values()):
-        raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
-    cached, threads = open_model(
-        project, name, config.checkpoint / REASON_ANSWERS_FILE, timeout, retries, by_hand=bool(model)
-    )
-    prompts = shown_prompts(project, cached, [sample for own in samples.values() for sample in own])
-    known = ReasonFile.mended(path, project.tasks).matched([sample for own in samples.values() for sample in own])
-    decided, sidecars = Decided(config.checkpoint / DECIDED_FILE), project.learned_sidecars()
-    counts = {}
-    try:
-        with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
-            for task in project.tasks:
-                accepted = [rule for rule in RuleBase.load(config.rules, task.name).rules if rule.approved]
-                table = FieldTable(samples[task.name], sidecars)
-                labels = [sample.label or "" for sample in samples[task.name]]
-                shown = prompts.fitted([(task, table, labels)] if labels else [])
-                asking = Asking(task, cached, small_name(name), accepted, shown, path, decided, threads)
-                counts[task.name] = asking.ask(table, known, lambda name=task.name: advance(f"Reasons of {name}"))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None
-    return counts
-
-
-def import_project(project: "Project", file: Path) -> "ImportOutcome":
-    """Take over the reasons in `file`; KdslError for what is not a file of reasons."""
-    from kdsl.errors import KdslError
-    from kdsl.reasons.importing import import_reasons
-    from kdsl.reasons.reason_file import ReasonFile
-
-    path = _reason_path(project)
-    if path.resolve() == file.resolve():
-        raise KdslError(f"{file}: is the project's own file of reasons; name another one to import")
-    brought = ReasonFile.read(file, project.tasks)
-    samples = [sample for task in project.tasks for sample in _labelled(project, task)]
-    return import_reasons(brought, ReasonFile.mended(path, project.tasks), samples, project.tasks)
-
-
-def _reason_path(project: "Project") -> Path:
-    from kdsl.errors import KdslError
-
-    path = project.config.data.reasons
-    if path is None:
-        raise KdslError("data.reasons is not set; name the file for the reasons, such as data/reasons.jsonl")
-    return path
-
-
-def _labelled(project: "Project", task: Any) -> list[Any]:
-    return [sample for sample in project.task_samples(task) if sample.label in task.label_names]
 
 
 def _record(counts: "ReasonCounts") -> dict[str, Any]:

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments
+from kdsl.cli.options import ProjectArguments, open_project
 from kdsl.cli.rules_exchange import AsOption
 
 if TYPE_CHECKING:
-    from kdsl.config import ProjectConfig
-    from kdsl.project.project import Project
-    from kdsl.review.dataset import Dataset
-    from kdsl.review.live import LiveSite
+    pass
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -34,7 +31,6 @@ def review(
 
     from kdsl.cli.rules_exchange import who_decides
     from kdsl.errors import KdslError
-    from kdsl.project.project import open_project
 
     local = _is_local(host)
     if not with_token and not local:
@@ -43,6 +39,7 @@ def review(
     project = open_project(arguments)
     try:
         from kdsl.review.app import create_app
+        from kdsl.review.opening import open_live
         from kdsl.review.server import web_server
     except ModuleNotFoundError as error:
         raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
@@ -99,27 +96,3 @@ def opened(address: str) -> Iterator[None]:
         page.chmod(0o600)
         webbrowser.open(page.as_uri())
         yield
-
-
-def open_live(project: "Project", by: str) -> "LiveSite":
-    """Everything that the page shows of a project, read and counted, and read again when its files change."""
-    from functools import partial
-
-    from kdsl.review.dataset import Source
-    from kdsl.review.live import LiveSite
-
-    config, data = project.config, project.config.data
-    tasks = [config.folder / name for name in config.tasks]
-    files = [data.train, data.ocr, data.captions, data.questions, *(path for path in tasks if path.is_file())]
-    return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
-
-
-def _read(config: "ProjectConfig") -> "Dataset":
-    """Everything that the data files of a project say now."""
-    from kdsl.project.project import Project
-    from kdsl.project.recorded import data_orders
-    from kdsl.review.dataset import Dataset
-
-    now = Project(config)
-    samples = {task.name: now.task_samples(task) for task in now.tasks}
-    return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))

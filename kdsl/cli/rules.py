@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def list_rules(
 ) -> None:
     """List the rules in words, with their counts in training and on held-out data, and their reliability."""
     from kdsl.cli.rules_table import list_record, print_list
-    from kdsl.project.project import open_project
 
     chosen = list(_chosen(open_project(arguments), task, label, status))
     if format is Format.json:
@@ -67,7 +66,6 @@ def show(
     """Show one rule: its conditions, file and statistics, and the training samples it hits, wrong ones first."""
     from kdsl.cli.rules_show import print_rule, rule_record
     from kdsl.fields.table import FieldTable
-    from kdsl.project.project import open_project
     from kdsl.rules.engine import Engine
 
     project = open_project(arguments)
@@ -86,7 +84,6 @@ def show(
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
     from kdsl.cli.rules_table import finding_record, print_findings
-    from kdsl.project.project import open_project
     from kdsl.rules.lint import lint as find
 
     project = open_project(arguments)
@@ -107,7 +104,6 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 def test(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Run the tests in the rule files on the training samples; exit code 1 when one fails."""
     from kdsl.cli.rules_table import print_tests, test_record
-    from kdsl.project.project import open_project
     from kdsl.rules.checks import run_tests
     from kdsl.rules.rulebase import RuleBase
 
@@ -143,7 +139,6 @@ def diff(
     from contextlib import nullcontext
 
     from kdsl.cli.rules_table import change_record, print_changes
-    from kdsl.project.project import open_project
     from kdsl.rules.compare import compare, rules_at_revision
     from kdsl.rules.rulebase import RuleBase
 
@@ -171,7 +166,6 @@ def stats(
     """Count on the training samples: coverage, overlaps, conflicts, correct and incorrect hits, precision."""
     from kdsl.cli.rules_table import print_summaries, summary_record
     from kdsl.fields.table import FieldTable
-    from kdsl.project.project import open_project
     from kdsl.rules.engine import Engine
     from kdsl.rules.summary import summarise
 
@@ -199,7 +193,6 @@ def fmt(
     from kdsl.errors import KdslError
     from kdsl.files import read_text, write_atomically
     from kdsl.locks import held
-    from kdsl.project.project import open_project
     from kdsl.rules.rule_file import rule_text
     from kdsl.rules.rule_files import read_rule_files
 

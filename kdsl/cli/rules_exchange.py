@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments
+from kdsl.cli.options import ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from kdsl.review.store import RuleStore
@@ -46,7 +46,6 @@ def export_rules(
     """Write all rules in words, with their status, counts and notes, for people who will not open a browser."""
     from kdsl.files import write_atomically
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
     from kdsl.review.exchange import csv_table, markdown
     from kdsl.review.store import RuleStore
 
@@ -67,7 +66,6 @@ def import_rules(
     by: AsOption = None,
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
-    from kdsl.project.project import open_project
     from kdsl.review.importing import import_csv
     from kdsl.review.store import RuleStore
 

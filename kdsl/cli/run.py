@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, WorkersOption
+from kdsl.cli.options import ProjectArguments, WorkersOption, open_project
 
 if TYPE_CHECKING:
     from kdsl.project.steps import Chain
@@ -19,7 +19,6 @@ def run(
     import os
 
     from kdsl.locks import claimed
-    from kdsl.project.project import open_project
     from kdsl.project.steps import Chain
 
     project = open_project(arguments)

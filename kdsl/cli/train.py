@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kdsl.arbiter.arbiter import Arbiter
-    from kdsl.project.project import Project
 
 
 def train(
@@ -32,7 +31,7 @@ def train(
     """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
     import json
 
-    from kdsl.project.project import open_project
+    from kdsl.project.training import fine_tune_project, train_project
 
     if fine_tune_only or deepspeed is not None:
         fine_tune_project(open_project(arguments), deepspeed)
@@ -42,48 +41,6 @@ def train(
         typer.echo(json.dumps([arbiter_record(arbiter) for arbiter in arbiters], ensure_ascii=False, indent=2))
     else:
         print_arbiters(arbiters)
-
-
-def train_project(project: "Project") -> "list[Arbiter]":
-    """Train all tasks; nothing is trained when any of them lacks what training needs."""
-    from kdsl.errors import KdslError
-    from kdsl.locks import claimed
-    from kdsl.progress import progress_bar
-    from kdsl.project.fitting import TRAINING_ADVANCES, train_task
-    from kdsl.project.large import trainers
-    from kdsl.project.task import TaskMining
-
-    sidecars = project.learned_sidecars()
-    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
-    for mining in minings:
-        if not mining.archive.exists():
-            raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
-    with claimed(folders=[project.config.checkpoint]):
-        learning = trainers(project, minings)
-        with progress_bar("Training", TRAINING_ADVANCES * len(minings)) as advance:
-            return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
-
-
-def fine_tune_project(project: "Project", deepspeed: Path | None = None) -> None:
-    """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
-    import os
-
-    from kdsl.errors import KdslError
-    from kdsl.locks import claimed
-    from kdsl.project.large import tuners_of
-    from kdsl.project.task import TaskMining
-
-    sidecars = project.learned_sidecars()
-    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
-    # Of several processes that train together the first claims it for all.
-    with claimed(folders=[project.config.checkpoint] if os.environ.get("RANK", "0") == "0" else []):
-        tuners = tuners_of(project, minings)
-        if not tuners:
-            raise KdslError(
-                f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id"
-            )
-        for tuner in tuners:
-            tuner.tune(deepspeed)
 
 
 _LEFT_OUT = {

@@ -15,7 +15,7 @@ from kdsl.project.fitting import covered_rows
 from kdsl.project.large import trainers
 from kdsl.project.project import Project
 from kdsl.project.small_parts import small_parts
-from kdsl.project.task import TaskMining
+from kdsl.project.task import TaskProject
 from kdsl.sample import Task
 
 
@@ -26,7 +26,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
     Raises KdslError for samples without a label, or fewer than `k`.
     """
     sidecars = project.learned_sidecars()
-    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
     results = []
     for mining, trainer in zip(minings, trainers(project, minings, cross_validating=True), strict=True):
         task = mining.task

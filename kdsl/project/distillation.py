@@ -11,7 +11,6 @@ import numpy as np
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fold_rules
 from kdsl.arbiter.predictor import usable_rules
-from kdsl.cli.asked import open_model, shown_prompts
 from kdsl.data.duplicates import like_labelled
 from kdsl.data.readers import read_samples
 from kdsl.data.writers import plain_record
@@ -25,10 +24,11 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import load_archive
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
 from kdsl.progress import progress_bar
+from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.large import trainers
-from kdsl.project.prediction import ready
+from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
-from kdsl.project.task import TaskMining
+from kdsl.project.task import TaskProject
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample
 
@@ -74,8 +74,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     config = project.config
     unlabelled, address = _required(project)
     samples = read_samples(unlabelled, project.tasks)
-    _, pages = ready(project, unlabelled)
-    minings = [TaskMining.of(project, task, pages.sidecars) for task in project.tasks]
+    pages = ProjectPredictor.open(project, unlabelled).images
+    minings = [TaskProject.of(project, task, pages.sidecars) for task in project.tasks]
     _require_trained(minings)
     learning = trainers(project, minings, cross_validating=True, soft_labels={})
     for trainer in learning:
@@ -112,7 +112,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
 
 
 def _student(
-    mining: TaskMining,
+    mining: TaskProject,
     pool: FieldTable,
     teacher_labels: TeacherLabels,
     trainer: "Callable[[SoftLabels], Trainer | CalibratingTrainer]",
@@ -169,7 +169,7 @@ def _required(project: Project) -> tuple[Path, str]:
     return data.unlabelled, teacher
 
 
-def _require_trained(minings: Sequence[TaskMining]) -> None:
+def _require_trained(minings: Sequence[TaskProject]) -> None:
     for mining in minings:
         if not mining.archive.exists():
             raise KdslError(

@@ -17,7 +17,7 @@ from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Trainer
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedTrainer
-from kdsl.project.task import TaskMining
+from kdsl.project.task import TaskProject
 from kdsl.rules.rulebase import RuleBase
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ TRAINING_ADVANCES = 7
 """Calls of `advance` that training a task makes, with five folds."""
 
 
-def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advance: Callable[[str], None]) -> Arbiter:
+def train_task(mining: TaskProject, trainer: Trainer | CalibratingTrainer, advance: Callable[[str], None]) -> Arbiter:
     """Train the classifier, fit the arbiter out of fold, and save both in the task's checkpoint folder.
 
     `advance` is called with what was done. Raises KdslError where `kdsl mine` has not been run on these samples.
@@ -69,7 +69,7 @@ def train_task(mining: TaskMining, trainer: Trainer | CalibratingTrainer, advanc
     return arbiter
 
 
-def covered_rows(mining: TaskMining, trainer: Trainer | CalibratingTrainer) -> NDArray[np.bool_]:
+def covered_rows(mining: TaskProject, trainer: Trainer | CalibratingTrainer) -> NDArray[np.bool_]:
     """The samples that the classifier can say something about, all but for a recorded model: [n_samples].
 
     The others are counted in a warning. Raises KdslError where too few are left.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
     from kdsl.models.soft_labels import SoftLabels
-    from kdsl.project.task import TaskMining
+    from kdsl.project.task import TaskProject
     from kdsl.training.tuning import Tuner
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def prompts_of(project: Project) -> "Prompts":
 
 def trainers(
     project: Project,
-    minings: "Sequence[TaskMining]",
+    minings: "Sequence[TaskProject]",
     cross_validating: bool = False,
     soft_labels: "Mapping[str, SoftLabels] | None" = None,
 ) -> "Sequence[Trainer | CalibratingTrainer]":
@@ -148,7 +148,7 @@ def _soft_labels(project: Project) -> "Mapping[str, SoftLabels]":
 
 def _learning(
     project: Project,
-    minings: "Sequence[TaskMining]",
+    minings: "Sequence[TaskProject]",
     plain: list[Trainer],
     soft_labels: "Mapping[str, SoftLabels] | None",
 ) -> "Sequence[Trainer | CalibratingTrainer]":
@@ -208,7 +208,7 @@ def tunes(project: Project, large: "LargeModel") -> bool:
 
 def tuners_of(
     project: Project,
-    minings: "Sequence[TaskMining]",
+    minings: "Sequence[TaskProject]",
     adapters: Literal["joint", "per_task"] | None = None,
     cross_validating: bool = False,
     soft_labels: "Mapping[str, SoftLabels] | None" = None,

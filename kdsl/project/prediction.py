@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
+from kdsl.data.readers import iterate_samples
+from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.embedded import Embedded
+from kdsl.models.explanation import Explanation
+from kdsl.progress import track
 from kdsl.project.large import large_model
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
@@ -55,8 +61,90 @@ class ImageReader:
             )  # fmt: skip
 
 
-def ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
-    """The predictor of a project's checkpoint, and what reads new images for it; `input` is what will be predicted."""
+@dataclass(frozen=True)
+class ProjectPredictor:
+    """Everything that a project predicts with, and what reads new images for it."""
+
+    predictor: Predictor
+    images: ImageReader
+
+    @classmethod
+    def open(cls, project: Project, input: Path) -> "ProjectPredictor":
+        """Read the project's checkpoint and rule base; `input` is the file that will be predicted."""
+        return cls(*_ready(project, input))
+
+    def decide(self, samples: Sequence[Sample]) -> list[Decision]:
+        """One decision for every sample, in their order; images that nobody has read are read first."""
+        self.images.fill(samples)
+        return self.predictor.decide(samples)
+
+    def warn(self) -> None:
+        """Log counted warnings of what was missing or unusable, if there was anything."""
+        self.images.tell()
+        self.predictor.tell()
+
+    def cost(self) -> str | None:
+        """What the samples have cost so far, in a sentence; None where no model was asked."""
+        usage = self.predictor.usage
+        if usage is None or not usage.samples:
+            return None
+        total, most = usage.total(), usage.most()
+        dropped = f"; {total.dropped} pieces of prompts that were too long were dropped" if total.dropped else ""
+        return (
+            f"{total.calls} calls and {total.tokens} output tokens for {len(usage.samples)} samples, at most "
+            f"{most.calls} and {most.tokens} for one{dropped}"
+        )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A decision with what a person wants to see of it."""
+
+    decision: Decision
+    sidecars: Sidecars
+    explanation: Explanation | None
+    """What the classifier went by besides the sample; None for one that cannot tell."""
+
+
+@dataclass(frozen=True)
+class FilePredictions:
+    """What predicting a file came to."""
+
+    outcome: StreamOutcome
+    cost: str | None
+    """See `ProjectPredictor.cost`."""
+
+
+def predict_file(project: Project, input: Path, output: Path, batch: int = 256) -> FilePredictions:
+    """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input."""
+    if output.resolve() == input.resolve():
+        raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
+    predictor = ProjectPredictor.open(project, input)
+    source = {"checkpoint": predictor.predictor.fingerprint(), "input": file_hash(input)}
+    samples = track(iterate_samples(input, project.tasks), "Predicting", None)
+    try:
+        outcome = predict_stream(samples, predictor.decide, output, source, batch)
+    finally:
+        predictor.warn()
+    return FilePredictions(outcome, predictor.cost())
+
+
+def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
+    """The decision on the sample of that id, of one sample for each task that has one; KdslError where none has."""
+    named = [sample for sample in iterate_samples(input, project.tasks) if sample.id == id]
+    if not named:
+        raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
+    samples = list({sample.key: sample for sample in reversed(named)}.values())[::-1]  # one of each task
+    predictor = ProjectPredictor.open(project, input)
+    decisions = predictor.decide(samples)
+    predictor.warn()
+    return [
+        Explained(decision, predictor.images.sidecars, predictor.predictor.explain(decision.sample))
+        for decision in decisions
+    ]
+
+
+def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
     large = large_model(project)

@@ -29,6 +29,22 @@ class Project:
 
     config: "ProjectConfig"
 
+    @classmethod
+    def open(cls, path: Path | None = None, overrides: Sequence[str] = ()) -> "Project":
+        """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with `key=value` overrides.
+
+        Raises KdslError for a mistake in the configuration, in an override or in a task file.
+        """
+        from kdsl.config import load_config
+
+        project = cls(load_config(path, overrides))
+        seen: set[str] = set()
+        for task in project.tasks:
+            if task.name in seen:
+                raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
+            seen.add(task.name)
+        return project
+
     @cached_property
     def tasks(self) -> "list[Task]":
         from kdsl.tasks import load_task
@@ -125,24 +141,3 @@ class Project:
     @cached_property
     def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":
         return {}
-
-
-def open_project(arguments: Sequence[str] | None) -> Project:
-    """The project of a command's `[CONFIG] [key=value ...]`.
-
-    A first argument without `=` is the configuration, a file or folder; it is ./kdsl.yaml otherwise. Raises KdslError
-    for a mistake in the configuration or an override.
-    """
-    from kdsl.config import load_config
-
-    arguments = arguments or []
-    path = None
-    if arguments and "=" not in arguments[0]:
-        path, arguments = Path(arguments[0]), arguments[1:]
-    project = Project(load_config(path, arguments))
-    seen: set[str] = set()
-    for task in project.tasks:
-        if task.name in seen:
-            raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
-        seen.add(task.name)
-    return project

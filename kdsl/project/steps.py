@@ -127,19 +127,18 @@ class Chain:
 
     def mine(self) -> None:
         """Mine the rules of every task into the rule base."""
-        from kdsl.cli.mine_table import notes
-        from kdsl.project.task import TaskMining
+        from kdsl.project.task import TaskProject
 
         def work() -> list[str]:
             sidecars = self._project.sidecars()
-            minings = [TaskMining.of(self._project, task, sidecars) for task in self._project.tasks]
-            return [line for mining in minings for line in notes(mining.run(self._workers))]
+            minings = [TaskProject.of(self._project, task, sidecars) for task in self._project.tasks]
+            return [line for mining in minings for line in mining.run(self._workers).notes()]
 
         self._steps.do("mine", self._mining_inputs, self._task_files(ARCHIVE_FILE), work)
 
     def train(self) -> None:
         """Train the classifiers and fit the arbiters on the rule base as it is now."""
-        from kdsl.cli.train import train_project
+        from kdsl.project.training import train_project
 
         def work() -> list[str]:
             return [
@@ -174,14 +173,14 @@ class Chain:
         return found if self._config.data.test is None else [*found, ("predictions", self._predictions)]
 
     def _predict_test(self) -> list[str]:
-        from kdsl.cli.predict import predict_project
         from kdsl.evaluate.predictions import read_results
+        from kdsl.project.prediction import predict_file
 
         test = self._config.data.test
         assert test is not None
         with claimed(files=[self._predictions]):
             self._predictions.unlink(missing_ok=True)
-            predict_project(self._project, test, self._predictions)
+            predict_file(self._project, test, self._predictions)
         samples = self._project.samples("test")
         self._write(read_results(self._predictions, test, samples, self._project.tasks))
         return [f"{len(samples)} test samples predicted"]

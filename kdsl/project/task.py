@@ -49,9 +49,23 @@ class MinedTask:
     told: list[str]
     """What the small model did."""
 
+    def notes(self) -> list[str]:
+        """What there is to say beside the rules, in a line each."""
+        report, base = self.report, self.base
+        lines = [
+            f"{base.folder / base.task}: {len(report.added)} rules added, {len(report.removed)} removed, "
+            f"{len(report.kept)} kept; {self.archive} is what the arbiter is fitted on"
+        ]
+        if not self.conditions:
+            lines.append(
+                f"warning: {self.task.name}: the samples gave no candidate condition; they need text, "
+                "or images that `kdsl ocr` has read"
+            )
+        return lines + self.told
+
 
 @dataclass(frozen=True)
-class TaskMining:
+class TaskProject:
     """One task of a project, ready to be mined."""
 
     project: Project
@@ -59,7 +73,7 @@ class TaskMining:
     table: FieldTable
 
     @classmethod
-    def of(cls, project: Project, task: Task, sidecars: Sidecars) -> "TaskMining":
+    def of(cls, project: Project, task: Task, sidecars: Sidecars) -> "TaskProject":
         """Raises KdslError for samples that cannot be mined."""
         mining = cls(project, task, FieldTable(project.task_samples(task), sidecars))
         require_labels(task, mining.table, mining.labels)

@@ -98,12 +98,12 @@ def _open_review() -> None:
     """Open the review page's project, without a server, as `kdsl review` would, and look at every page once."""
     import sys
 
-    from kdsl.cli.review import open_live
     from kdsl.errors import KdslError
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
+    from kdsl.review.opening import open_live
 
     try:
-        live = open_live(open_project(["."]), PERSON)
+        live = open_live(Project.open(Path()), PERSON)
         live.refresh()
         live.site.store.history()
     except KdslError as error:

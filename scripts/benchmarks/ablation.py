@@ -8,8 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kdsl.cli.ablating import Ablation, ablate_project, parse_steps
 from kdsl.config import load_config
+from kdsl.project.ablation import Ablation, ablate_project, parse_steps
 from kdsl.project.project import Project
 
 

@@ -47,14 +47,14 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from fastapi.testclient import TestClient
 
-    from kdsl.cli.review import open_live
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
     from kdsl.review.app import create_app
+    from kdsl.review.opening import open_live
 
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder), *_make(options.rules, options.samples, options.characters, options.seed))
         begun = time.perf_counter()
-        live = open_live(open_project([folder]), PERSON)
+        live = open_live(Project.open(folder), PERSON)
         opened = time.perf_counter() - begun
         print(
             f"{options.rules} rules, {options.samples} dialogues of {options.characters} characters; "

@@ -18,7 +18,7 @@ from kdsl.fields.sidecar import page_record, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_jsonl
 from kdsl.project.augmentation import augmenter
-from kdsl.project.project import open_project
+from kdsl.project.project import Project
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample
 from kdsl.vlm.model import Generation, Scores
@@ -156,7 +156,7 @@ def test_ctrl_c_says_how_to_go_on(kdsl, project, monkeypatch):
 
 
 def test_several_processes_make_the_same(project, tmp_path):
-    opened = open_project([str(project)])
+    opened = Project.open(project)
     samples = opened.samples()
     table = FieldTable(samples, opened.sidecars())
     labels = np.array([TASK.label_names.index(each.label) for each in samples])

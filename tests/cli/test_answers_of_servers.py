@@ -24,12 +24,12 @@ def server(shared_server: RunningServer) -> RunningServer:
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory) -> Path:
-    from kdsl.project.project import open_project
-    from kdsl.project.task import TaskMining
+    from kdsl.project.project import Project
+    from kdsl.project.task import TaskProject
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
-    project = open_project([str(folder)])
-    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    project = Project.open(folder)
+    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
     return folder
 
 

@@ -10,7 +10,7 @@ import typer
 from kdsl import __version__, cli
 from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
-from kdsl.project.project import open_project
+from kdsl.project.project import Project
 
 HEAVY = (
     "numpy",
@@ -59,16 +59,16 @@ def test_wrong_usage_is_exit_code_2(kdsl, arguments):
     ],
 )  # fmt: skip
 def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, code, sentence):
-    def failing(arguments):
+    def failing(path, overrides):
         raise raised
 
-    monkeypatch.setattr("kdsl.project.project.open_project", failing)
+    monkeypatch.setattr("kdsl.project.project.Project.open", failing)
     result = kdsl("check")
     assert (result.code, result.out, result.err) == (code, "", sentence)
 
 
 def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
-    monkeypatch.setattr("kdsl.project.project.open_project", lambda arguments: ProjectConfig(tasks=[], seed=0))
+    monkeypatch.setattr("kdsl.project.project.Project.open", lambda path, overrides: ProjectConfig(tasks=[], seed=0))
     result = kdsl("check")
     assert result.code == 2
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")
@@ -102,7 +102,7 @@ def test_init_makes_a_project_that_loads_and_never_overwrites(kdsl, tmp_path):
     assert result.code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "data", "kdsl.yaml", "rules"]
     assert load_config(folder).tasks == ["mire_intent", "mire_scene"]
-    assert len(open_project([str(folder)]).tasks) == 2
+    assert len(Project.open(folder).tasks) == 2
     (folder / "kdsl.yaml").write_text("# mine\n")
     again = kdsl("init", folder)
     assert again.code == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.project.project import open_project
+from kdsl.project.project import Project
 
 TASK = "name: returns\nlabels: [{name: 退款}, {name: 换货}]\n"
 
@@ -27,7 +27,7 @@ def _line(identity: str, text: str, label: str) -> str:
 class TestOpenProject:
     def test_samples_tasks_and_sidecars(self, project, write):
         write("captions.jsonl", '{"image": "a.jpg", "caption": "一张图"}\n')
-        opened = open_project([str(project), "seed=4"])
+        opened = Project.open(project, ["seed=4"])
         assert opened.config.seed == 4
         assert [task.name for task in opened.tasks] == ["returns"]
         assert len(opened.samples()) == len(opened.task_samples(opened.tasks[0])) == 12
@@ -36,25 +36,23 @@ class TestOpenProject:
 
     def test_the_configuration_may_be_left_out(self, project, monkeypatch):
         monkeypatch.chdir(project)
-        assert open_project(["seed=4"]).config.seed == 4
-        assert open_project(None).config.seed == 0
+        assert Project.open(overrides=["seed=4"]).config.seed == 4
+        assert Project.open().config.seed == 0
 
     def test_a_split_that_is_not_set_is_named(self, project):
         with pytest.raises(KdslError, match=r"kdsl\.yaml: data\.test is not set; name the file of test samples there"):
-            open_project([str(project)]).samples("test")
+            Project.open(project).samples("test")
 
     def test_two_tasks_of_one_name_are_refused(self, project, write):
         write("copy.yaml", TASK)
         with pytest.raises(KdslError, match="two task files have the name 'returns'"):
-            open_project(
-                [str(project), f"tasks=[task.yaml, {project / 'copy.yaml'}]".replace("[task", f"[{project}/task")]
-            )
+            Project.open(project, [f"tasks=[{project / 'task.yaml'}, {project / 'copy.yaml'}]"])
 
     @pytest.mark.parametrize("name", ["large", "Joint"])
     def test_a_task_may_not_be_called_like_a_folder_of_the_checkpoint(self, project, write, name):
         write("task.yaml", TASK.replace("returns", name))
         with pytest.raises(KdslError, match=f"line 1: name: '{name}' names a folder that KDSL makes itself"):
-            open_project([str(project)])
+            Project.open(project)
 
 
 class TestCheck:

@@ -33,9 +33,9 @@ def server(shared_server: RunningServer) -> RunningServer:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train, with 24 unlabelled samples."""
-    from kdsl.cli.train import train_project
-    from kdsl.project.project import open_project
-    from kdsl.project.task import TaskMining
+    from kdsl.project.project import Project
+    from kdsl.project.task import TaskProject
+    from kdsl.project.training import train_project
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     pool = dialogues(24, 7, "u")
@@ -43,8 +43,8 @@ def trained(tmp_path_factory) -> Path:
     data = "train: train.jsonl, unlabelled: pool.jsonl, distilled: distilled.jsonl"
     config = (folder / "kdsl.yaml").read_text("utf-8").replace("train: train.jsonl", data)
     (folder / "kdsl.yaml").write_text(config, "utf-8")
-    project = open_project([str(folder)])
-    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    project = Project.open(folder)
+    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
     train_project(project)
     return folder
 

@@ -68,13 +68,11 @@ def test_the_page_shows_rules_of_any_label(kdsl, project):
     pytest.importorskip("fastapi")
     from fastapi.testclient import TestClient
 
-    from kdsl.cli.review import open_live
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
     from kdsl.review.app import create_app
+    from kdsl.review.opening import open_live
 
     assert kdsl("mine", project, "--workers", 1).code == 0
-    client = TestClient(
-        create_app(open_live(open_project([str(project)]), "tester"), ["testserver"], background=False)
-    )
+    client = TestClient(create_app(open_live(Project.open(project), "tester"), ["testserver"], background=False))
     for label in LABELS:
         assert client.get("/t/odd/rules", params={"label": label}).status_code == 200

@@ -14,11 +14,11 @@ STEPS = ("check", "ocr", "mine", "train", "evaluate")
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A project after a first kdsl run; tests take copies, which changes no input but the place."""
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
     from kdsl.project.steps import Chain
 
     folder = write_project(tmp_path_factory.mktemp("run") / "project")
-    chain = Chain(open_project([str(folder)]), workers=1)
+    chain = Chain(Project.open(folder), workers=1)
     for step in STEPS:
         getattr(chain, step)()
     return folder

@@ -16,13 +16,13 @@ from kdsl.rules.rulebase import RuleBase
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train; tests take copies."""
-    from kdsl.cli.train import train_project
-    from kdsl.project.project import open_project
-    from kdsl.project.task import TaskMining
+    from kdsl.project.project import Project
+    from kdsl.project.task import TaskProject
+    from kdsl.project.training import train_project
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
-    project = open_project([str(folder)])
-    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    project = Project.open(folder)
+    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
     train_project(project)
     return folder
 

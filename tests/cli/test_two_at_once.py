@@ -15,8 +15,8 @@ from small_shop import dialogues, read, write, write_project
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.locks import held
-from kdsl.project.prediction import ready
-from kdsl.project.project import open_project
+from kdsl.project.prediction import ProjectPredictor
+from kdsl.project.project import Project
 from kdsl.project.steps import Chain
 from kdsl.review import decisions
 from kdsl.review.store import RuleStore
@@ -59,7 +59,7 @@ def finished(tmp_path_factory) -> Path:
     write(folder / "pool.jsonl", [{key: each[key] for key in ("id", "turns")} for each in dialogues(6, 7, "u")])
     first = read(folder / "train.jsonl")[0]
     write(folder / "brought.jsonl", [{"id": first["id"], "reason": "用户在问这件事情"}])
-    chain = Chain(open_project([str(folder)]), workers=1)
+    chain = Chain(Project.open(folder), workers=1)
     for step in (chain.check, chain.mine, chain.train, chain.evaluate):
         step()
     return folder
@@ -134,10 +134,10 @@ KILLED = {
         "kdsl.project.cross_validation:cross_validate_project",
         ("evaluate", "{}", "--cross-validate", "2", "--output", "{}/cv", "--workers", "1"),
     ),
-    "ablate": ("kdsl.cli.ablating:ablate_project", ("evaluate", "{}", "--ablate", "rules")),
-    "seesaw": ("kdsl.cli.seesaw:compare_adapters", ("evaluate", "{}", "--seesaw")),
+    "ablate": ("kdsl.project.ablation:ablate_project", ("evaluate", "{}", "--ablate", "rules")),
+    "seesaw": ("kdsl.project.seesaw:compare_adapters", ("evaluate", "{}", "--seesaw")),
     "reasons": (
-        "kdsl.cli.reasons:explain_project",
+        "kdsl.project.reasons:explain_project",
         ("reasons", "{}", *REASONS, "--model", "http://127.0.0.1:9/v1"),
     ),
     "distill": ("kdsl.project.distillation:distil_project", ("distill", "{}", *TEACHER)),
@@ -223,11 +223,11 @@ SAVES = "kdsl.project.fitting:save_out_of_fold"
 def test_who_predicts_while_a_training_is_saved_reads_what_belongs_together(start, project):
     training = start(SAVES, "train", project, "seed=3")
     training.stdin.close()
-    predictor, _ = ready(open_project([str(project)]), project / "test.jsonl")
+    predictor = ProjectPredictor.open(Project.open(project), project / "test.jsonl").predictor
     during = predictor.fingerprint()
     assert training.wait() == 0
-    assert during == ready(open_project([str(project)]), project / "test.jsonl")[0].fingerprint()
-    assert len(predictor.decide(read_samples(project / "test.jsonl", open_project([str(project)]).tasks))) == 15
+    assert during == ProjectPredictor.open(Project.open(project), project / "test.jsonl").predictor.fingerprint()
+    assert len(predictor.decide(read_samples(project / "test.jsonl", Project.open(project).tasks))) == 15
 
 
 def test_after_a_training_was_killed_while_it_saved_there_is_nothing_to_predict_with(kdsl, start, project):
@@ -242,8 +242,8 @@ def test_after_a_training_was_killed_while_it_saved_there_is_nothing_to_predict_
 
 
 def test_a_task_that_was_trained_again_before_its_first_sample_is_not_predicted(project):
-    opened = open_project([str(project)])
-    predictor, _ = ready(opened, project / "test.jsonl")
+    opened = Project.open(project)
+    predictor = ProjectPredictor.open(opened, project / "test.jsonl").predictor
     predictor.fingerprint()
     arbiter = project / "checkpoints/run/shop/arbiter.json"
     arbiter.write_text(json.dumps(json.loads(arbiter.read_text("utf-8")) | {"a": 2.5}), "utf-8")

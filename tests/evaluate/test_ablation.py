@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from kdsl.cli.ablating import parse_steps, with_steps
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import ablate, combinations, rows
@@ -17,6 +16,7 @@ from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
 from kdsl.models.classifier import Predicted
 from kdsl.models.linear import LinearTrainer
+from kdsl.project.ablation import parse_steps, with_steps
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("shop", (Label("调光"), Label("材质")))

@@ -18,12 +18,12 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
-from kdsl.cli.review import open_live
 from kdsl.models.out_of_fold_file import save_out_of_fold
-from kdsl.project.project import open_project
+from kdsl.project.project import Project
 from kdsl.review import live as live_module
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
+from kdsl.review.opening import open_live
 
 ROOT = f"/t/{TASK}"
 OLD = "until then you see what they held before"
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def live(folder: Path) -> LiveSite:
-    return open_live(open_project([str(folder)]), "小王")
+    return open_live(Project.open(folder), "小王")
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_recorded_predictions_are_read_again_and_broken_ones_leave_those_before(
     write_shop(tmp_path, "recorded:said.jsonl")
     said = [{"id": f"s{i}", "label": label} for i, (_, label) in enumerate(DIALOGUES)]
     write_lines(tmp_path / "said.jsonl", said)
-    live = open_live(open_project([str(tmp_path)]), "小王")
+    live = open_live(Project.open(tmp_path), "小王")
     live.ask_model()
     index = live.site.indexes[TASK]
     assert index.predictions.known.all()
@@ -180,7 +180,7 @@ def test_recorded_predictions_are_read_again_and_broken_ones_leave_those_before(
 
 def test_a_large_model_speaks_by_the_samples_that_training_held_out(tmp_path):
     write_shop(tmp_path, "http://localhost:9/v1")
-    live = open_live(open_project([str(tmp_path)]), "小王")
+    live = open_live(Project.open(tmp_path), "小王")
     client = TestClient(create_app(live, ["testserver"], background=False), headers=ORIGIN)
     live.ask_model()
     index = live.site.indexes[TASK]

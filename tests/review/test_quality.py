@@ -14,14 +14,14 @@ pytest.importorskip("fastapi", reason="needs kdsl[review]")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.cli.review import open_live
-from kdsl.cli.train import train_project
 from kdsl.errors import KdslError
-from kdsl.project.project import open_project
-from kdsl.project.task import TaskMining
+from kdsl.project.project import Project
+from kdsl.project.task import TaskProject
+from kdsl.project.training import train_project
 from kdsl.review.app import create_app
 from kdsl.review.decisions import decide
 from kdsl.review.live import LiveSite
+from kdsl.review.opening import open_live
 from kdsl.review.quality import QUALITY_FILE, measure, measurements
 from kdsl.review.site import Site
 
@@ -40,8 +40,8 @@ def mined(tmp_path_factory) -> Path:
         said = LABELS[i % 2] if source.random() < 0.9 else source.choice(LABELS)
         dialogues.append(("".join(source.choices(FILLER, k=40)) + source.choice(WORDS[said]), LABELS[i % 2]))
     write_samples(folder, dialogues)
-    project = open_project([str(folder), "mining.iterations=60"])
-    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    project = Project.open(folder, ["mining.iterations=60"])
+    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
     return folder
 
 
@@ -52,7 +52,7 @@ def folder(mined, tmp_path) -> Path:
 
 @pytest.fixture
 def live(folder) -> LiveSite:
-    live = open_live(open_project([str(folder)]), "小王")
+    live = open_live(Project.open(folder), "小王")
     live.ask_model()
     return live
 
@@ -69,18 +69,18 @@ def decide_all(site: Site, status: str) -> None:
 
 def test_with_all_active_rules_it_is_what_training_prints(folder, site):
     measured = measure(site, TASK)
-    train_project(open_project([str(folder)]))
+    train_project(Project.open(folder))
     arbiter = Arbiter.load(folder / "checkpoint" / TASK)
     assert (measured.model, measured.active) == (arbiter.model.weighted_f1, arbiter.both.weighted_f1)
 
 
 def test_what_learns_changed_copies_speaks_as_training_left_it(folder):
-    options = [str(folder), "augment.copies=2"]
-    live = open_live(open_project(options), "小王")
+    copies = ["augment.copies=2"]
+    live = open_live(Project.open(folder, copies), "小王")
     live.ask_model()
     before = live.site.indexes[TASK].predictions
     assert before is not None and before.known.all()  # without copies, as long as nothing was trained
-    train_project(open_project(options))
+    train_project(Project.open(folder, copies))
     live.ask_model()
     predictions, arbiter = live.site.indexes[TASK].predictions, Arbiter.load(folder / "checkpoint" / TASK)
     assert predictions.known.all() and (predictions.probabilities != before.probabilities).any()
@@ -149,7 +149,7 @@ def test_a_sample_without_a_label_is_named(folder, live):
 
 
 def test_without_the_models_word_it_says_why(folder):
-    site = open_live(open_project([str(folder)]), "小王").site
+    site = open_live(Project.open(folder), "小王").site
     with pytest.raises(KdslError, match="not known yet; try again in a moment"):
         measure(site, TASK)
 

@@ -18,11 +18,11 @@ def compared(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A project of two tasks after `kdsl evaluate --seesaw`, which trains all adapters."""
     from tiny_project import write_two_tasks
 
-    from kdsl.cli.seesaw import compare_adapters, write_seesaw
-    from kdsl.project.project import open_project
+    from kdsl.project.project import Project
+    from kdsl.project.seesaw import compare_adapters, write_seesaw
 
     folder = write_two_tasks(tmp_path_factory.mktemp("two") / "project", tiny_model)
-    write_seesaw(folder / "seesaw", compare_adapters(open_project([str(folder)])))
+    write_seesaw(folder / "seesaw", compare_adapters(Project.open(folder)))
     return folder
 
 

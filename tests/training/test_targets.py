@@ -37,8 +37,8 @@ def page(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def mined(tiny_model: Path, tmp_path_factory) -> Path:
     """A project with reasons for all training samples but every fifth."""
-    from kdsl.project.project import open_project
-    from kdsl.project.task import TaskMining
+    from kdsl.project.project import Project
+    from kdsl.project.task import TaskProject
 
     training = TRAINING.replace("epochs: 3", "epochs: 8").replace("patience: 3", "patience: 8")
     folder = write_project(tmp_path_factory.mktemp("reasoned") / "project", tiny_model, extra=SMALL + training)
@@ -47,8 +47,8 @@ def mined(tiny_model: Path, tmp_path_factory) -> Path:
         {"id": record["id"], "reason": REASON.format(OTHER[record["label"][0]], record["label"][1]), "model": "hand"}
         for number, record in enumerate(records) if number % 5
     ])  # fmt: skip
-    project = open_project([str(folder)])
-    TaskMining.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    project = Project.open(folder)
+    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""kdsl evaluate --ablate: which steps there are, how each is switched on and off, and the table of what they bring."""
+"""Ablation of a project: which steps there are, how each is switched on and off, and the table of what they bring."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ from kdsl.project.fitting import covered_rows
 from kdsl.project.inputs import contents, image_stamps
 from kdsl.project.large import large_model, trainers, tunes
 from kdsl.project.project import Project
-from kdsl.project.task import TaskMining
+from kdsl.project.task import TaskProject
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
@@ -54,6 +54,22 @@ class Ablation:
             "left_out": self.left_out,
         }
 
+    def columns(self) -> list[str]:
+        """The head of the table."""
+        return ["steps", *self.tasks, "pooled", "95 % interval", "gain", "95 % interval"]
+
+    def cells(self) -> list[list[str]]:
+        """One row of the table for each combination of steps."""
+        return [
+            [
+                " + ".join(row.steps) or "none",
+                *(f"{100 * value:.1f}" for value in (*row.f1, row.pooled)),
+                f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f}",
+                *((f"{100 * row.gain:+.1f}", _difference(row)) if row.steps else ("", "")),
+            ]
+            for row in self.rows
+        ]
+
 
 def parse_steps(text: str) -> list[str]:
     """The steps in `augment,ocr`; KdslError for one that there is not, and for one that is named twice."""
@@ -83,7 +99,7 @@ def ablate_project(
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
     projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
-    minings = {fed: [TaskMining.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
+    minings = {fed: [TaskProject.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
     learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
     plain = zip(minings[()], learning[()], strict=True)
     # Of a recorded model only the samples that its file covers take part.
@@ -187,55 +203,18 @@ def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
     return None
 
 
-def print_ablation(ablation: Ablation) -> None:
-    """One row a combination of steps."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from kdsl.cli.console import results_console
-
-    console = results_console()
-
-    title = f"{ablation.folds}-fold cross-validation of {ablation.samples} samples, weighted F1 in points"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in _columns(ablation):
-        table.add_column(Text(column), justify="left" if column == "steps" else "right")
-    for cells in _cells(ablation):
-        table.add_row(*map(Text, cells))
-    console.print(table)
-    for step, why in ablation.left_out.items():
-        console.print(Text(f"{step}: n/a, {why}"))
-
-
 def write_ablation(folder: Path, ablation: Ablation) -> None:
     """ablation.json and ablation.md."""
     import json
 
     from kdsl.files import write_atomically
 
-    columns = _columns(ablation)
+    columns = ablation.columns()
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    lines += ["| " + " | ".join(cells) + " |" for cells in _cells(ablation)]
+    lines += ["| " + " | ".join(cells) + " |" for cells in ablation.cells()]
     lines += [f"| {step} | n/a: {why} |" + " |" * (len(columns) - 2) for step, why in ablation.left_out.items()]
     write_atomically(folder / "ablation.md", "\n".join(lines) + "\n")
     write_atomically(folder / "ablation.json", json.dumps(ablation.record(), ensure_ascii=False, indent=1) + "\n")
-
-
-def _columns(ablation: Ablation) -> list[str]:
-    return ["steps", *ablation.tasks, "pooled", "95 % interval", "gain", "95 % interval"]
-
-
-def _cells(ablation: Ablation) -> list[list[str]]:
-    return [
-        [
-            " + ".join(row.steps) or "none",
-            *(f"{100 * value:.1f}" for value in (*row.f1, row.pooled)),
-            f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f}",
-            *((f"{100 * row.gain:+.1f}", _difference(row)) if row.steps else ("", "")),
-        ]
-        for row in ablation.rows
-    ]
 
 
 def _difference(row: Row) -> str:

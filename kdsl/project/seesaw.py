@@ -1,4 +1,4 @@
-"""kdsl evaluate --seesaw: what one adapter for all tasks costs each of them."""
+"""What one adapter for all tasks costs each of them: trained both ways, compared, and written down."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kdsl.errors import KdslError
 from kdsl.project.large import JOINT, large_model, tuners_of
 from kdsl.project.project import Project
-from kdsl.project.task import TaskMining
+from kdsl.project.task import TaskProject
 
 if TYPE_CHECKING:
     from kdsl.training.examples import Example
@@ -35,7 +35,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     from kdsl.vlm.local import LocalModel
 
     sidecars = project.learned_sidecars()
-    minings = [TaskMining.of(project, task, sidecars) for task in project.tasks]
+    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
     tuners = [*tuners_of(project, minings, "per_task"), tuners_of(project, minings, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]
     folders = {name: large.tuned_folder(name) for name in names}
@@ -68,32 +68,6 @@ def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:
             for cosines in seesaw.cosines
         ],
     }
-
-
-def print_seesaw(seesaw: "Seesaw") -> None:
-    """One table of weighted F1, and for every two tasks one of cosines by layer."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from kdsl.cli.console import results_console
-
-    console = results_console()
-    columns = list(next(iter(seesaw.f1.values())))
-    table = Table(title="Weighted F1", title_justify="left")
-    table.add_column("adapter")
-    for column in columns:
-        table.add_column(escape(column), justify="right")
-    for name, scores in seesaw.f1.items():
-        table.add_row(escape(name), *(f"{scores[column]:.3f}" for column in columns))
-    console.print(table)
-    for cosines in seesaw.cosines:
-        title = f"Cosine of the weight updates of {cosines.first} and {cosines.second}"
-        table = Table(title=escape(title), title_justify="left")
-        for column in ("layer", *cosines.modules, "all"):
-            table.add_column(column, justify="right")
-        for layer, values, whole in zip(cosines.layers, cosines.values, cosines.by_layer, strict=True):
-            table.add_row(str(layer), *(f"{value:+.2f}" for value in (*values, whole)))
-        console.print(table)
 
 
 def write_seesaw(folder: Path, seesaw: "Seesaw") -> None:
