@@ -1,11 +1,14 @@
 """docs/commands.md: every command of `kdsl` with its arguments and options, as `--help` gives them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from kdsl.cli import application
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 _OPENING = """\
 # Commands
@@ -80,7 +83,11 @@ def _first_sentence(command: Any) -> str:
 
 def _how_to(name: str) -> str:
     page = _HOW_TO.get(name.split()[1])
-    return f"[{page.partition('.')[0].replace('_', ' ')}]({page})" if page else ""
+    return f"[{_title(page.partition('#')[0])}]({page})" if page else ""
+
+
+def _title(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _cell(text: str) -> str:
