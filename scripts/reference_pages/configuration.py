@@ -1,16 +1,15 @@
 """docs/configuration.md: every key of kdsl.yaml, from the fields of `ProjectConfig` and the docstrings below them."""
 
-import ast
 import inspect
-import textwrap
 import types
 import typing
-from itertools import pairwise
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from reference_pages.docstrings import attribute_docstrings
 
 from kdsl.config import ProjectConfig, ProjectPath
 
@@ -45,19 +44,6 @@ def _section(title: str, text: str, model: type[BaseModel], fields: dict[str, Fi
     ]
     head = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     return "\n".join([f"## {title}", "", text, "", *head, *rows, ""])
-
-
-def attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The string below each annotated name of a class, by name."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0].body
-    return {
-        statement.target.id: inspect.cleandoc(text.value.value)
-        for statement, text in pairwise(body)
-        if isinstance(statement, ast.AnnAssign)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
 
 
 def _is_part(field: FieldInfo) -> bool:
