@@ -9,9 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reference_pages.docstrings import attribute_docstrings
-
 from kdsl.config import ProjectConfig, ProjectPath
+from reference_pages.docstrings import attribute_docstrings
 
 _OPENING = """\
 # kdsl.yaml

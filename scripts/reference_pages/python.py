@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from reference_pages.docstrings import attribute_docstrings
-
 import kdsl
+from reference_pages.docstrings import attribute_docstrings
 
 _OPENING = """\
 # Python reference
