@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kdsl.data.images import existing_image
+from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr
 from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.sample import Sample
@@ -36,7 +37,7 @@ class PageFiller:
             if self._folder is None or existing_image(self._folder, image) is None:
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
-                self._missing[image] = 'its text was not read: pip install "kdsl[ocr]"'
+                self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
                 readable.append(image)
         if readable and self._folder is not None:
