@@ -28,7 +28,7 @@ This page is written by `scripts/reference`; change the docstrings of `ProjectCo
 def configuration_page() -> str:
     parts = [(name, field) for name, field in ProjectConfig.model_fields.items() if _is_part(field)]
     plain = {name: field for name, field in ProjectConfig.model_fields.items() if not _is_part(field)}
-    sections = [_section("The project", "What every project names.", ProjectConfig, plain, "")]
+    sections = [_section("The project", "Keys at the top of the file.", ProjectConfig, plain, "")]
     for name, field in parts:
         model = field.annotation
         sections.append(_section(name, inspect.getdoc(model) or "", model, model.model_fields, f"{name}."))
