@@ -1,5 +1,6 @@
 """docs/commands.md: every command of `kdsl` with its arguments and options, as `--help` gives them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,17 @@ def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
 def _section(name: str, command: Any) -> str:
     context = command.make_context(name, [], resilient_parsing=True)
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
-    table = "\n".join(f"| `{_cell(declaration)}` | {_cell(help)} |" for declaration, help in rows)
+    parameters = [each for each in command.get_params(context) if each.name != "help"]
+    rows = [record for each in parameters if (record := each.get_help_record(context))]
+    table = "\n".join(f"| `{_cell(_plain(declaration))}` | {_cell(help)} |" for declaration, help in rows)
     text = " ".join(command.help.split())
-    return f"## {name}\n\n{text}\n\n    {usage}\n\n| argument or option | meaning |\n|---|---|\n{table}\n"
+    table = f"\n| argument or option | meaning |\n|---|---|\n{table}\n" if rows else ""
+    return f"## {name}\n\n{text}\n\n    {usage}\n{table}"
+
+
+def _plain(declaration: str) -> str:
+    """Without the words of a programmer: `--workers <number>` for `--workers <int range>`."""
+    return re.sub(r"<(?:int|float) range>", "<number>", declaration).replace(" <list[str]>", "")
 
 
 def _first_sentence(command: Any) -> str:
