@@ -21,6 +21,9 @@ _WIDTH = 88
 _MODULES = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Za-z])")
 """What stands before a name in an annotation: `kdsl.sample.` before `Task`."""
 _ARRAY = re.compile(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]")
+_SECTION = re.compile(r"^(\w+)\n-{3,}\n(.*?)(?=^\w+\n-{3,}\n|\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^(\w+) : (.*(?:\n +.*)*)", re.MULTILINE)
+"""Sections of a docstring in numpydoc's form, and what they list."""
 _EXAMPLE = re.compile(r"^>>> .*(?:\n(?!\n).+)*", re.MULTILINE)
 
 
@@ -93,4 +96,9 @@ def _text(value: Any) -> str:
     text = inspect.getdoc(value) or ""
     if inspect.isclass(value) and text.startswith(f"{value.__name__}("):
         return ""
-    return _EXAMPLE.sub(lambda block: f"```pycon\n{block[0]}\n```", text)
+    text = _EXAMPLE.sub(lambda block: f"```pycon\n{block[0]}\n```", text)
+    return _SECTION.sub(lambda found: f"**{found[1]}**\n\n{_ENTRY.sub(_item, found[2])}", text)
+
+
+def _item(entry: re.Match[str]) -> str:
+    return f"- `{entry[1]}`: {' '.join(entry[2].split())}"
