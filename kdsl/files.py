@@ -104,6 +104,27 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.unlink(temporary)
 
 
+def sync(path: Path) -> None:
+    """Make what was written to a file, or renamed within a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Another one after every change of the file, None without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
     write_atomically(path, b"".join(map(_line, records)))

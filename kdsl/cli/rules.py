@@ -83,7 +83,7 @@ def show(
 @app.command()
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
-    from kdsl.cli.rules_table import finding_record, print_findings
+    from kdsl.cli.rules_table import print_findings
     from kdsl.rules.lint import lint as find
 
     project = open_project(arguments)
@@ -93,7 +93,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     for item in _tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
-        _print_json([finding_record(finding) for finding in findings])
+        _print_json([finding.record() for finding in findings])
     else:
         print_findings(findings)
     if findings:
@@ -104,7 +104,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 def test(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Run the tests in the rule files on the training samples; exit code 1 when one fails."""
     from kdsl.cli.rules_table import print_tests, test_record
-    from kdsl.rules.checks import run_tests
+    from kdsl.rules.rule_tests import run_tests
     from kdsl.rules.rulebase import RuleBase
 
     project = open_project(arguments)
@@ -191,10 +191,9 @@ def fmt(
 ) -> None:
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
     from kdsl.errors import KdslError
-    from kdsl.files import read_text, write_atomically
     from kdsl.locks import held
     from kdsl.rules.rule_file import rule_text
-    from kdsl.rules.rule_files import read_rule_files
+    from kdsl.rules.rulebase import RuleBase
 
     project = open_project(arguments)
     total, changed = 0, 0
@@ -202,21 +201,20 @@ def fmt(
     # Between reading and writing a file nobody decides about it, and nothing is mined.
     with held(project.config.rules, shared=check):
         for item in _tasks(project, task):
-            files = read_rule_files(project.config.rules, item.name)
-            left_out |= files.problems
-            for path, rule in files.rules.items():
-                text = read_text(path)
+            base = RuleBase.load(project.config.rules, item.name, problems="list")
+            left_out |= base.problems
+            for file in base.files:
                 try:
-                    wanted = rule_text(rule, text)
+                    wanted = rule_text(file.rule, file.text)
                 except KdslError as error:
-                    left_out[path] = f"{path}: {error}"
+                    left_out[file.path] = f"{file.path}: {error}"
                     continue
                 total += 1
-                if text != wanted:
+                if file.text.removeprefix("\ufeff") != wanted:
                     changed += 1
-                    typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
+                    typer.echo(f"{file.path}: {'would be' if check else 'is'} rewritten")
                     if not check:
-                        write_atomically(path, wanted)
+                        base.save(file.rule)
     for sentence in left_out.values():
         typer.echo(f"left out: {sentence}")
     typer.echo(f"{changed} of {total} rule files {'would be' if check else 'were'} rewritten.")

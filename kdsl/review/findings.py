@@ -1,11 +1,12 @@
-"""What `kdsl rules lint` finds about one rule, from what the page knows already."""
+"""What `kdsl rules lint` says about one rule, made from what the page has counted already."""
 
 import numpy as np
 
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import members, popcount
-from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, Finding, lint_rule
+from kdsl.rules.finding import Finding
+from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, lint_rule
 
 
 def findings(site: Site, stored: StoredRule) -> list[Finding]:
@@ -22,9 +23,8 @@ def findings(site: Site, stored: StoredRule) -> list[Finding]:
     named = [index.sample_position.get(id, 0) for id in (*tests.hit, *tests.miss)]
     rows = sorted({*members(overview.bits[at], len(index.samples)).tolist(), *named, 0} if index.samples else ())
     return lint_rule(
-        stored.path,
-        stored.rule,
-        {overview.rules[i].path: overview.rules[i].rule for i in np.flatnonzero(near)},
+        stored.file,
+        [overview.rules[i].file for i in np.flatnonzero(near)],
         index.task,
         [index.samples[row] for row in rows],
         site.sidecars,

@@ -1,4 +1,4 @@
-"""What a rule that is being written would do, before it is saved."""
+"""What a rule would do if it were saved as it is being written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,14 +1,13 @@
-"""How a rule stands to the others of its task: shared samples, and which says nothing beside which."""
+"""How a rule relates to the others of its task: the samples that they share, and which of them is superfluous."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from kdsl.review.merging import merged_conditions
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview, popcount
-from kdsl.rules.implication import implies, says_more
+from kdsl.rules.implication import implies, merged_conditions, says_more
 
 MOST_RELATIONS = 8
 Relation = Literal["same", "special", "general", ""]

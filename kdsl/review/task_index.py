@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.review.dataset import Stamp, stamp_of
+from kdsl.files import Stamp, stamp_of
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule

@@ -1,4 +1,4 @@
-"""How much a look at a rule is worth: what the queue begins with."""
+"""How many samples would be decided better if somebody looked at a rule; the queue begins with the most."""
 
 from collections.abc import Sequence
 
