@@ -1,14 +1,13 @@
 """kdsl rules: look at, check and tidy the rule base."""
 
-import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def list_rules(
         for base, rules in chosen:
             known = base.statistics()
             records += [list_record(base, rule, known) for rule in rules]
-        _print_json(records)
+        print_json(records)
     else:
         print_list(chosen)
 
@@ -75,7 +74,7 @@ def show(
     found = Engine([rule]).hits(FieldTable(items, project.sidecars()))
     hits = [(sample, hit[0]) for sample, hit in zip(items, found, strict=True) if hit]
     if format is Format.json:
-        _print_json(rule_record(base, rule, hits))
+        print_json(rule_record(base, rule, hits))
     else:
         print_rule(base, rule, hits, samples)
 
@@ -93,7 +92,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     for item in _tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
-        _print_json([finding.record() for finding in findings])
+        print_json([finding.record() for finding in findings])
     else:
         print_findings(findings)
     if findings:
@@ -114,7 +113,7 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
         if any(rule.tests.hit or rule.tests.miss for rule in rules):
             outcomes += run_tests(rules, project.task_samples(item), project.sidecars())
     if format is Format.json:
-        _print_json([test_record(outcome) for outcome in outcomes])
+        print_json([test_record(outcome) for outcome in outcomes])
     else:
         print_tests(outcomes)
     if not all(outcome.passed for outcome in outcomes):
@@ -150,7 +149,7 @@ def diff(
             before, after = (RuleBase.load(place, item.name).rules for place in (folder, rules))
             changes[item.name] = compare(before, after)
     if format is Format.json:
-        _print_json([change_record(name, change) for name, found in changes.items() for change in found])
+        print_json([change_record(name, change) for name, found in changes.items() for change in found])
     else:
         print_changes(changes)
 
@@ -176,7 +175,7 @@ def stats(
         matrix = Engine(rules).matrix(FieldTable(samples, project.sidecars()))
         summaries[base.task] = summarise(rules, matrix, [sample.label for sample in samples])
     if format is Format.json:
-        _print_json([summary_record(name, row) for name, rows in summaries.items() for row in rows])
+        print_json([summary_record(name, row) for name, rows in summaries.items() for row in rows])
     else:
         print_summaries(summaries)
 
@@ -257,7 +256,3 @@ def _base_of(project: "Project", id: str) -> "tuple[Task, RuleBase]":
         if any(rule.id == id for rule in base.rules):
             return task, base
     raise KdslError(f"{project.config.rules}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

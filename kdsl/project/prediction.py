@@ -7,11 +7,12 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
-from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
+from kdsl.arbiter.stream import StreamOutcome, predict_stream
 from kdsl.data.readers import iterate_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE
 from kdsl.project.inputs import contents, image_stamps

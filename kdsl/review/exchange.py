@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from kdsl.data.spreadsheet import inert
 from kdsl.review.store import RuleStore, StoredRule
 from kdsl.rules.statistics import (
     HeldOutCounts,
@@ -14,7 +15,6 @@ from kdsl.rules.statistics import (
     wilson_interval,
 )
 from kdsl.rules.wording import Language, rule_words
-from kdsl.spreadsheet import inert
 
 COLUMNS = (
     "task", "id", "label", "status", "rule", "training", "held out", "reliability", "notes", "version",

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import get_args
 from unicodedata import category
 
+from kdsl.data.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.errors import KdslError
 from kdsl.files import read_bytes
 from kdsl.review.exchange import VERSION_MARK
 from kdsl.review.journal import Event
-from kdsl.review.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.review.store import RuleStore, StoredRule, Wanted
 from kdsl.rules.rule import Review, Status
 from kdsl.rules.rule_file import rule_text

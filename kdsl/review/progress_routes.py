@@ -9,11 +9,12 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
 from kdsl.review.charts import intervals, lines, shares, stacked_bars
 from kdsl.review.page import Asked, Call, KnownTask, translate
 from kdsl.review.quality import Measured, measure, measurements
-from kdsl.review.task_index import Bits, TaskIndex, pack, popcount
+from kdsl.review.task_index import TaskIndex
 from kdsl.rules.statistics import wilson_interval
 from kdsl.rules.wording import Language, counted
 
@@ -129,11 +130,11 @@ def _figures(measured: Measured, language: Language) -> list[tuple[str, str, flo
     ]
 
 
-def _share(index: TaskIndex, bits: Bits, label: int) -> tuple[float | None, float, float, str]:
+def _share(index: TaskIndex, bits: Bitmap, label: int) -> tuple[float | None, float, float, str]:
     """Recall of rules of one label on its samples, with the interval."""
     positives = index.labels == label
     union = np.bitwise_or.reduce(bits, axis=0, initial=0)
     total = int(positives.sum())
-    found = int(popcount(np.atleast_1d(union & pack(positives)))) if total else 0
+    found = int(count(union & pack(positives))) if total else 0
     low, high = wilson_interval(found, total)
     return (found / total if total else None), low, high, counted(found, total)

@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from kdsl.bitmaps import count
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import Overview, popcount
+from kdsl.review.task_index import Overview
 from kdsl.rules.implication import implies, merged_conditions, says_more
 
 MOST_RELATIONS = 8
@@ -36,7 +37,7 @@ class Neighbour:
 def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
     """The rules that share most with the one at position `rule`, those for other labels first among equals."""
     own = overview.bits[rule]
-    shared = popcount(overview.bits & own[None, :])
+    shared = count(overview.bits & own[None, :])
     shared[rule] = 0
     rivals = overview.labels != overview.labels[rule]
     score = shared * 2.0 + rivals + overview.active

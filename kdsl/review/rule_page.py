@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kdsl.bitmaps import Flags, members
 from kdsl.review.decisions import written
-from kdsl.review.effect import Effect, Flags
+from kdsl.review.effect import Effect
 from kdsl.review.journal import Event
 from kdsl.review.page import translate
 from kdsl.review.queue import Query
@@ -16,7 +17,6 @@ from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import members
 from kdsl.rules.compare import Difference, compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
@@ -52,7 +52,7 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     task, rule = stored.task, stored.rule
     overview, index = site.overview(task), site.indexes[task]
     at = overview.position[rule.id]
-    rows = members(overview.bits[at], len(index.samples))
+    rows = members(overview.bits[at])
     truth = overview.labels[at]
     right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
     predictions = index.predictions

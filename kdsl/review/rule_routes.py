@@ -6,13 +6,13 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kdsl.bitmaps import members
 from kdsl.review.findings import findings
 from kdsl.review.form import whole_number
 from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import STATUSES, Query, figure, ordered
 from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values
-from kdsl.review.task_index import members
 from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.wording import rule_words
 
@@ -38,7 +38,7 @@ def more_hits(call: Asked, task: KnownTask, id: str) -> Response:
     stored = call.site.store.get(task, id)
     overview, index = call.site.overview(task), call.site.indexes[task]
     at = overview.position[id]
-    rows = members(overview.bits[at], len(index.samples))
+    rows = members(overview.bits[at])
     kind = "wrong" if call.request.query_params.get("kind") == "wrong" else "right"
     rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
     first = whole_number(call.request.query_params.get("from", "")) or 0

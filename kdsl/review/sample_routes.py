@@ -4,6 +4,7 @@ import numpy as np
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from kdsl.bitmaps import contains
 from kdsl.errors import KdslError
 from kdsl.review.form import whole_number
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
@@ -61,8 +62,8 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     position = index.sample_position.get(id)
     if position is None:
         raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
-    bits = overview.bits[:, position >> 6] >> np.uint64(position & 63) & np.uint64(1)
-    hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
+    hits_it = contains(overview.bits, np.array([position]))[:, 0]
+    hitting = [overview.rules[int(i)] for i in np.flatnonzero(hits_it & overview.active)]
     [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
     evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
     language = call.visitor.language

@@ -260,13 +260,12 @@ class RuleBase:
 
         Raises KdslError where a link would lead the rule out of the folder.
         """
-        doubles = [each.file for each in self.doubles.values()]
         if self._by_conditions is None:
+            doubles = [each.file for each in self.doubles.values()]
             self._by_conditions = {(file.rule.label, file.when): file for file in (*doubles, *self.files)}
         if self._held_back is None:
             self._held_back = {id: path for path in sorted(self.unreadable) for id in ids_in_broken(path)}
         same = self._rules.get(rule.id) or self._by_conditions.get((rule.label, rule.when_hash))
-        same = same or next((file for file in doubles if file.rule.id == rule.id), None)
         if same is not None:
             return f"{same.path}: is this rule already ({same.rule.status}); change that one instead"
         if rule.id in self._held_back:

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable

@@ -11,7 +11,8 @@ from rule_files import TASK, contents
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.app import create_app
 from kdsl.review.effect import TrainedArbiter

@@ -15,6 +15,7 @@ from kdsl.review import decisions
 from kdsl.review.store import RuleStore
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Task
@@ -284,6 +285,8 @@ def test_problems_are_warned_of_listed_or_raised(tmp_path, caplog):
     with pytest.raises(KdslError, match=f"^{re.escape(sentence)}$"):
         RuleBase.load(tmp_path, TASK, problems="raise")
     assert RuleBase.load(tmp_path, TASK).rules == [NEW] and "1 rule file is left out" in caplog.text
+    unreadable(tmp_path, "y.yaml", "<<<<<<< HEAD")
+    assert RuleBase.load(tmp_path, TASK).rules == [NEW] and "2 rule files are left out" in caplog.text
 
 
 def test_what_somebody_changed_since_it_was_read_is_not_overwritten(base):
@@ -343,6 +346,16 @@ class AnyChanges(RuleBasedStateMachine):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file.text, encoding="utf-8")
             self.base.refresh()
+
+    @step(which=st.integers(0, 9), status=st.sampled_from(["rejected", "disabled"]))
+    def edit_outside(self, which: int, status: str) -> None:
+        if files := self.base.files:
+            file, generation = files[which % len(files)], self.base.generation
+            file.path.write_text(
+                rule_text(file.rule.model_copy(update={"status": status, "notes": file.text})), "utf-8"
+            )
+            assert self.base.changed_outside(file.path) and self.base.refresh()
+            assert self.base.generation > generation
 
     @step(which=st.integers(0, 9), text=st.sampled_from(["<<<<<<<", None]))
     def spoil(self, which: int, text: str | None) -> None:
