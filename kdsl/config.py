@@ -18,7 +18,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.yaml_file import first_mistake, read_yaml, validate
 
 CONFIG_NAME = "kdsl.yaml"
@@ -281,7 +281,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConf
     """
     file_path = Path(CONFIG_NAME) if path is None else path / CONFIG_NAME if path.is_dir() else path
     if not file_path.exists():
-        raise KdslError(f"{file_path}: no such file; name a project's {CONFIG_NAME}, or make one with `kdsl init`")
+        raise KdslError(f"{file_path}: no such file", Hint.INIT)
     file = read_yaml(file_path)
     config = validate(ProjectConfig, file, file.value, {"folder": file_path.parent})
     if overrides:

@@ -1,9 +1,9 @@
 """Every command has help; the reference is what the code says; links lead somewhere; translations keep in step."""
 
-import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,21 +146,10 @@ def test_the_architecture_lists_every_room_and_every_module_of_the_ground_floor(
     assert sorted(architecture("The ground floor")) == sorted(modules)
 
 
-def imports(room: str) -> set[str]:
-    """The rooms that a room imports, but for the annotations of types."""
-    found = set()
-    for file in (PACKAGE / room).rglob("*.py"):
-        tree = ast.parse(file.read_text("utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-                node.body = [ast.Pass()]
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kdsl."):
-                found.add(str(node.module).split(".")[1])
-    return found & set(architecture("The rooms"))
-
-
-@pytest.mark.parametrize("room", architecture("The rooms"))
-def test_a_room_imports_only_what_stands_above_it(room):
+def test_the_architecture_has_the_order_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["id"] == "rooms")
+    modules = [name for layer in reversed(layers) for name in layer.split(" | ")]
     rooms = architecture("The rooms")
-    assert imports(room) - {room} <= set(rooms[: rooms.index(room)])
+    assert [name for name in modules if name in rooms] == rooms
+    assert set(modules) == {*rooms, *architecture("The ground floor")}

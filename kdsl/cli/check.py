@@ -19,7 +19,7 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
     splits = {split: project.samples(split) for split in names}
     notes = {split: project.notes(split) for split in names}
-    report = check_samples(splits, project.tasks, project.config.data.images, notes)
+    report = check_samples(splits, project.tasks, project.config.data.images, notes, project.progress)
     if format is Format.json:
         print_json(_record(report))
     else:

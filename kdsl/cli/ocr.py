@@ -22,7 +22,7 @@ def ocr(
     if data.ocr is None:
         raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
     with claimed(files=[data.ocr]):
-        outcome = fill_ocr(project.images(), folder, data.ocr, workers)
+        outcome = fill_ocr(project.images(), folder, data.ocr, workers, project.progress)
     if format is Format.json:
         print_json(asdict(outcome))
     else:

@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.config import ProjectConfig
     from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
+    from kdsl.progress import Progress
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
@@ -28,16 +29,20 @@ class Project:
     """What kdsl.yaml describes, read when first asked for."""
 
     config: "ProjectConfig"
+    progress: "Progress | None" = None
+    """Where long work says how far it is."""
 
     @classmethod
-    def open(cls, path: Path | None = None, overrides: Sequence[str] = ()) -> "Project":
+    def open(
+        cls, path: Path | None = None, overrides: Sequence[str] = (), progress: "Progress | None" = None
+    ) -> "Project":
         """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with `key=value` overrides.
 
         Raises KdslError for a mistake in the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
 
-        project = cls(load_config(path, overrides))
+        project = cls(load_config(path, overrides), progress)
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:
@@ -116,11 +121,11 @@ class Project:
         if data.ocr is not None and missing:
             _log.warning(
                 "%s: %d of %d images of the training samples are not there and count as without text, the first being "
-                "%s; run `kdsl ocr`",
-                data.ocr, len(missing), len(images), missing[0],
+                "%s; %s",
+                data.ocr, len(missing), len(images), missing[0], Hint.OCR,
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
-            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
+            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
         return known
 
     @property

@@ -9,7 +9,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
+from kdsl.file_names import safe_name
 from kdsl.files import Stamp, inside, stamp_of
 from kdsl.locks import held
 from kdsl.rules.finding import Check, Values, sentence
@@ -17,7 +18,6 @@ from kdsl.rules.rule import Rule, Status, rule_id
 from kdsl.rules.rule_file import parse_rule, rule_text
 from kdsl.rules.rule_files import (
     ids_in_broken,
-    label_folder,
     named_after,
     rule_file_name,
     rule_paths,
@@ -155,7 +155,7 @@ class RuleBase:
     def get(self, id: str) -> Rule:
         """The rule with that id; KdslError when there is none."""
         if id not in self._rules:
-            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
+            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}", Hint.RULES)
         return self._rules[id].rule
 
     def path(self, rule: Rule) -> Path:
@@ -370,7 +370,7 @@ def _place(file: RuleFile) -> tuple[str, str]:
 def _standing(file: RuleFile) -> tuple[bool, bool, int, Path]:
     """Of files with one id the least is the rule; a copy's name is the original's and something more."""
     path, rule = file.path, file.rule
-    return named_after(path) != rule.id, path.parent.name != label_folder(rule.label), len(path.name), path
+    return named_after(path) != rule.id, path.parent.name != safe_name(rule.label), len(path.name), path
 
 
 def _has_comment(file: RuleFile) -> bool:
