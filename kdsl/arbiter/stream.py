@@ -1,6 +1,5 @@
 """Predictions for a stream of samples, each on disk as soon as its batch is done, so that work can be resumed."""
 
-import hashlib
 import json
 import logging
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.state import PredictorState, changes
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, opened, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample, SampleKey
 
@@ -196,15 +195,6 @@ def without_repeats(samples: Iterator[Sample]) -> Iterator[Sample]:
         _log.warning("%d samples have the id of an earlier one and were left out; give each its own id", repeated)
 
 
-def file_hash(*paths: Path) -> str:
-    """SHA-256 of the contents of files, one after the other; KdslError when one cannot be read."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with opened(path) as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _changed(source: Source, state: PredictorState) -> list[str]:
     """What has changed since the oldest predictions that would be others now."""
     return next(filter(None, (changes(before, state) for before in source.states)), [])
@@ -224,7 +214,7 @@ def _source(output: Path) -> Source | None:
     if not is_there(output) or not output.stat().st_size:
         return None
     if not is_there(_source_path(output)):
-        raise KdslError(f"{output}: was not made by kdsl predict; give another --output")
+        raise KdslError(f"{output}: was not made by KDSL; give another --output")
     return read_record(Source, _source_path(output), f"delete it and {output.name}, or give another --output")
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
@@ -12,18 +12,9 @@ if TYPE_CHECKING:
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Find what is wrong with a data set; exit code 1 when there are findings."""
-    import json
-
-    from kdsl.data.checks import check_samples
-    from kdsl.project.project import Split
-
-    project = open_project(arguments)
-    names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
-    splits = {split: project.samples(split) for split in names}
-    notes = {split: project.notes(split) for split in names}
-    report = check_samples(splits, project.tasks, project.config.data.images, notes)
+    report = open_project(arguments).check()
     if format is Format.json:
-        typer.echo(json.dumps(_record(report), ensure_ascii=False, indent=2))
+        print_json(_record(report))
     else:
         _print(report)
     if report.findings:
@@ -43,7 +34,7 @@ def _record(report: "Report") -> dict[str, object]:
 def _print(report: "Report") -> None:
     from rich.text import Text
 
-    from kdsl.console import print_table, results_console, results_table
+    from kdsl.cli.console import print_table, results_console, results_table
 
     console = results_console()
     for task, labels in report.counts.items():

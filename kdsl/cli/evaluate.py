@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 
@@ -128,14 +128,13 @@ def cross_validate(project: "Project", folds: int, workers: int | None, output: 
 
 
 def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format: Format) -> None:
-    import json
-
+    from kdsl.cli.scores_table import print_summary
     from kdsl.evaluate.folder import write_evaluation
-    from kdsl.evaluate.report import print_summary, summarise
+    from kdsl.evaluate.report import summarise
 
     summary = summarise(results, project.config.seed)
     if format is Format.json:
-        typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
+        print_json(summary.record())
     else:
         print_summary(summary)
     write_evaluation(folder, results, summary)
@@ -144,8 +143,6 @@ def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format:
 
 def compare_adapters(project: "Project", output: Path | None, format: Format) -> None:
     """Train LoRA adapters of single tasks and one for all, and predict the test samples of every task with each."""
-    import json
-
     from kdsl.cli.evaluate_tables import print_seesaw
     from kdsl.project.seesaw import compare_adapters as compare
     from kdsl.project.seesaw import seesaw_record, write_seesaw
@@ -154,7 +151,7 @@ def compare_adapters(project: "Project", output: Path | None, format: Format) ->
     with claimed(folders=[project.config.checkpoint, folder]):
         found = compare(project)
         if format is Format.json:
-            typer.echo(json.dumps(seesaw_record(found), ensure_ascii=False, indent=2))
+            print_json(seesaw_record(found))
         else:
             print_seesaw(found)
         write_seesaw(folder, found)
@@ -165,8 +162,6 @@ def ablate(
     project: "Project", steps: str, folds: int | None, workers: int | None, output: Path | None, format: Format
 ) -> None:
     """Cross-validate with each of several steps alone, with all of them and with none."""
-    import json
-
     from kdsl.cli.evaluate_tables import print_ablation
     from kdsl.project.ablation import ABLATION_FOLDS, ablate_project, parse_steps, write_ablation
 
@@ -174,7 +169,7 @@ def ablate(
     with claimed(folders=[project.config.checkpoint, folder]):
         found = ablate_project(project, parse_steps(steps), folds or ABLATION_FOLDS, workers)
         if format is Format.json:
-            typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+            print_json(found.record())
         else:
             print_ablation(found)
         write_ablation(folder, found)

@@ -11,7 +11,7 @@ def print_ablation(ablation: "Ablation") -> None:
     """One row a combination of steps."""
     from rich.text import Text
 
-    from kdsl.console import print_table, results_console, results_table
+    from kdsl.cli.console import print_table, results_console, results_table
 
     console = results_console()
 
@@ -28,7 +28,7 @@ def print_seesaw(seesaw: "Seesaw") -> None:
     """One table of weighted F1, and for every two tasks one of cosines by layer."""
     from rich.text import Text
 
-    from kdsl.console import print_table, results_table
+    from kdsl.cli.console import print_table, results_table
 
     columns = list(next(iter(seesaw.f1.values())))
     table = results_table("Weighted F1", "adapter", *(f">{column}" for column in columns))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -25,49 +25,45 @@ def mine(
     format: FormatOption = Format.table,
 ) -> None:
     """Find rules in the training samples, merge them into the rule base, and list the best of every label."""
-    import json
-    import os
 
     from kdsl.cli import mine_table
     from kdsl.locks import claimed
+    from kdsl.project.mining import mine_one_label, problem_of
+    from kdsl.project.mining import trace as write_trace
     from kdsl.project.small import ask_questions
     from kdsl.project.task import TaskProject
 
     project = open_project(arguments)
-    config = project.config
+    if label is None and trace is None:
+        _mine_all(project, workers, format)
+        return
     # To list what a search finds, nothing is written but the answers of a small model.
-    checkpoint = None if label is not None and trace is None and config.small_model is None else config.checkpoint
-    rules = config.rules if label is None and trace is None else None
-    with claimed(folders=[checkpoint, rules]):
+    lists = trace is None and project.config.small_model is None
+    with claimed(folders=[None if lists else project.config.checkpoint]):
         for line in ask_questions(project, project.small):
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            for path in TaskProject.of(project, task, project.learned_sidecars()).trace(index):
+            own = TaskProject.of(project, task, project.learned_sidecars())
+            for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            mining = TaskProject.of(project, task, project.learned_sidecars())
-            rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
+            own = TaskProject.of(project, task, project.learned_sidecars())
+            rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
-                typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
+                print_json([row.record() for row in rows])
             else:
                 mine_table.print_search(task.name, label, rows)
-        else:
-            _mine_all(project, workers or os.cpu_count() or 1, format)
 
 
-def _mine_all(project: "Project", workers: int, format: Format) -> None:
-    import json
-
+def _mine_all(project: "Project", workers: int | None, format: Format) -> None:
     from kdsl.cli import mine_table
-    from kdsl.project.task import TaskProject
+    from kdsl.project.mining import mine_project
 
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
-    results = [mining.run(workers) for mining in tasks]
+    results = mine_project(project, workers, lambda line: typer.echo(line, err=True))
     if format is Format.json:
-        typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
+        print_json([mine_table.record(result) for result in results])
     for result in results:
         if format is Format.table:
             mine_table.print_result(result)

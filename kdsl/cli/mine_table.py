@@ -7,10 +7,10 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from kdsl.console import RuleText, print_table, results_console, results_table
+from kdsl.cli.console import RuleText, print_table, results_console, results_table
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
-from kdsl.project.task import MinedTask
+from kdsl.project.mining import MinedTask
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics
 

@@ -129,7 +129,7 @@ def _print_explained(explained: "Iterable[Explained]", format: Format) -> None:
     if format is Format.json:
         _print_lines(each.decision for each in explained)
         return
-    from kdsl.arbiter.explain import print_decision
+    from kdsl.cli.decision_view import print_decision
 
     for number, each in enumerate(explained):
         if number:
@@ -148,12 +148,12 @@ def _print_decisions(
         return
     from rich.text import Text
 
-    from kdsl.console import results_console, results_table
+    from kdsl.cli.console import results_console, results_table
 
     table = results_table("Predictions", "id", "task", "label", ">probability", "by", ">rules")
     for each in decisions:
         cells = (each.sample.id, each.sample.task, each.label)
-        table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.hits)))
+        table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.rules)))
     results_console().print(table)
 
 

@@ -8,16 +8,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.console import RuleText, print_table, results_console, results_table
-from kdsl.rules.checks import TestOutcome
+from kdsl.cli.console import RuleText, print_table, results_console, results_table
 from kdsl.rules.compare import Change
-from kdsl.rules.lint import Finding
+from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
+from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
-from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
+from kdsl.rules.statistics import StatisticsByRule
 from kdsl.rules.summary import RuleSummary
+from kdsl.rules.table import NOT_AVAILABLE, RuleTable, conditions, counts, status_words, without_interval
 
-NOT_AVAILABLE = "n/a"
 WIDE_ENOUGH = 120
 """Columns of a window in which intervals leave room for the rules."""
 
@@ -39,62 +39,21 @@ def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
     """One row a rule; where there is room, counts have an interval."""
     wide = results_console().width >= WIDE_ENOUGH
     for base, rules in chosen:
-        statistics = base.statistics()
-        rows = [(rule, statistics.get((rule.id, rule.when_hash))) for rule in rules]
-        rows.sort(key=lambda row: (row[0].label, -_promise(row[1]), row[0].id))
+        listed = RuleTable(rules, base.statistics())
         numbers = (">train-\ning", ">held\nout", ">relia-\nbility")
         table = results_table(base.task, "id", "label", "status", "rule", *numbers)
-        for rule, entry in rows:
-            words = " and ".join(str(condition) for condition in rule.conditions)
-            table.add_row(rule.id, Text(rule.label), _status(rule), RuleText(words), *_counts(entry, wide))
+        for rule in listed:
+            told = counts(listed.of(rule))
+            table.add_row(
+                rule.id,
+                Text(rule.label),
+                status_words(rule),
+                RuleText(conditions(rule)),
+                *(told if wide else map(without_interval, told)),
+            )
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
     interval = ", and the 95 % interval of the precision" if wide else ""
     results_console().print(f"Training and held out: correct hits of all hits{interval}.")
-
-
-def _promise(entry: RuleStatistics | None) -> float:
-    """What rules are sorted by within a label: reliability, else the lower bound of the training precision."""
-    if entry is None:
-        return -1.0
-    if entry.reliability is not None:
-        return entry.reliability
-    return wilson_interval(entry.training.correct, entry.training.hits)[0]
-
-
-def _status(rule: Rule) -> str:
-    return f"{rule.status} (stale)" if rule.stale else rule.status
-
-
-def _counts(entry: RuleStatistics | None, wide: bool) -> tuple[str, str, str]:
-    if entry is None:
-        return NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE
-    tell = counted if wide else _share
-    training = tell(entry.training.correct, entry.training.hits)
-    held_out = NOT_AVAILABLE if entry.held_out is None else tell(entry.held_out.correct, entry.held_out.hits)
-    return training, held_out, NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
-
-
-def counted(correct: int, hits: int) -> str:
-    """`3/3 (0.44-1.00)`; n/a without hits."""
-    if hits == 0:
-        return NOT_AVAILABLE
-    low, high = wilson_interval(correct, hits)
-    return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
-
-
-def _share(correct: int, hits: int) -> str:
-    return f"{correct}/{hits}" if hits else NOT_AVAILABLE
-
-
-def finding_record(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "severity": finding.severity,
-        "file": str(finding.file),
-        "line": finding.line,
-        "rule": finding.rule,
-        "message": finding.message,
-    }
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -135,7 +94,7 @@ def change_record(task: str, change: Change) -> dict[str, Any]:
         "task": task,
         "id": change.id,
         "kind": change.kind,
-        "details": list(change.details),
+        "details": list(map(str, change.details)),
         "old": None if change.old is None else change.old.record(),
         "new": None if change.new is None else change.new.record(),
     }
@@ -145,7 +104,7 @@ def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
         table = results_table(task, "id", "change", "rule")
         for change in found:
-            words = "\n".join(change.details) if change.details else str(change.new or change.old)
+            words = "\n".join(map(str, change.details)) if change.details else str(change.new or change.old)
             table.add_row(change.id, change.kind, RuleText(words))
         _print(table, f"{task}: no rule differs.")
 
@@ -175,8 +134,8 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
         for row in sorted(rows, key=lambda row: (row.rule.label, -row.hits, row.rule.id)):
             shares = [f"{share:.3f}" for share in (row.coverage, row.overlaps, row.conflicts)]
             precision = NOT_AVAILABLE if row.precision is None else f"{row.precision:.3f}"
-            counts = [str(row.correct), str(row.incorrect)] if row.hits else [NOT_AVAILABLE, NOT_AVAILABLE]
-            cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *counts, precision)
+            judged = [str(row.correct), str(row.incorrect)] if row.hits else [NOT_AVAILABLE, NOT_AVAILABLE]
+            cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *judged, precision)
             table.add_row(*map(Text, cells))
         _print(table, f"{task}: no rules.")
 

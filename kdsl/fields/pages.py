@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kdsl.data.images import existing_image
+from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr
 from kdsl.fields.sidecar import Sidecars, read_ocr
+from kdsl.progress import Progress
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -21,11 +23,14 @@ class PageFiller:
     Images that go by their absolute path are read each time: next time the file may hold another picture.
     """
 
-    def __init__(self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None) -> None:
+    def __init__(
+        self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
+    ) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
+        self._progress = progress
         self._can_read = find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -42,7 +47,7 @@ class PageFiller:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
-                self._missing[image] = 'its text was not read: pip install "kdsl[ocr]"'
+                self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
                 (outside if os.path.isabs(image) else readable).append(image)
         if readable:
@@ -52,7 +57,7 @@ class PageFiller:
                 self._read(outside, Path(folder) / "ocr.jsonl")
 
     def _read(self, images: Sequence[str], sidecar: Path) -> None:
-        self._missing |= fill_ocr(images, self._folder or Path(), sidecar).problems
+        self._missing |= fill_ocr(images, self._folder or Path(), sidecar, progress=self._progress).problems
         self.sidecars.ocr.update(read_ocr(sidecar))
 
     def tell(self) -> None:

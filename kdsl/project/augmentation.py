@@ -48,8 +48,8 @@ def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augme
     return replace(plain, reword=SmallRewording(project.small, task, config.paraphrase))
 
 
-def active_rules(project: Project, task: Task) -> list[Rule]:
-    """The rules that people accepted, or have not looked at yet."""
+def rules_of(project: Project, task: Task) -> list[Rule]:
+    """The rules that copies are to spare: those that people accepted, or have not looked at yet."""
     return RuleBase.load(project.config.rules, task.name).active()
 
 
@@ -86,10 +86,13 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     sidecars = project.learned_sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
-    if config.small_model is not None and config.augment.text and project.small.strays.strays:
-        _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told(UNUSABLE))
+    words = project.small if config.augment.text else None
+    if words is not None and words.strays.strays:
+        _log.warning("%s: %s; they changed no copy", config.small, words.strays.told(UNUSABLE))
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
-    files = render_pictures(pictures, config.data.images, folder / COPIES_FOLDER, workers or os.cpu_count() or 1)
+    files = render_pictures(
+        pictures, config.data.images, folder / COPIES_FOLDER, workers or os.cpu_count() or 1, project.progress
+    )
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
     write_pages(named, folder / "ocr.jsonl")
     made = []
@@ -120,7 +123,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
 def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
     labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
     require_labels(task, table, labels)
-    return augmenter(project, task, active_rules(project, task)).copies(table, labels)
+    return augmenter(project, task, rules_of(project, task)).copies(table, labels)
 
 
 def _sheet(copies: Copies, table: FieldTable, images: Path, folder: Path, task: Task) -> bytes | None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
-from kdsl.arbiter.stream import Mode, StreamOutcome, file_hash, predict_stream, without_repeats
+from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
@@ -135,7 +136,7 @@ def predict_file(
     predictor = ProjectPredictor.open(project, files, tasks)
     state = predictor.predictor.state()
     input = file_hash(*(file.bytes_at for file in files))
-    samples = track(joined_samples(files, tasks or project.tasks), "Predicting", None)
+    samples = track(joined_samples(files, tasks or project.tasks), "Predicting", None, project.progress)
     try:
         outcome = predict_stream(samples, predictor.decide, output, input, state, batch, mode)
     finally:
@@ -209,5 +210,7 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
         0 if large is None else large.calls,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None
+        PageFiller(sidecars, data.images, data.ocr, project.progress),
+        answers,
+        data.captions if sidecars.captions else None,
     )

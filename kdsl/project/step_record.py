@@ -7,10 +7,9 @@ from pathlib import Path
 
 import typer
 
-from kdsl import __version__
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
-from kdsl.files import read_json, write_atomically
+from kdsl.files import file_hash, read_json, write_atomically
+from kdsl.version import RESULTS_VERSION
 
 
 class Steps:
@@ -26,7 +25,7 @@ class Steps:
         Other commands write the same files: what they left there by other settings is not what the step left.
         """
         outputs = list(outputs)
-        digest = hashlib.sha256(repr((__version__, name, *inputs)).encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(repr((RESULTS_VERSION, name, *inputs)).encode("utf-8", "surrogatepass")).hexdigest()
         known = self._done.get(name)
         fresh = (
             known is not None

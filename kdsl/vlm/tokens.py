@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from kdsl.fields.ocr_budget import estimated_tokens
 from kdsl.vlm.load import is_address, without_extra
@@ -10,7 +11,7 @@ from kdsl.vlm.load import is_address, without_extra
 def token_counter(name: str) -> Callable[[str], int]:
     """By the tokenizer of a model directory or hub id, read when first asked; estimated for a server's model.
 
-    The function raises KdslError for a model that is not there, and where `kdsl[vlm]` is not installed.
+    The function raises KdslError for a model that is not there, and where the extra `vlm` is not installed.
     """
     if is_address(name):
         return estimated_tokens
@@ -22,7 +23,7 @@ def token_counter(name: str) -> Callable[[str], int]:
 
 
 @cache
-def _tokenizer(name: str):
+def _tokenizer(name: str) -> Any:
     try:
         from transformers import AutoTokenizer
 

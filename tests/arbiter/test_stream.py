@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from kdsl.arbiter.state import PredictorState, RuleState
-from kdsl.arbiter.stream import Mode, file_hash, predict_stream
+from kdsl.arbiter.stream import Mode, predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Turn
 
@@ -100,7 +100,7 @@ def test_an_input_that_was_written_anew_with_the_same_samples_is_the_same(output
 @pytest.mark.parametrize("mode", Mode)
 def test_a_file_that_is_no_prediction_is_refused_and_stays(output, mode):
     output.write_text("my notes\n")
-    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by kdsl predict; give another --output"):
+    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by KDSL; give another --output"):
         predict("a", output, mode=mode)
     assert output.read_text() == "my notes\n"
 
@@ -109,11 +109,6 @@ def test_a_repeated_id_is_predicted_once_and_counted(output, caplog):
     predict("abaa", output)
     assert ids(output) == ["a", "b"]
     assert "2 samples have the id of an earlier one and were left out" in caplog.text
-
-
-def test_a_missing_file_has_no_hash(tmp_path):
-    with pytest.raises(KdslError, match=r"x\.json: no such file"):
-        file_hash(tmp_path / "x.json")
 
 
 class TestAppending:

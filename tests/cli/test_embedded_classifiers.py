@@ -11,12 +11,13 @@ ADVISED = ("prompt.ocr=true", "prompt.neighbours=3", "prompt.knowledge=1")
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
 
     folder = write_project(tmp_path_factory.mktemp("embedded") / "project")
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 
@@ -56,7 +57,7 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     assert ("what each opinion of the model counts: " in shown) == (len(files) > 1)
     result = kdsl("predict", mined, "--input", mined / "test.jsonl", "--output", tmp_path / "q.jsonl", here)
     assert result.code == 2
-    assert "but kdsl.yaml now asks for linear; set `large` and `prompt` back, or run `kdsl train` again" in result.err
+    assert "but kdsl.yaml now asks for linear; set it back, or run `kdsl train` again" in result.err
 
 
 def test_neighbours_can_be_cross_validated(kdsl, mined):

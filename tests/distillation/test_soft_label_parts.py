@@ -91,14 +91,14 @@ def test_beside_copies_a_teacher_s_sample_counts_as_much_of_one_of_people_s(peop
     assert beside == pytest.approx(alone)
 
 
-def test_what_is_fitted_without_a_fold_spares_no_rules_but_is_taught(people, soft_labels):
+def test_what_is_fitted_without_a_fold_spares_no_rules_but_learns_soft_labels(people, soft_labels):
     rule = Rule(id="r-0001", label="调光", when=When(all=(Condition.model_validate({"user": ["亮度"]}),)))
     trainer = AugmentingTrainer(EmbeddedTrainer(TASK), Augmenter(TASK, 2, rules=(rule,))).with_soft_labels(soft_labels)
-    of_folds = trainer.without_rules()
+    of_folds = trainer.sparing(())
     assert of_folds.augmenter == Augmenter(TASK, 2)
     assert of_folds.inner.soft_labels is soft_labels
 
 
-def test_neighbours_alone_cannot_be_taught(soft_labels):
+def test_neighbours_alone_learn_no_soft_labels(soft_labels):
     with pytest.raises(KdslError, match="large: neighbours learns from people's labels alone"):
         EmbeddedTrainer(TASK, Embedded(("neighbours",))).with_soft_labels(soft_labels)

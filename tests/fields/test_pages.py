@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kdsl.distribution import install_command
 from kdsl.fields import pages
 from kdsl.fields.ocr import OcrOutcome
 from kdsl.fields.pages import PageFiller
@@ -18,7 +19,7 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
     """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
     calls: list[list[str]] = []
 
-    def fill(images, folder, sidecar):
+    def fill(images, folder, sidecar, progress=None):
         calls.append(list(images))
         with sidecar.open("a", encoding="utf-8") as file:
             for image in images:
@@ -66,9 +67,7 @@ def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkey
     filler.fill(samples("new.png"))
     filler.tell()
     assert asked == []
-    assert 'the first being new.png (its text was not read: pip install "kdsl[ocr]")' in (
-        caplog.text
-    )  # fmt: skip
+    assert f"the first being new.png (its text was not read: {install_command('ocr')})" in caplog.text
 
 
 def test_a_project_without_a_sidecar_uses_no_text_on_images(asked, tmp_path, caplog):

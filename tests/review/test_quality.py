@@ -10,11 +10,12 @@ import pytest
 from reviewed_shop import ORIGIN
 from shop_on_disk import LABELS, TASK, write_samples, write_shop
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
+from kdsl.project.mining import mine
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 from kdsl.project.training import train_project
@@ -41,7 +42,7 @@ def mined(tmp_path_factory) -> Path:
         dialogues.append(("".join(source.choices(FILLER, k=40)) + source.choice(WORDS[said]), LABELS[i % 2]))
     write_samples(folder, dialogues)
     project = Project.open(folder, ["mining.iterations=60"])
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 
@@ -128,7 +129,7 @@ def test_measurements_are_kept_in_the_checkpoint_in_their_order(folder, site):
 
 def test_without_mining_it_says_what_to_do(folder, site):
     (folder / "checkpoint" / TASK / "mining.json").unlink()
-    with pytest.raises(KdslError, match=r"mining\.json: no such file; run `kdsl mine` first"):
+    with pytest.raises(KdslError, match=r"mining\.json: no such file; call project\.mine\(\) first"):
         measure(site, TASK)
 
 

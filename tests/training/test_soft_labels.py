@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl
 from model_server import model_server
 from tiny_project import read, samples, write
 
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 
 
 @pytest.fixture

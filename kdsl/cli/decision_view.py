@@ -1,0 +1,116 @@
+"""One decision printed for a person: the text with evidence marked, the rules, the probabilities, the reason."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line
+from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table
+from kdsl.fields.sidecar import Sidecars
+from kdsl.models.explanation import Explanation, NearSample
+
+_ROLES = {"user": "user ", "agent": "agent"}
+_MARK = "bold reverse"
+_TOP = 5
+"""Labels whose probabilities are shown."""
+
+
+def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanation | None = None) -> None:
+    """Print to stdout, with what the classifier looked at besides the sample.
+
+    Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere.
+    """
+    console = results_console()
+    sample = decision.sample
+    console.print(Text(f"{sample.id}  {sample.task}", style="bold"))
+    found = found_by_place(decision.rules)
+    for line in [*_dialogue(decision, found, console), *_pages(decision, sidecars, found, console)]:
+        console.print(line, soft_wrap=not fits_a_window(console))
+    console.print()
+    console.print(_rules(decision) if decision.rules else Text("No rule holds.", style="dim"))
+    console.print()
+    console.print(_probabilities(decision))
+    console.print()
+    for part in _explanation(explanation or Explanation(), decision.labels):
+        console.print(part)
+    if decision.model_reason:
+        console.print(Text(f"The model's reason: {decision.model_reason}"))
+    console.print(Text(f"{decision.label}", style="bold"), Text(f"decided by the {decision.by}: {decision.reason}."))
+    if sample.label is not None:
+        console.print(Text(f"The sample's own label: {sample.label}", style="dim"))
+
+
+def _dialogue(decision: Decision, found: Mapping[Place, list[Found]], console: Console) -> Iterator[Text]:
+    for index, turn in enumerate(decision.sample.turns):
+        text = Text(f"{index:>3} {_ROLES[turn.role]}  ", style="cyan" if turn.role == "user" else "dim")
+        yield text.append_text(_marked(turn.text, found.get((index, None, None), ()), console))
+
+
+def _pages(
+    decision: Decision, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
+) -> Iterator[Text]:
+    """Every image, and of its text the lines that rules speak about."""
+    for image in decision.sample.images:
+        page = sidecars.ocr.get(image)
+        read = "no text was read" if page is None else f"{len(page.lines)} lines of text"
+        yield Text(f"image {image}: {read}", style="dim")
+        if page is not None:
+            for index, line in enumerate(page.lines):
+                if here := found.get((None, image, index)):
+                    yield Text(f"    line {index}  ").append_text(_marked(line.text, here, console))
+        if (here := found.get((None, image, None))) and image in sidecars.captions:
+            yield Text("    caption  ").append_text(_marked(sidecars.captions[image], here, console))
+
+
+def _marked(text: str, found: Sequence[Found], console: Console) -> Text:
+    result = Text()
+    for piece in marked_pieces(text, found):
+        if piece.hits:
+            result.append(piece.text if console.is_terminal else f"【{piece.text}】", style=_MARK)
+        else:
+            result.append(piece.text)
+    return result
+
+
+def _rules(decision: Decision) -> Table:
+    table = results_table("", "id", "label", ">relia-\nbility", ">weight", "holds because")
+    for hit in decision.rules:
+        rule = hit.rule
+        conditions = RuleText(" and ".join(str(condition) for condition in rule.conditions))
+        table.add_row(rule.id, Text(rule.label), f"{hit.reliability:.2f}", f"{hit.weight:.2f}", conditions)
+    return table
+
+
+def _probabilities(decision: Decision) -> Table:
+    table = results_table("", "label", ">model alone", ">with rules")
+    order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP]
+    for index in order:
+        chosen = decision.labels[index] == decision.label
+        cells = f"{decision.model[index]:.3f}", f"{decision.merged[index]:.3f}"
+        table.add_row(Text(decision.labels[index]), *cells, style="bold" if chosen else "")
+    return table
+
+
+def _explanation(explanation: Explanation, labels: Sequence[str]) -> Iterator[Table | Text]:
+    if explanation.near:
+        yield _near(explanation.near, labels)
+    elif explanation.near is not None:
+        yield Text("No other training sample is like it.", style="dim")
+    if explanation.described is not None:
+        label, likeness = labels[explanation.described.label], explanation.described.likeness
+        yield Text(f"nearest label description: {label} (likeness {likeness:.2f})")
+    if explanation.weights:
+        counted = ", ".join(f"{name} {weight:.2f}" for name, weight in explanation.weights.items())
+        yield Text(f"what each opinion of the model counts: {counted}", style="dim")
+
+
+def _near(samples: Sequence[NearSample], labels: Sequence[str]) -> Table:
+    table = results_table("", "nearest samples", "label", ">similarity", "words")
+    for sample in samples:
+        words = Text(one_line(sample.words)) if sample.words else Text("no words", style="dim")
+        table.add_row(Text(sample.id), Text(labels[sample.label]), f"{sample.similarity:.2f}", words)
+    return table
