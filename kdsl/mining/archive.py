@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from kdsl.bitmaps import pack
 from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
-from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, rule_weights
 from kdsl.mining.units import family
@@ -22,6 +21,9 @@ from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
 from kdsl.rules.rulebase import MINED
 from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
 from kdsl.sample import Task
+
+if TYPE_CHECKING:
+    from kdsl.mining.miner import Mined  # imports the search, for which what only predicts need not wait
 
 ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
@@ -34,7 +36,7 @@ RuleKey = tuple[str, str]
 """(label, hash of the conditions): what makes two rules the same."""
 
 
-def mined_rules(mined: Mined, run: str, seed: int) -> tuple[list[Rule], list[RuleStatistics]]:
+def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[RuleStatistics]]:
     """The rules on all samples that the miner accepts, and the statistics of each, in the same order.
 
     `run` names the mining run, such as its time; it and `seed` are written into the rules' provenance.
@@ -87,7 +89,7 @@ def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: flo
     return not judge.chance and shown.correct > 0 and bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
 
 
-def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:
+def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
     """For every rule that some fold's mining found, its counts on the samples of those folds."""
     problem = mined.problem
     counts: dict[RuleKey, HeldOutCounts] = {}
@@ -198,7 +200,7 @@ class Archive(RecordModel):
         return rules, [entry.shown for entry in archived]
 
 
-def archive_of(mined: Mined, sample_ids: Sequence[str]) -> Archive:
+def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
     """The archive of a mining run on the samples with these ids, in the order they were mined in."""
     problem = mined.problem
     names = problem.task.label_names
@@ -220,7 +222,7 @@ def archive_of(mined: Mined, sample_ids: Sequence[str]) -> Archive:
     )
 
 
-def save_archive(mined: Mined, sample_ids: Sequence[str], path: Path) -> Archive:
+def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path) -> Archive:
     """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
     archive = archive_of(mined, sample_ids)
     write_archive(archive, path)
