@@ -8,6 +8,8 @@ from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_projec
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
+    from kdsl.data.notes import Notes
+    from kdsl.sample import Sample
 
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
@@ -17,8 +19,8 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
 
     project = open_project(arguments)
     names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
-    splits = {split: project.samples(split) for split in names}
-    notes = {split: project.notes(split) for split in names}
+    splits: dict[str, list[Sample]] = {split: project.samples(split) for split in names}
+    notes: dict[str, Notes] = {split: project.notes(split) for split in names}
     report = check_samples(splits, project.tasks, project.config.data.images, notes, project.progress)
     if format is Format.json:
         print_json(_record(report))
