@@ -172,10 +172,10 @@ def _score_table(summary: Summary) -> Table:
     for name in ("weighted F1", *macro, "accu-\nracy", "covered", "right", "ECE"):
         table.add_column(name, justify="right", no_wrap=True)
     for task in _sections(summary):
-        names: tuple[Text | str, ...] = (Text(task.task), Text(f"{task.samples} samples", style="dim"), "")
-        for name, title, row in zip(names, PREDICTORS, (task.model, task.rules, task.both), strict=True):
+        names = (Text(task.task), Text(f"{task.samples} samples", style="dim"), Text())
+        for first, title, row in zip(names, PREDICTORS, (task.model, task.rules, task.both), strict=True):
             table.add_row(
-                name,
+                first,
                 title,
                 _with_interval(row.scores.weighted_f1, row.intervals.weighted_f1),
                 _number(row.scores.macro_f1),
