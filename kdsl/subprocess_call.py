@@ -5,11 +5,10 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from kdsl.errors import KdslError
-from kdsl.processes import end_with_parent, ignore_interrupts
+from kdsl.processes import WorkerContext, end_with_parent, ignore_interrupts
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,7 +33,7 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
     function's KdslError, KdslError where the process cannot start or fails, and `Stopped` soon after `stop` is set;
     the process has ended then. Function, arguments and answer must be picklable.
     """
-    context = get_context("spawn")
+    context = WorkerContext()
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sending, function, arguments), daemon=True)
     with receiving:

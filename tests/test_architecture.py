@@ -40,8 +40,10 @@ def is_python(path: Path) -> bool:
     return path.is_file() and (path.suffix == ".py" or path.read_bytes()[:30].startswith(b"#!/usr/bin/env python"))
 
 
-COMMAND_LINE = re.compile(r"tests/(cli/.*|conftest\.py|.*_command\.py|review/test_browser\.py|test_documentation\.py)")
-"""Tests of commands with their fixture, of the page as a command opens it, and of the commands' pages."""
+COMMAND_LINE = re.compile(
+    r"(tests/(cli/.*|conftest\.py|.*_command\.py|test_documentation\.py)|scripts/reference_pages/commands\.py)"
+)
+"""Tests of commands with their fixture, what writes the commands' page, and what compares them with it."""
 
 
 def test_only_tests_of_the_command_line_know_it():

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kdsl import __version__
 from kdsl.errors import Hint, KdslError
+from kdsl.version import __version__
 
 
 def main() -> None:

@@ -8,20 +8,11 @@ from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_projec
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
-    from kdsl.data.notes import Notes
-    from kdsl.sample import Sample
 
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Find what is wrong with a data set; exit code 1 when there are findings."""
-    from kdsl.data.checks import check_samples
-    from kdsl.project.project import Split
-
-    project = open_project(arguments)
-    names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
-    splits: dict[str, list[Sample]] = {split: project.samples(split) for split in names}
-    notes: dict[str, Notes] = {split: project.notes(split) for split in names}
-    report = check_samples(splits, project.tasks, project.config.data.images, notes, project.progress)
+    report = open_project(arguments).check()
     if format is Format.json:
         print_json(_record(report))
     else:

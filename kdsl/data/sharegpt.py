@@ -50,7 +50,7 @@ def _images(record: Record, messages: Sequence[Message]) -> tuple[list[str | Non
 
 
 def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | None) -> Task | None:
-    if record.task() is not None or len(tasks) == 1:
+    if record.task() is not None or len(tasks) <= 1:
         return chosen_task(record, tasks)
     if only is not None:
         prompted = [task for task in tasks if dialogue_in_prompt(task, only) is not None]

@@ -223,8 +223,13 @@ def archive_of(mined: Mined, sample_ids: Sequence[str]) -> Archive:
 def save_archive(mined: Mined, sample_ids: Sequence[str], path: Path) -> Archive:
     """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
     archive = archive_of(mined, sample_ids)
-    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
+    write_archive(archive, path)
     return archive
+
+
+def write_archive(archive: Archive, path: Path) -> None:
+    """Write an archive atomically; KdslError when `path` cannot be written."""
+    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
 
 
 def load_archive(path: Path) -> Archive:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter
 
-from kdsl import RESULTS_VERSION
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
@@ -32,6 +31,7 @@ from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.record_file import as_record
 from kdsl.sample import Task
+from kdsl.version import RESULTS_VERSION
 
 Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""

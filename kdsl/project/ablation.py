@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl import RESULTS_VERSION
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import FoldResults, fold_results
@@ -26,6 +25,7 @@ from kdsl.project.inputs import contents, image_stamps
 from kdsl.project.large import large_model, tunes
 from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
+from kdsl.version import RESULTS_VERSION
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig

@@ -1,5 +1,6 @@
 """Mining a task: its searches, and for a task of a project the files that `kdsl mine` and `kdsl run` write."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
 from kdsl.file_names import safe_name
+from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, Mined, MiningProblem, mine_label, start_search
 from kdsl.mining.run import mine_task, prepare
@@ -17,6 +19,7 @@ from kdsl.mining.trace import write_trace
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import reported
 from kdsl.project.project import Project
+from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase
@@ -116,6 +119,21 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms)
     told = own.parts.told(task, project.small)
     return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), told)
+
+
+def mine_project(
+    project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
+) -> list[MinedTask]:
+    """Mine all tasks of a project; none is when any of them cannot be.
+
+    Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
+    """
+    with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        for line in ask_questions(project, project.small):
+            tell(line)
+        sidecars = project.learned_sidecars()
+        tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+        return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
 
 
 def mined_rules_of(project: Project, task: Task) -> MinedRules:

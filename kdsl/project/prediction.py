@@ -70,8 +70,8 @@ class ProjectPredictor:
     images: ImageReader
 
     @classmethod
-    def open(cls, project: Project, input: Path) -> "ProjectPredictor":
-        """Read the project's checkpoint and rule base; `input` is the file that will be predicted."""
+    def open(cls, project: Project, input: Path | None = None) -> "ProjectPredictor":
+        """Read the project's checkpoint and rule base; `input` is the file that will be predicted, if it is one."""
         return cls(*_ready(project, input))
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -145,7 +145,7 @@ def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
     ]
 
 
-def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
+def _ready(project: Project, input: Path | None) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
     large = large_model(project)

@@ -1,7 +1,8 @@
-"""A project opened for a command: its configuration, tasks, samples and sidecars."""
+"""A project: its configuration, tasks, samples and sidecars, and what can be done with them from Python."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,18 @@ from kdsl.errors import Hint, KdslError
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
+    from kdsl.arbiter.arbiter import Arbiter
+    from kdsl.arbiter.decision import Decision
     from kdsl.config import ProjectConfig
+    from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
+    from kdsl.evaluate.report import Summary
+    from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
     from kdsl.progress import Progress
+    from kdsl.project.in_memory import MemoryPredictor
+    from kdsl.project.mining import MinedTask
+    from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
@@ -26,7 +35,11 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Project:
-    """What kdsl.yaml describes, read when first asked for."""
+    """What kdsl.yaml describes, read when first asked for.
+
+    `kdsl.open` opens one that is there, `Project.create` makes a new one. Every step does what the command of that
+    name does, and writes the same files.
+    """
 
     config: "ProjectConfig"
     progress: "Progress | None" = None
@@ -34,11 +47,15 @@ class Project:
 
     @classmethod
     def open(
-        cls, path: Path | None = None, overrides: Sequence[str] = (), progress: "Progress | None" = None
+        cls,
+        path: Path | None = None,
+        overrides: "Sequence[str] | Mapping[str, object]" = (),
+        progress: "Progress | None" = None,
     ) -> "Project":
-        """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with `key=value` overrides.
+        """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with overrides.
 
-        Raises KdslError for a mistake in the configuration, in an override or in a task file.
+        These are `key=value` texts or values by key; see `kdsl.config.load_config`. Raises KdslError for a mistake in
+        the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
 
@@ -50,15 +67,135 @@ class Project:
             seen.add(task.name)
         return project
 
+    @classmethod
+    def create(cls, folder: str | Path, tasks: "Sequence[str | Path | Task] | None" = None) -> "Project":
+        """Make a new project, as `kdsl init` does, and open it; `tasks` are the shipped ones by default.
+
+        Else they are names of shipped tasks, task files, or `kdsl.Task` objects, which become files in the project.
+        Raises KdslError, before anything is written, where the folder holds a project already.
+
+        >>> import tempfile
+        >>> from kdsl.sample import Label, Task
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> project = Project.create(folder.name, [Task("returns", (Label("refund"), Label("exchange")))])
+        >>> project.tasks[0].label_names
+        ('refund', 'exchange')
+        >>> folder.cleanup()
+        """
+        from kdsl.project.create import create_project
+
+        return cls.open(create_project(Path(folder), tasks))
+
     @cached_property
     def tasks(self) -> "list[Task]":
         from kdsl.tasks import load_task
 
         return [load_task(name, self.config.folder) for name in self.config.tasks]
 
+    def task(self, name: str | None = None) -> "Task":
+        """The task of that name; of a project with one task its name may be left out. KdslError for any other."""
+        found = [task for task in self.tasks if name in (None, task.name)]
+        if len(found) != 1:
+            names = ", ".join(task.name for task in self.tasks)
+            asked = "no task is named" if name is None else f"the project has no task {name!r}"
+            raise KdslError(f"{self.config.folder}: {asked}; name one of {names}")
+        return found[0]
+
     def samples(self, split: Split = "train") -> "list[Sample]":
         """All samples of a split; KdslError when the configuration names no file for it."""
         return self._read_split(split)[0]
+
+    def rules(self, task: str | None = None) -> "RuleBase":
+        """The rule base of a task, as its files are now; of a project with one task its name may be left out.
+
+        `project.rules().table` lists the rules with what was measured about them; in a notebook both show themselves.
+        """
+        from kdsl.rules.rulebase import RuleBase
+
+        return RuleBase.load(self.config.rules, self.task(task).name)
+
+    def check(self) -> "Report":
+        """What is wrong with the samples, as `kdsl check` finds it."""
+        from kdsl.data.checks import check_samples
+
+        splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
+        notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
+        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress)
+
+    def ocr(self, workers: int | None = None) -> "OcrOutcome":
+        """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
+
+        Raises KdslError where there is no image folder, no sidecar file, or no RapidOCR.
+        """
+        from kdsl.fields.ocr import fill_ocr
+        from kdsl.locks import claimed
+
+        data, folder = self.config.data, self.image_folder
+        if data.ocr is None:
+            raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
+        with claimed(files=[data.ocr]):
+            return fill_ocr(self.images(), folder, data.ocr, workers, self.progress)
+
+    def mine(self, workers: int | None = None) -> "list[MinedTask]":
+        """Find rules in the training samples and merge them into the rule base, as `kdsl mine` does.
+
+        What people decided stays. Raises KdslError for samples that nothing can be learned from.
+        """
+        from kdsl.project.mining import mine_project
+
+        return mine_project(self, workers)
+
+    def train(self) -> "list[Arbiter]":
+        """Train the classifiers and fit the arbiters on the rule base as it is now, as `kdsl train` does.
+
+        An arbiter tells how good model and rules are out of fold, and which rules it listens to. Raises KdslError
+        where `mine` has not been run on these samples.
+        """
+        from kdsl.project.training import train_project
+
+        return train_project(self)
+
+    def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
+        """One decision for every sample, in their order.
+
+        `samples` is one text, dict like `{"text": …}` or `kdsl.Sample`, or a list of these, or a DataFrame with
+        columns such as `text`, `turns`, `images` and `id`. In a project with several tasks, records say which one they
+        are of, or `task` names it for all. What is trained is read once, and again when its files change. Raises
+        KdslError for anything that is no sample, and where `train` has not been run.
+        """
+        return self._in_memory.decide(samples, task)
+
+    def evaluate(self, folds: int = 5, workers: int | None = None) -> "Summary":
+        """Cross-validate on the training samples, as `kdsl evaluate --cross-validate` does: model, rules and both.
+
+        The result shows itself in a notebook; report, tables and plots go into the checkpoint's `cross-validation`.
+        """
+        from kdsl.project.evaluation import evaluate_project
+
+        return evaluate_project(self, folds, workers)
+
+    def run(self, workers: int | None = None) -> "Summary":
+        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date."""
+        from kdsl.project.run import run_project
+
+        return run_project(self, workers).summary
+
+    def review(self, by: str | None = None, port: int = 8321, browser: bool = True) -> None:
+        """Open the page on which people decide about rules, as `kdsl review` does; Ctrl-C ends it.
+
+        `by` is who decides, the user by default. Every decision lands in the rule files at once. Raises KdslError
+        where kdsl[review] is not installed, and for a port that is taken.
+        """
+        # The page is a window into the project, above it in the house: see docs/architecture.md.
+        from kdsl.review.serving import serve_review
+
+        with suppress(KeyboardInterrupt):
+            serve_review(self, by, port=port, browser=browser)
+
+    @property
+    def splits(self) -> "list[Split]":
+        """The splits for which the configuration names a file."""
+        return ["train"] if self.config.data.test is None else ["train", "test"]
 
     def notes(self, split: Split) -> "Notes":
         """What was not read of a split's file."""
@@ -142,6 +279,12 @@ class Project:
         from kdsl.project.small import cached_small
 
         return cached_small(self)
+
+    @cached_property
+    def _in_memory(self) -> "MemoryPredictor":
+        from kdsl.project.in_memory import MemoryPredictor
+
+        return MemoryPredictor(self)
 
     @cached_property
     def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":

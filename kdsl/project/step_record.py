@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from kdsl import RESULTS_VERSION
 from kdsl.errors import KdslError
 from kdsl.files import file_hash, read_json, write_atomically
+from kdsl.version import RESULTS_VERSION
 
 
 class Steps:

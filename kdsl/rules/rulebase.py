@@ -3,7 +3,7 @@
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from kdsl.rules.rule_files import (
     write_rule_text,
 )
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
+from kdsl.rules.table import RuleTable
 
 MINED = "mcts"
 """`provenance.source` of rules that mining found."""
@@ -111,13 +112,14 @@ class RuleBase:
         self._held_back: dict[str, Path] | None = None
 
     @classmethod
-    def load(cls, folder: Path, task: str, problems: Literal["warn", "list", "raise"] = "warn") -> "RuleBase":
+    def load(cls, folder: str | Path, task: str, problems: Literal["warn", "list", "raise"] = "warn") -> "RuleBase":
         """Read all rule files of a task; none where the folder does not exist.
 
         What to do about files that cannot be used: `warn` of them, once a command; only `list` them in `problems`; or
         `raise` KdslError for the first. Raises KdslError in any case where a folder cannot be looked into: nobody
         knows then what was decided there.
         """
+        folder = Path(folder)
         base = cls(folder, task)
         with held(folder, shared=True):  # not while mining, or a decision, is in the middle of writing its files
             base.refresh()
@@ -140,6 +142,21 @@ class RuleBase:
     def rules(self) -> list[Rule]:
         """All rules, by label and id."""
         return [file.rule for file in self.files]
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    @property
+    def table(self) -> RuleTable:
+        """All rules with what mining measured about them, the most reliable of each label first."""
+        return RuleTable(self.rules, self.statistics())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.table._repr_html_()
 
     def by_label(self, label: str) -> list[Rule]:
         return [rule for rule in self.rules if rule.label == label]

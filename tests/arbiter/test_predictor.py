@@ -87,7 +87,7 @@ def test_rules_speak_beside_the_classifier(project):
     assert decision.label == "调光"
     assert decision.by == "rules"
     assert decision.model_label == "材质"
-    [hit] = decision.hits
+    [hit] = decision.rules
     assert (hit.hit.rule.id, hit.reliability) == ("r-lamp", 0.99)
     assert hit.weight == pytest.approx(np.log(99))
 
@@ -99,8 +99,8 @@ def test_the_heaviest_hit_comes_first(project):
     standings = (both.rules[0].model_copy(update={"reliability": 0.8}), both.rules[1])
     both.model_copy(update={"rules": standings, "overlaps": ((0, 1, 0.5),)}).save(project.checkpoint / "shop")
     [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
-    assert [hit.hit.rule.id for hit in decision.hits] == ["r-lamp", "r-tall"]
-    assert [hit.weight for hit in decision.hits] == pytest.approx([np.log(99), np.log(4)])
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp", "r-tall"]
+    assert [hit.weight for hit in decision.rules] == pytest.approx([np.log(99), np.log(4)])
     [[model, _], [merged, _]] = [[*decision.model], [*decision.merged]]
     raised = np.log(merged / (1 - merged)) - np.log(model / (1 - model))
     assert raised == pytest.approx(np.log(99) + np.log(4) * (1 - 0.25))
@@ -144,7 +144,7 @@ def test_rules_that_training_did_not_know_are_counted_with_an_example(project, c
 def test_rules_for_labels_that_the_task_does_not_have_are_left_out_and_counted(project, caplog):
     project.save(Rule(id="r-gone", label="物流", when=When(all=(Condition(field="user", terms=("台灯",)),))))
     [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
-    assert [hit.hit.rule.id for hit in decision.hits] == ["r-lamp"]
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp"]
     assert caplog.messages == [
         "shop: 1 rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them"
     ]
