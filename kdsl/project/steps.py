@@ -16,6 +16,7 @@ from kdsl.project.step_record import Steps
 from kdsl.sample import Sample
 
 if TYPE_CHECKING:
+    from kdsl.data.notes import Notes
     from kdsl.evaluate.report import TaskResult
 
 EVALUATION_FOLDS = 5
@@ -42,8 +43,8 @@ class Chain:
         from kdsl.data.checks import check_samples
 
         def work() -> list[str]:
-            splits = {split: self._project.samples(split) for split in self._splits}
-            notes = {split: self._project.notes(split) for split in self._splits}
+            splits: dict[str, list[Sample]] = {split: self._project.samples(split) for split in self._splits}
+            notes: dict[str, Notes] = {split: self._project.notes(split) for split in self._splits}
             findings = check_samples(
                 splits, self._project.tasks, self._config.data.images, notes, self._project.progress
             ).findings
