@@ -14,6 +14,8 @@ for, so that `import kdsl` costs nothing.
 import importlib
 from typing import TYPE_CHECKING
 
+from kdsl.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,14 +32,6 @@ if TYPE_CHECKING:
     from kdsl.sample import Task as Task
     from kdsl.sample import Turn as Turn
     from kdsl.tasks import load_task as load_task
-
-__version__ = "0.3.0"
-
-RESULTS_VERSION = ".".join(__version__.split(".")[:2])
-"""Changes when the same data, configuration and seed may give other results; a patch release never changes it.
-
-What was mined, trained or measured under another one counts as out of date.
-"""
 
 __all__ = [  # noqa: RUF022  (in the order in which a newcomer meets them)
     "open",  # a project that is there

@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
-from kdsl.arbiter.stream import file_hash
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import is_there
+from kdsl.files import file_hash, is_there
 from kdsl.locks import held
 from kdsl.models.embedded import LINEAR, Embedded
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
+from kdsl.models.large.record import LARGE_FILE
 from kdsl.models.llama_factory import Orders
-from kdsl.models.qwen2vl import LARGE_FILE
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
 from kdsl.vlm.usage import Usage
 
 if TYPE_CHECKING:
-    from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
+    from kdsl.models.large.model import LargeModel  # imports a client of servers, which other classifiers do not need
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +111,9 @@ class Predictor:
         """Log a counted warning of a server's answers that were none of the labels, if there were any."""
         *_, large = self._place
         if large is not None and large.strays.strays:
-            _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
+            _log.warning(
+                "%s: %s; these count as no answer", large.weights.name, large.strays.told("none of the labels")
+            )
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
@@ -125,7 +126,7 @@ class Predictor:
                 stack.enter_context(held(checkpoint / name, shared=True))
             trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
-                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
             files = [] if recorded is None else [recorded]
             for name in trained:
                 files += self._files(name)

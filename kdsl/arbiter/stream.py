@@ -1,6 +1,5 @@
 """Predictions for a stream of samples, each on disk as soon as its batch is done, so that work can be resumed."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, opened, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, read_json, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
@@ -77,20 +76,11 @@ def predict_stream(
     return outcome
 
 
-def file_hash(*paths: Path) -> str:
-    """SHA-256 of the contents of files, one after the other; KdslError when one cannot be read."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with opened(path) as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _check_source(output: Path, source: dict[str, str]) -> None:
     """Refuse to append to predictions made by something else; note the source of new ones."""
     meta = output.with_name(f"{output.name}.meta.json")
     if is_there(output) and output.stat().st_size:
-        other = "was not made by kdsl predict" if not is_there(meta) else None
+        other = "was not made by KDSL" if not is_there(meta) else None
         if other is None:
             known = read_json(meta)
             changed = [key for key in source if not isinstance(known, dict) or known.get(key) != source[key]]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Find what is wrong with a data set; exit code 1 when there are findings."""
-    import json
-
     report = open_project(arguments).check()
     if format is Format.json:
-        typer.echo(json.dumps(_record(report), ensure_ascii=False, indent=2))
+        print_json(_record(report))
     else:
         _print(report)
     if report.findings:

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import results_console
-from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
-from kdsl.rules.lint import Finding
+from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
+from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import StatisticsByRule
 from kdsl.rules.summary import RuleSummary
@@ -41,17 +41,6 @@ def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
             table.add_row(*map(Text, words))
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
     results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
-
-
-def finding_record(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "severity": finding.severity,
-        "file": str(finding.file),
-        "line": finding.line,
-        "rule": finding.rule,
-        "message": finding.message,
-    }
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -92,7 +81,7 @@ def change_record(task: str, change: Change) -> dict[str, Any]:
         "task": task,
         "id": change.id,
         "kind": change.kind,
-        "details": list(change.details),
+        "details": list(map(str, change.details)),
         "old": None if change.old is None else change.old.record(),
         "new": None if change.new is None else change.new.record(),
     }
@@ -102,7 +91,7 @@ def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
         table = _table(task, "id", "change", "rule")
         for change in found:
-            words = "\n".join(change.details) if change.details else str(change.new or change.old)
+            words = "\n".join(map(str, change.details)) if change.details else str(change.new or change.old)
             table.add_row(change.id, change.kind, Text(words))
         _print(table, f"{task}: no rule differs.")
 

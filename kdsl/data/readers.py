@@ -7,10 +7,10 @@ from pathlib import Path
 from kdsl.data import mire, plain, sharegpt
 from kdsl.data.keys import advice, meant_key, note_keys
 from kdsl.data.notes import Notes
-from kdsl.data.record import IMAGE_PLACEHOLDER, Record, key_names, record_at
+from kdsl.data.record import Record, key_names, record_at
 from kdsl.data.values import Value, json_values
 from kdsl.errors import KdslError
-from kdsl.sample import Sample, SampleKey, Task
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, SampleKey, Task
 
 _WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"})
 """Keys under which a file may hold its list of samples."""

@@ -9,6 +9,7 @@ from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr
 from kdsl.fields.sidecar import Sidecars, read_ocr
+from kdsl.progress import Progress
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -17,11 +18,14 @@ _log = logging.getLogger(__name__)
 class PageFiller:
     """Adds OCR pages of new images to `sidecars` and to the sidecar file; `tell` warns of images left without one."""
 
-    def __init__(self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None) -> None:
+    def __init__(
+        self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
+    ) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
+        self._progress = progress
         self._can_read = find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -41,7 +45,7 @@ class PageFiller:
             else:
                 readable.append(image)
         if readable and self._folder is not None:
-            self._missing |= fill_ocr(readable, self._folder, self._sidecar).problems
+            self._missing |= fill_ocr(readable, self._folder, self._sidecar, progress=self._progress).problems
             self.sidecars.ocr.update(read_ocr(self._sidecar))
 
     def tell(self) -> None:

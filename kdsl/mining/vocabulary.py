@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdsl.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
-from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.mining.function_words import says_nothing
 from kdsl.mining.units import candidate_terms, family, words
 from kdsl.rules.condition import Comparison, Condition
@@ -154,7 +154,7 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
         for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
             if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
                 seen.add(flags.tobytes())
-                result.append((Comparison(op=op, value=threshold), flags))  # type: ignore[arg-type]
+                result.append((Comparison(op=op, value=threshold), flags))
     return result
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from kdsl.arbiter.stream import file_hash
 from kdsl.data.images import existing_image
+from kdsl.files import file_hash
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 
@@ -13,9 +13,11 @@ from kdsl.project.project import Project, Split
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
     """Name, size and time of every image of the samples that is there."""
     folder = project.config.data.images
+    if folder is None:
+        return []
     names = {image for split in splits for sample in project.samples(split) for image in sample.images}
     known = []
-    for name in sorted(names) if folder is not None else ():
+    for name in sorted(names):
         path = existing_image(folder, name)
         if path is not None:
             status = path.stat()

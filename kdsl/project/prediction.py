@@ -7,11 +7,12 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
-from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
+from kdsl.arbiter.stream import StreamOutcome, predict_stream
 from kdsl.data.readers import iterate_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
@@ -121,7 +122,7 @@ def predict_file(project: Project, input: Path, output: Path, batch: int = 256) 
         raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
     predictor = ProjectPredictor.open(project, input)
     source = {"checkpoint": predictor.predictor.fingerprint(), "input": file_hash(input)}
-    samples = track(iterate_samples(input, project.tasks), "Predicting", None)
+    samples = track(iterate_samples(input, project.tasks), "Predicting", None, project.progress)
     try:
         outcome = predict_stream(samples, predictor.decide, output, source, batch)
     finally:
@@ -169,5 +170,7 @@ def _ready(project: Project, input: Path | None) -> tuple[Predictor, ImageReader
         0 if large is None else large.calls,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None
+        PageFiller(sidecars, data.images, data.ocr, project.progress),
+        answers,
+        data.captions if sidecars.captions else None,
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
+    from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
@@ -41,9 +42,16 @@ class Project:
     """
 
     config: "ProjectConfig"
+    progress: "Progress | None" = None
+    """Where long work says how far it is."""
 
     @classmethod
-    def open(cls, path: Path | None = None, overrides: "Sequence[str] | Mapping[str, object]" = ()) -> "Project":
+    def open(
+        cls,
+        path: Path | None = None,
+        overrides: "Sequence[str] | Mapping[str, object]" = (),
+        progress: "Progress | None" = None,
+    ) -> "Project":
         """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with overrides.
 
         These are `key=value` texts or values by key; see `kdsl.config.load_config`. Raises KdslError for a mistake in
@@ -51,7 +59,7 @@ class Project:
         """
         from kdsl.config import load_config
 
-        project = cls(load_config(path, overrides))
+        project = cls(load_config(path, overrides), progress)
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:
@@ -110,9 +118,9 @@ class Project:
         """What is wrong with the samples, as `kdsl check` finds it."""
         from kdsl.data.checks import check_samples
 
-        splits = {split: self.samples(split) for split in self.splits}
-        notes = {split: self.notes(split) for split in self.splits}
-        return check_samples(splits, self.tasks, self.config.data.images, notes)
+        splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
+        notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
+        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress)
 
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
@@ -126,7 +134,7 @@ class Project:
         if data.ocr is None:
             raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
         with claimed(files=[data.ocr]):
-            return fill_ocr(self.images(), folder, data.ocr, workers)
+            return fill_ocr(self.images(), folder, data.ocr, workers, self.progress)
 
     def mine(self, workers: int | None = None) -> "list[MinedTask]":
         """Find rules in the training samples and merge them into the rule base, as `kdsl mine` does.
@@ -250,11 +258,11 @@ class Project:
         if data.ocr is not None and missing:
             _log.warning(
                 "%s: %d of %d images of the training samples are not there and count as without text, the first being "
-                "%s; run `kdsl ocr`",
-                data.ocr, len(missing), len(images), missing[0],
+                "%s; %s",
+                data.ocr, len(missing), len(images), missing[0], Hint.OCR,
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
-            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
+            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
         return known
 
     @property

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import typer
 
-from kdsl import RESULTS_VERSION
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
-from kdsl.files import read_json, write_atomically
+from kdsl.files import file_hash, read_json, write_atomically
+from kdsl.version import RESULTS_VERSION
 
 
 class Steps:

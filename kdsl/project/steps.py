@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE
 from kdsl.project.inputs import contents, image_stamps
@@ -44,7 +44,9 @@ class Chain:
         def work() -> list[str]:
             splits = {split: self._project.samples(split) for split in self._splits}
             notes = {split: self._project.notes(split) for split in self._splits}
-            findings = check_samples(splits, self._project.tasks, self._config.data.images, notes).findings
+            findings = check_samples(
+                splits, self._project.tasks, self._config.data.images, notes, self._project.progress
+            ).findings
             lines = [
                 f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":").lstrip(": ")
                 for finding in findings
@@ -77,7 +79,7 @@ class Chain:
             except KdslError as error:
                 return [f"{len(missing)} images are taken as without text: {error}"]
             with claimed(files=[data.ocr]):
-                outcome = fill_ocr(missing, data.images, data.ocr, self._workers)
+                outcome = fill_ocr(missing, data.images, data.ocr, self._workers, self._project.progress)
             failed = f", {len(outcome.problems)} cannot be read: `kdsl ocr` lists them" if outcome.problems else ""
             return [f"{outcome.read} images read{failed}"]
 

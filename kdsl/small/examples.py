@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Flags
 from kdsl.data.images import existing_image
 from kdsl.fields.table import SampleFields, last_user_turn
-from kdsl.mining.bitmaps import Flags
 from kdsl.vlm.conversation import Picture, Piece
 
 POSITIVES, NEGATIVES = 2, 2
@@ -21,7 +21,7 @@ def shown_sample(row: SampleFields, images: Path | None) -> list[Piece]:
     pieces: list[Piece] = []
     if images is not None:
         files = (existing_image(images, image) for image in row.sample.images)
-        pieces = [Picture(file) for file in files if file is not None][:1]
+        pieces += [Picture(file) for file in files if file is not None][:1]
     turn = last_user_turn(row.sample)
     text = row.sample.turns[turn].text if turn is not None else row.text("ocr").text.replace("\n", " ")
     return [*pieces, text[:_CHARACTERS]] if text else pieces

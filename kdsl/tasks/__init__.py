@@ -6,10 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
-from kdsl.rules.rule_files import label_folder
-from kdsl.sample import Label, Task
+from kdsl.file_names import safe_name
+from kdsl.sample import IMAGE_PLACEHOLDER, Label, Task
 from kdsl.yaml_file import first_mistake, read_yaml, validate, yaml_string
 
 _TAKEN = ("reviews", "large", "joint", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
@@ -90,7 +89,7 @@ class _TaskFile(BaseModel):
         if name.casefold() in _TAKEN:
             raise ValueError(f"{name!r} names a folder that KDSL makes itself; call the task something else")
         # File names are made of the name and more.
-        if label_folder(name) != name or len(name.encode()) > _LONGEST_NAME:
+        if safe_name(name) != name or len(name.encode()) > _LONGEST_NAME:
             raise ValueError(
                 f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
             )

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -114,13 +115,15 @@ def test_where_rules_do_not_count_a_decision_says_so(project):
 
 def test_an_untrained_task_is_named(project):
     other = Task("other", SHOP.labels)
-    with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; train first with: kdsl train"):
+    with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; call project\.train\(\) first"):
         project.predictor((other,)).decide([sample("a", other, NEITHER)])
 
 
 def test_a_task_that_has_other_labels_now_needs_training(project):
     changed = Task("shop", (Label("调光"), Label("物流")))
-    with pytest.raises(KdslError, match=r"shop: trained for other labels than shop has now; run `kdsl train` again$"):
+    with pytest.raises(
+        KdslError, match=r"shop: trained for other labels than shop has now; call project\.train\(\) again$"
+    ):
         project.predictor((changed,)).decide([sample("a", changed, NEITHER)])
 
 
@@ -134,7 +137,7 @@ def test_rules_that_training_did_not_know_are_counted_with_an_example(project, c
     predictor.decide([sample("b", SHOP, NEITHER)])
     assert caplog.messages == [
         "shop: 2 rules were added or edited since training and are shown but do not count, the first being r-new2; "
-        "run `kdsl train` again"
+        "call project.train() again"
     ]
 
 
@@ -247,5 +250,7 @@ def test_the_fingerprint_of_a_large_model_is_of_its_calibration(project):
 def test_tasks_that_were_not_trained_are_no_part_of_it_but_one_must_be(project):
     other = Task("other", SHOP.labels)
     assert project.predictor((SHOP, other)).fingerprint() == project.predictor((SHOP,)).fingerprint()
-    with pytest.raises(KdslError, match=r"checkpoint: none of the project's tasks was trained; train first with"):
+    with pytest.raises(
+        KdslError, match=r"checkpoint: none of the project's tasks was trained; call project\.train\(\) first"
+    ):
         project.predictor((other,)).fingerprint()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kdsl.arbiter.stream import file_hash, predict_stream
+from kdsl.arbiter.stream import predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
@@ -72,7 +72,7 @@ def test_predictions_of_another_source_are_refused_and_stay(tmp_path, what):
 def test_a_file_that_is_no_prediction_is_refused_and_stays(tmp_path):
     output = tmp_path / "p.jsonl"
     output.write_text("my notes\n")
-    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by kdsl predict; give another --output"):
+    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by KDSL; give another --output"):
         predict_stream(samples("a"), Judge(), output, SOURCE, batch=2)
     assert output.read_text() == "my notes\n"
 
@@ -81,8 +81,3 @@ def test_a_repeated_id_is_predicted_once_and_counted(tmp_path, caplog):
     predict_stream(samples("a", "b", "a", "a"), Judge(), tmp_path / "p.jsonl", SOURCE, batch=2)
     assert ids(tmp_path / "p.jsonl") == ["a", "b"]
     assert "2 samples have the id of an earlier one and were left out" in caplog.text
-
-
-def test_a_missing_file_has_no_hash(tmp_path):
-    with pytest.raises(KdslError, match=r"x\.json: no such file"):
-        file_hash(tmp_path / "x.json")

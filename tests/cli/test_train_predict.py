@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from small_shop import WORDS, read, write, write_project
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.cli.train import print_arbiters
 from kdsl.rules.rule import Review
 from kdsl.rules.rulebase import RuleBase
@@ -85,7 +86,7 @@ def test_training_before_mining_says_what_to_do(kdsl, project):
     (project / "checkpoints/run/shop/mining.json").unlink()
     result = kdsl("train", project)
     assert result.code == 2
-    assert "mining.json: no such file; the arbiter needs mined rules, so run `kdsl mine` first" in result.err
+    assert "mining.json: no such file, and the arbiter needs mined rules; run `kdsl mine` first" in result.err
 
 
 def test_training_on_other_samples_than_mining_says_what_to_do(kdsl, project):

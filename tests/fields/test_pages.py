@@ -19,7 +19,7 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
     """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
     calls: list[list[str]] = []
 
-    def fill(images, folder, sidecar):
+    def fill(images, folder, sidecar, progress=None):
         calls.append(list(images))
         with sidecar.open("a", encoding="utf-8") as file:
             for image in images:
