@@ -6,10 +6,12 @@ import json
 import shutil
 import threading
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import kdsl
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.sample import Label, Sample, Task, Turn
@@ -164,10 +166,25 @@ def test_a_data_frame_will_do(trained):
     assert [(each.sample.id, each.label) for each in trained.predict(frame)] == [("7", "退款"), ("8", "尺码")]
 
 
+def test_long_work_tells_how_far_it_is(finished, tmp_path):
+    begun: dict[str, int | None] = {}
+    done: list[str] = []
+
+    @contextmanager
+    def progress(description, total):
+        begun[description] = total
+        yield done.append
+
+    project = kdsl.open(shutil.copytree(finished, tmp_path / "shop"), progress=progress, **QUICK)
+    project.mine(workers=1)
+    assert begun == {"returns: classifier": 12}
+    assert len(done) == 12 and set(done) == {"returns: 退款", "returns: 尺码"}
+
+
 def test_steps_in_the_wrong_order_are_one_sentence_and_write_nothing(tmp_path):
     project = make(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(KdslError, match="run `kdsl mine` first"):
+    with pytest.raises(KdslError, match=r"the arbiter needs mined rules; call project\.mine\(\) first"):
         project.train()
     with pytest.raises(KdslError, match=r"arbiter\.json: no such file"):
         project.predict("退款")
