@@ -84,11 +84,13 @@ class Summary:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        """The table of scores, as `kdsl run` prints it."""
-        console = _console()
-        with console.capture() as capture:
-            console.print(_score_table(self))
-        return capture.get()
+        """A line a task: the weighted F1 of model, rules and both, and what the rules add."""
+        return "\n".join(
+            f"{task.task}, {task.samples} samples: weighted F1 {task.model.scores.weighted_f1:.3f} model alone, "
+            f"{task.rules.scores.weighted_f1:.3f} rules alone, {task.both.scores.weighted_f1:.3f} both "
+            f"({_with_interval(task.difference.weighted_f1, task.difference.intervals.weighted_f1, sign='+')})"
+            for task in _sections(self)
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
