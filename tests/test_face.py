@@ -87,4 +87,6 @@ def test_a_wrong_change_is_one_sentence(tmp_path, changes, sentence):
 def test_a_folder_without_a_project_is_one_sentence(tmp_path):
     with pytest.raises(kdsl.KdslError) as caught:
         kdsl.open(tmp_path)
-    assert "kdsl.yaml: no such file; name a project's kdsl.yaml, or make one with kdsl.Project.create" in str(caught.value)
+    assert "kdsl.yaml: no such file; name a project's kdsl.yaml, or make one with kdsl.Project.create" in str(
+        caught.value
+    )
