@@ -52,10 +52,9 @@ def headings(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def blocks(page: Path) -> list[str]:
-    """What a reader is told to type: code blocks of a shell and of Python, and `$ ` lines only where outputs follow."""
-    found = re.findall(
-        r"^```(?:console|bash|python)(?: title=.*)?\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
+    """What a reader is told to type: code of a shell and of Python, and `$ ` lines only where outputs follow."""
+    text = page.read_text("utf-8")
+    found = re.findall(r"^```(?:console|bash|python)(?: title=.*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [re.sub(r"^(?!\$ ).*\n", "", block, flags=re.MULTILINE) if "$ " in block else block for block in found]
 
 
