@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
+from kdsl.arbiter.state import PredictorState
 from kdsl.arbiter.stream import predict_stream
 from kdsl.arbiter.weighing import Standing
 from kdsl.config import load_config
@@ -92,6 +93,8 @@ PREDICTED = {
     "id": "0", "task": "shop", "label": "调光", "probabilities": {"调光": 0.75, "材质": 0.25},
     "model": {"label": "调光", "probability": 0.75}, "rules": [{"label": "调光", "reliability": 0.5}],
 }  # fmt: skip
+NOTES = '{"input": "y", "states": [{"trained": {}, "recorded": null, "rules": {}}]}'
+"""What stands beside an output."""
 EVENT = Event(number=1, at="2026", by="a", action="skip", task="shop", rule="r-aaaa")
 STATISTICS = RuleStatistics(
     id="r-aaaa", when="w", training=TrainingCounts(hits=1, correct=1, positives=2, samples=3), base_rate=0.5,
@@ -141,7 +144,12 @@ def use_memory(path: Path) -> None:
 
 
 def use_output(path: Path) -> None:
-    predict_stream(iter(SAMPLES[:1]), lambda samples: [], path, {"checkpoint": "x", "input": "y"}, 1)
+    predict_stream(iter(SAMPLES[:1]), lambda samples: [], path, "y", PredictorState({}, None, {}), 1)
+
+
+def use_notes(path: Path) -> None:
+    (path.parent / "p.jsonl").write_bytes(jsonl(PREDICTED | {"fingerprint": SAMPLES[0].fingerprint}))
+    use_output(path.parent / "p.jsonl")
 
 
 def use_steps(path: Path) -> None:
@@ -205,7 +213,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "know.jsonl": (jsonl({"title": "灯", "text": "亮度可调"}), lambda path: read_knowledge(path.parent)),
     "know.md": ("# 灯\n亮度可调\n## 台灯\n```\n# no\n```\n".encode(), lambda path: read_knowledge(path.parent)),
     "predictions.jsonl": (jsonl(PREDICTED), lambda path: read_results(path, Path("truth"), SAMPLES[:1], [TASK])),
-    "output.jsonl": (jsonl(PREDICTED), use_output),
+    "output.jsonl": (jsonl(PREDICTED | {"fingerprint": SAMPLES[0].fingerprint}), use_output),
+    "p.jsonl.meta.json": (NOTES.encode(), use_notes),
     "folds.jsonl": (jsonl({"fingerprint": "x"}, {"task": "shop", "fold": 0, "steps": ["model"],
                                                 "probabilities": [[0.5, 0.5]]}), use_fold_results),
     "run.json": (b'{"check": {"inputs": "x", "outputs": "y", "lines": ["a"]}}', use_steps),
@@ -305,7 +314,7 @@ def test_what_is_whole_is_read(tmp_path, name):
     path.parent.mkdir(parents=True)
     path.write_bytes(READERS[name][0])
     if name == "output.jsonl":
-        (path.parent / "output.jsonl.meta.json").write_text('{"checkpoint": "x", "input": "y"}')
+        (path.parent / "output.jsonl.meta.json").write_text(NOTES)
     READERS[name][1](path)
 
 
@@ -319,7 +328,7 @@ def test_what_is_damaged_is_used_or_told(name, data):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         if name == "output.jsonl":
-            (path.parent / "output.jsonl.meta.json").write_text('{"checkpoint": "x", "input": "y"}')
+            (path.parent / "output.jsonl.meta.json").write_text(NOTES)
         try:
             READERS[name][1](path)
         except KdslError as error:

@@ -1,6 +1,5 @@
 """Collaborative prediction with a checkpoint: classifier, rule base and arbiter of every task of a project."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.trained import TrainedTask
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -51,7 +51,7 @@ class Predictor:
         self._sidecars = sidecars
         self._bases: dict[str, RuleBase] = {}
         self._seen: dict[str, str] = {}
-        """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
+        """Task → hash of its files in the checkpoint, as `state` found them."""
         self._loaded: dict[str, TrainedTask] = {}
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -79,7 +79,7 @@ class Predictor:
                 self._loaded[name] = TrainedTask.load(
                     self._tasks[name],
                     checkpoint,
-                    self._base(name).rules,
+                    self.base(name).rules,
                     recorded,
                     large,
                     self._orders,
@@ -87,8 +87,8 @@ class Predictor:
                 )
         return self._loaded[name]
 
-    def _base(self, name: str) -> RuleBase:
-        """Read once, so that what predicts is what the fingerprint tells of."""
+    def base(self, name: str) -> RuleBase:
+        """The rule base of a task, read once, so that what predicts is what the fingerprint tells of."""
         if name not in self._bases:
             self._bases[name] = RuleBase.load(self._place[1], name)
         return self._bases[name]
@@ -115,8 +115,8 @@ class Predictor:
                 "%s: %s; these count as no answer", large.weights.name, large.strays.told("none of the labels")
             )
 
-    def fingerprint(self) -> str:
-        """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
+    def state(self) -> PredictorState:
+        """What predictions depend on: the checkpoint, recorded answers and rules.
 
         Raises KdslError when no task was trained.
         """
@@ -127,14 +127,10 @@ class Predictor:
             trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
                 raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
-            files = [] if recorded is None else [recorded]
             for name in trained:
-                files += self._files(name)
                 self._seen[name] = file_hash(*self._files(name))
-            content = file_hash(*files)
-        described = [
-            f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
-            for name in trained
-            for rule in self._base(name).active()
-        ]
-        return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
+            return PredictorState(
+                {name: self._seen[name] for name in trained},
+                None if recorded is None else file_hash(recorded),
+                {name: {rule.id: RuleState.of(rule) for rule in self.base(name).rules} for name in trained},
+            )

@@ -2,21 +2,45 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.state import PredictorState, changes
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
-from kdsl.sample import Sample
+from kdsl.sample import Sample, SampleKey
 
 _log = logging.getLogger(__name__)
 
 Decide = Callable[[Sequence[Sample]], list[Decision]]
+
+
+class Mode(StrEnum):
+    """What to do where the output has predictions already."""
+
+    resume = "resume"
+    """Go on with the same input and the same rules; refuse others."""
+    append = "append"
+    """Add those that are missing, and leave the others as they are."""
+    again = "again"
+    """Predict everything anew, and replace the output once that is done."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the predictions in a file were made of; kept beside it, in `<output>.meta.json`."""
+
+    input: str
+    """Hash of the input's bytes, the last time that predicting began."""
+    states: tuple[PredictorState, ...]
+    """Oldest first; several only after `Mode.append`."""
 
 
 @dataclass
@@ -28,74 +52,182 @@ class StreamOutcome:
 
 
 def predict_stream(
-    samples: Iterator[Sample], decide: Decide, output: Path, source: dict[str, str], batch: int
+    samples: Iterator[Sample],
+    decide: Decide,
+    output: Path,
+    input: str,
+    state: PredictorState,
+    batch: int,
+    mode: Mode = Mode.resume,
 ) -> StreamOutcome:
-    """Append one prediction record a sample to `output`, in batches; samples that it has already are left out.
+    """Write one prediction record a sample to `output`, in batches; samples that it has already are left out.
 
-    `source` says what the predictions depend on: keys "checkpoint" and "input", values a hash; it is kept in
-    `<output>.meta.json`. Raises KdslError for an output from another source and for one that another process is
-    writing, and KeyboardInterrupt says what is done. A second sample with the same task and id is left out, with a
-    counted warning.
+    A record has the sample's fingerprint beside what the decision says. `input` is a hash of where the samples come
+    from, `state` what the decisions depend on. Raises KdslError for an output of something else, as far as `mode` does
+    not allow for it, and for one that another process is writing; KeyboardInterrupt says what is done. A second sample
+    with the same task and id is left out, with a counted warning.
     """
     first = next(samples, None)  # what is wrong with the input is said before anything is written
     if first is None:
         return StreamOutcome()
-    outcome = StreamOutcome()
-    repeated = 0
+    stream = _Stream(chain([first], samples), decide, input, state, batch)
     with ExitStack() as stack:
         stack.enter_context(claimed(files=[output]))
         stack.enter_context(held(output, wait=False))  # a hard link is another name, perhaps in another folder
-        _check_source(output, source)
-        append = stack.enter_context(append_jsonl(output))
-        done = _ids(output)
-        seen: set[tuple[str, str]] = set()
+        return stream.replace(output) if mode is Mode.again else stream.extend(output, mode)
 
-        def fresh() -> Iterator[Sample]:
-            nonlocal repeated
-            for sample in chain([first], samples):
-                key = sample.task, sample.id
-                if key in seen:
-                    repeated += 1
-                elif key in done:
-                    outcome.predicted_before += 1
-                else:
-                    yield sample
-                seen.add(key)
 
-        try:
-            waiting = fresh()
-            while group := list(islice(waiting, batch)):
-                for decision in decide(group):
-                    append(decision.record())
-                    outcome.predicted += 1
-        except KeyboardInterrupt:
-            kept = len(done) + outcome.predicted
-            raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None
+@dataclass
+class _Stream:
+    samples: Iterator[Sample]
+    decide: Decide
+    input: str
+    state: PredictorState
+    batch: int
+    outcome: StreamOutcome = field(default_factory=StreamOutcome)
+
+    def extend(self, output: Path, mode: Mode) -> StreamOutcome:
+        """Append what is missing, where `mode` lets what is there stay."""
+        source = _source(output)
+        with append_jsonl(output) as append:
+            done = _fingerprints(output)
+            states: tuple[PredictorState, ...] = (self.state,)
+            if source is not None:
+                states = self._states(output, source, done, mode)
+            _write_source(output, Source(self.input, states))
+            try:
+                waiting = self._fresh(done)
+                while group := list(islice(waiting, self.batch)):
+                    for decision in self.decide(group):
+                        append({**decision.record(), "fingerprint": decision.sample.fingerprint})
+                        self.outcome.predicted += 1
+            except KeyboardInterrupt:
+                kept = len(done) + self.outcome.predicted
+                raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None
+        return self.outcome
+
+    def replace(self, output: Path) -> StreamOutcome:
+        """Predict into a file beside `output`, which an interrupted run may have begun, and put it in its place."""
+        _source(output)
+        output = Path(os.path.realpath(output))
+        anew = output.with_name(f"{output.name}.again")
+        begun = _source(anew) if is_there(anew) else None
+        if begun is None or begun.input != self.input or _changed(begun, self.state):
+            anew.unlink(missing_ok=True)
+        outcome = self.extend(anew, Mode.resume)
+        with anew.open("rb") as file:
+            os.fsync(file.fileno())
+        # After a kill in between, the old notes beside the new predictions make the next run refuse them.
+        os.replace(anew, output)
+        os.replace(_source_path(anew), _source_path(output))
+        return outcome
+
+    def _states(
+        self, output: Path, source: Source, done: Mapping[SampleKey, str], mode: Mode
+    ) -> tuple[PredictorState, ...]:
+        """What the output will be made of; KdslError where it may not be appended to."""
+        changed = _changed(source, self.state)
+        if mode is Mode.append:
+            self._require_unchanged(output, done)
+            if changed:
+                _log.warning(
+                    "%s: %s since predictions there were made, and these stay as they are; --again makes them anew",
+                    output, ", ".join(changed),
+                )  # fmt: skip
+            others = [state for state in source.states if changes(state, self.state)]
+            return *others, self.state
+        if source.input != self.input:
+            changed += self._compared(done)
+        if changed:
+            raise KdslError(
+                f"{output}: {', '.join(changed)} since these predictions were made; predict everything anew with "
+                "--again, or only what is not there yet with --append"
+            )
+        return source.states
+
+    def _require_unchanged(self, output: Path, done: Mapping[SampleKey, str]) -> None:
+        changed = [each.id for each in self._all_samples() if done.get(each.key, each.fingerprint) != each.fingerprint]
+        if changed:
+            raise KdslError(
+                f"{output}: {len(changed)} samples have changed since they were predicted, the first being "
+                f"{changed[0]!r}; predict everything anew with --again, or give another --output"
+            )
+
+    def _compared(self, done: Mapping[SampleKey, str]) -> list[str]:
+        """How the samples differ from those predicted, in words; nothing where they are the same ones."""
+        given = {sample.key: sample.fingerprint for sample in self._all_samples()}
+        counts = {
+            "added to": len(given.keys() - done.keys()),
+            "changed in": sum(done.get(key, each) != each for key, each in given.items()),
+            "removed from": len(done.keys() - given.keys()),
+        }
+        return [
+            f"{number} {'sample was' if number == 1 else 'samples were'} {what} the input"
+            for what, number in counts.items()
+            if number
+        ]
+
+    def _all_samples(self) -> list[Sample]:
+        """Those that are still to come, which come nevertheless."""
+        samples = list(self.samples)
+        self.samples = iter(samples)
+        return samples
+
+    def _fresh(self, done: Mapping[SampleKey, str]) -> Iterator[Sample]:
+        for sample in without_repeats(self.samples):
+            if sample.key in done:
+                self.outcome.predicted_before += 1
+            else:
+                yield sample
+
+
+def without_repeats(samples: Iterator[Sample]) -> Iterator[Sample]:
+    """The first sample of each task and id; in the end a warning counts the others."""
+    repeated = 0
+    seen: set[SampleKey] = set()
+    for sample in samples:
+        if sample.key in seen:
+            repeated += 1
+        else:
+            seen.add(sample.key)
+            yield sample
     if repeated:
         _log.warning("%d samples have the id of an earlier one and were left out; give each its own id", repeated)
-    return outcome
 
 
-def _check_source(output: Path, source: dict[str, str]) -> None:
-    """Refuse to append to predictions made by something else; note the source of new ones."""
-    meta = output.with_name(f"{output.name}.meta.json")
-    if is_there(output) and output.stat().st_size:
-        other = "was not made by KDSL" if not is_there(meta) else None
-        if other is None:
-            known = read_json(meta)
-            changed = [key for key in source if not isinstance(known, dict) or known.get(key) != source[key]]
-            other = f"was made with another {' and '.join(changed)}" if changed else None
-        if other is not None:
-            raise KdslError(f"{output}: {other}; give another --output, or delete it to predict everything again")
-    write_atomically(meta, json.dumps(source, indent=1) + "\n")
+def _changed(source: Source, state: PredictorState) -> list[str]:
+    """What has changed since the oldest predictions that would be others now."""
+    return next(filter(None, (changes(before, state) for before in source.states)), [])
 
 
-def _ids(output: Path) -> set[tuple[str, str]]:
-    """(task, id) of every prediction."""
-    found = set()
+def _source_path(output: Path) -> Path:
+    return output.with_name(f"{output.name}.meta.json")
+
+
+def _source(output: Path) -> Source | None:
+    """What the predictions in `output` were made of; None where there are none yet.
+
+    Raises KdslError where `kdsl predict` did not make the file, or what it noted beside it is damaged.
+    """
+    from kdsl.record_file import read_record
+
+    if not is_there(output) or not output.stat().st_size:
+        return None
+    if not is_there(_source_path(output)):
+        raise KdslError(f"{output}: was not made by KDSL; give another --output")
+    return read_record(Source, _source_path(output), f"delete it and {output.name}, or give another --output")
+
+
+def _write_source(output: Path, source: Source) -> None:
+    write_atomically(_source_path(output), json.dumps(asdict(source), ensure_ascii=False, indent=1) + "\n")
+
+
+def _fingerprints(output: Path) -> dict[SampleKey, str]:
+    """(task, id) → the sample's fingerprint, of every prediction."""
+    found = {}
     for line, record in read_jsonl(output):
-        task, identity = record.get("task"), record.get("id")
-        if not isinstance(task, str) or not isinstance(identity, str):
-            raise KdslError(f"{output}, line {line}: not a prediction; give another --output")
-        found.add((task, identity))
+        task, identity, fingerprint = (record.get(key) for key in ("task", "id", "fingerprint"))
+        if not (isinstance(task, str) and isinstance(identity, str) and isinstance(fingerprint, str)):
+            raise KdslError(f"{output}, line {line}: not a prediction that can be added to; give another --output")
+        found[task, identity] = fingerprint
     return found

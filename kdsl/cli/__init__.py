@@ -25,7 +25,7 @@ def main() -> None:
     logging.addLevelName(logging.WARNING, "warning")
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.vlm.server.client` tells it once
     try:
-        application()()
+        application()(prog_name="kdsl")
     except KeyboardInterrupt:  # while commands are still being imported
         sys.exit(130)
 
@@ -64,7 +64,7 @@ def application() -> typer.Typer:
     app = typer.Typer(
         cls=_Group,
         help="Few-shot multimodal classification with mined, readable rules beside a trained model.",
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # importing rich would double the time that --help takes
@@ -123,5 +123,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option("-C", metavar="FOLDER", help="Run as if started in this folder.", show_default=False),
+    ] = None,
 ) -> None:
-    pass
+    for each in folder or ():
+        try:
+            os.chdir(each)
+        except (OSError, ValueError) as error:  # ValueError: a name with NUL
+            reason = getattr(error, "strerror", None) or str(error)
+            raise KdslError(f"-C {each}: {reason}; give a folder to run in") from error

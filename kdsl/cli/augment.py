@@ -46,29 +46,23 @@ def _record(made: "MadeCopies") -> dict[str, Any]:
 
 
 def _print(made: "MadeCopies") -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    from kdsl.cli.console import results_console
+    from kdsl.cli.console import print_table, results_console, results_table
 
     console = results_console()
-    table = Table(title=escape(made.task.name), title_justify="left")
-    table.add_column("label")
-    for column in ("samples", "copies"):
-        table.add_column(column, justify="right")
+    table = results_table(made.task.name, "label", ">samples", ">copies")
     for name in made.task.label_names:
-        table.add_row(escape(name), str(made.samples[name]), str(made.copies[name]))
+        table.add_row(Text(name), str(made.samples[name]), str(made.copies[name]))
     table.add_section()
     table.add_row("all", str(made.samples.total()), str(made.copies.total()))
-    console.print(table)
+    print_table(table)
     if made.strayed:
         console.print(f"{made.strayed} paraphrases said something else and were dropped.")
     if not made.copies:
         console.print("No copies: with these settings nothing of the samples can be changed.")
         return
-    table = Table()
-    table.add_column("change")
-    table.add_column("times", justify="right")
+    table = results_table("", "change", ">times")
     for name, count in made.operations.most_common():
         table.add_row(name, str(count))
     console.print(table)

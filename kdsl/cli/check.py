@@ -32,32 +32,27 @@ def _record(report: "Report") -> dict[str, object]:
 
 
 def _print(report: "Report") -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    from kdsl.cli.console import results_console
+    from kdsl.cli.console import print_table, results_console, results_table
 
     console = results_console()
     for task, labels in report.counts.items():
         splits = list(next(iter(labels.values())))
-        table = Table(title=Text(task, style="table.title"), title_justify="left")
-        table.add_column("label")
-        for split in splits:
-            table.add_column(split, justify="right")
+        table = results_table(task, "label", *(f">{split}" for split in splits))
         for label, found in labels.items():
             table.add_row(Text(label or "(no label)"), *(str(found[split]) for split in splits))
         table.add_section()
         table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
-        console.print(table)
+        print_table(table)
     for split, keys in report.unused.items():
         named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))
         console.print(Text(f"{split}: keys that are not used: {named}"))
     if not report.findings:
         console.print("No findings.")
         return
-    table = Table(title="Findings", title_justify="left", show_lines=True)
-    for column in ("finding", "where", "count", "what", "for example"):
-        table.add_column(column, justify="right" if column == "count" else "left", overflow="fold")
+    table = results_table("Findings", "finding", "where", ">count", "what", "for example")
+    table.show_lines = True
     for finding in report.findings:
         where = " ".join(part for part in (finding.split, finding.task) if part)
         cells = (finding.kind, where, str(finding.count), finding.message, "\n".join(finding.examples))

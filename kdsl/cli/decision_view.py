@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line
+from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
 
@@ -24,17 +24,17 @@ def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanat
 
     Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
+    console = results_console()
     sample = decision.sample
     console.print(Text(f"{sample.id}  {sample.task}", style="bold"))
     found = found_by_place(decision.rules)
     for line in [*_dialogue(decision, found, console), *_pages(decision, sidecars, found, console)]:
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=not fits_a_window(console))
     console.print()
     console.print(_rules(decision) if decision.rules else Text("No rule holds.", style="dim"))
+    console.print()
     console.print(_probabilities(decision))
+    console.print()
     for part in _explanation(explanation or Explanation(), decision.labels):
         console.print(part)
     if decision.model_reason:
@@ -77,21 +77,16 @@ def _marked(text: str, found: Sequence[Found], console: Console) -> Text:
 
 
 def _rules(decision: Decision) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("rule", "label", "reliability", "weight", "holds because"):
-        table.add_column(name, justify="right" if name in ("reliability", "weight") else "left", overflow="fold")
+    table = results_table("", "id", "label", ">relia-\nbility", ">weight", "holds because")
     for hit in decision.rules:
         rule = hit.rule
-        conditions = Text(" and ".join(str(condition) for condition in rule.conditions))
+        conditions = RuleText(" and ".join(str(condition) for condition in rule.conditions))
         table.add_row(rule.id, Text(rule.label), f"{hit.reliability:.2f}", f"{hit.weight:.2f}", conditions)
     return table
 
 
 def _probabilities(decision: Decision) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("label", overflow="fold")
-    table.add_column("model alone", justify="right")
-    table.add_column("with rules", justify="right")
+    table = results_table("", "label", ">model alone", ">with rules")
     order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP]
     for index in order:
         chosen = decision.labels[index] == decision.label
@@ -114,9 +109,7 @@ def _explanation(explanation: Explanation, labels: Sequence[str]) -> Iterator[Ta
 
 
 def _near(samples: Sequence[NearSample], labels: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("nearest samples", "label", "similarity", "words"):
-        table.add_column(name, justify="right" if name == "similarity" else "left", overflow="fold")
+    table = results_table("", "nearest samples", "label", ">similarity", "words")
     for sample in samples:
         words = Text(one_line(sample.words)) if sample.words else Text("no words", style="dim")
         table.add_row(Text(sample.id), Text(labels[sample.label]), f"{sample.similarity:.2f}", words)

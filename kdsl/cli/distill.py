@@ -85,9 +85,9 @@ def _record(task: "DistilledTask") -> dict[str, Any]:
 
 def _print(task: "DistilledTask") -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    from kdsl.cli.console import results_console
+    from kdsl.cli.console import print_table, results_console, results_table
 
     console = results_console()
     found = _record(task)
@@ -97,16 +97,14 @@ def _print(task: "DistilledTask") -> None:
         ("rounds", found["rounds"]),
     )
     for title, rows in titled:
-        table = Table(title=escape(f"{task.name}: {title}"), title_justify="left")
-        for column, value in rows[0].items() if rows else ():
-            table.add_column(
-                column.replace("_", " ").replace("f1", "F1"),
-                justify="left" if isinstance(value, str) else "right",
-                overflow="fold",  # two labels may begin alike
-            )
+        columns = [
+            ("" if isinstance(value, str) else ">") + column.replace("_", " ").replace("f1", "F1")
+            for column, value in (rows[0].items() if rows else ())
+        ]
+        table = results_table(f"{task.name}: {title}", *columns)
         for row in rows:
-            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else escape(str(v)) for v in row.values()))
-        console.print(table)
+            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else Text(str(v)) for v in row.values()))
+        print_table(table)
     console.print(escape(f"{task.name}: ended after round {found['rounds'][-1]['round']}: {task.training.ended}."))
 
 

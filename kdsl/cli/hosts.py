@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, print_json
+from kdsl.cli.options import Format, FormatOption, print_json, project_and, taken_out
 
 app = typer.Typer(
     help="Servers that projects may contact: list them, allow one, take that back.",
@@ -13,8 +13,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The server, such as http://gpu.lan:8000.")]
-ProjectFolder = Annotated[Path, typer.Argument(metavar="CONFIG", help="Project file or its folder.")]
+ProjectAndAddress = Annotated[
+    list[str] | None, project_and("ADDRESS", "the address of a server, such as http://gpu.lan:8000.")
+]
 
 
 @app.command("list")
@@ -36,11 +37,12 @@ def list_hosts(format: FormatOption = Format.table) -> None:
 
 
 @app.command()
-def allow(address: Address, project: ProjectFolder = Path()) -> None:
+def allow(arguments: ProjectAndAddress = None) -> None:
     """Allow a project to send dialogues and screenshots to a server; the yes is kept until it is taken back."""
     from kdsl.config import load_config
     from kdsl.vlm.hosts import origin_of, remember
 
+    address, project = _address(arguments)
     origin = origin_of(address)
     folder = load_config(project).folder
     remember(folder, origin, True)
@@ -48,14 +50,21 @@ def allow(address: Address, project: ProjectFolder = Path()) -> None:
 
 
 @app.command()
-def forget(address: Address, project: ProjectFolder = Path()) -> None:
+def forget(arguments: ProjectAndAddress = None) -> None:
     """Take back that a project may contact a server; the project itself need not be there any more."""
     from kdsl.errors import KdslError
     from kdsl.vlm.hosts import allowed_contacts, origin_of, project_name, remember
 
+    address, project = _address(arguments)
     folder = project.parent if project.is_file() else project
     origin = origin_of(address)
     if (project_name(folder), origin) not in allowed_contacts():
         raise KdslError(f"{folder.resolve()}: was not allowed to contact {origin}; `kdsl hosts list` shows what was")
     remember(folder, origin, False)
     typer.echo(f"{folder.resolve()} may not contact {origin} any more")
+
+
+def _address(arguments: list[str] | None) -> tuple[str, Path]:
+    """The address, and the project file or its folder."""
+    address, others = taken_out("ADDRESS", arguments)
+    return address, Path(others[0]) if others else Path()

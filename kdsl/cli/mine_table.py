@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from kdsl.cli.console import results_console
+from kdsl.cli.console import RuleText, print_table, results_console, results_table
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
 from kdsl.project.mining import MinedTask
@@ -45,10 +44,10 @@ def search_rows(problem: MiningProblem, found: Sequence[FoundRule], archive: Arc
 
 
 def print_search(task: str, label: str, rows: Sequence[FoundRow]) -> None:
-    table = _table(f"{task}: {label}", "rule", ">training", ">reliability")
+    table = results_table(f"{task}: {label}", "rule", ">training", ">reliability")
     for row in rows:
         reliability = NOT_AVAILABLE if row.reliability is None else f"{row.reliability:.2f}"
-        table.add_row(Text(row.rule), f"{row.correct}/{row.hits}", reliability)
+        table.add_row(RuleText(row.rule), f"{row.correct}/{row.hits}", reliability)
     results_console().print(table if rows else escape(f"{task}: no rule for {label}."))
 
 
@@ -74,18 +73,25 @@ def _best(rule: Rule, entry: RuleStatistics) -> dict[str, Any]:
 
 def print_result(result: MinedTask) -> None:
     """One row a label: how many rules, and the best of them."""
-    table = _table(
-        result.task.name, "label", ">samples", ">rules", "best rule", ">training", ">held out", ">reliability"
+    table = results_table(
+        result.task.name,
+        "label",
+        ">sam-\nples",
+        ">rules",
+        "best rule",
+        ">train-\ning",
+        ">held\nout",
+        ">relia-\nbility",
     )
     for label, samples, n_rules, best in _rows(result):
-        cells = ["", "", "", ""]
+        words, counts = "", ["", "", ""]
         if best is not None:
             rule, entry = best
             held_out = NOT_AVAILABLE if entry.held_out is None else f"{entry.held_out.correct}/{entry.held_out.hits}"
             reliability = NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
-            cells = [_words(rule), f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
-        table.add_row(*map(Text, (label, str(samples), str(n_rules), *cells)))
-    results_console().print(table)
+            words, counts = _words(rule), [f"{entry.training.correct}/{entry.training.hits}", held_out, reliability]
+        table.add_row(Text(label), str(samples), str(n_rules), RuleText(words), *counts)
+    print_table(table)
 
 
 def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatistics] | None]]:
@@ -102,13 +108,3 @@ def _rows(result: MinedTask) -> list[tuple[str, int, int, tuple[Rule, RuleStatis
 
 def _words(rule: Rule) -> str:
     return " and ".join(map(str, rule.conditions))
-
-
-def _table(title: str, *columns: str) -> Table:
-    """A table; columns that begin with > are numbers."""
-    table = Table(title=escape(title), title_justify="left")
-    for column in columns:
-        table.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )  # fmt: skip
-    return table

@@ -9,15 +9,21 @@ import typer
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
+    from kdsl.sample import Task
+
+_PROJECT = "Project file or its folder, ./kdsl.yaml by default"
 
 ProjectArguments = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="CONFIG | KEY=VALUE",
-        help="Project file or its folder, ./kdsl.yaml by default, and changes to it such as seed=1.",
-        show_default=False,
+        metavar="PROJECT | KEY=VALUE", help=f"{_PROJECT}, and changes to it such as seed=1.", show_default=False
     ),
 ]
+
+
+def project_and(what: str, help: str) -> Any:
+    """The argument of a command `[PROJECT] WHAT [key=value ...]`, for `taken_out`."""
+    return typer.Argument(metavar=f"PROJECT | {what}", help=f"{_PROJECT}, and {help}", show_default=False)
 
 
 class Format(StrEnum):
@@ -35,7 +41,7 @@ Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a fail
 
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
-    """The project of a command's `[CONFIG] [key=value ...]`: a first argument without `=` is the configuration."""
+    """The project of a command's `[PROJECT] [key=value ...]`: a first argument without `=` is the configuration."""
     from kdsl.cli.progress import progress_bar
     from kdsl.project.project import Project
 
@@ -43,6 +49,41 @@ def open_project(arguments: Sequence[str] | None) -> "Project":
     if overrides and "=" not in overrides[0]:
         path = Path(overrides.pop(0))
     return Project.open(path, overrides, progress_bar)
+
+
+def taken_out(what: str, arguments: Sequence[str] | None) -> tuple[str, list[str]]:
+    """Of a command's `[PROJECT] WHAT [key=value ...]`: what it is about, and the others, for `open_project`.
+
+    The project may stand behind it, too: where only the second of two is one.
+    """
+    given = [*(arguments or ())]
+    words = [each for each in given if "=" not in each or "://" in each]
+    if not words:
+        raise typer.BadParameter(f"give {what}", param_hint=f"'{what}'")
+    if len(words) > 2:
+        raise typer.BadParameter(
+            f"{words[2]!r} is one too many; give the project and one {what}", param_hint=f"'{what}'"
+        )
+    project_first = len(words) == 2 and (_is_project(words[0]) or not _is_project(words[1])) and "://" not in words[0]
+    found = words[-1] if project_first or len(words) == 1 else words[0]
+    given.remove(found)
+    return found, sorted(given, key=lambda each: each not in words)
+
+
+def _is_project(name: str) -> bool:
+    path = Path(name)
+    return (path / "kdsl.yaml").is_file() or (path.is_file() and path.suffix in (".yaml", ".yml"))
+
+
+def chosen_tasks(project: "Project", name: str | None) -> "list[Task]":
+    """The task of that name, or all; KdslError where the project has none of that name."""
+    from kdsl.errors import KdslError
+
+    chosen = [task for task in project.tasks if name in (None, task.name)]
+    if not chosen:
+        names = ", ".join(task.name for task in project.tasks)
+        raise KdslError(f"--task {name}: the project has no such task; it has {names}")
+    return chosen
 
 
 def print_json(value: Any) -> None:

@@ -1,39 +1,164 @@
 """kdsl predict: labels for new samples, each with its rules and its reason."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project
+from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, open_project
+
+if TYPE_CHECKING:
+    from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.stream import Mode
+    from kdsl.data.sample_file import SampleFile
+    from kdsl.project.prediction import Explained
+    from kdsl.project.project import Project
+    from kdsl.sample import Task
 
 
 def predict(
-    input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Samples, in any format that KDSL reads.")],
     arguments: ProjectArguments = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="Predict this text.", show_default=False)
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="An image, with the text or alone; give several one by one."),
+    ] = None,
+    input: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input", metavar="FILE", help="Samples, in any format that KDSL reads; - is stdin. Several are joined."
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only this task; all by default.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Predictions, one JSON object a line; what is there is kept."),
+        typer.Option("--output", metavar="FILE", help="Write predictions there, not to stdout: a JSON object a line."),
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Predict only samples that the output does not have yet.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Predict all samples anew, and replace the output in the end.")
+    ] = False,
     explain: Annotated[
         str | None, typer.Option("--explain", metavar="ID", help="Print the decision on one sample for a person.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples that are decided at once.")] = 256,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="table, for people, or json, a line a sample; json by default for --input without --explain.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
-    from kdsl.cli.decision_view import print_decision
-    from kdsl.errors import KdslError
-    from kdsl.project.prediction import explain_sample, predict_file
+    from kdsl.arbiter.stream import Mode
+    from kdsl.data.sample_file import sample_files
+    from kdsl.project.prediction import explain_id
 
-    if output is None and explain is None:
-        raise KdslError("kdsl predict needs --output FILE for the predictions, or --explain ID to print one of them")
+    directly = text is not None or bool(image)
+    _require_sense(directly, bool(input), output is not None, append, again, explain, format)
     project = open_project(arguments)
-    if output is not None:
-        made = predict_file(project, input, output, batch)
-        if made.cost is not None:
-            typer.echo(made.cost, err=True)
-        predicted, before = made.outcome.predicted, made.outcome.predicted_before
-        typer.echo(f"{output}: {predicted} samples predicted, {before} were there")
-    if explain is not None:
-        for each in explain_sample(project, input, explain):
-            print_decision(each.decision, each.sidecars, each.explanation)
+    tasks = chosen_tasks(project, task)
+    if directly:
+        _predict_given(project, text, image or [], tasks, format or Format.table)
+        return
+    with sample_files(input or []) as files:
+        if output is not None:
+            mode = Mode.append if append else Mode.again if again else Mode.resume
+            _predict_into(project, files, output, batch, mode, None if task is None else tasks)
+        if explain is not None:
+            _print_explained(explain_id(project, files, explain, tasks), format or Format.table)
+        elif output is None:
+            _print_decisions(project, files, batch, tasks, format or Format.json)
+
+
+def _require_sense(
+    directly: bool, files: bool, output: bool, append: bool, again: bool, explain: str | None, format: Format | None
+) -> None:
+    """Raise KdslError for options of which one makes no sense beside, or without, another one."""
+    from kdsl.errors import KdslError
+
+    if directly and files:
+        raise KdslError("--text and --image give a sample, and so does --input; leave one of them out")
+    if not directly and not files:
+        raise KdslError('kdsl predict needs something to predict: --text "…", --image FILE, or --input FILE')
+    if directly and (output or explain is not None):
+        what = "--output" if output else "--explain"
+        raise KdslError(f"{what} is for --input; the prediction of --text and --image is printed in any case")
+    if append and again:
+        raise KdslError("--append leaves predictions as they are and --again makes them anew; leave one of them out")
+    if (append or again) and not output:
+        raise KdslError(f"{'--append' if append else '--again'} needs --output FILE, the predictions that are there")
+    if format is not None and output and explain is None:
+        raise KdslError("--format is for what is printed, but with --output nothing is; leave it out")
+
+
+def _predict_given(
+    project: "Project", text: str | None, images: Sequence[Path], tasks: "Sequence[Task]", format: Format
+) -> None:
+    from kdsl.project.given_sample import given_samples
+    from kdsl.project.prediction import explain_samples
+
+    _print_explained(explain_samples(project, given_samples(project, text, images, tasks)), format)
+
+
+def _predict_into(
+    project: "Project",
+    files: "Sequence[SampleFile]",
+    output: Path,
+    batch: int,
+    mode: "Mode",
+    tasks: "Sequence[Task] | None",
+) -> None:
+    from kdsl.project.prediction import predict_file
+
+    made = predict_file(project, files, output, batch, mode, tasks)
+    if made.cost is not None:
+        typer.echo(made.cost, err=True)
+    predicted, before = made.outcome.predicted, made.outcome.predicted_before
+    typer.echo(f"{output}: {predicted} samples predicted, {before} were there")
+
+
+def _print_explained(explained: "Iterable[Explained]", format: Format) -> None:
+    if format is Format.json:
+        _print_lines(each.decision for each in explained)
+        return
+    from kdsl.cli.decision_view import print_decision
+
+    for number, each in enumerate(explained):
+        if number:
+            typer.echo()
+        print_decision(each.decision, each.sidecars, each.explanation)
+
+
+def _print_decisions(
+    project: "Project", files: "Sequence[SampleFile]", batch: int, tasks: "Sequence[Task]", format: Format
+) -> None:
+    from kdsl.project.prediction import decide_files
+
+    decisions = decide_files(project, files, batch, tasks)
+    if format is Format.json:
+        _print_lines(decisions)
+        return
+    from rich.text import Text
+
+    from kdsl.cli.console import results_console, results_table
+
+    table = results_table("Predictions", "id", "task", "label", ">probability", "by", ">rules")
+    for each in decisions:
+        cells = (each.sample.id, each.sample.task, each.label)
+        table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.rules)))
+    results_console().print(table)
+
+
+def _print_lines(decisions: "Iterable[Decision]") -> None:
+    import json
+
+    for decision in decisions:
+        typer.echo(json.dumps(decision.record(), ensure_ascii=False))

@@ -92,17 +92,11 @@ def _record(counts: "ReasonCounts") -> dict[str, Any]:
 
 
 def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from kdsl.cli.console import results_console
+    from kdsl.cli.console import results_console, results_table
     from kdsl.reasons.decided import DECIDED_FILE
 
-    table = Table(title="Reasons", title_justify="left")
-    table.add_column("samples")
+    table = results_table("Reasons", "samples", *(f">{task}" for task in counts))
     rows = [_record(found) | {"failed": len(found.failed)} for found in counts.values()]
-    for task in counts:
-        table.add_column(escape(task), justify="right", overflow="fold")
     for name in rows[0]:
         table.add_row("all" if name == "samples" else name.replace("_", " "), *(str(row[name]) for row in rows))
     results_console().print(table)

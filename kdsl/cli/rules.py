@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
+from kdsl.cli.options import (
+    Format,
+    FormatOption,
+    ProjectArguments,
+    chosen_tasks,
+    open_project,
+    print_json,
+    project_and,
+    taken_out,
+)
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -57,8 +66,7 @@ def list_rules(
 
 @app.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The id of a rule, such as r-7f3k2m9q.", show_default=False)],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[list[str] | None, project_and("ID", "the id of a rule, such as r-7f3k2m9q.")] = None,
     samples: Annotated[int, typer.Option("--samples", min=0, help="Show at most so many hits of either kind.")] = 5,
     format: FormatOption = Format.table,
 ) -> None:
@@ -67,7 +75,8 @@ def show(
     from kdsl.fields.table import FieldTable
     from kdsl.rules.engine import Engine
 
-    project = open_project(arguments)
+    id, others = taken_out("ID", arguments)
+    project = open_project(others)
     task, base = _base_of(project, id)
     rule = base.get(id)
     items = project.task_samples(task) if project.config.data.train is not None else []
@@ -89,7 +98,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     labelled = project.config.data.train is not None
     sidecars = project.sidecars()
     findings = []
-    for item in _tasks(project, task):
+    for item in chosen_tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
         print_json([finding.record() for finding in findings])
@@ -108,7 +117,7 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 
     project = open_project(arguments)
     outcomes = []
-    for item in _tasks(project, task):
+    for item in chosen_tasks(project, task):
         rules = RuleBase.load(project.config.rules, item.name).rules
         if any(rule.tests.hit or rule.tests.miss for rule in rules):
             outcomes += run_tests(rules, project.task_samples(item), project.sidecars())
@@ -122,15 +131,9 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 
 @app.command()
 def diff(
-    old: Annotated[
-        str,
-        typer.Argument(
-            metavar="REVISION | FOLDER",
-            help="Another rule folder, or a git revision such as HEAD.",
-            show_default=False,
-        ),
-    ],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[
+        list[str] | None, project_and("REVISION", "another rule folder, or a git revision such as HEAD.")
+    ] = None,
     task: TaskOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -141,11 +144,12 @@ def diff(
     from kdsl.rules.compare import compare, rules_at_revision
     from kdsl.rules.rulebase import RuleBase
 
-    project = open_project(arguments)
+    old, others = taken_out("REVISION", arguments)
+    project = open_project(others)
     rules = project.config.rules
     changes = {}
     with nullcontext(Path(old)) if Path(old).is_dir() else rules_at_revision(rules, old) as folder:
-        for item in _tasks(project, task):
+        for item in chosen_tasks(project, task):
             before, after = (RuleBase.load(place, item.name).rules for place in (folder, rules))
             changes[item.name] = compare(before, after)
     if format is Format.json:
@@ -199,7 +203,7 @@ def fmt(
     left_out: dict[Path, str] = {}
     # Between reading and writing a file nobody decides about it, and nothing is mined.
     with held(project.config.rules, shared=check):
-        for item in _tasks(project, task):
+        for item in chosen_tasks(project, task):
             base = RuleBase.load(project.config.rules, item.name, problems="list")
             left_out |= base.problems
             for file in base.files:
@@ -221,16 +225,6 @@ def fmt(
         raise typer.Exit(1)
 
 
-def _tasks(project: "Project", name: str | None) -> "list[Task]":
-    from kdsl.errors import KdslError
-
-    chosen = [task for task in project.tasks if name in (None, task.name)]
-    if not chosen:
-        names = ", ".join(task.name for task in project.tasks)
-        raise KdslError(f"--task {name}: the project has no such task; it has {names}")
-    return chosen
-
-
 def _chosen(
     project: "Project", name: str | None, label: str | None, status: RuleStatus | None
 ) -> "Iterable[tuple[RuleBase, list[Rule]]]":
@@ -238,7 +232,7 @@ def _chosen(
     from kdsl.errors import KdslError
     from kdsl.rules.rulebase import RuleBase
 
-    tasks = _tasks(project, name)
+    tasks = chosen_tasks(project, name)
     if label is not None and not any(label in task.label_names for task in tasks):
         raise KdslError(f"--label {label}: no task of the project has this label")
     for task in tasks:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project
+from kdsl.cli.options import ProjectArguments, open_project, project_and, taken_out
 
 if TYPE_CHECKING:
     from kdsl.review.store import RuleStore
@@ -59,8 +59,7 @@ def export_rules(
 
 
 def import_rules(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV table that kdsl rules export wrote.")],
-    arguments: ProjectArguments = None,
+    arguments: Annotated[list[str] | None, project_and("FILE", "a CSV table that kdsl rules export wrote.")] = None,
     by: AsOption = None,
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
@@ -68,9 +67,10 @@ def import_rules(
     from kdsl.review.reviewer import reviewer_name
     from kdsl.review.store import RuleStore
 
-    project = open_project(arguments)
+    file, others = taken_out("FILE", arguments)
+    project = open_project(others)
     store = RuleStore(project.config.rules, [task.name for task in project.tasks])
-    event = import_csv(store, file, reviewer_name(by))
+    event = import_csv(store, Path(file), reviewer_name(by))
     count = 0 if event is None else len(event.changes)
     typer.echo(f"{count} rules changed; `kdsl review` can undo that as one step." if count else "No rule differs.")
 

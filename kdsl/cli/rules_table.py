@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.cli.console import results_console
+from kdsl.cli.console import RuleText, print_table, results_console, results_table
 from kdsl.rules.compare import Change
 from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
@@ -16,7 +16,10 @@ from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import StatisticsByRule
 from kdsl.rules.summary import RuleSummary
-from kdsl.rules.table import NOT_AVAILABLE, RuleTable, conditions, counts, status_words
+from kdsl.rules.table import NOT_AVAILABLE, RuleTable, conditions, counts, status_words, without_interval
+
+WIDE_ENOUGH = 120
+"""Columns of a window in which intervals leave room for the rules."""
 
 
 def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
@@ -33,14 +36,24 @@ def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str
 
 
 def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
+    """One row a rule; where there is room, counts have an interval."""
+    wide = results_console().width >= WIDE_ENOUGH
     for base, rules in chosen:
         listed = RuleTable(rules, base.statistics())
-        table = _table(base.task, "id", "label", "status", "rule", ">training", ">held out", ">reliability")
+        numbers = (">train-\ning", ">held\nout", ">relia-\nbility")
+        table = results_table(base.task, "id", "label", "status", "rule", *numbers)
         for rule in listed:
-            words = rule.id, rule.label, status_words(rule), conditions(rule), *counts(listed.of(rule))
-            table.add_row(*map(Text, words))
+            told = counts(listed.of(rule))
+            table.add_row(
+                rule.id,
+                Text(rule.label),
+                status_words(rule),
+                RuleText(conditions(rule)),
+                *(told if wide else map(without_interval, told)),
+            )
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
-    results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
+    interval = ", and the 95 % interval of the precision" if wide else ""
+    results_console().print(f"Training and held out: correct hits of all hits{interval}.")
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -89,10 +102,10 @@ def change_record(task: str, change: Change) -> dict[str, Any]:
 
 def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
-        table = _table(task, "id", "change", "rule")
+        table = results_table(task, "id", "change", "rule")
         for change in found:
             words = "\n".join(map(str, change.details)) if change.details else str(change.new or change.old)
-            table.add_row(change.id, change.kind, Text(words))
+            table.add_row(change.id, change.kind, RuleText(words))
         _print(table, f"{task}: no rule differs.")
 
 
@@ -113,9 +126,11 @@ def summary_record(task: str, row: RuleSummary) -> dict[str, Any]:
 
 
 def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
-    numbers = (">hits", ">coverage", ">overlaps", ">conflicts", ">correct", ">incorrect", ">precision")
+    numbers = (
+        ">hits", ">cover-\nage", ">over-\nlaps", ">con-\nflicts", ">cor-\nrect", ">incor-\nrect", ">preci-\nsion",
+    )  # fmt: skip
     for task, rows in summaries.items():
-        table = _table(task, "id", "label", "status", *numbers)
+        table = results_table(task, "id", "label", "status", *numbers, dense=True)
         for row in sorted(rows, key=lambda row: (row.rule.label, -row.hits, row.rule.id)):
             shares = [f"{share:.3f}" for share in (row.coverage, row.overlaps, row.conflicts)]
             precision = NOT_AVAILABLE if row.precision is None else f"{row.precision:.3f}"
@@ -125,16 +140,8 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
         _print(table, f"{task}: no rules.")
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table; columns that begin with > are numbers."""
-    table = Table(title=Text(title, style="table.title"), title_justify="left")
-    for column in columns:
-        table.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold",
-            no_wrap=column == "id",
-        )  # fmt: skip
-    return table
-
-
 def _print(table: Table, nothing: str) -> None:
-    results_console().print(table if table.row_count else escape(nothing))
+    if table.row_count:
+        print_table(table)
+    else:
+        results_console().print(escape(nothing))

@@ -10,7 +10,7 @@ def run(
     workers: WorkersOption = None,
 ) -> None:
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
-    from kdsl.evaluate.report import print_scores
+    from kdsl.cli.scores_table import print_scores
     from kdsl.project.run import run_project
 
     ran = run_project(open_project(arguments), workers)

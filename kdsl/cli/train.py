@@ -58,20 +58,17 @@ def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:
 def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     """One row a task: out-of-fold quality of the model alone and of both, and what the arbiter made of it."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    from kdsl.cli.console import results_console
+    from kdsl.cli.console import results_console, results_table
 
     console = results_console()
-    table = Table(title="Out of fold, on the training samples", title_justify="left")
-    table.add_column("task", overflow="fold")
-    names = ("samples", "rules", "F1 model", "F1 both", "log loss model", "log loss both", "a", "b")
-    for name in names:
-        table.add_column(name, justify="right")
+    names = ("samples", "rules", "F1\nmodel", "F1\nboth", "log loss\nmodel", "log loss\nboth", "a", "b")
+    table = results_table("Out of fold, on the training samples", "task", *(f">{name}" for name in names))
     for arbiter in arbiters:
         pool = arbiter.pool
         table.add_row(
-            escape(arbiter.task), str(arbiter.samples), str(len(arbiter.rules)),
+            Text(arbiter.task), str(arbiter.samples), str(len(arbiter.rules)),
             f"{arbiter.model.weighted_f1:.3f}", f"{arbiter.both.weighted_f1:.3f}",
             f"{arbiter.model.log_loss:.3f}", f"{arbiter.both.log_loss:.3f}", f"{pool.a:.2f}", f"{pool.b:.2f}",
         )  # fmt: skip

@@ -77,13 +77,13 @@ _LIKELY = 0.6
 """The share of common characters from which an encoding is named."""
 
 
-def text_lines(path: Path, labels: Sequence[str]) -> Iterator[tuple[int, str]]:
+def text_lines(path: Path, labels: Sequence[str], content: Path | None = None) -> Iterator[tuple[int, str]]:
     """(number from 1, line), streaming; a line ends with LF, CR or both, and may begin with a byte order mark.
 
     A file that is not UTF-8 is read, with a warning, where one of `labels` is found in it in one encoding alone.
     Raises KdslError with the line and the likely encoding where it is not, and as `open_unpacked` does.
     """
-    with open_unpacked(path) as file:
+    with open_unpacked(path, content) as file:
         head = file.peek(4)[:4]  # type: ignore[attr-defined]
         wide = _wide_codec(head)
         yield from _narrow_lines(path, file, labels) if wide is None else _wide_lines(path, file, wide)

@@ -29,19 +29,26 @@ def read_samples(path: str | Path, tasks: Sequence[Task] = (), notes: Notes | No
     return [sample for _, sample in iterate_records(Path(path), tasks, notes)]
 
 
-def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
+def iterate_samples(path: Path, tasks: Sequence[Task], content: Path | None = None) -> Iterator[Sample]:
     """Like `read_samples`, one sample at a time; of JSON Lines only one line is in memory."""
-    return (sample for _, sample in iterate_records(path, tasks))
+    return (sample for _, sample in iterate_records(path, tasks, content=content))
 
 
 def iterate_records(
-    path: Path, tasks: Sequence[Task], notes: Notes | None = None, more_keys: Set[str] = frozenset()
+    path: Path,
+    tasks: Sequence[Task],
+    notes: Notes | None = None,
+    more_keys: Set[str] = frozenset(),
+    content: Path | None = None,
 ) -> Iterator[tuple[Record, Sample]]:
-    """Like `iterate_samples`, with the record of each, for what it says besides under `more_keys`."""
+    """Like `iterate_samples`, with the record of each, for what it says besides under `more_keys`.
+
+    `content` is a copy of what `path` holds, where that is a pipe: it is read, and messages name `path`.
+    """
     notes, ids = notes if notes is not None else Notes(), _Ids()
     records = samples = 0
     labels = [name for task in tasks for name in task.label_names]
-    for value in _unwrapped(json_values(path, labels)):
+    for value in _unwrapped(json_values(path, labels, content)):
         record = record_at(path, value, notes)
         records += 1
         sample = read_record(record, tasks, more_keys)

@@ -40,13 +40,13 @@ _AGAIN = "make the archive again"
 
 
 @contextmanager
-def open_unpacked(path: Path) -> Iterator[BinaryIO]:
-    """The bytes, for reading from the beginning to the end.
+def open_unpacked(path: Path, content: Path | None = None) -> Iterator[BinaryIO]:
+    """The bytes, for reading from the beginning to the end; `content` is as for `iterate_records`.
 
     Raises KdslError, then or while they are read, for a file that is missing, no regular one, damaged, of another
     kind, an archive of several files, or grows out of all proportion.
     """
-    with opened(path) as file:
+    with opened(content or path) as file:
         head = file.peek(_HEAD)[:_HEAD]
         unpack = next((each for magic, each in _PACKED.items() if head.startswith(magic)), None)
         if unpack is not None:

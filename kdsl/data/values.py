@@ -28,12 +28,12 @@ class Value(NamedTuple):
     value: Any
 
 
-def json_values(path: Path, labels: Sequence[str]) -> Iterator[Value]:
+def json_values(path: Path, labels: Sequence[str], content: Path | None = None) -> Iterator[Value]:
     """The values in their order, of lists their elements; of JSON Lines only one line is in memory.
 
     Raises KdslError with the line for what is not JSON, and as `text_lines` does with `labels`.
     """
-    lines = text_lines(path, labels)
+    lines = text_lines(path, labels, content)
     begun = False
     for number, line in lines:
         text = line.strip(_BETWEEN)

@@ -10,12 +10,11 @@ _UNDEFINED = "–"
 
 def summary_html(summary: Summary) -> str:
     """What a notebook shows of an evaluation."""
-    tasks = [*summary.tasks, summary.pooled] if len(summary.tasks) > 1 else summary.tasks
     note = (
         f'<p class="dim">In brackets: {summary.level:.0%} bootstrap intervals, {summary.resamples} resamples, seed '
         f"{summary.seed}.</p>\n"
     )
-    return shown(*(_scores(task) for task in tasks), note, *(_labels(task) for task in summary.tasks))
+    return shown(*(_scores(task) for task in summary.sections), note, *(_labels(task) for task in summary.tasks))
 
 
 def _scores(task: TaskSummary) -> str:

@@ -1,21 +1,15 @@
-"""The results of one evaluation: model alone, rules alone and both, per task and pooled, as summary and tables."""
+"""The results of one evaluation: model alone, rules alone and both, per task and pooled, scored and summarised."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Interval, Intervals, difference_intervals, intervals
-from kdsl.evaluate.calibration import N_BINS, brier_score, expected_calibration_error
+from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
+from kdsl.evaluate.calibration import brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
 
 PREDICTORS = ("model alone", "rules alone", "both")
-_UNDEFINED = "–"
 
 
 @dataclass(frozen=True)
@@ -83,12 +77,23 @@ class Summary:
         """The summary as plain lists and dictionaries, for JSON."""
         return dataclasses.asdict(self)
 
+    @property
+    def sections(self) -> tuple[TaskSummary, ...]:
+        """Every task, and where there are several, all of them pooled."""
+        return (*self.tasks, self.pooled) if len(self.tasks) > 1 else self.tasks
+
     def __str__(self) -> str:
-        """The table of scores, as `kdsl run` prints it."""
-        console = _console()
-        with console.capture() as capture:
-            console.print(_score_table(self))
-        return capture.get()
+        """A line a predictor, with the 95 % interval of its weighted F1."""
+        lines = []
+        for task in self.sections:
+            lines.append(f"{task.task}: {task.samples} samples")
+            for name, row in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
+                found, interval = row.scores, row.intervals.weighted_f1
+                lines.append(
+                    f"  {name:<11}  weighted F1 {found.weighted_f1:.3f} [{interval.low:.3f}, {interval.high:.3f}]  "
+                    f"macro F1 {found.macro_f1:.3f}  accuracy {found.accuracy:.3f}  covered {found.coverage:.3f}"
+                )
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -113,33 +118,6 @@ def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
         pooled=_summarise_task(pooled, seed),
         seed=seed,
     )
-
-
-def print_scores(summary: Summary) -> None:
-    """Print the table of scores to stdout. Made for 100 columns."""
-    _console().print(_score_table(summary))
-
-
-def print_summary(summary: Summary) -> None:
-    """Print the tables to stdout: scores, what the rules add, and every label. Made for 100 columns."""
-    console = _console()
-    console.print(_score_table(summary))
-    console.print(
-        f"Intervals: {summary.level:.0%} percentile bootstrap, {summary.resamples} resamples, seed {summary.seed}. "
-        f"ECE: {N_BINS} bins of equal width.\n"
-        "covered: share of the samples with a prediction; right: share of those that is right.\n"
-        "A sample without a prediction counts as a miss in all other columns.\n"
-    )
-    console.print(_difference_table(summary))
-    for task in summary.tasks:
-        console.print(_label_table(task))
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    # Tables take the width they need, and a narrow terminal breaks their lines: no number is ever cut.
-    console.width = max(console.width, 100) if console.is_terminal else 250
-    return console
 
 
 def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
@@ -175,90 +153,3 @@ def _summarise_predictor(outcome: Outcome, seed: int) -> PredictorSummary:
         expected_calibration_error=expected_calibration_error(outcome),
         brier_score=brier_score(outcome),
     )
-
-
-def _score_table(summary: Summary) -> Table:
-    table = _table("Scores")
-    table.add_column("task", overflow="fold")
-    table.add_column("", no_wrap=True)
-    macro = ("macro\nF1", "macro\nprec.", "macro\nrecall")
-    for name in ("weighted F1", *macro, "accu-\nracy", "covered", "right", "ECE"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for task in _sections(summary):
-        names = (Text(task.task), Text(f"{task.samples} samples", style="dim"), "")
-        for name, title, row in zip(names, PREDICTORS, (task.model, task.rules, task.both), strict=True):
-            table.add_row(
-                name,
-                title,
-                _with_interval(row.scores.weighted_f1, row.intervals.weighted_f1),
-                _number(row.scores.macro_f1),
-                _number(row.scores.macro_precision),
-                _number(row.scores.macro_recall),
-                _number(row.scores.accuracy),
-                _number(row.scores.coverage),
-                _number(row.scores.covered_precision),
-                _number(row.expected_calibration_error),
-                style="bold" if row is task.both else "",
-                end_section=row is task.both,
-            )
-    return table
-
-
-def _difference_table(summary: Summary) -> Table:
-    table = _table("What the rules add: both − model alone, on the same resamples")
-    table.add_column("task", overflow="fold")
-    for name in ("weighted F1", "macro F1", "accuracy"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for task in _sections(summary):
-        difference = task.difference
-        table.add_row(
-            Text(task.task),
-            _with_interval(difference.weighted_f1, difference.intervals.weighted_f1, sign="+"),
-            _with_interval(difference.macro_f1, difference.intervals.macro_f1, sign="+"),
-            _with_interval(difference.accuracy, difference.intervals.accuracy, sign="+"),
-        )
-    return table
-
-
-def _label_table(task: TaskSummary) -> Table:
-    shown = [row for row in task.labels if any(s.support or s.predicted for s in (row.model, row.rules, row.both))]
-    absent = len(task.labels) - len(shown)
-    table = _table(f"Labels of {task.task}" + (f" ({absent} more neither occur nor are predicted)" if absent else ""))
-    table.add_column("label", overflow="fold")
-    for name in ("samples", "prec.", "recall", "F1", "F1 of\nmodel", "rules\nsay it", "rules\nright"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in shown:
-        table.add_row(
-            Text(row.label),
-            str(row.both.support),
-            _number(row.both.precision),
-            _number(row.both.recall),
-            _number(row.both.f1),
-            _number(row.model.f1),
-            str(row.rules.predicted),
-            _number(row.rules.precision),
-        )
-    return table
-
-
-def _table(title: str) -> Table:
-    # Half of the usual padding: 100 columns hold the widest table.
-    return Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-
-
-def _sections(summary: Summary) -> tuple[TaskSummary, ...]:
-    return (*summary.tasks, summary.pooled) if len(summary.tasks) > 1 else summary.tasks
-
-
-def _with_interval(value: float, interval: Interval, sign: str = "") -> str:
-    return f"{value:{sign}z.3f} [{interval.low:{sign}z.3f}, {interval.high:{sign}z.3f}]"
-
-
-def _number(value: float | None) -> str:
-    return _UNDEFINED if value is None else f"{value:.3f}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.fields.ngrams import LONGEST_NGRAM, NgramWeights
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import floats
 from kdsl.sample import original_rows
@@ -14,7 +15,6 @@ from kdsl.sample import original_rows
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class FieldBlock:
 
     field: str
     weight: float
-    vectorizer: "TfidfVectorizer"
+    vectorizer: NgramWeights
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Features:
 
     @property
     def size(self) -> int:
-        texts = sum(len(block.vectorizer.idf_) for block in self.blocks)
+        texts = sum(len(block.vectorizer.ngrams) for block in self.blocks)
         return texts + sum(len(thresholds) for thresholds in self.thresholds.values())
 
     def matrix(self, table: FieldTable) -> "csr_matrix":
@@ -69,7 +69,7 @@ class Features:
                 {
                     "field": block.field,
                     "weight": block.weight,
-                    "ngrams": list(block.vectorizer.get_feature_names_out()),
+                    "ngrams": list(block.vectorizer.ngrams),
                 }
                 for block in self.blocks
             ],
@@ -78,7 +78,7 @@ class Features:
 
     def arrays(self) -> dict[str, Floats]:
         """The idf values of every block, for an npz file."""
-        return {f"idf{number}": block.vectorizer.idf_ for number, block in enumerate(self.blocks)}
+        return {f"idf{number}": block.vectorizer.idf for number, block in enumerate(self.blocks)}
 
 
 def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
@@ -89,7 +89,7 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
             raise ValueError(f"unknown field {block['field']!r}")
         if not 0 < float(block["weight"]) < np.inf:
             raise ValueError(f"the weight {block['weight']!r}")
-        vectorizer = vectorizer_of(block["ngrams"], floats(arrays, f"idf{number}", 1))
+        vectorizer = ngram_weights(block["ngrams"], floats(arrays, f"idf{number}", 1))
         blocks.append(FieldBlock(block["field"], float(block["weight"]), vectorizer))
     for name in record["thresholds"]:
         if name not in _NUMBERS:
@@ -100,13 +100,13 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     return Features(tuple(blocks), thresholds)
 
 
-def vectorizer_of(ngrams: Sequence[str], idf: Floats) -> "TfidfVectorizer":
-    """The vectorizer with these n-grams and their weights; ValueError where there cannot be one."""
+def ngram_weights(ngrams: Sequence[str], idf: Floats) -> NgramWeights:
+    """These n-grams with their weights; ValueError where there cannot be such."""
     if not ngrams or len(set(ngrams)) < len(ngrams) or not all(isinstance(ngram, str) for ngram in ngrams):
         raise ValueError("n-grams that are none, or are given twice")
-    vectorizer = ngram_vectorizer(vocabulary={ngram: column for column, ngram in enumerate(ngrams)})
-    vectorizer.idf_ = idf
-    return vectorizer
+    if len(idf) != len(ngrams):
+        raise ValueError(f"{len(idf)} weights of {len(ngrams)} n-grams")
+    return NgramWeights(tuple(ngrams), idf)
 
 
 def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
@@ -134,16 +134,24 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
     return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
 
 
-def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple["TfidfVectorizer", "csr_matrix"]:
+def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple[NgramWeights, "csr_matrix"]:
     """n-grams of at least two texts; where no two texts share a character, all n-grams. The matrix: [n_texts, n].
 
     Texts of one of `sources` [n_texts] count as one: what a sample shares with its own copies alone tells nothing.
     """
     samples = texts if sources is None else _one_a_source(texts, sources)
-    vectorizer = ngram_vectorizer(min_df=2 if _share_characters(samples) else 1)
-    if len(samples) == len(texts):
-        return vectorizer, vectorizer.fit_transform(texts)
-    return vectorizer, vectorizer.fit(samples).transform(texts)
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(
+        analyzer="char",
+        ngram_range=(1, LONGEST_NGRAM),
+        sublinear_tf=True,
+        lowercase=False,
+        min_df=2 if _share_characters(samples) else 1,
+    )
+    matrix = vectorizer.fit_transform(samples)
+    weights = NgramWeights(tuple(vectorizer.get_feature_names_out()), vectorizer.idf_)
+    return weights, matrix if len(samples) == len(texts) else vectorizer.transform(texts)
 
 
 def _one_a_source(texts: list[str], sources: Sequence[int]) -> list[str]:
@@ -161,13 +169,6 @@ def _share_characters(texts: list[str]) -> bool:
             return True
         seen |= characters
     return False
-
-
-def ngram_vectorizer(**options: Any) -> "TfidfVectorizer":
-    """Character 1- to 3-grams of normalised texts as `(1 + log count) · idf`, of unit length."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, lowercase=False, **options)
 
 
 def _joined(texts: list[Any], table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdsl.data.images import decoded, open_image, too_large
+from kdsl.data.images import decoded, open_image, picture_path, too_large
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, read_ocr
-from kdsl.files import append_jsonl, inside
+from kdsl.files import append_jsonl
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import Progress, track
 
@@ -43,10 +43,10 @@ def fill_ocr(
 ) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
 
-    `images` are relative to `folder`; `workers` processes, one a core by default, run RapidOCR with one thread each.
-    Images that cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not installed,
-    the sidecar cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that is done is
-    kept.
+    `images` are named as for `picture_path`; `workers` processes, one a core by default, run RapidOCR with one thread
+    each. Images that cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not
+    installed, the sidecar cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that
+    is done is kept.
     """
     require_ocr()
     with append_jsonl(sidecar) as append:
@@ -114,7 +114,7 @@ def _start_worker() -> None:
 def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
     folder, name = task
     try:
-        with open_image(inside(folder, name)) as image:
+        with open_image(picture_path(folder, name)) as image:
             original_size = _size_upright(image)
             if read_in_tiles(original_size):
                 size, lines = original_size, _lines_of_tiles(decoded(image), original_size)

@@ -1,9 +1,11 @@
 """The text on the images of samples to predict: read where it can be, counted where it cannot."""
 
 import logging
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
@@ -16,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class PageFiller:
-    """Adds OCR pages of new images to `sidecars` and to the sidecar file; `tell` warns of images left without one."""
+    """Adds OCR pages of new images to `sidecars` and to the sidecar file; `tell` warns of images left without one.
+
+    Images that go by their absolute path are read each time: next time the file may hold another picture.
+    """
 
     def __init__(
         self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
@@ -36,17 +41,24 @@ class PageFiller:
             return
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
-        readable = []
+        readable: list[str] = []
+        outside: list[str] = []
         for image in new:
-            if self._folder is None or existing_image(self._folder, image) is None:
+            if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
-                readable.append(image)
-        if readable and self._folder is not None:
-            self._missing |= fill_ocr(readable, self._folder, self._sidecar, progress=self._progress).problems
-            self.sidecars.ocr.update(read_ocr(self._sidecar))
+                (outside if os.path.isabs(image) else readable).append(image)
+        if readable:
+            self._read(readable, self._sidecar)
+        if outside:
+            with TemporaryDirectory(prefix="kdsl-") as folder:
+                self._read(outside, Path(folder) / "ocr.jsonl")
+
+    def _read(self, images: Sequence[str], sidecar: Path) -> None:
+        self._missing |= fill_ocr(images, self._folder or Path(), sidecar, progress=self._progress).problems
+        self.sidecars.ocr.update(read_ocr(sidecar))
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of."""
@@ -55,3 +67,9 @@ class PageFiller:
             _log.warning(
                 "%d images were taken as without text, the first being %s (%s)", len(self._missing), image, reason
             )
+
+
+def _is_file(folder: Path | None, image: str) -> bool:
+    if os.path.isabs(image):
+        return os.path.isfile(image)
+    return folder is not None and existing_image(folder, image) is not None

@@ -12,6 +12,7 @@ from kdsl.arbiter.fit import fold_rules
 from kdsl.arbiter.trained import active_rules, usable_rules
 from kdsl.data.duplicates import like_labelled
 from kdsl.data.readers import read_samples
+from kdsl.data.sample_file import SampleFile
 from kdsl.data.writers import plain_record
 from kdsl.distillation.distilled_file import targets_record
 from kdsl.distillation.rounds import SelfTraining, self_training
@@ -68,7 +69,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     config = project.config
     unlabelled, address = _required(project)
     samples = read_samples(unlabelled, project.tasks)
-    pages = ProjectPredictor.open(project, unlabelled).images
+    pages = ProjectPredictor.open(project, [SampleFile(unlabelled)]).images
     tasks = [TaskProject.of(project, task, pages.sidecars) for task in project.tasks]
     _require_trained(project)
     learning = with_learners(project, tasks, holding_out=True, soft_labels={})

@@ -1,14 +1,15 @@
 """What a project predicts with."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
-from kdsl.arbiter.stream import StreamOutcome, predict_stream
-from kdsl.data.readers import iterate_samples
+from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
+from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
@@ -16,11 +17,10 @@ from kdsl.files import file_hash
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
-from kdsl.project.large import large_model
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
-from kdsl.project.small import load_small, rule_questions
-from kdsl.sample import Sample
+from kdsl.project.small import load_small, questions_of
+from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
 from kdsl.vlm.usage import Limits, Usage
@@ -70,9 +70,14 @@ class ProjectPredictor:
     images: ImageReader
 
     @classmethod
-    def open(cls, project: Project, input: Path | None = None) -> "ProjectPredictor":
-        """Read the project's checkpoint and rule base; `input` is the file that will be predicted, if it is one."""
-        return cls(*_ready(project, input))
+    def open(
+        cls, project: Project, files: Sequence[SampleFile] = (), tasks: Sequence[Task] | None = None
+    ) -> "ProjectPredictor":
+        """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
+
+        Samples are of `tasks`, or of any task of the project.
+        """
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks))
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
         """One decision for every sample, in their order; images that nobody has read are read first."""
@@ -109,34 +114,65 @@ class Explained:
 
 @dataclass(frozen=True)
 class FilePredictions:
-    """What predicting a file came to."""
+    """What predicting files into another came to."""
 
     outcome: StreamOutcome
     cost: str | None
     """See `ProjectPredictor.cost`."""
 
 
-def predict_file(project: Project, input: Path, output: Path, batch: int = 256) -> FilePredictions:
-    """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input."""
-    if output.resolve() == input.resolve():
-        raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
-    predictor = ProjectPredictor.open(project, input)
-    source = {"checkpoint": predictor.predictor.fingerprint(), "input": file_hash(input)}
-    samples = track(iterate_samples(input, project.tasks), "Predicting", None, project.progress)
+def predict_file(
+    project: Project,
+    files: Sequence[SampleFile],
+    output: Path,
+    batch: int = 256,
+    mode: Mode = Mode.resume,
+    tasks: Sequence[Task] | None = None,
+) -> FilePredictions:
+    """Predict samples of files into another file, those of all tasks or of `tasks`; see `predict_stream`."""
+    for file in files:
+        if output.resolve() == file.path.resolve():
+            raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
+    predictor = ProjectPredictor.open(project, files, tasks)
+    state = predictor.predictor.state()
+    input = file_hash(*(file.bytes_at for file in files))
+    samples = track(joined_samples(files, tasks or project.tasks), "Predicting", None, project.progress)
     try:
-        outcome = predict_stream(samples, predictor.decide, output, source, batch)
+        outcome = predict_stream(samples, predictor.decide, output, input, state, batch, mode)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())
 
 
-def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
+def decide_files(
+    project: Project, files: Sequence[SampleFile], batch: int = 256, tasks: Sequence[Task] | None = None
+) -> Iterator[Decision]:
+    """The decisions on samples of files, those of all tasks or of `tasks`, as soon as a batch of them is made."""
+    predictor = ProjectPredictor.open(project, files, tasks)
+    samples = without_repeats(joined_samples(files, tasks or project.tasks))
+    try:
+        while group := list(islice(samples, batch)):
+            yield from predictor.decide(group)
+    finally:
+        predictor.warn()
+
+
+def explain_id(
+    project: Project, files: Sequence[SampleFile], id: str, tasks: Sequence[Task] | None = None
+) -> list[Explained]:
     """The decision on the sample of that id, of one sample for each task that has one; KdslError where none has."""
-    named = [sample for sample in iterate_samples(input, project.tasks) if sample.id == id]
+    named = [sample for sample in joined_samples(files, tasks or project.tasks) if sample.id == id]
     if not named:
-        raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
+        names = ", ".join(str(file.path) for file in files)
+        raise KdslError(f"{names}: no sample has the id {id!r}; --explain takes the id of one sample in it")
     samples = list({sample.key: sample for sample in reversed(named)}.values())[::-1]  # one of each task
-    predictor = ProjectPredictor.open(project, input)
+    return explain_samples(project, samples, files)
+
+
+def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence[SampleFile] = ()) -> list[Explained]:
+    """The decisions on `samples`, which may come from `files`, with what a person wants to see of them."""
+    names = {sample.task for sample in samples}
+    predictor = ProjectPredictor.open(project, files, [task for task in project.tasks if task.name in names])
     decisions = predictor.decide(samples)
     predictor.warn()
     return [
@@ -145,13 +181,17 @@ def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
     ]
 
 
-def _ready(project: Project, input: Path | None) -> tuple[Predictor, ImageReader]:
+def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     sidecars = project.sidecars()
-    large = large_model(project)
-    orders = data_orders(project, input)
+    large = None
+    if config.large_model is not None:
+        from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
+
+        large = large_model(project)
+    orders = data_orders(project, files)
     predictor = Predictor(
-        project.tasks,
+        tasks,
         config.checkpoint,
         config.rules,
         config.recorded,
@@ -162,7 +202,7 @@ def _ready(project: Project, input: Path | None) -> tuple[Predictor, ImageReader
     )
     answers = AnswerFiller(
         sidecars,
-        {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},
+        {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
         data.questions,
         None if config.small_model is None else lambda: load_small(project),

@@ -1,8 +1,10 @@
 """The predictions of `large: recorded:FILE` and the samples they are for."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdsl.data.sample_file import SampleFile
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 
@@ -11,31 +13,31 @@ if TYPE_CHECKING:
     from kdsl.sample import SampleKey
 
 
-def data_orders(project: Project, input: Path | None = None) -> "Orders":
-    """The samples of the project's data files and of `input`, if the recorded predictions are told apart by order.
+def data_orders(project: Project, inputs: Sequence[SampleFile] = ()) -> "Orders":
+    """The samples of the project's data files and of `inputs`, if the recorded predictions are told apart by order.
 
     Others are told apart by ids: raises KdslError where two of the files have different samples of one id, since
     nobody can know which of them an answer is to.
     """
-    from kdsl.data.readers import read_samples
     from kdsl.models.llama_factory import is_llama_factory
 
     config = project.config
     if config.recorded is None:
         return ()
-    files = [path for path in (config.data.train, config.data.test) if path is not None and path.exists()]
-    if input is not None and input.resolve() not in [path.resolve() for path in files]:
-        files.append(input)
-    orders = [read_samples(path, project.tasks) for path in files]
+    paths = [path for path in (config.data.train, config.data.test) if path is not None and path.exists()]
+    known_paths = [path.resolve() for path in paths]
+    files = [*map(SampleFile, paths), *(file for file in inputs if file.path.resolve() not in known_paths)]
+    orders = [list(file.samples(project.tasks)) for file in files]
     if is_llama_factory(config.recorded):
         return orders
     known: dict[SampleKey, tuple[str, Path]] = {}
-    for path, samples in zip(files, orders, strict=True):
+    for file, samples in zip(files, orders, strict=True):
         for sample in samples:
-            fingerprint, place = known.setdefault(sample.key, (sample.fingerprint, path))
-            if fingerprint != sample.fingerprint and place != path:
+            fingerprint, place = known.setdefault(sample.key, (sample.fingerprint, file.path))
+            if fingerprint != sample.fingerprint and place != file.path:
                 raise KdslError(
-                    f"{path}: sample {sample.id!r} is another one than that of this id in {place}, so that nobody can "
-                    f"know which one {config.recorded} answers; give the samples of both files different ids"
+                    f"{file.path}: sample {sample.id!r} is another one than that of this id in {place}, so that "
+                    f"nobody can know which one {config.recorded} answers; give the samples of both files different "
+                    "ids"
                 )
     return ()

@@ -7,6 +7,7 @@ from kdsl.errors import KdslError
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
+    from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Task
     from kdsl.small.captions import CaptionOutcome
     from kdsl.vlm.cache import CachedModel
@@ -92,13 +93,18 @@ def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar:
 
 
 def rule_questions(project: "Project", task: "Task") -> tuple[str, ...]:
-    """The visual questions of the task's active rules, each once, those of rules of most weight together first."""
+    """`questions_of` the task's rule base."""
     from kdsl.rules.rulebase import RuleBase
 
-    base = RuleBase.load(project.config.rules, task.name)
-    statistics = base.statistics()
+    return questions_of(RuleBase.load(project.config.rules, task.name))
+
+
+def questions_of(base: "RuleBase") -> tuple[str, ...]:
+    """The visual questions of the active rules, each once, those of rules of most weight together first."""
+    asking = [rule for rule in base.active() if any(condition.question is not None for condition in rule.conditions)]
+    statistics = base.statistics() if asking else {}
     weights: dict[str, float] = {}
-    for rule in base.active():
+    for rule in asking:
         entry = statistics.get((rule.id, rule.when_hash))
         weight = 0.0 if entry is None or entry.weight is None else entry.weight
         for condition in rule.conditions:

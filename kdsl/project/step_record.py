@@ -34,7 +34,7 @@ class Steps:
             and known.get("outputs") == file_hash(*outputs)
         )
         if fresh and known is not None:
-            lines = [str(line) for line in known["lines"]]  # type: ignore[union-attr]
+            lines = [str(line) for line in known["lines"]]  # type: ignore[attr-defined]  # a list, which `_read` saw to
         else:
             typer.echo(f"{name} …", err=True)
             lines = work()

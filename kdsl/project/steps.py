@@ -16,6 +16,7 @@ from kdsl.project.step_record import Steps
 from kdsl.sample import Sample
 
 if TYPE_CHECKING:
+    from kdsl.data.notes import Notes
     from kdsl.evaluate.report import TaskResult
 
 EVALUATION_FOLDS = 5
@@ -42,8 +43,8 @@ class Chain:
         from kdsl.data.checks import check_samples
 
         def work() -> list[str]:
-            splits = {split: self._project.samples(split) for split in self._splits}
-            notes = {split: self._project.notes(split) for split in self._splits}
+            splits: dict[str, list[Sample]] = {split: self._project.samples(split) for split in self._splits}
+            notes: dict[str, Notes] = {split: self._project.notes(split) for split in self._splits}
             findings = check_samples(
                 splits, self._project.tasks, self._config.data.images, notes, self._project.progress
             ).findings
@@ -176,6 +177,7 @@ class Chain:
         return found if self._config.data.test is None else [*found, ("predictions", self._predictions)]
 
     def _predict_test(self) -> list[str]:
+        from kdsl.data.sample_file import SampleFile
         from kdsl.evaluate.predictions import read_results
         from kdsl.project.prediction import predict_file
 
@@ -183,7 +185,7 @@ class Chain:
         assert test is not None
         with claimed(files=[self._predictions]):
             self._predictions.unlink(missing_ok=True)
-            predict_file(self._project, test, self._predictions)
+            predict_file(self._project, [SampleFile(test)], self._predictions)
         samples = self._project.samples("test")
         self._write(read_results(self._predictions, test, samples, self._project.tasks))
         return [f"{len(samples)} test samples predicted"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.features import fit_ngrams, vectorizer_of
+from kdsl.fields.features import fit_ngrams, ngram_weights
+from kdsl.fields.ngrams import NgramWeights
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import floats
 from kdsl.retrieval.knowledge import Passage
@@ -16,7 +17,6 @@ from kdsl.text import normalise
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PassageIndex:
     """Passages as TF-IDF vectors; n-grams that neither two passages nor a passage and a sample share do not count."""
 
     passages: tuple[Passage, ...]
-    vectorizer: "TfidfVectorizer | None"
+    vectorizer: NgramWeights | None
     """None without passages."""
 
     @classmethod
@@ -54,12 +54,12 @@ class PassageIndex:
         """For JSON; with `arrays`, all that there is."""
         return {
             "passages": [[passage.title, passage.text, passage.source] for passage in self.passages],
-            "ngrams": [] if self.vectorizer is None else list(self.vectorizer.get_feature_names_out()),
+            "ngrams": [] if self.vectorizer is None else list(self.vectorizer.ngrams),
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For an npz file."""
-        return {} if self.vectorizer is None else {"passages": self.vectorizer.idf_}
+        return {} if self.vectorizer is None else {"passages": self.vectorizer.idf}
 
     @classmethod
     def of_record(cls, record: dict[str, Any], arrays: Any) -> "PassageIndex":
@@ -69,7 +69,7 @@ class PassageIndex:
         if not all(isinstance(text, str) for texts in record["passages"] for text in texts):
             raise ValueError("passages that are no texts")
         passages = tuple(Passage(*texts) for texts in record["passages"])
-        return cls(passages, vectorizer_of(record["ngrams"], floats(arrays, "passages", 1)))
+        return cls(passages, ngram_weights(record["ngrams"], floats(arrays, "passages", 1)))
 
 
 def asked_text(row: SampleFields) -> str:

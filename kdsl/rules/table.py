@@ -57,7 +57,7 @@ class RuleTable(list[Rule]):
         rows = []
         for rule in self[:_MOST_SHOWN]:
             words = escape(rule.label), escape(conditions(rule)), escape(status_words(rule))
-            rows.append((*words, *map(_short, counts(self.of(rule))), f"<code>{rule.id}</code>"))
+            rows.append((*words, *map(without_interval, counts(self.of(rule))), f"<code>{rule.id}</code>"))
         title = "1 rule" if len(self) == 1 else f"{len(self)} rules"
         title += f", of which the first {_MOST_SHOWN} are shown" if len(self) > _MOST_SHOWN else ""
         return shown(table(columns, rows, f"{title}; counts are right hits of all hits"))
@@ -99,6 +99,6 @@ def counted(correct: int, hits: int) -> str:
     return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
 
 
-def _short(words: str) -> str:
+def without_interval(words: str) -> str:
     """Without the interval."""
     return words.partition(" ")[0]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from kdsl.data.images import picture_path
 from kdsl.errors import KdslError
-from kdsl.files import inside
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +23,7 @@ def answered(
 ) -> Iterator[tuple[str, Answer | Unreadable]]:
     """(image, its answer, or what is wrong with the image), `chunk` images at a time, in the order of `images`.
 
-    `images` are relative to `folder`. An error of `ask` that no image explains passes through.
+    `images` are named as for `picture_path`. An error of `ask` that no image explains passes through.
     """
     for start in range(0, len(images), chunk):
         part = list(images[start : start + chunk])
@@ -43,7 +43,7 @@ def _problem(folder: Path, image: str) -> str | None:
     from kdsl.vlm.pixels import PixelBudget, load_picture
 
     try:
-        load_picture(inside(folder, image), PixelBudget())
+        load_picture(picture_path(folder, image), PixelBudget())
     except KdslError as error:
         return str(error).removeprefix(f"{folder / image}: ")
     return None

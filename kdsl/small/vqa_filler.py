@@ -1,15 +1,17 @@
 """Visual questions about the images of samples to predict: asked within the limits, counted where they are not."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdsl.data.images import picture_path
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.vqa import PLAIN, moved, read_answers
-from kdsl.files import append_jsonl, inside
+from kdsl.files import append_jsonl
 from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.questions import QuestionAnswers, score_questions
@@ -123,7 +125,7 @@ class AnswerFiller:
         assert model is not None and folder is not None
 
         def score(part: list[str]) -> list[QuestionAnswers]:
-            return score_questions(model, wording, [inside(folder, image) for image in part], questions)
+            return score_questions(model, wording, [picture_path(folder, image) for image in part], questions)
 
         for image, answers in answered(images, folder, _AT_ONCE, score):
             if isinstance(answers, Unreadable):
@@ -131,7 +133,8 @@ class AnswerFiller:
                 continue
             if answers.missing:
                 self._problems[image] = answers.problem
-            if append is not None and answers.yes:
+            # Next time a file outside the folder may hold another picture.
+            if append is not None and answers.yes and not os.path.isabs(image):
                 append({"image": image, "model": model.identity, "answers": answers.yes})
             known = self.sidecars.answers.setdefault(image, {})
             known.update({q: moved(p, self._thresholds.get(q, PLAIN)) for q, p in answers.yes.items()})

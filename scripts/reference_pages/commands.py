@@ -14,13 +14,24 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 _OPENING = """\
 # Commands
 
-Look up here what a command does and which options it takes. `kdsl COMMAND --help` prints the same in a terminal.
+Look up here what a command does and which options it takes. `kdsl COMMAND -h` prints the same in a terminal.
 
-Results go to stdout, progress and warnings to stderr, so that a pipe gets results only. Exit codes: 0 done, 1 findings
-(for example of `kdsl check` and `kdsl rules lint`), 2 wrong usage or input, 130 interrupted.
+Most commands take a project as their first argument: a `kdsl.yaml` or its folder, the current folder by default. If a
+command is about one thing (a rule's id, a revision, a file, an address), that is next: `kdsl rules show PROJECT ID`.
+Last come changes to entries of [kdsl.yaml](configuration.md) for this run as `key=value`, for example
+`seed=1 mining.iterations=500`. The project may also stand behind the id, as it had to in earlier versions.
 
-Most commands take a project: a `kdsl.yaml` or its folder, the current folder by default. `key=value` changes an entry
-of [kdsl.yaml](configuration.md) for this run, for example `seed=1 mining.iterations=500`.
+| option | what it does |
+|---|---|
+| `kdsl -h`, `kdsl COMMAND -h` | prints all commands, or all options of one (`--help` too) |
+| `kdsl -C FOLDER COMMAND …` | runs as if started in that folder, as `git -C` and `make -C` do |
+| `kdsl --install-completion` | lets your shell complete commands and options (bash, zsh, fish, PowerShell) |
+| `--format table\\|json` | prints results for people or for programs |
+
+Results go to stdout, progress and warnings to stderr, so that a pipe gets results only. Tables fit a window of 80
+columns: texts in them are wrapped, and rules are broken between their terms. In a pipe a row stays on one line of at
+most 200 columns, unless `COLUMNS` says otherwise. Exit codes: 0 done, 1 findings (for example of `kdsl check` and
+`kdsl rules lint`), 2 wrong usage or input, 130 interrupted.
 
 This page is written by `scripts/reference`; change the help texts in `kdsl/cli` instead.
 """

@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.state import PredictorState, changes
 from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -195,62 +196,62 @@ def test_a_large_model_gives_the_classifier_and_counts_what_it_costs(project):
     assert project.predictor().usage is None
 
 
-def test_the_fingerprint_is_that_of_all_that_predictions_depend_on(project):
-    def fingerprint() -> str:
-        return project.predictor().fingerprint()
+def test_the_state_is_that_of_all_that_predictions_depend_on(project):
+    def state() -> PredictorState:
+        return project.predictor().state()
 
-    first = fingerprint()
-    assert fingerprint() == first
-    seen = [first]
-    for path in (
-        project.checkpoint / "shop" / "arbiter.json",
-        project.checkpoint / "desk" / "arbiter.json",
-        project.checkpoint / "desk" / "embedded.json",
-        project.checkpoint / "shop" / "linear.npz",
-    ):
+    seen = [state()]
+    assert changes(seen[0], state()) == []
+
+    def told() -> list[str]:
+        seen.append(state())
+        return changes(seen[-2], seen[-1])
+
+    for task, name in (("shop", "arbiter.json"), ("desk", "arbiter.json"), ("desk", "embedded.json"),
+                       ("shop", "linear.npz")):  # fmt: skip
+        path = project.checkpoint / task / name
         path.write_bytes(path.read_bytes() + b"\n")
-        seen.append(fingerprint())
-    for change in (
-        {"status": "accepted"},
-        {"status": "accepted", "label": "材质"},
-        {"status": "accepted", "when": When(all=(Condition(field="user", terms=("吊灯",)),))},
-        {"status": "rejected"},
+        assert told() == [f"{task} was trained again"]
+    for change, what in (
+        ({"status": "accepted"}, "accepted"),
+        ({"status": "accepted", "label": "材质"}, "edited"),
+        ({"status": "accepted", "when": When(all=(Condition(field="user", terms=("吊灯",)),))}, "edited"),
+        ({"status": "rejected"}, "edited"),
     ):
         project.save(LAMP.model_copy(update=change))
-        seen.append(fingerprint())
-    assert len(set(seen)) == len(seen)
-    project.save(LAMP.model_copy(update={"status": "rejected", "notes": "不对"}))
-    assert fingerprint() == seen[-1]  # a rule that does not count may be noted as one likes
+        assert told() == [f"1 rule was {what}"]
+    project.save(LAMP.model_copy(update={"status": "rejected", "notes": "不对", "label": "材质"}))
+    assert told() == []  # a rule that does not count may be noted as one likes
 
 
-def test_the_fingerprint_of_a_recorded_model_is_of_its_answers_and_calibration(project, recorded):
-    def fingerprint() -> str:
-        return project.predictor((SHOP,), recorded).fingerprint()
+def test_the_state_of_a_recorded_model_is_of_its_answers_and_calibration(project, recorded):
+    def state() -> PredictorState:
+        return project.predictor((SHOP,), recorded).state()
 
-    seen = [fingerprint()]
+    first = state()
     (project.checkpoint / "shop" / "linear.npz").unlink()  # the embedded classifier is not asked
-    assert fingerprint() == seen[0]
+    assert state() == first
     calibration = project.checkpoint / "shop" / "recorded.json"
     calibration.write_bytes(calibration.read_bytes() + b"\n")
-    seen.append(fingerprint())
+    second = state()
+    assert changes(first, second) == ["shop was trained again"]
     answers(project, "材质")
-    seen.append(fingerprint())
-    assert len(set(seen)) == 3
+    assert changes(second, state()) == ["the recorded answers have changed"]
 
 
-def test_the_fingerprint_of_a_large_model_is_of_its_calibration(project):
+def test_the_state_of_a_large_model_is_of_its_calibration(project):
     path = project.checkpoint / "shop" / "large.json"
     path.write_text("{}")
     predictor = project.predictor((SHOP,), large=SimpleNamespace(usage=None))
-    before = predictor.fingerprint()
+    before = predictor.state()
     path.write_text("{ }")
-    assert predictor.fingerprint() != before
+    assert changes(before, predictor.state()) == ["shop was trained again"]
 
 
 def test_tasks_that_were_not_trained_are_no_part_of_it_but_one_must_be(project):
     other = Task("other", SHOP.labels)
-    assert project.predictor((SHOP, other)).fingerprint() == project.predictor((SHOP,)).fingerprint()
+    assert project.predictor((SHOP, other)).state() == project.predictor((SHOP,)).state()
     with pytest.raises(
         KdslError, match=r"checkpoint: none of the project's tasks was trained; call project\.train\(\) first"
     ):
-        project.predictor((other,)).fingerprint()
+        project.predictor((other,)).state()

@@ -1,23 +1,29 @@
 """What stands in the files of a stream of predictions, and what is said about files that are something else."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.stream import StreamOutcome, predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
-SOURCE = {"checkpoint": "1", "input": "2"}
+STATE = PredictorState({"t": "1"}, None, {"t": {"r": RuleState("退款", "a", "accepted", False)}})
 
 
 def decided(group):
-    return [SimpleNamespace(record=lambda each=each: {"id": each.id, "task": each.task}) for each in group]
+    return [SimpleNamespace(sample=each, record=partial(record, each)) for each in group]
 
 
-def stream(output, *samples: tuple[str, str], decide=decided, source=SOURCE, batch=2) -> StreamOutcome:
-    return predict_stream(iter([Sample(id_, task) for task, id_ in samples]), decide, output, source, batch)
+def record(sample):
+    return {"id": sample.id, "task": sample.task}
+
+
+def stream(output, *samples: tuple[str, str], decide=decided, input="2", batch=2) -> StreamOutcome:
+    return predict_stream(iter([Sample(id_, task) for task, id_ in samples]), decide, output, input, STATE, batch)
 
 
 def records(output) -> list[tuple[str, str]]:
@@ -68,31 +74,35 @@ def test_an_interruption_counts_what_was_there_before_too(tmp_path):
     assert str(caught.value) == f"3 predictions are in {output}; run again to go on"
 
 
-def test_the_source_stands_beside_the_output(tmp_path):
+def test_a_record_has_the_fingerprint_of_its_sample(tmp_path):
     stream(tmp_path / "p.jsonl", ("t", "a"))
-    text = (tmp_path / "p.jsonl.meta.json").read_text("utf-8")
-    assert json.loads(text) == SOURCE
-    assert text == json.dumps(SOURCE, indent=1) + "\n"
+    [line] = (tmp_path / "p.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line) == {"id": "a", "task": "t", "fingerprint": Sample("a", "t").fingerprint}
 
 
-@pytest.mark.parametrize(
-    ("known", "what"),
-    [
-        (SOURCE | {"input": "3"}, "input"),
-        ({"checkpoint": "3", "input": "3"}, "checkpoint and input"),
-        ({"checkpoint": "1"}, "input"),
-        ([1, 2], "checkpoint and input"),
-    ],
-)
-def test_an_output_of_another_source_is_refused_by_what_is_another(tmp_path, known, what):
+def test_what_predictions_were_made_of_stands_beside_the_output(tmp_path):
+    stream(tmp_path / "p.jsonl", ("t", "a"))
+    assert json.loads((tmp_path / "p.jsonl.meta.json").read_text("utf-8")) == {
+        "input": "2",
+        "states": [
+            {
+                "trained": {"t": "1"},
+                "recorded": None,
+                "rules": {"t": {"r": {"label": "退款", "when": "a", "status": "accepted", "stale": False}}},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("known", [{"checkpoint": "1", "input": "2"}, [1, 2], {"input": "2", "states": [{}]}])
+def test_notes_that_are_something_else_are_named_and_the_output_stays(tmp_path, known):
     output, meta = tmp_path / "p.jsonl", tmp_path / "p.jsonl.meta.json"
     stream(output, ("t", "a"))
     meta.write_text(json.dumps(known), "utf-8")
     with pytest.raises(KdslError) as caught:
         stream(output, ("t", "b"))
-    assert str(caught.value) == (
-        f"{output}: was made with another {what}; give another --output, or delete it to predict everything again"
-    )
+    assert str(caught.value).startswith(f"{meta}: ")
+    assert str(caught.value).endswith("; delete it and p.jsonl, or give another --output")
     assert records(output) == [("t", "a")]
 
 
@@ -101,10 +111,19 @@ def test_an_empty_output_is_no_prediction_of_anything(tmp_path):
     output.write_text("")
     assert stream(output, ("t", "a")) == StreamOutcome(1, 0)
     output.write_text("")
-    assert stream(output, ("t", "a"), source=SOURCE | {"input": "3"}) == StreamOutcome(1, 0)
+    assert stream(output, ("t", "a"), input="3") == StreamOutcome(1, 0)
 
 
-@pytest.mark.parametrize("line", [{"id": "a"}, {"task": "t"}, {"id": 1, "task": "t"}, {"id": "a", "task": None}])
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"id": "a", "fingerprint": "f"},
+        {"task": "t", "fingerprint": "f"},
+        {"id": 1, "task": "t", "fingerprint": "f"},
+        {"id": "a", "task": None, "fingerprint": "f"},
+        {"id": "a", "task": "t"},
+    ],
+)
 def test_a_line_that_is_no_prediction_is_named(tmp_path, line):
     output = tmp_path / "p.jsonl"
     stream(output, ("t", "a"))
@@ -112,4 +131,4 @@ def test_a_line_that_is_no_prediction_is_named(tmp_path, line):
         file.write(json.dumps(line) + "\n")
     with pytest.raises(KdslError) as caught:
         stream(output, ("t", "b"))
-    assert str(caught.value) == f"{output}, line 2: not a prediction; give another --output"
+    assert str(caught.value) == f"{output}, line 2: not a prediction that can be added to; give another --output"

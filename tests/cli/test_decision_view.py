@@ -53,8 +53,9 @@ def decision(sample: Sample = SAMPLE, rules=RULES, **more) -> Decision:
 
 
 @pytest.fixture
-def printed(capsys):
+def printed(capsys, monkeypatch):
     """The lines that a decision is printed as; blanks at their end and the lines of tables are left out."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def lines(*arguments: object) -> list[str]:
         capsys.readouterr()
@@ -76,22 +77,22 @@ def test_everything_that_is_known_about_a_decision(printed):
         "image q.png: no text was read",
         "image r.png: 0 lines of text",
         "    caption  一块【棉麻】布",
-        " rule      label   reliability   weight   holds because",
-        " r-lamp    调光           0.90     2.00   user has 变暗|亮度",
-        " r-both    调光           0.78     1.75   user has 调亮",
-        " r-last    调光           0.65     1.50   last_user has 太亮",
-        " r-linen   材质           0.53     1.25   ocr has 棉麻",
-        " r-seen    材质           0.40     1.00   caption has 棉麻",
-        " label   model alone   with rules",
-        " 调光          0.300        0.700",
-        " 材质          0.500        0.100",
-        " 物流          0.100        0.100",
-        " 退款          0.040        0.040",
-        " 发票          0.040        0.030",
+        "                relia-",
+        "id       label  bility  weight  holds because",
+        "r-lamp   调光     0.90    2.00  user has 变暗|亮度",
+        "r-both   调光     0.78    1.75  user has 调亮",
+        "r-last   调光     0.65    1.50  last_user has 太亮",
+        "r-linen  材质     0.53    1.25  ocr has 棉麻",
+        "r-seen   材质     0.40    1.00  caption has 棉麻",
+        "label  model alone  with rules",
+        "调光         0.300       0.700",
+        "材质         0.500       0.100",
+        "物流         0.100       0.100",
+        "退款         0.040       0.040",
+        "发票         0.040       0.030",
         "The model's reason: 因为[灯]",
         "调光 decided by the rules: rules r-lamp (user has 亮度), r-both (user has 调亮) and 1 more speak for 调光 "
-        "(0.70 against",
-        "0.10 for the model's 材质).",
+        "(0.70 against 0.10 for the model's 材质).",
         "The sample's own label: 物流",
     ]
 
@@ -107,7 +108,7 @@ def test_where_little_is_known_little_is_printed(printed):
 
 def test_conditions_of_one_rule_are_joined_with_and(printed):
     two = Rule(id="r-two2", label="调光", when=When(all=(RULES[0].conditions[0], RULES[2].conditions[0])))
-    row = next(line for line in printed(decision(rules=[two]), PAGES) if line.startswith(" r-two2"))
+    row = next(line for line in printed(decision(rules=[two]), PAGES) if line.startswith("r-two2"))
     assert row.endswith("user has 变暗|亮度 and last_user has 太亮")
 
 
@@ -134,10 +135,10 @@ def test_what_the_classifier_looked_at(printed):
     near = NearSample("s[1]", 1, 0.834, "什么\n面料"), NearSample("s2", 0, 0.2, "")
     looked = Explanation(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
     lines = printed(decision(), PAGES, looked)
-    assert lines[lines.index(" 发票          0.040        0.030") + 1 :][:5] == [
-        " nearest samples   label   similarity   words",
-        " s[1]              材质          0.83   什么 面料",
-        " s2                调光          0.20   no words",
+    assert lines[lines.index("发票         0.040       0.030") + 1 :][:5] == [
+        "nearest samples  label  similarity  words",
+        "s[1]             材质         0.83  什么 面料",
+        "s2               调光         0.20  no words",
         "nearest label description: 物流 (likeness 0.46)",
         "what each opinion of the model counts: linear 0.90, neighbours 0.25",
     ]

@@ -133,4 +133,7 @@ def test_evaluate_cross_validates_too(kdsl, tmp_path):
     assert (project / "checkpoints/run/cross-validation/report.json").exists()
     assert not (project / "rules").exists()
     refused = kdsl("evaluate", project, "--cross-validate", 2, "--truth", project / "test.jsonl")
-    assert (refused.code, "leave --predictions and --truth out" in refused.err) == (2, True)
+    assert (refused.code, "an evaluation of its own; leave --truth out" in refused.err) == (
+        2,
+        True,
+    )

@@ -223,10 +223,10 @@ SAVES = "kdsl.arbiter.trained:save_out_of_fold"
 def test_who_predicts_while_a_training_is_saved_reads_what_belongs_together(start, project):
     training = start(SAVES, "train", project, "seed=3")
     training.stdin.close()
-    predictor = ProjectPredictor.open(Project.open(project), project / "test.jsonl").predictor
-    during = predictor.fingerprint()
+    predictor = ProjectPredictor.open(Project.open(project)).predictor
+    during = predictor.state()
     assert training.wait() == 0
-    assert during == ProjectPredictor.open(Project.open(project), project / "test.jsonl").predictor.fingerprint()
+    assert during == ProjectPredictor.open(Project.open(project)).predictor.state()
     assert len(predictor.decide(read_samples(project / "test.jsonl", Project.open(project).tasks))) == 15
 
 
@@ -243,8 +243,8 @@ def test_after_a_training_was_killed_while_it_saved_there_is_nothing_to_predict_
 
 def test_a_task_that_was_trained_again_before_its_first_sample_is_not_predicted(project):
     opened = Project.open(project)
-    predictor = ProjectPredictor.open(opened, project / "test.jsonl").predictor
-    predictor.fingerprint()
+    predictor = ProjectPredictor.open(opened).predictor
+    predictor.state()
     arbiter = project / "checkpoints/run/shop/arbiter.json"
     arbiter.write_text(json.dumps(json.loads(arbiter.read_text("utf-8")) | {"a": 2.5}), "utf-8")
     with pytest.raises(KdslError, match=r"run/shop: was trained again since predicting began; predict again"):

@@ -120,7 +120,7 @@ def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kd
     result = kdsl("evaluate", project, "--ablate", steps, "--cross-validate", "2", "--workers", "1",
                   "mining.iterations=20")  # fmt: skip
     assert result.code == 0, result.err
-    assert [line.split()[0] for line in result.out.splitlines() if line.startswith((" none", " rules"))] == [
+    assert [line.split()[0] for line in result.out.splitlines() if line.startswith(("none", "rules "))] == [
         "none", "rules",
     ]  # fmt: skip
     assert "reasons: n/a, `large: linear` writes no reasons; name a model that is fine-tuned" in result.out
@@ -162,10 +162,10 @@ def test_steps_that_there_are_not_are_named(text, message):
 
 
 def test_what_cannot_go_together_is_said(project, kdsl):
-    assert "leave --predictions and --truth out" in kdsl(
+    assert "--ablate is an evaluation of its own; leave --truth out" in kdsl(
         "evaluate", project, "--ablate", "rules", "--truth", "x.json"
     ).err  # fmt: skip
-    assert "two evaluations" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
+    assert "leave --ablate out" in kdsl("evaluate", project, "--ablate", "rules", "--seesaw").err
     result = kdsl("evaluate", project, "--ablate", "reasons")
     assert result.code == 2 and "reasons: `large: linear` writes no reasons" in result.err
 

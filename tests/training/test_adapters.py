@@ -85,7 +85,7 @@ def test_samples_are_predicted_by_the_adapter_of_their_task(kdsl, compared, tmp_
         (("large=linear",), "--seesaw compares LoRA adapters, which `large: linear`"),
         (("training.method=full",), "`training.method: full` does not have"),
         (("tasks=[shop.yaml]",), "--seesaw compares tasks, but the project has one"),
-        (("--cross-validate", 3), "leave --predictions, --truth and --cross-validate out"),
+        (("--cross-validate", 3), "--seesaw is an evaluation of its own; leave --cross-validate out"),
     ],
 )
 def test_what_cannot_be_compared_is_told(kdsl, compared, monkeypatch, options, message):

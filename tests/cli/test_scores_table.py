@@ -1,0 +1,75 @@
+import unicodedata
+
+import numpy as np
+import pytest
+
+from kdsl.cli.scores_table import print_summary
+from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
+from kdsl.evaluate.report import TaskResult, summarise
+
+LONG = "下单过程中屏幕上出现异常提示（显示未能购买）"
+
+
+def result(task, labels, n, seed):
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, len(labels), n)
+    probabilities = generator.dirichlet(np.ones(len(labels)), n)
+    probabilities[np.arange(n), truth] += 0.5
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    model = Outcome(truth, probabilities.argmax(axis=1), probabilities)
+    both = Outcome(truth, np.where(generator.random(n) < 0.3, truth, model.predicted), probabilities)
+    rules = Outcome(truth, np.where(generator.random(n) < 0.5, truth, NO_PREDICTION))
+    return TaskResult(task, tuple(labels), tuple(f"{task}-{i}" for i in range(n)), model, rules, both)
+
+
+@pytest.fixture
+def results():
+    return [
+        result("intent_zh", ["能否调光", "商品[材质]", "从未出现"][:2], 60, 1),
+        result("scene_zh", [LONG, "其他"], 90, 2),
+    ]
+
+
+def width(line):
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
+
+
+def test_tables_without_a_terminal_hold_everything_plain_and_in_100_columns(results, capsys):
+    print_summary(summarise(results, seed=0))
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert LONG in text
+    assert "商品[材质]" in text
+    assert max(width(line.rstrip()) for line in text.splitlines()) <= 100
+
+
+def test_the_table_shows_the_numbers_of_the_summary(results, capsys):
+    summary = summarise(results, seed=0)
+    print_summary(summary)
+    text = capsys.readouterr().out
+    rows = [line.split() for line in text.splitlines()]
+    both = [row for row in rows if row[:1] == ["both"]]
+    assert [row[1] for row in both] == [f"{t.both.scores.weighted_f1:.3f}" for t in (*summary.tasks, summary.pooled)]
+    rules = [row for row in rows if "rules" in row and "alone" in row]
+    assert all(row[-1] == "–" for row in rules)
+
+
+def test_one_task_is_not_shown_twice(results, capsys):
+    print_summary(summarise(results[:1], seed=0))
+    assert "pooled" not in capsys.readouterr().out
+
+
+def test_labels_that_play_no_part_are_counted_and_not_shown(capsys):
+    outcome = Outcome(np.array([0, 0]), np.array([0, 0]))
+    print_summary(summarise([TaskResult("t", ("有", "无"), ("a", "b"), outcome, outcome, outcome)], seed=0))
+    text = capsys.readouterr().out
+    assert "1 more neither occur nor are predicted" in text
+    assert "无" not in text
+
+
+def test_a_narrow_terminal_cuts_nothing(results, capsys, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "84")
+    print_summary(summarise(results[1:], seed=0))
+    assert "…" not in capsys.readouterr().out
