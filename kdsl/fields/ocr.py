@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kdsl.data.images import decoded, open_image, too_large
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
-from kdsl.fields.sidecar import Box, OcrLine, read_ocr
+from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
 from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import track
@@ -33,17 +33,24 @@ class OcrOutcome:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def fill_ocr(images: Sequence[str], folder: Path, sidecar: Path, workers: int | None = None) -> OcrOutcome:
+def fill_ocr(
+    images: Sequence[str],
+    folder: Path,
+    sidecar: Path,
+    workers: int | None = None,
+    known: dict[str, OcrPage] | None = None,
+) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
 
     `images` are relative to `folder`; `workers` processes, one a core by default, run RapidOCR with one thread each.
+    `known` is what the sidecar holds, where that was read already; the new pages are added to it.
     Images that cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not installed,
     the sidecar cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that is done is
     kept.
     """
     require_ocr()
     with append_jsonl(sidecar) as append:
-        known = read_ocr(sidecar)
+        known = read_ocr(sidecar) if known is None else known
         missing = [image for image in dict.fromkeys(images) if image not in known]
         outcome = OcrOutcome(read_before=len(set(images)) - len(missing))
         if not missing:
@@ -55,6 +62,7 @@ def fill_ocr(images: Sequence[str], folder: Path, sidecar: Path, workers: int | 
                         outcome.problems[image] = page
                     else:
                         append(page)
+                        known[image] = page_of(page)
                         outcome.read += 1
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the text of {outcome.read} images is in {sidecar}; run again to go on") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdsl.data.images import existing_image
 from kdsl.fields.ocr import fill_ocr
-from kdsl.fields.sidecar import Sidecars, read_ocr
+from kdsl.fields.sidecar import Sidecars
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -40,8 +40,7 @@ class PageFiller:
             else:
                 readable.append(image)
         if readable and self._folder is not None:
-            self._missing |= fill_ocr(readable, self._folder, self._sidecar).problems
-            self.sidecars.ocr.update(read_ocr(self._sidecar))
+            self._missing |= fill_ocr(readable, self._folder, self._sidecar, known=self.sidecars.ocr).problems
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of."""
