@@ -104,6 +104,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.unlink(temporary)
 
 
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Another one after every change of the file, None without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
     write_atomically(path, b"".join(map(_line, records)))

@@ -1,7 +1,7 @@
 """A project opened for a command: its configuration, tasks, samples and sidecars."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
+    from kdsl.fields.table import FieldTable
+    from kdsl.project.read_once import ReadOnce
+    from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
@@ -25,7 +28,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Project:
-    """What kdsl.yaml describes, read when first asked for."""
+    """What kdsl.yaml describes, read when first asked for, and again only where a file has changed since."""
 
     config: "ProjectConfig"
 
@@ -60,23 +63,55 @@ class Project:
         return self._read_split(split)[1]
 
     def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
+        path = self.config.data.train if split == "train" else self.config.data.test
+        if path is None:
+            raise KdslError(
+                f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
+                f"there, or give data.{split}=FILE"
+            )
+        return self.kept.file(path, self._read_samples)
+
+    def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
-        if split not in self._read:
-            path = self.config.data.train if split == "train" else self.config.data.test
-            if path is None:
-                raise KdslError(
-                    f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
-                    f"there, or give data.{split}=FILE"
-                )
-            notes = Notes()
-            self._read[split] = read_samples(path, self.tasks, notes), notes
-        return self._read[split]
+        notes = Notes()
+        return read_samples(path, self.tasks, notes), notes
+
+    def iterate_samples(self, path: Path) -> "Iterator[Sample]":
+        """The samples of any file: those of the project's own files as they were read, of others one at a time."""
+        from kdsl.data.readers import iterate_samples
+
+        own = (self.config.data.train, self.config.data.test)
+        known = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
+        if known is None:
+            return iterate_samples(path, self.tasks)
+        return iter(self.kept.file(known, self._read_samples)[0])
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
         return [sample for sample in self.samples(split) if sample.task == task.name]
+
+    def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
+        """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
+        from kdsl.fields.table import FieldTable
+
+        samples, sidecars = self.samples(split), self.sidecars()
+        return self.kept.made(
+            ("fields", task.name, split),
+            (samples, sidecars),
+            lambda: FieldTable(self.task_samples(task, split), sidecars),
+        )
+
+    def rule_base(self, task: "Task") -> "RuleBase":
+        """The rules of one task as their files are now."""
+        from kdsl.files import stamp_of
+        from kdsl.rules.rule_files import rule_paths
+        from kdsl.rules.rulebase import RuleBase
+
+        folder = self.config.rules
+        stamps = tuple((path, stamp_of(path)) for path in rule_paths(folder, task.name))
+        return self.kept.made(("rules", task.name), stamps, lambda: RuleBase.load(folder, task.name))
 
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
@@ -95,18 +130,18 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
-        from kdsl.fields.vqa import read_answers
+        from kdsl.fields.vqa import read_probabilities
 
         data = self.config.data
-        return Sidecars(
-            ocr=read_ocr(data.ocr) if data.ocr is not None and data.ocr.exists() else {},
-            captions=read_captions(data.captions) if data.captions is not None and data.captions.exists() else {},
-            answers=(
-                read_answers(data.questions).probabilities()
-                if data.questions is not None and data.questions.exists()
-                else {}
-            ),
+        found = tuple(
+            self.kept.file(path, read) if path is not None and path.exists() else {}
+            for path, read in (
+                (data.ocr, read_ocr),
+                (data.captions, read_captions),
+                (data.questions, read_probabilities),
+            )
         )
+        return self.kept.made("sidecars", found, lambda: Sidecars(*found))
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from the training samples; a warning counts images whose text nobody has read."""
@@ -139,5 +174,8 @@ class Project:
         return cached_small(self)
 
     @cached_property
-    def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":
-        return {}
+    def kept(self) -> "ReadOnce":
+        """What was read and made so far."""
+        from kdsl.project.read_once import ReadOnce
+
+        return ReadOnce()

@@ -17,7 +17,6 @@ def data_orders(project: Project, input: Path | None = None) -> "Orders":
     Others are told apart by ids: raises KdslError where two of the files have different samples of one id, since
     nobody can know which of them an answer is to.
     """
-    from kdsl.data.readers import read_samples
     from kdsl.models.llama_factory import is_llama_factory
 
     config = project.config
@@ -26,7 +25,7 @@ def data_orders(project: Project, input: Path | None = None) -> "Orders":
     files = [path for path in (config.data.train, config.data.test) if path is not None and path.exists()]
     if input is not None and input.resolve() not in [path.resolve() for path in files]:
         files.append(input)
-    orders = [read_samples(path, project.tasks) for path in files]
+    orders = [list(project.iterate_samples(path)) for path in files]
     if is_llama_factory(config.recorded):
         return orders
     known: dict[SampleKey, tuple[str, Path]] = {}

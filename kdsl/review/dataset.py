@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import Stamp, stamp_of
 from kdsl.models.llama_factory import Orders
 from kdsl.sample import Sample, Task
 
-Stamp = tuple[int, int, int]
 Stamps = tuple[Stamp | None, ...]
 
 
@@ -31,15 +31,6 @@ class Source:
     """Raises KdslError for files that cannot be read or make no sense. Picklable: another process reads them again."""
     files: Sequence[Path] = ()
     """When one of these changes, it has to be read again."""
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """Another one after every change of the file, None without a file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:
