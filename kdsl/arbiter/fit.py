@@ -7,23 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
-from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
 from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
 from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_evidence, fit_pool, fit_temperature
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import Archive, accepts, archive_of, mined_rules, shown_of
-from kdsl.mining.miner import Mined, MiningSettings
-from kdsl.mining.proposer import Proposer, Validator
+from kdsl.mining.archive import Archive, accepts, as_mined, shown_of
 from kdsl.mining.reliability import Reliability, Shown
-from kdsl.mining.run import Progress, mine_task, sample_weights
-from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
-from kdsl.models.classifier import Classifier, Trainer
 from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule, rule_id
-from kdsl.rules.rulebase import ACTIVE, MINED
-from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import ACTIVE
+from kdsl.rules.statistics import StatisticsByRule, wilson_interval
 from kdsl.sample import Task
 
 PARTS = 5
@@ -34,67 +28,6 @@ values are well below 1: 0.1 to 0.5."""
 Labels = NDArray[np.int64]
 Fit = Callable[[Floats, Floats, Labels], Pool]
 """Makes a pool of the model's probabilities, the evidence and the labels."""
-SmallModel = Callable[[FieldTable, Labels], tuple[Proposer, Validator | None]]
-"""What a small model does in mining samples with these labels; it must not have seen others that are predicted."""
-
-
-@dataclass(frozen=True)
-class FittedTask:
-    """Everything that predicts one task."""
-
-    task: Task
-    classifier: Classifier
-    rules: tuple[Rule, ...]
-    statistics: tuple[RuleStatistics, ...]
-    arbiter: Arbiter
-    mined: Mined
-
-    def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
-        """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
-        model = self.classifier.predict(table).probabilities
-        _, evidence = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels)).evidence(table)
-        return model, evidence, self.arbiter.pool.probabilities(model, evidence)
-
-    def decide(self, table: FieldTable) -> list[Decision]:
-        """One decision a sample."""
-        judge = RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels))
-        return decide(self.arbiter, self.classifier, judge, table)
-
-
-def fit_task(
-    task: Task,
-    table: FieldTable,
-    labels: Labels,
-    trainer: Trainer | CalibratingTrainer,
-    settings: MiningSettings,
-    seed: int,
-    progress: Progress | None = None,
-    workers: int = 2,
-    small: SmallModel | None = None,
-    mined: Mined | None = None,
-) -> FittedTask:
-    """Classifier, rules and arbiter from labelled samples alone, in memory; no rule base of people is looked at.
-
-    `labels` [n_samples] index `task.labels`; `small` is asked for the proposer and the validator, which are the
-    lexical one and none where it is None. What was `mined` of the same samples with the same seed need not be mined
-    again. Raises KdslError where there is too little to learn from.
-    """
-    n_labels = len(task.labels)
-    folds = stratified_folds(labels, min(settings.folds, len(labels)), seed)
-    calibrated = fit_calibrated(trainer, table, labels, n_labels, folds)
-    model = calibrated.probabilities
-    if mined is None:
-        weights = sample_weights(model, labels, settings.focus)
-        proposer, validator = (None, None) if small is None else small(table, labels)
-        mined = mine_task(
-            task, table, labels, settings, seed, weights=weights, folds=folds, proposer=proposer,
-            progress=progress, workers=workers, validator=validator,
-        )  # fmt: skip
-    rules, statistics = mined_rules(mined, "", seed)
-    archive = archive_of(mined, [row.sample.id for row in table.rows])
-    known = {(entry.id, entry.when): entry for entry in statistics}
-    arbiter = fit_arbiter(task, table, labels, model, archive, rules, known, seed, calibrated.unseen)
-    return FittedTask(task, calibrated.classifier, tuple(rules), tuple(statistics), arbiter, mined)
 
 
 def fit_arbiter(
@@ -240,7 +173,7 @@ def _standings(
         entry = statistics.get((rule.id, rule.when_hash))
         estimate = _possible(float(estimate), counts)
         # A rule given another label by hand keeps its id and its conditions: the entry speaks about the old label.
-        if entry is not None and entry.reliability is not None and _as_mined(task, rule):
+        if entry is not None and entry.reliability is not None and as_mined(task.name, rule):
             estimate = entry.reliability
         standings.append(
             Standing(
@@ -309,7 +242,7 @@ def fold_rules(
     written = [
         rule
         for key, rule in known.items()
-        if rule.status in ACTIVE and key not in found_before and not _as_mined(task, rule)
+        if rule.status in ACTIVE and key not in found_before and not as_mined(task.name, rule)
     ]
     chosen = [rule for rule, _ in kept] + written
     hits = Engine(chosen).matrix(table)
@@ -324,11 +257,6 @@ def fold_rules(
         for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
     ]  # fmt: skip
     return chosen, np.array(reliability, dtype=np.float64), hits
-
-
-def _as_mined(task: Task, rule: Rule) -> bool:
-    """Whether the rule still is what mining wrote, whatever people decided about it."""
-    return rule.provenance.source == MINED and rule.id == rule_id(task.name, rule.label, rule.conditions)
 
 
 def _possible(estimate: float, shown: Shown) -> float:

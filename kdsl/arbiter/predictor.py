@@ -4,28 +4,23 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
-from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.arbiter import ARBITER_FILE
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.stream import file_hash
+from kdsl.arbiter.trained import TrainedTask
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there
 from kdsl.locks import held
-from kdsl.models.classifier import Classifier
-from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.embedded import LINEAR, Embedded
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.llama_factory import Orders
 from kdsl.models.qwen2vl import LARGE_FILE
-from kdsl.models.recorded import RecordedClassifier, read_recorded
-from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
 from kdsl.vlm.usage import Usage
@@ -34,60 +29,6 @@ if TYPE_CHECKING:
     from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TaskPredictor:
-    """Everything that predicts one task, read from disk."""
-
-    task: Task
-    classifier: Classifier
-    arbiter: Arbiter
-    judge: RuleJudge
-
-    @classmethod
-    def load(
-        cls,
-        task: Task,
-        checkpoint: Path,
-        base: RuleBase,
-        recorded: Path | None,
-        large: "LargeModel | None" = None,
-        orders: Orders = (),
-        embedded: Embedded = LINEAR,
-    ) -> "TaskPredictor":
-        """Read what `kdsl train` left in `checkpoint`/<task>; the active rules are those of `base`.
-
-        `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
-        labels.
-        Rules that training did not know as they stand are counted in a warning.
-        """
-        folder = checkpoint / task.name
-        arbiter = Arbiter.load(folder)
-        if arbiter.labels != task.label_names:
-            raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
-        classifier: Classifier
-        if large is not None:
-            classifier = large.load_classifier(task)
-        elif recorded is not None:
-            classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
-        else:
-            classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        weighed = arbiter.weigh(usable_rules(base, task))
-        new = int((~weighed.known).sum())
-        if new:
-            example = weighed.rules[int(np.argmin(weighed.known))].id
-            _log.warning(
-                "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
-                "run `kdsl train` again",
-                task.name, new, example,
-            )  # fmt: skip
-        return cls(task, classifier, arbiter, RuleJudge(weighed, len(task.labels)))
-
-    def decide(self, table: FieldTable) -> list[Decision]:
-        """One decision for every sample of `table`, in its order."""
-        return decide(self.arbiter, self.classifier, self.judge, table)
 
 
 class Predictor:
@@ -112,7 +53,7 @@ class Predictor:
         self._bases: dict[str, RuleBase] = {}
         self._seen: dict[str, str] = {}
         """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
-        self._loaded: dict[str, TaskPredictor] = {}
+        self._loaded: dict[str, TrainedTask] = {}
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
         """One decision for every sample, in their order. Raises KdslError for a task that was not trained."""
@@ -130,14 +71,20 @@ class Predictor:
             classifier.explain(SampleFields(sample, self._sidecars)) if isinstance(classifier, Explainable) else None
         )
 
-    def _task(self, name: str) -> TaskPredictor:
+    def _task(self, name: str) -> TrainedTask:
         if name not in self._loaded:
             checkpoint, _, recorded, large = self._place
             with held(checkpoint / name, shared=True):
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
-                self._loaded[name] = TaskPredictor.load(
-                    self._tasks[name], checkpoint, self._base(name), recorded, large, self._orders, self._embedded
+                self._loaded[name] = TrainedTask.load(
+                    self._tasks[name],
+                    checkpoint,
+                    self._base(name).rules,
+                    recorded,
+                    large,
+                    self._orders,
+                    self._embedded,
                 )
         return self._loaded[name]
 
@@ -190,15 +137,3 @@ class Predictor:
             for rule in self._base(name).active()
         ]
         return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()
-
-
-def usable_rules(base: RuleBase, task: Task) -> list[Rule]:
-    """The active rules; those for a label that the task does not have are left out, with a counted warning."""
-    active = base.active()
-    usable = [rule for rule in active if rule.label in task.label_names]
-    if len(usable) < len(active):
-        _log.warning(
-            "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
-            task.name, len(active) - len(usable),
-        )  # fmt: skip
-    return usable

@@ -1,5 +1,6 @@
 """Learning from samples and their changed copies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier, Trainer
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
+from kdsl.rules.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class AugmentingTrainer:
         assert isinstance(self.inner, SoftLabelLearner)
         return replace(self, inner=self.inner.with_soft_labels(soft_labels))
 
-    def without_rules(self) -> "AugmentingTrainer":
-        """For what is fitted without a fold: copies spare no rules, since these were mined on all samples."""
-        return replace(self, augmenter=replace(self.augmenter, rules=()))
+    def sparing(self, rules: Sequence[Rule]) -> "AugmentingTrainer":
+        """The same with copies on which these rules still hold."""
+        return replace(self, augmenter=replace(self.augmenter, rules=tuple(rules)))
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Classifier:
         """See `Trainer.fit`."""

@@ -30,6 +30,8 @@ def mine(
 
     from kdsl.cli import mine_table
     from kdsl.locks import claimed
+    from kdsl.project.mining import mine_one_label, problem_of
+    from kdsl.project.mining import trace as write_trace
     from kdsl.project.small import ask_questions
     from kdsl.project.task import TaskProject
 
@@ -43,12 +45,13 @@ def mine(
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            for path in TaskProject.of(project, task, project.learned_sidecars()).trace(index):
+            own = TaskProject.of(project, task, project.learned_sidecars())
+            for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            mining = TaskProject.of(project, task, project.learned_sidecars())
-            rows = mine_table.search_rows(mining.problem, *mining.one_label(index))
+            own = TaskProject.of(project, task, project.learned_sidecars())
+            rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
                 typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
             else:
@@ -61,11 +64,12 @@ def _mine_all(project: "Project", workers: int, format: Format) -> None:
     import json
 
     from kdsl.cli import mine_table
+    from kdsl.project.mining import mine as mine_task
     from kdsl.project.task import TaskProject
 
     sidecars = project.learned_sidecars()
     tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
-    results = [mining.run(workers) for mining in tasks]
+    results = [mine_task(project, own, workers) for own in tasks]
     if format is Format.json:
         typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
     for result in results:

@@ -11,7 +11,7 @@ from rich.text import Text
 from kdsl.cli.console import results_console
 from kdsl.mining.archive import Archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
-from kdsl.project.task import MinedTask
+from kdsl.project.mining import MinedTask
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics
 

@@ -237,6 +237,11 @@ def load_archive(path: Path) -> Archive:
     return read_record(Archive, path, "`kdsl mine` writes this file again")
 
 
+def as_mined(task: str, rule: Rule) -> bool:
+    """Whether the rule still is what mining wrote, whatever people decided about it."""
+    return rule.provenance.source == MINED and rule.id == rule_id(task, rule.label, rule.conditions)
+
+
 def _rule(task: str, label: str, conditions: tuple[Condition, ...], proposer: str, run: str, seed: int) -> Rule:
     return Rule(
         id=rule_id(task, label, conditions),

@@ -1,23 +1,59 @@
 """Merging what mining found into a task's rule base, and measuring every rule in it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import held_out_counts, mined_rules, rule_statistics, shown_of
+from kdsl.mining.archive import Archive, archive_of, as_mined, held_out_counts, mined_rules, rule_statistics, shown_of
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import Validator
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
-from kdsl.rules.rulebase import MineReport, RuleBase
+from kdsl.rules.rulebase import ACTIVE, MineReport, RuleBase
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, statistics_path, write_statistics
 
 Synonyms = Callable[[Sequence[Rule]], list[tuple[str, ...]]]
 """For each rule other ways to say its terms that no training sample holds."""
+
+
+@dataclass(frozen=True)
+class MinedRules:
+    """What mining leaves for the arbiter to be fitted on, in memory or read from a project's files."""
+
+    rules: tuple[Rule, ...]
+    """Of every status: what people ruled out has a say in what counts out of fold."""
+    statistics: StatisticsByRule
+    archive: Archive
+
+
+def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Rule], seed: int) -> MinedRules:
+    """The rules that were mined, as people decided about them, and the rules that people wrote or edited.
+
+    For mining in memory; a rule base on disk is brought up to date by `update_rule_base`. `decided` are rules that
+    people wrote, edited, accepted or ruled out. Where these saw other samples than `mined` was given, as in
+    cross-validation, a decision counts for a rule that was found again: that mining once found it on all samples, with
+    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`).
+    """
+    found, statistics = mined_rules(mined, "", seed)
+    known = {(rule.label, rule.when_hash): rule for rule in decided}
+    edited = {rule.id for rule in decided}
+    rules: dict[tuple[str, str], Rule] = {}
+    kept: StatisticsByRule = {}
+    for rule, entry in zip(found, statistics, strict=True):
+        key = rule.label, rule.when_hash
+        if key not in known and rule.id in edited:  # somebody edited this rule: the edit stands for it
+            continue
+        rules[key] = known.get(key, rule)
+        kept[rules[key].id, entry.when] = entry.model_copy(update={"id": rules[key].id})
+    task = mined.problem.task.name
+    for key, rule in known.items():
+        if key not in rules and (not as_mined(task, rule) or rule.status not in ACTIVE):
+            rules[key] = rule
+    return MinedRules(tuple(rules.values()), kept, archive_of(mined, sample_ids))
 
 
 def update_rule_base(

@@ -49,12 +49,3 @@ def fit_calibrated(
         return trainer.fit_calibrated(table, labels, n_labels)
     probabilities = out_of_fold(of_folds or trainer, table, labels, n_labels, folds, progress)
     return Calibrated(trainer.fit(table, labels, n_labels), probabilities, np.ones(len(table), dtype=bool))
-
-
-def fit_alone(
-    trainer: Trainer | CalibratingTrainer, table: FieldTable, labels: NDArray[np.int64], n_labels: int
-) -> Classifier:
-    """Train on all samples, where nothing is fitted on top."""
-    if isinstance(trainer, CalibratingTrainer):
-        return trainer.fit_calibrated(table, labels, n_labels).classifier
-    return trainer.fit(table, labels, n_labels)

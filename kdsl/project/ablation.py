@@ -2,26 +2,30 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl import __version__
 from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
-from kdsl.evaluate.ablation import RULES, Row, Steps, ablate, combinations, fed_with, rows
-from kdsl.evaluate.fold_results import fold_results
+from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
+from kdsl.evaluate.fold_results import FoldResults, fold_results
+from kdsl.evaluate.metrics import Outcome
 from kdsl.fields.sidecar import Sidecars
+from kdsl.mining.update import MinedRules
 from kdsl.progress import progress_bar
-from kdsl.project.cross_validation import small_of
-from kdsl.project.fitting import covered_rows
+from kdsl.project.cross_validation import held_out_tasks, labelled_folds
+from kdsl.project.fitting import fit, fit_alone, mine_in_memory
 from kdsl.project.inputs import contents, image_stamps
-from kdsl.project.large import large_model, trainers, tunes
+from kdsl.project.large import large_model, tunes
 from kdsl.project.project import Project
-from kdsl.project.task import TaskProject
+from kdsl.project.task import Labels, TaskProject
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
@@ -98,44 +102,75 @@ def ablate_project(
     if not usable:
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
-    projects = {fed: Project(with_steps(project.config, fed, steps)) for fed in dict.fromkeys(map(fed_with, wanted))}
-    minings = {fed: [TaskProject.of(p, task, sidecars) for task in p.tasks] for fed, p in projects.items()}
-    learning = {fed: trainers(p, minings[fed], cross_validating=True) for fed, p in projects.items()}
-    plain = zip(minings[()], learning[()], strict=True)
-    # Of a recorded model only the samples that its file covers take part.
-    covered = [mining.table.select(np.flatnonzero(covered_rows(mining, trainer))) for mining, trainer in plain]
-    results = []
+    tasks = {fed: held_out_tasks(Project(with_steps(project.config, fed, steps))) for fed in map(fed_with, wanted)}
+    results, plain = [], tasks[()]
     resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
     with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
         try:
-            for number, mining in enumerate(minings[()]):
-                of_task = {fed: of_tasks[number] for fed, of_tasks in learning.items()}
-                results.append(
-                    ablate(
-                        mining.task,
-                        [row.sample for row in covered[number].rows],
-                        sidecars,
-                        of_task,
-                        wanted,
-                        mining.settings,
-                        k,
-                        project.config.seed,
-                        workers or os.cpu_count() or 1,
-                        advance,
-                        kept,
-                        small_of(project, mining.task),
-                    )
-                )
+            for number in range(len(plain)):
+                of_task = {fed: of_steps[number] for fed, of_steps in tasks.items()}
+                results.append(ablate(of_task, wanted, k, workers or os.cpu_count() or 1, advance, kept))
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what was measured is kept; the same command goes on from there") from None
     sizes = [len(task.labels) for task in project.tasks]
     return Ablation(
         tuple(task.name for task in project.tasks),
-        sum(map(len, covered)),
+        sum(len(own.table) for own in plain),
         k,
         rows(results, sizes, project.config.seed),
         left_out,
     )
+
+
+def ablate(
+    tasks: Mapping[Steps, TaskProject],
+    wanted: Sequence[Steps],
+    k: int,
+    workers: int = 2,
+    advance: Callable[[str], None] | None = None,
+    results: FoldResults | None = None,
+) -> dict[Steps, Outcome]:
+    """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.
+
+    `tasks` has the same samples with some steps on and the others off; without "rules", which no classifier is trained
+    with. Rules are mined once a fold, as the classifier has no part in that, unless `settings.focus` gives it one.
+    `advance` is called with what was done: `len(wanted)` times a fold. What is in `results` is not done again, and
+    what is done is added to them. Errors are those of `kdsl.project.cross_validation.cross_validate`.
+    """
+    own = tasks[()]
+    folds = labelled_folds(own, k)
+    found = {combination: np.zeros((len(own.table), len(own.task.labels))) for combination in wanted}
+    for fold in range(k):
+        outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        known = {
+            combination: said
+            for combination in wanted
+            if results is not None and (said := results.get(own.task.name, fold, combination)) is not None
+        }
+        missing = [combination for combination in wanted if combination not in known]
+        for combination, said in chain(known.items(), _fold(tasks, missing, outside, inside, workers)):
+            found[combination][inside] = said
+            if results is not None and combination not in known:
+                results.add(own.task.name, fold, combination, said)
+            if advance is not None:
+                advance(f"{own.task.name}: fold {fold + 1} of {k}")
+    return {combination: Outcome(own.labels, said.argmax(axis=1), said) for combination, said in found.items()}
+
+
+def _fold(
+    tasks: Mapping[Steps, TaskProject], wanted: Sequence[Steps], outside: Labels, inside: Labels, workers: int
+) -> Iterator[tuple[Steps, NDArray[np.float64]]]:
+    """The probabilities [n_inside, n_labels] of every combination."""
+    mined: MinedRules | None = None
+    for combination in wanted:
+        own = tasks[fed_with(combination)]
+        learned, asked = own.select(outside), own.table.select(inside)
+        if RULES not in combination:
+            yield combination, fit_alone(learned).predict(asked).probabilities
+            continue
+        if mined is None or own.settings.focus:
+            mined = mine_in_memory(learned, workers)
+        yield combination, fit(learned, mined, workers).predict(asked)[2]
 
 
 def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:

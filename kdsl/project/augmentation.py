@@ -48,8 +48,8 @@ def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augme
     return replace(plain, reword=SmallRewording(project.small, task, config.paraphrase))
 
 
-def active_rules(project: Project, task: Task) -> list[Rule]:
-    """The rules that people accepted, or have not looked at yet."""
+def rules_of(project: Project, task: Task) -> list[Rule]:
+    """The rules that copies are to spare: those that people accepted, or have not looked at yet."""
     return RuleBase.load(project.config.rules, task.name).active()
 
 
@@ -120,7 +120,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
 def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
     labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
     require_labels(task, table, labels)
-    return augmenter(project, task, active_rules(project, task)).copies(table, labels)
+    return augmenter(project, task, rules_of(project, task)).copies(table, labels)
 
 
 def _sheet(copies: Copies, table: FieldTable, images: Path, folder: Path, task: Task) -> bytes | None:

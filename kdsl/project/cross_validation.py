@@ -1,61 +1,85 @@
-"""Cross-validation of a project's tasks, as `kdsl evaluate --cross-validate` and `kdsl run` do it."""
+"""Cross-validation of the whole: vocabulary, rules, classifier and arbiter see nothing of the samples they predict."""
 
 import os
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdsl.arbiter.fit import SmallModel
-from kdsl.evaluate.cross_validation import cross_validate
+from kdsl.arbiter.decision import Decision
+from kdsl.data.splits import stratified_folds
+from kdsl.errors import KdslError
+from kdsl.evaluate.predictions import task_result
 from kdsl.evaluate.report import TaskResult
-from kdsl.fields.table import FieldTable
-from kdsl.mining.proposer import Proposer, Validator
 from kdsl.progress import progress_bar
-from kdsl.project.fitting import covered_rows
-from kdsl.project.large import trainers
+from kdsl.project.fitting import advances, covered_rows, fit
+from kdsl.project.large import with_learners
+from kdsl.project.mining import decided_rules
 from kdsl.project.project import Project
-from kdsl.project.small_parts import small_parts
-from kdsl.project.task import TaskProject
-from kdsl.sample import Task
+from kdsl.project.task import Labels, TaskProject
+
+Progress = Callable[[int, str], None]
+"""Called as progress(fold, what was done) after every piece of work of `fit`."""
+
+
+def cross_validate(own: TaskProject, k: int, progress: Progress | None = None, workers: int = 2) -> TaskResult:
+    """What model, rules and both say about every sample when all of them come from `fit` on the other k-1 folds.
+
+    Raises KdslError for a sample without a label of the task, and where the samples are too few for `k` folds.
+    """
+    folds = labelled_folds(own, k)
+    decisions: dict[int, Decision] = {}
+    for fold in range(k):
+        outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+
+        def advance(done: str, fold: int = fold) -> None:
+            if progress is not None:
+                progress(fold, done)
+
+        fitted = fit(own.select(outside), workers=workers, advance=advance)
+        decisions |= zip(inside.tolist(), fitted.decide(own.table.select(inside)), strict=True)
+    samples = [row.sample for row in own.table.rows]
+    return task_result(own.task, samples, (decisions[index].record() for index in range(len(samples))))
+
+
+def labelled_folds(own: TaskProject, k: int) -> Labels:
+    """The fold of every sample, [n_samples]; errors as of `cross_validate`."""
+    unlabelled = np.flatnonzero(own.labels < 0)
+    if len(unlabelled):
+        sample = own.table.rows[unlabelled[0]].sample
+        raise KdslError(
+            f"{own.task.name}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's; "
+            "cross-validation needs labelled samples"
+        )
+    return stratified_folds(own.labels, k, own.seed)
 
 
 def cross_validate_project(project: Project, k: int, workers: int | None = None) -> list[TaskResult]:
     """What model, rules and both say about the training samples, everything made without the fold they are in.
 
-    Of a recorded model only the samples that its file covers take part. Rule files of the project are not looked at.
-    Raises KdslError for samples without a label, or fewer than `k`.
+    Rules that people wrote take part as they stand; what they decided about mined rules counts where a fold's mining
+    finds these again. Of a recorded model only the samples that its file covers take part. Raises KdslError for
+    samples without a label, or fewer than `k`.
     """
-    sidecars = project.learned_sidecars()
-    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
     results = []
-    for mining, trainer in zip(minings, trainers(project, minings, cross_validating=True), strict=True):
-        task = mining.task
-        rows = np.flatnonzero(covered_rows(mining, trainer))
-        samples = [mining.table.rows[row].sample for row in rows]
-        total = k * (min(mining.settings.folds, len(samples)) + 1) * len(task.labels)
-        with progress_bar(f"{task.name}: fold 1 of {k}", total) as advance:
-            results.append(
-                cross_validate(
-                    task,
-                    samples,
-                    sidecars,
-                    trainer,
-                    mining.settings,
-                    k,
-                    project.config.seed,
-                    lambda fold, part, label, name=task.name: advance(f"{name}: fold {fold + 1} of {k}"),
-                    workers or os.cpu_count() or 1,
-                    small_of(project, task),
-                )
-            )
+    for own in held_out_tasks(project):
+        with progress_bar(f"{own.task.name}: fold 1 of {k}", k * advances(own)) as advance:
+
+            def tell(
+                fold: int, done: str, name: str = own.task.name, advance: Callable[[str], None] = advance
+            ) -> None:
+                advance(f"{name}: fold {fold + 1} of {k}")
+
+            results.append(cross_validate(own, k, tell, workers or os.cpu_count() or 1))
     return results
 
 
-def small_of(project: Project, task: Task) -> SmallModel:
-    """What the small model does in mining samples of `task`; it sees no others."""
-
-    def parts(table: FieldTable, labels: NDArray[np.int64]) -> tuple[Proposer, Validator | None]:
-        made = small_parts(project, task, table, labels)
-        return made.proposer, made.validator
-
-    return parts
+def held_out_tasks(project: Project) -> list[TaskProject]:
+    """The tasks of a project as they are fitted on some of their samples, with what people decided about rules."""
+    sidecars = project.learned_sidecars()
+    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    found = []
+    for own in with_learners(project, tasks, holding_out=True):
+        assert own.learn is not None
+        covered = own.select(np.flatnonzero(covered_rows(own, own.learn(()))))
+        found.append(covered.deciding(decided_rules(project, own.task)))
+    return found

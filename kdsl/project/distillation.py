@@ -1,16 +1,15 @@
 """Distillation of a project: the teacher's words on its unlabelled samples, and what is kept of them."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fold_rules
-from kdsl.arbiter.predictor import usable_rules
+from kdsl.arbiter.trained import active_rules, usable_rules
 from kdsl.data.duplicates import like_labelled
 from kdsl.data.readers import read_samples
 from kdsl.data.writers import plain_record
@@ -21,20 +20,15 @@ from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import load_archive
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
 from kdsl.progress import progress_bar
 from kdsl.project.asked import open_model, shown_prompts
-from kdsl.project.large import trainers
+from kdsl.project.large import with_learners
+from kdsl.project.mining import archive_path, mined_rules_of
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
-from kdsl.project.task import TaskProject
-from kdsl.rules.rulebase import RuleBase
+from kdsl.project.task import Learner, TaskProject
 from kdsl.sample import Sample
-
-if TYPE_CHECKING:
-    from kdsl.models.calibrated import CalibratingTrainer
-    from kdsl.models.classifier import Trainer
 
 TEACHER_ANSWERS_FILE = "teacher.answers.jsonl"
 """In the checkpoint: what the teacher answered."""
@@ -75,17 +69,17 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     unlabelled, address = _required(project)
     samples = read_samples(unlabelled, project.tasks)
     pages = ProjectPredictor.open(project, unlabelled).images
-    minings = [TaskProject.of(project, task, pages.sidecars) for task in project.tasks]
-    _require_trained(minings)
-    learning = trainers(project, minings, cross_validating=True, soft_labels={})
-    for trainer in learning:
-        _soft_labels(trainer, None)
+    tasks = [TaskProject.of(project, task, pages.sidecars) for task in project.tasks]
+    _require_trained(project)
+    learning = with_learners(project, tasks, holding_out=True, soft_labels={})
+    for own in learning:
+        _learner(own, None)
     teacher, threads = open_model(project, address, config.checkpoint / TEACHER_ANSWERS_FILE, timeout, retries)
     prompts = shown_prompts(project, teacher, samples)
     known = project.samples("train") + (project.samples("test") if config.data.test is not None else [])
     done = []
-    for mining, trainer in zip(minings, learning, strict=True):
-        task = mining.task
+    for own in learning:
+        task = own.task
         of_task = [sample for sample in samples if sample.task == task.name]
         first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
         like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
@@ -99,7 +93,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
             teacher_labels = ask_teacher(
                 teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
             )  # fmt: skip
-        student = _student(mining, table, teacher_labels, partial(_soft_labels, trainer))
+        student = _student(project, own, table, teacher_labels)
         total = (config.distill.rounds + 1) * (1 + len(student.rules_without))
         with progress_bar(f"{task.name}: rounds", total) as advance:
             training = self_training(student, config.distill.rounds, partial(advance, f"{task.name}: rounds"))
@@ -111,37 +105,29 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     return done
 
 
-def _student(
-    mining: TaskProject,
-    pool: FieldTable,
-    teacher_labels: TeacherLabels,
-    trainer: "Callable[[SoftLabels], Trainer | CalibratingTrainer]",
-) -> Student:
-    task, table, labels = mining.task, mining.table, mining.labels
-    base = RuleBase.load(mining.config.rules, task.name)
-    arbiter = Arbiter.load(mining.archive.parent)
-    archive = load_archive(mining.archive)
-    folds = archive.folds_of([row.sample.id for row in table.rows])
-    ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
-    active = usable_rules(base, task)
-    weighed = arbiter.weigh(active)
+def _student(project: Project, own: TaskProject, pool: FieldTable, teacher_labels: TeacherLabels) -> Student:
+    task, table, labels = own.task, own.table, own.labels
+    mined, arbiter = mined_rules_of(project, task), Arbiter.load(archive_path(project, task).parent)
+    archive = mined.archive
+    folds = archive.folds_of(own.sample_ids)
+    weighed = arbiter.weigh(active_rules(mined.rules, task))
     rules = rule_votes(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
     without = {}
     for fold in np.unique(folds).tolist():
         chosen, reliability, _ = fold_rules(
-            task, table, labels, archive, fold, [*active, *ruled_out], folds != fold
+            task, table, labels, archive, fold, usable_rules(mined.rules, task), folds != fold
         )  # fmt: skip
         without[fold] = rule_votes(
             task, pool, chosen, reliability, np.array([archive.base_rates[label] for label in task.label_names])
         )
-    confidence = mining.config.distill.confidence
+    confidence, trainer = project.config.distill.confidence, partial(_learner, own)
     return Student(task, table, labels, folds, pool, teacher_labels, rules, without, confidence, trainer)
 
 
-def _soft_labels(
-    trainer: "Trainer | CalibratingTrainer", soft_labels: SoftLabels | None
-) -> "Trainer | CalibratingTrainer":
-    """The project's trainer with what a teacher adds; KdslError for a model that learns from no samples."""
+def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
+    """What trains the project's model, with what a teacher adds; KdslError for one that learns from no samples."""
+    assert own.learn is not None
+    trainer = own.learn(())
     if not isinstance(trainer, SoftLabelLearner):
         raise KdslError(
             "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
@@ -169,10 +155,9 @@ def _required(project: Project) -> tuple[Path, str]:
     return data.unlabelled, teacher
 
 
-def _require_trained(minings: Sequence[TaskProject]) -> None:
-    for mining in minings:
-        if not mining.archive.exists():
-            raise KdslError(
-                f"{mining.archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say"
-            )
-        Arbiter.load(mining.archive.parent)
+def _require_trained(project: Project) -> None:
+    for task in project.tasks:
+        archive = archive_path(project, task)
+        if not archive.exists():
+            raise KdslError(f"{archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say")
+        Arbiter.load(archive.parent)

@@ -1,4 +1,4 @@
-"""Training the tasks of a project, with the files that `kdsl train` and `kdsl run` read and write."""
+"""The one way to fit a task: rules, classifier and arbiter, for training, cross-validation, ablation and Python."""
 
 import logging
 from collections.abc import Callable
@@ -6,88 +6,112 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter
+from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fit_arbiter
-from kdsl.arbiter.predictor import usable_rules
-from kdsl.augmentation.trainer import AugmentingTrainer
+from kdsl.arbiter.trained import TrainedOn, TrainedTask, active_rules, usable_rules
 from kdsl.errors import KdslError
-from kdsl.locks import held
-from kdsl.mining.archive import load_archive
+from kdsl.mining.update import MinedRules, with_decisions
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
-from kdsl.models.classifier import Trainer
-from kdsl.models.out_of_fold_file import save_out_of_fold
+from kdsl.models.classifier import Classifier
 from kdsl.models.recorded import RecordedTrainer
-from kdsl.project.task import TaskProject
-from kdsl.rules.rulebase import RuleBase
+from kdsl.project.mining import search
+from kdsl.project.task import Learner, TaskProject
 
 _log = logging.getLogger(__name__)
 
-TRAINING_ADVANCES = 7
-"""Calls of `advance` that training a task makes, with five folds."""
+Advance = Callable[[str], None]
 
 
-def train_task(mining: TaskProject, trainer: Trainer | CalibratingTrainer, advance: Callable[[str], None]) -> Arbiter:
-    """Train the classifier, fit the arbiter out of fold, and save both in the task's checkpoint folder.
+def fit(
+    own: TaskProject, mined: MinedRules | None = None, workers: int = 2, advance: Advance = lambda done: None
+) -> TrainedTask:
+    """Mine rules, train the classifier, and fit the arbiter on what both say out of fold about the samples.
 
-    `advance` is called with what was done. Raises KdslError where `kdsl mine` has not been run on these samples.
+    1. Rules: `mined` is what mining left, as `kdsl train` reads it from the rule base; where it is None they are mined
+       here, and what people decided (`own.decided`) is merged in, as it is in a rule base.
+    2. Classifier: trained on all samples, and without each fold of the mining.
+    3. Arbiter: fitted on the predictions of both, none of them made by what has seen the sample.
+
+    `advance` is called after each of `advances(own)` pieces of work. Raises KdslError where there is too little to
+    learn from, and where `mined` is about other samples.
     """
-    task, table, labels = mining.task, mining.table, mining.labels
-    n_labels = len(task.labels)
-    folder = mining.archive.parent
-    archive = load_archive(mining.archive)
-    base = RuleBase.load(mining.config.rules, task.name)
-    folds = archive.folds_of([row.sample.id for row in table.rows])
-    answered = covered_rows(mining, trainer)
-    used = np.flatnonzero(answered)
-    covered = table.select(used)
+    if own.learn is None:
+        raise ValueError(f"{own.task.name}: nothing is given that learns from the samples")
+    if mined is None:
+        mined = mine_in_memory(own, workers, advance)
+    task, table, labels, n_labels = own.task, own.table, own.labels, len(own.task.labels)
+    active = active_rules(mined.rules, task)
+    learner = own.learn(active)
+    known = covered_rows(own, learner)
+    rows = np.flatnonzero(known)
+    folds = mined.archive.folds_of(own.sample_ids)
     calibrated = fit_calibrated(
-        trainer,
-        covered,
-        labels[used],
+        learner,
+        table.select(rows),
+        labels[rows],
         n_labels,
-        folds[used],
+        folds[rows],
         lambda done, total: advance(f"{task.name}: classifier"),
-        trainer.without_rules() if isinstance(trainer, AugmentingTrainer) else None,
+        own.learn(()),
     )
-    model = np.full((len(table), n_labels), 1 / n_labels)
-    model[used] = calibrated.probabilities
-    answered[used] = calibrated.unseen
-    ruled_out = [rule for rule in base.rules if rule.status in ("rejected", "disabled")]
-    rules = [*usable_rules(base, task), *ruled_out]
-    arbiter = fit_arbiter(
-        task, table, labels, model, archive, rules, base.statistics(), mining.config.seed, answered
-    )  # fmt: skip
+    probabilities = np.full((len(table), n_labels), 1 / n_labels)
+    probabilities[rows] = calibrated.probabilities
+    known[rows] = calibrated.unseen
+    arbiter = arbitrate(own, mined, probabilities, known)
     advance(f"{task.name}: arbiter")
-    with held(folder):  # who predicts meanwhile reads what belongs together
-        (folder / ARBITER_FILE).unlink(
-            missing_ok=True
-        )  # nor is there anything to predict with after a kill in between
-        calibrated.classifier.save(folder)
-        save_out_of_fold(folder, task, mining.config.large, table, model, answered)
-        arbiter.save(folder)
-    advance(f"{task.name}: saved")
-    return arbiter
+    return TrainedTask(
+        task, calibrated.classifier, tuple(active), arbiter, TrainedOn(table, probabilities, known)
+    )  # fmt: skip
 
 
-def covered_rows(mining: TaskProject, trainer: Trainer | CalibratingTrainer) -> NDArray[np.bool_]:
+def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None = None) -> MinedRules:
+    """The first step of `fit`: the rules that are mined, merged with what people decided."""
+    return with_decisions(search(own, None, advance, workers), own.sample_ids, own.decided, own.seed)
+
+
+def fit_alone(own: TaskProject) -> Classifier:
+    """The second step of `fit` where there is no arbiter: the classifier, trained on all samples without rules."""
+    assert own.learn is not None
+    learner = own.learn(())
+    n_labels = len(own.task.labels)
+    if isinstance(learner, CalibratingTrainer):
+        return learner.fit_calibrated(own.table, own.labels, n_labels).classifier
+    return learner.fit(own.table, own.labels, n_labels)
+
+
+def arbitrate(
+    own: TaskProject, mined: MinedRules, probabilities: NDArray[np.float64], known: NDArray[np.bool_]
+) -> Arbiter:
+    """The last step of `fit`: the arbiter, from `probabilities` [n_samples, n_labels] out of fold where `known`."""
+    rules = usable_rules(mined.rules, own.task)
+    return fit_arbiter(
+        own.task, own.table, own.labels, probabilities, mined.archive, rules, mined.statistics, own.seed, known
+    )  # fmt: skip
+
+
+def advances(own: TaskProject, mining: bool = True) -> int:
+    """How often `fit` calls `advance` for a classifier that is trained without each fold; fewer times for others."""
+    folds = int(own.folds.max()) + 1
+    return folds + 1 + ((folds + 1) * len(own.task.labels) if mining else 0)
+
+
+def covered_rows(own: TaskProject, learner: Learner) -> NDArray[np.bool_]:
     """The samples that the classifier can say something about, all but for a recorded model: [n_samples].
 
     The others are counted in a warning. Raises KdslError where too few are left.
     """
-    if not isinstance(trainer, RecordedTrainer):
-        return np.ones(len(mining.table), dtype=bool)
-    path = trainer.recorded.path
-    answered = trainer.recorded.covers(mining.table)
-    missing = int((~answered).sum())
-    if missing == len(answered):
-        trainer.recorded.require_any(mining.table)
-    if len(answered) - missing < len(np.unique(mining.folds)):
-        raise KdslError(
-            f"{path}: holds too few of the training samples of {mining.task.name} ({len(answered) - missing})"
-        )
+    if not isinstance(learner, RecordedTrainer):
+        return np.ones(len(own.table), dtype=bool)
+    path = learner.recorded.path
+    known = learner.recorded.covers(own.table)
+    missing = int((~known).sum())
+    if missing == len(known):
+        learner.recorded.require_any(own.table)
+    if len(known) - missing < len(np.unique(own.folds)):
+        raise KdslError(f"{path}: holds too few of the training samples of {own.task.name} ({len(known) - missing})")
     if missing:
         _log.warning(
             "%s: %d of %d training samples of %s are not in it; only the others are used",
-            path, missing, len(answered), mining.task.name,
+            path, missing, len(known), own.task.name,
         )  # fmt: skip
-    return answered
+    return known

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.errors import KdslError
-from kdsl.models.calibrated import CalibratingTrainer
-from kdsl.models.classifier import Trainer
-from kdsl.project.augmentation import AUGMENTED_FOLDER, COPIES_FOLDER, active_rules, augmenter
+from kdsl.project.augmentation import AUGMENTED_FOLDER, COPIES_FOLDER, augmenter, rules_of
 from kdsl.project.project import Project
 
 if TYPE_CHECKING:
     from kdsl.models.large import LargeModel
     from kdsl.models.prompts import Prompts
     from kdsl.models.soft_labels import SoftLabels
-    from kdsl.project.task import TaskProject
+    from kdsl.project.task import Learn, Learner, TaskProject
     from kdsl.training.tuning import Tuner
 
 _log = logging.getLogger(__name__)
@@ -80,14 +78,16 @@ def prompts_of(project: Project) -> "Prompts":
     )
 
 
-def trainers(
+def with_learners(
     project: Project,
-    minings: "Sequence[TaskProject]",
-    cross_validating: bool = False,
+    tasks: "Sequence[TaskProject]",
+    holding_out: bool = False,
     soft_labels: "Mapping[str, SoftLabels] | None" = None,
-) -> "Sequence[Trainer | CalibratingTrainer]":
-    """What trains the classifier of each task. In cross-validation fine-tuned models get folders of their own.
+) -> "list[TaskProject]":
+    """The tasks, each with what trains its classifier. Raises KdslError where the project lacks what that needs.
 
+    `holding_out` is for what is fitted on some of the samples, as in cross-validation: fine-tuned models get folders
+    of their own, and no rule of the rule base is shown to a model, since it was mined on all samples.
     `soft_labels`: task → what it learns besides; None is what the project has in `data.distilled`.
     """
     large, config = large_model(project), project.config
@@ -95,22 +95,30 @@ def trainers(
         _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
     if large is None:
         _tell_unread(project)
-        plain = [
-            mining.trainer if cross_validating else mining.trainer_sparing(active_rules(project, mining.task))
-            for mining in minings
+        return [
+            replace(own, learn=learn) for own, learn in zip(tasks, _embedded(project, tasks, soft_labels), strict=True)
         ]
-        return _learning(project, minings, plain, soft_labels)
     if tunes(project, large):
-        return tuners_of(project, minings, cross_validating=cross_validating, soft_labels=soft_labels)
-    large.prompts = informed(project, large.prompts, cross_validating)
+        return _with_tuners(project, large, tasks, holding_out, soft_labels)
+    large.prompts = informed(project, large.prompts, holding_out)
     from kdsl.models.zero_shot import ZeroShot
 
-    _tell_untaught(project)
+    _tell_no_soft_labels(project)
     _require_target(project, large)
     return [
-        ZeroShot(large, mining.task, config.checkpoint / mining.task.name / LARGE_ANSWERS_FILE, config.seed)
-        for mining in minings
+        replace(
+            own,
+            learn=_always(
+                ZeroShot(large, own.task, config.checkpoint / own.task.name / LARGE_ANSWERS_FILE, config.seed)
+            ),
+        )
+        for own in tasks
     ]
+
+
+def _always(learner: "Learner") -> "Learn":
+    """A learner that has nothing to do with rules."""
+    return lambda rules: learner
 
 
 def trains(project: Project, large: "LargeModel | None") -> bool:
@@ -118,10 +126,11 @@ def trains(project: Project, large: "LargeModel | None") -> bool:
     return project.config.recorded is None if large is None else tunes(project, large)
 
 
-def informed(project: Project, prompts: "Prompts", cross_validating: bool) -> "Prompts":
+def informed(project: Project, prompts: "Prompts", holding_out: bool) -> "Prompts":
     """With what is known besides samples: labels, the knowledge folder and accepted rules.
 
-    No rules in cross-validation: they were mined on all samples. Raises KdslError for a folder that cannot be read.
+    No rules where samples are held out: they were mined on all of them. Raises KdslError for a folder that cannot be
+    read.
     """
     if prompts.knowledge == 0:
         return prompts
@@ -132,7 +141,7 @@ def informed(project: Project, prompts: "Prompts", cross_validating: bool) -> "P
     folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
     passages = {}
     for task in project.tasks:
-        rules = [] if cross_validating else RuleBase.load(config.rules, task.name).active(("accepted",))
+        rules = [] if holding_out else RuleBase.load(config.rules, task.name).active(("accepted",))
         labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
         passages[task.name] = [*labels, *rule_passages(task, rules), *folder]
     return replace(prompts, passages=passages)
@@ -146,29 +155,36 @@ def _soft_labels(project: Project) -> "Mapping[str, SoftLabels]":
     return soft_labelled_samples(project, project.sidecars())
 
 
-def _learning(
-    project: Project,
-    minings: "Sequence[TaskProject]",
-    plain: list[Trainer],
-    soft_labels: "Mapping[str, SoftLabels] | None",
-) -> "Sequence[Trainer | CalibratingTrainer]":
-    """Trainers of embedded classifiers with what a teacher adds, where they can learn from it."""
-    from kdsl.models.soft_labels import SoftLabelLearner
+def _embedded(
+    project: Project, tasks: "Sequence[TaskProject]", soft_labels: "Mapping[str, SoftLabels] | None"
+) -> "list[Learn]":
+    """What trains embedded and recorded classifiers, with what a teacher adds where they can learn from it."""
+    from kdsl.augmentation.trainer import AugmentingTrainer
+    from kdsl.models.embedded import Embedded, EmbeddedTrainer
+    from kdsl.models.recorded import RecordedTrainer, read_recorded
+    from kdsl.project.recorded import data_orders
 
-    if project.config.large != "linear":
-        _tell_untaught(project)
-        return plain
-    soft_labels = _soft_labels(project) if soft_labels is None else soft_labels
-    learning: list[Trainer | CalibratingTrainer] = []
-    for mining, trainer in zip(minings, plain, strict=True):
-        added = soft_labels.get(mining.task.name)
-        learning.append(
-            trainer.with_soft_labels(added) if added is not None and isinstance(trainer, SoftLabelLearner) else trainer
-        )
-    return learning
+    config = project.config
+    if config.recorded is not None:
+        _tell_no_soft_labels(project)
+        orders = data_orders(project)
+        return [_always(RecordedTrainer(read_recorded(config.recorded, own.task, orders))) for own in tasks]
+    if config.large != "linear":
+        _tell_no_soft_labels(project)
+        soft_labels = {}
+    added = _soft_labels(project) if soft_labels is None else soft_labels
+    found = []
+    for own in tasks:
+        plain = EmbeddedTrainer(own.task, Embedded.of(config), config.seed, added.get(own.task.name))
+        if config.augment.copies == 0:
+            found.append(_always(plain))
+            continue
+        copying = AugmentingTrainer(plain, augmenter(project, own.task))
+        found.append(copying.sparing)
+    return found
 
 
-def _tell_untaught(project: Project) -> None:
+def _tell_no_soft_labels(project: Project) -> None:
     """Warn where a teacher's labels were to be learned by a model that does not."""
     path, large = project.config.data.distilled, project.config.large
     learns = "learns from people's labels alone" if large == "neighbours" else "learns from no samples"
@@ -208,22 +224,44 @@ def tunes(project: Project, large: "LargeModel") -> bool:
 
 def tuners_of(
     project: Project,
-    minings: "Sequence[TaskProject]",
+    tasks: "Sequence[TaskProject]",
     adapters: Literal["joint", "per_task"] | None = None,
-    cross_validating: bool = False,
-    soft_labels: "Mapping[str, SoftLabels] | None" = None,
 ) -> "list[Tuner]":
     """What fine-tunes for each task, by the project's `adapters` or others; of joint ones any does it for all tasks.
 
     None where nothing is fine-tuned.
     """
-    large, config = large_model(project), project.config
+    large = large_model(project)
     if large is None or not tunes(project, large):
         return []
+    large.prompts = informed(project, large.prompts, holding_out=False)
+    return _tuners(project, large, tasks, adapters or project.config.adapters, holding_out=False)
+
+
+def _with_tuners(
+    project: Project,
+    large: "LargeModel",
+    tasks: "Sequence[TaskProject]",
+    holding_out: bool,
+    soft_labels: "Mapping[str, SoftLabels] | None",
+) -> "list[TaskProject]":
+    large.prompts = informed(project, large.prompts, holding_out)
+    tuners = _tuners(project, large, tasks, project.config.adapters, holding_out, soft_labels)
+    return [replace(own, learn=tuner.sparing) for own, tuner in zip(tasks, tuners, strict=True)]
+
+
+def _tuners(
+    project: Project,
+    large: "LargeModel",
+    tasks: "Sequence[TaskProject]",
+    adapters: Literal["joint", "per_task"],
+    holding_out: bool,
+    soft_labels: "Mapping[str, SoftLabels] | None" = None,
+) -> "list[Tuner]":
     from kdsl.training.fine_tuning import Recipe
     from kdsl.training.tuning import TaskSamples, Tuner
 
-    large.prompts = informed(project, large.prompts, cross_validating)
+    config = project.config
     recipe = Recipe(
         large.name,
         large.prompts,
@@ -236,21 +274,13 @@ def tuners_of(
     reasons = learned_reasons(project)
     soft_labels = _soft_labels(project) if soft_labels is None else soft_labels
     samples = [
-        TaskSamples(
-            mining.task,
-            mining.table,
-            mining.labels,
-            reasons.get(mining.task.name, {}),
-            soft_labels.get(mining.task.name),
-        )
-        for mining in minings
+        TaskSamples(own.task, own.table, own.labels, reasons.get(own.task.name, {}), soft_labels.get(own.task.name))
+        for own in tasks
     ]
-    joint = (adapters or config.adapters) == "joint"
+    joint = adapters == "joint"
     augmenters = {
-        mining.task.name: augmenter(
-            project, mining.task, () if cross_validating else active_rules(project, mining.task)
-        )
-        for mining in minings
+        own.task.name: augmenter(project, own.task, () if holding_out else rules_of(project, own.task))
+        for own in tasks
         if config.augment.copies
     }
     return [
@@ -259,7 +289,7 @@ def tuners_of(
             recipe,
             own.task,
             samples if joint else [own],
-            None if cross_validating else JOINT if joint else own.task.name,
+            None if holding_out else JOINT if joint else own.task.name,
             augmenters,
             config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
         )

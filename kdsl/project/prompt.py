@@ -25,7 +25,7 @@ def conversation_of(project: Project, sample: Sample) -> Conversation:
     if prompts.remembers:
         table = TaskProject.of(project, task, sidecars).table
         labels = [row.sample.label or "" for row in table.rows]
-        prompts = informed(project, prompts, cross_validating=False).fitted([(task, table, labels)])
+        prompts = informed(project, prompts, holding_out=False).fitted([(task, table, labels)])
     return prompts.conversation(task, FieldTable([sample], sidecars).rows[0])
 
 

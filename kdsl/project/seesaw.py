@@ -35,8 +35,8 @@ def compare_adapters(project: Project) -> "Seesaw":
     from kdsl.vlm.local import LocalModel
 
     sidecars = project.learned_sidecars()
-    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
-    tuners = [*tuners_of(project, minings, "per_task"), tuners_of(project, minings, "joint")[0]]
+    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tuners = [*tuners_of(project, tasks, "per_task"), tuners_of(project, tasks, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]
     folders = {name: large.tuned_folder(name) for name in names}
     for tuner, folder in zip(tuners, folders.values(), strict=True):

@@ -22,7 +22,7 @@ from kdsl.vlm.usage import CallBudget
 class SmallParts:
     """What proposes conditions, what judges rules, and what knows other words for their terms."""
 
-    proposer: Proposer
+    proposer: Proposer = field(default_factory=LexicalProposer)
     validator: Validator | None = None
     synonyms: Synonyms | None = None
     budget: CallBudget = field(default_factory=lambda: CallBudget(0))
@@ -52,7 +52,7 @@ def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray
     """The parts of the small model, with one budget of calls; the lexical proposer alone for `small: lexical`."""
     model, config = project.small, project.config
     if model is None:
-        return SmallParts(LexicalProposer())
+        return SmallParts()
     budget = CallBudget(config.mining.calls)
     return SmallParts(
         SmallProposer(model, small_name(config.small), table, labels, config.data.images, budget),

@@ -127,12 +127,13 @@ class Chain:
 
     def mine(self) -> None:
         """Mine the rules of every task into the rule base."""
+        from kdsl.project.mining import mine
         from kdsl.project.task import TaskProject
 
         def work() -> list[str]:
             sidecars = self._project.sidecars()
-            minings = [TaskProject.of(self._project, task, sidecars) for task in self._project.tasks]
-            return [line for mining in minings for line in mining.run(self._workers).notes()]
+            tasks = [TaskProject.of(self._project, task, sidecars) for task in self._project.tasks]
+            return [line for own in tasks for line in mine(self._project, own, self._workers).notes()]
 
         self._steps.do("mine", self._mining_inputs, self._task_files(ARCHIVE_FILE), work)
 

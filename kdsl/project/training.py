@@ -1,14 +1,17 @@
 """Training the tasks of a project."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
+from kdsl.mining.update import MinedRules
 from kdsl.progress import progress_bar
-from kdsl.project.fitting import TRAINING_ADVANCES, train_task
-from kdsl.project.large import trainers, tuners_of
+from kdsl.project.fitting import advances, fit
+from kdsl.project.large import tuners_of, with_learners
+from kdsl.project.mining import mined_rules_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 
@@ -16,24 +19,28 @@ from kdsl.project.task import TaskProject
 def train_project(project: Project) -> list[Arbiter]:
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
     sidecars = project.learned_sidecars()
-    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
-    for mining in minings:
-        if not mining.archive.exists():
-            raise KdslError(f"{mining.archive}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    mined = [mined_rules_of(project, task) for task in project.tasks]
     with claimed(folders=[project.config.checkpoint]):
-        learning = trainers(project, minings)
-        with progress_bar("Training", TRAINING_ADVANCES * len(minings)) as advance:
-            return [train_task(mining, trainer, advance) for mining, trainer in zip(minings, learning, strict=True)]
+        learning = with_learners(project, tasks)
+        with progress_bar("Training", sum(advances(own, mining=False) for own in tasks)) as advance:
+            return [_train(project, own, found, advance) for own, found in zip(learning, mined, strict=True)]
+
+
+def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Callable[[str], None]) -> Arbiter:
+    trained = fit(own, mined, advance=advance)
+    trained.save(project.config.checkpoint / own.task.name, project.config.large)
+    return trained.arbiter
 
 
 def fine_tune_project(project: Project, deepspeed: Path | None = None) -> None:
     """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
 
     sidecars = project.learned_sidecars()
-    minings = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
     # Of several processes that train together the first claims it for all.
     with claimed(folders=[project.config.checkpoint] if os.environ.get("RANK", "0") == "0" else []):
-        tuners = tuners_of(project, minings)
+        tuners = tuners_of(project, tasks)
         if not tuners:
             raise KdslError(
                 f"large: {project.config.large}: nothing is fine-tuned; name a model's directory or hub id"

@@ -9,6 +9,9 @@ from pathlib import Path
 from kdsl.errors import KdslError
 from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive
+from kdsl.mining.update import MinedRules
+from kdsl.project.fitting import arbitrate
+from kdsl.project.task import TaskProject
 from kdsl.record_file import Count, Share, as_record
 from kdsl.review.site import Site
 from kdsl.rules.rule import Rule, when_hash
@@ -36,8 +39,6 @@ def measure(site: Site, task: str) -> Measured:
     Raises KdslError where `kdsl mine` was not run on these samples, where one of them has no label, and where the
     model's predictions are unknown.
     """
-    from kdsl.arbiter.fit import fit_arbiter
-
     index, folder = site.indexes[task], site.config.checkpoint / task
     if not is_there(folder / ARCHIVE_FILE):
         raise KdslError(f"{folder / ARCHIVE_FILE}: no such file; run `kdsl mine` first")
@@ -48,16 +49,14 @@ def measure(site: Site, task: str) -> Measured:
     if (index.labels < 0).any():
         sample = index.samples[int((index.labels < 0).argmax())]
         raise KdslError(f"{task}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's")
-    archive = load_archive(folder / ARCHIVE_FILE)
+    archive, predictions = load_archive(folder / ARCHIVE_FILE), index.predictions
     statistics = read_statistics(statistics_path(site.config.rules, task))
     rules = [stored.rule for stored in site.store.rules(task) if stored.rule.label in index.task.label_names]
+    own = TaskProject(index.task, index.table, index.labels, seed=site.config.seed)
 
-    def both(chosen: Sequence[Rule], mined: Archive) -> tuple[float, float]:
-        assert index.predictions is not None
-        arbiter = fit_arbiter(
-            index.task, index.table, index.labels, index.predictions.probabilities, mined, chosen, statistics,
-            site.config.seed, index.predictions.known,
-        )  # fmt: skip
+    def both(chosen: Sequence[Rule], archive: Archive) -> tuple[float, float]:
+        mined = MinedRules(tuple(chosen), statistics, archive)
+        arbiter = arbitrate(own, mined, predictions.probabilities, predictions.known)
         return arbiter.model.weighted_f1, arbiter.both.weighted_f1
 
     accepted = [rule for rule in rules if rule.status == "accepted"]

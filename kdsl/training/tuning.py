@@ -14,6 +14,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large import LargeModel
 from kdsl.models.soft_labels import SoftLabels
+from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.training.data import TaskData, hold_out, with_copies
 from kdsl.training.fine_tuning import Recipe, fine_tune
@@ -74,6 +75,13 @@ class Tuner:
             for samples in self.together
         ]
         return replace(self, together=together, tuned=None)
+
+    def sparing(self, rules: Sequence[Rule]) -> "Tuner":
+        """The same with copies of its task's samples on which these rules still hold."""
+        name = self.task.name
+        if name not in self.augmenters:
+            return self
+        return replace(self, augmenters={**self.augmenters, name: replace(self.augmenters[name], rules=tuple(rules))})
 
     def tune(self, deepspeed: Path | None = None) -> None:
         """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""

@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sets import DataSet, mire
-from kdsl.arbiter.fit import fit_task, fold_rules
+from kdsl.arbiter.fit import fold_rules
 from kdsl.data.splits import stratified_folds
 from kdsl.distillation.rounds import self_training
 from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Kept, Student
 from kdsl.distillation.teacher import NO_LABEL, TeacherLabels
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import archive_of
-from kdsl.mining.miner import MiningSettings
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.recorded import Recorded, read_recorded
 from kdsl.models.soft_labels import SoftLabelTrainer
+from kdsl.project.fitting import fit, mine_in_memory
+from kdsl.project.task import TaskProject
 from kdsl.sample import label_indices
 
 
@@ -98,9 +98,10 @@ def _student(
     seed: int,
 ) -> Student:
     task, own, own_labels, unlabelled = scenes.task, table.select(people), labels[people], table.select(pool)
-    fitted = fit_task(task, own, own_labels, LinearTrainer(seed), MiningSettings(), seed)
-    archive = archive_of(fitted.mined, [row.sample.id for row in own.rows])
-    folds = archive.folds_of([row.sample.id for row in own.rows])
+    learned = TaskProject(task, own, own_labels, seed=seed, learn=lambda rules: LinearTrainer(seed))
+    mined = mine_in_memory(learned)
+    fitted, archive = fit(learned, mined), mined.archive
+    folds = archive.folds_of(learned.sample_ids)
     base_rates = np.array(fitted.arbiter.base_rates)
     weighed = fitted.arbiter.weigh(fitted.rules)
     without = {}

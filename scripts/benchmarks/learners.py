@@ -22,13 +22,12 @@ from rich.table import Table
 from benchmarks.learners_peers import peers_python
 from benchmarks.rule_list import ListedRule, ListScore, laplace, score_rule_list
 from benchmarks.sets import plain
-from kdsl.arbiter.fit import fit_task
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label
 from kdsl.mining.run import prepare
 from kdsl.mining.search import SearchSettings
-from kdsl.models.linear import LinearTrainer
+from kdsl.project.fitting import fit
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When, rule_id
 from kdsl.sample import Label, Task, label_indices
@@ -110,11 +109,9 @@ def show_merge(folder: Path) -> None:
     from sklearn.metrics import accuracy_score, f1_score
 
     data, test = plain(folder / "train_10shot.jsonl", "banking77"), plain(folder / "test.jsonl", "banking77").samples
-    labels = np.array(label_indices(data.samples, data.task), dtype=np.int64)
     truth = np.array(label_indices(test, data.task), dtype=np.int64)
     begun = time.process_time()
-    table = FieldTable(data.samples, Sidecars())
-    fitted = fit_task(data.task, table, labels, LinearTrainer(0), MiningSettings(), seed=0, workers=1)
+    fitted = fit(data.learned(seed=0), workers=1)
     seconds = time.process_time() - begun
     shown = FieldTable(test, Sidecars())
     model, _, both = fitted.predict(shown)

@@ -10,14 +10,15 @@ from rich.table import Table
 
 from kdsl.data.readers import read_samples
 from kdsl.evaluate.bootstrap import difference_intervals
-from kdsl.evaluate.cross_validation import cross_validate
 from kdsl.evaluate.metrics import scores
 from kdsl.evaluate.report import TaskResult
 from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
-from kdsl.mining.miner import MiningSettings
+from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearTrainer
-from kdsl.sample import Label, Sample, Task
+from kdsl.project.cross_validation import cross_validate
+from kdsl.project.task import TaskProject
+from kdsl.sample import Label, Sample, Task, label_indices
 from kdsl.tasks import load_task
 
 
@@ -26,6 +27,14 @@ class DataSet:
     task: Task
     samples: list[Sample]
     sidecars: Sidecars
+
+    def learned(self, seed: int, trainer: Trainer | None = None) -> TaskProject:
+        """All samples, learned by `trainer`, the plain linear one by default."""
+        labels = np.array(label_indices(self.samples, self.task), dtype=np.int64)
+        learner = trainer or LinearTrainer(seed)
+        return TaskProject(
+            self.task, FieldTable(self.samples, self.sidecars), labels, seed=seed, learn=lambda rules: learner
+        )
 
 
 def mire(folder: Path, captions: bool = False) -> list[DataSet]:
@@ -50,9 +59,7 @@ def plain(file: Path, name: str) -> DataSet:
 def validated(data: DataSet, folds: int, seed: int, trainer: Trainer | None = None) -> TaskResult:
     """Cross-validation of everything, with progress on stderr."""
     begun = time.perf_counter()
-    result = cross_validate(
-        data.task, data.samples, data.sidecars, trainer or LinearTrainer(seed), MiningSettings(), folds, seed
-    )
+    result = cross_validate(data.learned(seed, trainer), folds)
     print(f"  {data.task.name}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
     return result
 

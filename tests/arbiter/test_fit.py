@@ -6,22 +6,35 @@ import numpy as np
 import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
-from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter, fit_task
+from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter
 from kdsl.arbiter.pool import Pool, fit_temperature
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
-from kdsl.mining.archive import archive_of
 from kdsl.mining.proposer import LexicalProposer
+from kdsl.mining.update import with_decisions
 from kdsl.models.calibrated import Calibrated
+from kdsl.project.fitting import fit, mine_in_memory
+from kdsl.project.mining import search
+from kdsl.project.small_parts import SmallParts
+from kdsl.project.task import TaskProject
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Review, Rule, When
+
+
+def shop(trainer=None, settings=SETTINGS, words=True, **options) -> TaskProject:
+    table, labels = samples(words=words)
+    return TaskProject(TASK, table, labels, settings, learn=lambda rules: trainer or Knowing(1 / 3), **options)
+
+
+@pytest.fixture(scope="module")
+def mined():
+    return mine_in_memory(shop(), workers=1)
 
 
 @pytest.fixture(scope="module")
 def weak():
     """Fitted with a model that knows next to nothing, and rules that know nearly everything."""
-    table, labels = samples()
-    return fit_task(TASK, table, labels, Knowing(1 / 3), SETTINGS, seed=0, workers=1)
+    return fit(shop(), workers=1)
 
 
 def test_rules_decide_where_the_model_is_weak(weak):
@@ -36,32 +49,23 @@ def test_rules_decide_where_the_model_is_weak(weak):
 
 
 def test_the_same_seed_gives_the_same_arbiter(weak):
-    table, labels = samples()
-    assert fit_task(TASK, table, labels, Knowing(1 / 3), SETTINGS, seed=0, workers=1).arbiter == weak.arbiter
+    assert fit(shop(), workers=1).arbiter == weak.arbiter
 
 
-def again(weak, **options):
-    """Fitted anew on what was mined for `weak`."""
-    table, labels = samples()
-    trainer, settings = options.pop("trainer", Knowing(1 / 3)), options.pop("settings", SETTINGS)
-    return fit_task(TASK, table, labels, trainer, settings, seed=0, workers=1, **options)
-
-
-def test_what_was_mined_before_is_not_mined_again(weak):
+def test_what_was_mined_before_is_not_mined_again(weak, mined):
     def small(table, labels):
         raise AssertionError("asked")
 
-    fitted = again(weak, mined=weak.mined, small=small)
+    fitted = fit(shop(small=small), mined)
     assert fitted.arbiter == weak.arbiter
-    assert fitted.mined is weak.mined
-    assert (fitted.task, fitted.rules, fitted.statistics) == (TASK, weak.rules, weak.statistics)
-    assert weak.mined.problem.seed == 0
-    assert (weak.mined.problem.folds == stratified_folds(samples()[1], 3, 0)).all()
-    assert (weak.mined.problem.weights == 1).all()
+    assert (fitted.task, fitted.rules) == (TASK, weak.rules)
+    assert mined.rules == weak.rules and mined.archive.seed == 0
+    assert (mined.archive.folds == stratified_folds(samples()[1], 3, 0)).all()
+    assert (search(shop(), workers=1).problem.weights == 1).all()
 
 
-def test_the_small_model_proposes_and_judges_in_mining(weak):
-    asked = []
+def test_the_small_model_proposes_and_judges_in_mining():
+    asked, told = [], []
 
     class Named(LexicalProposer):
         name = "small"
@@ -72,19 +76,20 @@ def test_the_small_model_proposes_and_judges_in_mining(weak):
 
     def small(table, labels):
         asked.append((len(table), labels.tolist()))
-        return Named(), Doubting()
+        return SmallParts(Named(), Doubting())
 
-    fitted = again(weak, small=small, progress=lambda *job: asked.append(job))
-    assert asked[0] == (60, samples()[1].tolist())
-    assert sorted(asked[1:]) == [(fold, label) for fold in (-1, 0, 1, 2) for label in range(3)]
-    assert {rule.provenance.proposer for rule in fitted.rules} == {"small"}
-    assert {shown.sense for shown in fitted.mined.shown} == {0.25}
+    found = search(shop(small=small), advance=told.append, workers=1)
+    assert asked == [(60, samples()[1].tolist())]
+    assert sorted(told) == sorted([f"{TASK.name}: {label}" for label in TASK.label_names] * 4)
+    rules = with_decisions(found, shop().sample_ids, (), 0).rules
+    assert {rule.provenance.proposer for rule in rules} == {"small"}
+    assert {shown.sense for shown in found.shown} == {0.25}
 
 
-def test_with_a_focus_samples_that_the_model_gets_right_count_less(weak):
-    fitted = again(weak, trainer=Knowing(0.8), settings=replace(SETTINGS, focus=0.5, folds=2))
-    assert fitted.mined.problem.weights == pytest.approx(np.full(60, 0.6))
-    assert fitted.mined.problem.folds.max() == 1
+def test_with_a_focus_samples_that_the_weigher_gets_right_count_less():
+    problem = search(shop(settings=replace(SETTINGS, focus=0.5, folds=2), weigher=Knowing(0.8)), workers=1).problem
+    assert problem.weights == pytest.approx(np.full(60, 0.6))
+    assert problem.folds.max() == 1
 
 
 class HoldingOut(Knowing):
@@ -95,16 +100,16 @@ class HoldingOut(Knowing):
         return Calibrated(self, said, np.arange(len(table)) < len(table) - 10)
 
 
-def test_samples_that_the_model_has_seen_are_not_fitted_on(weak):
-    fitted = again(weak, trainer=HoldingOut(0.8), mined=weak.mined)
+def test_samples_that_the_model_has_seen_are_not_fitted_on(mined):
+    fitted = fit(shop(HoldingOut(0.8)), mined)
     assert fitted.arbiter.samples == 50
     assert fitted.arbiter.model.weighted_f1 == 1
     assert fitted.classifier == HoldingOut(0.8)
 
 
 def test_the_model_stands_alone_where_rules_are_noise():
-    table, labels = samples(words=False)
-    fitted = fit_task(TASK, table, labels, Knowing(0.9), SETTINGS, seed=0, workers=1)
+    table, _ = samples(words=False)
+    fitted = fit(shop(Knowing(0.9), words=False), workers=1)
     assert fitted.arbiter.listens_to == "accepted"  # and there are none
     model, _, merged = fitted.predict(table)
     assert (merged.argmax(axis=1) == model.argmax(axis=1)).all()
@@ -200,37 +205,37 @@ def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
     assert often < 0.7
 
 
-def refit(weak, rules):
+def refit(mined, rules):
     table, labels = samples()
-    archive = archive_of(weak.mined, [row.sample.id for row in table.rows])
+    archive = mined.archive
     return fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, rules, {}, seed=0)
 
 
-def test_rules_that_people_rejected_do_not_count_out_of_fold_either(weak):
+def test_rules_that_people_rejected_do_not_count_out_of_fold_either(weak, mined):
     rejected = [rule.model_copy(update={"status": "rejected"}) for rule in weak.rules]
-    arbiter = refit(weak, rejected)
+    arbiter = refit(mined, rejected)
     assert arbiter.rules == ()
     assert arbiter.both.log_loss > weak.arbiter.both.log_loss + 0.1
 
 
-def test_a_rule_written_by_hand_gets_its_reliability_from_its_counts(weak):
+def test_a_rule_written_by_hand_gets_its_reliability_from_its_counts(weak, mined):
     written = Rule(
         id="r-hand",
         label="调光",
         when=When(all=(Condition(field="user", terms=("亮度", "变暗")),)),
     )
-    arbiter = refit(weak, [*weak.rules, written])
+    arbiter = refit(mined, [*weak.rules, written])
     standing = next(standing for standing in arbiter.rules if standing.id == "r-hand")
     assert (standing.hits, standing.correct) == (20, 20)
     assert standing.reliability > 0.8
-    wrong = refit(weak, [written.model_copy(update={"label": "物流"})]).rules[0]
+    wrong = refit(mined, [written.model_copy(update={"label": "物流"})]).rules[0]
     assert (wrong.hits, wrong.correct) == (20, 0)
     assert wrong.reliability < 0.2
 
 
-def test_rules_mined_from_other_samples_are_refused(weak):
+def test_rules_mined_from_other_samples_are_refused(mined):
     table, labels = samples(57)
-    archive = archive_of(weak.mined, [f"s{i}" for i in range(60)])
+    archive = mined.archive
     with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
         fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, [], {}, seed=0)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from reference import Conditions, Counts, Known, Mined, World, counted, same
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.arbiter.fit import FittedTask, fit_arbiter
+from kdsl.arbiter.fit import fit_arbiter
+from kdsl.arbiter.trained import TrainedTask
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, ArchivedRule
@@ -182,7 +183,7 @@ def arbiter_of(world: World, answered: np.ndarray | None = None) -> Arbiter:
     )  # fmt: skip
 
 
-def fitted(world: World) -> FittedTask:
+def fitted(world: World) -> TrainedTask:
     """The arbiter with all that it needs to predict; the rules are the active ones."""
     active = tuple(rule for rule in rules_of(world) if rule.status in ("proposed", "accepted"))
-    return FittedTask(task_of(world), Given(np.array(world.model)), active, (), arbiter_of(world), None)
+    return TrainedTask(task_of(world), Given(np.array(world.model)), active, arbiter_of(world))

@@ -24,12 +24,13 @@ def server(shared_server: RunningServer) -> RunningServer:
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory) -> Path:
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 

@@ -33,6 +33,7 @@ def server(shared_server: RunningServer) -> RunningServer:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train, with 24 unlabelled samples."""
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
     from kdsl.project.training import train_project
@@ -44,7 +45,7 @@ def trained(tmp_path_factory) -> Path:
     config = (folder / "kdsl.yaml").read_text("utf-8").replace("train: train.jsonl", data)
     (folder / "kdsl.yaml").write_text(config, "utf-8")
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     train_project(project)
     return folder
 

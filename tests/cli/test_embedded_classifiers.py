@@ -11,12 +11,13 @@ ADVISED = ("prompt.ocr=true", "prompt.neighbours=3", "prompt.knowledge=1")
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
 
     folder = write_project(tmp_path_factory.mktemp("embedded") / "project")
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 

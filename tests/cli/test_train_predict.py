@@ -16,13 +16,14 @@ from kdsl.rules.rulebase import RuleBase
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Path:
     """A project after kdsl mine and kdsl train; tests take copies."""
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
     from kdsl.project.training import train_project
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     train_project(project)
     return folder
 

@@ -112,8 +112,8 @@ PREDICT = ("predict", "{}", "--input", "{}/test.jsonl", "--output", "{}/p.jsonl"
 CONVERT = ("convert", "{}", "--input", "{}/test.jsonl", "--output", "{}/s.json", "--format", "sharegpt")
 SCORED = ("--predictions", "{}/checkpoints/run/predictions.jsonl", "--truth", "{}/test.jsonl")
 WRITING = {
-    "mine": ("kdsl.project.task:mine_task", ("mine", "{}", "--workers", "1")),
-    "mine --trace": ("kdsl.project.task:start_search", ("mine", "{}", "--trace", "调光")),
+    "mine": ("kdsl.project.mining:mine_task", ("mine", "{}", "--workers", "1")),
+    "mine --trace": ("kdsl.project.mining:start_search", ("mine", "{}", "--trace", "调光")),
     "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
     "run": ("kdsl.project.steps:Chain.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
@@ -216,7 +216,7 @@ def test_what_only_reads_does_not_wait_for_mining(kdsl, start, project):
         assert kdsl(*command, project).code in (0, 1)
 
 
-SAVES = "kdsl.project.fitting:save_out_of_fold"
+SAVES = "kdsl.arbiter.trained:save_out_of_fold"
 """Between the classifier and the arbiter."""
 
 
@@ -261,7 +261,7 @@ def forgotten(project) -> Rule:
 
 
 def test_a_decision_that_is_made_during_mining_is_not_lost(start, project, forgotten):
-    mining = start("kdsl.project.task:update_rule_base", "mine", project, "--workers", "1")
+    mining = start("kdsl.project.mining:update_rule_base", "mine", project, "--workers", "1")
     store = RuleStore(project / "rules", ["shop"])
     decisions.decide(store, "小王", "shop", forgotten.id, store.get("shop", forgotten.id).version, "accepted")
     finish(mining)

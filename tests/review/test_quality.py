@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
+from kdsl.project.mining import mine
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 from kdsl.project.training import train_project
@@ -41,7 +42,7 @@ def mined(tmp_path_factory) -> Path:
         dialogues.append(("".join(source.choices(FILLER, k=40)) + source.choice(WORDS[said]), LABELS[i % 2]))
     write_samples(folder, dialogues)
     project = Project.open(folder, ["mining.iterations=60"])
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 

@@ -11,13 +11,14 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after kdsl mine and kdsl train; not to be written to."""
     from tiny_project import write_project
 
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
     from kdsl.project.training import train_project
 
     folder = write_project(tmp_path_factory.mktemp("tuned") / "project", tiny_model)
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     train_project(project)
     return folder
 

@@ -37,6 +37,7 @@ def page(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def mined(tiny_model: Path, tmp_path_factory) -> Path:
     """A project with reasons for all training samples but every fifth."""
+    from kdsl.project.mining import mine
     from kdsl.project.project import Project
     from kdsl.project.task import TaskProject
 
@@ -48,7 +49,7 @@ def mined(tiny_model: Path, tmp_path_factory) -> Path:
         for number, record in enumerate(records) if number % 5
     ])  # fmt: skip
     project = Project.open(folder)
-    TaskProject.of(project, project.tasks[0], project.sidecars()).run(workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
     return folder
 
 

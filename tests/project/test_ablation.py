@@ -9,15 +9,18 @@ import pytest
 
 from kdsl.config import load_config
 from kdsl.errors import KdslError
-from kdsl.evaluate.ablation import ablate, combinations, rows
+from kdsl.evaluate.ablation import combinations, rows
 from kdsl.evaluate.fold_results import fold_results
 from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
 from kdsl.models.classifier import Predicted
 from kdsl.models.linear import LinearTrainer
-from kdsl.project.ablation import parse_steps, with_steps
-from kdsl.sample import Label, Sample, Task, Turn
+from kdsl.project.ablation import ablate, parse_steps, with_steps
+from kdsl.project.small_parts import SmallParts
+from kdsl.project.task import TaskProject
+from kdsl.sample import Label, Sample, Task, Turn, label_indices
 
 TASK = Task("shop", (Label("调光"), Label("材质")))
 SETTINGS = MiningSettings(SearchSettings(iterations=20), folds=2)
@@ -29,6 +32,12 @@ def samples(n=32):
     return [
         Sample(f"s{i}", "shop", (Turn("user", text),), label=TASK.label_names[i % 2]) for i, text in enumerate(texts)
     ]
+
+
+def shop(trainer, **options) -> TaskProject:
+    labels = np.array(label_indices(samples(), TASK))
+    table = FieldTable(samples(), Sidecars())
+    return TaskProject(TASK, table, labels, SETTINGS, learn=lambda rules: trainer, **options)
 
 
 @dataclass
@@ -52,10 +61,8 @@ def test_every_step_stands_alone_and_all_stand_together():
 
 def test_the_table_tells_what_each_step_brings_over_none():
     trained = []
-    trainers = {(): Ignorant(trained), ("ocr",): LinearTrainer(0)}
-    found = ablate(
-        TASK, samples(), Sidecars(), trainers, combinations(["ocr", "rules"]), SETTINGS, 2, 0, workers=1
-    )  # fmt: skip
+    tasks = {(): shop(Ignorant(trained)), ("ocr",): shop(LinearTrainer(0))}
+    found = ablate(tasks, combinations(["ocr", "rules"]), 2, workers=1)
     table = {row.steps: row for row in rows([found], [2], seed=0)}
     assert list(table) == [(), ("ocr",), ("rules",), ("ocr", "rules")]
     assert table[()].gain == 0.0
@@ -67,19 +74,19 @@ def test_the_table_tells_what_each_step_brings_over_none():
 
 
 def test_rules_are_searched_once_a_fold(monkeypatch):
-    from kdsl.arbiter import fit
+    from kdsl.project import mining
 
     searched = []
-    mine = fit.mine_task
+    mine = mining.mine_task
 
     def counted(task, table, *arguments, **options):
         searched.append({row.sample.id for row in table.rows})
         return mine(task, table, *arguments, **options)
 
-    monkeypatch.setattr(fit, "mine_task", counted)
-    trainers = {(): LinearTrainer(0), ("ocr",): LinearTrainer(0)}
+    monkeypatch.setattr(mining, "mine_task", counted)
+    tasks = {(): shop(LinearTrainer(0)), ("ocr",): shop(LinearTrainer(0))}
     wanted = combinations(["ocr", "rules"])
-    again = ablate(TASK, samples(), Sidecars(), trainers, wanted, SETTINGS, 2, 0, workers=1)
+    again = ablate(tasks, wanted, 2, workers=1)
     assert len(searched) == 2
     assert np.array_equal(again["rules",].probabilities, again["ocr", "rules"].probabilities)
 
@@ -164,33 +171,33 @@ def test_what_cannot_go_together_is_said(project, kdsl):
 
 
 def test_after_an_interruption_the_same_command_goes_on(project, kdsl, monkeypatch):
-    from kdsl.evaluate import ablation
+    from kdsl.project import ablation
 
     command = "evaluate", project, "--ablate", "retrieval,rules", "--cross-validate", "2", "--workers", "1"
     settings = "mining.iterations=20", "--format", "json"
     whole = json.loads(kdsl(*command, *settings, f"checkpoint={project / 'other'}").out)
     resume_file = project / "checkpoints" / "run" / "ablation.resume.jsonl"
     done: list[str] = []
-    fit_alone, fit_task = ablation.fit_alone, ablation.fit_task
+    fit_alone, fit = ablation.fit_alone, ablation.fit
 
     def interrupted(*arguments, **options):
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append("rules")
-        return fit_task(*arguments, **options)
+        return fit(*arguments, **options)
 
     def counted(*arguments):
         done.append("alone")
         return fit_alone(*arguments)
 
     monkeypatch.setattr(ablation, "fit_alone", counted)
-    monkeypatch.setattr(ablation, "fit_task", interrupted)
+    monkeypatch.setattr(ablation, "fit", interrupted)
     stopped = kdsl(*command, *settings)
     assert stopped.code == 130 and "what was measured is kept" in stopped.err
     with resume_file.open("a", encoding="utf-8") as file:
         file.write('{"task": "sh')  # as a kill leaves it
     done.clear()
-    monkeypatch.setattr(ablation, "fit_task", lambda *arguments, **options: fit_task(*arguments, **options))
+    monkeypatch.setattr(ablation, "fit", fit)
     resumed = kdsl(*command, *settings)
     assert resumed.code == 0, resumed.err
     assert json.loads(resumed.out) == whole
@@ -219,10 +226,10 @@ def test_the_small_model_is_shown_only_samples_that_are_not_predicted():
 
     def small(table, labels):
         shown.append({row.sample.id for row in table.rows})
-        return LexicalProposer(), None
+        return SmallParts(LexicalProposer())
 
     wanted = combinations(["rules"])
-    ablate(TASK, samples(), Sidecars(), {(): LinearTrainer(0)}, wanted, SETTINGS, 2, 0, workers=1, small=small)
+    ablate({(): shop(LinearTrainer(0), small=small)}, wanted, 2, workers=1)
     assert [len(ids) for ids in shown] == [16, 16]
     assert shown[0].isdisjoint(shown[1])
 

@@ -1,0 +1,144 @@
+"""A trained task: the classifier, the rules and the arbiter that together decide about a sample."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
+from kdsl.arbiter.decision import Decision, decide
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.locks import held
+from kdsl.models.classifier import Classifier
+from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.llama_factory import Orders
+from kdsl.models.out_of_fold_file import save_out_of_fold
+from kdsl.models.recorded import RecordedClassifier, read_recorded
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import ACTIVE
+from kdsl.sample import Task
+
+if TYPE_CHECKING:
+    from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
+
+_log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The training samples, and what the classifier or its like predicts for those that were kept from it."""
+
+    table: FieldTable
+    probabilities: Floats
+    """[n_samples, n_labels]; uniform where nothing is known."""
+    known: NDArray[np.bool_]
+    """[n_samples]"""
+
+
+@dataclass(frozen=True)
+class TrainedTask:
+    """Everything that predicts one task. `kdsl.project.fitting.fit` makes it, `load` reads it back."""
+
+    task: Task
+    classifier: Classifier
+    rules: tuple[Rule, ...]
+    """The active rules."""
+    arbiter: Arbiter
+    trained_on: TrainedOn | None = None
+    """None once it was read from disk."""
+
+    @cached_property
+    def judge(self) -> RuleJudge:
+        """What finds the rules that hold, and weighs them."""
+        return RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels))
+
+    def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
+        """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
+        model = self.classifier.predict(table).probabilities
+        _, evidence = self.judge.evidence(table)
+        return model, evidence, self.arbiter.pool.probabilities(model, evidence)
+
+    def decide(self, table: FieldTable) -> list[Decision]:
+        """One decision for every sample of `table`, in its order."""
+        return decide(self.arbiter, self.classifier, self.judge, table)
+
+    def save(self, folder: Path, model: str) -> None:
+        """Write classifier, arbiter and out-of-fold predictions into `folder`; the rules lie in the rule base.
+
+        `model` is `large:` of the configuration. Raises KdslError when something cannot be written.
+        """
+        with held(folder):  # who predicts meanwhile reads what belongs together
+            (folder / ARBITER_FILE).unlink(missing_ok=True)  # after a kill in between there is nothing to predict with
+            self.classifier.save(folder)
+            if self.trained_on is not None:
+                own = self.trained_on
+                save_out_of_fold(folder, self.task, model, own.table, own.probabilities, own.known)
+            self.arbiter.save(folder)
+
+    @classmethod
+    def load(
+        cls,
+        task: Task,
+        checkpoint: Path,
+        rules: Sequence[Rule],
+        recorded: Path | None = None,
+        large: "LargeModel | None" = None,
+        orders: Orders = (),
+        embedded: Embedded = LINEAR,
+    ) -> "TrainedTask":
+        """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
+
+        `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
+        without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
+        labels. Rules that training did not know as they stand are counted in a warning.
+        """
+        folder = checkpoint / task.name
+        arbiter = Arbiter.load(folder)
+        if arbiter.labels != task.label_names:
+            raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
+        classifier: Classifier
+        if large is not None:
+            classifier = large.load_classifier(task)
+        elif recorded is not None:
+            classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
+        else:
+            classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
+        trained = cls(task, classifier, tuple(active_rules(rules, task)), arbiter)
+        weighed = trained.judge.weighed
+        new = int((~weighed.known).sum())
+        if new:
+            example = weighed.rules[int(np.argmin(weighed.known))].id
+            _log.warning(
+                "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
+                "run `kdsl train` again",
+                task.name, new, example,
+            )  # fmt: skip
+        return trained
+
+
+def active_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
+    """Those that count: accepted and proposed ones, for labels that the task has.
+
+    The ones for other labels are left out, with a counted warning.
+    """
+    active = [rule for rule in rules if rule.status in ACTIVE]
+    usable = [rule for rule in active if rule.label in task.label_names]
+    if len(usable) < len(active):
+        _log.warning(
+            "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
+            task.name, len(active) - len(usable),
+        )  # fmt: skip
+    return usable
+
+
+def usable_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
+    """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of."""
+    return [*active_rules(rules, task), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]

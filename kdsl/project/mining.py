@@ -1,0 +1,166 @@
+"""Mining a task: its searches, and for a task of a project the files that `kdsl mine` and `kdsl run` write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.errors import KdslError
+from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
+from kdsl.mining.miner import ALL_SAMPLES, FoundRule, Mined, MiningProblem, mine_label, start_search
+from kdsl.mining.run import mine_task, prepare
+from kdsl.mining.trace import write_trace
+from kdsl.mining.update import MinedRules, update_rule_base
+from kdsl.progress import progress_bar
+from kdsl.project.project import Project
+from kdsl.project.task import TaskProject
+from kdsl.rules.rule import Rule
+from kdsl.rules.rule_files import label_folder
+from kdsl.rules.rulebase import MineReport, RuleBase
+from kdsl.sample import Task
+
+RESUME_FILE = "mining.resume.jsonl"
+
+
+def archive_path(project: Project, task: Task) -> Path:
+    """Where the archive of a task's mining lies in the checkpoint."""
+    return project.config.checkpoint / task.name / ARCHIVE_FILE
+
+
+def problem_of(own: TaskProject) -> MiningProblem:
+    """What the searches of a task search; KdslError where there is too little to learn from."""
+    return prepare(
+        own.task, own.table, own.labels, own.settings, own.seed, own.weights, own.folds, own.parts.proposer
+    )  # fmt: skip
+
+
+def search(
+    own: TaskProject,
+    resume_file: Path | None = None,
+    advance: Callable[[str], None] | None = None,
+    workers: int = 2,
+) -> Mined:
+    """Search the rules of every label, and again without each fold; nothing is written but the `resume_file`.
+
+    `advance` is called after each search. Errors are those of `kdsl.mining.run.mine_task`.
+    """
+    names = own.task.label_names
+    return mine_task(
+        own.task,
+        own.table,
+        own.labels,
+        own.settings,
+        own.seed,
+        own.weights,
+        own.folds,
+        own.parts.proposer,
+        own.parts.validator,
+        resume_file=resume_file,
+        progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
+        workers=workers,
+    )
+
+
+@dataclass(frozen=True)
+class MinedTask:
+    """What mining one task of a project did, for a table or JSON."""
+
+    task: Task
+    base: RuleBase
+    report: MineReport
+    archive: Path
+    labels: NDArray[np.int64]
+    """Index of every sample's label. [n_samples]"""
+    conditions: int
+    """Candidate conditions that the samples gave."""
+    told: list[str]
+    """What the small model did."""
+
+    def notes(self) -> list[str]:
+        """What there is to say beside the rules, in a line each."""
+        report, base = self.report, self.base
+        lines = [
+            f"{base.folder / base.task}: {len(report.added)} rules added, {len(report.removed)} removed, "
+            f"{len(report.kept)} kept; {self.archive} is what the arbiter is fitted on"
+        ]
+        if not self.conditions:
+            lines.append(
+                f"warning: {self.task.name}: the samples gave no candidate condition; they need text, "
+                "or images that `kdsl ocr` has read"
+            )
+        return lines + self.told
+
+
+def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
+    """Mine every label of a task and write rules, statistics and archive.
+
+    An interruption leaves the searches that were done in the checkpoint, and says so.
+    """
+    task, archive = own.task, archive_path(project, own.task)
+    base = RuleBase.load(project.config.rules, task.name)
+    require_writable(base.folder / base.task)
+    try:
+        with progress_bar(f"{task.name}: classifier", (int(own.folds.max()) + 2) * len(task.labels)) as advance:
+            mined = search(own, archive.with_name(RESUME_FILE), advance, workers)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the searches of {task.name} that were done are kept; the same command goes on from there"
+        ) from None
+    save_archive(mined, own.sample_ids, archive)
+    run = datetime.now().strftime("%Y-%m-%dT%H:%M")
+    report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms)
+    told = own.parts.told(task, project.small)
+    return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), told)
+
+
+def mined_rules_of(project: Project, task: Task) -> MinedRules:
+    """What mining, and people since, left of a task; KdslError where `kdsl mine` was not run."""
+    path = archive_path(project, task)
+    if not path.exists():
+        raise KdslError(f"{path}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+    base = RuleBase.load(project.config.rules, task.name)
+    return MinedRules(tuple(base.rules), base.statistics(), load_archive(path))
+
+
+def decided_rules(project: Project, task: Task) -> tuple[Rule, ...]:
+    """The rules of a task that people wrote, edited, accepted or ruled out."""
+    from kdsl.mining.archive import as_mined
+
+    rules = RuleBase.load(project.config.rules, task.name).rules
+    return tuple(rule for rule in rules if rule.status != "proposed" or not as_mined(task.name, rule))
+
+
+def mine_one_label(project: Project, own: TaskProject, label: int) -> tuple[list[FoundRule], Archive | None]:
+    """The rules that the search of one label finds on all samples, and the archive of the last whole run."""
+    path = archive_path(project, own.task)
+    archive = load_archive(path) if path.exists() else None
+    return mine_label(problem_of(own), ALL_SAMPLES, label, own.settings), archive
+
+
+def trace(project: Project, own: TaskProject, label: int) -> tuple[Path, Path]:
+    """Run the search of one label and write its graph into the checkpoint; returns the two files."""
+    name = own.task.label_names[label]
+    started = start_search(problem_of(own), ALL_SAMPLES, label, own.settings)
+    if started is None:
+        raise KdslError(
+            f"{own.task.name}: there is nothing to trace, as no condition holds on enough samples of {name!r}"
+        )
+    started.run()
+    return write_trace(started, name, project.config.checkpoint / f"trace-{label_folder(name)}")
+
+
+def require_writable(folder: Path) -> None:
+    """Raise KdslError when files cannot be made in `folder`, before long work is done for nothing."""
+    from tempfile import TemporaryFile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise KdslError(
+            f"{folder}: cannot be written ({error.strerror}); choose a rules folder that you may write to"
+        ) from error
