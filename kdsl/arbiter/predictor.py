@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +38,17 @@ class Predictor:
         self,
         tasks: Sequence[Task],
         checkpoint: Path,
-        rules: Path,
+        rule_base: Callable[[Task], RuleBase],
         recorded: Path | None,
         sidecars: Sidecars,
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> None:
+        """`rule_base` gives the rules of a task, `recorded` is the file of a recorded model; see `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
-        self._place = checkpoint, rules, recorded, large
+        self._place = checkpoint, recorded, large
+        self._rule_base = rule_base
         self._orders = orders
         self._embedded = embedded
         self._sidecars = sidecars
@@ -73,7 +75,7 @@ class Predictor:
 
     def _task(self, name: str) -> TrainedTask:
         if name not in self._loaded:
-            checkpoint, _, recorded, large = self._place
+            checkpoint, recorded, large = self._place
             with held(checkpoint / name, shared=True):
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
@@ -91,12 +93,12 @@ class Predictor:
     def _base(self, name: str) -> RuleBase:
         """Read once, so that what predicts is what the fingerprint tells of."""
         if name not in self._bases:
-            self._bases[name] = RuleBase.load(self._place[1], name)
+            self._bases[name] = self._rule_base(self._tasks[name])
         return self._bases[name]
 
     def _files(self, name: str) -> list[Path]:
         """What `kdsl train` left of a task."""
-        checkpoint, _, recorded, large = self._place
+        checkpoint, recorded, large = self._place
         folder = checkpoint / name
         if large is not None or recorded is not None:
             return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
@@ -119,7 +121,7 @@ class Predictor:
 
         Raises KdslError when no task was trained.
         """
-        checkpoint, _, recorded, _ = self._place
+        checkpoint, recorded, _ = self._place
         with ExitStack() as stack:
             for name in self._tasks:
                 stack.enter_context(held(checkpoint / name, shared=True))

@@ -45,12 +45,12 @@ def mine(
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
                 typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
@@ -67,8 +67,7 @@ def _mine_all(project: "Project", workers: int, format: Format) -> None:
     from kdsl.project.mining import mine as mine_task
     from kdsl.project.task import TaskProject
 
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]  # all checked before any is mined
+    tasks = TaskProject.all_of(project)  # all checked before any is mined
     results = [mine_task(project, own, workers) for own in tasks]
     if format is Format.json:
         typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))

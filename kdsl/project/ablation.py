@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,10 @@ def ablate_project(
     if not usable:
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
-    tasks = {fed: held_out_tasks(Project(with_steps(project.config, fed, steps))) for fed in map(fed_with, wanted)}
+    tasks = {
+        fed: held_out_tasks(replace(project, config=with_steps(project.config, fed, steps)))
+        for fed in map(fed_with, wanted)
+    }
     results, plain = [], tasks[()]
     resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
     with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:

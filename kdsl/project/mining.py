@@ -100,7 +100,7 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     An interruption leaves the searches that were done in the checkpoint, and says so.
     """
     task, archive = own.task, archive_path(project, own.task)
-    base = RuleBase.load(project.config.rules, task.name)
+    base = project.rule_base(task)
     require_writable(base.folder / base.task)
     try:
         with progress_bar(f"{task.name}: classifier", (int(own.folds.max()) + 2) * len(task.labels)) as advance:
@@ -121,7 +121,7 @@ def mined_rules_of(project: Project, task: Task) -> MinedRules:
     path = archive_path(project, task)
     if not path.exists():
         raise KdslError(f"{path}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
-    base = RuleBase.load(project.config.rules, task.name)
+    base = project.rule_base(task)
     return MinedRules(tuple(base.rules), base.statistics(), load_archive(path))
 
 
@@ -129,7 +129,7 @@ def decided_rules(project: Project, task: Task) -> tuple[Rule, ...]:
     """The rules of a task that people wrote, edited, accepted or ruled out."""
     from kdsl.mining.archive import as_mined
 
-    rules = RuleBase.load(project.config.rules, task.name).rules
+    rules = project.rule_base(task).rules
     return tuple(rule for rule in rules if rule.status != "proposed" or not as_mined(task.name, rule))
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
@@ -146,20 +146,23 @@ def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
 
 def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
-    sidecars = project.sidecars()
+    # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
+    known = project.sidecars()
+    answers = {image: dict(asked) for image, asked in known.answers.items()}
+    sidecars = replace(known, ocr=dict(known.ocr), answers=answers)
     large = large_model(project)
     orders = data_orders(project, input)
     predictor = Predictor(
         project.tasks,
         config.checkpoint,
-        config.rules,
+        project.rule_base,
         config.recorded,
         sidecars,
         large,
         orders,
         Embedded.of(config),
     )
-    answers = AnswerFiller(
+    asking = AnswerFiller(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), rule_questions(project, task)) for task in project.tasks},
         data.images,
@@ -169,5 +172,5 @@ def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
         0 if large is None else large.calls,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr), answers, data.captions if sidecars.captions else None
+        PageFiller(sidecars, data.images, data.ocr), asking, data.captions if sidecars.captions else None
     )

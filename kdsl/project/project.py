@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.errors import KdslError
+from kdsl.project.read_once import ReadOnce
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from kdsl.data.notes import Notes
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
-    from kdsl.project.read_once import ReadOnce
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
@@ -31,6 +31,8 @@ class Project:
     """What kdsl.yaml describes, read when first asked for, and again only where a file has changed since."""
 
     config: "ProjectConfig"
+    kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
+    """What was read of its files and made of them so far."""
 
     @classmethod
     def open(cls, path: Path | None = None, overrides: Sequence[str] = ()) -> "Project":
@@ -69,7 +71,7 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples)
+        return self.kept.file(path, self._read_samples, self.tasks)
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
@@ -86,7 +88,7 @@ class Project:
         known = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
         if known is None:
             return iterate_samples(path, self.tasks)
-        return iter(self.kept.file(known, self._read_samples)[0])
+        return iter(self.kept.file(known, self._read_samples, self.tasks)[0])
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
@@ -111,7 +113,7 @@ class Project:
 
         folder = self.config.rules
         stamps = tuple((path, stamp_of(path)) for path in rule_paths(folder, task.name))
-        return self.kept.made(("rules", task.name), stamps, lambda: RuleBase.load(folder, task.name))
+        return self.kept.made(("rules", folder, task.name), stamps, lambda: RuleBase.load(folder, task.name))
 
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
@@ -172,10 +174,3 @@ class Project:
         from kdsl.project.small import cached_small
 
         return cached_small(self)
-
-    @cached_property
-    def kept(self) -> "ReadOnce":
-        """What was read and made so far."""
-        from kdsl.project.read_once import ReadOnce
-
-        return ReadOnce()

@@ -91,9 +91,8 @@ def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar:
 
 def rule_questions(project: "Project", task: "Task") -> tuple[str, ...]:
     """The visual questions of the task's active rules, each once, those of rules of most weight together first."""
-    from kdsl.rules.rulebase import RuleBase
 
-    base = RuleBase.load(project.config.rules, task.name)
+    base = project.rule_base(task)
     statistics = base.statistics()
     weights: dict[str, float] = {}
     for rule in base.active():

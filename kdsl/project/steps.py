@@ -131,8 +131,7 @@ class Chain:
         from kdsl.project.task import TaskProject
 
         def work() -> list[str]:
-            sidecars = self._project.sidecars()
-            tasks = [TaskProject.of(self._project, task, sidecars) for task in self._project.tasks]
+            tasks = [TaskProject.of(self._project, task) for task in self._project.tasks]
             return [line for own in tasks for line in mine(self._project, own, self._workers).notes()]
 
         self._steps.do("mine", self._mining_inputs, self._task_files(ARCHIVE_FILE), work)

@@ -59,7 +59,10 @@ class Project:
         RuleBase.load(self.rules, "shop").save(rule)
 
     def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None) -> Predictor:
-        return Predictor(tasks, self.checkpoint, self.rules, recorded, Sidecars(), large, embedded=self.embedded)
+        return Predictor(tasks, self.checkpoint, self.rule_base, recorded, Sidecars(), large, embedded=self.embedded)
+
+    def rule_base(self, task) -> RuleBase:
+        return RuleBase.load(self.rules, task.name)
 
 
 @pytest.fixture
