@@ -45,7 +45,7 @@ class Predictor:
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> None:
-        """`rule_base` gives the rules of a task, `recorded` is the file of a recorded model; see `TrainedTask.load`."""
+        """`rule_base` gives the rules of a task; the others are those of `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, recorded, large
         self._rule_base = rule_base

@@ -1,14 +1,8 @@
-"""kdsl run: the whole chain, each step only when something it depends on has changed."""
-
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""kdsl run: all steps of a project, each only when something it depends on has changed."""
 
 import typer
 
 from kdsl.cli.options import ProjectArguments, WorkersOption, open_project
-
-if TYPE_CHECKING:
-    from kdsl.project.steps import Chain
 
 
 def run(
@@ -18,26 +12,13 @@ def run(
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
     import os
 
-    from kdsl.locks import claimed
-    from kdsl.project.steps import Chain
+    from kdsl.evaluate.report import print_scores
+    from kdsl.project.steps import Pipeline
 
-    project = open_project(arguments)
-    with claimed(folders=[project.config.checkpoint, project.config.rules]):
-        chain = Chain(project, workers or os.cpu_count() or 1)
-        chain.check()
-        chain.ocr()
-        chain.captions()
-        chain.questions()
-        chain.mine()
-        chain.train()
-        report = chain.evaluate()
-        _print(chain, report)
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
 
-
-def _print(chain: "Chain", report: Path) -> None:
-    from kdsl.evaluate.report import Summary, print_scores
-    from kdsl.record_file import read_record
-
-    print_scores(read_record(Summary, report, "`kdsl evaluate` writes this file again"))
-    for what, path in chain.places():
+    pipeline = Pipeline(open_project(arguments), workers or os.cpu_count() or 1, tell)
+    print_scores(pipeline.run())
+    for what, path in pipeline.places():
         typer.echo(f"{what:<12} {path}")

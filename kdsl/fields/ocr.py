@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,14 @@ def fill_ocr(
     return outcome
 
 
+def ocr_installed() -> bool:
+    """Whether RapidOCR is there."""
+    return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+
+
 def require_ocr() -> None:
     """Raise KdslError when RapidOCR is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
+    if not ocr_installed():
         raise KdslError('reading text on images needs RapidOCR; install it with: pip install "kdsl[ocr]"')
 
 

@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from kdsl.data.images import existing_image
-from kdsl.fields.ocr import fill_ocr
+from kdsl.fields.ocr import fill_ocr, ocr_installed
 from kdsl.fields.sidecar import Sidecars
 from kdsl.sample import Sample
 
@@ -21,7 +20,7 @@ class PageFiller:
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
-        self._can_read = find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+        self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
 

@@ -186,7 +186,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
         repr(project.tasks),
         project.config.model_dump_json(),
         file_hash(*files),
-        None if data.knowledge is None else contents([data.knowledge]),
+        None if data.knowledge is None else contents([data.knowledge], data.knowledge),
         image_stamps(project, ["train"]),
         wanted,
         k,

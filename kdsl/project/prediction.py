@@ -1,14 +1,13 @@
 """What a project predicts with."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
-from kdsl.data.readers import iterate_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
@@ -115,15 +114,30 @@ class FilePredictions:
     """See `ProjectPredictor.cost`."""
 
 
-def predict_file(project: Project, input: Path, output: Path, batch: int = 256) -> FilePredictions:
-    """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input."""
+def predict_file(
+    project: Project,
+    input: Path,
+    output: Path,
+    batch: int = 256,
+    each: Callable[[list[Decision]], None] = lambda decisions: None,
+) -> FilePredictions:
+    """Predict a file into another, resuming; KdslError when the output is that of another checkpoint or input.
+
+    `each` is given every batch of decisions as soon as it is made.
+    """
     if output.resolve() == input.resolve():
         raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
     predictor = ProjectPredictor.open(project, input)
     source = {"checkpoint": predictor.predictor.fingerprint(), "input": file_hash(input)}
-    samples = track(iterate_samples(input, project.tasks), "Predicting", None)
+    samples = track(project.iterate_samples(input), "Predicting", None)
+
+    def decide(group: Sequence[Sample]) -> list[Decision]:
+        decisions = predictor.decide(group)
+        each(decisions)
+        return decisions
+
     try:
-        outcome = predict_stream(samples, predictor.decide, output, source, batch)
+        outcome = predict_stream(samples, decide, output, source, batch)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())
@@ -131,7 +145,7 @@ def predict_file(project: Project, input: Path, output: Path, batch: int = 256) 
 
 def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
     """The decision on the sample of that id, of one sample for each task that has one; KdslError where none has."""
-    named = [sample for sample in iterate_samples(input, project.tasks) if sample.id == id]
+    named = [sample for sample in project.iterate_samples(input) if sample.id == id]
     if not named:
         raise KdslError(f"{input}: no sample has the id {id!r}; --explain takes the id of one sample in it")
     samples = list({sample.key: sample for sample in reversed(named)}.values())[::-1]  # one of each task

@@ -115,10 +115,14 @@ class Project:
         stamps = tuple((path, stamp_of(path)) for path in rule_paths(folder, task.name))
         return self.kept.made(("rules", folder, task.name), stamps, lambda: RuleBase.load(folder, task.name))
 
+    @property
+    def splits(self) -> list[Split]:
+        """The splits that the configuration names files for; training samples there always are."""
+        return ["train"] if self.config.data.test is None else ["train", "test"]
+
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
-        samples = self.samples("train") + (self.samples("test") if self.config.data.test is not None else [])
-        return [image for sample in samples for image in sample.images]
+        return [image for split in self.splits for sample in self.samples(split) for image in sample.images]
 
     @property
     def image_folder(self) -> Path:

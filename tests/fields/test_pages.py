@@ -26,7 +26,7 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
         return OcrOutcome(problems={image: "truncated" for image in images if image == "broken.png"})
 
     monkeypatch.setattr(pages, "fill_ocr", fill)
-    monkeypatch.setattr(pages, "find_spec", lambda name: object())
+    monkeypatch.setattr(pages, "ocr_installed", lambda: True)
     for name in ("new.png", "broken.png"):
         (tmp_path / name).touch()
     return calls
@@ -59,7 +59,7 @@ def test_a_link_out_of_the_folder_is_not_read(asked, tmp_path, caplog):
 
 
 def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    monkeypatch.setattr(pages, "ocr_installed", lambda: False)
     filler = PageFiller(Sidecars(), tmp_path, tmp_path / "ocr.jsonl")
     filler.fill(samples("new.png"))
     filler.tell()
