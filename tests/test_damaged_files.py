@@ -33,7 +33,7 @@ from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_
 from kdsl.models.qwen2vl import LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
 from kdsl.models.trained_record import read_record
-from kdsl.project.step_record import Steps
+from kdsl.project.step_record import DoneStep, StepRecord
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
 from kdsl.retrieval.knowledge import Passage, read_knowledge
@@ -144,7 +144,7 @@ def use_output(path: Path) -> None:
 
 
 def use_steps(path: Path) -> None:
-    Steps(path).do("check", [1], [], lambda: ["done"])
+    StepRecord(path).add("check", DoneStep("x", "y", ["done"]))
 
 
 def classified(kind: type) -> Callable[[Path], object]:

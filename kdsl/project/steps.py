@@ -1,6 +1,7 @@
 """The steps of `kdsl run` for one project."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,6 @@ class Pipeline:
         self._workers = workers
         self._tell = tell
         self._config = project.config
-        self._record = StepRecord(project.config.checkpoint / RECORD_FILE)
 
     def run(self) -> "Summary":
         """All steps; returns how good model, rules and both are. Raises KdslError for what stops a step."""
@@ -93,6 +93,10 @@ class Pipeline:
             return found[0]
         report = evaluation_folder(self._project) / "report.json"
         return read_record(Summary, report, "`kdsl evaluate` writes this file again")
+
+    @cached_property
+    def _record(self) -> StepRecord:
+        return StepRecord(self._config.checkpoint / RECORD_FILE)
 
     def _do(self, step: StepName, work: Callable[[], Lines]) -> None:
         """Do a step, unless it was done before and nothing has changed since; tell what came of it."""
