@@ -111,6 +111,14 @@ LEFT: dict[StepName, Input] = {
 the same files, perhaps by other settings."""
 
 
+def applies(config: ProjectConfig, step: StepName) -> bool:
+    """Whether the project has what the step is for: images are described and asked about by a small model."""
+    if step not in ("captions", "questions"):
+        return True
+    sidecar = config.data.captions if step == "captions" else config.data.questions
+    return config.small_model is not None and config.data.images is not None and sidecar is not None
+
+
 def digest(project: Project, step: StepName) -> str:
     """Hash of everything that the step depends on."""
     found = [reads for reads in DEPENDENCIES[step] if reads.where(project.config)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
-from kdsl.project.dependencies import StepName, digest, left
+from kdsl.project.dependencies import StepName, applies, digest, left
 from kdsl.project.inputs import evaluation_folder, images_without_caption, predictions_file, unread_images
 from kdsl.project.project import Project
 from kdsl.project.step_record import DoneStep, StepRecord
@@ -63,15 +63,11 @@ class Pipeline:
 
     def captions(self) -> None:
         """Describe images that have no caption yet, where there is a small model and a caption sidecar."""
-        data = self._config.data
-        if self._config.small_model is not None and data.captions is not None and data.images is not None:
-            self._do("captions", self._captions)
+        self._do("captions", self._captions)
 
     def questions(self) -> None:
         """Write and answer visual questions, where there is a small model and a question sidecar."""
-        data = self._config.data
-        if self._config.small_model is not None and data.questions is not None and data.images is not None:
-            self._do("questions", self._questions)
+        self._do("questions", self._questions)
 
     def mine(self) -> None:
         """Mine the rules of every task into the rule base."""
@@ -100,6 +96,8 @@ class Pipeline:
 
     def _do(self, step: StepName, work: Callable[[], Lines]) -> None:
         """Do a step, unless it was done before and nothing has changed since; tell what came of it."""
+        if not applies(self._config, step):
+            return
         project, inputs = self._project, digest(self._project, step)
         known = self._record.done(step, inputs, left(project, step))
         if known is not None:

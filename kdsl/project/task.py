@@ -74,7 +74,7 @@ class TaskProject:
             MiningSettings(search, focus=config.mining.focus),
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),
-            weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed),
+            weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
         )
         require_labels(task, own.table, own.labels)
         return own
