@@ -58,7 +58,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Trained once for a run, by whichever of its processes comes first.
     """
-    torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    torch = pytest.importorskip("torch", reason="needs the extra vlm")
     torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
     import tiny_qwen2vl
     from filelock import FileLock
@@ -122,7 +122,7 @@ def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def small_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a tiny Qwen2-VL that was trained on `small_world.lessons`; not to be written to."""
-    torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+    torch = pytest.importorskip("torch", reason="needs the extra vlm")
     torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
     import small_world
     import tiny_qwen2vl

@@ -18,7 +18,7 @@ from kdsl.fields.sidecar import read_ocr
 from kdsl.tasks import load_task
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / "demo"
+DEMO = ROOT / "kdsl" / "demo"
 MARKERS = re.compile(r"<用户与客服的对话 START>\n(.*)\n<用户与客服的对话 END>\n", re.DOTALL)
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -32,6 +32,7 @@ def application() -> typer.Typer:
     from kdsl.cli.caption import caption
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
+    from kdsl.cli.demo import demo
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.hosts import app as hosts
@@ -58,7 +59,7 @@ def application() -> typer.Typer:
     app.callback()(_options)
     data = check, ocr, caption
     feeding = augment, prompt, reasons, distill
-    for command in (init, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
+    for command in (init, demo, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     app.add_typer(hosts, name="hosts")

@@ -1,18 +1,10 @@
 """kdsl info: what a bug report needs to say."""
 
+from pathlib import Path
+
 import typer
 
 from kdsl.cli.options import Format, FormatOption
-
-_PACKAGES = (
-    "numpy", "scipy", "scikit-learn", "pydantic", "ruamel.yaml", "daachorse", "networkx", "matplotlib", "pillow",
-    "typer", "rich",
-)  # fmt: skip
-_EXTRAS = {
-    "ocr": ("rapidocr", "onnxruntime"),
-    "vlm": ("torch", "transformers", "accelerate", "peft", "qwen-vl-utils"),
-    "review": ("fastapi", "jinja2", "uvicorn"),
-}
 
 
 def info(format: FormatOption = Format.table) -> None:
@@ -34,22 +26,33 @@ def _facts() -> dict[str, str]:
     import sys
 
     from kdsl import __version__
+    from kdsl.distribution import EXTRAS, NAME, install_command, requirements
 
+    installed = _version(NAME)
     facts = {
         "kdsl": __version__,
+        "distribution": f"{NAME} {installed}" if installed else f"{NAME} is not installed, only imported",
+        "folder": str(Path(__file__).resolve().parents[1]),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cores": str(os.cpu_count()),
         "devices": _devices(),
     }
-    facts.update({name: _version(name) or "not installed" for name in _PACKAGES})
-    for extra, names in _EXTRAS.items():
-        found = {name: _version(name) for name in names}
+    facts.update({name: version or "not installed" for name, version in _versions(requirements()).items()})
+    for extra in EXTRAS:
+        found = _versions(requirements(extra))
         missing = [name for name, version in found.items() if version is None]
-        installed = ", ".join(f"{name} {version}" for name, version in found.items() if version is not None)
-        note = f'missing {", ".join(missing)}: pip install "kdsl[{extra}]"' if missing else ""
-        facts[f"extra {extra}"] = "; ".join(part for part in (installed, note) if part)
+        there = ", ".join(f"{name} {version}" for name, version in found.items() if version is not None)
+        note = f"missing {', '.join(missing)}: {install_command(extra)}" if missing or not found else ""
+        facts[f"extra {extra}"] = "; ".join(part for part in (there, note) if part)
     return facts
+
+
+def _versions(requirements: list[str]) -> dict[str, str | None]:
+    """The package of each requirement, which begins with its name, and the version that is installed."""
+    import re
+
+    return {name: _version(name) for name in (re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements)}
 
 
 def _version(name: str) -> str | None:

@@ -30,6 +30,7 @@ def review(
     import socket
 
     from kdsl.cli.rules_exchange import who_decides
+    from kdsl.distribution import install_command
     from kdsl.errors import KdslError
 
     local = _is_local(host)
@@ -42,7 +43,7 @@ def review(
         from kdsl.review.opening import open_live
         from kdsl.review.server import web_server
     except ModuleNotFoundError as error:
-        raise KdslError(f'kdsl review needs {error.name}: pip install "kdsl[review]"') from error
+        raise KdslError(f"kdsl review needs {error.name}: {install_command('review')}") from error
     live = open_live(project, by)
     token = secrets.token_urlsafe(24) if with_token else None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdsl.data.images import decoded, open_image, too_large
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
@@ -82,8 +83,15 @@ def ocr_installed() -> bool:
 
 def require_ocr() -> None:
     """Raise KdslError when RapidOCR is not installed."""
+<<<<<<< HEAD
     if not ocr_installed():
         raise KdslError('reading text on images needs RapidOCR; install it with: pip install "kdsl[ocr]"')
+=======
+    from importlib.util import find_spec
+
+    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
+        raise KdslError(f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}")
+>>>>>>> main
 
 
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:

@@ -5,8 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdsl.data.images import existing_image
+<<<<<<< HEAD
 from kdsl.fields.ocr import fill_ocr, ocr_installed
 from kdsl.fields.sidecar import Sidecars
+=======
+from kdsl.distribution import install_command
+from kdsl.fields.ocr import fill_ocr
+from kdsl.fields.sidecar import Sidecars, read_ocr
+>>>>>>> main
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -35,7 +41,7 @@ class PageFiller:
             if self._folder is None or existing_image(self._folder, image) is None:
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
-                self._missing[image] = 'its text was not read: pip install "kdsl[ocr]"'
+                self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
                 readable.append(image)
         if readable and self._folder is not None:

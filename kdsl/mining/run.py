@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter
 
-from kdsl import __version__
+from kdsl import RESULTS_VERSION
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
@@ -151,7 +151,7 @@ def _search_all(
 def fingerprint(problem: MiningProblem, settings: MiningSettings) -> str:
     """Hash of everything that the rules depend on: samples, labels, settings, seed and version."""
     described = [
-        __version__,
+        RESULTS_VERSION,
         repr(settings),
         problem.seed,
         repr(problem.task),

@@ -53,7 +53,8 @@ def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Ru
     for key, rule in known.items():
         if key not in rules and (not as_mined(task, rule) or rule.status not in ACTIVE):
             rules[key] = rule
-    return MinedRules(tuple(rules.values()), kept, archive_of(mined, sample_ids))
+    ordered = sorted(rules.values(), key=lambda rule: (rule.label, rule.id))  # as `RuleBase.rules` has them
+    return MinedRules(tuple(ordered), kept, archive_of(mined, sample_ids))
 
 
 def update_rule_base(

@@ -236,7 +236,7 @@ def _token_counter(model: VisionLanguageModel) -> Callable[[str], int]:
 
 
 def _local(name: str) -> ModuleType:
-    """The module that knows model directories; KdslError where `kdsl[vlm]` is missing."""
+    """The module that knows model directories; KdslError where the extra `vlm` is missing."""
     try:
         from kdsl.vlm import checkpoint
     except ImportError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl import __version__
+from kdsl import RESULTS_VERSION
 from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
@@ -182,7 +182,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled)
     files = [path for path in named if path is not None and path.exists()]
     described = [
-        __version__,
+        RESULTS_VERSION,
         repr(project.tasks),
         project.config.model_dump_json(),
         file_hash(*files),

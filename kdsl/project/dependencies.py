@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from kdsl import __version__
+from kdsl import RESULTS_VERSION
 from kdsl.config import RECORDED, ProjectConfig
 from kdsl.project import inputs
 from kdsl.project.project import Project
@@ -125,7 +125,7 @@ def digest(project: Project, step: StepName) -> str:
     keys = dict.fromkeys(key for reads in found for key in reads.keys)
     values = [(key, value_of(project.config, key)) for key in keys]
     read = [(each.__name__, each(project)) for each in dict.fromkeys(each for reads in found for each in reads.inputs)]
-    return hashed(__version__, step, values, read)
+    return hashed(RESULTS_VERSION, step, values, read)
 
 
 def left(project: Project, step: StepName) -> str:

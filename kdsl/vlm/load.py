@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.vlm.hosts import Consent
 from kdsl.vlm.model import VisionLanguageModel
@@ -36,9 +37,9 @@ def load_model(
 
 
 def without_extra(name: str, error: ImportError) -> KdslError:
-    """What to tell where `kdsl[vlm]` is missing."""
+    """What to tell where the extra `vlm` is missing."""
     return KdslError(
-        f'{name}: a model in this process needs torch and transformers ({error}): pip install "kdsl[vlm]", or '
+        f"{name}: a model in this process needs torch and transformers ({error}): {install_command('vlm')}, or "
         "give the http:// address of a server"
     )
 

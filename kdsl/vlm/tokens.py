@@ -10,7 +10,7 @@ from kdsl.vlm.load import is_address, without_extra
 def token_counter(name: str) -> Callable[[str], int]:
     """By the tokenizer of a model directory or hub id, read when first asked; estimated for a server's model.
 
-    The function raises KdslError for a model that is not there, and where `kdsl[vlm]` is not installed.
+    The function raises KdslError for a model that is not there, and where the extra `vlm` is not installed.
     """
     if is_address(name):
         return estimated_tokens

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr, reading_order
 from kdsl.fields.sidecar import OcrLine, read_ocr
 
@@ -217,7 +218,7 @@ def test_without_rapidocr_the_extra_is_named(kdsl, project, monkeypatch):
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     result = kdsl("ocr", project)
     assert result.code == 2
-    assert 'reading text on images needs RapidOCR; install it with: pip install "kdsl[ocr]"' in result.err
+    assert f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}" in result.err
 
 
 def test_lines_side_by_side_are_read_from_left_to_right():

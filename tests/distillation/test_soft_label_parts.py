@@ -64,7 +64,7 @@ def test_on_cleaned_pages_a_teacher_s_pages_are_cleaned_too(people):
     pages = Sidecars({f"u{i}.png": OcrPage(f"u{i}.png", (400, 800), lines) for i in range(10)})
     pool = SoftLabels(table([WORDS[i % 2] for i in range(10)], "u", pages), np.eye(2)[np.arange(10) % 2])
     trainer = EmbeddedTrainer(TASK, Embedded(("linear",), cleaned=True)).with_soft_labels(pool)
-    linear = trainer.fit(people, LABELS, 2).opinions.parts["linear"]
+    linear = trainer.fit(people, LABELS, 2).ensemble.parts["linear"]
     learned = {term for block in linear.features.blocks for term in block.vectorizer.vocabulary_}
     assert "洗护" in learned
     assert not any("12:3" in term for term in learned)
@@ -91,14 +91,14 @@ def test_beside_copies_a_teacher_s_sample_counts_as_much_of_one_of_people_s(peop
     assert beside == pytest.approx(alone)
 
 
-def test_what_is_fitted_without_a_fold_spares_no_rules_but_is_taught(people, soft_labels):
+def test_what_is_fitted_without_a_fold_spares_no_rules_but_learns_soft_labels(people, soft_labels):
     rule = Rule(id="r-0001", label="调光", when=When(all=(Condition.model_validate({"user": ["亮度"]}),)))
     trainer = AugmentingTrainer(EmbeddedTrainer(TASK), Augmenter(TASK, 2, rules=(rule,))).with_soft_labels(soft_labels)
-    of_folds = trainer.without_rules()
+    of_folds = trainer.sparing(())
     assert of_folds.augmenter == Augmenter(TASK, 2)
     assert of_folds.inner.soft_labels is soft_labels
 
 
-def test_neighbours_alone_cannot_be_taught(soft_labels):
+def test_neighbours_alone_learn_no_soft_labels(soft_labels):
     with pytest.raises(KdslError, match="large: neighbours learns from people's labels alone"):
         EmbeddedTrainer(TASK, Embedded(("neighbours",))).with_soft_labels(soft_labels)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kdsl.distribution import install_command
 from kdsl.fields import pages
 from kdsl.fields.ocr import OcrOutcome
 from kdsl.fields.pages import PageFiller
@@ -64,9 +65,7 @@ def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkey
     filler.fill(samples("new.png"))
     filler.tell()
     assert asked == []
-    assert 'the first being new.png (its text was not read: pip install "kdsl[ocr]")' in (
-        caplog.text
-    )  # fmt: skip
+    assert f"the first being new.png (its text was not read: {install_command('ocr')})" in caplog.text
 
 
 def test_a_project_without_a_sidecar_uses_no_text_on_images(asked, tmp_path, caplog):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reviewed_shop import LABELS, MARKUP, ORIGIN, open_shop
 from rule_files import TASK
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 import kdsl.review

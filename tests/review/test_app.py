@@ -8,7 +8,7 @@ import pytest
 from reviewed_shop import LABELS, ORIGIN, open_shop, stored
 from rule_files import TASK, contents
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing

@@ -11,8 +11,8 @@ from browser import chromium
 from reviewed_shop import LABELS, open_shop
 from rule_files import TASK, contents
 
-pytest.importorskip("playwright", reason="needs kdsl[test]")
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("playwright", reason="needs the extra test")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from kdsl.cli.review import opened

@@ -6,7 +6,7 @@ import pytest
 from reviewed_shop import LABELS, ORIGIN, open_shop
 from rule_files import TASK, rule
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.review.app import create_app

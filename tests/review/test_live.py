@@ -14,7 +14,7 @@ import pytest
 from reviewed_shop import ORIGIN
 from shop_on_disk import DIALOGUES, LABELS, TASK, task_file, write_lines, write_page, write_samples, write_shop
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, Standing

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from reviewed_shop import ORIGIN
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.config import ProjectConfig

@@ -10,7 +10,7 @@ import pytest
 from reviewed_shop import ORIGIN
 from shop_on_disk import LABELS, TASK, write_samples, write_shop
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.arbiter.arbiter import Arbiter

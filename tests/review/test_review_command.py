@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("uvicorn", reason="needs kdsl[review]")
+pytest.importorskip("uvicorn", reason="needs the extra review")
 
 DIALOGUES = [("亮度能调吗", "调光"), ("能变暗吗", "调光"), ("什么面料", "材质"), ("棉麻的吗", "材质")]
 

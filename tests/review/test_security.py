@@ -8,7 +8,7 @@ import pytest
 from reviewed_shop import MARKUP, ORIGIN, stored
 from rule_files import TASK, contents
 
-pytest.importorskip("fastapi", reason="needs kdsl[review]")
+pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.review.app import create_app

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-pytest.importorskip("uvicorn", reason="needs kdsl[review]")
+pytest.importorskip("uvicorn", reason="needs the extra review")
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 from kdsl.errors import KdslError  # noqa: E402
 from kdsl.training.seesaw import update_cosines  # noqa: E402

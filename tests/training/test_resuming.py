@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 from kdsl.models.card import TrainingCard
 from kdsl.training.resuming import last_checkpoint, prepare_steps

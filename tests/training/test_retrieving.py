@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 from tiny_project import SMALL, read, write_project
 

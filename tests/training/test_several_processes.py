@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 from tiny_project import SMALL, read, write, write_two_tasks
 

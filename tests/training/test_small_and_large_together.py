@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 from model_server import model_server
 from tiny_project import SMALL, TRAINING, write_project

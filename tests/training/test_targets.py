@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs kdsl[vlm]")
+pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl
 from tiny_project import OTHER, SMALL, TRAINING, read, write, write_project

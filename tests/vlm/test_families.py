@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl  # noqa: E402
 from transformers import (  # noqa: E402

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl  # noqa: E402
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs kdsl[vlm]")
+torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl  # noqa: E402
 from transformers import Qwen2VLForConditionalGeneration  # noqa: E402

@@ -13,6 +13,7 @@ import tiny_qwen2vl
 from model_server import CONSTRAINTS, RunningServer, model_server
 from PIL import Image
 
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation, Instruction, Message, Picture, ask
 from kdsl.vlm.load import load_model
@@ -223,7 +224,7 @@ except Exception as error:
         )
     assert done.stdout.splitlines()[:2] == ["yes", "True"], done.stderr
     assert "KdslError somewhere: a model in this process needs torch and transformers" in done.stdout
-    assert 'pip install "kdsl[vlm]"' in done.stdout
+    assert install_command("vlm") in done.stdout
 
 
 def test_a_server_that_told_log_probabilities_is_not_taken_for_one_that_cannot(server, conversations):

@@ -1,0 +1,108 @@
+"""One fit: what training on disk, fitting in memory, cross-validation and the review page make is the same."""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "cli"))
+from small_shop import write_project
+
+from kdsl.arbiter.arbiter import Arbiter
+from kdsl.fields.table import FieldTable
+from kdsl.project.cross_validation import cross_validate_project, held_out_tasks
+from kdsl.project.fitting import advances, fit, mine_in_memory
+from kdsl.project.large import with_learners
+from kdsl.project.mining import decided_rules, mine
+from kdsl.project.project import Project
+from kdsl.project.task import TaskProject
+from kdsl.project.training import train_project
+from kdsl.rules.rulebase import RuleBase
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = write_project(tmp_path_factory.mktemp("shop") / "project")
+    project = Project.open(folder)
+    mine(project, task_of(project), workers=1)
+    train_project(project)
+    return folder
+
+
+def task_of(project: Project) -> TaskProject:
+    return TaskProject.of(project, project.tasks[0], project.learned_sidecars())
+
+
+def test_what_is_mined_and_trained_on_disk_is_what_is_fitted_in_memory(trained):
+    project = Project.open(trained)
+    [own] = with_learners(project, [task_of(project)])
+    told = []
+    fitted = fit(own, workers=1, advance=told.append)
+    assert fitted.arbiter == Arbiter.load(trained / "checkpoints/run/shop")
+    on_disk = {(rule.id, rule.label, rule.when_hash) for rule in RuleBase.load(trained / "rules", "shop").rules}
+    assert {(rule.id, rule.label, rule.when_hash) for rule in fitted.rules} == on_disk
+    assert len(told) == advances(own)
+    loaded = fitted.load(own.task, trained / "checkpoints/run", fitted.rules)
+    table = FieldTable(project.task_samples(own.task, "test"), project.sidecars())
+    assert [d.record() for d in loaded.decide(table)] == [d.record() for d in fitted.decide(table)]
+
+
+def test_what_is_saved_is_what_is_loaded(trained, tmp_path):
+    project = Project.open(trained)
+    [own] = with_learners(project, [task_of(project)])
+    fitted = fit(own, mine_in_memory(own, workers=1))
+    fitted.save(tmp_path / "shop", "linear")
+    loaded = fitted.load(own.task, tmp_path, fitted.rules)
+    assert loaded.arbiter == fitted.arbiter and loaded.trained_on is None
+    for ours, theirs in zip(fitted.predict(own.table), loaded.predict(own.table), strict=True):
+        assert np.allclose(ours, theirs)
+    assert {path.name for path in (tmp_path / "shop").iterdir()} >= {"arbiter.json", "linear.npz", "out_of_fold.npz"}
+
+
+@pytest.fixture
+def reviewed(trained, tmp_path) -> Path:
+    """The project after somebody rejected all mined rules but one, and wrote one."""
+    folder = Path(shutil.copytree(trained, tmp_path / "project"))
+    base = RuleBase.load(folder / "rules", "shop")
+    first, *others = base.rules
+    base.save(first.model_copy(update={"status": "accepted"}))
+    for rule in others:
+        base.save(rule.model_copy(update={"status": "rejected"}))
+    text = (folder / "rules" / "shop" / "own.yaml").write_text
+    text('schema: 1\nid: r-own00001\nlabel: "物流"\nstatus: accepted\nwhen:\n  all:\n    - user: ["快递"]\n', "utf-8")
+    return folder
+
+
+def test_cross_validation_knows_what_people_decided(trained, reviewed):
+    [before] = cross_validate_project(Project.open(trained), 3, workers=1)
+    [after] = cross_validate_project(Project.open(reviewed), 3, workers=1)
+    spoke = [(result.rules.predicted >= 0).sum() for result in (before, after)]
+    assert spoke[1] < spoke[0], "what was rejected speaks no more"
+    assert (after.rules.predicted >= 0).any(), "the rule that somebody wrote does"
+
+
+def test_what_nobody_touched_has_no_part_in_cross_validation(trained, reviewed):
+    project = Project.open(trained)
+    assert decided_rules(project, project.tasks[0]) == ()
+    [own] = held_out_tasks(Project.open(reviewed))
+    statuses = {rule.status for rule in own.decided}
+    assert statuses == {"accepted", "rejected"} and "r-own00001" in {rule.id for rule in own.decided}
+
+
+def test_copies_of_a_fold_spare_the_rules_of_that_fold(trained):
+    project = Project.open(trained, ["augment.copies=1"])
+    [own] = with_learners(project, [task_of(project)], holding_out=True)
+    spared = []
+    learn = own.learn
+
+    def watched(rules):
+        spared.append({rule.id for rule in rules})
+        return learn(rules)
+
+    mined = mine_in_memory(own, workers=1)
+    fit(replace(own, learn=watched), mined)
+    assert spared == [{rule.id for rule in mined.rules}, set()], "out of fold no rule of all samples is spared"
+    assert spared[0]
