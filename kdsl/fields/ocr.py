@@ -83,15 +83,8 @@ def ocr_installed() -> bool:
 
 def require_ocr() -> None:
     """Raise KdslError when RapidOCR is not installed."""
-<<<<<<< HEAD
     if not ocr_installed():
-        raise KdslError('reading text on images needs RapidOCR; install it with: pip install "kdsl[ocr]"')
-=======
-    from importlib.util import find_spec
-
-    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
         raise KdslError(f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}")
->>>>>>> main
 
 
 def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:

@@ -5,14 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdsl.data.images import existing_image
-<<<<<<< HEAD
+from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr, ocr_installed
 from kdsl.fields.sidecar import Sidecars
-=======
-from kdsl.distribution import install_command
-from kdsl.fields.ocr import fill_ocr
-from kdsl.fields.sidecar import Sidecars, read_ocr
->>>>>>> main
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
