@@ -11,3 +11,8 @@ class KdslError(Exception):
         """A sentence that is too long to be read, for the value it names, is cut in its middle."""
         half = _LONGEST // 2
         super().__init__(sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} … {sentence[-half:]}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what somebody else's exception says, or its name where it says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

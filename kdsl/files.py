@@ -1,6 +1,7 @@
 """Reading and writing files so that bad input is named by line and nothing is ever half-written."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.locks import held
 
 _TAIL = 65536
@@ -102,6 +103,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file, or renamed within a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 Stamp = tuple[int, int, int]
@@ -260,10 +270,21 @@ def _reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, json.JSONDecodeError):
         return error.msg
-    said = str(error).strip().split("\n")[0]
+    said = first_line(error)
     if "integer string conversion" in said:
         return "a number of thousands of digits"
-    return said[:200] or type(error).__name__
+    return said[:200]
+
+
+def file_digest(path: Path) -> bytes:
+    """SHA-256 of what stands in `path`; errors of `opened`."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def file_hash(*paths: Path) -> str:
+    """One hash, in hexadecimal, of the contents of files in this order; errors of `opened`."""
+    return hashlib.sha256(b"".join(map(file_digest, paths))).hexdigest()
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,15 +5,25 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kdsl.errors import KdslError
-from kdsl.files import parsing, read_json
+from kdsl.files import is_there, parsing, read_json
 
 Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
 """Of samples or the like: a number that is a float, too."""
+_TRAIN_AGAIN = "train again with: kdsl train"
+
+
+class RecordModel(BaseModel):
+    """What a file that KDSL writes is made of: no unknown keys, no NaN, never changed in place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Trained = TypeVar("Trained", bound=RecordModel)
 
 
 def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
@@ -22,6 +32,20 @@ def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
     Raises KdslError, which ends with `remedy`, when it is missing or damaged, or holds something else.
     """
     return as_record(kind, read_json(path, remedy), path, remedy)
+
+
+def read_trained(kind: type[Trained], path: Path) -> Trained:
+    """What `kdsl train` left: a model with a `version`, whose default is the one that is read here.
+
+    Raises KdslError when the file is missing or damaged, holds something else, or is of another version.
+    """
+    if not is_there(path):
+        raise KdslError(f"{path}: no such file; train first with: kdsl train")
+    value = read_json(path, _TRAIN_AGAIN)
+    version = kind.model_fields["version"].default
+    if isinstance(value, dict) and value.get("version", version) != version:
+        raise KdslError(f"{path}: version {value['version']!r}, this KDSL reads version {version}; {_TRAIN_AGAIN}")
+    return as_record(kind, value, path, _TRAIN_AGAIN)
 
 
 def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kdsl.fields import FIELDS, NUMBER_FIELDS, TEXT_FIELDS
-from kdsl.review.wording import FIELD_NAMES
+from kdsl.rules.wording import FIELD_NAMES
 from kdsl.small.wording import CHINESE, ENGLISH
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
-from kdsl.arbiter.stream import file_hash, predict_stream
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
+from kdsl.arbiter.stream import predict_stream
+from kdsl.arbiter.weighing import Standing
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.fold_results import fold_results
@@ -22,20 +23,20 @@ from kdsl.evaluate.predictions import read_results
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
-from kdsl.files import append_jsonl, read_bytes, read_json, read_jsonl, read_text
+from kdsl.files import append_jsonl, file_hash, read_bytes, read_json, read_jsonl, read_text
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import EmbeddedRecord
+from kdsl.models.large.record import LargeRecord
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
-from kdsl.models.qwen2vl import LargeRecord
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
-from kdsl.models.trained_record import read_record
 from kdsl.project.step_record import DoneStep, StepRecord
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
+from kdsl.record_file import read_trained
 from kdsl.retrieval.knowledge import Passage, read_knowledge
 from kdsl.retrieval.memory import Memory
 from kdsl.review.journal import Event, Journal
@@ -173,7 +174,7 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "mining.json": (ARCHIVE.model_dump_json().encode(), use_archive),
     "large.json": (LARGE.model_dump_json().encode(), lambda path: LargeRecord.load(path.parent)),
     "embedded.json": (b'{"version": 1, "weights": {"linear": 1.0, "described": 0.5}, "cleaned": false}',
-                      lambda path: read_record(EmbeddedRecord, path)),
+                      lambda path: read_trained(EmbeddedRecord, path)),
     "recorded.json": (saved(RecordedTrainer(ANSWERED).fit(TABLE, LABELS, 2).save, "recorded.json"),
                       lambda path: RecordedClassifier.load(path.parent, ANSWERED).predict(TABLE)),
     "said.jsonl": (jsonl({"id": "0", "label": "调光", "probabilities": {"调光": 0.5, "材质": 0.5}},

@@ -1,12 +1,13 @@
 """Files: whole or not at all, appended line by line, and every broken one named."""
 
+import hashlib
 import json
 import os
 
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, inside, is_there, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, file_digest, file_hash, inside, is_there, read_json, read_jsonl, write_atomically
 
 
 @pytest.fixture
@@ -181,3 +182,23 @@ def test_what_nobody_may_look_at_is_neither_there_nor_missing(tmp_path, monkeypa
     monkeypatch.setattr("pathlib.Path.stat", refused)
     with pytest.raises(KdslError, match=r"a: cannot be read \(Permission denied\); you need rights on its folder"):
         is_there(tmp_path / "a")
+
+
+def test_a_hash_is_of_the_contents_of_files_in_their_order(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(b"1")
+    two.write_bytes(b"2")
+    assert file_digest(one) == hashlib.sha256(b"1").digest()
+    expected = hashlib.sha256(hashlib.sha256(b"1").digest() + hashlib.sha256(b"2").digest())
+    assert file_hash(one, two) == expected.hexdigest()
+    assert file_hash(two, one) != file_hash(one, two)
+    assert file_hash() == hashlib.sha256().hexdigest()
+
+
+def test_what_cannot_be_hashed_is_named(tmp_path):
+    with pytest.raises(KdslError) as caught:
+        file_hash(tmp_path / "none")
+    assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
+    with pytest.raises(KdslError) as caught:
+        file_hash(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: is a folder, not a file; give the name of a file"

@@ -1,17 +1,10 @@
-"""From rule hits to evidence for each label: weights by reliability, overlapping rules counted once."""
+"""From hits of weighed rules to evidence for each label: what overlapping rules say counts once."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.reliability import log_odds
-
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-
-def rule_weights(reliability: Floats, base_rate: Floats) -> Floats:
-    """Log odds of each rule's reliability minus those of its label's base rate, at least 0: [n_rules]."""
-    return np.maximum(log_odds(reliability) - log_odds(base_rate), 0.0)
 
 
 def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:

@@ -7,17 +7,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
-from kdsl.arbiter.evidence import Floats, label_evidence, overlap, rule_weights
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.evidence import Floats, label_evidence, overlap
 from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_evidence, fit_pool, fit_temperature
+from kdsl.arbiter.weighing import Standing
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, as_mined, shown_of
-from kdsl.mining.reliability import Reliability, Shown
+from kdsl.mining.reliability import Reliability, rule_weights
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
-from kdsl.rules.statistics import StatisticsByRule, wilson_interval
+from kdsl.rules.statistics import StatisticsByRule
 from kdsl.sample import Task
 
 PARTS = 5
@@ -164,28 +165,13 @@ def _standings(
     statistics: StatisticsByRule,
     reliability: Reliability,
 ) -> tuple[Standing, ...]:
-    """What every rule is worth: what mining measured, or, for a rule that people wrote or edited, what the map from
-    training counts to reliability gives for its counts on all training samples."""
+    """What every rule is worth, by its counts on all training samples."""
     shown = [shown_of(rule, hits[:, i], labels, task) for i, rule in enumerate(rules)]
     estimates = reliability.estimate(shown)
-    standings = []
-    for rule, counts, estimate in zip(rules, shown, estimates, strict=True):
-        entry = statistics.get((rule.id, rule.when_hash))
-        estimate = _possible(float(estimate), counts)
-        # A rule given another label by hand keeps its id and its conditions: the entry speaks about the old label.
-        if entry is not None and entry.reliability is not None and as_mined(task.name, rule):
-            estimate = entry.reliability
-        standings.append(
-            Standing(
-                id=rule.id,
-                when=rule.when_hash,
-                label=rule.label,
-                reliability=_bounded(float(estimate)),
-                hits=counts.hits,
-                correct=counts.correct,
-            )
-        )
-    return tuple(standings)
+    return tuple(
+        Standing.of(task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
+        for rule, counts, estimate in zip(rules, shown, estimates, strict=True)
+    )
 
 
 def out_of_fold_evidence(
@@ -250,22 +236,7 @@ def fold_rules(
     counts += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
     estimates = archive.reliability.estimate(counts)
     reliability = [
-        Standing(
-            id=rule.id, when=rule.when_hash, label=rule.label, reliability=_possible(float(estimate), count),
-            hits=count.hits, correct=count.correct,
-        ).reviewed(rule)
+        Standing.of(task.name, rule, count, float(estimate)).reviewed(rule.approved)
         for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
-    ]  # fmt: skip
+    ]
     return chosen, np.array(reliability, dtype=np.float64), hits
-
-
-def _possible(estimate: float, shown: Shown) -> float:
-    """The estimate, as far as the rule's own counts allow: up to the upper end of their 95 % Wilson interval.
-
-    The map was learned from mined rules, all of which look good in training; what people write need not.
-    """
-    return _bounded(min(estimate, wilson_interval(shown.correct, shown.hits)[1]))
-
-
-def _bounded(probability: float) -> float:
-    return min(max(probability, 1e-3), 1 - 1e-3)

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
-from kdsl.arbiter.stream import file_hash
 from kdsl.arbiter.trained import TrainedTask
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import is_there
+from kdsl.files import file_hash, is_there
 from kdsl.locks import held
 from kdsl.models.embedded import LINEAR, Embedded
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
+from kdsl.models.large.record import LARGE_FILE
 from kdsl.models.llama_factory import Orders
-from kdsl.models.qwen2vl import LARGE_FILE
-from kdsl.rules.rulebase import RuleBase
+from kdsl.rules.rule import Rule
+from kdsl.rules.rulebase import ACTIVE
 from kdsl.sample import Sample, Task
 from kdsl.vlm.usage import Usage
 
 if TYPE_CHECKING:
-    from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
+    from kdsl.models.large.model import LargeModel  # imports a client of servers, which other classifiers do not need
 
 _log = logging.getLogger(__name__)
 
@@ -38,21 +38,21 @@ class Predictor:
         self,
         tasks: Sequence[Task],
         checkpoint: Path,
-        rule_base: Callable[[Task], RuleBase],
+        rules_of: Callable[[Task], Sequence[Rule]],
         recorded: Path | None,
         sidecars: Sidecars,
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> None:
-        """`rule_base` gives the rules of a task; the others are those of `TrainedTask.load`."""
+        """`rules_of` gives all rules of a task; the others are those of `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, recorded, large
-        self._rule_base = rule_base
+        self._rules_of = rules_of
         self._orders = orders
         self._embedded = embedded
         self._sidecars = sidecars
-        self._bases: dict[str, RuleBase] = {}
+        self._rules: dict[str, Sequence[Rule]] = {}
         self._seen: dict[str, str] = {}
         """Task → hash of its files in the checkpoint, as `fingerprint` found them."""
         self._loaded: dict[str, TrainedTask] = {}
@@ -82,7 +82,7 @@ class Predictor:
                 self._loaded[name] = TrainedTask.load(
                     self._tasks[name],
                     checkpoint,
-                    self._base(name).rules,
+                    self._task_rules(name),
                     recorded,
                     large,
                     self._orders,
@@ -90,11 +90,11 @@ class Predictor:
                 )
         return self._loaded[name]
 
-    def _base(self, name: str) -> RuleBase:
-        """Read once, so that what predicts is what the fingerprint tells of."""
-        if name not in self._bases:
-            self._bases[name] = self._rule_base(self._tasks[name])
-        return self._bases[name]
+    def _task_rules(self, name: str) -> Sequence[Rule]:
+        """Asked for once, so that what predicts is what the fingerprint tells of."""
+        if name not in self._rules:
+            self._rules[name] = self._rules_of(self._tasks[name])
+        return self._rules[name]
 
     def _files(self, name: str) -> list[Path]:
         """What `kdsl train` left of a task."""
@@ -114,7 +114,9 @@ class Predictor:
         """Log a counted warning of a server's answers that were none of the labels, if there were any."""
         *_, large = self._place
         if large is not None and large.strays.strays:
-            _log.warning("%s: %s; these count as no answer", large.name, large.strays.told("none of the labels"))
+            _log.warning(
+                "%s: %s; these count as no answer", large.weights.name, large.strays.told("none of the labels")
+            )
 
     def fingerprint(self) -> str:
         """Changes when anything does that predictions depend on: the checkpoint, recorded answers, active rules.
@@ -136,6 +138,7 @@ class Predictor:
         described = [
             f"{name} {rule.id} {rule.label} {rule.when_hash} {rule.status} {rule.stale}"
             for name in trained
-            for rule in self._base(name).active()
+            for rule in self._task_rules(name)
+            if rule.status in ACTIVE
         ]
         return hashlib.sha256("\n".join([content, *described]).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Predictions for a stream of samples, each on disk as soon as its batch is done, so that work can be resumed."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, opened, read_json, read_jsonl, write_atomically
+from kdsl.files import append_jsonl, is_there, read_json, read_jsonl, write_atomically
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample
 
@@ -75,15 +74,6 @@ def predict_stream(
     if repeated:
         _log.warning("%d samples have the id of an earlier one and were left out; give each its own id", repeated)
     return outcome
-
-
-def file_hash(*paths: Path) -> str:
-    """SHA-256 of the contents of files, one after the other; KdslError when one cannot be read."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with opened(path) as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _check_source(output: Path, source: dict[str, str]) -> None:

@@ -25,7 +25,7 @@ from kdsl.rules.rulebase import ACTIVE
 from kdsl.sample import Task
 
 if TYPE_CHECKING:
-    from kdsl.models.large import LargeModel  # imports a client of servers, which other classifiers do not need
+    from kdsl.models.large.model import LargeModel  # imports a client of servers, which other classifiers do not need
 
 _log = logging.getLogger(__name__)
 

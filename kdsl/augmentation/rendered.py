@@ -9,9 +9,9 @@ from pathlib import Path
 from kdsl.augmentation.draft import Picture
 from kdsl.augmentation.plan import Plan
 from kdsl.augmentation.rendering import jpeg
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr import open_page
-from kdsl.files import inside, opened, write_atomically
+from kdsl.files import file_digest, inside, write_atomically
 from kdsl.processes import worker_pool
 from kdsl.progress import progress_bar
 
@@ -79,7 +79,7 @@ def _make(work: Work) -> str | None:
     try:
         image, _ = open_page(path)
     except Exception as error:  # decoders raise anything for a broken image
-        return str(error).split("\n")[0] or type(error).__name__
+        return first_line(error)
     for plan, file in made:
         write_atomically(file, jpeg(plan, image))
     return None
@@ -87,8 +87,7 @@ def _make(work: Work) -> str | None:
 
 def _hash(path: Path) -> str:
     try:
-        with opened(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path).hex()
     except KdslError as error:
         raise KdslError(f"{error}; mend it, or take its sample out") from error
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.project.augmentation import MadeCopies
@@ -16,8 +16,6 @@ def augment(
     format: FormatOption = Format.table,
 ) -> None:
     """Write changed copies of the training samples, their images, and what was changed, into the checkpoint."""
-    import json
-
     from kdsl.locks import claimed
     from kdsl.project.augmentation import augment_project
 
@@ -25,7 +23,7 @@ def augment(
     with claimed(folders=[project.config.checkpoint]):
         made = augment_project(project, workers)
     if format is Format.json:
-        typer.echo(json.dumps([_record(each) for each in made], ensure_ascii=False, indent=2))
+        print_json([_record(each) for each in made])
     else:
         for each in made:
             _print(each)

@@ -2,12 +2,11 @@
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 
 def caption(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Describe all images that the caption sidecar does not have yet; exit code 1 when some cannot be read."""
-    import json
     from dataclasses import asdict
 
     from kdsl.project.small import caption_images
@@ -15,7 +14,7 @@ def caption(arguments: ProjectArguments = None, format: FormatOption = Format.ta
     project = open_project(arguments)
     outcome = caption_images(project)
     if format is Format.json:
-        typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
+        print_json(asdict(outcome))
     else:
         path = project.config.data.captions
         typer.echo(f"{path}: {outcome.described} images described, {outcome.described_before} were there")

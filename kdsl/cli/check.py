@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.data.checks import Report
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Find what is wrong with a data set; exit code 1 when there are findings."""
-    import json
-
     from kdsl.data.checks import check_samples
     from kdsl.project.project import Split
 
@@ -23,7 +21,7 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     notes = {split: project.notes(split) for split in names}
     report = check_samples(splits, project.tasks, project.config.data.images, notes)
     if format is Format.json:
-        typer.echo(json.dumps(_record(report), ensure_ascii=False, indent=2))
+        print_json(_record(report))
     else:
         _print(report)
     if report.findings:

@@ -4,8 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kdsl.cli.asked import Retries, Timeout, first_failures
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import (
+    Format,
+    FormatOption,
+    ProjectArguments,
+    Retries,
+    Timeout,
+    first_failures,
+    open_project,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from kdsl.project.distillation import DistilledTask
@@ -19,8 +27,6 @@ def distill(
     format: FormatOption = Format.table,
 ) -> None:
     """Let a teacher behind a server label unlabelled samples; the same command goes on after an interruption."""
-    import json
-
     from kdsl.distillation.distilled_file import write_distilled
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
@@ -44,7 +50,7 @@ def distill(
             raise KdslError(f"no sample has an answer, {path} stays as it was; the first: {': '.join(failed[0])}")
         write_distilled(path, [record for task in done for record in task.records(teacher)])
     if format is Format.json:
-        typer.echo(json.dumps([_record(task) for task in done], ensure_ascii=False, indent=2))
+        print_json([_record(task) for task in done])
     else:
         for task in done:
             _print(task)

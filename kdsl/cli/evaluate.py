@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 
@@ -100,14 +100,12 @@ def _require_one_mode(
 
 
 def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format: Format) -> None:
-    import json
-
     from kdsl.evaluate.folder import write_evaluation
     from kdsl.evaluate.report import print_summary, summarise
 
     summary = summarise(results, project.config.seed)
     if format is Format.json:
-        typer.echo(json.dumps(summary.record(), ensure_ascii=False, indent=2))
+        print_json(summary.record())
     else:
         print_summary(summary)
     write_evaluation(folder, results, summary)
@@ -115,8 +113,6 @@ def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format:
 
 
 def _compare_adapters(project: "Project", output: Path | None, format: Format) -> None:
-    import json
-
     from kdsl.cli.evaluate_tables import print_seesaw
     from kdsl.project.seesaw import compare_adapters, seesaw_record, write_seesaw
 
@@ -124,7 +120,7 @@ def _compare_adapters(project: "Project", output: Path | None, format: Format) -
     with claimed(folders=[project.config.checkpoint, folder]):
         found = compare_adapters(project)
         if format is Format.json:
-            typer.echo(json.dumps(seesaw_record(found), ensure_ascii=False, indent=2))
+            print_json(seesaw_record(found))
         else:
             print_seesaw(found)
         write_seesaw(folder, found)
@@ -134,8 +130,6 @@ def _compare_adapters(project: "Project", output: Path | None, format: Format) -
 def _ablate(
     project: "Project", steps: str, folds: int | None, workers: int | None, output: Path | None, format: Format
 ) -> None:
-    import json
-
     from kdsl.cli.evaluate_tables import print_ablation
     from kdsl.project.ablation import ABLATION_FOLDS, ablate_project, parse_steps, write_ablation
 
@@ -143,7 +137,7 @@ def _ablate(
     with claimed(folders=[project.config.checkpoint, folder]):
         found = ablate_project(project, parse_steps(steps), folds or ABLATION_FOLDS, workers)
         if format is Format.json:
-            typer.echo(json.dumps(found.record(), ensure_ascii=False, indent=2))
+            print_json(found.record())
         else:
             print_ablation(found)
         write_ablation(folder, found)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption
+from kdsl.cli.options import Format, FormatOption, print_json
 
 app = typer.Typer(
     help="Servers that projects may contact: list them, allow one, take that back.",
@@ -20,14 +20,12 @@ ProjectFolder = Annotated[Path, typer.Argument(metavar="CONFIG", help="Project f
 @app.command("list")
 def list_hosts(format: FormatOption = Format.table) -> None:
     """List the servers that each project may contact, and the environment variables that hold keys of servers."""
-    import json
-
     from kdsl.vlm.hosts import ALLOWED, KEYS, allowed_contacts, key_variables, user_folder
 
     keys, allowed = key_variables(), allowed_contacts()
     if format is Format.json:
         contacts = [{"project": project, "server": server} for project, server in allowed]
-        typer.echo(json.dumps({"allowed": contacts, "keys": keys}, ensure_ascii=False, indent=2))
+        print_json({"allowed": contacts, "keys": keys})
         return
     for project, server in allowed:
         typer.echo(f"{project}  may contact  {server}")

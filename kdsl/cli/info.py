@@ -4,16 +4,15 @@ from pathlib import Path
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption
+from kdsl.cli.options import Format, FormatOption, print_json
 
 
 def info(format: FormatOption = Format.table) -> None:
     """Print versions, devices and installed extras, for a bug report."""
-    import json
 
     facts = _facts()
     if format is Format.json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        print_json(facts)
         return
     width = max(map(len, facts))
     for name, value in facts.items():

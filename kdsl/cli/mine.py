@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -25,7 +25,6 @@ def mine(
     format: FormatOption = Format.table,
 ) -> None:
     """Find rules in the training samples, merge them into the rule base, and list the best of every label."""
-    import json
     import os
 
     from kdsl.cli import mine_table
@@ -53,7 +52,7 @@ def mine(
             own = TaskProject.of(project, task)
             rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
-                typer.echo(json.dumps([row.record() for row in rows], ensure_ascii=False, indent=2))
+                print_json([row.record() for row in rows])
             else:
                 mine_table.print_search(task.name, label, rows)
         else:
@@ -61,8 +60,6 @@ def mine(
 
 
 def _mine_all(project: "Project", workers: int, format: Format) -> None:
-    import json
-
     from kdsl.cli import mine_table
     from kdsl.project.mining import mine as mine_task
     from kdsl.project.task import TaskProject
@@ -70,7 +67,7 @@ def _mine_all(project: "Project", workers: int, format: Format) -> None:
     tasks = TaskProject.all_of(project)  # all checked before any is mined
     results = [mine_task(project, own, workers) for own in tasks]
     if format is Format.json:
-        typer.echo(json.dumps([mine_table.record(result) for result in results], ensure_ascii=False, indent=2))
+        print_json([mine_table.record(result) for result in results])
     for result in results:
         if format is Format.table:
             mine_table.print_result(result)

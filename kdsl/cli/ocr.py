@@ -2,7 +2,7 @@
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 
 
 def ocr(
@@ -11,7 +11,6 @@ def ocr(
     format: FormatOption = Format.table,
 ) -> None:
     """Read the text on all images that the OCR sidecar does not have yet; exit code 1 when some cannot be read."""
-    import json
     from dataclasses import asdict
 
     from kdsl.errors import KdslError
@@ -25,7 +24,7 @@ def ocr(
     with claimed(files=[data.ocr]):
         outcome = fill_ocr(project.images(), folder, data.ocr, workers)
     if format is Format.json:
-        typer.echo(json.dumps(asdict(outcome), ensure_ascii=False, indent=2))
+        print_json(asdict(outcome))
     else:
         typer.echo(f"{data.ocr}: {outcome.read} images read, {outcome.read_before} were there")
         for image, reason in outcome.problems.items():

@@ -1,9 +1,9 @@
-"""The arguments that several commands share."""
+"""What several commands share: arguments and options, and how they print results."""
 
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,8 @@ WorkersOption = Annotated[
 ]
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How results are printed to stdout.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a server may take for an answer.")]
+Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a failed request is made again.")]
 
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
@@ -40,3 +42,21 @@ def open_project(arguments: Sequence[str] | None) -> "Project":
     if overrides and "=" not in overrides[0]:
         path = Path(overrides.pop(0))
     return Project.open(path, overrides)
+
+
+def print_json(value: Any) -> None:
+    """Results as `--format json` prints them."""
+    import json
+
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def first_failures(failed: Sequence[tuple[str, str]], of: int) -> list[str]:
+    """What to tell of `of` samples of which those in `failed`, (id, reason), have no answer: how many, and why."""
+    first: dict[str, str] = {}
+    for identity, reason in failed:
+        first.setdefault(reason, identity)
+    if not failed:
+        return []
+    lines = [f"{len(failed)} of {of} samples have no answer; the same command asks them again:"]
+    return lines + [f"  {identity}: {reason}" for reason, identity in list(first.items())[:3]]

@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.asked import Retries, Timeout, first_failures
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import (
+    Format,
+    FormatOption,
+    ProjectArguments,
+    Retries,
+    Timeout,
+    first_failures,
+    open_project,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -34,8 +42,6 @@ def reasons(
     format: FormatOption = Format.table,
 ) -> None:
     """Ask a model why training samples have their labels; the same command goes on after an interruption."""
-    import json
-
     from kdsl.errors import KdslError
     from kdsl.locks import claimed
     from kdsl.project.reasons import explain_project, import_project
@@ -48,7 +54,7 @@ def reasons(
         with claimed(files=[config.data.reasons]):
             outcome = import_project(project, bring)
         if format is Format.json:
-            typer.echo(json.dumps(_imported(outcome), ensure_ascii=False, indent=2))
+            print_json(_imported(outcome))
         else:
             _print_import(project, bring, outcome)
         if _imported(outcome)["problems"]:
@@ -57,7 +63,7 @@ def reasons(
     with claimed(folders=[config.checkpoint], files=[config.data.reasons]):
         counts = explain_project(project, model, timeout, retries)
     if format is Format.json:
-        typer.echo(json.dumps({task: _record(found) for task, found in counts.items()}, ensure_ascii=False, indent=2))
+        print_json({task: _record(found) for task, found in counts.items()})
     else:
         _print(project, counts)
     failed = [each for found in counts.values() for each in found.failed.items()]

@@ -1,14 +1,13 @@
 """kdsl rules: look at, check and tidy the rule base."""
 
-import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def list_rules(
         for base, rules in chosen:
             known = base.statistics()
             records += [list_record(base, rule, known) for rule in rules]
-        _print_json(records)
+        print_json(records)
     else:
         print_list(chosen)
 
@@ -75,7 +74,7 @@ def show(
     found = Engine([rule]).hits(FieldTable(items, project.sidecars()))
     hits = [(sample, hit[0]) for sample, hit in zip(items, found, strict=True) if hit]
     if format is Format.json:
-        _print_json(rule_record(base, rule, hits))
+        print_json(rule_record(base, rule, hits))
     else:
         print_rule(base, rule, hits, samples)
 
@@ -83,7 +82,7 @@ def show(
 @app.command()
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
-    from kdsl.cli.rules_table import finding_record, print_findings
+    from kdsl.cli.rules_table import print_findings
     from kdsl.rules.lint import lint as find
 
     project = open_project(arguments)
@@ -93,7 +92,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
     for item in _tasks(project, task):
         findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
     if format is Format.json:
-        _print_json([finding_record(finding) for finding in findings])
+        print_json([finding.record() for finding in findings])
     else:
         print_findings(findings)
     if findings:
@@ -104,7 +103,7 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 def test(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Run the tests in the rule files on the training samples; exit code 1 when one fails."""
     from kdsl.cli.rules_table import print_tests, test_record
-    from kdsl.rules.checks import run_tests
+    from kdsl.rules.rule_tests import run_tests
     from kdsl.rules.rulebase import RuleBase
 
     project = open_project(arguments)
@@ -114,7 +113,7 @@ def test(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
         if any(rule.tests.hit or rule.tests.miss for rule in rules):
             outcomes += run_tests(rules, project.task_samples(item), project.sidecars())
     if format is Format.json:
-        _print_json([test_record(outcome) for outcome in outcomes])
+        print_json([test_record(outcome) for outcome in outcomes])
     else:
         print_tests(outcomes)
     if not all(outcome.passed for outcome in outcomes):
@@ -150,7 +149,7 @@ def diff(
             before, after = (RuleBase.load(place, item.name).rules for place in (folder, rules))
             changes[item.name] = compare(before, after)
     if format is Format.json:
-        _print_json([change_record(name, change) for name, found in changes.items() for change in found])
+        print_json([change_record(name, change) for name, found in changes.items() for change in found])
     else:
         print_changes(changes)
 
@@ -176,7 +175,7 @@ def stats(
         matrix = Engine(rules).matrix(FieldTable(samples, project.sidecars()))
         summaries[base.task] = summarise(rules, matrix, [sample.label for sample in samples])
     if format is Format.json:
-        _print_json([summary_record(name, row) for name, rows in summaries.items() for row in rows])
+        print_json([summary_record(name, row) for name, rows in summaries.items() for row in rows])
     else:
         print_summaries(summaries)
 
@@ -191,10 +190,9 @@ def fmt(
 ) -> None:
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
     from kdsl.errors import KdslError
-    from kdsl.files import read_text, write_atomically
     from kdsl.locks import held
     from kdsl.rules.rule_file import rule_text
-    from kdsl.rules.rule_files import read_rule_files
+    from kdsl.rules.rulebase import RuleBase
 
     project = open_project(arguments)
     total, changed = 0, 0
@@ -202,21 +200,20 @@ def fmt(
     # Between reading and writing a file nobody decides about it, and nothing is mined.
     with held(project.config.rules, shared=check):
         for item in _tasks(project, task):
-            files = read_rule_files(project.config.rules, item.name)
-            left_out |= files.problems
-            for path, rule in files.rules.items():
-                text = read_text(path)
+            base = RuleBase.load(project.config.rules, item.name, problems="list")
+            left_out |= base.problems
+            for file in base.files:
                 try:
-                    wanted = rule_text(rule, text)
+                    wanted = rule_text(file.rule, file.text)
                 except KdslError as error:
-                    left_out[path] = f"{path}: {error}"
+                    left_out[file.path] = f"{file.path}: {error}"
                     continue
                 total += 1
-                if text != wanted:
+                if file.text.removeprefix("\ufeff") != wanted:
                     changed += 1
-                    typer.echo(f"{path}: {'would be' if check else 'is'} rewritten")
+                    typer.echo(f"{file.path}: {'would be' if check else 'is'} rewritten")
                     if not check:
-                        write_atomically(path, wanted)
+                        base.save(file.rule)
     for sentence in left_out.values():
         typer.echo(f"left out: {sentence}")
     typer.echo(f"{changed} of {total} rule files {'would be' if check else 'were'} rewritten.")
@@ -259,7 +256,3 @@ def _base_of(project: "Project", id: str) -> "tuple[Task, RuleBase]":
         if any(rule.id == id for rule in base.rules):
             return task, base
     raise KdslError(f"{project.config.rules}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import results_console
-from kdsl.rules.checks import TestOutcome
 from kdsl.rules.compare import Change
-from kdsl.rules.lint import Finding
+from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
+from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
 from kdsl.rules.summary import RuleSummary
@@ -75,17 +75,6 @@ def counted(correct: int, hits: int) -> str:
     return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
 
 
-def finding_record(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "severity": finding.severity,
-        "file": str(finding.file),
-        "line": finding.line,
-        "rule": finding.rule,
-        "message": finding.message,
-    }
-
-
 def print_findings(findings: Sequence[Finding]) -> None:
     """One line a finding, as compilers and other linters print them, so that editors can jump to it."""
     console = Console(soft_wrap=True, highlight=False)
@@ -124,7 +113,7 @@ def change_record(task: str, change: Change) -> dict[str, Any]:
         "task": task,
         "id": change.id,
         "kind": change.kind,
-        "details": list(change.details),
+        "details": list(map(str, change.details)),
         "old": None if change.old is None else change.old.record(),
         "new": None if change.new is None else change.new.record(),
     }
@@ -134,7 +123,7 @@ def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
         table = _table(task, "id", "change", "rule")
         for change in found:
-            words = "\n".join(change.details) if change.details else str(change.new or change.old)
+            words = "\n".join(map(str, change.details)) if change.details else str(change.new or change.old)
             table.add_row(change.id, change.kind, Text(words))
         _print(table, f"{task}: no rule differs.")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,6 @@ def train(
     format: FormatOption = Format.table,
 ) -> None:
     """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
-    import json
-
     from kdsl.project.training import fine_tune_project, train_project
 
     if fine_tune_only or deepspeed is not None:
@@ -38,7 +36,7 @@ def train(
         return
     arbiters = train_project(open_project(arguments))
     if format is Format.json:
-        typer.echo(json.dumps([arbiter_record(arbiter) for arbiter in arbiters], ensure_ascii=False, indent=2))
+        print_json([arbiter_record(arbiter) for arbiter in arbiters])
     else:
         print_arbiters(arbiters)
 

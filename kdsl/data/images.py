@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.files import inside
 from kdsl.progress import track
 
@@ -96,7 +96,7 @@ def inspect_image(path: Path) -> ImageFacts:
     except Image.DecompressionBombError:
         return ImageFacts("huge", f"more than {2 * (Image.MAX_IMAGE_PIXELS or HUGE_PIXELS)} pixels")
     except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …
-        return ImageFacts("unreadable", str(error).split("\n")[0] or type(error).__name__, size)
+        return ImageFacts("unreadable", first_line(error), size)
     pixels = np.asarray(grey, dtype=np.float32)
     return ImageFacts(None, "", size, None if pixels.std() < _FLAT else (pixels[:, :-1] > pixels[:, 1:]).ravel())
 

@@ -1,6 +1,5 @@
 """Samples that say the same: with different labels they contradict each other, with one label they count twice."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -9,7 +8,7 @@ from pathlib import Path
 from kdsl.data.finding import Finding, finding
 from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
-from kdsl.files import opened
+from kdsl.files import file_digest
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
 
@@ -120,7 +119,6 @@ def _image_contents(samples: Iterator[Sample], folder: Path | None) -> dict[str,
 
 def _digest(path: Path) -> bytes | None:
     try:
-        with opened(path) as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return file_digest(path)
     except KdslError:  # another finding says so
         return None

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.arbiter import REVIEWED
-from kdsl.arbiter.evidence import label_evidence, overlap, rule_weights
+from kdsl.arbiter.evidence import label_evidence, overlap
+from kdsl.arbiter.weighing import REVIEWED
 from kdsl.distillation.agreement import SILENT
 from kdsl.fields.table import FieldTable
+from kdsl.mining.reliability import rule_weights
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
-from kdsl.models.prompts import NO_TEXT, Prompts
+from kdsl.models.large.prompts import NO_TEXT, Prompts
 from kdsl.sample import Task
 from kdsl.small.many import Failed, answers
 from kdsl.vlm.cache import CachedModel

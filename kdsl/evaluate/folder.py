@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kdsl.data.spreadsheet import inert
 from kdsl.evaluate.metrics import confusion
 from kdsl.evaluate.plots import confusion_plot, reliability_plot
 from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
 from kdsl.files import write_atomically
 from kdsl.fonts import font_families
-from kdsl.spreadsheet import inert
 
 
 def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.evaluate.calibration import expected_calibration_error, reliability_bins
 from kdsl.evaluate.metrics import Outcome
 from kdsl.fonts import font_families
+from kdsl.rules.statistics import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,9 @@ def _reliability(name: str, outcome: Outcome, above: "Axes", below: "Axes") -> N
     confidence = np.array([bin_.confidence for bin_ in bins])
     middles = [(bin_.low + bin_.high) / 2 for bin_ in bins]
     widths = [(bin_.high - bin_.low) * 0.92 for bin_ in bins]
-    low, high = _wilson(accuracy, np.array([bin_.count for bin_ in bins]))
+    right = [round(share * bin_.count) for share, bin_ in zip(accuracy, bins, strict=True)]
+    intervals = [wilson_interval(correct, bin_.count) for correct, bin_ in zip(right, bins, strict=True)]
+    low, high = np.array(intervals).reshape(-1, 2).T
     above.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1)
     above.bar(middles, accuracy, widths, color=_RIGHT, alpha=0.55)
     spread = [accuracy - low, high - accuracy]
@@ -98,14 +101,6 @@ def _reliability(name: str, outcome: Outcome, above: "Axes", below: "Axes") -> N
     for axes in (above, below):
         axes.label_outer()
         axes.spines[["top", "right"]].set_visible(False)
-
-
-def _wilson(share: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """95 % interval of a share. Source: Wilson, Probable inference, 1927."""
-    z = 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return np.minimum(middle - half, share), np.maximum(middle + half, share)
 
 
 def _shades(counts: NDArray[np.int64]) -> NDArray[np.float64]:

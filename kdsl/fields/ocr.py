@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdsl.data.images import decoded, open_image, too_large
 from kdsl.distribution import install_command
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
 from kdsl.files import append_jsonl, inside
@@ -128,7 +128,7 @@ def _read_image(task: tuple[Path, str]) -> dict[str, Any] | str:
     except FileNotFoundError:
         return "no such file"
     except Exception as error:  # decoders and the recogniser raise anything for a broken image
-        return str(error).split("\n")[0] or type(error).__name__
+        return first_line(error)
     return {
         "image": name,
         "size": list(size),

@@ -6,17 +6,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from kdsl.bitmaps import pack
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.mining.bitmaps import pack
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
-from kdsl.mining.reliability import FEATURES, Reliability, Shown, log_odds
+from kdsl.mining.reliability import FEATURES, Reliability, Shown, rule_weights
 from kdsl.mining.units import family
 from kdsl.mining.vocabulary import Vocabulary
-from kdsl.record_file import Count, Share, read_record
+from kdsl.record_file import Count, RecordModel, Share, read_record
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
 from kdsl.rules.rulebase import MINED
@@ -74,7 +74,7 @@ def rule_statistics(
         reliability=None if reliability is None else round(reliability, 4),
         base_rate=round(base_rate, 6),
         candidates=candidates,
-        weight=None if reliability is None else round(max(0.0, float(log_odds(reliability) - log_odds(base_rate))), 4),
+        weight=None if reliability is None else round(float(rule_weights(reliability, base_rate)), 4),
         sense=None if shown.sense is None else round(shown.sense, 4),
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: flo
 
     `reliability` is what `judge` estimates; where that found nothing but chance, no rule enters.
     """
-    return not judge.chance and shown.correct > 0 and bool(log_odds(reliability) - log_odds(base_rate) >= LEAST_WEIGHT)
+    return not judge.chance and shown.correct > 0 and bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
 
 
 def held_out_counts(mined: Mined) -> dict[RuleKey, HeldOutCounts]:
@@ -124,11 +124,7 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
     )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ArchivedRule(_Part):
+class ArchivedRule(RecordModel):
     """A rule mined without one fold, and what it showed on the samples it was mined on."""
 
     label: str
@@ -146,7 +142,7 @@ class ArchivedRule(_Part):
         return self
 
 
-class Archive(_Part):
+class Archive(RecordModel):
     """The cross-validated side of mining one task: JSON in <checkpoint>/<task>/mining.json."""
 
     version: Literal[1] = 1

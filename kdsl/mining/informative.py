@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import unpack
+from kdsl.bitmaps import unpack
 from kdsl.mining.vocabulary import Vocabulary
 
 LEAST_SHARE = 0.6

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Bitmap, SampleWeights, count
+from kdsl.bitmaps import Bitmap, SampleWeights, count
 from kdsl.mining.reward import Reward
 from kdsl.mining.vocabulary import Vocabulary
 

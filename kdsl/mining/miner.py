@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.data.splits import stratified_folds
-from kdsl.mining.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.mining.informative import informative_fields
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.proposer import Proposer, Validator, described, label_words

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Flags, unpack
+from kdsl.bitmaps import Flags, unpack
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition

@@ -39,6 +39,14 @@ def log_odds(probability: Floats | float) -> Floats:
     return np.log(bounded / (1 - bounded))
 
 
+def rule_weights(reliability: Floats | float, base_rate: Floats | float) -> Floats:
+    """What rules weigh in a merge: the log odds of their reliability minus those of their label's base rate, or 0.
+
+    Both [n_rules], and the result: at least 0.
+    """
+    return np.maximum(log_odds(reliability) - log_odds(base_rate), 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a rule shows on the samples it was found on; counts are of samples, not weighted."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Bitmap, SampleWeights, count
+from kdsl.bitmaps import Bitmap, SampleWeights, count
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 

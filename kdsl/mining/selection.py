@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kdsl.mining.bitmaps import Bitmap, unpack
+from kdsl.bitmaps import Bitmap, unpack
 from kdsl.mining.literals import Literals
 from kdsl.mining.search import Found, Key, Search
 

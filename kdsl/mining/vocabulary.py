@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdsl.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
-from kdsl.mining.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.mining.function_words import says_nothing
 from kdsl.mining.units import candidate_terms, family, words
 from kdsl.rules.condition import Comparison, Condition

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
@@ -19,7 +19,7 @@ from kdsl.models.explanation import Explanation
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.soft_labels import SoftLabels, SoftLabelTrainer
-from kdsl.models.trained_record import read_record
+from kdsl.record_file import RecordModel, read_trained
 from kdsl.sample import Task
 
 EMBEDDED_FILE = "embedded.json"
@@ -53,7 +53,7 @@ class Embedded:
 
     def trained(self, folder: Path) -> "EmbeddedRecord":
         """What is said about the one in `folder`; KdslError where there is none, or it was made of something else."""
-        record = read_record(EmbeddedRecord, folder / EMBEDDED_FILE)
+        record = read_trained(EmbeddedRecord, folder / EMBEDDED_FILE)
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
@@ -66,10 +66,8 @@ class Embedded:
 LINEAR = Embedded()
 
 
-class EmbeddedRecord(BaseModel):
+class EmbeddedRecord(RecordModel):
     """Saved as <checkpoint>/<task>/embedded.json."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     version: int = 1
     weights: dict[PartName, NonNegativeFloat] = Field(min_length=1)

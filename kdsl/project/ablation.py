@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl import RESULTS_VERSION
-from kdsl.arbiter.stream import file_hash
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import FoldResults, fold_results
 from kdsl.evaluate.metrics import Outcome
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.mining.update import MinedRules
 from kdsl.progress import progress_bar
 from kdsl.project.cross_validation import held_out_tasks, labelled_folds

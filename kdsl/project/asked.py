@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kdsl.models.prompts import Prompts
+    from kdsl.models.large.prompts import Prompts
     from kdsl.project.project import Project
     from kdsl.sample import Sample
     from kdsl.vlm.cache import CachedModel
@@ -48,7 +48,7 @@ def shown_prompts(project: "Project", model: "CachedModel", samples: "Sequence[S
     Where `prompt.ocr` shows the text on their images, a server that takes no pictures is shown that alone, which a
     warning tells.
     """
-    from kdsl.models.prompts import Prompts
+    from kdsl.models.large.prompts import Prompts
     from kdsl.vlm.server.model import ServedModel
 
     shown, server = project.config.prompt, model.model

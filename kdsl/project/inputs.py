@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from kdsl.arbiter.stream import file_hash
 from kdsl.data.images import existing_image
+from kdsl.files import file_hash
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 

@@ -11,8 +11,8 @@ from kdsl.project.augmentation import AUGMENTED_FOLDER, COPIES_FOLDER, augmenter
 from kdsl.project.project import Project
 
 if TYPE_CHECKING:
-    from kdsl.models.large import LargeModel
-    from kdsl.models.prompts import Prompts
+    from kdsl.models.large.model import LargeModel
+    from kdsl.models.large.prompts import Prompts
     from kdsl.models.soft_labels import SoftLabels
     from kdsl.project.task import Learn, Learner, TaskProject
     from kdsl.training.tuning import Tuner
@@ -28,7 +28,8 @@ def large_model(project: Project) -> "LargeModel | None":
     config = project.config
     if config.large_model is None:
         return None
-    from kdsl.models.large import LargeModel
+    from kdsl.models.large.model import LargeModel
+    from kdsl.models.large.weights import LargeWeights
     from kdsl.retrieval.embedding import Embedder
     from kdsl.vlm.hosts import contact
     from kdsl.vlm.load import is_address
@@ -42,20 +43,13 @@ def large_model(project: Project) -> "LargeModel | None":
         )
     if is_address(config.large_model):
         contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
-    large = LargeModel(
-        config.large_model,
-        project.tasks,
-        config.checkpoint,
-        prompts_of(project),
-        PixelBudget(config.pixels.min, config.pixels.max),
-        config.prompt.max_tokens,
-        Usage(Limits(config.limits.calls, config.limits.tokens)),
-        config.training.target,
-        consent=project.consent,
-    )
+    pixels = PixelBudget(config.pixels.min, config.pixels.max)
+    weights = LargeWeights(config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent)
+    usage = Usage(Limits(config.limits.calls, config.limits.tokens))
+    large = LargeModel(weights, project.tasks, prompts_of(project), usage, config.training.target)
     shown = config.prompt
     if shown.neighbours and shown.embeddings == "model":
-        embedder = Embedder(large.embedding_model, config.data.images, large.release)
+        embedder = Embedder(weights.embedding_model, config.data.images, weights.release)
         large.prompts = replace(large.prompts, embedder=embedder)
     return large
 
@@ -63,7 +57,7 @@ def large_model(project: Project) -> "LargeModel | None":
 def prompts_of(project: Project) -> "Prompts":
     """What the project shows a large model, before anything is learned from samples; neighbours by their texts."""
     from kdsl.fields.ocr_budget import estimated_tokens
-    from kdsl.models.prompts import Prompts
+    from kdsl.models.large.prompts import Prompts
     from kdsl.vlm.tokens import token_counter
 
     config, shown = project.config, project.config.prompt
@@ -101,7 +95,7 @@ def with_learners(
     if tunes(project, large):
         return _with_tuners(project, large, tasks, holding_out, soft_labels)
     large.prompts = informed(project, large.prompts, holding_out)
-    from kdsl.models.zero_shot import ZeroShot
+    from kdsl.models.large.zero_shot import ZeroShot
 
     _tell_no_soft_labels(project)
     _require_target(project, large)
@@ -206,19 +200,19 @@ def _tell_unread(project: Project) -> None:
 
 def _require_target(project: Project, large: "LargeModel") -> None:
     """Raise KdslError where a model was fine-tuned here to answer in another form than the project expects."""
-    from kdsl.models.card import TrainingCard
+    from kdsl.models.large.card import TrainingCard
 
-    card = None if large.remote else TrainingCard.load(Path(large.name).expanduser())
+    card = None if large.weights.remote else TrainingCard.load(Path(large.weights.name).expanduser())
     if card is not None and card.training.target != large.target:
         raise KdslError(
-            f"{large.name}: was fine-tuned with training.target: {card.training.target}, but the project has "
+            f"{large.weights.name}: was fine-tuned with training.target: {card.training.target}, but the project has "
             f"{large.target}; set it to {card.training.target}"
         )
 
 
 def tunes(project: Project, large: "LargeModel") -> bool:
     """Whether the project fine-tunes the large model, instead of using it as it stands."""
-    return large.tunable and project.config.training.method != "none"
+    return large.weights.tunable and project.config.training.method != "none"
 
 
 def tuners_of(
@@ -262,10 +256,10 @@ def _tuners(
 
     config = project.config
     recipe = Recipe(
-        large.name,
+        large.weights.name,
         large.prompts,
-        large.budget,
-        large.max_tokens,
+        large.weights.budget,
+        large.weights.max_tokens,
         config.training,
         config.seed,
         most_tokens=config.limits.tokens,

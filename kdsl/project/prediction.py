@@ -7,10 +7,11 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
-from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
+from kdsl.arbiter.stream import StreamOutcome, predict_stream
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import file_hash
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
@@ -169,7 +170,7 @@ def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
     predictor = Predictor(
         project.tasks,
         config.checkpoint,
-        project.rule_base,
+        lambda task: project.rule_base(task).rules,
         config.recorded,
         sidecars,
         large,

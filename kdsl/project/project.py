@@ -106,14 +106,16 @@ class Project:
         )
 
     def rule_base(self, task: "Task") -> "RuleBase":
-        """The rules of one task as their files are now."""
-        from kdsl.files import stamp_of
-        from kdsl.rules.rule_files import rule_paths
+        """The rules of one task as their files are now; it is one object, which mining and others write to."""
+        from kdsl.locks import held
         from kdsl.rules.rulebase import RuleBase
 
         folder = self.config.rules
-        stamps = tuple((path, stamp_of(path)) for path in rule_paths(folder, task.name))
-        return self.kept.made(("rules", folder, task.name), stamps, lambda: RuleBase.load(folder, task.name))
+        base = self.kept.made(("rules", folder, task.name), (), lambda: RuleBase.load(folder, task.name))
+        if base.changed_outside():
+            with held(folder, shared=True):
+                base.refresh()
+        return base
 
     @property
     def splits(self) -> list[Split]:

@@ -25,7 +25,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     large = large_model(project)
     if len(project.tasks) < 2:
         raise KdslError("--seesaw compares tasks, but the project has one; name two or more in `tasks`")
-    if large is None or not large.tunable or config.training.method not in ("lora", "qlora"):
+    if large is None or not large.weights.tunable or config.training.method not in ("lora", "qlora"):
         raise KdslError(
             f"--seesaw compares LoRA adapters, which `large: {config.large}` with `training.method: "
             f"{config.training.method}` does not have; name a local model, and set `method: lora`"
@@ -37,12 +37,13 @@ def compare_adapters(project: Project) -> "Seesaw":
     tasks = TaskProject.all_of(project)
     tuners = [*tuners_of(project, tasks, "per_task"), tuners_of(project, tasks, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]
-    folders = {name: large.tuned_folder(name) for name in names}
+    folders = {name: large.weights.tuned_folder(name) for name in names}
     for tuner, folder in zip(tuners, folders.values(), strict=True):
         fine_tune(tuner.recipe, tuner.data(tuner.together), folder)
     loaded = {name: f"adapter{number}" for number, name in enumerate(names)}
     adapters = {loaded[name]: folder for name, folder in folders.items()}
-    model = LocalModel.load(large.name, large.budget, large.max_tokens, adapters=adapters)
+    weights = large.weights
+    model = LocalModel.load(weights.name, weights.budget, weights.max_tokens, adapters=adapters)
     labels = {task.name: task.label_names for task in project.tasks}
     return compare(model, loaded, folders, _examples(project, tuners[-1]), labels, tuners[-1].recipe)
 
@@ -81,7 +82,7 @@ def write_seesaw(folder: Path, seesaw: "Seesaw") -> None:
 def _examples(project: Project, joint: "Tuner") -> "list[Example]":
     """Labelled samples that none of the adapters was trained on."""
     from kdsl.fields.table import FieldTable
-    from kdsl.models.targets import marks_of
+    from kdsl.models.large.targets import marks_of
     from kdsl.training.examples import Example
 
     data = joint.data(joint.together)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kdsl.fields.table import SampleFields
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.rules.condition import Condition
 from kdsl.rules.evidence import Hit
 from kdsl.sample import Sample, Task

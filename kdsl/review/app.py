@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from kdsl.errors import KdslError
-from kdsl.review import overview_routes, rule_routes
+from kdsl.review import decision_routes, edit_routes, progress_routes, rule_routes, sample_routes
 from kdsl.review.form import Form
 from kdsl.review.live import LiveSite
 from kdsl.review.page import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, THEMES, Call, Pages
@@ -33,11 +33,12 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.live = live
-    pages = Pages(live)
+    app.state.pages = pages = Pages(live)
+    app.state.measuring = {}
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    app.include_router(rule_routes.routes(pages))
-    app.include_router(overview_routes.routes(pages))
+    for routes in (rule_routes, decision_routes, edit_routes, sample_routes, progress_routes):
+        app.include_router(routes.router)
 
     @app.exception_handler(KdslError)
     def refused(request: Request, error: KdslError) -> Response:

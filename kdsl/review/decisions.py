@@ -6,12 +6,11 @@ from typing import Literal
 
 from kdsl.errors import KdslError
 from kdsl.review.journal import Action, Event, undoable
-from kdsl.review.merging import merged_conditions
 from kdsl.review.store import RuleStore, StoredRule, Wanted
 from kdsl.rules.condition import Condition
+from kdsl.rules.implication import merged_conditions
 from kdsl.rules.rule import Provenance, Review, Rule, Status, Tests, When, rule_id
 from kdsl.rules.rule_file import rule_text
-from kdsl.rules.rulebase import RuleBase
 
 PERSON = "person"
 """`provenance.source` of rules that people wrote."""
@@ -86,17 +85,11 @@ def written(by: str, task: str, label: str, conditions: Sequence[Condition]) -> 
 def create(
     store: RuleStore, by: str, task: str, label: str, conditions: Sequence[Condition], accept: bool = True
 ) -> Event:
-    """A new rule. Raises KdslError when the base has one with these conditions and this label."""
+    """A new rule. Raises KdslError when the base has it already, by the rule of `RuleBase`."""
     rule = written(by, task, label, conditions)
-    when = rule.when_hash
-    for other in store.rules(task):
-        if other.rule.id == rule.id or (other.rule.label, other.when) == (label, when):
-            raise KdslError(f"{other.path}: is this rule already ({other.rule.status}); change that one instead")
-    if rule.id in store.held_back(task):
-        raise KdslError(f"{store.folder / task}: rule {rule.id} is there in a file that cannot be read; mend that one")
+    path = store.new_file(task, rule)
     if not accept:
         rule = rule.model_copy(update={"status": "proposed", "review": Review()})
-    path = RuleBase(store.folder, task).path(rule)
     return store.commit(by, "new", task, rule.id, [Wanted(path, "", rule_text(rule))])
 
 
@@ -146,7 +139,7 @@ def undo(store: RuleStore, by: str, number: int | None = None) -> Event:
 
 
 def _wanted(stored: StoredRule, rule: Rule, version: str) -> Wanted:
-    return Wanted(stored.path, version, rule_text(rule, stored.text.removeprefix("\ufeff")))
+    return Wanted(stored.path, version, rule_text(rule, stored.text))
 
 
 def _review(by: str, rule: Rule) -> Review:

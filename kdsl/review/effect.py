@@ -6,26 +6,25 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
-from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, Standing
-from kdsl.arbiter.evidence import Floats, label_evidence, rule_weights
+from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter
+from kdsl.arbiter.evidence import Floats, label_evidence
+from kdsl.arbiter.weighing import RuleWeigher, Standing
+from kdsl.bitmaps import Bitmap, Flags, contains, count, members, pack, unpack
 from kdsl.errors import KdslError
 from kdsl.files import is_there
 from kdsl.mining.archive import ARCHIVE_FILE, load_archive, shown_of
 from kdsl.mining.reliability import Reliability
 from kdsl.review.model_predictions import ModelPredictions
-from kdsl.review.store import StoredRule
-from kdsl.review.task_index import Bits, Counts, Overview, TaskIndex, members, pack, popcount
-from kdsl.rules.rule import Rule, rule_id
+from kdsl.review.task_index import Counts, Overview, TaskIndex
+from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
-from kdsl.rules.statistics import RuleStatistics, wilson_interval
+from kdsl.rules.statistics import RuleStatistics
 from kdsl.sample import Sample, Task
 
 MOST_JUDGED = 200
 """Samples looked at: a rule that hits more is judged on the first of them."""
 NOT_TRAINED = "not trained"
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,7 @@ class _Speakers:
     weights: Floats
     places: Counts
     """Which rule of the arbiter's each is; -1 for one that training did not know."""
-    known: csr_matrix
-    """Overlaps of the arbiter's rules; the last row, which -1 names, is empty."""
+    weigher: RuleWeigher
     asked: int
     """The rule that the question is about, -1 for none."""
     shared: Floats
@@ -75,8 +73,7 @@ class _Speakers:
         return result
 
     def _for(self, label: int, chosen: Counts, n_labels: int) -> Floats:
-        places = self.places[chosen] % self.known.shape[0]
-        overlaps = self.known[places][:, places].toarray()
+        overlaps = self.weigher.overlaps(self.places[chosen])
         if self.asked in chosen and self.places[self.asked] < 0:
             at = int(np.flatnonzero(chosen == self.asked)[0])
             overlaps[at] = overlaps[:, at] = self.shared[chosen]
@@ -91,16 +88,7 @@ class TrainedArbiter:
         """`reliability` estimates what rules are worth that training did not know; None leaves them without weight."""
         self._arbiter = arbiter
         self._reliability = reliability
-        self._approved: dict[int, float] = {}
-        self._known = {(standing.label, standing.when): i for i, standing in enumerate(arbiter.rules)}
-        first, second, value = (
-            (np.array(column) for column in zip(*arbiter.overlaps, strict=True))
-            if (arbiter.overlaps)
-            else (np.zeros(0, dtype=int),) * 3
-        )
-        size = len(arbiter.rules) + 1  # the last row is that of unknown rules
-        upper = csr_matrix((value, (first.astype(int), second.astype(int))), shape=(size, size))
-        self._overlaps = (upper + upper.T).tocsr()
+        self._weigher = arbiter.weigher
 
     @classmethod
     def load(cls, checkpoint: Path, task: Task) -> "TrainedArbiter | None":
@@ -130,7 +118,7 @@ class TrainedArbiter:
         label = int(overview.labels[rule])
         if label < 0:
             return None
-        rows = members(overview.bits[rule], len(predictions.known))
+        rows = members(overview.bits[rule])
         rows = rows[predictions.known[rows]][:MOST_JUDGED]
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
@@ -142,16 +130,16 @@ class TrainedArbiter:
         chosen, flags = _speaking(overview, used, rows, rule)
         own = chosen == rule
         places, weights = self._places_and_weights(overview, chosen)
-        known = self._known.get((asked.label, when))
+        [known] = self._weigher.places([(asked.label, when)]).tolist()
         weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule])
         speakers = _Speakers(
-            flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._overlaps,
+            flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._weigher,
             int(np.flatnonzero(own)[0]), _overlaps(overview, chosen, overview.bits[rule], label),
         )  # fmt: skip
         n_labels = len(self._arbiter.labels)
         after = speakers.evidence(n_labels, np.ones_like(own))
         before = speakers.evidence(n_labels, ~own, after, [label])
-        return Effect(weight, known is None, silent, len(rows), self._changes(predictions, rows, before, after))
+        return Effect(weight, known < 0, silent, len(rows), self._changes(predictions, rows, before, after))
 
     def edited(
         self,
@@ -167,9 +155,7 @@ class TrainedArbiter:
         With `saved` None it is a new rule.
         """
         label = index.task.label_names.index(rule.label)
-        before = np.zeros_like(hits)
-        if saved is not None:
-            before[members(overview.bits[saved], len(hits))] = True
+        before = np.zeros_like(hits) if saved is None else unpack(overview.bits[saved], len(hits))
         # What is hit anew or no more comes first, where not all can be looked at.
         rows = np.concatenate([np.flatnonzero(hits != before), np.flatnonzero(hits & before)])
         rows = np.sort(rows[predictions.known[rows]][:MOST_JUDGED])
@@ -177,11 +163,11 @@ class TrainedArbiter:
         chosen, flags = _speaking(overview, used, rows, None)
         places, weights = self._places_and_weights(overview, chosen)
         bits = pack(hits)
-        known = self._known.get((rule.label, rule.when_hash))
+        [known] = self._weigher.places([(rule.label, rule.when_hash)]).tolist()
         weight = self._weight(index, bits, rule, known, None)
         speakers = _Speakers(
             np.column_stack([flags, hits[rows]]), np.append(overview.labels[chosen], label),
-            np.append(weights, weight or 0.0), np.append(places, -1 if known is None else known), self._overlaps,
+            np.append(weights, weight or 0.0), np.append(places, known), self._weigher,
             len(chosen), np.append(_overlaps(overview, chosen, bits, label), 0.0),
         )  # fmt: skip
         n_labels = len(self._arbiter.labels)
@@ -189,7 +175,7 @@ class TrainedArbiter:
         now = speakers.evidence(n_labels, ~is_new)
         touched = {label} if saved is None else {label, int(overview.labels[saved])} - {-1}
         then = speakers.evidence(n_labels, ~is_old, now, sorted(touched))
-        return Effect(weight, known is None, True, len(rows), self._changes(predictions, rows, now, then))
+        return Effect(weight, known < 0, True, len(rows), self._changes(predictions, rows, now, then))
 
     def _changes(
         self, predictions: ModelPredictions, rows: NDArray[np.int64], before: Floats, after: Floats
@@ -201,68 +187,38 @@ class TrainedArbiter:
         return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
 
     def _places_and_weights(self, overview: Overview, chosen: Counts) -> tuple[Counts, Floats]:
-        """As `Arbiter.weigh`, whose table of all overlaps is too large to be made for every page."""
         rules = [overview.rules[i] for i in chosen]
-        places = np.array([self._known.get((stored.rule.label, stored.when), -1) for stored in rules], dtype=np.int64)
-        base = np.array(self._arbiter.base_rates)[overview.labels[chosen]]
-        reliability = base.copy()
-        for i, (place, stored) in enumerate(zip(places.tolist(), rules, strict=True)):
-            if place >= 0:
-                reliability[i] = self._reviewed(place, stored)
-        counts = places >= 0
-        if self._accepted_only:
-            counts &= np.array([each.approved for each in rules], dtype=bool)
-        return places, np.where(counts, rule_weights(reliability, base), 0.0)
-
-    def _reviewed(self, place: int, stored: StoredRule) -> float:
-        """`Standing.reviewed`, which makes a hash of the conditions, once for each rule."""
-        standing = self._arbiter.rules[place]
-        if not stored.approved:
-            return standing.reliability
-        if place not in self._approved:
-            self._approved[place] = standing.reviewed(stored.rule)
-        return self._approved[place]
+        places = self._weigher.places((stored.rule.label, stored.when) for stored in rules)
+        approved = [stored.approved for stored in rules]
+        return places, self._weigher.weights(overview.labels[chosen], places, approved)[1]
 
     def _weight(
-        self, index: TaskIndex, bits: Bits, rule: Rule, known: int | None, entry: RuleStatistics | None
+        self, index: TaskIndex, bits: Bitmap, rule: Rule, known: int, entry: RuleStatistics | None
     ) -> float | None:
-        """The weight of a rule, where training did not know it as `kdsl.arbiter.fit` would weigh it."""
-        label = index.task.label_names.index(rule.label)
-        if known is not None:
+        """The weight of a rule, where training did not know it the one that it would give it."""
+        if known >= 0:
             standing = self._arbiter.rules[known]
         elif self._reliability is None:
             return None
         else:
-            hits = np.zeros(len(index.samples), dtype=bool)
-            hits[members(bits, len(hits))] = True
-            shown = shown_of(rule, hits, index.labels, index.task)
-            estimate = min(
-                float(self._reliability.estimate([shown])[0]), wilson_interval(shown.correct, shown.hits)[1]
-            )  # fmt: skip
-            as_mined = rule.id == rule_id(index.task.name, rule.label, rule.conditions)
-            if entry is not None and entry.reliability is not None and as_mined:
-                estimate = entry.reliability
-            standing = Standing(
-                id=rule.id, when=rule.when_hash, label=rule.label, reliability=min(max(estimate, 1e-3), 1 - 1e-3),
-                hits=shown.hits, correct=shown.correct,
-            )  # fmt: skip
-        base = np.array([self._arbiter.base_rates[label]])
-        return float(rule_weights(np.array([standing.reviewed(rule)]), base)[0])
+            shown = shown_of(rule, unpack(bits, len(index.samples)), index.labels, index.task)
+            estimate = float(self._reliability.estimate([shown])[0])
+            standing = Standing.of(index.task.name, rule, shown, estimate, entry)
+        return self._weigher.weight(standing, rule.approved)
 
 
 def _speaking(overview: Overview, used: Flags, rows: NDArray[np.int64], always: int | None) -> tuple[Counts, Flags]:
     """Positions of those `used` rules that hit one of the samples `rows`, and of `always`: flags [n_rows, n_rules]."""
     chosen = np.flatnonzero(used)
-    words, shifts = rows >> 6, (rows & 63).astype(np.uint64)
-    hits = (overview.bits[np.ix_(chosen, words)] >> shifts[None, :]) & np.uint64(1)
+    hits = contains(overview.bits[chosen], rows)
     speaking = hits.any(axis=1) | (chosen == (-1 if always is None else always))
-    return chosen[speaking], hits[speaking].T.astype(bool)
+    return chosen[speaking], hits[speaking].T
 
 
-def _overlaps(overview: Overview, chosen: Counts, bits: Bits, label: int) -> Floats:
+def _overlaps(overview: Overview, chosen: Counts, bits: Bitmap, label: int) -> Floats:
     """Jaccard overlap of a rule with those at `chosen`, 0 for other labels; see `kdsl.arbiter.evidence.overlap`."""
-    shared = popcount(overview.bits[chosen] & bits[None, :])
-    either = overview.hits[chosen] + int(popcount(bits)) - shared
+    shared = count(overview.bits[chosen] & bits[None, :])
+    either = overview.hits[chosen] + int(count(bits)) - shared
     return np.where(overview.labels[chosen] == label, shared / np.maximum(either, 1), 0.0)
 
 

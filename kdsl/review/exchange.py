@@ -1,11 +1,11 @@
-"""The rule base as a table for people who will not open a browser; `importing` takes their decisions back."""
+"""The rule base as a table, for people who do not use a browser; `importing` takes their decisions back."""
 
 import csv
 import io
 from collections.abc import Sequence
 
+from kdsl.data.spreadsheet import inert
 from kdsl.review.store import RuleStore, StoredRule
-from kdsl.review.wording import Language, rule_words
 from kdsl.rules.statistics import (
     HeldOutCounts,
     StatisticsByRule,
@@ -14,7 +14,7 @@ from kdsl.rules.statistics import (
     statistics_path,
     wilson_interval,
 )
-from kdsl.spreadsheet import inert
+from kdsl.rules.wording import Language, rule_words
 
 COLUMNS = (
     "task", "id", "label", "status", "rule", "training", "held out", "reliability", "notes", "version",

@@ -1,18 +1,19 @@
-"""What `kdsl rules lint` finds about one rule, from what the page knows already."""
+"""What `kdsl rules lint` says about one rule, made from what the page has counted already."""
 
 import numpy as np
 
+from kdsl.bitmaps import count, members
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import members, popcount
-from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, Finding, lint_rule
+from kdsl.rules.finding import Finding
+from kdsl.rules.lint import OVERLAP, OVERLAP_SAMPLES, lint_rule
 
 
 def findings(site: Site, stored: StoredRule) -> list[Finding]:
     """Only the rules and samples that a finding about this rule can depend on are looked at."""
     overview, index = site.overview(stored.task), site.indexes[stored.task]
     at = overview.position[stored.rule.id]
-    shared = popcount(overview.bits & overview.bits[at][None, :])
+    shared = count(overview.bits & overview.bits[at][None, :])
     same_label = np.array([other.rule.label == stored.rule.label for other in overview.rules])
     heavy = (shared >= OVERLAP_SAMPLES) & (shared >= OVERLAP * overview.hits[at])
     same_conditions = np.array([other.when == stored.when for other in overview.rules])
@@ -20,11 +21,10 @@ def findings(site: Site, stored: StoredRule) -> list[Finding]:
     near[at] = False
     tests = stored.rule.tests
     named = [index.sample_position.get(id, 0) for id in (*tests.hit, *tests.miss)]
-    rows = sorted({*members(overview.bits[at], len(index.samples)).tolist(), *named, 0} if index.samples else ())
+    rows = sorted({*members(overview.bits[at]).tolist(), *named, 0} if index.samples else ())
     return lint_rule(
-        stored.path,
-        stored.rule,
-        {overview.rules[i].path: overview.rules[i].rule for i in np.flatnonzero(near)},
+        stored.file,
+        [overview.rules[i].file for i in np.flatnonzero(near)],
         index.task,
         [index.samples[row] for row in rows],
         site.sidecars,

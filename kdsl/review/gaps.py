@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import members
 from kdsl.review.queue import lower_bounds
-from kdsl.review.task_index import Overview, TaskIndex, members, popcount
+from kdsl.review.task_index import Overview, TaskIndex
 
 KINDS = ("uncovered", "contradiction", "model", "cell")
 
@@ -42,13 +43,12 @@ def find_gaps(index: TaskIndex, overview: Overview) -> Gaps:
     for rule in usable[np.argsort(-trust[usable], kind="stable")]:
         new = overview.bits[rule] & open_
         if new.any():
-            said[members(new, n_samples)] = overview.labels[rule]
+            said[members(new)] = overview.labels[rule]
             open_ &= ~new
     several = np.zeros(n_samples, dtype=np.int64)
     for label in range(n_labels):
         votes = np.bitwise_or.reduce(overview.bits[usable][overview.labels[usable] == label], axis=0, initial=0)
-        if popcount(np.atleast_1d(votes)):
-            several[members(votes, n_samples)] += 1
+        several[members(votes)] += 1
     table = np.zeros((n_labels, n_labels + 1), dtype=np.int64)
     known = index.labels >= 0
     np.add.at(table, (index.labels[known], np.where(said[known] < 0, n_labels, said[known])), 1)

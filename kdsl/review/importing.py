@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import get_args
 from unicodedata import category
 
+from kdsl.data.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.errors import KdslError
 from kdsl.files import read_bytes
 from kdsl.review.exchange import VERSION_MARK
 from kdsl.review.journal import Event
-from kdsl.review.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.review.store import RuleStore, StoredRule, Wanted
-from kdsl.review.wording import Language, rule_words
 from kdsl.rules.rule import Review, Status
 from kdsl.rules.rule_file import rule_text
+from kdsl.rules.wording import Language, rule_words
 
 _NEEDED = ("task", "id", "status", "notes", "version")
 _STATUS_WORDS: dict[str, Status] = {
@@ -209,7 +209,7 @@ def _wanted(change: _Change, by: str) -> Wanted:
     if change.status != stored.rule.status:
         review = Review(by=by, at=datetime.now().isoformat(timespec="seconds"), of=rule.when_hash)
         rule = rule.model_copy(update={"review": review})
-    return Wanted(stored.path, stored.version, rule_text(rule, stored.text.removeprefix("\ufeff")))
+    return Wanted(stored.path, stored.version, rule_text(rule, stored.text))
 
 
 def _lines(text: str) -> str:

@@ -5,7 +5,6 @@ and its end, on disk after they all have. An event without an end was interrupte
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from unicodedata import normalize
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, read_jsonl
+from kdsl.files import append_jsonl, is_there, read_jsonl, sync
 from kdsl.record_file import as_record
 from kdsl.rules.rule_files import is_rule_file, label_folder
 
@@ -222,12 +221,3 @@ def undoable(events: Sequence[Event]) -> list[Event]:
 def replay(events: Iterable[Event]) -> dict[str, str | None]:
     """What the log says that every file it speaks about holds now; None for a file that is gone."""
     return {change.file: change.after for event in events for change in event.changes}
-
-
-def sync(path: Path) -> None:
-    """Make what was written to a file, or renamed within a folder, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

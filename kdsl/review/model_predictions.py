@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.stream import file_hash
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import is_there, parsing, write_atomically
+from kdsl.files import file_hash, is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE, load_out_of_fold, rows_of

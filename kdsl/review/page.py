@@ -1,6 +1,7 @@
-"""Requests and answers: in which language, with which colours; templates."""
+"""A request and its answer: the language and colours that the visitor chose, and the templates."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -11,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kdsl.errors import KdslError
+from kdsl.files import read_json
 from kdsl.review.live import LiveSite
 from kdsl.review.site import Site
-from kdsl.review.wording import Language, condition_words, counted, rule_words
-from kdsl.review.words import translate
+from kdsl.rules.wording import Language, condition_words, counted, rule_words
 
 LANGUAGE_COOKIE, THEME_COOKIE = "kdsl_language", "kdsl_theme"
 LANGUAGES, THEMES = ("en", "zh"), ("light", "dark")
@@ -44,28 +45,55 @@ class Call:
     request: Request
     site: Site
     visitor: Visitor
+    pages: "Pages"
 
     @classmethod
     def of(cls, request: Request) -> "Call":
-        return cls(request, request.app.state.live.site, Visitor.of(request))
+        state = request.app.state
+        return cls(request, state.live.site, Visitor.of(request), state.pages)
 
     @property
     def by_script(self) -> bool:
         """Whether htmx asks, which puts the answer into the page that is open."""
         return self.request.headers.get("hx-request") == "true"
 
-    def known(self, task: str) -> str:
-        """The name of a task; KdslError where the project has no such task."""
-        if task not in self.site.tasks:
-            raise KdslError(f"the project has no task {task!r}; it has {', '.join(self.site.tasks)}")
-        return task
+    @property
+    def measuring(self) -> dict[str, str]:
+        """Task → empty while its quality is being measured, else why it could not be; for all requests."""
+        return self.request.app.state.measuring
+
+    def render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        return self.pages.render(self, template, status, **values)
 
 
-async def _asked(request: Request) -> Call:
+async def _call(request: Request) -> Call:
     return Call.of(request)
 
 
-Asked = Annotated[Call, Depends(_asked)]
+Asked = Annotated[Call, Depends(_call)]
+"""A parameter of a route: the request."""
+
+
+async def _task(call: Asked, task: str) -> str:
+    """Raises KdslError where the project has no such task."""
+    if task not in call.site.tasks:
+        raise KdslError(f"the project has no task {task!r}; it has {', '.join(call.site.tasks)}")
+    return task
+
+
+KnownTask = Annotated[str, Depends(_task)]
+"""A parameter of a route: the task that its address names."""
+
+
+def translate(words: str, language: Language) -> str:
+    """English words of the page in `language`; English where no translation is known."""
+    return chinese().get(words, words) if language == "zh" else words
+
+
+@cache
+def chinese() -> dict[str, str]:
+    """English → Chinese: the words that stand in the templates."""
+    return read_json(Path(__file__).with_name("chinese.json"))
 
 
 class Pages:

@@ -1,4 +1,4 @@
-"""What a rule that is being written would do, before it is saved."""
+"""What a rule would do if it were saved as it is being written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import unpack
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import TaskIndex, members
+from kdsl.review.task_index import TaskIndex
 from kdsl.rules.condition import Condition
 
 SHOWN = 12
@@ -36,9 +37,7 @@ def preview(index: TaskIndex, conditions: Sequence[Condition], label: str, saved
     names = index.task.label_names
     truth = index.labels == (names.index(label) if label in names else -2)
     now = index.flags(conditions)
-    before = np.zeros_like(now)
-    if saved is not None:
-        before[members(index.bits(saved), len(before))] = True
+    before = np.zeros_like(now) if saved is None else unpack(index.bits(saved), len(now))
     gained, lost = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)
     return Preview(
         flags=now,

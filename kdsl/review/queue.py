@@ -1,4 +1,4 @@
-"""The queue: which rules, in which order."""
+"""The queue of rules to review: filters and order."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""What takes long to find out about a project's data; the page has it done in another process while it is open."""
+"""Reading a project's data and counting on it. Both take long, so an open page has another process do it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

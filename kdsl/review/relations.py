@@ -1,14 +1,14 @@
-"""How a rule stands to the others of its task: shared samples, and which says nothing beside which."""
+"""How a rule relates to the others of its task: the samples that they share, and which of them is superfluous."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from kdsl.review.merging import merged_conditions
+from kdsl.bitmaps import count
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import Overview, popcount
-from kdsl.rules.implication import implies, says_more
+from kdsl.review.task_index import Overview
+from kdsl.rules.implication import implies, merged_conditions, says_more
 
 MOST_RELATIONS = 8
 Relation = Literal["same", "special", "general", ""]
@@ -37,7 +37,7 @@ class Neighbour:
 def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
     """The rules that share most with the one at position `rule`, those for other labels first among equals."""
     own = overview.bits[rule]
-    shared = popcount(overview.bits & own[None, :])
+    shared = count(overview.bits & own[None, :])
     shared[rule] = 0
     rivals = overview.labels != overview.labels[rule]
     score = shared * 2.0 + rivals + overview.active

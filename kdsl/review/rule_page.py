@@ -1,4 +1,4 @@
-"""What the page of one rule shows."""
+"""The values that the page of one rule shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from kdsl.bitmaps import Flags, members
 from kdsl.review.decisions import written
-from kdsl.review.effect import Effect, Flags
+from kdsl.review.effect import Effect
 from kdsl.review.journal import Event
+from kdsl.review.page import translate
 from kdsl.review.queue import Query
 from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
-from kdsl.review.task_index import members
-from kdsl.review.wording import Language, condition_words
-from kdsl.review.words import translate
-from kdsl.rules.compare import compare
+from kdsl.rules.compare import Difference, compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule_file import parse_rule
+from kdsl.rules.wording import Language, condition_words
 
 FEW = 6
 """Hits of either kind that a page begins with."""
@@ -52,7 +52,7 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     task, rule = stored.task, stored.rule
     overview, index = site.overview(task), site.indexes[task]
     at = overview.position[rule.id]
-    rows = members(overview.bits[at], len(index.samples))
+    rows = members(overview.bits[at])
     truth = overview.labels[at]
     right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
     predictions = index.predictions
@@ -165,22 +165,24 @@ def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]
 def _shown_event(event: Event, id: str, language: Language) -> tuple[Event, tuple[str, ...]]:
     """The event, and what it changed about the rule, in words."""
     details: tuple[str, ...] = ()
-    for change in event.changes:
-        if not change.file.endswith(f"{id}.yaml"):
+    for file in event.changes:
+        if not file.file.endswith(f"{id}.yaml"):
             continue
-        old, new = (
-            [] if text is None else [parse_rule(Path(change.file), text.removeprefix("\ufeff"))]
-            for text in (change.before, change.after)
-        )
-        said = {str(each): condition_words(each, language) for rule in (*old, *new) for each in rule.conditions}
-        for difference in compare(old, new):
-            for line in difference.details:
-                name, _, values = line.partition(": ")
-                if name == "status":
-                    before, _, after = values.partition(" → ")
-                    line = f"{translate(before, language)} → {translate(after, language)}"
-                elif line[2:] in said:
-                    line = line[:2] + said[line[2:]]
-                details += (line,)
-            details += () if difference.details else (translate(difference.kind, language),)
+        old, new = ([] if text is None else [parse_rule(Path(file.file), text)] for text in (file.before, file.after))
+        for change in compare(old, new):
+            details += tuple(_difference_words(each, language) for each in change.details)
+            details += () if change.details else (translate(change.kind, language),)
     return event, details
+
+
+def _difference_words(difference: Difference, language: Language) -> str:
+    """`proposed → accepted`, `- user turns contain 退`, in the language of the page."""
+    before, after = (
+        condition_words(each, language) if isinstance(each, Condition) else each or ""
+        for each in (difference.before, difference.after)
+    )
+    if difference.what == "condition":
+        return f"- {before}" if before else f"+ {after}"
+    if difference.what == "status":
+        return f"{translate(before, language)} → {translate(after, language)}"
+    return f"{translate('Label', language)}: {before} → {after}"

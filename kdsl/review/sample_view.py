@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kdsl.fields.sidecar import Box, Sidecars
 from kdsl.fields.table import last_user_turn, zone_of
-from kdsl.review.wording import Language, condition_words
 from kdsl.rules.evidence import Evidence
+from kdsl.rules.wording import Language, condition_words
 from kdsl.sample import Sample
 
 Piece = tuple[str, bool]

@@ -1,8 +1,7 @@
-"""Rule files for a page that stays open: indexed, kept fresh, changed only while they are what somebody looked at."""
+"""The rule bases behind an open page: kept up to date, and changed only where a file is still what somebody saw."""
 
 import os
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import read_text, write_atomically
+from kdsl.files import read_text
 from kdsl.locks import held, require_locks
-from kdsl.review.dataset import Stamp, stamp_of
 from kdsl.review.journal import (
     REMEDY,
     Action,
@@ -21,43 +19,63 @@ from kdsl.review.journal import (
     Journal,
     journal_path,
     journal_paths,
-    sync,
     version_of,
 )
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import parse_rule
-from kdsl.rules.rule_files import RuleFiles, named_after, rule_file_at, rule_paths, rule_text_of, sorted_out
+from kdsl.rules.rule_files import named_after, rule_file_at, write_rule_text
+from kdsl.rules.rulebase import RuleBase, RuleFile
 from kdsl.text import normalise, writable
-
-_NOWHERE: Stamp = (0, 0, 0)
-"""Of a link to a file that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A rule as its file says, and the version of the file that it was read from."""
+    """A rule of a task as its file says, with what takes long to find out about it."""
 
     task: str
-    path: Path
-    text: str
+    file: RuleFile
     version: str
-    rule: Rule
-    when: str
-    """Hash of the conditions: `rule.when_hash`, which takes long to make."""
+    """Of the file's text."""
     stale: bool
     search: str
     """Id, label, conditions and notes, normalised, for searching."""
 
     @classmethod
-    def of(cls, task: str, path: Path, text: str, rule: Rule) -> "StoredRule":
-        when = rule.when_hash
+    def of(cls, task: str, file: RuleFile) -> "StoredRule":
+        rule = file.rule
         search = normalise(f"{rule.id} {rule} {rule.notes}")
-        return cls(task, path, text, version_of(text), rule, when, rule.review.of not in ("", when), search)
+        return cls(task, file, version_of(file.text), rule.review.of not in ("", file.when), search)
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
+
+    @property
+    def text(self) -> str:
+        return self.file.text
+
+    @property
+    def rule(self) -> Rule:
+        return self.file.rule
+
+    @property
+    def when(self) -> str:
+        """Hash of the conditions."""
+        return self.file.when
 
     @property
     def approved(self) -> bool:
         """`rule.approved`, which takes long to find out."""
         return self.rule.status == "accepted" and not self.stale
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The rules of a task as they were at that generation of their base, by label and id."""
+
+    generation: int
+    by_id: dict[str, StoredRule]
+    rules: list[StoredRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +100,16 @@ class StaleVersion(KdslError):
 
 
 class RuleStore:
-    """The rule files of some tasks and the log of what people did to them. Safe for threads and several processes."""
+    """The rule bases of some tasks and the log of what people did to them. Safe for threads and several processes."""
 
     def __init__(self, folder: Path, tasks: Sequence[str], now: Callable[[], datetime] = datetime.now) -> None:
         """Reads everything, and settles what an interruption left behind. Raises KdslError for a damaged log."""
         self.folder = folder
         self.tasks = tuple(tasks)
-        self.generation = 0
-        """Grows whenever a rule changes."""
         self._now = now
         self._mutex = threading.RLock()
-        self._stamps: dict[str, dict[Path, Stamp]] = {task: {} for task in tasks}
-        self._read: dict[str, dict[Path, StoredRule]] = {task: {} for task in tasks}
-        self._unreadable: dict[str, dict[Path, str]] = {task: {} for task in tasks}
-        self._files: dict[str, RuleFiles] = {task: RuleFiles({}) for task in tasks}
-        self._rules: dict[str, dict[str, StoredRule]] = {task: {} for task in tasks}
-        self._sorted: dict[str, tuple[int, list[StoredRule]]] = {}
+        self._bases = {task: RuleBase(folder, task) for task in tasks}
+        self._views = {task: _View(0, {}, []) for task in tasks}
         self._journals: dict[Path, Journal] = {}
         self._unsettled: dict[Path, str] = {}
         require_locks("reviewing rules")
@@ -107,104 +119,67 @@ class RuleStore:
         self.refresh()
 
     @property
+    def generation(self) -> int:
+        """Grows whenever a rule changes."""
+        return sum(base.generation for base in self._bases.values())
+
+    @property
     def problems(self) -> dict[Path, str]:
         """Rule files that are left out and left alone, logs that cannot be settled, and why."""
         with self._mutex:
             found = dict(self._unsettled)
-            for files in self._files.values():
-                found |= files.problems
+            for base in self._bases.values():
+                found |= base.problems
             return found
-
-    def held_back(self, task: str) -> set[str]:
-        """Ids of the rules that there are, but in files that cannot be read."""
-        return self._files[task].held_back()
 
     def rules(self, task: str) -> list[StoredRule]:
         """All rules of a task, by label and id."""
         with self._mutex:
-            generation, known = self._sorted.get(task, (-1, []))
-            if generation != self.generation:
-                known = sorted(self._rules[task].values(), key=lambda stored: (stored.rule.label, stored.rule.id))
-                self._sorted[task] = self.generation, known
-            return known
+            return self._view(task).rules
 
     def get(self, task: str, id: str) -> StoredRule:
         """The rule with that id as its file is now; KdslError when there is none."""
         with self._mutex:
-            known = self._rules.get(task, {}).get(id)
-            if known is not None and stamp_of(known.path) != self._stamps[task].get(known.path):
+            known = self._view(task).by_id.get(id) if task in self._bases else None
+            if known is not None and self._bases[task].changed_outside(known.path):
                 self._refresh()
-                known = self._rules[task].get(id)
+                known = self._view(task).by_id.get(id)
             if known is None:
                 raise KdslError(f"{self.folder / task}: no rule has the id {id!r}; it may have been deleted outside")
             return known
 
+    def _view(self, task: str) -> _View:
+        """The rules as they are now; those whose files did not change are the same objects as before."""
+        base, view = self._bases[task], self._views[task]
+        if view.generation != base.generation:
+            known = view.by_id
+            by_id = {
+                file.rule.id: stored
+                if (stored := known.get(file.rule.id)) is not None and stored.file is file
+                else StoredRule.of(task, file)
+                for file in base.files
+            }
+            view = self._views[task] = _View(base.generation, by_id, list(by_id.values()))
+        return view
+
+    def new_file(self, task: str, rule: Rule) -> Path:
+        """Where a new rule is to be written; KdslError where the base has it already, by the rule of `RuleBase`."""
+        with self._mutex:
+            base = self._bases[task]
+            if (clash := base.clash(rule)) is not None:
+                raise KdslError(clash)
+            return base.path(rule)
+
     def refresh(self) -> bool:
         """Read the files that were made, changed or deleted outside; whether there were any."""
-        with self._mutex:
-            known = {task: dict(stamps) for task, stamps in self._stamps.items()}
         # Nobody has to wait for a look at thousands of files that finds nothing.
-        if all(self._found(task) == known[task] for task in self.tasks):
+        if not any(base.changed_outside() for base in self._bases.values()):
             return False
         with self._mutex:
             return self._refresh()
 
     def _refresh(self) -> bool:
-        before = self.generation
-        for task in self.tasks:
-            self._refresh_task(task)
-        return self.generation != before
-
-    def _found(self, task: str) -> dict[Path, Stamp]:
-        found = {path: stamp_of(path) for path in rule_paths(self.folder, task)}
-        return {path: stamp or _NOWHERE for path, stamp in found.items() if stamp or path.is_symlink()}
-
-    def _refresh_task(self, task: str) -> None:
-        found = self._found(task)
-        stamps = self._stamps[task]
-        changed = {path for path, stamp in found.items() if stamps.get(path) != stamp}
-        gone = stamps.keys() - found.keys()
-        if not changed and not gone:
-            return
-        for path in gone | changed:
-            self._look_at(task, path)
-        self._sort_out(task)
-
-    def _look_at(self, task: str, path: Path) -> None:
-        """Read a file again; forget it where it is gone."""
-        stamp = stamp_of(path) or (_NOWHERE if path.is_symlink() else None)
-        for known in (self._stamps, self._read, self._unreadable):
-            known[task].pop(path, None)
-        if stamp is None:
-            return
-        self._stamps[task][path] = stamp
-        try:
-            text = rule_text_of(self.folder, path)
-            rule = parse_rule(path, text.removeprefix("\ufeff"))
-        except KdslError as error:
-            self._unreadable[task][path] = str(error)
-        else:
-            self._read[task][path] = StoredRule.of(task, path, text, rule)
-
-    def _sort_out(self, task: str) -> None:
-        """Tell the rules from files that are left out."""
-        read = self._read[task]
-        files = sorted_out({path: stored.rule for path, stored in read.items()}, dict(self._unreadable[task]))
-        self._files[task] = files
-        self._rules[task] = {rule.id: read[path] for path, rule in files.rules.items()}
-        self.generation += 1
-
-    def _replace(self, task: str, stored: StoredRule, before: int) -> None:
-        """Put the new form of a rule where the old one stands in the list of the generation `before`, if there is one.
-
-        That spares sorting thousands.
-        """
-        generation, known = self._sorted.get(task, (-1, []))
-        key = stored.rule.label, stored.rule.id
-        at = bisect_left(known, key, key=lambda each: (each.rule.label, each.rule.id))
-        if generation != before or at == len(known) or known[at].rule.id != stored.rule.id:
-            return
-        self._sorted[task] = self.generation, [*known[:at], stored, *known[at + 1 :]]
+        return any([base.refresh() for base in self._bases.values()])
 
     def commit(
         self,
@@ -254,23 +229,18 @@ class RuleStore:
         written = []
         try:
             for change in event.changes:
-                _put(self._place(change), change.after)
+                write_rule_text(self._place(change), change.after)
                 written.append(change)
             journal.end(event.number, True)
         except KdslError:
             for change in reversed(written):
                 if _text(self._place(change)) == change.after:
-                    _put(self._place(change), change.before)
+                    write_rule_text(self._place(change), change.before)
             raise
 
     def _take_in(self, event: Event) -> None:
-        before = self.generation
-        for change in event.changes:
-            self._look_at(change.file.split("/")[0], self.folder / change.file)
-        for task in dict.fromkeys(change.file.split("/")[0] for change in event.changes):
-            self._sort_out(task)
-        if len(event.changes) == 1 and event.rule in self._rules[event.task]:
-            self._replace(event.task, self._rules[event.task][event.rule], before)
+        for task, base in self._bases.items():
+            base.read([self._place(change) for change in event.changes if change.file.split("/")[0] == task])
 
     def _place(self, change: FileChange) -> Path:
         return rule_file_at(self.folder, self.tasks, change.file)
@@ -282,7 +252,7 @@ class RuleStore:
         """
         path = self._place(change)
         texts = [text for text in (change.before, change.after) if text is not None]
-        ids = {parse_rule(path, text.removeprefix("\ufeff")).id for text in texts}
+        ids = {parse_rule(path, text).id for text in texts}
         if len(ids) != 1 or (len(texts) == 1 and ids != {named_after(path)}):
             raise KdslError(f"{change.file[:80]!r} must be named after the one rule that it holds")
         return ids.pop()
@@ -307,7 +277,7 @@ class RuleStore:
             begun = any(text == change.after for change, text in states)
             for change, text in states:
                 if begun and text == change.before != change.after:
-                    _put(self._place(change), change.after)
+                    write_rule_text(self._place(change), change.after)
             journal.end(event.number, begun)
 
     def journal(self, person: str) -> list[Event]:
@@ -361,16 +331,3 @@ def _concerns(event: Event, rule: str) -> bool:
 def _text(path: Path) -> str | None:
     """The file's exact text, None where there is none; errors of `read_text`."""
     return read_text(path, keep_mark=True) if os.path.lexists(path) else None
-
-
-def _put(path: Path, text: str | None) -> None:
-    """Make the file hold `text`, or be gone, on disk."""
-    if text is not None:
-        write_atomically(path, text)
-    else:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
-    if path.parent.is_dir():
-        sync(path.parent)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.review.dataset import Stamp, stamp_of
+from kdsl.files import Stamp, stamp_of
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
@@ -23,11 +24,7 @@ from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
 from kdsl.sample import Sample, Task, label_indices
 
-Bits = NDArray[np.uint64]
-"""[n_words], or [n, n_words]: bit j of word w is sample 64 * w + j."""
 Counts = NDArray[np.int64]
-ROWS = 2048
-"""Samples that the engine decides at once: bounds the memory of its table of truth values."""
 FEW = 20
 """Up to so many new rules are quicker found one by one."""
 
@@ -39,14 +36,14 @@ class Counted:
     columns: Columns
     whens: Sequence[str]
     """Hashes of conditions."""
-    bits: Bits
+    bits: Bitmap
     """[n_whens, n_words]: the samples that the conditions hold on."""
 
     @classmethod
     def of(cls, table: FieldTable, conditions: Mapping[str, Sequence[Condition]]) -> "Counted":
         """`conditions` by their hashes."""
         rules = [Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in conditions.values()]
-        return cls(Columns.of(table), list(conditions), hit_bits(rules, table))
+        return cls(Columns.of(table), list(conditions), Engine(rules).bitmaps(table))
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Overview:
 
     rules: tuple[StoredRule, ...]
     statistics: tuple[RuleStatistics | None, ...]
-    bits: Bits
+    bits: Bitmap
     labels: NDArray[np.int64]
     """Index into the task's labels, -1 for a label that it does not have."""
     active: NDArray[np.bool_]
@@ -90,14 +87,14 @@ class TaskIndex:
         """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
         self._statistics: tuple[Stamp | None, StatisticsByRule] = (None, {})
-        self._known: dict[str, Bits] = dict(zip(counted.whens, counted.bits, strict=True))
+        self._known: dict[str, Bitmap] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
         self._overview: tuple[tuple[int, object, ModelPredictions | None], Overview] | None = None
-        self._agreed: tuple[ModelPredictions, Bits] | None = None
+        self._agreed: tuple[ModelPredictions, Bitmap] | None = None
         self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
         self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
 
-    def bits(self, stored: StoredRule) -> Bits:
+    def bits(self, stored: StoredRule) -> Bitmap:
         """The samples that the rule hits: uint64 [n_words]."""
         with self._mutex:
             if stored.when not in self._known:
@@ -108,11 +105,11 @@ class TaskIndex:
         """The samples that conditions hold on: bool [n_samples]."""
         return self.finder.rule(conditions)
 
-    def of_label(self, label: str) -> Bits:
+    def of_label(self, label: str) -> Bitmap:
         return self._of_label[self.task.label_names.index(label)] if label in self.task.label_names else self._nothing
 
     @property
-    def _nothing(self) -> Bits:
+    def _nothing(self) -> Bitmap:
         return np.zeros(self._of_label.shape[1], dtype=np.uint64)
 
     def overview(self, rules: Sequence[StoredRule], generation: int) -> Overview:
@@ -189,15 +186,15 @@ class TaskIndex:
             disagree=disagree, value=value, position=old.position,
         )  # fmt: skip
 
-    def _counts(self, bits: Bits, labels: NDArray[np.int64]) -> tuple[Counts, Counts, Counts]:
+    def _counts(self, bits: Bitmap, labels: NDArray[np.int64]) -> tuple[Counts, Counts, Counts]:
         """Hits, correct hits, and hits on which the model says another label."""
-        hits = popcount(bits)
-        correct = popcount(bits & np.vstack([self._of_label, self._nothing])[labels])
+        hits = count(bits)
+        correct = count(bits & np.vstack([self._of_label, self._nothing])[labels])
         if self.predictions is None:
             return hits, correct, np.zeros_like(hits)
-        return hits, correct, hits - popcount(bits & self._agreeing(self.predictions)[labels])
+        return hits, correct, hits - count(bits & self._agreeing(self.predictions)[labels])
 
-    def _conflicts(self, bits: Bits, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
+    def _conflicts(self, bits: Bitmap, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
         """Hits that an active rule for another label hits too."""
         votes = np.vstack([np.zeros_like(self._of_label), self._nothing])
         for label in range(len(self.task.labels)):
@@ -205,9 +202,9 @@ class TaskIndex:
         others = np.zeros_like(votes)
         for label in range(len(votes)):
             others[label] = np.bitwise_or.reduce(np.delete(votes, label, axis=0), axis=0, initial=0)
-        return popcount(bits & others[labels])
+        return count(bits & others[labels])
 
-    def _agreeing(self, predictions: ModelPredictions) -> Bits:
+    def _agreeing(self, predictions: ModelPredictions) -> Bitmap:
         """For every label the samples on which the model does not say another: [n_labels + 1, n_words], none last."""
         if self._agreed is None or self._agreed[0] is not predictions:
             unknown = predictions.said < 0
@@ -221,7 +218,8 @@ class TaskIndex:
             for stored in missing.values():
                 self.bits(stored)
             return
-        self._known.update(zip(missing, hit_bits([each.rule for each in missing.values()], self.table), strict=True))
+        engine = Engine([stored.rule for stored in missing.values()])
+        self._known.update(zip(missing, engine.bitmaps(self.table), strict=True))
 
     def _read_statistics(self) -> StatisticsByRule:
         stamp = stamp_of(self._statistics_path)
@@ -231,34 +229,3 @@ class TaskIndex:
             except KdslError as error:
                 self._statistics, self.problem = (stamp, self._statistics[1]), str(error)
         return self._statistics[1]
-
-
-def hit_bits(rules: Sequence[Rule], table: FieldTable) -> Bits:
-    """The samples that each rule hits: [n_rules, n_words]."""
-    engine = Engine(rules)
-    parts = [np.zeros((len(rules), 0), dtype=np.uint64)]
-    for first in range(0, len(table), ROWS):
-        matrix = engine.matrix(table.select(range(first, min(first + ROWS, len(table)))))
-        parts.append(_pack_rows(matrix.T))
-    return np.concatenate(parts, axis=1)
-
-
-def pack(flags: NDArray[np.bool_]) -> Bits:
-    """bool [n] to uint64 [ceil(n / 64)]."""
-    return _pack_rows(flags[None, :])[0]
-
-
-def members(bits: Bits, count: int) -> Counts:
-    """The numbers of the samples, of `count`, whose bits are set."""
-    return np.flatnonzero(np.unpackbits(bits.astype("<u8").view(np.uint8), count=count, bitorder="little"))
-
-
-def popcount(bits: Bits) -> Counts:
-    """How many bits are set in each row: [..., n_words] to [...]."""
-    return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
-
-
-def _pack_rows(flags: NDArray[np.bool_]) -> Bits:
-    octets = np.packbits(flags, axis=1, bitorder="little")
-    padded = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8)))
-    return np.ascontiguousarray(padded).view("<u8").astype(np.uint64)

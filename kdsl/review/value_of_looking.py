@@ -1,10 +1,11 @@
-"""How much a look at a rule is worth: what the queue begins with."""
+"""How many samples would be decided better if somebody looked at a rule; the queue begins with the most."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Bitmap, count
 from kdsl.review.store import StoredRule
 from kdsl.rules.statistics import RuleStatistics
 
@@ -14,7 +15,7 @@ THRESHOLD = 0.5
 """A rule that is right more often than this is worth having."""
 
 
-def new_hits(rules: Sequence[StoredRule], bits: NDArray[np.uint64], labels: NDArray[np.int64]) -> Counts:
+def new_hits(rules: Sequence[StoredRule], bits: Bitmap, labels: NDArray[np.int64]) -> Counts:
     """Each rule's hits that no accepted rule for its label has: a twin of what is accepted can wait.
 
     `bits` [n_rules, n_words] are the samples that each of `rules` hits, `labels` [n_rules] those it speaks for.
@@ -23,7 +24,7 @@ def new_hits(rules: Sequence[StoredRule], bits: NDArray[np.uint64], labels: NDAr
     for i, stored in enumerate(rules):
         if stored.approved:
             settled[labels[i]] |= bits[i]
-    return np.bitwise_count(bits & ~settled[labels]).sum(axis=-1, dtype=np.int64)
+    return count(bits & ~settled[labels])
 
 
 def value_of_looking(

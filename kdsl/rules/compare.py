@@ -11,7 +11,23 @@ from pathlib import Path
 from typing import Literal
 
 from kdsl.errors import KdslError
+from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs between two versions of a rule: its label, its status, or a condition that only one of them has."""
+
+    what: Literal["label", "status", "condition"]
+    before: str | Condition | None
+    after: str | Condition | None
+
+    def __str__(self) -> str:
+        """`status: proposed → accepted`, `- user has 退`, `+ user has 换`."""
+        if self.what != "condition":
+            return f"{self.what}: {self.before} → {self.after}"
+        return f"+ {self.after}" if self.before is None else f"- {self.before}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +37,7 @@ class Change:
     kind: Literal["added", "removed", "changed"]
     old: Rule | None
     new: Rule | None
-    details: tuple[str, ...] = ()
-    """What differs: `label`, `status`, and conditions as `- …` and `+ …`."""
+    details: tuple[Difference, ...] = ()
 
     @property
     def id(self) -> str:
@@ -44,15 +59,15 @@ def compare(old: Sequence[Rule], new: Sequence[Rule]) -> list[Change]:
     return changes
 
 
-def _details(old: Rule, new: Rule) -> Iterator[str]:
+def _details(old: Rule, new: Rule) -> Iterator[Difference]:
     if old.label != new.label:
-        yield f"label: {old.label} → {new.label}"
+        yield Difference("label", old.label, new.label)
     if old.status != new.status:
-        yield f"status: {old.status} → {new.status}"
+        yield Difference("status", old.status, new.status)
     before = {condition.canonical(): condition for condition in old.conditions}
     after = {condition.canonical(): condition for condition in new.conditions}
-    yield from (f"- {condition}" for key, condition in before.items() if key not in after)
-    yield from (f"+ {condition}" for key, condition in after.items() if key not in before)
+    yield from (Difference("condition", each, None) for key, each in before.items() if key not in after)
+    yield from (Difference("condition", None, each) for key, each in after.items() if key not in before)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from kdsl.bitmaps import Bitmap, Flags, indices, pack, unpack
 from kdsl.fields import QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition
@@ -19,7 +20,8 @@ from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
 BATCH = 256
-"""Samples decided at once: the fixed cost of a batch is small against them, and its bitmaps stay in the cache."""
+"""Samples decided at once: the fixed cost of a batch is small against them, and its bitmaps stay in the cache. A whole
+number of words, so that the bitmaps of batches are put side by side."""
 YES = 0.5
 """A visual question holds from this probability on."""
 
@@ -52,16 +54,17 @@ class Engine:
         while batch := list(islice(iterator, BATCH)):
             yield from self._hits(batch)
 
-    def matrix(self, table: FieldTable) -> np.ndarray:
+    def matrix(self, table: FieldTable) -> Flags:
         """bool [n_samples, n_rules]: whether the rule holds on the sample."""
-        result = np.zeros((len(table), len(self.rules)), dtype=bool)
-        for first in range(0, len(table), BATCH):
-            batch = table.rows[first : first + BATCH]
-            result[first : first + len(batch)] = _unpack(self._decide(batch), len(batch)).T
-        return result
+        return unpack(self.bitmaps(table), len(table)).T
 
-    def _decide(self, batch: list[SampleFields]) -> np.ndarray:
-        """[n_rules, n_words] uint64: bit j of word w is sample 64 * w + j; bits behind the last sample are 0."""
+    def bitmaps(self, table: FieldTable) -> Bitmap:
+        """The samples that each rule holds on: uint64 [n_rules, n_words]."""
+        batches = [self._decide(table.rows[first : first + BATCH]) for first in range(0, len(table), BATCH)]
+        return np.concatenate([np.zeros((len(self.rules), 0), dtype=np.uint64), *batches], axis=1)
+
+    def _decide(self, batch: list[SampleFields]) -> Bitmap:
+        """`bitmaps` of one batch."""
         tests = self._tests.bitmaps(batch)
         bits = np.broadcast_to(tests[-1], (len(self.rules), tests.shape[1])).copy()
         for rows, negated in zip(self._row, self._negated, strict=True):
@@ -74,7 +77,8 @@ class Engine:
         bits = self._decide(batch)
         rules, explained = self.rules, self._explained
         hits: list[list[Hit]] = [[] for _ in batch]
-        for r, s in zip(*_ones(bits), strict=True):
+        rows, samples = indices(bits)
+        for r, s in zip(rows.tolist(), samples.tolist(), strict=True):
             hits[s].append(Hit(rules[r], explained[r], batch[s]))
         return hits
 
@@ -104,9 +108,9 @@ class _Tests:
         """The row of the condition's test among the bitmaps."""
         return self._rows[_positive(condition).canonical()]
 
-    def bitmaps(self, batch: list[SampleFields]) -> np.ndarray:
+    def bitmaps(self, batch: list[SampleFields]) -> Bitmap:
         """[n_tests + 1, n_words] uint64; the last row is true for every sample."""
-        everywhere = _pack(np.ones(len(batch), dtype=bool))
+        everywhere = pack(np.ones(len(batch), dtype=bool))
         bits = np.zeros((self.count + 1, len(everywhere)), dtype=np.uint64)
         bits[-1] = everywhere
         for field, first, matcher, alternatives in self._fields:
@@ -114,7 +118,7 @@ class _Tests:
             for terms in alternatives:
                 bits[first : first + len(terms)] |= found.take(terms, axis=0)
         for row, condition in self._others:
-            bits[row] = _pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
+            bits[row] = pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
         return bits
 
 
@@ -143,23 +147,3 @@ def _holds(condition: Condition, row: SampleFields) -> bool:
     if condition.field == QUESTION_FIELD:
         return (row.answer(condition.question or "") or 0.0) >= YES
     return condition.comparison is not None and condition.comparison.holds(row.number(condition.field))
-
-
-def _pack(flags: np.ndarray) -> np.ndarray:
-    """bool [n] to uint64 [ceil(n / 64)]."""
-    octets = np.packbits(flags, bitorder="little")
-    return np.pad(octets, (0, -len(octets) % 8)).view("<u8").astype(np.uint64)
-
-
-def _ones(bits: np.ndarray) -> tuple[list[int], list[int]]:
-    """Row and column (bit within the row) of every bit that is set in uint64 [n, n_words], row by row."""
-    words = np.flatnonzero(bits)
-    found = np.flatnonzero(_unpack(bits.reshape(-1, 1)[words], 64))
-    rows, columns = np.divmod(words[found >> 6] * 64 + (found & 63), bits.shape[1] * 64)
-    return rows.tolist(), columns.tolist()
-
-
-def _unpack(bits: np.ndarray, count: int) -> np.ndarray:
-    """uint64 [n, n_words] to bool [n, count]."""
-    octets = bits.astype("<u8").view(np.uint8)
-    return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(bool)

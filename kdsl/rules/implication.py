@@ -1,4 +1,4 @@
-"""Which conditions follow from which: the logic behind contradictions and rules that say nothing beside another."""
+"""Which conditions follow from which: contradictions, rules that say nothing beside another, two rules as one."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from types import MappingProxyType
 from kdsl.rules.condition import Comparison, Condition
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
+from kdsl.text import normalise
 
 _INSIDE = {
     "last_user": ("user", "dialogue"),
@@ -83,6 +84,31 @@ def subsumed(
             if not literals[index] <= back or (len(str(rule)), index) > (len(str(rules[other])), other):
                 yield rule, rules[other]
                 break
+
+
+def merged_conditions(first: Rule, second: Rule) -> tuple[Condition, ...] | None:
+    """Conditions that hold exactly where one of the rules does; None where no single rule says that.
+
+    Possible when one rule has all conditions of the other (the shorter one says it all), and when they differ in one
+    condition only, both times in its terms: the terms are joined.
+    """
+    ones = {condition.canonical(): condition for condition in first.conditions}
+    others = {condition.canonical(): condition for condition in second.conditions}
+    left = [condition for key, condition in ones.items() if key not in others]
+    right = [condition for key, condition in others.items() if key not in ones]
+    if not left:
+        return first.conditions
+    if not right:
+        return second.conditions
+    if len(left) != 1 or len(right) != 1:
+        return None
+    [mine], [theirs] = left, right
+    if mine.field != theirs.field or mine.negated or theirs.negated or not (mine.terms and theirs.terms):
+        return None
+    terms = {normalise(term): term for term in (*theirs.terms, *mine.terms)}
+    ordered = dict.fromkeys(normalise(term) for term in (*mine.terms, *theirs.terms))
+    joined = Condition(field=mine.field, terms=tuple(terms[key] for key in ordered))
+    return tuple(joined if key == mine.canonical() else condition for key, condition in ones.items())
 
 
 def _consequences(conditions: Sequence[Condition]) -> dict[str, set[str]]:

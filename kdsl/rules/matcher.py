@@ -6,6 +6,8 @@ from operator import itemgetter
 import daachorse
 import numpy as np
 
+from kdsl.bitmaps import Bitmap, pack_indices
+
 _TERM = itemgetter(2)
 """Of a match: start, end, index of the term."""
 _NO_WORDS = "\u2e80"
@@ -27,8 +29,8 @@ class Matcher:
         self._bounded = [is_bounded(term) for term in self.terms]
         self._any_bounded = any(self._bounded)
 
-    def bitmaps(self, texts: Sequence[str]) -> np.ndarray:
-        """[n_terms, n_words] uint64: bit j of word w tells whether the term occurs in text 64 * w + j."""
+    def bitmaps(self, texts: Sequence[str]) -> Bitmap:
+        """The texts that each term occurs in: uint64 [n_terms, n_words]."""
         terms: list[int] = []
         counts = []
         for text in texts:
@@ -38,12 +40,8 @@ class Matcher:
                 found = [match for match in found if not bounded[match[2]] or whole_words(text, match[0], match[1])]
             terms.extend(map(_TERM, found))
             counts.append(len(found))
-        words = -(-len(texts) // 64)
-        text = np.arange(len(texts))
-        bits = np.zeros(len(self.terms) * words, dtype=np.uint64)
-        index = np.fromiter(terms, dtype=np.int64, count=len(terms)) * words + np.repeat(text >> 6, counts)
-        np.bitwise_or.at(bits, index, np.repeat(np.uint64(1) << (text & 63).astype(np.uint64), counts))
-        return bits.reshape(len(self.terms), words)
+        rows = np.fromiter(terms, dtype=np.int64, count=len(terms))
+        return pack_indices(rows, np.repeat(np.arange(len(texts)), counts), len(self.terms), len(texts))
 
 
 def first_occurrence(text: str, term: str, limit: int) -> int:

@@ -42,7 +42,8 @@ def read_rule(path: Path) -> Rule:
 
 
 def parse_rule(path: Path, text: str) -> Rule:
-    """The rule in `text`, which is the content of `path`; errors as in `read_rule`."""
+    """The rule in `text`, the content of `path`, be it with a byte order mark; errors as in `read_rule`."""
+    text = text.removeprefix("\ufeff")
     if len(text) > LONGEST:
         raise KdslError(f"{path}: has {len(text):,} characters; a rule file has at most {LONGEST:,}")
     with parsing(path, "not valid YAML"):
@@ -161,7 +162,8 @@ class _Reader:
 def rule_text(rule: Rule, previous: str | None = None) -> str:
     """The rule as a file in the one form that KDSL writes.
 
-    Where `previous`, the file so far, has comments, these are kept, and with them the layout of lists and mappings.
+    Where `previous`, the text of the file so far, has comments, these are kept, and with them the layout of lists and
+    mappings.
     Raises KdslError where they cannot be: a few oddities of YAML are a rule to libyaml and a mistake to ruamel.
     """
     lines = [
@@ -180,6 +182,7 @@ def rule_text(rule: Rule, previous: str | None = None) -> str:
     text = "\n".join(lines) + "\n"
     if previous is None or "#" not in previous:
         return text
+    previous = previous.removeprefix("\ufeff")
     with parsing(
         f"rule {rule.id}", "the comments in its file cannot be kept", "write the file in the plain form first"
     ):

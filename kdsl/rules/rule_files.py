@@ -1,18 +1,14 @@
-"""The rule files of a task: what they are called, which there are, and which of them cannot be used."""
+"""The rule files of a task: what they are called, which there are, and their text, safely read and written."""
 
 import hashlib
-import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import inside, read_bytes, read_text
+from kdsl.files import inside, read_bytes, read_text, sync, write_atomically
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_file import parse_rule
 from kdsl.text import normalise
 
 _UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f\ud800-\udfff]|^[. -]|[. ]$')
@@ -26,86 +22,9 @@ _OWN_NAME = re.compile(rf"--({_ID})\.yaml$")
 _NAMED = re.compile(rf"--({_ID})(?![0-9a-z])")
 _WRITTEN = re.compile(rf"^id:[ \t]*[\"']?({_ID})\b".encode(), re.MULTILINE)
 
-_log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class RuleFiles:
-    """What stands in the rule files of one task; a file is in one of the three."""
-
-    rules: Mapping[Path, Rule]
-    unreadable: Mapping[Path, str] = field(default_factory=dict)
-    """What is no rule, and why."""
-    doubles: Mapping[Path, tuple[Rule, str]] = field(default_factory=dict)
-    """Rules whose id is another file's, as of copies that synchronised folders make, and a sentence saying whose."""
-
-    @property
-    def problems(self) -> dict[Path, str]:
-        """What is left out, a sentence each that begins with the file."""
-        return {**self.unreadable, **{path: sentence for path, (_, sentence) in self.doubles.items()}}
-
-    def held_back(self) -> set[str]:
-        """Ids of rules that there are, but in files that cannot be read: what is decided there is not known."""
-        return {id for path in self.unreadable for id in _ids_in(path)}
-
-    def tell(self, place: Path) -> None:
-        """Warn, once a command, of files of the task at `place` that are left out."""
-        if self.problems:
-            many = f"{len(self.problems)} rule files are" if len(self.problems) > 1 else "1 rule file is"
-            _warn(f"{place}: {many} left out: {next(iter(self.problems.values()))}; see `kdsl rules lint`")
-
-
-@cache
-def _warn(sentence: str) -> None:
-    """However often a command reads the rules."""
-    _log.warning("%s", sentence)
-
-
-def read_rule_files(folder: Path, task: str) -> RuleFiles:
-    """Read all rule files of a task in the rule base at `folder`; none where there is no such folder.
-
-    A file that cannot be used is told in the result. Raises KdslError where a folder cannot be looked into: nobody
-    knows then what was decided there.
-    """
-    rules: dict[Path, Rule] = {}
-    unreadable: dict[Path, str] = {}
-    for path in rule_paths(folder, task):
-        try:
-            rules[path] = parse_rule(path, rule_text_of(folder, path).removeprefix("\ufeff"))
-        except KdslError as error:
-            unreadable[path] = str(error)
-    return sorted_out(rules, unreadable)
-
-
-def sorted_out(rules: Mapping[Path, Rule], unreadable: Mapping[Path, str]) -> RuleFiles:
-    """Which of files with one id is the rule: the one named after it, of several the one in its label's folder.
-
-    While the file that is named after an id cannot be read, no other one stands for it.
-    """
-    first: dict[str, Path] = {}
-    for path, rule in rules.items():
-        other = first.get(rule.id)
-        if other is None or _standing(path, rule) < _standing(other, rules[other]):
-            first[rule.id] = path
-    broken = {id: path for path in unreadable if (id := named_after(path)) is not None}
-    doubles = {}
-    for path, rule in rules.items():
-        if rule.id in broken:
-            sentence = f"the id {rule.id} is that of {broken[rule.id]}, which cannot be read; mend that one"
-            doubles[path] = rule, f"{path}: {sentence}"
-        elif first[rule.id] != path:
-            sentence = f"the id {rule.id} is already that of {first[rule.id]}; give one a new id"
-            doubles[path] = rule, f"{path}: {sentence}"
-    return RuleFiles({path: rule for path, rule in rules.items() if path not in doubles}, unreadable, doubles)
-
-
-def _standing(path: Path, rule: Rule) -> tuple[bool, bool, int, Path]:
-    """The least is the rule; a copy's name is the original's and something more."""
-    return named_after(path) != rule.id, path.parent.name != label_folder(rule.label), len(path.name), path
-
-
-def _ids_in(path: Path) -> set[str]:
-    """The rules that a broken file may hold, by its name, or by its own word."""
+def ids_in_broken(path: Path) -> set[str]:
+    """Ids of the rules that a file which cannot be read may hold: those in its name, else those in its text."""
     if named := _NAMED.findall(path.name):
         return set(named)
     try:
@@ -124,6 +43,22 @@ def rule_text_of(folder: Path, path: Path) -> str:
         if path.is_dir():
             raise KdslError(f"{path}: is a link to a folder, which is not followed; put the rule files there")
     return read_text(path, keep_mark=True)
+
+
+def write_rule_text(path: Path, text: str | None) -> None:
+    """Make a rule file hold exactly `text`, or be gone where that is None; on disk when this returns.
+
+    Raises KdslError where it cannot be written or deleted; it is then as it was.
+    """
+    if text is not None:
+        write_atomically(path, text)
+    else:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KdslError(f"{path}: cannot be deleted ({error.strerror}); you need write access there") from error
+    if path.parent.is_dir():
+        sync(path.parent)
 
 
 def rule_paths(folder: Path, task: str) -> Iterator[Path]:

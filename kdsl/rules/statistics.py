@@ -5,20 +5,16 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from kdsl.files import read_jsonl, write_jsonl
-from kdsl.record_file import Count, Share, as_record
+from kdsl.record_file import Count, RecordModel, Share, as_record
 
 FILE_NAME = "statistics.jsonl"
 _REMEDY = "`kdsl mine` writes this file again"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Counts(_Part):
+class _Counts(RecordModel):
     hits: Count
     correct: Count
     """Hits on samples of the rule's label."""
@@ -42,7 +38,7 @@ class HeldOutCounts(_Counts):
     """Counts on samples that the rule was not found on."""
 
 
-class RuleStatistics(_Part):
+class RuleStatistics(RecordModel):
     """One line of statistics.jsonl. They speak about the conditions with hash `when`, not about later edits."""
 
     id: str

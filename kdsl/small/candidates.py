@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.mining.bitmaps import Flags
+from kdsl.bitmaps import Flags
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 

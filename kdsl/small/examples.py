@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Flags
 from kdsl.data.images import existing_image
 from kdsl.fields.table import SampleFields, last_user_turn
-from kdsl.mining.bitmaps import Flags
 from kdsl.vlm.conversation import Picture, Piece
 
 POSITIVES, NEGATIVES = 2, 2

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.bitmaps import Flags, unpack
 from kdsl.fields.table import FieldTable
-from kdsl.mining.bitmaps import Flags, unpack
 from kdsl.mining.proposer import LexicalProposer
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task

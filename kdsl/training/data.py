@@ -14,10 +14,10 @@ from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import opened
-from kdsl.models.prompts import Prompts
+from kdsl.files import file_digest
+from kdsl.models.large.prompts import Prompts
+from kdsl.models.large.targets import CHINESE, marks_of
 from kdsl.models.soft_labels import SoftLabels
-from kdsl.models.targets import CHINESE, marks_of
 from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
@@ -130,7 +130,6 @@ def data_hash(examples: list[Example]) -> str:
 
 def _picture_hash(picture: Picture) -> str:
     try:
-        with opened(picture.path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(picture.path).hex()
     except KdslError as error:
         raise KdslError(f"{error}; training needs every image") from error

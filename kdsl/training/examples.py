@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kdsl.models.targets import CHINESE, AnswerMarks, Target, answer_pieces, shortened
+from kdsl.models.large.targets import CHINESE, AnswerMarks, Target, answer_pieces, shortened
 from kdsl.vlm.conversation import Conversation, Picture, ask
 from kdsl.vlm.processor import IMAGE, Processor, Prompt, collate
 

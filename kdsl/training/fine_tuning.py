@@ -16,8 +16,8 @@ from transformers import PrinterCallback, Trainer
 from kdsl.config import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.models.card import TrainingCard, installed_versions
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.card import TrainingCard, installed_versions
+from kdsl.models.large.prompts import Prompts
 from kdsl.progress import progress_bar
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from accelerate.utils import gather_object
 
-from kdsl.models.targets import UNLIMITED, Target, score_labels
+from kdsl.models.large.targets import UNLIMITED, Target, score_labels
 from kdsl.training.examples import Example
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.model import probabilities

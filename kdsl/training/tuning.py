@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
-from kdsl.models.large import LargeModel
+from kdsl.models.large.model import LargeModel
 from kdsl.models.soft_labels import SoftLabels
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
@@ -58,8 +58,8 @@ class Tuner:
             ]
         )
         tuned = self.tuned or _name(data)
-        self.large.release()
-        fine_tune(self.recipe, data, self.large.tuned_folder(tuned))
+        self.large.weights.release()
+        fine_tune(self.recipe, data, self.large.weights.tuned_folder(tuned))
         prompts = self.recipe.prompts.fitted([part.trained for part in data])
         classifier = self.large.classifier(self.task, tuned, prompts)
         held_out = next(part.held_out for part in data if part.task.name == self.task.name)
@@ -87,7 +87,7 @@ class Tuner:
         """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""
         assert self.tuned is not None
         recipe = replace(self.recipe, deepspeed=deepspeed)
-        fine_tune(recipe, self.data(self.together), self.large.tuned_folder(self.tuned))
+        fine_tune(recipe, self.data(self.together), self.large.weights.tuned_folder(self.tuned))
 
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
         """The samples with what is held out of them, and copies of the others."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_bytes, read_jsonl
+from kdsl.files import append_jsonl, file_digest, read_jsonl
 from kdsl.vlm.conversation import Conversation, Instruction, Picture
 from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
@@ -195,12 +195,12 @@ def _is_count(value: Any) -> bool:
 def _described(piece: str | Picture) -> list[str]:
     if isinstance(piece, Picture):
         try:
-            return ["picture", _file_hash(piece.path, piece.path.stat().st_mtime_ns)]
+            return ["picture", _picture_hash(piece.path, piece.path.stat().st_mtime_ns)]
         except (OSError, KdslError):
             return ["picture", str(piece.path)]  # the model says in one sentence what is wrong with it
     return ["instruction" if isinstance(piece, Instruction) else "text", str(piece)]
 
 
 @lru_cache(maxsize=100_000)
-def _file_hash(path: Path, modified: int) -> str:
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+def _picture_hash(path: Path, modified: int) -> str:
+    return file_digest(path).hex()

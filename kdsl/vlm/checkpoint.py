@@ -17,7 +17,7 @@ from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.files import opened, parsing, read_json
 
 log = logging.getLogger(__name__)
@@ -162,10 +162,10 @@ def loading_in_one_sentence(name: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise KdslError(f"{name}: does not fit the memory of this device; take a smaller model") from error
         if Path(name).expanduser().is_dir():
-            reason = "its weights are not of this config.json" if "mismatched" in str(error) else _first_line(error)
+            reason = "its weights are not of this config.json" if "mismatched" in str(error) else _reason(error)
             raise KdslError(f"{name}: cannot be loaded ({reason})") from error
         raise KdslError(
-            f"{name}: no directory here, and cannot be fetched from the hub ({_first_line(error)}); name the "
+            f"{name}: no directory here, and cannot be fetched from the hub ({_reason(error)}); name the "
             "directory of a model that you have downloaded"
         ) from error
 
@@ -251,7 +251,7 @@ def _attention(device: str) -> str:
     return "flash_attention_2" if flash else "sdpa"
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, StrictDataclassError) and error.__cause__ is not None:  # says more than its wrapper
         error = error.__cause__
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return first_line(error).rstrip(".")

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.engine import make_dialogues, make_rules
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.files import write_jsonl
 from kdsl.rules.rule import Rule, When

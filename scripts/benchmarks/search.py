@@ -17,8 +17,8 @@ from rich.table import Table
 from benchmarks import search_rivals as rivals
 from benchmarks.search_rivals import Problem
 from benchmarks.sets import DataSet, mire, plain
+from kdsl.bitmaps import SampleWeights, pack
 from kdsl.fields.table import FieldTable
-from kdsl.mining.bitmaps import SampleWeights, pack
 from kdsl.mining.literals import NEGATION_PRIOR, Literals
 from kdsl.mining.proposer import LexicalProposer
 from kdsl.mining.reward import Reward

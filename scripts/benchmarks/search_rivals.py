@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdsl.mining.bitmaps import Bitmap, SampleWeights
+from kdsl.bitmaps import Bitmap, SampleWeights
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
 from kdsl.arbiter.pool import Pool
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -129,7 +130,7 @@ def test_without_merging_only_the_temperature_counts(arbiter):
         ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; train again with: kdsl train"),
         (
             {"version": 1, "merged": True},
-            r"arbiter\.json: made by another version of KDSL; train again with: kdsl train",
+            r"arbiter\.json: version 1, this KDSL reads version 2; train again with: kdsl train",
         ),
         ({"a": 0}, r"arbiter\.json: a: Input should be greater than 0; train again"),
         ({"b": -0.1}, r"arbiter\.json: b: Input should be greater than or equal to 0; train again"),

@@ -3,26 +3,12 @@
 import numpy as np
 import pytest
 
-from kdsl.arbiter.evidence import label_evidence, overlap, rule_weights
+from kdsl.arbiter.evidence import label_evidence, overlap
 
 
 def hits(*rows: str) -> np.ndarray:
     """One row a sample, one character a rule: x where it hits."""
     return np.array([[each == "x" for each in row] for row in rows])
-
-
-@pytest.mark.parametrize(
-    ("reliability", "base_rate", "weight"),
-    [
-        (0.8, 0.5, np.log(4)),
-        (0.8, 0.2, np.log(16)),
-        (0.5, 0.5, 0),
-        (0.2, 0.5, 0),  # a rule worse than a guess does not speak against its label
-        (1.0, 0.5, np.log(999)),
-    ],
-)
-def test_a_rule_weighs_how_much_it_raises_the_log_odds_of_its_label(reliability, base_rate, weight):
-    assert rule_weights(np.array([reliability]), np.array([base_rate])) == pytest.approx([weight])
 
 
 def test_overlap_is_the_share_of_common_samples_of_rules_for_one_label():

@@ -18,7 +18,7 @@ from kdsl.project.mining import search
 from kdsl.project.small_parts import SmallParts
 from kdsl.project.task import TaskProject
 from kdsl.rules.condition import Condition
-from kdsl.rules.rule import Review, Rule, When
+from kdsl.rules.rule import Rule, When
 
 
 def shop(trainer=None, settings=SETTINGS, words=True, **options) -> TaskProject:
@@ -238,18 +238,3 @@ def test_rules_mined_from_other_samples_are_refused(mined):
     archive = mined.archive
     with pytest.raises(KdslError, match="the training samples are not those that rules were mined on"):
         fit_arbiter(TASK, table, labels, Knowing(1 / 3).predict(table).probabilities, archive, [], {}, seed=0)
-
-
-def test_an_approval_lifts_a_rule_as_far_as_its_counts_allow(weak):
-    arbiter = weak.arbiter
-    rule = weak.rules[0]
-    doubtful = arbiter.rules[0].model_copy(update={"reliability": 0.4, "hits": 10, "correct": 7})
-    accepted = rule.model_copy(update={"status": "accepted", "review": Review(by="a", of=rule.when_hash)})
-    stale = accepted.model_copy(update={"review": Review(by="a", of="0" * 16)})
-    assert doubtful.reviewed(rule) == 0.4
-    assert doubtful.reviewed(accepted) == 0.8
-    assert doubtful.reviewed(stale) == 0.4
-    refuted = doubtful.model_copy(update={"hits": 20, "correct": 2})
-    assert refuted.reviewed(accepted) == 0.4
-    reliable = doubtful.model_copy(update={"reliability": 0.95})
-    assert reliable.reviewed(accepted) == 0.95

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -59,10 +60,10 @@ class Project:
         RuleBase.load(self.rules, "shop").save(rule)
 
     def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None) -> Predictor:
-        return Predictor(tasks, self.checkpoint, self.rule_base, recorded, Sidecars(), large, embedded=self.embedded)
+        return Predictor(tasks, self.checkpoint, self.rules_of, recorded, Sidecars(), large, embedded=self.embedded)
 
-    def rule_base(self, task) -> RuleBase:
-        return RuleBase.load(self.rules, task.name)
+    def rules_of(self, task) -> list[Rule]:
+        return RuleBase.load(self.rules, task.name).rules
 
 
 @pytest.fixture

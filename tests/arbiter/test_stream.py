@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kdsl.arbiter.stream import file_hash, predict_stream
+from kdsl.arbiter.stream import predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
@@ -81,8 +81,3 @@ def test_a_repeated_id_is_predicted_once_and_counted(tmp_path, caplog):
     predict_stream(samples("a", "b", "a", "a"), Judge(), tmp_path / "p.jsonl", SOURCE, batch=2)
     assert ids(tmp_path / "p.jsonl") == ["a", "b"]
     assert "2 samples have the id of an earlier one and were left out" in caplog.text
-
-
-def test_a_missing_file_has_no_hash(tmp_path):
-    with pytest.raises(KdslError, match=r"x\.json: no such file"):
-        file_hash(tmp_path / "x.json")

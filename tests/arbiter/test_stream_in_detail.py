@@ -1,12 +1,11 @@
 """What stands in the files of a stream of predictions, and what is said about files that are something else."""
 
-import hashlib
 import json
 from types import SimpleNamespace
 
 import pytest
 
-from kdsl.arbiter.stream import StreamOutcome, file_hash, predict_stream
+from kdsl.arbiter.stream import StreamOutcome, predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
@@ -114,22 +113,3 @@ def test_a_line_that_is_no_prediction_is_named(tmp_path, line):
     with pytest.raises(KdslError) as caught:
         stream(output, ("t", "b"))
     assert str(caught.value) == f"{output}, line 2: not a prediction; give another --output"
-
-
-def test_a_hash_is_of_the_contents_of_files_in_their_order(tmp_path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_bytes(b"1")
-    two.write_bytes(b"2")
-    expected = hashlib.sha256(hashlib.sha256(b"1").digest() + hashlib.sha256(b"2").digest())
-    assert file_hash(one, two) == expected.hexdigest()
-    assert file_hash(two, one) != file_hash(one, two)
-    assert file_hash() == hashlib.sha256().hexdigest()
-
-
-def test_what_cannot_be_hashed_is_named(tmp_path):
-    with pytest.raises(KdslError) as caught:
-        file_hash(tmp_path / "none")
-    assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
-    with pytest.raises(KdslError) as caught:
-        file_hash(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is a folder, not a file; give the name of a file"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from small_shop import WORDS, read, write, write_project
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.cli.train import print_arbiters
 from kdsl.rules.rule import Review
 from kdsl.rules.rulebase import RuleBase

@@ -10,7 +10,7 @@ from kdsl.distillation.teacher import NO_LABEL, ask_teacher
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.model import Scores

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted import noise, table_of
 
-from kdsl.mining.bitmaps import count
+from kdsl.bitmaps import count
 from kdsl.mining.miner import ALL_SAMPLES, mine_label, start_search
 from kdsl.mining.run import prepare
 from kdsl.sample import Label, Task

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from kdsl.mining.bitmaps import SampleWeights, count, pack, unpack
+from kdsl.bitmaps import SampleWeights, count, pack, unpack
 from kdsl.mining.literals import Literals, choose_literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings

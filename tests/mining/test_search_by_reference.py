@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from search_reference import Literal, SlowSearch
 
-from kdsl.mining.bitmaps import SampleWeights, pack, unpack
+from kdsl.bitmaps import SampleWeights, pack, unpack
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings

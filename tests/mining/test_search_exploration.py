@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdsl.mining.bitmaps import SampleWeights, pack
+from kdsl.bitmaps import SampleWeights, pack
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kdsl.mining.bitmaps import Bitmap, SampleWeights, count, pack
+from kdsl.bitmaps import Bitmap, SampleWeights, count, pack
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search, SearchSettings

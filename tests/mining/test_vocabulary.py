@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import table_of
 
+from kdsl.bitmaps import unpack
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.bitmaps import unpack
 from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 
 import kdsl.review
 from kdsl.errors import KdslError
-from kdsl.review import overview_routes
+from kdsl.review import progress_routes
 from kdsl.review.app import create_app
 from kdsl.rules.rulebase import RuleBase
 
@@ -79,7 +79,7 @@ def shop(tmp_path_factory) -> Iterator[Shop]:
         raise KdslError("not measured in this test")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(overview_routes, "measure", measure)
+        patch.setattr(progress_routes, "measure", measure)
         yield Shop(tmp_path_factory.mktemp("shop"))
 
 

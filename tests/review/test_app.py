@@ -11,12 +11,13 @@ from rule_files import TASK, contents
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.app import create_app
 from kdsl.review.effect import TrainedArbiter
 from kdsl.review.model_predictions import ModelPredictions, model_predictions
-from kdsl.review.words import chinese, translate
+from kdsl.review.page import chinese, translate
 from kdsl.rules.rulebase import RuleBase
 
 TEMPLATES = Path(__file__).parents[2] / "kdsl" / "review" / "templates"
@@ -229,6 +230,9 @@ def test_the_history_is_told_in_the_words_of_the_page(client, site):
     page = undone.split("历史")[1]
     assert "待定 → 已接受" in page and "- 用户最后一句含 亮度 或 调光" in page and "+ 图片数 ≤1" in page
     assert "不得命中 s0" in page
+    version = site.store.get(TASK, each.rule.id).version
+    client.post(f"{address}/edit", data={**form, "version": version, "label": LABELS[1]})
+    assert f"标签: {LABELS[0]} → {LABELS[1]}" in client.get(address).text
 
 
 def test_a_rejected_rule_conflicts_with_none_and_is_not_offered_for_a_merge(client, site):

@@ -5,8 +5,9 @@ import pytest
 from reviewed_shop import LABELS, open_shop
 from rule_files import TASK
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.evidence import overlap
+from kdsl.arbiter.weighing import Standing
 from kdsl.mining.archive import shown_of
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.decisions import decide, edit, written

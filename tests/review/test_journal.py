@@ -258,7 +258,7 @@ def test_putting_back_leaves_alone_what_somebody_changed_in_the_meantime(folder,
     store = RuleStore(folder, [TASK])
     one, two = (each for each in store.rules(TASK) if each.rule.label == LABELS[0])
     before = contents(folder)
-    real, calls = store_module.write_atomically, []
+    real, calls = store_module.write_rule_text, []
 
     def full_at_the_second(path: Path, text: str) -> None:
         calls.append(path)
@@ -267,7 +267,7 @@ def test_putting_back_leaves_alone_what_somebody_changed_in_the_meantime(folder,
             raise KdslError(f"{path}: cannot be written (No space left on device)")
         real(path, text)
 
-    monkeypatch.setattr(store_module, "write_atomically", full_at_the_second)
+    monkeypatch.setattr(store_module, "write_rule_text", full_at_the_second)
     with pytest.raises(KdslError, match="No space left"):
         decisions.merge(store, BY, TASK, one.rule.id, one.version, two.rule.id, two.version)
     monkeypatch.undo()

@@ -17,7 +17,8 @@ from shop_on_disk import DIALOGUES, LABELS, TASK, task_file, write_lines, write_
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
-from kdsl.arbiter.arbiter import Arbiter, Quality, Standing
+from kdsl.arbiter.arbiter import Arbiter, Quality
+from kdsl.arbiter.weighing import Standing
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.project.project import Project
 from kdsl.review import live as live_module

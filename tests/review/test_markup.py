@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from kdsl.config import ProjectConfig
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
-from kdsl.review import words as page_words
+from kdsl.review import page as page_words
 from kdsl.review.app import create_app
 from kdsl.review.dataset import Dataset, Source
 from kdsl.review.live import LiveSite

@@ -181,7 +181,7 @@ def test_a_name_that_is_a_path_stays_inside_the_folder_of_logs(store):
 def test_a_full_disk_changes_nothing_and_says_so(store, monkeypatch):
     before = contents(store.folder)
     one, two = (each for each in store.rules(TASK) if each.rule.label == LABELS[0])
-    real = store_module.write_atomically
+    real = store_module.write_rule_text
     calls = []
 
     def full_after_one(path: Path, text: str) -> None:
@@ -190,7 +190,7 @@ def test_a_full_disk_changes_nothing_and_says_so(store, monkeypatch):
             raise KdslError(f"{path}: cannot be written (No space left on device)")
         real(path, text)
 
-    monkeypatch.setattr(store_module, "write_atomically", full_after_one)
+    monkeypatch.setattr(store_module, "write_rule_text", full_after_one)
     with pytest.raises(KdslError, match="No space left"):
         decisions.merge(store, "小王", TASK, one.rule.id, one.version, two.rule.id, two.version)
     monkeypatch.undo()
@@ -222,7 +222,7 @@ def test_after_a_kill_at_any_step_files_and_log_agree(store, monkeypatch, step):
 
         return call
 
-    monkeypatch.setattr(store_module, "_put", dying(store_module._put))
+    monkeypatch.setattr(store_module, "write_rule_text", dying(store_module.write_rule_text))
     monkeypatch.setattr(Journal, "_append", dying(Journal._append))
     with pytest.raises(Killed):
         decisions.merge(store, "小王", TASK, one.rule.id, one.version, two.rule.id, two.version)

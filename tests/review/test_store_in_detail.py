@@ -259,7 +259,7 @@ class Killed(BaseException):
 def merge_killed_after(store: RuleStore, monkeypatch, files: int) -> tuple[StoredRule, StoredRule]:
     """Begin to merge two rules, and die when so many of the two files are written."""
     one, two = (each for each in rules(store) if each.rule.label == LABELS[0])
-    real, left = store_module._put, [files]
+    real, left = store_module.write_rule_text, [files]
 
     def put(path: Path, text: str | None) -> None:
         if not left[0]:
@@ -267,7 +267,7 @@ def merge_killed_after(store: RuleStore, monkeypatch, files: int) -> tuple[Store
         left[0] -= 1
         real(path, text)
 
-    monkeypatch.setattr(store_module, "_put", put)
+    monkeypatch.setattr(store_module, "write_rule_text", put)
     with pytest.raises(Killed):
         decisions.merge(store, "小王", TASK, one.rule.id, one.version, two.rule.id, two.version)
     monkeypatch.undo()

@@ -22,7 +22,7 @@ def test_rules_added_removed_and_changed():
         rule(4, " 同", notes="b"),
         rule(5, "新"),
     ]
-    assert [(change.id, change.kind, change.details) for change in compare(old, new)] == [
+    assert [(change.id, change.kind, tuple(map(str, change.details))) for change in compare(old, new)] == [
         ("r-0001", "removed", ()),
         ("r-0002", "changed", ("status: proposed → accepted",)),
         ("r-0003", "changed", ("label: 退款 → 换货", "- user has 换", "+ user has 换|货")),

@@ -142,11 +142,11 @@ def test_a_review_of_the_present_conditions_is_fine(base):
 
 def test_failing_tests(base):
     base.add(1, {"user": ["退"]}, tests={"hit": ["1", "2", "none"], "miss": ["1"]})
-    messages = [finding.message for finding in lint(base.folder, TASK, [sample("1", "退"), sample("2", "换")])]
-    assert messages == [
-        "must hit sample '2' but does not",
-        "the test names sample 'none', which is not among the samples of the task",
-        "must not hit sample '1' but does",
+    findings = lint(base.folder, TASK, [sample("1", "退"), sample("2", "换")])
+    assert [(finding.check, finding.message) for finding in findings] == [
+        ("forbidden hit", "must not hit sample '1' but does"),
+        ("missing hit", "must hit sample '2' but does not"),
+        ("unknown sample", "the test names sample 'none', which is not among the samples of the task"),
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.review.store import RuleStore
-from kdsl.rules import rule_files
+from kdsl.rules import rulebase
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rule_file import rule_text
@@ -195,7 +195,7 @@ def test_a_rule_whose_file_cannot_be_read_is_not_written_anew_by_a_person(base):
 
     base.path(GOOD).rename(base.path(GOOD).with_name(f"renamed--{GOOD.id}.yaml")).write_text("broken: [")
     store = RuleStore(base.folder, [TASK.name])
-    with pytest.raises(KdslError, match=f"rule {GOOD.id} is there in a file that cannot be read"):
+    with pytest.raises(KdslError, match=f"cannot be read, and holds rule {GOOD.id}; mend that file"):
         decisions.create(store, "小王", TASK.name, "退款", GOOD.conditions)
 
 
@@ -244,7 +244,7 @@ def test_every_label_has_a_folder_of_its_own_below_its_task(tmp_path, label):
 
 def test_reading_looks_at_every_file_once(base, monkeypatch):
     opened = []
-    real = rule_files.rule_text_of
-    monkeypatch.setattr(rule_files, "rule_text_of", lambda folder, path: opened.append(path) or real(folder, path))
+    real = rulebase.rule_text_of
+    monkeypatch.setattr(rulebase, "rule_text_of", lambda folder, path: opened.append(path) or real(folder, path))
     RuleBase.load(base.folder, TASK.name)
     assert sorted(opened) == sorted([base.path(GOOD), base.path(OTHER)])

@@ -1,15 +1,24 @@
 """The rule base on disk: nothing a person decided is lost."""
 
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+from hypothesis.stateful import rule as step
 
 from kdsl.errors import KdslError
+from kdsl.review import decisions
+from kdsl.review.store import RuleStore
+from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
+from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import RuleBase
+from kdsl.sample import Label, Task
 
 TASK = "returns"
 
@@ -187,3 +196,182 @@ def test_rules_of_another_task_are_not_touched(base):
     other.save(mined("退"))
     base.update_mined([mined("新")])
     assert reloaded(other) == [mined("退")]
+
+
+NEW, OTHER = mined("新"), mined("别的")
+
+
+def rule_in(folder, rule: Rule, name: str = "") -> None:
+    """The rule in a file of that name, else in its own."""
+    base = RuleBase(folder, TASK)
+    base.save(rule)
+    if name:
+        base.path(rule).rename(base.path(rule).with_name(name))
+
+
+def copied(folder, rule: Rule) -> None:
+    """OTHER, and what somebody made of it in a second file with its id."""
+    rule_in(folder, rule.model_copy(update={"id": OTHER.id}), "copy.yaml")
+    rule_in(folder, OTHER)
+
+
+def unreadable(folder, name: str, text: str) -> None:
+    path = folder / TASK / "退款" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+ALREADY_THERE = {
+    "rejected": lambda folder: rule_in(folder, mined("新", status="rejected")),
+    "a person's, with an id of its own": lambda folder: rule_in(folder, mined(" 新", id="r-mine")),
+    "edited since it was found": lambda folder: rule_in(folder, OTHER.model_copy(update={"id": NEW.id})),
+    "in a second file with another rule's id": lambda folder: copied(folder, mined("新", status="disabled")),
+    "a copy whose original cannot be read": lambda folder: (
+        rule_in(folder, OTHER.model_copy(update={"id": NEW.id}), "copy.yaml"),
+        unreadable(folder, f"old--{NEW.id}.yaml", "<<<<<<< HEAD"),
+    ),
+    "cannot be read, by the file's name": lambda folder: unreadable(folder, f"x--{NEW.id}.yaml", "<<<<<<< HEAD"),
+    "cannot be read, by the file's text": lambda folder: unreadable(folder, "x.yaml", f"id: {NEW.id}\n<<<<<<< HEAD"),
+    "another rule lies in its place": lambda folder: rule_in(folder, OTHER, f"新--{NEW.id}.yaml"),
+}
+
+
+def files_in(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.yaml")}
+
+
+@pytest.mark.parametrize("make", ALREADY_THERE.values(), ids=ALREADY_THERE)
+def test_what_is_in_the_base_already_is_neither_mined_nor_written_again(tmp_path, make):
+    make(tmp_path)
+    before = files_in(tmp_path)
+    report = RuleBase.load(tmp_path, TASK).update_mined([NEW, OTHER])
+    assert NEW not in report.added
+    assert {file: text for file, text in files_in(tmp_path).items() if file in before} == before
+
+    store = RuleStore(tmp_path, [TASK])
+    clash = RuleBase.load(tmp_path, TASK).clash(NEW)
+    with pytest.raises(KdslError, match=f"^{re.escape(clash)}$"):
+        decisions.create(store, "小王", TASK, NEW.label, NEW.conditions)
+    assert clash.split(": ")[0] in map(str, tmp_path.rglob("*.yaml"))
+    assert store.history() == []
+
+
+def test_what_is_not_there_yet_is_mined_or_written(tmp_path):
+    for folder in (tmp_path / "mined", tmp_path / "written"):
+        rule_in(folder, OTHER)
+        assert RuleBase.load(folder, TASK).clash(NEW) is None
+    assert RuleBase.load(tmp_path / "mined", TASK).update_mined([NEW, NEW, OTHER]).added == (NEW,)
+    event = decisions.create(RuleStore(tmp_path / "written", [TASK]), "小王", TASK, NEW.label, NEW.conditions)
+    assert event.rule == NEW.id and len(files_in(tmp_path / "written")) == 2
+
+
+def test_two_rules_that_an_edit_made_equal_both_stay_and_lint_tells_it(tmp_path):
+    rule_in(tmp_path, NEW)
+    rule_in(tmp_path, OTHER)
+    store = RuleStore(tmp_path, [TASK])
+    version = store.get(TASK, OTHER.id).version
+    decisions.edit(store, "小王", TASK, OTHER.id, version, NEW.conditions, NEW.label)
+    report = RuleBase.load(tmp_path, TASK).update_mined([NEW])
+    assert report.added == report.removed == () and len(report.kept) == 2
+    [finding] = lint(tmp_path, Task(TASK, (Label("退款"),)))
+    assert finding.check == "duplicate rule"
+
+
+def test_problems_are_warned_of_listed_or_raised(tmp_path, caplog):
+    rule_in(tmp_path, NEW)
+    unreadable(tmp_path, "x.yaml", "<<<<<<< HEAD")
+    [(path, sentence)] = RuleBase.load(tmp_path, TASK, problems="list").problems.items()
+    assert path.name == "x.yaml" and sentence.startswith(f"{path}: holds ") and caplog.text == ""
+    with pytest.raises(KdslError, match=f"^{re.escape(sentence)}$"):
+        RuleBase.load(tmp_path, TASK, problems="raise")
+    assert RuleBase.load(tmp_path, TASK).rules == [NEW] and "1 rule file is left out" in caplog.text
+    unreadable(tmp_path, "y.yaml", "<<<<<<< HEAD")
+    assert RuleBase.load(tmp_path, TASK).rules == [NEW] and "2 rule files are left out" in caplog.text
+
+
+def test_what_somebody_changed_since_it_was_read_is_not_overwritten(base):
+    rule = mined("退")
+    base.save(rule)
+    path = base.path(rule)
+    path.write_text(path.read_text("utf-8").replace('notes: ""', 'notes: "别删"'), "utf-8")
+    with pytest.raises(KdslError, match=rf"was changed since it was read, so rule {rule.id} is not saved"):
+        base.save(rule.model_copy(update={"status": "accepted"}))
+    assert 'notes: "别删"' in path.read_text("utf-8")
+    assert base.refresh() and base.get(rule.id).notes == "别删" and not base.refresh()
+
+
+def test_a_rule_that_is_removed_makes_room_for_its_copy(tmp_path):
+    copied(tmp_path, mined("新"))
+    base = RuleBase.load(tmp_path, TASK, problems="list")
+    assert len(base.doubles) == 1 and base.get(OTHER.id) == OTHER
+    base.remove(OTHER)
+    assert base.doubles == {} and base.get(OTHER.id).conditions == NEW.conditions
+    assert base.rules == reloaded(base)
+
+
+class AnyChanges(RuleBasedStateMachine):
+    """Whatever is saved, removed, copied, broken or edited: a base that stays open is what a new one reads."""
+
+    @initialize()
+    def start(self) -> None:
+        self.place = tempfile.TemporaryDirectory()
+        self.folder = Path(self.place.name)
+        self.base = RuleBase(self.folder, TASK)
+
+    def teardown(self) -> None:
+        if hasattr(self, "place"):
+            self.place.cleanup()
+
+    @step(term=st.sampled_from("退钱换"), label=st.sampled_from(["退款", "换货"]))
+    def add(self, term: str, label: str) -> None:
+        new = mined(term, label=label)
+        if self.base.clash(new) is None:
+            self.base.save(new)
+
+    @step(which=st.integers(0, 9), label=st.sampled_from(["退款", "换货"]))
+    def change(self, which: int, label: str) -> None:
+        if rules := self.base.rules:
+            self.base.save(rules[which % len(rules)].model_copy(update={"label": label, "status": "accepted"}))
+
+    @step(which=st.integers(0, 9))
+    def remove(self, which: int) -> None:
+        if rules := self.base.rules:
+            self.base.remove(rules[which % len(rules)])
+
+    @step(which=st.integers(0, 9), name=st.sampled_from(["{} (1).yaml", "换货/x--{}.yaml"]))
+    def copy(self, which: int, name: str) -> None:
+        if files := self.base.files:
+            file = files[which % len(files)]
+            path = self.folder / TASK / name.format(file.rule.id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file.text, encoding="utf-8")
+            self.base.refresh()
+
+    @step(which=st.integers(0, 9), status=st.sampled_from(["rejected", "disabled"]))
+    def edit_outside(self, which: int, status: str) -> None:
+        if files := self.base.files:
+            file, generation = files[which % len(files)], self.base.generation
+            file.path.write_text(
+                rule_text(file.rule.model_copy(update={"status": status, "notes": file.text})), "utf-8"
+            )
+            assert self.base.changed_outside(file.path) and self.base.refresh()
+            assert self.base.generation > generation
+
+    @step(which=st.integers(0, 9), text=st.sampled_from(["<<<<<<<", None]))
+    def spoil(self, which: int, text: str | None) -> None:
+        if paths := sorted(self.folder.rglob("*.yaml")):
+            path = paths[which % len(paths)]
+            path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+            self.base.refresh()
+
+    @invariant()
+    def is_what_a_new_one_reads(self) -> None:
+        if hasattr(self, "base"):
+            new = RuleBase.load(self.folder, TASK, problems="list")
+            assert self.base.files == new.files and self.base.problems == new.problems
+            generation = self.base.generation
+            assert not self.base.changed_outside() and not self.base.refresh() and self.base.generation == generation
+
+
+TestAnyChanges = AnyChanges.TestCase
+TestAnyChanges.settings = settings(max_examples=30, stateful_step_count=20)

@@ -12,8 +12,8 @@ from tiny_project import read
 from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.card import TrainingCard
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.card import TrainingCard
+from kdsl.models.large.prompts import Prompts
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.training.data import data_hash, hold_out, with_copies
 from kdsl.vlm.conversation import pictures

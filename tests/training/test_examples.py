@@ -115,14 +115,17 @@ def test_labels_of_which_one_begins_with_the_other_are_told_apart(model, page):
     """The end token counts, so that 红 is not at least as probable as 红退 for being shorter."""
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
-    from kdsl.models.large import LargeModel
-    from kdsl.models.prompts import Prompts
+    from kdsl.models.large.model import LargeModel
+    from kdsl.models.large.prompts import Prompts
+    from kdsl.models.large.weights import LargeWeights
 
     task = Task("t", (Label("红"), Label("红退"), Label("红退货")), "<image>{dialogue}标签？")
     sample = Sample("1", "t", (Turn("user", "我要退货。", (page.name,)),), (page.name,))
-    large = LargeModel("unused", [task], Path(), Prompts(page.parent), tiny_qwen2vl.BUDGET, 4096)
-    large._loaded["unused"] = model
-    large._fingerprint = "unused"
+    large = LargeModel(
+        LargeWeights("unused", Path(), tiny_qwen2vl.BUDGET, 4096, _loaded={"unused": model}, _fingerprint="unused"),
+        [task],
+        Prompts(page.parent),
+    )
     table = FieldTable([sample], Sidecars())
     assert task.label_names[large.classifier(task, None).predict(table).probabilities.argmax()] == "红退"
     alone = Task("t", (Label("红"),), task.prompt)

@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 from tiny_project import read, write
 
 from kdsl.distribution import install_command
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 
 
 def predict(kdsl, project: Path, *options: object, output: str = "p.jsonl"):

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra vlm")
 
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 
 STEPS = "checkpoints/run/large/joint.training"

@@ -14,7 +14,7 @@ from tiny_project import SMALL, read, write_project
 from kdsl.augmentation.augmenter import Augmenter
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.models.soft_labels import SoftLabels
 from kdsl.retrieval.knowledge import Passage
 from kdsl.sample import Label, Sample, Task, Turn

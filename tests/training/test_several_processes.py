@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 from tiny_project import SMALL, read, write, write_two_tasks
 
 import kdsl.training
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 from kdsl.yaml_file import read_yaml
 
 CONFIGS = Path(kdsl.training.__file__).parent / "configs"

@@ -12,7 +12,7 @@ import tiny_qwen2vl
 from model_server import model_server
 from tiny_project import read, samples, write
 
-from kdsl.models.card import TrainingCard
+from kdsl.models.large.card import TrainingCard
 
 
 @pytest.fixture

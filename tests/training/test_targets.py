@@ -13,8 +13,8 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 import tiny_qwen2vl
 from tiny_project import OTHER, SMALL, TRAINING, read, write, write_project
 
-from kdsl.models.card import TrainingCard
-from kdsl.models.targets import CHINESE, ENGLISH, answer_pieces, marks_of, score_labels, shortened
+from kdsl.models.large.card import TrainingCard
+from kdsl.models.large.targets import CHINESE, ENGLISH, answer_pieces, marks_of, score_labels, shortened
 from kdsl.sample import Label, Task
 from kdsl.training.data import data_hash
 from kdsl.training.examples import Example, Examples

@@ -1,4 +1,4 @@
-"""What spreadsheets make of a CSV table: encodings, delimiters, and texts that an encoding spoils."""
+"""CSV tables that spreadsheets read and write: cells that they change, encodings, delimiters, spoiled texts."""
 
 import csv
 import encodings
@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.spreadsheet import active
 
 USUAL = (
     "utf_8", "gb18030", "big5", "cp950", "big5hkscs", "shift_jis", "cp932", "euc_jp", "euc_kr", "cp949", "cp1252",
@@ -26,6 +25,28 @@ _MARKS = (
     (b"\xff\xfe", "utf_16_le"), (b"\xfe\xff", "utf_16_be"),
 )  # fmt: skip
 _DELIMITERS = ",;\t"
+_RUN = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""A cell that begins like this is a formula; the wide ones are in Chinese and Japanese spreadsheets."""
+_CONVERTED = re.compile(
+    r"(?=.*\d)(?:[\d\s.,:/%()+$¥￥€£年月日时時分秒-]|e(?=[+\d-])|[ap]m|jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)+"
+    r"|true|false",
+    re.IGNORECASE,
+)
+"""What a spreadsheet takes for a number, a date or a truth value and writes back in another form: 007, 1-2, 3月5日."""
+
+
+def inert(cell: str) -> str:
+    """The cell behind an apostrophe where a spreadsheet would run or convert it.
+
+    >>> inert("=1+1"), inert("007"), inert("note")
+    ("'=1+1", "'007", 'note')
+    """
+    return f"'{cell}" if cell.startswith((*_RUN, "'")) or _CONVERTED.fullmatch(cell) else cell
+
+
+def active(cell: str) -> str:
+    """The cell that `inert` was given."""
+    return cell[1:] if cell.startswith("'") and inert(cell[1:]) != cell[1:] else cell
 
 
 def marked(data: bytes) -> tuple[str, str] | None:

@@ -10,9 +10,11 @@ import pytest
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.large import LargeModel
-from kdsl.models.prompts import Prompts
-from kdsl.models.qwen2vl import LargeClassifier, LargeRecord
+from kdsl.models.large.classifier import LargeClassifier
+from kdsl.models.large.model import LargeModel
+from kdsl.models.large.prompts import Prompts
+from kdsl.models.large.record import LargeRecord
+from kdsl.models.large.weights import LargeWeights
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.vlm.conversation import Conversation
 from kdsl.vlm.model import Generation, Scores
@@ -24,9 +26,8 @@ LAMPS = Task("t", (Label("能否调光"), Label("商品材质")))
 
 
 def record(task: Task) -> LargeRecord:
-    return LargeModel("http://localhost:1/v1", [task], Path(), Prompts(None), PixelBudget(784, 3136), 512).record(
-        task, None
-    )
+    weights = LargeWeights("http://localhost:1/v1", Path(), PixelBudget(784, 3136), 512)
+    return LargeModel(weights, [task], Prompts(None)).record(task, None)
 
 
 def without_language(task: Task) -> LargeRecord:
@@ -107,6 +108,6 @@ def test_no_link_in_the_checkpoint_leads_to_other_weights(tmp_path):
     (tmp_path / "run/large").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run/large/joint").symlink_to(tmp_path / "elsewhere")
-    model = LargeModel("m", [LAMPS], tmp_path / "run", Prompts(None), PixelBudget(784, 3136), 512)
+    weights = LargeWeights("m", tmp_path / "run", PixelBudget(784, 3136), 512)
     with pytest.raises(KdslError, match="'joint' leads outside"):
-        model.tuned_folder("joint")
+        weights.tuned_folder("joint")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kdsl.mining.bitmaps import WEIGHT_LEVELS, SampleWeights, count, pack, unpack
+from kdsl.bitmaps import WEIGHT_LEVELS, SampleWeights, contains, count, indices, members, pack, pack_indices, unpack
 
 flags = st.integers(1, 200).flatmap(lambda n: arrays(np.bool_, (3, n)))
 
@@ -31,6 +31,26 @@ def test_sample_j_is_bit_j_of_its_word():
     assert pack(rows).tolist() == [[1, 2, 2]]
 
 
+@given(flags)
+def test_the_samples_in_a_bitmap_are_told_by_number(rows):
+    bits = pack(rows)
+    assert [each.tolist() for each in indices(bits)] == [each.tolist() for each in np.nonzero(rows)]
+    assert members(bits[0]).tolist() == np.flatnonzero(rows[0]).tolist()
+
+
+@given(flags)
+def test_a_bitmap_is_made_from_the_numbers_of_samples_in_any_order_and_twice(rows):
+    of, samples = (np.concatenate([each[::-1], each]) for each in np.nonzero(rows))
+    assert (pack_indices(of, samples, *rows.shape) == pack(rows)).all()
+
+
+@given(flags, st.data())
+def test_single_samples_are_looked_up(rows, data):
+    asked = data.draw(arrays(np.int64, 5, elements=st.integers(0, rows.shape[1] - 1)))
+    assert (contains(pack(rows), asked) == rows[:, asked]).all()
+    assert contains(pack(rows[0]), asked).tolist() == rows[0, asked].tolist()
+
+
 @given(flags, st.data())
 def test_weighted_counts_are_sums_of_weights_in_eighths(rows, data):
     levels = data.draw(arrays(np.int64, rows.shape[1], elements=st.integers(1, WEIGHT_LEVELS)))
@@ -48,3 +68,5 @@ def test_weights_are_rounded_to_eighths_and_never_to_nothing():
 def test_no_samples_and_no_rows_are_fine():
     assert pack(np.zeros((0, 5), dtype=bool)).shape == (0, 1)
     assert count(pack(np.zeros((2, 5), dtype=bool))).tolist() == [0, 0]
+    assert members(pack(np.zeros(0, dtype=bool))).tolist() == []
+    assert pack_indices(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 2, 0).shape == (2, 0)

@@ -1,6 +1,6 @@
-"""Sets of samples as packed bits, and weighted counts over them.
+"""Sets of samples as packed bits, and counts over them.
 
-A bitmap is uint64 [n_words]: bit j of word w is sample 64 * w + j.
+A bitmap is uint64 [n_words]: bit j of word w is sample 64 * w + j; bits beyond the last sample are 0.
 """
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Bitmap = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
 
 WEIGHT_LEVELS = 8
 """Sample weights are rounded to eighths: a count is then a popcount of at most four bit planes."""
@@ -26,6 +27,32 @@ def unpack(bits: Bitmap, n_samples: int) -> Flags:
     """uint64 [..., n_words] to bool [..., n_samples]."""
     octets = np.ascontiguousarray(bits, dtype="<u8").view(np.uint8)
     return np.unpackbits(octets, axis=-1, count=n_samples, bitorder="little").astype(bool)
+
+
+def pack_indices(rows: Indices, samples: Indices, n_rows: int, n_samples: int) -> Bitmap:
+    """uint64 [n_rows, n_words] in which bit `samples[i]` of row `rows[i]` is set, for every i; pairs may repeat."""
+    n_words = -(-n_samples // 64)
+    bits = np.zeros(n_rows * n_words, dtype=np.uint64)
+    np.bitwise_or.at(bits, rows * n_words + (samples >> 6), np.uint64(1) << (samples & 63).astype(np.uint64))
+    return bits.reshape(n_rows, n_words)
+
+
+def indices(bits: Bitmap) -> tuple[Indices, Indices]:
+    """Row and sample of every bit that is set in uint64 [n, n_words], row by row."""
+    words = np.flatnonzero(bits)
+    found = np.flatnonzero(unpack(bits.reshape(-1, 1)[words], 64))
+    rows, samples = np.divmod(words[found >> 6] * 64 + (found & 63), bits.shape[1] * 64)
+    return rows, samples
+
+
+def members(bits: Bitmap) -> Indices:
+    """The samples in one bitmap, ascending: uint64 [n_words] to int64 [n_members]."""
+    return indices(bits[None, :])[1]
+
+
+def contains(bits: Bitmap, samples: Indices) -> Flags:
+    """Whether the samples are in each bitmap: uint64 [..., n_words] and int64 [n] to bool [..., n]."""
+    return (bits[..., samples >> 6] >> (samples & 63).astype(np.uint64) & np.uint64(1)).astype(bool)
 
 
 def count(bits: Bitmap) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import SampleFields
 from kdsl.rules.engine import Engine
+from kdsl.rules.finding import Check, sentence
 from kdsl.rules.rule import Rule
 from kdsl.sample import Sample
 
@@ -28,19 +29,25 @@ class TestOutcome:
         return self.actual is self.expected
 
     @property
-    def sentence(self) -> str:
-        """What is wrong, for people; meaningful only where the test fails."""
+    def check(self) -> Check | None:
+        """The finding that the outcome is; None where the test passes."""
+        if self.passed:
+            return None
         if self.actual is None:
-            return f"the test names sample {self.sample!r}, which is not among the samples of the task"
-        verb = "hit" if self.expected else "not hit"
-        return f"must {verb} sample {self.sample!r} but {'does' if self.actual else 'does not'}"
+            return "unknown sample"
+        return "missing hit" if self.expected else "forbidden hit"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, for people; empty where the test passes."""
+        return "" if self.check is None else sentence(self.check, {"sample": self.sample})
 
 
 def run_tests(rules: Sequence[Rule], samples: Sequence[Sample], sidecars: Sidecars) -> list[TestOutcome]:
     """Run the tests of all rules, whatever their status, on samples of the rules' task."""
     by_id = {sample.id: sample for sample in samples}
     fields: dict[str, SampleFields] = {}
-    outcomes = []
+    outcomes: list[TestOutcome] = []
     for rule in rules:
         entries = [(id, True) for id in rule.tests.hit] + [(id, False) for id in rule.tests.miss]
         known = [id for id, _ in entries if id in by_id]

@@ -10,7 +10,7 @@ from kdsl.data.dialogue import fill_prompt
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.models.prompts import Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Label, Sample, Task, Turn

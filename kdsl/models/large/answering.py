@@ -9,7 +9,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
 from kdsl.models.explanation import Explanation
 from kdsl.models.label_answers import NO_ANSWER, Answers, Calibration
-from kdsl.models.qwen2vl import LargeClassifier
+from kdsl.models.large.classifier import LargeClassifier
 from kdsl.vlm.server.model import ServedModel
 from kdsl.vlm.usage import Cost
 

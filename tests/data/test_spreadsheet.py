@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.data.spreadsheet import active, decodings, garbled, inert, marked, read_rows, replaced
 from kdsl.errors import KdslError
-from kdsl.review.spreadsheet import decodings, garbled, marked, read_rows, replaced
-from kdsl.spreadsheet import active, inert
 
 TABLE = Path("table.csv")
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
-from kdsl.models.answering import Answering, AnsweringClassifier
 from kdsl.models.calibrated import Calibrated
-from kdsl.models.card import TrainingCard
 from kdsl.models.label_answers import calibrate
-from kdsl.models.large import LargeModel
-from kdsl.models.qwen2vl import LargeClassifier
+from kdsl.models.large.answering import Answering, AnsweringClassifier
+from kdsl.models.large.card import TrainingCard
+from kdsl.models.large.classifier import LargeClassifier
+from kdsl.models.large.model import LargeModel
 from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
@@ -43,9 +43,11 @@ class ZeroShot:
             calibrated = self._answering(classifier, table, labels, n_labels)
         else:
             calibrated = self._scored(classifier, table, labels, n_labels)
-        classifier.strays.require_any(self.large.name, f"a label of {self.task.name}", least=1)
+        classifier.strays.require_any(self.large.weights.name, f"a label of {self.task.name}", least=1)
         if classifier.strays.strays:
-            _log.warning("%s: %s", self.large.name, classifier.strays.told(f"none of the labels of {self.task.name}"))
+            _log.warning(
+                "%s: %s", self.large.weights.name, classifier.strays.told(f"none of the labels of {self.task.name}")
+            )
         return calibrated
 
     def _scored(
@@ -86,7 +88,7 @@ class ZeroShot:
 
     def _unseen(self, table: FieldTable) -> NDArray[np.bool_]:
         """All samples, unless the model's training card says which of them were held out: [n_samples]."""
-        card = None if self.large.remote else TrainingCard.load(Path(self.large.name).expanduser())
+        card = None if self.large.weights.remote else TrainingCard.load(Path(self.large.weights.name).expanduser())
         held_out = () if card is None else card.held_out.get(self.task.name, ())
         unseen = np.array([row.sample.id in set(held_out) for row in table.rows], dtype=bool)
         return unseen if unseen.sum() > 1 else np.ones(len(table), dtype=bool)

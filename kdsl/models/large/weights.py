@@ -1,0 +1,147 @@
+"""The weights of a large model: what `large:` names and what was fine-tuned from it, loaded when asked for."""
+
+import gc
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from kdsl.errors import KdslError
+from kdsl.files import inside
+from kdsl.retrieval.embedding import EmbeddingModel
+from kdsl.vlm.hosts import Consent
+from kdsl.vlm.load import is_address, load_model, without_extra
+from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.pixels import PixelBudget
+
+TUNED_FOLDER = "large"
+"""Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
+_BATCH = 8
+
+
+@dataclass
+class LargeWeights:
+    """One model and what was fine-tuned from it, `tuned` being a folder's name below <checkpoint>/large.
+
+    Whatever is loaded stays in memory until `release`; adapters share the memory of their base.
+    """
+
+    name: str
+    """A hub id, a directory, or a server's address."""
+    checkpoint: Path
+    budget: PixelBudget
+    max_tokens: int
+    consent: Consent | None = None
+    """For a server that is not this machine."""
+    _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
+    _embedding: EmbeddingModel | None = None
+    _fingerprint: str | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether a server runs the model: then nothing is trained."""
+        return is_address(self.name)
+
+    @property
+    def tunable(self) -> bool:
+        """Whether it can be fine-tuned: not on a server, and not an adapter, which is fine-tuned already."""
+        return not self.remote and not _local(self.name).is_adapter(self.name)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the weights, or the hub id or address. KdslError where the model cannot be there."""
+        if self._fingerprint is None:
+            self._fingerprint = self.name if self.remote else self._local_fingerprint()
+        return self._fingerprint
+
+    def _local_fingerprint(self) -> str:
+        local = _local(self.name)
+        return local.fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
+
+    def tuned_folder(self, tuned: str) -> Path:
+        """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
+        return inside(self.checkpoint / TUNED_FOLDER, tuned)
+
+    def tuned_fingerprint(self, tuned: str) -> str:
+        """A short hash of what was fine-tuned."""
+        return _local(self.name).fingerprint(str(self.tuned_folder(tuned)))
+
+    def is_adapter(self, tuned: str) -> bool:
+        """Whether what was fine-tuned needs its base: a whole model does not."""
+        return _local(self.name).is_adapter(str(self.tuned_folder(tuned)))
+
+    def open(self, tuned: str | None, together: Sequence[str] = ()) -> VisionLanguageModel:
+        """The model as it is named, or what was fine-tuned; `together` are all adapters that will be asked for."""
+        if tuned is None:
+            return self._load(self.name)
+        if not self.is_adapter(tuned):
+            return self._load(str(self.tuned_folder(tuned)))
+        from kdsl.vlm.local import LocalModel
+
+        # Named by number: modules of torch cannot have a dot in their names, tasks can.
+        names = {folder: f"adapter{number}" for number, folder in enumerate(together or [tuned])}
+        key = f"{self.name} with {sorted(names)}"
+        if key not in self._loaded:
+            self.release()
+            adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
+            self._loaded[key] = LocalModel.load(
+                self.name, self.budget, self.max_tokens, batch_size=_BATCH, adapters=adapters
+            )
+        model = self._loaded[key]
+        assert isinstance(model, LocalModel)
+        return model.with_adapter(names[tuned])
+
+    def embedding_model(self) -> EmbeddingModel:
+        """The model as it is named, without what was fine-tuned; its vectors are kept in the checkpoint.
+
+        KdslError for a server's model, whose hidden states nobody can see.
+        """
+        from kdsl.vlm.cache import CachedModel
+
+        if self.remote:
+            raise KdslError(
+                f"prompt.embeddings: model needs a model in this process, but `large: {self.name}` is a server; set "
+                "`embeddings: text`, or name the model's directory"
+            )
+        if self._embedding is None:
+            loaded = [model for key, model in self._loaded.items() if key.startswith(f"{self.name} with ")]
+            model = loaded[0].with_adapter(None) if loaded else self._load(self.name)
+            # Processes that train together do not write into one file.
+            path = self.checkpoint / TUNED_FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
+            self._embedding = CachedModel(model, path)
+        return self._embedding
+
+    def token_counter(self, model: VisionLanguageModel) -> Callable[[str], int]:
+        """Counts the tokens that an answer of `model`, which `open` gave, takes at most."""
+        if self.remote:  # a server does not tell its tokens, but a token is a byte at least; the end is one more
+            return lambda answer: len(answer.encode()) + 1
+        from kdsl.vlm.local import LocalModel
+
+        assert isinstance(model, LocalModel)
+        return lambda answer: len(model.processor.answer_ids(answer))
+
+    def release(self) -> None:
+        """Let go of all weights in memory."""
+        self._loaded.clear()
+        self._embedding = None
+        gc.collect()
+        if not self.remote:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _load(self, name: str) -> VisionLanguageModel:
+        if name not in self._loaded:
+            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
+        return self._loaded[name]
+
+
+def _local(name: str) -> ModuleType:
+    """The module that knows model directories; KdslError where the extra `vlm` is missing."""
+    try:
+        from kdsl.vlm import checkpoint
+    except ImportError as error:
+        raise without_extra(name, error) from error
+    return checkpoint

@@ -1,0 +1,157 @@
+"""Routes for deciding about rules: accept, reject, skip, note, pin, merge, undo."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
+
+from kdsl.errors import KdslError
+from kdsl.review import decisions
+from kdsl.review.form import Form, whole_number
+from kdsl.review.journal import Event, version_of
+from kdsl.review.page import Asked, Call, KnownTask
+from kdsl.review.queue import Query
+from kdsl.review.rule_page import Place, place_in_queue
+from kdsl.review.rule_routes import address, queue_page, rule_page
+from kdsl.review.store import RuleStore, StaleVersion
+
+Sent = Annotated[Form, Depends(Form.of)]
+"""A parameter of a route: the form that was sent."""
+
+router = APIRouter(prefix="/t/{task}")
+
+
+@dataclass(frozen=True)
+class RuleForm:
+    """A form about one rule, sent from the page of a queue."""
+
+    call: Call
+    task: str
+    id: str
+    form: Form
+
+    @property
+    def query(self) -> Query:
+        return query_of(self.form)
+
+    @property
+    def rule(self) -> tuple[RuleStore, str, str, str]:
+        """The first arguments of the functions in `decisions`."""
+        return self.call.site.store, self.call.site.reviewer, self.task, self.id
+
+    def move_on(self, act: Callable[[], Event]) -> Response:
+        """Do it, then show the rule that came next in the queue before it was done."""
+        call, query = self.call, self.query
+        after = place_in_queue(call.site, self.task, query, self.id).after
+        try:
+            event = act()
+        except StaleVersion as stale:
+            return conflict_page(call, self.task, self.id, self.form, stale)
+        if not call.by_script:
+            return RedirectResponse(address(self.task, after or self.id, query), 303)
+        if after is None or after == self.id:
+            return _queue_after(call, self.task, query, event)
+        return rule_page(call, self.task, after, query, event, push=True)
+
+    def stay(self, act: Callable[[], Event], push: bool = False) -> Response:
+        """Do it, then show the same rule. `push` where the page that asks is another one than the rule's own."""
+        call, query = self.call, self.query
+        before = place_in_queue(call.site, self.task, query, self.id)
+        try:
+            event = act()
+        except StaleVersion as stale:
+            return conflict_page(call, self.task, self.id, self.form, stale)
+        if not call.by_script:
+            return RedirectResponse(address(self.task, self.id, query), 303)
+        place = place_in_queue(call.site, self.task, query, self.id)
+        if before.number and not place.number:  # it left the queue, and what came next still does
+            place = Place(0, place.total, before.before, before.after)
+        return rule_page(call, self.task, self.id, query, event, push, place)
+
+
+async def _rule_form(call: Asked, task: KnownTask, id: str, form: Sent) -> RuleForm:
+    return RuleForm(call, task, id, form)
+
+
+SentAboutRule = Annotated[RuleForm, Depends(_rule_form)]
+
+
+@router.post("/rules/{id}/decide")
+def decide(sent: SentAboutRule) -> Response:
+    status, form = sent.form["status"], sent.form
+    if status not in ("accepted", "rejected", "proposed", "disabled"):
+        raise KdslError(f"{status[:60]!r} is no status of a rule")
+    return sent.move_on(lambda: decisions.decide(*sent.rule, form["version"], status, form["reason"]))
+
+
+@router.post("/rules/{id}/skip")
+def skip(sent: SentAboutRule) -> Response:
+    return sent.move_on(lambda: decisions.skip(*sent.rule))
+
+
+@router.post("/rules/{id}/note")
+def note(sent: SentAboutRule) -> Response:
+    return sent.stay(lambda: decisions.note(*sent.rule, sent.form["version"], sent.form["notes"]))
+
+
+@router.post("/rules/{id}/pin")
+def pin(sent: SentAboutRule) -> Response:
+    must, sample = sent.form["must"], sent.form["sample"]
+    if must not in ("hit", "miss", "none"):
+        raise KdslError(f"{must[:60]!r} is none of hit, miss, none")
+    if must != "none" and sample not in sent.call.site.indexes[sent.task].sample_position:
+        raise KdslError(f"{sent.task} has no sample {sample[:60]!r}; pin one that the page shows")
+    return sent.stay(lambda: decisions.pin(*sent.rule, sent.form["version"], sample, must))
+
+
+@router.post("/rules/{id}/merge")
+def merge(sent: SentAboutRule) -> Response:
+    form = sent.form
+    return sent.stay(
+        lambda: decisions.merge(*sent.rule, form["version"], form["other"], form["other_version"])
+    )  # fmt: skip
+
+
+@router.post("/undo")
+def undo(call: Asked, task: KnownTask, form: Sent) -> Response:
+    number = whole_number(form["number"])
+    if form["number"] and number is None:
+        raise KdslError(f"{form['number'][:60]!r} is no number of a decision; the newest is undone without one")
+    try:
+        event = decisions.undo(call.site.store, call.site.reviewer, number)
+    except StaleVersion as stale:
+        return conflict_page(call, task, "", form, stale)
+    of = event.task if event.task in call.site.tasks else task
+    query = query_of(form) if of == task else Query()
+    if event.rule not in {stored.rule.id for stored in call.site.store.rules(of)}:
+        return _queue_after(call, of, query, event)
+    return rule_page(call, of, event.rule, query, event, push=True)
+
+
+def query_of(form: Form) -> Query:
+    """The queue that the page that sent the form stands in."""
+    return Query.of(dict(parse_qsl(form["queue"])))
+
+
+def conflict_page(call: Call, task: str, id: str, form: Form, stale: StaleVersion) -> Response:
+    """Somebody else was faster: the difference, instead of a silent overwrite."""
+    now, wanted = (stale.now or "").splitlines(), (stale.wanted or "").splitlines()
+    overview = call.site.overview(task)
+    return call.render(
+        "conflict.html", 409, task=task, id=id, path=stale.path, query=query_of(form),
+        theirs=overview.rules[overview.position[id]].rule if id in overview.position else None,
+        difference=list(difflib.ndiff(now, wanted)), fields=form.sent(), version=version_of(stale.now),
+        again=call.request.url.path if "version" in form and "other_version" not in form else "",
+        gone=stale.now is None,
+    )  # fmt: skip
+
+
+def _queue_after(call: Call, task: str, query: Query, event: Event) -> Response:
+    """The queue, and the `event` that was just done; the browser's address becomes that of the queue."""
+    answer = queue_page(call, task, dict(parse_qsl(query.address)), event)
+    answer.headers["HX-Push-Url"] = address(task, "", query)
+    return answer

@@ -1,0 +1,80 @@
+"""Routes of the pages about samples: what the rules leave open, lists of samples, and one sample."""
+
+import numpy as np
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kdsl.bitmaps import contains
+from kdsl.errors import KdslError
+from kdsl.review.form import whole_number
+from kdsl.review.gaps import KINDS, find_gaps, rows_of
+from kdsl.review.page import Asked, KnownTask
+from kdsl.review.rule_page import model_label, shown_samples
+from kdsl.review.sample_view import show_sample
+from kdsl.rules.engine import Engine
+
+SAMPLES_ON_A_PAGE = 20
+
+router = APIRouter(prefix="/t/{task}")
+
+
+@router.get("/gaps")
+def gaps(call: Asked, task: KnownTask) -> Response:
+    index, overview = call.site.indexes[task], call.site.overview(task)
+    found = find_gaps(index, overview)
+    predictions = index.predictions
+    against = 0
+    if predictions is not None:
+        against = int(((found.said >= 0) & (predictions.said >= 0) & (found.said != predictions.said)).sum())
+    return call.render(
+        "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
+        uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
+        against=None if predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
+    )  # fmt: skip
+
+
+@router.get("/samples")
+def samples(call: Asked, task: KnownTask) -> Response:
+    index = call.site.indexes[task]
+    values = call.request.query_params
+    kind = values.get("kind", "cell")
+    if kind not in KINDS:
+        raise KdslError(f"{kind[:60]!r} is none of {', '.join(KINDS)}")
+    gaps = find_gaps(index, call.site.overview(task))
+    truth, said = _label(values.get("truth")), _label(values.get("said"))
+    rows = rows_of(index, gaps, kind, truth, said)
+    first = whole_number(values.get("from", "")) or 0
+    shown = rows[first : first + SAMPLES_ON_A_PAGE].tolist()
+    language = call.visitor.language
+    return call.render(
+        "samples.html", task=task, kind=kind, truth=truth, said=said, total=len(rows), first=first,
+        page=SAMPLES_ON_A_PAGE, labels=index.task.label_names,
+        shown=[
+            (sample, model_label(call.site, task, sample.position), int(gaps.said[sample.position]))
+            for sample in shown_samples(call.site, task, shown, language)
+        ],
+    )  # fmt: skip
+
+
+@router.get("/sample")
+def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
+    index, overview = call.site.indexes[task], call.site.overview(task)
+    position = index.sample_position.get(id)
+    if position is None:
+        raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
+    hits_it = contains(overview.bits, np.array([position]))[:, 0]
+    hitting = [overview.rules[int(i)] for i in np.flatnonzero(hits_it & overview.active)]
+    [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
+    evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
+    language = call.visitor.language
+    shown = show_sample(
+        position, index.samples[position], call.site.sidecars, call.site.image_address, evidence, language
+    )  # fmt: skip
+    return call.render(
+        "sample.html", task=task, sample=shown, hitting=hitting, word=model_label(call.site, task, position)
+    )
+
+
+def _label(text: str | None) -> int | None:
+    """The position of a label in an address, -1 for none of them; None where there is no number."""
+    return -1 if text == "-1" else whole_number(text or "")
