@@ -25,12 +25,20 @@ KEYS = frozenset(keys_of(ProjectConfig))
 
 @contextmanager
 def keys_read() -> Iterator[set[str]]:
-    """Notes the keys whose values any configuration is asked for, by attribute or by writing a part out."""
+    """Notes the keys whose values any configuration is asked for, by attribute or by writing a part out.
+
+    Whom a user allowed to be contacted, by naming a model on the command line, changes no result and is not noted.
+    """
     noted: set[str] = set()
     plain = BaseModel.__getattribute__
 
     def noting(part: BaseModel, name: str) -> object:
         before = BEFORE.get(type(part))
+        if name == "typed_models":
+            known = set(noted)
+            found = plain(part, name)
+            noted.intersection_update(known)
+            return found
         if before is not None:
             if f"{before}{name}" in KEYS:
                 noted.add(f"{before}{name}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from keys_read import KEYS, keys_read
 from PIL import Image
-from small_shop import dialogues, read, write, write_project
+from small_shop import WORDS, dialogues, read, write, write_project
 
 from kdsl.config import ProjectConfig
 from kdsl.project.dependencies import DEPENDENCIES, LEFT, applies, digest, left, value_of
@@ -178,8 +178,8 @@ def test_where_a_project_lies_and_where_it_is_run_from_do_not_matter(shop, tmp_p
         assert digest(Project.open(shop), step) == digest(Project.open(), step)
 
 
-TOLD = frozenset({"checkpoint", "distill.teacher", "data.knowledge", "data.reasons"})
-"""Read for where to write, for whom the user allowed to be contacted, and to warn of what is not used."""
+TOLD = frozenset({"checkpoint", "data.knowledge", "data.reasons"})
+"""Read for where to write, and to warn of what is not used."""
 
 WAYS = {
     "linear": (),
@@ -199,12 +199,33 @@ def test_no_step_reads_a_key_that_it_does_not_declare(shop, tmp_path, way, monke
     if way == "recorded":
         record_predictions(copy)
     pipeline = Pipeline(opened(copy, "mining.iterations=5", *changes), 1, lambda line: None)
-    project = opened(copy, "mining.iterations=5", *changes)
     for step in STEPS:
-        with keys_read() as declared:
-            digest(project, step)
-            left(project, step)
-            applies(project.config, step)
-        with keys_read() as noted:
-            getattr(pipeline, step)()
-        assert noted - declared <= TOLD, step
+        assert undeclared(pipeline, opened(copy, "mining.iterations=5", *changes), step) <= TOLD, step
+
+
+def undeclared(pipeline: Pipeline, project: Project, step: str) -> set[str]:
+    """The keys that a step reads without saying so; it is done."""
+    with keys_read() as declared:
+        applies(project.config, step)
+        digest(project, step)
+        left(project, step)
+    with keys_read() as noted:
+        getattr(pipeline, step)()
+    return noted - declared
+
+
+@pytest.mark.parametrize("limits", [(), ("limits.calls=null", "limits.tokens=null")], ids=["one call", "every label"])
+def test_nor_does_one_that_asks_models(shop, tmp_path, monkeypatch, shared_server, limits):
+    words = [(word, label) for label, known in WORDS.items() for word in known]
+    shared_server.become(lacks=("prompt_logprobs",), constraint=None, answer="调光", replies=words)
+    copy = Path(shutil.copytree(shop, tmp_path / "project"))
+    monkeypatch.chdir(copy)
+    (copy / "captions.jsonl").unlink()
+    models = f"small={shared_server.url}", f"large={shared_server.url}", "prompt.knowledge=2", "prompt.neighbours=1"
+    changes = *models, "mining.iterations=5", "prompt.ocr=true", "mining.focus=0.5", *limits
+    told: list[str] = []
+    pipeline = Pipeline(opened(copy, *changes), 1, told.append)
+    for step in STEPS:
+        assert undeclared(pipeline, opened(copy, *changes), step) <= TOLD, step
+    assert [line for line in told if line.endswith(" …")] == [f"{step} …" for step in STEPS]
+    assert "captions: 2 images described" in told

@@ -101,7 +101,7 @@ def test_a_first_run_reads_every_file_and_normalises_every_text_once(project, ca
     counts = calls.counts
     assert {name: counts[name] for name in SIDECARS} == SIDECARS
     assert counts["iterate_records"] == {"train.jsonl": 1, "test.jsonl": 1}
-    assert set(counts["parse_rule"].values()) <= {1}
+    assert counts["parse_rule"] == {}  # what mining wrote is the rule base
     texts = counts["normalise_lines"]
     samples = [sample for file in ("train", "test") for sample in read(project / f"{file}.jsonl")]
     said = [turn["text"] for sample in samples for turn in sample["turns"] if turn["text"]]
@@ -121,6 +121,26 @@ def test_a_run_that_finds_nothing_to_do_reads_no_rule_and_normalises_nothing(pro
     assert counts["iterate_records"] == {"train.jsonl": 1, "test.jsonl": 1}
     assert (counts["parse_rule"], counts["normalise_lines"]) == ({}, {})
     assert counts["read_record"][Summary] == 1
+
+
+def test_mining_again_reads_the_rule_base_once(project, calls):
+    run(project)
+    files = list((project / "rules").rglob("*.yaml"))
+    calls.counts["parse_rule"].clear()
+    run(project, "seed=1", "mining.max_conditions=1")
+    assert files and calls.counts["parse_rule"] == dict.fromkeys(files, 1)
+
+
+def test_rules_that_people_change_are_seen_and_the_others_not_read_again(project, calls):
+    run(project)
+    opened = Project.open(project)
+    base = opened.rule_base(opened.tasks[0])
+    calls.counts["parse_rule"].clear()
+    path = base.files[0].path
+    path.write_text(path.read_text("utf-8").replace("status: proposed", "status: accepted"), "utf-8")
+    assert opened.rule_base(opened.tasks[0]) is base
+    assert [rule.status for rule in base.rules].count("accepted") == 1
+    assert calls.counts["parse_rule"] == {path: 1}
 
 
 def test_cross_validation_normalises_no_text_again(project, calls):
