@@ -50,9 +50,10 @@ def members(bits: Bitmap) -> Indices:
     return indices(bits[None, :])[1]
 
 
-def contains(bits: Bitmap, samples: Indices) -> Flags:
-    """Whether the samples are in each bitmap: uint64 [..., n_words] and int64 [n] to bool [..., n]."""
-    return (bits[..., samples >> 6] >> (samples & 63).astype(np.uint64) & np.uint64(1)).astype(bool)
+def contains(bits: Bitmap, samples: Indices | int) -> Flags:
+    """Whether samples, or one, are in each bitmap: uint64 [..., n_words] and int64 [n] to bool [..., n]."""
+    within = np.asarray(samples & 63, dtype=np.uint64)
+    return (bits[..., samples >> 6] >> within & np.uint64(1)).astype(bool)
 
 
 def count(bits: Bitmap) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """kdsl.yaml: one file describes a project."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -18,7 +19,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.yaml_file import first_mistake, read_yaml, validate
 
 CONFIG_NAME = "kdsl.yaml"
@@ -54,14 +55,17 @@ class DataConfig(_Part):
     """Where the data of a project lie."""
 
     train: ProjectPath | None = None
-    """Labelled samples; the format is detected (docs/data.md)."""
+    """Labelled samples; the format is detected."""
     test: ProjectPath | None = None
+    """Other labelled samples, which results are measured on."""
     images: ProjectPath | None = None
     """The folder that image file names are relative to."""
     ocr: ProjectPath | None = None
+    """Text on the images, one JSON line an image; `kdsl ocr` writes it."""
     captions: ProjectPath | None = None
+    """Captions of the images, one JSON line an image; `kdsl caption` writes it."""
     questions: ProjectPath | None = None
-    """What a small model answered to visual questions about the images."""
+    """Answers of a small model to visual questions about the images; `kdsl mine` writes it."""
     reasons: ProjectPath | None = None
     """Why training samples have their labels, one JSON line a sample."""
     knowledge: ProjectPath | None = None
@@ -76,21 +80,24 @@ class MiningConfig(_Part):
     """The budget of the rule search."""
 
     max_conditions: int = Field(3, ge=1)
+    """Conditions in a rule, at most."""
     iterations: int = Field(2000, ge=1)
     """Search iterations for every label."""
     focus: float = Field(0.0, ge=0, lt=1)
-    """How much less a sample counts that the classifier gets right out of fold; 0 was best wherever measured."""
+    """How much less a sample counts if the classifier predicts it well out of fold; 0 was best in all measurements."""
     questions: int = Field(2, ge=0)
     """Visual questions that a small model writes for every label."""
     calls: int = Field(2000, ge=0)
-    """How often mining a task asks a small model for terms, priors and judgements."""
+    """Calls of a small model for terms, priors and judgements while a task is mined, at most."""
 
 
 class PixelsConfig(_Part):
     """The area of a picture as a vision-language model sees it: in training, evaluation and prediction."""
 
     min: int = Field(56 * 56, ge=28 * 28)
+    """Smaller pictures are enlarged to this area."""
     max: int = 768 * 28 * 28
+    """Larger pictures are reduced to this area."""
 
     @model_validator(mode="after")
     def _order(self) -> "PixelsConfig":
@@ -100,22 +107,22 @@ class PixelsConfig(_Part):
 
 
 class PromptConfig(_Part):
-    """What the large model is shown besides the task's prompt."""
+    """What the large model sees besides the task's prompt."""
 
     descriptions: bool = False
-    """The labels' descriptions."""
+    """Add the labels' descriptions."""
     ocr: bool = False
-    """The text that was read on the images, cleaned."""
+    """Add the text on the images, cleaned."""
     ocr_tokens: int = Field(512, ge=16)
-    """Of that text at most; the lines that tell the least are left out."""
+    """Tokens of that text, at most; the least informative lines are left out."""
     neighbours: int = Field(0, ge=0)
-    """The nearest training samples, with their labels."""
+    """How many of the nearest training samples to add, with their labels."""
     embeddings: Literal["text", "model"] = "text"
-    """What makes samples neighbours: their texts, or the hidden states of the large model, at the price of a call."""
+    """How nearness is measured: by texts, or by hidden states of the large model, which costs one more call."""
     knowledge: int = Field(0, ge=0)
-    """The passages of the knowledge folder, label descriptions and accepted rules that fit best."""
+    """How many passages to add: label descriptions, accepted rules and pages of the knowledge folder that fit best."""
     max_tokens: int = Field(8192, ge=64)
-    """Longer prompts lose their earliest turns or pictures."""
+    """Longer prompts lose whole pieces: what was added, then the earliest turns and pictures."""
 
 
 class LimitsConfig(_Part):
@@ -133,9 +140,11 @@ class AugmentConfig(_Part):
     copies: int = Field(0, ge=0, le=100)
     """For each sample, on average: samples of rare labels get more, of frequent ones fewer."""
     text: bool = True
+    """Change texts."""
     images: bool = True
+    """Change images."""
     paraphrase: bool = False
-    """Let the small model write dialogues in other words."""
+    """Let the small model rephrase texts."""
 
 
 class DistillConfig(_Part):
@@ -146,24 +155,24 @@ class DistillConfig(_Part):
     confidence: float = Field(0.8, gt=0, le=1)
     """The least probability of a label that is kept."""
     rounds: int = Field(1, ge=1)
-    """At most: self-training stops when nothing is gained."""
+    """Rounds, at most: it stops when weighted F1 does not rise."""
 
 
 class TrainingConfig(_Part):
     """How the large model is fine-tuned."""
 
     method: Literal["lora", "qlora", "full", "none"] = "lora"
-    """none: the model is used as it stands."""
+    """`none`: the model is used zero-shot."""
     epochs: int = Field(5, ge=1)
-    """At most: training stops early when the held-out samples are predicted no better."""
+    """Epochs, at most: training stops early when the held-out samples are predicted no better."""
     learning_rate: float | None = Field(None, gt=0, strict=False)  # to YAML 1.1, 1e-4 is text
-    """null: 1e-4 for lora and qlora, 5e-6 for full."""
+    """`null`: 1e-4 for lora and qlora, 5e-6 for full."""
     batch: int = Field(16, ge=1)
     """Samples a step."""
     at_once: int = Field(1, ge=1)
-    """Samples in a device's memory at once; steps of `batch` samples are made of several."""
+    """Samples in a device's memory at once; a step takes several such portions."""
     held_out: float = Field(0.2, gt=0, lt=1)
-    """The share of the training samples that early stopping and the arbiter are fitted on."""
+    """Share of the training samples that is held out for early stopping and the arbiter."""
     patience: int = Field(2, ge=1)
     """Epochs without a better weighted F1 before training stops."""
     vision: bool = False
@@ -182,12 +191,18 @@ class ProjectConfig(_Part):
     """A project; all paths lead from the current directory once loaded by `load_config`."""
 
     tasks: list[str] = Field(min_length=1)
+    """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
     data: DataConfig = DataConfig()
     small: str = "lexical"
+    """What proposes conditions: `lexical`, or a model: a directory, a hub id or a server's address."""
     large: str = "linear"
+    """The classifier: `linear`, `neighbours`, `recorded:FILE`, or a model, as in `small`."""
     rules: ProjectPath = Path("rules")
+    """The folder of the rule base."""
     checkpoint: ProjectPath = Path("checkpoints/run")
+    """The folder of what mining and training save."""
     seed: int = Field(0, ge=0)
+    """The same seed gives the same rules and the same model."""
     mining: MiningConfig = MiningConfig()
     adapters: Literal["joint", "per_task"] = "joint"
     """One fine-tuned adapter for all tasks, or one for each."""
@@ -259,39 +274,64 @@ def _model_name(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> ProjectConfig:
-    """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply `key=value` overrides.
+def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, object] = ()) -> ProjectConfig:
+    """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply overrides.
 
-    Paths in the file are relative to the file's folder, paths in overrides to the current directory. Raises KdslError
-    for a missing file, YAML mistakes, unknown keys and wrong values, with the line where there is one.
+    These are `key=value` texts, as on the command line, or values by key, as from Python. Paths in the file are
+    relative to the file's folder, paths in overrides to the current directory. Raises KdslError for a missing file,
+    YAML mistakes, unknown keys and wrong values, with the line where there is one.
     """
     file_path = Path(CONFIG_NAME) if path is None else path / CONFIG_NAME if path.is_dir() else path
     if not file_path.exists():
-        raise KdslError(f"{file_path}: no such file; name a project's {CONFIG_NAME}, or make one with `kdsl init`")
+        raise KdslError(f"{file_path}: no such file", Hint.INIT)
     file = read_yaml(file_path)
     config = validate(ProjectConfig, file, file.value, {"folder": file_path.parent})
-    if overrides:
-        config = _overridden(config, overrides)
+    changes = _changes_by_key(overrides) if isinstance(overrides, Mapping) else _changes_in_text(overrides)
+    if changes:
+        config = _changed(config, changes)
     config._folder = file_path.parent
-    config._overridden = frozenset(override.partition("=")[0].strip() for override in overrides)
+    config._overridden = frozenset(change.key for change in changes)
     return config
 
 
-def _overridden(config: ProjectConfig, overrides: Sequence[str]) -> ProjectConfig:
-    values = config.model_dump()
+class _Change(NamedTuple):
+    """One override; `words` is how a mistake in it is told."""
+
+    words: str
+    key: str
+    value: Callable[[], object]
+    """Text is read late, so that what is wrong with it is told like any other mistake."""
+
+
+def _changes_in_text(overrides: Sequence[str]) -> list[_Change]:
+    changes = []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise KdslError(
                 f"{override!r} is not an override; write key=value, such as seed=1 or data.train=train.json"
             )
+        value = partial(_override_value, key.strip(), text)
+        changes.append(_Change(f"{override} on the command line", key.strip(), value))
+    return changes
+
+
+def _changes_by_key(overrides: Mapping[str, object]) -> list[_Change]:
+    return [
+        _Change(f"{key}={value!r}", key, partial(_in_current_folder, key, value)) for key, value in overrides.items()
+    ]
+
+
+def _changed(config: ProjectConfig, changes: Sequence[_Change]) -> ProjectConfig:
+    values = config.model_dump()
+    for change in changes:
         try:
-            _set(values, key.strip(), _override_value(key.strip(), text))
+            _set(values, change.key, change.value())
             config = ProjectConfig.model_validate(values)
         except ValidationError as error:
-            raise KdslError(f"{override} on the command line: {first_mistake(ProjectConfig, error)}") from error
+            raise KdslError(f"{change.words}: {first_mistake(ProjectConfig, error)}") from error
         except (YAMLError, ValueError, RecursionError) as error:
-            raise KdslError(f"{override} on the command line: {str(error).splitlines()[0]}") from error
+            raise KdslError(f"{change.words}: {str(error).splitlines()[0]}") from error
     return config
 
 
@@ -310,8 +350,11 @@ def _override_value(key: str, text: str) -> Any:
         return text or None
     if key in _AS_WRITTEN:
         return text
-    value = YAML(typ="safe").load(text)
+    return _in_current_folder(key, YAML(typ="safe").load(text))
+
+
+def _in_current_folder(key: str, value: Any) -> Any:
+    """Task files in kdsl.yaml are relative to its folder, those of an override to the current one."""
     if key == "tasks" and isinstance(value, list):
-        # Task files in kdsl.yaml are relative to its folder, those on the command line to the current one.
         return [str(Path(task).absolute()) if str(task).endswith((".yaml", ".yml")) else task for task in value]
     return value

@@ -30,8 +30,7 @@ def requirements(extra: Extra | None = None) -> list[str]:
 def install_command(extra: Extra) -> str:
     """The command that installs an extra; it needs neither the repository nor KDSL on a package index.
 
-    >>> install_command("review")
-    'pip install "fastapi>=0.115" "jinja2>=3.1" "uvicorn>=0.30"'
+    Of "review" it is `pip install "fastapi>=0.115" "jinja2>=3.1" "uvicorn>=0.30"`, in a checkout that of its folder.
     """
     found = requirements(extra) or [f"{Path(__file__).resolve().parents[1]}[{extra}]"]
     return "pip install " + " ".join(f'"{requirement}"' for requirement in found)

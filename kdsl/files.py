@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
-from kdsl.errors import KdslError, first_line
+from kdsl.errors import Hint, KdslError, first_line
 from kdsl.locks import held
 
 _TAIL = 65536
@@ -148,7 +149,7 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # On a full disk a buffer would be written again when the file is closed.
-        file = _regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, "ab+")
+        file = os.fdopen(_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab+", 0)
     except (OSError, ValueError) as error:
         raise _cannot_write(path, error) from error
 
@@ -206,14 +207,14 @@ def _cannot_write(path: Path, error: OSError | ValueError) -> KdslError:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[io.BufferedReader]:
     """A file to be read; the one way in which KDSL opens what it did not make itself.
 
     Raises KdslError when it is missing, cannot be read, or is no regular file: of a pipe or a device nobody knows when
     it ends.
     """
     try:
-        file = _regular(path, os.O_RDONLY, "rb")
+        file = os.fdopen(_regular(path, os.O_RDONLY), "rb")
     except FileNotFoundError as error:
         what = "a link to a file that is not there" if path.is_symlink() else "no such file"
         raise KdslError(f"{path}: {what}") from error
@@ -226,8 +227,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             raise KdslError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
-def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
-    """The file, opened; OSError and ValueError of the system pass through, KdslError for what is no regular file."""
+def _regular(path: Path, flags: int) -> int:
+    """A handle of the file; OSError and ValueError of the system pass through, KdslError for what is no
+    regular file."""
     # Opening a pipe waits for somebody at its other end, unless told not to.
     at_once = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags | at_once, 0o666)
@@ -236,11 +238,11 @@ def _regular(path: Path, flags: int, mode: str) -> BinaryIO:
         os.close(handle)
         kind = "a folder" if stat.S_ISDIR(found) else "a pipe" if stat.S_ISFIFO(found) else "a device"
         raise KdslError(f"{path}: is {kind}, not a file; give the name of a file")
-    return os.fdopen(handle, mode, -1 if mode == "rb" else 0)
+    return handle
 
 
 @contextmanager
-def parsing(place: object, what: str, remedy: str = "") -> Iterator[None]:
+def parsing(place: object, what: str, remedy: Hint | str = "") -> Iterator[None]:
     """Turns whatever a parser raises about the text or bytes it is given into the KdslError `place: what (why)`.
 
     `remedy` is told too: what to do about such a file. For parsers, and for taking apart what they return: nobody can
@@ -251,7 +253,7 @@ def parsing(place: object, what: str, remedy: str = "") -> Iterator[None]:
     except KdslError:
         raise
     except Exception as error:
-        raise KdslError(f"{place}: {what} ({_reason(error)})" + (f"; {remedy}" if remedy else "")) from error
+        raise KdslError(f"{place}: {what} ({_reason(error)})", remedy) from error
 
 
 def _reason(error: Exception) -> str:
@@ -305,7 +307,7 @@ def read_text(path: Path, keep_mark: bool = False) -> str:
         raise KdslError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def read_json(path: Path, remedy: str = "") -> Any:
+def read_json(path: Path, remedy: Hint | str = "") -> Any:
     """The JSON value in `path`; KdslError when it is truncated or not JSON, or gives a key twice, with its line.
 
     `remedy` is told then: what to do about a bad file of this kind.
@@ -313,10 +315,9 @@ def read_json(path: Path, remedy: str = "") -> Any:
     return parse_json(read_text(path), path, remedy=remedy)
 
 
-def parse_json(text: str, path: Path, first: int | None = None, remedy: str = "") -> Any:
+def parse_json(text: str, path: Path, first: int | None = None, remedy: Hint | str = "") -> Any:
     """The JSON value in `text`, which begins in line `first` of `path`, or is all of it; errors of `read_json`."""
     place = f"{path}, line {first}" if first else str(path)
-    advice = f"; {remedy}" if remedy else ""
     with parsing(place, "not valid JSON", remedy):
         try:
             value = _JSON.decode(text)
@@ -324,18 +325,18 @@ def parse_json(text: str, path: Path, first: int | None = None, remedy: str = ""
             where = f"line {(first or 1) + error.lineno - 1}"
             if first is None or text.startswith("[") or "\n" in text:
                 where += f", column {error.colno}"
-            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg}){advice}") from error
+            raise KdslError(f"{path}, {where}: not valid JSON ({error.msg})", remedy) from error
         except _KeyTwice as error:
             key, line = _key_twice(text)
             raise KdslError(
-                f"{path}, line {(first or 1) + line - 1}: the key {key!r} is given twice; keep one of the two{advice}"
+                f"{path}, line {(first or 1) + line - 1}: the key {key!r} is given twice; keep one of the two", remedy
             ) from error
         if text.count("[") + text.count("{") > _DEEPEST and _deep(value):
             raise RecursionError
     return value
 
 
-def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: Path, remedy: Hint | str = "") -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) for every non-empty line, streaming.
 
     KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
@@ -348,17 +349,16 @@ def read_jsonl(path: Path, remedy: str = "") -> Iterator[tuple[int, dict[str, An
                 yield number, _json_object(path, number, line, remedy)
 
 
-def _json_object(path: Path, number: int, line: bytes, remedy: str) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: bytes, remedy: Hint | str) -> dict[str, Any]:
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise KdslError(
-            f"{path}, line {number}: byte {error.start} is not UTF-8; {remedy or 'save the file as UTF-8'}"
+            f"{path}, line {number}: byte {error.start} is not UTF-8", remedy or "save the file as UTF-8"
         ) from error
     record = parse_json(text.rstrip("\r\n"), path, number, remedy)
     if not isinstance(record, dict):
-        advice = f"; {remedy}" if remedy else ""
-        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}{advice}')
+        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}', remedy)
     return record
 
 

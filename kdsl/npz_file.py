@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import is_there, parsing, read_bytes, write_atomically
 
 
@@ -27,7 +27,6 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _LARGEST = 1e30
 """Single precision ends at 3e38; nothing that training finds comes near."""
-_AGAIN = "train again with: kdsl train"
 
 
 @contextmanager
@@ -38,11 +37,11 @@ def open_npz(path: Path, version: int, what: str) -> Iterator[tuple[dict[str, An
     what stands in it.
     """
     arrays = read_arrays(path, what)
-    with parsing(path, f"damaged or not {what}", _AGAIN):
+    with parsing(path, f"damaged or not {what}", Hint.TRAIN_AGAIN):
         header = json.loads(arrays["header"].tobytes())
         if header["version"] != version:
             raise KdslError(
-                f"{path}: version {header['version']} of {what}, this KDSL reads version {version}; {_AGAIN}"
+                f"{path}: version {header['version']} of {what}, this KDSL reads version {version}", Hint.TRAIN_AGAIN
             )
         strange = next((name for name, array in arrays.items() if array.dtype.kind not in "biuf"), None)
         if strange is not None:
@@ -56,9 +55,9 @@ def read_arrays(path: Path, what: str) -> Arrays:
     Such files are not compressed: one that is may hold more than fits the memory.
     """
     if not is_there(path):
-        raise KdslError(f"{path}: no such file; {_AGAIN}")
+        raise KdslError(f"{path}: no such file", Hint.TRAIN_AGAIN)
     content = read_bytes(path)
-    with parsing(path, f"damaged or not {what}", _AGAIN):
+    with parsing(path, f"damaged or not {what}", Hint.TRAIN_AGAIN):
         with zipfile.ZipFile(io.BytesIO(content)) as members:
             found = members.infolist()
             if any(each.compress_type != zipfile.ZIP_STORED for each in found):

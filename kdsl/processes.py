@@ -2,12 +2,40 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Any
+
+_starting = threading.Lock()
+
+
+class WorkerProcess(SpawnProcess):
+    """A spawned process that does not run the program's own script first.
+
+    Python does that so that the process knows what the script defines; it would need KDSL's functions alone, and a
+    script that mines without `if __name__ == "__main__":` would start itself again and again.
+    """
+
+    def start(self) -> None:
+        with _starting:
+            script = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                super().start()
+            finally:
+                sys.modules["__main__"] = script
+
+
+class WorkerContext(SpawnContext):
+    """Starts `WorkerProcess`es. Forking would be no choice: a process that has threads may hang then."""
+
+    Process = WorkerProcess
 
 
 def ignore_interrupts() -> None:
@@ -36,13 +64,13 @@ def _start(initializer: Callable[..., None], *arguments: Any) -> None:
 def worker_pool(
     workers: int, initializer: Callable[..., None] = ignore_interrupts, initargs: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of spawned processes, as forking a process that has threads may hang.
+    """A pool of spawned processes, see `WorkerContext`.
 
     When the work is interrupted or fails, nobody waits for what is running or queued: the processes are ended. When
     this process is killed they end by themselves.
     """
     others = set(active_children())
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(initializer, *initargs))
+    pool = ProcessPoolExecutor(workers, WorkerContext(), initializer=_start, initargs=(initializer, *initargs))
     try:
         yield pool
     except BaseException:

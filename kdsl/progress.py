@@ -1,28 +1,35 @@
-"""Progress on stderr, so that stdout holds nothing but results."""
+"""How far long work is: it says so to whom it is given, and to nobody where it is given nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
 
+Advance = Callable[[str], None]
+"""Says that one more step is done, and what comes next."""
 
-def track(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
-    """Yield `items` while a bar on stderr shows how many of `total` are done, if it is a terminal."""
-    with progress_bar(description, total) as advance:
-        for item in items:
-            yield item
-            advance(description)
+
+class Progress(Protocol):
+    """Shows one piece of work while it lasts, such as `kdsl.cli.progress.progress_bar` on the command line."""
+
+    def __call__(self, description: str, total: int | None) -> AbstractContextManager[Advance]:
+        """Begin work of `total` steps, None where nobody knows how many."""
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr, if it is a terminal, and a function that says one more of `total` is done, and what is next."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def reported(progress: Progress | None, description: str, total: int | None) -> Iterator[Advance]:
+    """`progress(description, total)`; without one, nothing is said."""
+    if progress is None:
+        yield lambda description: None
+        return
+    with progress(description, total) as advance:
+        yield advance
 
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(description, total=total)
-        yield lambda description: progress.update(bar, advance=1, description=description)
+
+def track(items: Iterable[Item], description: str, total: int | None, progress: Progress | None) -> Iterator[Item]:
+    """Yield `items`, each a step of the work."""
+    with reported(progress, description, total) as advance:
+        for item in items:
+            yield item
+            advance(description)

@@ -7,14 +7,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import is_there, parsing, read_json
 
 Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
 """Of samples or the like: a number that is a float, too."""
-_TRAIN_AGAIN = "train again with: kdsl train"
 
 
 class RecordModel(BaseModel):
@@ -26,7 +25,7 @@ class RecordModel(BaseModel):
 Trained = TypeVar("Trained", bound=RecordModel)
 
 
-def read_record(kind: type[Record], path: Path, remedy: str) -> Record:
+def read_record(kind: type[Record], path: Path, remedy: Hint | str) -> Record:
     """The JSON file as a `kind`, a pydantic model or a dataclass.
 
     Raises KdslError, which ends with `remedy`, when it is missing or damaged, or holds something else.
@@ -40,25 +39,25 @@ def read_trained(kind: type[Trained], path: Path) -> Trained:
     Raises KdslError when the file is missing or damaged, holds something else, or is of another version.
     """
     if not is_there(path):
-        raise KdslError(f"{path}: no such file; train first with: kdsl train")
-    value = read_json(path, _TRAIN_AGAIN)
+        raise KdslError(f"{path}: no such file", Hint.TRAIN)
+    value = read_json(path, Hint.TRAIN_AGAIN)
     version = kind.model_fields["version"].default
     if isinstance(value, dict) and value.get("version", version) != version:
-        raise KdslError(f"{path}: version {value['version']!r}, this KDSL reads version {version}; {_TRAIN_AGAIN}")
-    return as_record(kind, value, path, _TRAIN_AGAIN)
+        raise KdslError(f"{path}: version {value['version']!r}, this KDSL reads version {version}", Hint.TRAIN_AGAIN)
+    return as_record(kind, value, path, Hint.TRAIN_AGAIN)
 
 
-def as_record(kind: type[Record], value: Any, place: object, remedy: str) -> Record:
+def as_record(kind: type[Record], value: Any, place: object, remedy: Hint | str) -> Record:
     """A JSON value that stands at `place`, as a `kind`; KdslError where it is something else."""
     with parsing(place, "no text that a file can hold", remedy):
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character ends whatever it is used for
     try:
-        return _adapter(kind).validate_python(value)
+        return _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # a class can be hashed
     except ValidationError as error:
         first = error.errors()[0]
         part = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
-        raise KdslError(f"{place}: {part and part + ': '}{said}; {remedy}") from error
+        raise KdslError(f"{place}: {part and part + ': '}{said}", remedy) from error
 
 
 _adapter = cache(TypeAdapter)

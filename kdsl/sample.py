@@ -8,6 +8,8 @@ from typing import Literal
 Role = Literal["user", "agent"]
 SampleKey = tuple[str, str]
 """(task, id): what tells the samples of one file apart. Two files may number theirs alike."""
+IMAGE_PLACEHOLDER = "<image>"
+"""What stands for a picture in the texts of samples and prompts."""
 
 
 @dataclass(frozen=True, slots=True)

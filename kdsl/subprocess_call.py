@@ -5,11 +5,10 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from kdsl.errors import KdslError
-from kdsl.processes import end_with_parent, ignore_interrupts
+from kdsl.processes import WorkerContext, end_with_parent, ignore_interrupts
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -34,7 +33,7 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
     function's KdslError, KdslError where the process cannot start or fails, and `Stopped` soon after `stop` is set;
     the process has ended then. Function, arguments and answer must be picklable.
     """
-    context = get_context("spawn")
+    context = WorkerContext()
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sending, function, arguments), daemon=True)
     with receiving:
@@ -48,15 +47,15 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
                 if stop.is_set():
                     raise Stopped
             with open(receiving.fileno(), "rb", closefd=False) as file:
-                answer, error = pickle.load(_Paced(file, stop))
+                answer, refusal = pickle.load(_Paced(file, stop))
         except (EOFError, pickle.UnpicklingError) as broken:
             process.join()
             raise KdslError(f"the process that works on it {_end(process.exitcode)}") from broken
         finally:
             process.terminate()
             process.join()
-    if error is not None:
-        raise KdslError(error)
+    if refusal is not None:
+        raise refusal
     return answer
 
 
@@ -64,10 +63,11 @@ def _answer(sending: "Connection", function: Callable[..., Any], arguments: tupl
     ignore_interrupts()
     end_with_parent()
     os.nice(_NICE)
+    answer: tuple[Any, KdslError | None]
     try:
         answer = function(*arguments), None
     except KdslError as error:
-        answer = None, str(error)
+        answer = None, KdslError(error.sentence, error.hint)
     try:
         with open(sending.fileno(), "wb", closefd=False) as file:
             pickle.dump(answer, file, protocol=5)
@@ -92,7 +92,7 @@ class _Paced:
 
     def readinto(self, buffer: Any) -> int:
         self._rest()
-        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return self._file.readinto(buffer)  # type: ignore[attr-defined]  # every binary file of `open` has it
 
     def readline(self) -> bytes:
         return self._file.readline()

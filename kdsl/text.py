@@ -62,12 +62,13 @@ def normalise_lines(texts: Sequence[str]) -> tuple[str, bool]:
     """
     joined = _SEPARATOR.join(texts)
     separated = joined.count(_SEPARATOR) < max(len(texts), 1)
-    folded: str | None = _narrow(joined)
+    folded = _narrow(joined)
     aligned = separated and " " not in folded and _FOLDED.fullmatch(folded) is not None
     if not aligned:
-        folded = _quick_fold(folded) if separated else None
-        if folded is None:
+        quick = _quick_fold(folded) if separated else None
+        if quick is None:
             return "\n".join([normalise(text) for text in texts]), False
+        folded = quick
         if " " in folded:
             folded = _SPACES_AT_SEPARATOR.sub(_SEPARATOR, _SPACES.sub(" ", folded)).strip(" ")
             folded = _drop_spaces(folded) if " " in folded else folded

@@ -31,6 +31,7 @@ _FULL_WIDTH_COLON = re.compile(r"(?:^|[{,])\s*(?:- +)?([A-Za-z_][\w.]*)：")
 _FULL_WIDTH_SPACE = re.compile(r"[ \t]*([\u3000\xa0])[ \u3000\xa0]*(?:- |[A-Za-z_][\w.]*:)")
 _QUOTATION_MARKS = "“”„‟‘’‚‛＂＇〝〞〟「」『』｢｣«»‹›"
 _HALF = re.compile("[\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _APOSTROPHE = "’"
 _SEPARATORS = re.compile("[，、；\u3000]+")
 """What stands between the items of a list in Chinese writing; for YAML it is text."""
@@ -94,6 +95,12 @@ def _refuse_deep(text: str) -> None:
                 raise ValueError(f"more than {_DEEPEST} lists or mappings within each other")
     except yaml.YAMLError:
         return  # ruamel tells a mistake, and where
+
+
+def yaml_string(text: str) -> str:
+    """A double-quoted YAML scalar: a JSON string, with what YAML cannot print escaped."""
+    quoted = json.dumps(_HALF.sub("\ufffd", text), ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
 def validate(

@@ -1,6 +1,7 @@
 """`kdsl` as a process that interrupts itself at one point of its work: no test has to watch it."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -52,9 +53,7 @@ def main() -> None:
             yield append_and_look
 
     files.write_atomically, files.append_jsonl = write_atomically, append_jsonl
-    from kdsl.cli import main as kdsl  # imports the two by their names
-
-    kdsl()
+    runpy.run_module("kdsl", run_name="__main__")  # imports the two by their names
 
 
 if __name__ == "__main__":

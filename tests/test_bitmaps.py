@@ -49,6 +49,7 @@ def test_single_samples_are_looked_up(rows, data):
     asked = data.draw(arrays(np.int64, 5, elements=st.integers(0, rows.shape[1] - 1)))
     assert (contains(pack(rows), asked) == rows[:, asked]).all()
     assert contains(pack(rows[0]), asked).tolist() == rows[0, asked].tolist()
+    assert (contains(pack(rows), int(asked[0])) == rows[:, asked[0]]).all()
 
 
 @given(flags, st.data())

@@ -147,7 +147,9 @@ def test_a_wrong_override_is_one_sentence(write, override, message):
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path):
-    with pytest.raises(KdslError, match=r"no such file; name a project.s kdsl\.yaml, or make one with `kdsl init`"):
+    with pytest.raises(
+        KdslError, match=r"no such file; name a project.s kdsl\.yaml, or make one with kdsl\.Project\.create"
+    ):
         load_config(tmp_path)
 
 

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 import kdsl
+from kdsl.version import RESULTS_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg")
@@ -127,10 +128,10 @@ def test_the_demo_runs_and_a_patch_release_makes_nothing_again(installed, tmp_pa
     assert "both" in first.stdout
     assert len((tmp_path / "demo/checkpoints/run/predictions.jsonl").read_text("utf-8").splitlines()) == 98
 
-    patch = f"{kdsl.RESULTS_VERSION}.99"
+    patch = f"{RESULTS_VERSION}.99"
     with ZipFile(installed.wheel) as wheel:
         wheel.extractall(tmp_path / patch)
-    face = tmp_path / patch / "kdsl/__init__.py"
+    face = tmp_path / patch / "kdsl/version.py"
     face.write_text(face.read_text("utf-8").replace(f'"{kdsl.__version__}"', f'"{patch}"'), "utf-8")
     code = f"import sys; sys.path.insert(0, {str(tmp_path / patch)!r}); from kdsl.cli import main; main()"
     assert installed.run("python", "-c", code, "--version").stdout == f"kdsl {patch}\n"

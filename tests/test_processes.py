@@ -24,6 +24,19 @@ def test_work_is_done_in_other_processes():
         assert pool.submit(os.getpid).result() != os.getpid()
 
 
+def test_a_script_needs_no_guard_against_running_again_in_its_workers(tmp_path):
+    script = tmp_path / "work.py"
+    script.write_text("""
+from kdsl.processes import worker_pool
+print("runs", flush=True)
+with worker_pool(2) as pool:
+    print(*pool.map(abs, [-1, 2]))
+""")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("runs\n1 2\n", "")
+
+
 def test_no_worker_outlives_a_killed_process(tmp_path):
     script = tmp_path / "work.py"
     script.write_text(WORK)

@@ -10,7 +10,8 @@ from kdsl.arbiter.arbiter import Arbiter, RuleJudge
 from kdsl.arbiter.evidence import Floats
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
-from kdsl.rules.evidence import Hit
+from kdsl.rules.evidence import Evidence, Hit
+from kdsl.rules.rule import Rule
 from kdsl.sample import Sample
 from kdsl.vlm.usage import Cost
 
@@ -25,10 +26,21 @@ class WeighedHit:
 
     hit: Hit
     reliability: float
+    """Estimated precision on new samples, 0 to 1."""
     weight: float
+    """What it adds to the log odds of its label; 0 where it does not count."""
+
+    @property
+    def rule(self) -> Rule:
+        return self.hit.rule
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What each condition of the rule found in the sample, in their order."""
+        return self.hit.evidence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """What the arbiter says about one sample. Probabilities are in the order of `labels` and sum to 1."""
 
@@ -38,8 +50,8 @@ class Decision:
     """The model alone, with its temperature. [n_labels]"""
     merged: Floats
     """[n_labels]"""
-    hits: tuple[WeighedHit, ...]
-    """The heaviest first."""
+    rules: tuple[WeighedHit, ...]
+    """The rules that hold on the sample, with their evidence, the heaviest first."""
     listens_to: str
     """Which rules the arbiter listens to: see `Arbiter.listens_to`."""
     answered: bool = True
@@ -51,7 +63,13 @@ class Decision:
 
     @property
     def label(self) -> str:
+        """The likeliest, with the rules."""
         return self.labels[int(self.merged.argmax())]
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """By label, with the rules; they sum to 1."""
+        return dict(zip(self.labels, map(float, self.merged), strict=True))
 
     @property
     def model_label(self) -> str:
@@ -67,7 +85,7 @@ class Decision:
     def _speaking(self, label: str) -> list[WeighedHit]:
         if self.listens_to == "none":
             return []
-        return [hit for hit in self.hits if hit.hit.rule.label == label and hit.weight > 0]
+        return [hit for hit in self.rules if hit.rule.label == label and hit.weight > 0]
 
     @property
     def reason(self) -> str:
@@ -81,20 +99,20 @@ class Decision:
         own = f"the model says {self.label} ({_share(self.model.max())})"
         if not self.answered:
             own = f"the model has no answer; {self.label} is the likeliest without one"
-        if not self.hits:
+        if not self.rules:
             return f"{own}; no rule holds"
         if self.listens_to == "none":
-            return f"{own}; {_counted(self.hits)}: rules do not count, as they did not help in training"
-        counted = [hit for hit in self.hits if hit.weight > 0]
-        if self.listens_to == "accepted" and not any(hit.hit.rule.approved for hit in self.hits):
-            return f"{own}; {_counted(self.hits)} that nobody has accepted: such rules did not help in training"
+            return f"{own}; {_counted(self.rules)}: rules do not count, as they did not help in training"
+        counted = [hit for hit in self.rules if hit.weight > 0]
+        if self.listens_to == "accepted" and not any(hit.rule.approved for hit in self.rules):
+            return f"{own}; {_counted(self.rules)} that nobody has accepted: such rules did not help in training"
         agree = self._speaking(self.label)
-        against = [hit for hit in counted if hit.hit.rule.label != self.label]
+        against = [hit for hit in counted if hit.rule.label != self.label]
         parts = [own]
         if agree:
             parts.append(f"{_named(agree)} for it too")
         if against:
-            others = ", ".join(dict.fromkeys(hit.hit.rule.label for hit in against))
+            others = ", ".join(dict.fromkeys(hit.rule.label for hit in against))
             parts.append(f"{_named(against)} for {others}, which is not enough")
         if not counted:
             parts.append("the rules that hold are worth nothing")
@@ -115,16 +133,25 @@ class Decision:
             },
             "rules": [
                 {
-                    "id": hit.hit.rule.id,
-                    "label": hit.hit.rule.label,
+                    "id": hit.rule.id,
+                    "label": hit.rule.label,
                     "reliability": round(hit.reliability, 4),
-                    "evidence": [evidence.record() for evidence in hit.hit.evidence],
+                    "evidence": [evidence.record() for evidence in hit.evidence],
                 }
-                for hit in self.hits
+                for hit in self.rules
             ],
             "decision": {"by": self.by, "label_without_rules": self.model_label, "reason": self.reason},
             **({} if self.cost is None else {"cost": asdict(self.cost)}),
         }
+
+    def __repr__(self) -> str:
+        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.merged.max())}, by the {self.by})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from kdsl.arbiter.html import decision_html
+
+        return decision_html(self)
 
     def _distribution(self, probabilities: Floats) -> dict[str, float]:
         return {
@@ -167,7 +194,7 @@ def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: Fi
 
 def _named(hits: Sequence[WeighedHit]) -> str:
     """`rule r-1 (last_user has 调光) speaks`, `rules r-1 (…), r-2 (…) and 3 more speak`."""
-    names = [f"{hit.hit.rule.id} ({_conditions(hit.hit)})" for hit in hits[:_NAMED]]
+    names = [f"{hit.rule.id} ({_conditions(hit.hit)})" for hit in hits[:_NAMED]]
     if len(hits) > _NAMED:
         names.append(f"{len(hits) - _NAMED} more")
     if len(hits) == 1:

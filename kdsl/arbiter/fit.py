@@ -232,11 +232,11 @@ def fold_rules(
     ]
     chosen = [rule for rule, _ in kept] + written
     hits = Engine(chosen).matrix(table)
-    counts = [counts for _, counts in kept]
-    counts += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
-    estimates = archive.reliability.estimate(counts)
+    shown = [counts for _, counts in kept]
+    shown += [shown_of(rule, hits[outside, len(kept) + i], labels[outside], task) for i, rule in enumerate(written)]
+    estimates = archive.reliability.estimate(shown)
     reliability = [
         Standing.of(task.name, rule, count, float(estimate)).reviewed(rule.approved)
-        for rule, count, estimate in zip(chosen, counts, estimates, strict=True)
+        for rule, count, estimate in zip(chosen, shown, estimates, strict=True)
     ]
     return chosen, np.array(reliability, dtype=np.float64), hits

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import file_hash, is_there
@@ -129,7 +129,7 @@ class Predictor:
                 stack.enter_context(held(checkpoint / name, shared=True))
             trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
             if not trained:
-                raise KdslError(f"{checkpoint}: none of the project's tasks was trained; train first with: kdsl train")
+                raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
             files = [] if recorded is None else [recorded]
             for name in trained:
                 files += self._files(name)

@@ -80,7 +80,7 @@ def _check_source(output: Path, source: dict[str, str]) -> None:
     """Refuse to append to predictions made by something else; note the source of new ones."""
     meta = output.with_name(f"{output.name}.meta.json")
     if is_there(output) and output.stat().st_size:
-        other = "was not made by kdsl predict" if not is_there(meta) else None
+        other = "was not made by KDSL" if not is_there(meta) else None
         if other is None:
             known = read_json(meta)
             changed = [key for key in source if not isinstance(known, dict) or known.get(key) != source[key]]

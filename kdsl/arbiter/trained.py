@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
@@ -103,7 +103,7 @@ class TrainedTask:
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
-            raise KdslError(f"{folder}: trained for other labels than {task.name} has now; run `kdsl train` again")
+            raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
@@ -118,8 +118,8 @@ class TrainedTask:
             example = weighed.rules[int(np.argmin(weighed.known))].id
             _log.warning(
                 "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
-                "run `kdsl train` again",
-                task.name, new, example,
+                "%s",
+                task.name, new, example, Hint.TRAIN_AGAIN,
             )  # fmt: skip
         return trained
 

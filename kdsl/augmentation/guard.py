@@ -37,7 +37,8 @@ class Guard:
         if not self._engine.rules or not copies:
             return np.ones(len(copies), dtype=bool)
         hits = self._engine.matrix(FieldTable.of_rows(copies))
-        return ~(self._seen[list(sources)] & ~hits).any(axis=1)
+        missed = self._seen[list(sources)] & ~hits
+        return ~np.any(missed, axis=1)
 
     def spans(self, row: int) -> dict[int, list[Span]]:
         """Turn → the spans of its text in which rules found a term."""

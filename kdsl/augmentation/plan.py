@@ -172,7 +172,8 @@ def _draw_covered(source: random.Random, loss: _Loss, crop: Box, most: float) ->
             )  # fmt: skip
         inside = box[1] >= crop[1] and box[3] <= crop[3]
         if inside and (box[2] - box[0]) * (box[3] - box[1]) <= 2 * most and loss.allows(touched):
-            found.append(tuple(round(value, 4) for value in box))
+            left, top, right, bottom = (round(value, 4) for value in box)
+            found.append((left, top, right, bottom))
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """The images of copies as files, each made once."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -13,14 +13,18 @@ from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr import open_page
 from kdsl.files import file_digest, inside, write_atomically
 from kdsl.processes import worker_pool
-from kdsl.progress import progress_bar
+from kdsl.progress import Progress, reported
 
 Work = tuple[Path, list[tuple[Plan, Path]]]
 """An image, and all that is made of it: it is decoded once."""
 
 
 def render_pictures(
-    pictures: Mapping[str, Picture], images: Path | None, folder: Path, workers: int
+    pictures: Mapping[str, Picture],
+    images: Path | None,
+    folder: Path,
+    workers: int,
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Make the files of `pictures` (name of a copy's image → what it is) in `folder`: name → file.
 
@@ -48,7 +52,7 @@ def render_pictures(
     total = sum(len(made) for _, made in work)
     done = 0
     try:
-        with progress_bar("Making images", total) as advance, closing(_rendered(work, workers)) as results:
+        with reported(progress, "Making images", total) as advance, closing(_rendered(work, workers)) as results:
             for (path, made), problem in zip(work, results, strict=True):
                 if problem is not None:
                     raise KdslError(f"{path}: cannot be read ({problem}); mend it, or take its sample out")
@@ -64,7 +68,7 @@ def render_pictures(
     return files
 
 
-def _rendered(work: list[Work], workers: int) -> Iterator[str | None]:
+def _rendered(work: list[Work], workers: int) -> Generator[str | None, None, None]:
     """For each work what is wrong with the image, in order."""
     workers = min(workers, len(work))
     if workers <= 1:

@@ -1,6 +1,7 @@
 """The command line: one thin file a command, each light to import, so that `kdsl --help` is quick."""
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -9,21 +10,33 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from kdsl import __version__
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
+from kdsl.version import __version__
 
 
 def main() -> None:
     """Run `kdsl`; exits with 0 done, 1 findings, 2 usage or tool error, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.addLevelName(logging.WARNING, "warning")
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.vlm.server.client` tells it once
     try:
         application()()
     except KeyboardInterrupt:  # while commands are still being imported
         sys.exit(130)
+
+
+class _Formatter(logging.Formatter):
+    """Warnings, with what to do next as a command."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.args, tuple):
+            record.args = tuple(each.command if isinstance(each, Hint) else each for each in record.args)
+        return super().format(record)
 
 
 def application() -> typer.Typer:
@@ -75,7 +88,7 @@ class _Group(TyperGroup):
             sys.stdout.flush()
             return result
         except KdslError as error:
-            _fail(str(error), 2)
+            _fail(error.in_commands(), 2)
         except KeyboardInterrupt as interrupt:
             _fail(str(interrupt) or "every file already written is whole", 130, "interrupted")
         except ValueError as error:

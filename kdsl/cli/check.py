@@ -12,14 +12,7 @@ if TYPE_CHECKING:
 
 def check(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
     """Find what is wrong with a data set; exit code 1 when there are findings."""
-    from kdsl.data.checks import check_samples
-    from kdsl.project.project import Split
-
-    project = open_project(arguments)
-    names: list[Split] = ["train"] if project.config.data.test is None else ["train", "test"]
-    splits = {split: project.samples(split) for split in names}
-    notes = {split: project.notes(split) for split in names}
-    report = check_samples(splits, project.tasks, project.config.data.images, notes)
+    report = open_project(arguments).check()
     if format is Format.json:
         print_json(_record(report))
     else:

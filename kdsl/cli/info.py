@@ -24,8 +24,8 @@ def _facts() -> dict[str, str]:
     import platform
     import sys
 
-    from kdsl import __version__
     from kdsl.distribution import EXTRAS, NAME, install_command, requirements
+    from kdsl.version import __version__
 
     installed = _version(NAME)
     facts = {

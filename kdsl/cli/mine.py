@@ -25,7 +25,6 @@ def mine(
     format: FormatOption = Format.table,
 ) -> None:
     """Find rules in the training samples, merge them into the rule base, and list the best of every label."""
-    import os
 
     from kdsl.cli import mine_table
     from kdsl.locks import claimed
@@ -35,37 +34,34 @@ def mine(
     from kdsl.project.task import TaskProject
 
     project = open_project(arguments)
-    config = project.config
+    if label is None and trace is None:
+        _mine_all(project, workers, format)
+        return
     # To list what a search finds, nothing is written but the answers of a small model.
-    checkpoint = None if label is not None and trace is None and config.small_model is None else config.checkpoint
-    rules = config.rules if label is None and trace is None else None
-    with claimed(folders=[checkpoint, rules]):
+    lists = trace is None and project.config.small_model is None
+    with claimed(folders=[None if lists else project.config.checkpoint]):
         for line in ask_questions(project, project.small):
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            own = TaskProject.of(project, task)
+            own = TaskProject.of(project, task, project.learned_sidecars())
             for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            own = TaskProject.of(project, task)
+            own = TaskProject.of(project, task, project.learned_sidecars())
             rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
                 print_json([row.record() for row in rows])
             else:
                 mine_table.print_search(task.name, label, rows)
-        else:
-            _mine_all(project, workers or os.cpu_count() or 1, format)
 
 
-def _mine_all(project: "Project", workers: int, format: Format) -> None:
+def _mine_all(project: "Project", workers: int | None, format: Format) -> None:
     from kdsl.cli import mine_table
-    from kdsl.project.mining import mine as mine_task
-    from kdsl.project.task import TaskProject
+    from kdsl.project.mining import mine_project
 
-    tasks = TaskProject.all_of(project)  # all checked before any is mined
-    results = [mine_task(project, own, workers) for own in tasks]
+    results = mine_project(project, workers, lambda line: typer.echo(line, err=True))
     if format is Format.json:
         print_json([mine_table.record(result) for result in results])
     for result in results:

@@ -36,12 +36,13 @@ Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a fail
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
     """The project of a command's `[CONFIG] [key=value ...]`: a first argument without `=` is the configuration."""
+    from kdsl.cli.progress import progress_bar
     from kdsl.project.project import Project
 
     path, overrides = None, [*(arguments or ())]
     if overrides and "=" not in overrides[0]:
         path = Path(overrides.pop(0))
-    return Project.open(path, overrides)
+    return Project.open(path, overrides, progress_bar)
 
 
 def print_json(value: Any) -> None:

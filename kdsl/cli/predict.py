@@ -21,7 +21,7 @@ def predict(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples that are decided at once.")] = 256,
 ) -> None:
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
-    from kdsl.arbiter.explain import print_decision
+    from kdsl.cli.decision_view import print_decision
     from kdsl.errors import KdslError
     from kdsl.project.prediction import explain_sample, predict_file
 

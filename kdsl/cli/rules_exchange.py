@@ -12,9 +12,7 @@ from kdsl.cli.options import ProjectArguments, open_project
 if TYPE_CHECKING:
     from kdsl.review.store import RuleStore
 
-
 _log = logging.getLogger(__name__)
-_LONGEST_NAME = 60
 
 
 class TableFormat(StrEnum):
@@ -67,41 +65,14 @@ def import_rules(
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
     from kdsl.review.importing import import_csv
+    from kdsl.review.reviewer import reviewer_name
     from kdsl.review.store import RuleStore
 
     project = open_project(arguments)
     store = RuleStore(project.config.rules, [task.name for task in project.tasks])
-    event = import_csv(store, file, who_decides(by))
+    event = import_csv(store, file, reviewer_name(by))
     count = 0 if event is None else len(event.changes)
     typer.echo(f"{count} rules changed; `kdsl review` can undo that as one step." if count else "No rule differs.")
-
-
-def who_decides(name: str | None) -> str:
-    """The name that decisions are kept under: the one given with --as, else the user's.
-
-    Raises KdslError for a name that is empty, too long for the name of a log, or that nobody can read.
-    """
-    from kdsl.errors import KdslError
-
-    given = (_user_name() if name is None else name).strip()
-    if not given:
-        raise KdslError("who decides has no name; give one with --as NAME")
-    if not given.isprintable() or len(given) > _LONGEST_NAME:
-        raise KdslError(
-            f"{given[:_LONGEST_NAME]!r} is no name to decide under; give one of at most {_LONGEST_NAME} visible "
-            "characters with --as NAME"
-        )
-    return given
-
-
-def _user_name() -> str:
-    """Who sits at this computer; "reviewer" where it does not tell."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "reviewer"
 
 
 def _tell(store: "RuleStore") -> None:

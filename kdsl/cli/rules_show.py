@@ -6,11 +6,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from kdsl.cli.rules_table import NOT_AVAILABLE, counted, list_record
+from kdsl.cli.rules_table import list_record
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import RuleStatistics
+from kdsl.rules.table import NOT_AVAILABLE, counted
 from kdsl.sample import Sample
 
 _CONTEXT = 30

@@ -14,10 +14,9 @@ from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
-from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, wilson_interval
+from kdsl.rules.statistics import StatisticsByRule
 from kdsl.rules.summary import RuleSummary
-
-NOT_AVAILABLE = "n/a"
+from kdsl.rules.table import NOT_AVAILABLE, RuleTable, conditions, counts, status_words
 
 
 def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
@@ -35,44 +34,13 @@ def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str
 
 def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
     for base, rules in chosen:
-        statistics = base.statistics()
-        rows = [(rule, statistics.get((rule.id, rule.when_hash))) for rule in rules]
-        rows.sort(key=lambda row: (row[0].label, -_promise(row[1]), row[0].id))
+        listed = RuleTable(rules, base.statistics())
         table = _table(base.task, "id", "label", "status", "rule", ">training", ">held out", ">reliability")
-        for rule, entry in rows:
-            words = " and ".join(str(condition) for condition in rule.conditions)
-            table.add_row(*map(Text, (rule.id, rule.label, _status(rule), words, *_counts(entry))))
+        for rule in listed:
+            words = rule.id, rule.label, status_words(rule), conditions(rule), *counts(listed.of(rule))
+            table.add_row(*map(Text, words))
         _print(table, f"{base.task}: no rules in {base.folder / base.task}.")
     results_console().print("Training and held out: correct hits of all hits, and the 95 % interval of the precision.")
-
-
-def _promise(entry: RuleStatistics | None) -> float:
-    """What rules are sorted by within a label: reliability, else the lower bound of the training precision."""
-    if entry is None:
-        return -1.0
-    if entry.reliability is not None:
-        return entry.reliability
-    return wilson_interval(entry.training.correct, entry.training.hits)[0]
-
-
-def _status(rule: Rule) -> str:
-    return f"{rule.status} (stale)" if rule.stale else rule.status
-
-
-def _counts(entry: RuleStatistics | None) -> tuple[str, str, str]:
-    if entry is None:
-        return NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE
-    training = counted(entry.training.correct, entry.training.hits)
-    held_out = NOT_AVAILABLE if entry.held_out is None else counted(entry.held_out.correct, entry.held_out.hits)
-    return training, held_out, NOT_AVAILABLE if entry.reliability is None else f"{entry.reliability:.2f}"
-
-
-def counted(correct: int, hits: int) -> str:
-    """`3/3 (0.44-1.00)`; n/a without hits."""
-    if hits == 0:
-        return NOT_AVAILABLE
-    low, high = wilson_interval(correct, hits)
-    return f"{correct}/{hits} ({low:.2f}-{high:.2f})"
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -151,8 +119,8 @@ def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:
         for row in sorted(rows, key=lambda row: (row.rule.label, -row.hits, row.rule.id)):
             shares = [f"{share:.3f}" for share in (row.coverage, row.overlaps, row.conflicts)]
             precision = NOT_AVAILABLE if row.precision is None else f"{row.precision:.3f}"
-            counts = [str(row.correct), str(row.incorrect)] if row.hits else [NOT_AVAILABLE, NOT_AVAILABLE]
-            cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *counts, precision)
+            judged = [str(row.correct), str(row.incorrect)] if row.hits else [NOT_AVAILABLE, NOT_AVAILABLE]
+            cells = (row.rule.id, row.rule.label, row.rule.status, str(row.hits), *shares, *judged, precision)
             table.add_row(*map(Text, cells))
         _print(table, f"{task}: no rules.")
 

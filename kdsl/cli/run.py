@@ -10,15 +10,10 @@ def run(
     workers: WorkersOption = None,
 ) -> None:
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
-    import os
-
     from kdsl.evaluate.report import print_scores
     from kdsl.project.steps import Pipeline
 
-    def tell(line: str) -> None:
-        typer.echo(line, err=True)
-
-    pipeline = Pipeline(open_project(arguments), workers or os.cpu_count() or 1, tell)
+    pipeline = Pipeline(open_project(arguments), workers, lambda line: typer.echo(line, err=True))
     print_scores(pipeline.run())
     for what, path in pipeline.places():
         typer.echo(f"{what:<12} {path}")

@@ -9,9 +9,9 @@ from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
 from kdsl.data.image_checks import check_images, check_near_duplicates
 from kdsl.data.notes import Notes
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.data.repeats import check_repeats
-from kdsl.sample import Sample, Task
+from kdsl.progress import Progress
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 
 FEW_SAMPLES = 5
 """A label with fewer training samples cannot be learnt and judged at once."""
@@ -32,6 +32,7 @@ def check_samples(
     tasks: Sequence[Task],
     images: Path | None,
     notes: Mapping[str, Notes] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
@@ -50,7 +51,7 @@ def check_samples(
             report.findings.extend(_labels(split, task, of_task))
             report.findings.extend(_dialogues(split, task, of_task))
             report.findings.extend(_giveaways(split, task, of_task))
-    image_findings, hashes = check_images(splits, images)
+    image_findings, hashes = check_images(splits, images, progress)
     report.findings.extend(image_findings)
     report.findings.extend(check_near_duplicates(splits, tasks, hashes))
     report.findings.extend(check_repeats(splits, tasks, images))
@@ -137,10 +138,11 @@ def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Fi
 
 def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
     labelled = [sample for sample in samples if sample.label]
-    for what, chosen, name in (
+    given: tuple[tuple[str, list[Sample], Callable[[Sample], str]], ...] = (
         ("ids", labelled, lambda sample: sample.id),
         ("image file names", [sample for sample in labelled if sample.images], lambda sample: sample.images[0]),
-    ):
+    )
+    for what, chosen, name in given:
         names = [name(sample) for sample in chosen]
         labels = [str(sample.label) for sample in chosen]
         found: Giveaway | None = label_in_names(names, labels) or label_in_order(names, labels)

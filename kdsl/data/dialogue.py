@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.language import in_chinese
-from kdsl.sample import Role, Sample, Task, Turn
+from kdsl.sample import IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
 
 START_MARKER = "<用户与客服的对话 START>"
 END_MARKER = "<用户与客服的对话 END>"

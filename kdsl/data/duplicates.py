@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kdsl.data.images import image_hashes
+from kdsl.progress import Progress
 from kdsl.sample import Sample
 from kdsl.text import normalise
 
@@ -127,10 +128,12 @@ def _same_images(first: Sample, second: Sample, hashes: Mapping[str, np.ndarray]
     )
 
 
-def like_labelled(samples: Sequence[Sample], labelled: Sequence[Sample], images: Path | None) -> set[int]:
+def like_labelled(
+    samples: Sequence[Sample], labelled: Sequence[Sample], images: Path | None, progress: Progress | None = None
+) -> set[int]:
     """Indices of `samples` that are near-duplicates of any of `labelled` (`kdsl.data.duplicates`)."""
     if not samples or not labelled:
         return set()
     # Samples with words are compared by their words: their images need not be read.
     names = [i for s in (*samples, *labelled) if not any(turn.text for turn in s.turns) for i in s.images]
-    return {index for _, index in near_duplicates(labelled, samples, image_hashes(names, images))}
+    return {index for _, index in near_duplicates(labelled, samples, image_hashes(names, images, progress))}

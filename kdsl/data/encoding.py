@@ -95,12 +95,13 @@ def _wide_codec(head: bytes) -> str | None:
     if marked is not None or len(head) < 4:
         return marked
     zeros = tuple(byte == 0 for byte in head)
-    return {
+    codecs: dict[tuple[bool, ...], str] = {
         (False, True, True, True): "utf-32-le",
         (True, True, True, False): "utf-32-be",
         (False, True, False, True): "utf-16-le",
         (True, False, True, False): "utf-16-be",
-    }.get(zeros)
+    }
+    return codecs.get(zeros)
 
 
 def _wide_lines(path: Path, file: BinaryIO, codec: str) -> Iterator[tuple[int, str]]:

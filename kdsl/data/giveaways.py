@@ -73,8 +73,8 @@ def _equal_neighbours(codes: np.ndarray) -> int:
 
 def _sorted_with_random_ties(keys: Sequence[tuple[object, ...]], random: np.random.Generator) -> np.ndarray:
     """Equal names must not keep the order of the file, which may well be that of the labels."""
-    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}  # type: ignore[type-var]
-    return np.lexsort((random.permutation(len(keys)), [ranks[key] for key in keys]))
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+    return np.lexsort((random.permutation(len(keys)), np.array([ranks[key] for key in keys])))
 
 
 def _natural(name: str) -> tuple[object, ...]:

@@ -8,11 +8,12 @@ import numpy as np
 from kdsl.data.duplicates import near_duplicates
 from kdsl.data.finding import Finding, finding
 from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, MAX_RATIO, ImageFacts, images_facts
+from kdsl.progress import Progress
 from kdsl.sample import Sample, Task
 
 
 def check_images(
-    splits: Mapping[str, Sequence[Sample]], folder: Path | None
+    splits: Mapping[str, Sequence[Sample]], folder: Path | None, progress: Progress | None = None
 ) -> tuple[list[Finding], dict[str, np.ndarray]]:
     """The findings about images, and the difference hash, bool [256], of every image that can be compared."""
     names = list(dict.fromkeys(image for samples in splits.values() for sample in samples for image in sample.images))
@@ -21,8 +22,8 @@ def check_images(
     if folder is None or not folder.is_dir():
         what = "data.images is not set" if folder is None else f"the image folder {folder} does not exist"
         return [Finding("no-image-folder", "", "", len(names), f"{what}, so that no image can be found")], {}
-    facts = images_facts(names, folder)
-    found = []
+    facts = images_facts(names, folder, progress)
+    found: list[Finding] = []
     for split, samples in splits.items():
         listed = list(dict.fromkeys(image for sample in samples for image in sample.images))
         found.extend(_problems(split, listed, facts, folder))
@@ -55,6 +56,7 @@ def _problems(split: str, names: Sequence[str], facts: Mapping[str, ImageFacts],
     side = f"a side of over {LONGEST_SIDE} pixels"
     message = f"images have {limit} or more, or {side}; shrink or cut them"
     yield from finding("huge-images", split, "", having("huge"), message)
-    narrow = [f"{name} ({facts[name].size[0]} x {facts[name].size[1]} pixels)" for name in names if facts[name].narrow]
+    sizes = [(name, facts[name].size) for name in names if facts[name].narrow]
+    narrow = [f"{name} ({size[0]} x {size[1]} pixels)" for name, size in sizes if size is not None]
     message = f"images have one side more than {MAX_RATIO} times the other; OCR and models see them with a margin"
     yield from finding("narrow-images", split, "", narrow, message)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kdsl.errors import KdslError, first_line
 from kdsl.files import inside
-from kdsl.progress import track
+from kdsl.progress import Progress, track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -168,15 +168,15 @@ def _eight_bit(image: "Image") -> "Image":
     return Image.fromarray((values.clip(0, white) * (255 / white)).astype(np.uint8))
 
 
-def image_hashes(names: Sequence[str], folder: Path | None) -> dict[str, np.ndarray]:
+def image_hashes(names: Sequence[str], folder: Path | None, progress: Progress | None = None) -> dict[str, np.ndarray]:
     """The difference hash, bool [256], of every image that can be compared; nothing where there is no folder."""
-    facts = images_facts(list(dict.fromkeys(names)), folder) if folder is not None and names else {}
+    facts = images_facts(list(dict.fromkeys(names)), folder, progress) if folder is not None and names else {}
     return {name: fact.hash for name, fact in facts.items() if fact.hash is not None}
 
 
-def images_facts(names: Sequence[str], folder: Path) -> dict[str, ImageFacts]:
+def images_facts(names: Sequence[str], folder: Path, progress: Progress | None = None) -> dict[str, ImageFacts]:
     """`image_facts` of many images, by name."""
     # Decoders release the interpreter lock, so threads are enough.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         facts = pool.map(partial(image_facts, folder), names)
-        return dict(zip(names, track(facts, "Reading images", len(names)), strict=True))
+        return dict(zip(names, track(facts, "Reading images", len(names), progress), strict=True))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.image_names import NoImageFile
-from kdsl.data.record import IMAGE_PLACEHOLDER, Record, key_names, shown
-from kdsl.sample import Role
+from kdsl.data.record import Record, key_names, shown
+from kdsl.sample import IMAGE_PLACEHOLDER, Role
 
 _SYSTEM = ("system", "developer")
 _TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kdsl.data.dialogue import END_MARKER, START_MARKER, parse_dialogue
+from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
 from kdsl.sample import Sample, Task
 
@@ -14,7 +15,7 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
     instruction = record.text("instruction", record.value["instruction"])
     added = record.text("input", record.value.get("input") or "")
     text = f"{instruction}\n{added}" if added else instruction
-    task = task_of_instruction(text, tasks)
+    task = task_of_instruction(text, tasks) if tasks else chosen_task(record, tasks)
     if task is None:
         kind = "a dialogue" if START_MARKER in text else "no dialogue"
         record.notes.other_tasks[f"instructions with {kind}"] += 1

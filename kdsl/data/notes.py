@@ -38,7 +38,7 @@ class Notes:
         noted = self.unread.setdefault((key, remedy), Noted(0, place))
         noted.count += 1
 
-    def tell(self, path: Path) -> None:
+    def tell(self, path: str | Path) -> None:
         """Log a warning for each kind; keys that mean nothing are for `kdsl check` to tell."""
         if self.other_tasks:
             kinds = ", ".join(f"{count} with {name}" for name, count in self.other_tasks.items())

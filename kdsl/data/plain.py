@@ -6,6 +6,8 @@ from kdsl.data.record import Record, key_names, shown
 from kdsl.sample import Sample, Task, Turn
 
 KEYS = frozenset({"id", "copy_of", "text", "turns", "images", "image", "label", "task"})
+UNNAMED_TASK = "samples"
+"""Of samples that name no task, where none is given."""
 _TURN_KEYS = frozenset({"role", "text", "images", "image"})
 
 
@@ -22,8 +24,13 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
 
 
 def chosen_task(record: Record, tasks: Sequence[Task]) -> Task | None:
-    """The task that the record names, or the only one there is; None, noted, for a task that is none of `tasks`."""
+    """The task that the record names, or the only one there is; None, noted, for a task that is none of `tasks`.
+
+    Without any `tasks` it is whatever the record says.
+    """
     name = record.task()
+    if not tasks:
+        return Task(name or UNNAMED_TASK, ())
     if name is None:
         if len(tasks) == 1:
             return tasks[0]

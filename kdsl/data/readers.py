@@ -7,24 +7,26 @@ from pathlib import Path
 from kdsl.data import mire, plain, sharegpt
 from kdsl.data.keys import advice, meant_key, note_keys
 from kdsl.data.notes import Notes
-from kdsl.data.record import IMAGE_PLACEHOLDER, Record, key_names, record_at
+from kdsl.data.record import Record, key_names, record_at
 from kdsl.data.values import Value, json_values
 from kdsl.errors import KdslError
-from kdsl.sample import Sample, SampleKey, Task
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, SampleKey, Task
 
 _WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"})
 """Keys under which a file may hold its list of samples."""
 
 
-def read_samples(path: Path, tasks: Sequence[Task], notes: Notes | None = None) -> list[Sample]:
+def read_samples(path: str | Path, tasks: Sequence[Task] = (), notes: Notes | None = None) -> list[Sample]:
     """All samples of a file that belong to one of `tasks`, in the order of the file; the format is detected.
+
+    Without `tasks` a sample may have any task and any label; one that names no task is of the task "samples".
 
     Raises KdslError with the line or element for anything of another shape, for a record without an id whose number is
     the id of another one, and for a file without samples. What is left out, put right or not read is told in counted
     warnings, and noted in `notes`. Labels are not compared with the task's: see `kdsl.data.checks` and
     `kdsl.sample.label_indices`.
     """
-    return [sample for _, sample in iterate_records(path, tasks, notes)]
+    return [sample for _, sample in iterate_records(Path(path), tasks, notes)]
 
 
 def iterate_samples(path: Path, tasks: Sequence[Task]) -> Iterator[Sample]:
@@ -42,7 +44,7 @@ def iterate_records(
     for value in _unwrapped(json_values(path, labels)):
         record = record_at(path, value, notes)
         records += 1
-        sample = _read(record, tasks, more_keys)
+        sample = read_record(record, tasks, more_keys)
         if sample is not None:
             samples += 1
             ids.take(record, sample.key)
@@ -111,7 +113,11 @@ def _form(value: dict[str, object]) -> tuple[Read, Set[str]] | None:
     return None
 
 
-def _read(record: Record, tasks: Sequence[Task], more_keys: Set[str]) -> Sample | None:
+def read_record(record: Record, tasks: Sequence[Task], more_keys: Set[str] = frozenset()) -> Sample | None:
+    """The sample of one record; None, noted, where it belongs to none of `tasks`. Errors are those of `read_samples`.
+
+    Keys that its form does not have are noted, but for `more_keys`.
+    """
     form = _form(record.value)
     if form is None:
         raise _formless(record)

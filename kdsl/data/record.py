@@ -12,8 +12,6 @@ from kdsl.data.values import Value
 from kdsl.errors import KdslError
 from kdsl.sample import Role
 
-IMAGE_PLACEHOLDER = "<image>"
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES: dict[str, Role] = {
     "user": "user",

@@ -6,8 +6,8 @@ from kdsl.data.dialogue import START_MARKER, dialogue_in_prompt, parse_dialogue,
 from kdsl.data.messages import Message, read_messages
 from kdsl.data.mire import task_of_instruction, text_between_markers
 from kdsl.data.plain import chosen_task
-from kdsl.data.record import IMAGE_PLACEHOLDER, Record
-from kdsl.sample import Sample, Task, Turn
+from kdsl.data.record import Record
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task, Turn
 
 KEYS = frozenset({"id", "copy_of", "messages", "conversations", "images", "image", "label", "task"})
 QUERY_KEYS = frozenset({"id", "copy_of", "query", "response", "history", "images", "image", "label", "task"})
@@ -50,7 +50,7 @@ def _images(record: Record, messages: Sequence[Message]) -> tuple[list[str | Non
 
 
 def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | None) -> Task | None:
-    if record.task() is not None or len(tasks) == 1:
+    if record.task() is not None or len(tasks) <= 1:
         return chosen_task(record, tasks)
     if only is not None:
         prompted = [task for task in tasks if dialogue_in_prompt(task, only) is not None]

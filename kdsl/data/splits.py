@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 
+Labels = Sequence[int] | NDArray[np.int64]
 
-def stratified_folds(labels: Sequence[int], folds: int, seed: int) -> np.ndarray:
+
+def stratified_folds(labels: Labels, folds: int, seed: int) -> np.ndarray:
     """The fold, 0 to `folds` - 1, of every sample: int64 array of shape (len(labels),).
 
     The samples of any one label are spread so that two folds differ by at most one of them, and so are all samples
@@ -28,7 +31,7 @@ def stratified_folds(labels: Sequence[int], folds: int, seed: int) -> np.ndarray
     return result
 
 
-def grouped_folds(labels: Sequence[int], groups: Sequence[int], folds: int, seed: int) -> np.ndarray:
+def grouped_folds(labels: Labels, groups: Sequence[int], folds: int, seed: int) -> np.ndarray:
     """`stratified_folds` of the groups: samples of one group, such as the copies of a sample, are in one fold.
 
     A group has the label of its first sample. Raises KdslError when there are fewer groups than folds.

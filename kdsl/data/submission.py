@@ -48,7 +48,7 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
         identity, task = _identity(row.get("id")), _task(row, tasks)
         if identity is None:
             raise KdslError(f"{place}: has no id; a submission needs one for every item")
-        before = seen.setdefault((task and task.name, identity), number)
+        before = seen.setdefault((task.name if task else None, identity), number)
         if before != number:
             raise KdslError(f"{place}: the id {identity!r} stands in element {before} too; give each item its own")
         label = _label(place, identity, task, labels.get(identity, {}))

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kdsl.errors import KdslError
 from kdsl.files import opened, parsing
@@ -17,7 +17,9 @@ from kdsl.files import opened, parsing
 _RATIO, _ALWAYS = 100, 1 << 26
 """Text may become so many times larger, and so many bytes in any case; what grows more is made to fill the memory."""
 
-_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open, b"]\x00\x00": lzma.open}
+_PACKED: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open, b"]\x00\x00": lzma.open,
+}  # fmt: skip
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _UNPACK = "unpack it first"
 _TELL = {

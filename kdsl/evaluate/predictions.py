@@ -86,7 +86,7 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     if missing:
         raise KdslError(
             f"{predictions}: no prediction for {len(missing)} of the {len(expected)} samples in {truth}, the first "
-            f"being {missing[0]!r}; run kdsl predict on the whole file"
+            f"being {missing[0]!r}; predict the whole file"
         )
     groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
     return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
@@ -142,7 +142,7 @@ def _parse(place: str, record: dict[str, Any]) -> Prediction:
         found = "" if problem["type"] == "missing" else f", not {str(problem['input'])[:60]!r}"
         raise KdslError(
             f"{place}: not a prediction record: `{key}`: {problem['msg'][:1].lower()}{problem['msg'][1:]}{found}; "
-            "expected lines as kdsl predict writes them"
+            "expected lines as KDSL's prediction writes them"
         ) from error
 
 

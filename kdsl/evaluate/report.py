@@ -83,6 +83,19 @@ class Summary:
         """The summary as plain lists and dictionaries, for JSON."""
         return dataclasses.asdict(self)
 
+    def __str__(self) -> str:
+        """The table of scores, as `kdsl run` prints it."""
+        console = _console()
+        with console.capture() as capture:
+            console.print(_score_table(self))
+        return capture.get()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from kdsl.evaluate.html import summary_html
+
+        return summary_html(self)
+
 
 def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
     """Score the results of one or more tasks; `seed` drives the bootstrap. ValueError when a task has no sample."""

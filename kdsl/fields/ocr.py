@@ -1,7 +1,7 @@
 """Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
 from kdsl.files import append_jsonl, inside
 from kdsl.processes import ignore_interrupts, worker_pool
-from kdsl.progress import track
+from kdsl.progress import Progress, track
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +40,7 @@ def fill_ocr(
     folder: Path,
     sidecar: Path,
     workers: int | None = None,
+    progress: Progress | None = None,
     known: dict[str, OcrPage] | None = None,
 ) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
@@ -59,7 +60,7 @@ def fill_ocr(
             return outcome
         try:
             with closing(_recognised(missing, folder, workers or os.cpu_count() or 1)) as pages:
-                for image, page in track(pages, "Reading text", len(missing)):
+                for image, page in track(pages, "Reading text", len(missing), progress):
                     if isinstance(page, str):
                         outcome.problems[image] = page
                     else:
@@ -87,7 +88,9 @@ def require_ocr() -> None:
         raise KdslError(f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}")
 
 
-def _recognised(images: Sequence[str], folder: Path, workers: int) -> Iterator[tuple[str, dict[str, Any] | str]]:
+def _recognised(
+    images: Sequence[str], folder: Path, workers: int
+) -> Generator[tuple[str, dict[str, Any] | str], None, None]:
     """(image, sidecar record or what is wrong), in the order of `images`."""
     with worker_pool(min(workers, len(images)), _start_worker) as pool:
         yield from zip(images, pool.map(_read_image, [(folder, image) for image in images]), strict=True)
@@ -157,13 +160,14 @@ def _lines_of_tiles(page: "Image", size: tuple[int, int]) -> list[OcrLine]:
         width, height = picture.size
         _shrink(picture)
         scale = width / picture.width, height / picture.height
-        empty = all(darkest == brightest for darkest, brightest in picture.getextrema())
+        empty = picture.getcolors(1) is not None  # of one colour
         found.append((tile, [] if empty else [tile.on_page(line, scale) for line in _lines(picture)]))
-    limits = *size, *size
-    return [
-        replace(line, box=tuple(min(value, limit) for value, limit in zip(line.box, limits, strict=True)))
-        for line in put_together(found)
-    ]
+    return [replace(line, box=_within(line.box, size)) for line in put_together(found)]
+
+
+def _within(box: Box, size: tuple[int, int]) -> Box:
+    (x0, y0, x1, y1), (width, height) = box, size
+    return min(x0, width), min(y0, height), min(x1, width), min(y1, height)
 
 
 def open_page(path: Path) -> "tuple[Image, tuple[int, int]]":

@@ -8,6 +8,7 @@ from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
 from kdsl.fields.ocr import fill_ocr, ocr_installed
 from kdsl.fields.sidecar import Sidecars
+from kdsl.progress import Progress
 from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -16,11 +17,14 @@ _log = logging.getLogger(__name__)
 class PageFiller:
     """Adds OCR pages of new images to `sidecars` and to the sidecar file; `tell` warns of images left without one."""
 
-    def __init__(self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None) -> None:
+    def __init__(
+        self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
+    ) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
+        self._progress = progress
         self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -40,7 +44,9 @@ class PageFiller:
             else:
                 readable.append(image)
         if readable and self._folder is not None:
-            self._missing |= fill_ocr(readable, self._folder, self._sidecar, known=self.sidecars.ocr).problems
+            known = self.sidecars.ocr
+            outcome = fill_ocr(readable, self._folder, self._sidecar, progress=self._progress, known=known)
+            self._missing |= outcome.problems
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of."""

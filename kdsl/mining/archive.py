@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from kdsl.bitmaps import pack
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
 from kdsl.mining.miner import Mined
 from kdsl.mining.proposer import described
@@ -177,8 +177,8 @@ class Archive(RecordModel):
             strange = next(iter({*sample_ids} ^ {*self.samples}), None)
             which = "some ids occur more or less often" if strange is None else f"{strange!r} is in one of them only"
             raise KdslError(
-                f"{self.task}: the training samples are not those that rules were mined on ({which}); "
-                "run `kdsl mine` again"
+                f"{self.task}: the training samples are not those that rules were mined on ({which})",
+                Hint.MINE_AGAIN,
             )
         if tuple(sample_ids) == self.samples:
             return np.array(self.folds, dtype=np.int64)
@@ -186,7 +186,8 @@ class Archive(RecordModel):
         if len(fold) < len(self.samples):
             raise KdslError(
                 f"{self.task}: the training samples stand in another order than rules were mined on, and some of "
-                "their ids occur twice; make the ids different, or run `kdsl mine` again"
+                "their ids occur twice instead of being different",
+                Hint.MINE_AGAIN,
             )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
@@ -222,15 +223,20 @@ def archive_of(mined: Mined, sample_ids: Sequence[str]) -> Archive:
 def save_archive(mined: Mined, sample_ids: Sequence[str], path: Path) -> Archive:
     """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
     archive = archive_of(mined, sample_ids)
-    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
+    write_archive(archive, path)
     return archive
+
+
+def write_archive(archive: Archive, path: Path) -> None:
+    """Write an archive atomically; KdslError when `path` cannot be written."""
+    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
 
 
 def load_archive(path: Path) -> Archive:
     """Read what `save_archive` wrote; KdslError when it is missing or damaged."""
     if not path.exists():
-        raise KdslError(f"{path}: no such file; run `kdsl mine` first")
-    return read_record(Archive, path, "`kdsl mine` writes this file again")
+        raise KdslError(f"{path}: no such file", Hint.MINE)
+    return read_record(Archive, path, Hint.MINE_AGAIN)
 
 
 def as_mined(task: str, rule: Rule) -> bool:

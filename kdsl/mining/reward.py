@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.float64] | NDArray[np.int64]
+"""Of samples, weighted or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Reward:
         return wilson(correct, hits + cost, self.z) * (correct / self.positives) ** self.recall_power
 
 
-def wilson(correct: Floats, hits: Floats, z: float) -> Floats:
+def wilson(correct: Counts, hits: Counts, z: float) -> Floats:
     """Lower end of the Wilson score interval of the precision, elementwise."""
     n = np.maximum(hits, 1e-9)
     square = z * z

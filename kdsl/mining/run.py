@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, suppress
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter
 
-from kdsl import RESULTS_VERSION
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
 from kdsl.mining.miner import (
@@ -32,6 +31,7 @@ from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.record_file import as_record
 from kdsl.sample import Task
+from kdsl.version import RESULTS_VERSION
 
 Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""
@@ -105,7 +105,8 @@ def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> 
         more = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
         raise KdslError(
             f"{task.name}: sample {sample.id!r}{more} has the label {sample.label!r}, which is none of the task's; "
-            "mining needs labelled samples: `kdsl check` lists what is wrong"
+            "mining needs labelled samples",
+            Hint.CHECK,
         )
     if len(np.unique(labels)) < 2:
         found = repr(task.label_names[labels[0]]) if len(labels) else "none"
@@ -202,7 +203,7 @@ def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
 
 def _searched(
     problem: MiningProblem, settings: MiningSettings, missing: Sequence[Job], workers: int
-) -> Iterator[tuple[Job, list[FoundRule]]]:
+) -> Generator[tuple[Job, list[FoundRule]], None, None]:
     """The searches `missing` with the rules they find, as they are done."""
     workers = min(workers, len(missing))
     if workers < 2:

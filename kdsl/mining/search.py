@@ -9,6 +9,7 @@ with the proposer's prior; backup mixes the mean with the maximum, since the bes
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,8 +124,8 @@ class Search:
         self._last_change = 0
         self._unit = float(weights.count(samples)) / max(int(count(samples)), 1)
         """Mean weight of a sample."""
-        hits, correct, reward = self._counts(samples[None], 0.0)
-        self.root = self._node((), samples, float(hits[0]), float(correct[0]), float(reward[0]))
+        hits, correct, rewards = self._counts(samples[None], 0.0)
+        self.root = self._node((), samples, float(hits[0]), float(correct[0]), float(rewards[0]))
 
     def run(self, stop: Callable[["Search"], bool] | None = None) -> list[Found]:
         """Search until the iterations are used up, nothing changes any more, nothing is left, or `stop` says so.
@@ -263,7 +264,7 @@ class Search:
         if self._bounded and len(node.key) + 1 == self.settings.max_conditions:
             node.exhausted = True  # the children have none of their own, and their rewards are known
 
-    def _specialised(self, node: Node) -> list[tuple[NDArray, ...]]:
+    def _specialised(self, node: Node) -> list[tuple[NDArray[Any], ...]]:
         if len(node.key) >= self.settings.max_conditions:
             return []
         literals = self.literals
@@ -282,8 +283,8 @@ class Search:
         position = np.full(len(chosen), -1)
         return [(position, chosen, bits[chosen], hits[chosen], correct[chosen], reward[chosen])]
 
-    def _generalised(self, node: Node) -> list[tuple[NDArray, ...]]:
-        parts: list[tuple[NDArray, ...]] = []
+    def _generalised(self, node: Node) -> list[tuple[NDArray[Any], ...]]:
+        parts: list[tuple[NDArray[Any], ...]] = []
         for position, condition in enumerate(node.key):
             if len(condition) >= self.settings.max_terms or condition[0] not in self._same_field:
                 continue

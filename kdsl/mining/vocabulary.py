@@ -154,7 +154,7 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
         for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
             if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
                 seen.add(flags.tobytes())
-                result.append((Comparison(op=op, value=threshold), flags))  # type: ignore[arg-type]
+                result.append((Comparison(op=op, value=threshold), flags))
     return result
 
 

@@ -39,7 +39,7 @@ def fit_calibrated(
     n_labels: int,
     folds: NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
-    of_folds: Trainer | None = None,
+    of_folds: Trainer | CalibratingTrainer | None = None,
 ) -> Calibrated:
     """Train on all samples, and predict them out of fold unless the trainer has its own way; see `out_of_fold`.
 
@@ -47,5 +47,6 @@ def fit_calibrated(
     """
     if isinstance(trainer, CalibratingTrainer):
         return trainer.fit_calibrated(table, labels, n_labels)
+    assert not isinstance(of_folds, CalibratingTrainer)
     probabilities = out_of_fold(of_folds or trainer, table, labels, n_labels, folds, progress)
     return Calibrated(trainer.fit(table, labels, n_labels), probabilities, np.ones(len(table), dtype=bool))

@@ -126,6 +126,7 @@ def _weights(evidence: Floats, labels: NDArray[np.int64]) -> Floats:
     """The weights with the highest likelihood of `labels` [n_samples], less a small penalty."""
     from scipy.optimize import minimize
     from scipy.special import log_softmax
+    from threadpoolctl import threadpool_limits
 
     rows = np.arange(len(labels))
     true = evidence[rows, labels].mean(axis=0)
@@ -139,4 +140,5 @@ def _weights(evidence: Floats, labels: NDArray[np.int64]) -> Floats:
 
     start = np.ones(evidence.shape[-1])
     bounds = [(0.0, 100.0)] * len(start)
-    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    with threadpool_limits(1):  # the sums are so small that threads only wait for each other
+        return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x

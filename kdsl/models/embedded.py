@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat
 
 from kdsl.config import ProjectConfig
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted, Trainer
@@ -57,8 +57,8 @@ class Embedded:
         if tuple(record.weights) != self.parts or record.cleaned != self.cleaned:
             was = _words(tuple(record.weights), record.cleaned)
             raise KdslError(
-                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(self.parts, self.cleaned)}; "
-                "set `large` and `prompt` back, or run `kdsl train` again"
+                f"{folder}: trained as {was}, but kdsl.yaml now asks for {_words(self.parts, self.cleaned)}",
+                Hint.SET_BACK,
             )
         return record
 
@@ -92,12 +92,12 @@ class EmbeddedTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
         """See `Trainer.fit`."""
-        made: dict[PartName, Trainer] = {
+        made: dict[str, Trainer] = {
             "linear": self._linear(),
             "neighbours": NeighboursTrainer(),
             "described": DescribedTrainer(self.task),
         }
-        trainers = {part: made[part] for part in self.embedded.parts}
+        trainers = {str(part): made[part] for part in self.embedded.parts}
         read = table.cleaned() if self.embedded.cleaned else table
         return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
 
@@ -147,13 +147,11 @@ class EmbeddedClassifier:
         loaders: dict[PartName, Any] = {
             "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
         }  # fmt: skip
-        parts = {part: loaders[part].load(folder) for part in record.weights}
+        parts = {str(part): loaders[part].load(folder) for part in record.weights}
         for name, part in parts.items():
             if n_labels not in (None, part.n_labels):
                 place = folder / f"{name}.npz"
-                raise KdslError(
-                    f"{place}: trained for {part.n_labels} labels, not {n_labels}; train again with: kdsl train"
-                )
+                raise KdslError(f"{place}: trained for {part.n_labels} labels, not {n_labels}", Hint.TRAIN_AGAIN)
         return cls(Ensemble(parts, tuple(record.weights.values())), record.cleaned)
 
 

@@ -64,6 +64,7 @@ def _weights(logs: Floats, labels: NDArray[np.int64], alone: Floats) -> tuple[fl
     """The weights with the highest likelihood of `labels`, for `logs` [n_parts, n_samples, n_labels]."""
     from scipy.optimize import minimize
     from scipy.special import log_softmax
+    from threadpoolctl import threadpool_limits
 
     rows = np.arange(len(labels))
 
@@ -71,5 +72,6 @@ def _weights(logs: Floats, labels: NDArray[np.int64], alone: Floats) -> tuple[fl
         scores = log_softmax(np.tensordot(weights, logs, axes=1), axis=1)
         return float(-scores[rows, labels].mean() + PENALTY * ((weights - alone) ** 2).sum())
 
-    found = minimize(loss, alone, bounds=[(0.0, LARGEST_WEIGHT)] * len(alone), method="L-BFGS-B").x
+    with threadpool_limits(1):  # the sums are so small that threads only wait for each other
+        found = minimize(loss, alone, bounds=[(0.0, LARGEST_WEIGHT)] * len(alone), method="L-BFGS-B").x
     return tuple(round(float(weight), 6) for weight in found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import parsing, read_json, write_atomically
 
 Floats = NDArray[np.float64]
@@ -88,13 +88,14 @@ class Calibration:
     def load(cls, folder: Path, labels: tuple[str, ...]) -> "Calibration":
         """Raises KdslError when the file is missing, damaged, of another version or for other labels."""
         path = folder / RECORDED_FILE
-        again = "calibrate again with: kdsl train"
-        record = read_json(path, again)
-        with parsing(path, "damaged or not a calibration", again):
+        record = read_json(path, Hint.TRAIN_AGAIN)
+        with parsing(path, "damaged or not a calibration", Hint.TRAIN_AGAIN):
             if record["version"] != VERSION:
-                raise KdslError(f"{path}: version {record['version']}, this KDSL reads version {VERSION}; {again}")
+                raise KdslError(
+                    f"{path}: version {record['version']}, this KDSL reads version {VERSION}", Hint.TRAIN_AGAIN
+                )
             if tuple(record["labels"]) != labels:
-                raise KdslError(f"{path}: made for other labels than the task has now; {again}")
+                raise KdslError(f"{path}: made for other labels than the task has now", Hint.TRAIN_AGAIN)
             counts, totals = np.array(record["counts"], dtype=float), np.array(record["totals"], dtype=float)
             if counts.shape != (len(labels),) * 2 or totals.shape != counts.shape[:1]:
                 raise ValueError(f"counts of shape {counts.shape} for {len(labels)} labels")

@@ -97,7 +97,7 @@ class LinearClassifier:
 
     def save(self, folder: Path) -> None:
         """Write `linear.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "weights": self.weights.astype(np.float32),
             "intercepts": self.intercepts.astype(np.float32),
             "present": self.present,

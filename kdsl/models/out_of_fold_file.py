@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import parsing, write_atomically
 from kdsl.npz_file import floats, read_arrays
@@ -50,7 +50,7 @@ def load_out_of_fold(folder: Path, task: Task) -> OutOfFold | None:
     path = folder / OUT_OF_FOLD_FILE
     if not path.exists():
         return None
-    with parsing(path, "damaged or not predictions", "train again with: kdsl train"):
+    with parsing(path, "damaged or not predictions", Hint.TRAIN_AGAIN):
         arrays = read_arrays(path, "predictions")
         labels, keys = arrays["labels"].tolist(), arrays["keys"].tolist()
         model, probabilities = str(arrays["model"]), floats(arrays, "probabilities", 2)
@@ -59,7 +59,7 @@ def load_out_of_fold(folder: Path, task: Task) -> OutOfFold | None:
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
             raise ValueError("probabilities are not from 0 to 1")
     if tuple(labels) != task.label_names or probabilities.shape != (len(keys), len(labels)):
-        raise KdslError(f"{path}: made for other labels than {task.name} has now; train again with: kdsl train")
+        raise KdslError(f"{path}: made for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
     return OutOfFold(model, dict(zip(keys, probabilities, strict=True)))
 
 

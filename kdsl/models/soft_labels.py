@@ -1,14 +1,12 @@
 """Samples that a teacher labelled, which a classifier learns from besides those that people labelled."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
-from kdsl.models.calibrated import CalibratingTrainer
-from kdsl.models.classifier import Trainer
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.sample import original_rows
 
@@ -41,7 +39,7 @@ class SoftLabels:
 class SoftLabelLearner(Protocol):
     """A trainer that can learn from a teacher's samples besides."""
 
-    def with_soft_labels(self, soft_labels: SoftLabels) -> Trainer | CalibratingTrainer:
+    def with_soft_labels(self, soft_labels: SoftLabels) -> Self:
         """The same trainer with these samples; KdslError where it has no part that can learn from them."""
         ...
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl import RESULTS_VERSION
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import FoldResults, fold_results
@@ -19,13 +18,14 @@ from kdsl.evaluate.metrics import Outcome
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash
 from kdsl.mining.update import MinedRules
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.cross_validation import held_out_tasks, labelled_folds
 from kdsl.project.fitting import fit, fit_alone, mine_in_memory
 from kdsl.project.inputs import contents, image_stamps
 from kdsl.project.large import large_model, tunes
 from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
+from kdsl.version import RESULTS_VERSION
 
 if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
@@ -108,7 +108,7 @@ def ablate_project(
     }
     results, plain = [], tasks[()]
     resumed = fold_results(project.config.checkpoint / RESUME_FILE, _fingerprint(project, wanted, k))
-    with resumed as kept, progress_bar("Ablation", k * len(wanted) * len(project.tasks)) as advance:
+    with resumed as kept, reported(project.progress, "Ablation", k * len(wanted) * len(project.tasks)) as advance:
         try:
             for number in range(len(plain)):
                 of_task = {fed: of_steps[number] for fed, of_steps in tasks.items()}

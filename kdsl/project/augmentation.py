@@ -85,10 +85,13 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     sidecars = project.learned_sidecars()
     tables = [FieldTable(project.task_samples(task), sidecars) for task in project.tasks]
     copies = [_copies(project, task, table) for task, table in zip(project.tasks, tables, strict=True)]
-    if config.small_model is not None and config.augment.text and project.small.strays.strays:
-        _log.warning("%s: %s; they changed no copy", config.small, project.small.strays.told(UNUSABLE))
+    words = project.small if config.augment.text else None
+    if words is not None and words.strays.strays:
+        _log.warning("%s: %s; they changed no copy", config.small, words.strays.told(UNUSABLE))
     pictures = {name: picture for each in copies for name, picture in each.pictures.items()}
-    files = render_pictures(pictures, config.data.images, folder / COPIES_FOLDER, workers or os.cpu_count() or 1)
+    files = render_pictures(
+        pictures, config.data.images, folder / COPIES_FOLDER, workers or os.cpu_count() or 1, project.progress
+    )
     named = [each.renamed({name: file.name for name, file in files.items()}) for each in copies]
     write_pages(named, folder / "ocr.jsonl")
     made = []

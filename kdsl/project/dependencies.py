@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from kdsl import RESULTS_VERSION
 from kdsl.config import RECORDED, ProjectConfig
 from kdsl.project import inputs
 from kdsl.project.project import Project
+from kdsl.version import RESULTS_VERSION
 
 StepName = Literal["check", "ocr", "captions", "questions", "mine", "train", "evaluate"]
 Input = Callable[[Project], object]

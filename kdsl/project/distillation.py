@@ -18,10 +18,10 @@ from kdsl.distillation.rounds import SelfTraining, self_training
 from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.large import with_learners
 from kdsl.project.mining import archive_path, mined_rules_of
@@ -82,20 +82,20 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
         task = own.task
         of_task = [sample for sample in samples if sample.task == task.name]
         first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
-        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images)
+        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images, project.progress)
         # Whatever label the file gives, it is not looked at.
         pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
         if not pool:
             continue
         pages.fill(pool)
         table = FieldTable(pool, pages.sidecars)
-        with progress_bar(f"{task.name}: the teacher", len(pool)) as advance:
+        with reported(project.progress, f"{task.name}: the teacher", len(pool)) as advance:
             teacher_labels = ask_teacher(
                 teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
             )  # fmt: skip
         student = _student(project, own, table, teacher_labels)
         total = (config.distill.rounds + 1) * (1 + len(student.rules_without))
-        with progress_bar(f"{task.name}: rounds", total) as advance:
+        with reported(project.progress, f"{task.name}: rounds", total) as advance:
             training = self_training(student, config.distill.rounds, partial(advance, f"{task.name}: rounds"))
         repeated = len(of_task) - len(first)
         done.append(
@@ -130,7 +130,7 @@ def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
     trainer = own.learn(())
     if not isinstance(trainer, SoftLabelLearner):
         raise KdslError(
-            "kdsl distill teaches the project's own model, but the one that `large:` names is used as it stands; set "
+            "distillation teaches the project's own model, but the one that `large:` names is used as it stands; set "
             "`large: linear`, or a local model that is fine-tuned"
         )
     return trainer if soft_labels is None else trainer.with_soft_labels(soft_labels)
@@ -159,5 +159,5 @@ def _require_trained(project: Project) -> None:
     for task in project.tasks:
         archive = archive_path(project, task)
         if not archive.exists():
-            raise KdslError(f"{archive}: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say")
+            raise KdslError(f"{archive}: no such file, and rules have a say in distillation", Hint.MINE)
         Arbiter.load(archive.parent)

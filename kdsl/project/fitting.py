@@ -1,7 +1,6 @@
 """The one way to fit a task: rules, classifier and arbiter, for training, cross-validation, ablation and Python."""
 
 import logging
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,11 @@ from kdsl.mining.update import MinedRules, with_decisions
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Classifier
 from kdsl.models.recorded import RecordedTrainer
+from kdsl.progress import Advance
 from kdsl.project.mining import search
 from kdsl.project.task import Learner, TaskProject
 
 _log = logging.getLogger(__name__)
-
-Advance = Callable[[str], None]
 
 
 def fit(

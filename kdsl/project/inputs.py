@@ -150,8 +150,10 @@ def recorded_answers(project: Project) -> object:
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
     """Name, size and time of every image of the samples that is there."""
     folder = project.config.data.images
+    if folder is None:
+        return []
     known = []
-    for name in _images(project, splits) if folder is not None else ():
+    for name in _images(project, splits):
         path = existing_image(folder, name)
         if path is not None:
             status = path.stat()

@@ -134,9 +134,10 @@ def informed(project: Project, prompts: "Prompts", holding_out: bool) -> "Prompt
     folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
     passages = {}
     for task in project.tasks:
-        rules = [] if holding_out else project.rule_base(task).active(("accepted",))
+        rules = [] if holding_out else project.rule_base(task).rules
+        accepted = [rule for rule in rules if rule.status == "accepted"]
         labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
-        passages[task.name] = [*labels, *rule_passages(task, rules), *folder]
+        passages[task.name] = [*labels, *rule_passages(task, accepted), *folder]
     return replace(prompts, passages=passages)
 
 
@@ -285,6 +286,7 @@ def _tuners(
             None if holding_out else JOINT if joint else own.task.name,
             augmenters,
             config.checkpoint / AUGMENTED_FOLDER / COPIES_FOLDER,
+            project.progress,
         )
         for own in samples
     ]

@@ -1,5 +1,6 @@
 """Mining a task: its searches, and for a task of a project the files that `kdsl mine` and `kdsl run` write."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,17 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
+from kdsl.file_names import safe_name
+from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
 from kdsl.mining.miner import ALL_SAMPLES, FoundRule, Mined, MiningProblem, mine_label, start_search
 from kdsl.mining.run import mine_task, prepare
 from kdsl.mining.trace import write_trace
 from kdsl.mining.update import MinedRules, update_rule_base
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.project import Project
+from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.sample import Task
 
@@ -103,7 +106,9 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     base = project.rule_base(task)
     require_writable(base.folder / base.task)
     try:
-        with progress_bar(f"{task.name}: classifier", (int(own.folds.max()) + 2) * len(task.labels)) as advance:
+        with reported(
+            project.progress, f"{task.name}: classifier", (int(own.folds.max()) + 2) * len(task.labels)
+        ) as advance:
             mined = search(own, archive.with_name(RESUME_FILE), advance, workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -116,11 +121,25 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), told)
 
 
+def mine_project(
+    project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
+) -> list[MinedTask]:
+    """Mine all tasks of a project; none is when any of them cannot be.
+
+    Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
+    """
+    with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        for line in ask_questions(project, project.small):
+            tell(line)
+        tasks = TaskProject.all_of(project)
+        return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
+
+
 def mined_rules_of(project: Project, task: Task) -> MinedRules:
     """What mining, and people since, left of a task; KdslError where `kdsl mine` was not run."""
     path = archive_path(project, task)
     if not path.exists():
-        raise KdslError(f"{path}: no such file; the arbiter needs mined rules, so run `kdsl mine` first")
+        raise KdslError(f"{path}: no such file, and the arbiter needs mined rules", Hint.MINE)
     base = project.rule_base(task)
     return MinedRules(tuple(base.rules), base.statistics(), load_archive(path))
 
@@ -149,7 +168,7 @@ def trace(project: Project, own: TaskProject, label: int) -> tuple[Path, Path]:
             f"{own.task.name}: there is nothing to trace, as no condition holds on enough samples of {name!r}"
         )
     started.run()
-    return write_trace(started, name, project.config.checkpoint / f"trace-{label_folder(name)}")
+    return write_trace(started, name, project.config.checkpoint / f"trace-{safe_name(name)}")
 
 
 def require_writable(folder: Path) -> None:

@@ -69,8 +69,8 @@ class ProjectPredictor:
     images: ImageReader
 
     @classmethod
-    def open(cls, project: Project, input: Path) -> "ProjectPredictor":
-        """Read the project's checkpoint and rule base; `input` is the file that will be predicted."""
+    def open(cls, project: Project, input: Path | None = None) -> "ProjectPredictor":
+        """Read the project's checkpoint and rule base; `input` is the file that will be predicted, if it is one."""
         return cls(*_ready(project, input))
 
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
@@ -130,7 +130,7 @@ def predict_file(
         raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
     predictor = ProjectPredictor.open(project, input)
     source = {"checkpoint": predictor.predictor.fingerprint(), "input": file_hash(input)}
-    samples = track(project.iterate_samples(input), "Predicting", None)
+    samples = track(project.iterate_samples(input), "Predicting", None, project.progress)
 
     def decide(group: Sequence[Sample]) -> list[Decision]:
         decisions = predictor.decide(group)
@@ -159,7 +159,7 @@ def explain_sample(project: Project, input: Path, id: str) -> list[Explained]:
     ]
 
 
-def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
+def _ready(project: Project, input: Path | None) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
@@ -187,5 +187,7 @@ def _ready(project: Project, input: Path) -> tuple[Predictor, ImageReader]:
         0 if large is None else large.calls,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr), asking, data.captions if sidecars.captions else None
+        PageFiller(sidecars, data.images, data.ocr, project.progress),
+        asking,
+        data.captions if sidecars.captions else None,
     )

@@ -1,21 +1,30 @@
-"""A project opened for a command: its configuration, tasks, samples and sidecars."""
+"""A project: its configuration, tasks, samples and sidecars, and what can be done with them from Python."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.project.read_once import ReadOnce
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
+    from kdsl.arbiter.arbiter import Arbiter
+    from kdsl.arbiter.decision import Decision
     from kdsl.config import ProjectConfig
+    from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
+    from kdsl.evaluate.report import Summary
+    from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
+    from kdsl.progress import Progress
+    from kdsl.project.in_memory import MemoryPredictor
+    from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
@@ -28,21 +37,33 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Project:
-    """What kdsl.yaml describes, read when first asked for, and again only where a file has changed since."""
+    """What kdsl.yaml describes, read when first asked for, and again only where a file has changed since.
+
+    `kdsl.open` opens one that is there, `Project.create` makes a new one. Every step does what the command of that
+    name does, and writes the same files.
+    """
 
     config: "ProjectConfig"
+    progress: "Progress | None" = None
+    """Where long work says how far it is."""
     kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
-    """What was read of its files and made of them so far."""
+    """What was read of the project's files and made of them so far."""
 
     @classmethod
-    def open(cls, path: Path | None = None, overrides: Sequence[str] = ()) -> "Project":
-        """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with `key=value` overrides.
+    def open(
+        cls,
+        path: Path | None = None,
+        overrides: "Sequence[str] | Mapping[str, object]" = (),
+        progress: "Progress | None" = None,
+    ) -> "Project":
+        """The project of a configuration, a file or its folder, ./kdsl.yaml by default, with overrides.
 
-        Raises KdslError for a mistake in the configuration, in an override or in a task file.
+        These are `key=value` texts or values by key; see `kdsl.config.load_config`. Raises KdslError for a mistake in
+        the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
 
-        project = cls(load_config(path, overrides))
+        project = cls(load_config(path, overrides), progress)
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:
@@ -50,15 +71,133 @@ class Project:
             seen.add(task.name)
         return project
 
+    @classmethod
+    def create(cls, folder: str | Path, tasks: "Sequence[str | Path | Task] | None" = None) -> "Project":
+        """Make a new project, as `kdsl init` does, and open it; `tasks` are the shipped ones by default.
+
+        Else they are names of shipped tasks, task files, or `kdsl.Task` objects, which become files in the project.
+        Raises KdslError, before anything is written, where the folder holds a project already.
+
+        >>> import tempfile
+        >>> from kdsl.sample import Label, Task
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> project = Project.create(folder.name, [Task("returns", (Label("refund"), Label("exchange")))])
+        >>> project.tasks[0].label_names
+        ('refund', 'exchange')
+        >>> folder.cleanup()
+        """
+        from kdsl.project.create import create_project
+
+        return cls.open(create_project(Path(folder), tasks))
+
     @cached_property
     def tasks(self) -> "list[Task]":
         from kdsl.tasks import load_task
 
         return [load_task(name, self.config.folder) for name in self.config.tasks]
 
+    def task(self, name: str | None = None) -> "Task":
+        """The task of that name; of a project with one task its name may be left out. KdslError for any other."""
+        found = [task for task in self.tasks if name in (None, task.name)]
+        if len(found) != 1:
+            names = ", ".join(task.name for task in self.tasks)
+            asked = "no task is named" if name is None else f"the project has no task {name!r}"
+            raise KdslError(f"{self.config.folder}: {asked}; name one of {names}")
+        return found[0]
+
     def samples(self, split: Split = "train") -> "list[Sample]":
         """All samples of a split; KdslError when the configuration names no file for it."""
         return self._read_split(split)[0]
+
+    def rules(self, task: str | None = None) -> "RuleBase":
+        """The rule base of a task, as its files are now; of a project with one task its name may be left out.
+
+        `project.rules().table` lists the rules with what was measured about them; in a notebook both show themselves.
+        """
+        return self.rule_base(self.task(task))
+
+    def check(self) -> "Report":
+        """What is wrong with the samples, as `kdsl check` finds it."""
+        from kdsl.data.checks import check_samples
+
+        splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
+        notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
+        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress)
+
+    def ocr(self, workers: int | None = None) -> "OcrOutcome":
+        """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
+
+        Raises KdslError where there is no image folder, no sidecar file, or no RapidOCR.
+        """
+        from kdsl.fields.ocr import fill_ocr
+        from kdsl.locks import claimed
+
+        data, folder = self.config.data, self.image_folder
+        if data.ocr is None:
+            raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
+        with claimed(files=[data.ocr]):
+            return fill_ocr(self.images(), folder, data.ocr, workers, self.progress)
+
+    def mine(self, workers: int | None = None) -> "list[MinedTask]":
+        """Find rules in the training samples and merge them into the rule base, as `kdsl mine` does.
+
+        What people decided stays. Raises KdslError for samples that nothing can be learned from.
+        """
+        from kdsl.project.mining import mine_project
+
+        return mine_project(self, workers)
+
+    def train(self) -> "list[Arbiter]":
+        """Train the classifiers and fit the arbiters on the rule base as it is now, as `kdsl train` does.
+
+        An arbiter tells how good model and rules are out of fold, and which rules it listens to. Raises KdslError
+        where `mine` has not been run on these samples.
+        """
+        from kdsl.project.training import train_project
+
+        return train_project(self)
+
+    def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
+        """One decision for every sample, in their order.
+
+        `samples` is one text, dict like `{"text": …}` or `kdsl.Sample`, or a list of these, or a DataFrame with
+        columns such as `text`, `turns`, `images` and `id`. In a project with several tasks, records say which one they
+        are of, or `task` names it for all. What is trained is read once, and again when its files change. Raises
+        KdslError for anything that is no sample, and where `train` has not been run.
+        """
+        return self._in_memory.decide(samples, task)
+
+    def evaluate(self, folds: int = 5, workers: int | None = None) -> "Summary":
+        """Cross-validate on the training samples, as `kdsl evaluate --cross-validate` does: model, rules and both.
+
+        The result shows itself in a notebook; report, tables and plots go into the checkpoint's `cross-validation`.
+        """
+        from kdsl.project.evaluation import evaluate_project
+
+        return evaluate_project(self, folds, workers)
+
+    def run(self, workers: int | None = None) -> "Summary":
+        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date."""
+        from kdsl.project.steps import Pipeline
+
+        return Pipeline(self, workers).run()
+
+    def review(self, by: str | None = None, port: int = 8321, browser: bool = True) -> None:
+        """Open the page on which people decide about rules, as `kdsl review` does; Ctrl-C ends it.
+
+        `by` is who decides, the user by default. Every decision lands in the rule files at once. Raises KdslError
+        where kdsl[review] is not installed, and for a port that is taken.
+        """
+        # The page is a window into the project, above it in the house: see docs/architecture.md.
+        from kdsl.review.serving import serve_review
+
+        with suppress(KeyboardInterrupt):
+            serve_review(self, by, port=port, browser=browser)
+
+    @property
+    def splits(self) -> "list[Split]":
+        """The splits for which the configuration names a file."""
+        return ["train"] if self.config.data.test is None else ["train", "test"]
 
     def notes(self, split: Split) -> "Notes":
         """What was not read of a split's file."""
@@ -117,11 +256,6 @@ class Project:
                 base.refresh()
         return base
 
-    @property
-    def splits(self) -> list[Split]:
-        """The splits that the configuration names files for; training samples there always are."""
-        return ["train"] if self.config.data.test is None else ["train", "test"]
-
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
         return [image for split in self.splits for sample in self.samples(split) for image in sample.images]
@@ -141,15 +275,16 @@ class Project:
         from kdsl.fields.vqa import read_probabilities
 
         data = self.config.data
-        found = tuple(
-            self.kept.file(path, read) if path is not None and path.exists() else {}
-            for path, read in (
-                (data.ocr, read_ocr),
-                (data.captions, read_captions),
-                (data.questions, read_probabilities),
-            )
+        ocr = {} if data.ocr is None or not data.ocr.exists() else self.kept.file(data.ocr, read_ocr)
+        captions = (
+            {} if data.captions is None or not data.captions.exists() else self.kept.file(data.captions, read_captions)
         )
-        return self.kept.made("sidecars", found, lambda: Sidecars(*found))
+        answers = (
+            {}
+            if data.questions is None or not data.questions.exists()
+            else self.kept.file(data.questions, read_probabilities)
+        )
+        return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from the training samples; a warning counts images whose text nobody has read."""
@@ -159,11 +294,11 @@ class Project:
         if data.ocr is not None and missing:
             _log.warning(
                 "%s: %d of %d images of the training samples are not there and count as without text, the first being "
-                "%s; run `kdsl ocr`",
-                data.ocr, len(missing), len(images), missing[0],
+                "%s; %s",
+                data.ocr, len(missing), len(images), missing[0], Hint.OCR,
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
-            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`")
+            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
         return known
 
     @property
@@ -180,3 +315,9 @@ class Project:
         from kdsl.project.small import cached_small
 
         return cached_small(self)
+
+    @cached_property
+    def _in_memory(self) -> "MemoryPredictor":
+        from kdsl.project.in_memory import MemoryPredictor
+
+        return MemoryPredictor(self)

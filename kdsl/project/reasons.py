@@ -1,10 +1,11 @@
 """Why training samples have their labels: asked of a model, or taken over from elsewhere."""
 
+from functools import partial
 from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.project import Project
 from kdsl.project.small import small_name
@@ -40,14 +41,14 @@ def explain_project(project: Project, model: str | None, timeout: float, retries
     decided, sidecars = Decided(config.checkpoint / DECIDED_FILE), project.learned_sidecars()
     counts = {}
     try:
-        with progress_bar("Reasons", sum(map(len, samples.values()))) as advance:
+        with reported(project.progress, "Reasons", sum(map(len, samples.values()))) as advance:
             for task in project.tasks:
                 accepted = [rule for rule in project.rule_base(task).rules if rule.approved]
                 table = FieldTable(samples[task.name], sidecars)
                 labels = [sample.label or "" for sample in samples[task.name]]
                 shown = prompts.fitted([(task, table, labels)] if labels else [])
                 asking = Asking(task, cached, small_name(name), accepted, shown, path, decided, threads)
-                counts[task.name] = asking.ask(table, known, lambda name=task.name: advance(f"Reasons of {name}"))
+                counts[task.name] = asking.ask(table, known, partial(advance, f"Reasons of {task.name}"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None
     return counts

@@ -39,7 +39,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     names = [*(task.name for task in project.tasks), JOINT]
     folders = {name: large.weights.tuned_folder(name) for name in names}
     for tuner, folder in zip(tuners, folders.values(), strict=True):
-        fine_tune(tuner.recipe, tuner.data(tuner.together), folder)
+        fine_tune(tuner.recipe, tuner.data(tuner.together), folder, project.progress)
     loaded = {name: f"adapter{number}" for number, name in enumerate(names)}
     adapters = {loaded[name]: folder for name, folder in folders.items()}
     weights = large.weights

@@ -72,7 +72,9 @@ def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar:
             continue
         written = write_questions(model, task, samples, images_in, project.config.mining.questions)
         questions = list(dict.fromkeys([*written.questions, *rule_questions(project, task)]))
-        outcome = answer_questions(model.model, wording_of(task), images, questions, images_in, sidecar)
+        outcome = answer_questions(
+            model.model, wording_of(task), images, questions, images_in, sidecar, project.progress
+        )  # fmt: skip
         for question in questions:
             asked.setdefault(question, []).extend(images)
         dropped = f", {written.dropped} lines were none" if written.dropped else ""
@@ -115,4 +117,6 @@ def caption_images(project: "Project") -> "CaptionOutcome":
         raise KdslError("data.captions is not set; name the sidecar file to fill, such as data/captions.jsonl")
     name, wording = small_name(project.config.small), wording_of(project.tasks[0])
     with claimed(files=[data.captions]):
-        return fill_captions(lambda: load_small(project), name, wording, project.images(), folder, data.captions)
+        return fill_captions(
+            lambda: load_small(project), name, wording, project.images(), folder, data.captions, project.progress
+        )  # fmt: skip

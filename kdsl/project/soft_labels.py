@@ -25,7 +25,7 @@ def soft_labelled_samples(project: Project, sidecars: Sidecars) -> dict[str, Sof
     found, left_out, everything = {}, 0, 0
     for task, (samples, shares) in read_distilled(path, project.tasks).items():
         of_task = [sample for sample in known if sample.task == task]
-        like = like_labelled(samples, of_task, project.config.data.images)
+        like = like_labelled(samples, of_task, project.config.data.images, project.progress)
         rows = [row for row in range(len(samples)) if row not in like]
         found[task] = SoftLabels(FieldTable([samples[row] for row in rows], sidecars), shares[rows])
         left_out, everything = left_out + len(like), everything + len(samples)

@@ -1,5 +1,6 @@
 """The steps of `kdsl run` for one project."""
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -30,10 +31,12 @@ Lines = list[str]
 class Pipeline:
     """The steps in their order; each is done unless it is up to date, as `kdsl.project.dependencies` says."""
 
-    def __init__(self, project: Project, workers: int, tell: Callable[[str], None]) -> None:
-        """`workers` processes do what can be done side by side; `tell` is given a line of progress at a time."""
+    def __init__(
+        self, project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """`workers` processes, one a core by default, search and read; `tell` is given what is done, line by line."""
         self._project = project
-        self._workers = workers
+        self._workers = workers or os.cpu_count() or 1
         self._tell = tell
         self._config = project.config
 
@@ -110,12 +113,7 @@ class Pipeline:
             self._tell(f"{step}{note}: {line}")
 
     def _check(self) -> Lines:
-        from kdsl.data.checks import check_samples
-
-        project = self._project
-        splits = {split: project.samples(split) for split in project.splits}
-        notes = {split: project.notes(split) for split in project.splits}
-        findings = check_samples(splits, project.tasks, self._config.data.images, notes).findings
+        findings = self._project.check().findings
         lines = [
             f"{finding.split} {finding.task}: {finding.count} {finding.message}".replace(" :", ":").lstrip(": ")
             for finding in findings
@@ -137,7 +135,8 @@ class Pipeline:
         except KdslError as error:
             return [f"{len(missing)} images are taken as without text: {error}"]
         with claimed(files=[data.ocr]):
-            outcome = fill_ocr(missing, data.images, data.ocr, self._workers, dict(self._project.sidecars().ocr))
+            known = dict(self._project.sidecars().ocr)
+            outcome = fill_ocr(missing, data.images, data.ocr, self._workers, self._project.progress, known)
         failed = f", {len(outcome.problems)} cannot be read: `kdsl ocr` lists them" if outcome.problems else ""
         return [f"{outcome.read} images read{failed}"]
 

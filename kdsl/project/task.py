@@ -42,9 +42,9 @@ class TaskProject:
     >>> from kdsl.fields.sidecar import Sidecars
     >>> from kdsl.sample import Label, Sample, Task, Turn
     >>> task = Task("shop", (Label("refund"), Label("size")))
-    >>> table = FieldTable([Sample("1", "shop", (Turn("user", "my money"),), label="refund")], Sidecars())
-    >>> TaskProject(task, table, np.array([0])).folds
-    array([0])
+    >>> samples = [Sample(text, "shop", (Turn("user", text),)) for text in ("my money", "too small")]
+    >>> TaskProject(task, FieldTable(samples, Sidecars()), np.array([0, 1])).folds.tolist()
+    [0, 1]
     """
 
     task: Task

@@ -8,7 +8,7 @@ from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 from kdsl.mining.update import MinedRules
-from kdsl.progress import progress_bar
+from kdsl.progress import reported
 from kdsl.project.fitting import advances, fit
 from kdsl.project.large import tuners_of, with_learners
 from kdsl.project.mining import mined_rules_of
@@ -22,7 +22,7 @@ def train_project(project: Project) -> list[Arbiter]:
     mined = [mined_rules_of(project, task) for task in project.tasks]
     with claimed(folders=[project.config.checkpoint]):
         learning = with_learners(project, tasks)
-        with progress_bar("Training", sum(advances(own, mining=False) for own in tasks)) as advance:
+        with reported(project.progress, "Training", sum(advances(own, mining=False) for own in tasks)) as advance:
             return [_train(project, own, found, advance) for own, found in zip(learning, mined, strict=True)]
 
 

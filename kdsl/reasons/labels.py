@@ -4,9 +4,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from kdsl.sample import Task
 from kdsl.text import normalise
+
+if TYPE_CHECKING:
+    from opencc import OpenCC
 
 MASK = "〇〇"
 """Stands for any label, so that its length tells nothing."""
@@ -51,7 +55,9 @@ class LabelNames:
 
     def _named(self, text: str) -> tuple[set[str], set[str]]:
         """The labels that a text names, and those that it rules out; names that several labels share tell none."""
-        text, named, denied = folded(text), set(), set()
+        text = folded(text)
+        named: set[str] = set()
+        denied: set[str] = set()
         for match in self._pattern.finditer(text):
             if len(self._labels[match.group()]) == 1:
                 (denied if _DENIED.search(text[: match.start()]) else named).update(self._labels[match.group()])
@@ -87,7 +93,7 @@ def _simplified(character: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _converter():
+def _converter() -> "OpenCC":
     from opencc import OpenCC
 
     return OpenCC("t2s")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kdsl.data.duplicates import SIMILAR_IMAGE, SIMILAR_TEXT, dialogue_words, shingles
 from kdsl.fields.table import SampleFields
 
@@ -76,7 +79,7 @@ class Content:
         return shingles(self.page)
 
 
-def hash_number(bits: Sequence[bool]) -> int:
+def hash_number(bits: Sequence[bool] | NDArray[np.bool_]) -> int:
     """A difference hash, bool [256], as a number."""
     return int("".join("1" if bit else "0" for bit in bits), 2)
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kdsl.data.dialogue import CHINESE, Speakers, dialogue_text
 from kdsl.data.images import picture_path
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.sample import IMAGE_PLACEHOLDER
 from kdsl.vlm.conversation import Conversation, Picture, ask
 
 
@@ -44,7 +44,6 @@ class Embedder:
         sample = row.sample
         if sample.images and self.images is None:
             raise KdslError(f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set")
-        images = sample.images if self.images is not None else ()
-        pictures = [Picture(picture_path(self.images, image)) for image in images]
+        pictures = [Picture(picture_path(self.images, image)) for image in sample.images] if self.images else []
         text = dialogue_text(sample.turns, self.speakers).replace(IMAGE_PLACEHOLDER, "")
         return ask(*pictures, *text.splitlines(keepends=True)) if text or pictures else ask("\n")

@@ -118,7 +118,7 @@ class SampleIndex:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For an npz file."""
-        vectors = self.vectors
+        vectors: Any = self.vectors
         if self.features is None:
             return {"vectors": np.asarray(vectors, dtype=np.float32)}
         return {

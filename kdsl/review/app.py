@@ -42,7 +42,7 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
 
     @app.exception_handler(KdslError)
     def refused(request: Request, error: KdslError) -> Response:
-        return pages.refuse(Call.of(request), 422, str(error))
+        return pages.refuse(Call.of(request), 422, error.in_commands())
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, error: HTTPException) -> Response:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends
@@ -18,6 +18,7 @@ from kdsl.review.queue import Query
 from kdsl.review.rule_page import Place, place_in_queue
 from kdsl.review.rule_routes import address, queue_page, rule_page
 from kdsl.review.store import RuleStore, StaleVersion
+from kdsl.rules.rule import Status
 
 Sent = Annotated[Form, Depends(Form.of)]
 """A parameter of a route: the form that was sent."""
@@ -82,9 +83,10 @@ SentAboutRule = Annotated[RuleForm, Depends(_rule_form)]
 
 @router.post("/rules/{id}/decide")
 def decide(sent: SentAboutRule) -> Response:
-    status, form = sent.form["status"], sent.form
-    if status not in ("accepted", "rejected", "proposed", "disabled"):
-        raise KdslError(f"{status[:60]!r} is no status of a rule")
+    form = sent.form
+    if form["status"] not in get_args(Status):
+        raise KdslError(f"{form['status'][:60]!r} is no status of a rule")
+    status = cast(Status, form["status"])
     return sent.move_on(lambda: decisions.decide(*sent.rule, form["version"], status, form["reason"]))
 
 
@@ -100,9 +102,10 @@ def note(sent: SentAboutRule) -> Response:
 
 @router.post("/rules/{id}/pin")
 def pin(sent: SentAboutRule) -> Response:
-    must, sample = sent.form["must"], sent.form["sample"]
-    if must not in ("hit", "miss", "none"):
-        raise KdslError(f"{must[:60]!r} is none of hit, miss, none")
+    sample = sent.form["sample"]
+    if sent.form["must"] not in get_args(decisions.Must):
+        raise KdslError(f"{sent.form['must'][:60]!r} is none of hit, miss, none")
+    must = cast(decisions.Must, sent.form["must"])
     if must != "none" and sample not in sent.call.site.indexes[sent.task].sample_position:
         raise KdslError(f"{sent.task} has no sample {sample[:60]!r}; pin one that the page shows")
     return sent.stay(lambda: decisions.pin(*sent.rule, sent.form["version"], sample, must))

@@ -15,6 +15,9 @@ from kdsl.rules.rule_file import rule_text
 PERSON = "person"
 """`provenance.source` of rules that people wrote."""
 
+Must = Literal["hit", "miss", "none"]
+"""What a rule is to do with a sample: a test of it, or none."""
+
 _ACTIONS: dict[Status, Action] = {
     "accepted": "accept", "rejected": "reject", "proposed": "propose", "disabled": "disable",
 }  # fmt: skip
@@ -44,9 +47,7 @@ def note(store: RuleStore, by: str, task: str, id: str, version: str, text: str)
     return store.commit(by, "note", task, id, [_wanted(stored, changed, version)])
 
 
-def pin(
-    store: RuleStore, by: str, task: str, id: str, version: str, sample: str, must: Literal["hit", "miss", "none"]
-) -> Event:
+def pin(store: RuleStore, by: str, task: str, id: str, version: str, sample: str, must: Must) -> Event:
     """Make a sample one that the rule must hit, must miss, or neither."""
     stored = store.get(task, id)
     tests = stored.rule.tests

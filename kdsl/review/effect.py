@@ -232,5 +232,5 @@ def arbiter_or_reason(checkpoint: Path, task: Task) -> tuple[TrainedArbiter | No
     try:
         arbiter = TrainedArbiter.load(checkpoint, task)
     except KdslError as error:
-        return None, str(error)
+        return None, error.in_commands()
     return arbiter, "" if arbiter is not None else NOT_TRAINED

@@ -13,9 +13,10 @@ from unicodedata import normalize
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kdsl.errors import KdslError
+from kdsl.file_names import safe_name
 from kdsl.files import append_jsonl, is_there, read_jsonl, sync
 from kdsl.record_file import as_record
-from kdsl.rules.rule_files import is_rule_file, label_folder
+from kdsl.rules.rule_files import is_rule_file
 
 JOURNAL_FOLDER = "reviews"
 """Lies in the folder of the rule base: reviews/<person>.jsonl."""
@@ -194,7 +195,7 @@ def journal_path(folder: Path, person: str) -> Path:
 
 
 def journal_name(person: str) -> str:
-    return f"{label_folder(person)}.jsonl"
+    return f"{safe_name(person)}.jsonl"
 
 
 def _same(name: str) -> str:

@@ -117,7 +117,7 @@ class LiveSite:
             self.site = self._read_again(call)
             self._problems.pop("data", None)
         except KdslError as error:
-            self._problems["data"] = str(error)
+            self._problems["data"] = error.in_commands()
         self._read = now
 
     def _read_again(self, call: Call) -> Site:
@@ -138,7 +138,7 @@ class LiveSite:
             try:
                 predictions, no_predictions = call(read_and_ask, self._source.read, self._config, name), ""
             except KdslError as error:
-                predictions, no_predictions = index.predictions, str(error)
+                predictions, no_predictions = index.predictions, error.in_commands()
             if self.changing:  # it may have been asked about other samples: ask again once they are read
                 del self._asked[name]
                 return
@@ -155,7 +155,7 @@ class LiveSite:
                 self.site.arbiters[name] = arbiter, "" if arbiter is not None else NOT_TRAINED
                 self._problems.pop(name, None)
             except KdslError as error:
-                self._problems[name] = str(error)
+                self._problems[name] = error.in_commands()
             self._trained[name] = now
 
 

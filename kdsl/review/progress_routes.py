@@ -61,7 +61,7 @@ def _measure(call: Call, task: str) -> None:
         measure(call.site, task)
         problem = None
     except KdslError as error:
-        problem = str(error)
+        problem = error.in_commands()
     finally:
         if problem is None:
             del call.measuring[task]
@@ -119,7 +119,7 @@ def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:
     try:
         return measurements(checkpoint, task), ""
     except KdslError as error:
-        return [], str(error)
+        return [], error.in_commands()
 
 
 def _figures(measured: Measured, language: Language) -> list[tuple[str, str, float]]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import append_jsonl, is_there, read_jsonl
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive
 from kdsl.mining.update import MinedRules
@@ -41,7 +41,7 @@ def measure(site: Site, task: str) -> Measured:
     """
     index, folder = site.indexes[task], site.config.checkpoint / task
     if not is_there(folder / ARCHIVE_FILE):
-        raise KdslError(f"{folder / ARCHIVE_FILE}: no such file; run `kdsl mine` first")
+        raise KdslError(f"{folder / ARCHIVE_FILE}: no such file", Hint.MINE)
     if index.predictions is None:
         raise KdslError(
             f"{task}: what the model says: {index.no_predictions or 'not known yet; try again in a moment'}"

@@ -68,8 +68,11 @@ def _relation(overview: Overview, rule: int, other: int) -> Relation:
 
 
 def _superfluous(overview: Overview, special: int, general: int) -> bool:
-    one, two = overview.statistics[special], overview.statistics[general]
-    return bool(overview.active[general]) and not says_more(one and one.reliability, two and two.reliability)
+    one, two = (
+        None if known is None else known.reliability
+        for known in (overview.statistics[special], overview.statistics[general])
+    )
+    return bool(overview.active[general]) and not says_more(one, two)
 
 
 def _follows(overview: Overview, first: int, second: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kdsl.bitmaps import Flags, members
+from kdsl.bitmaps import Flags, contains, members
 from kdsl.review.decisions import written
 from kdsl.review.effect import Effect
 from kdsl.review.journal import Event
@@ -158,7 +158,7 @@ def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]
     result: list[tuple[str, bool, bool | None]] = []
     for id, expected in entries:
         at = index.sample_position.get(id)
-        result.append((id, expected, None if at is None else bool(bits[at >> 6] >> (at & 63) & 1) is expected))
+        result.append((id, expected, None if at is None else bool(contains(bits, at)) is expected))
     return result
 
 

@@ -62,8 +62,8 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     position = index.sample_position.get(id)
     if position is None:
         raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
-    hits_it = contains(overview.bits, np.array([position]))[:, 0]
-    hitting = [overview.rules[int(i)] for i in np.flatnonzero(hits_it & overview.active)]
+    bits = contains(overview.bits, position)
+    hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
     [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
     evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
     language = call.visitor.language

@@ -24,7 +24,9 @@ def web_server(app: ASGIApp, patience: float = PATIENCE, most_waiting: int = MOS
         ImpatientProtocol, patience=patience, most_waiting=most_waiting, waiting={"request": {}, "answer": {}}
     )
     config = uvicorn.Config(
-        app, http=protocol, ws="none", lifespan="on", log_level="warning", access_log=False
+        app,
+        http=protocol,  # type: ignore[arg-type]  # uvicorn calls it, as it would call a class
+        ws="none", lifespan="on", log_level="warning", access_log=False
     )  # fmt: skip
     return uvicorn.Server(config)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
 from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
@@ -45,7 +46,7 @@ class Site:
         self.store = store
         self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
-        self._secret = secrets.token_bytes(16) if before is None else before._secret
+        self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
         images = {image for group in dataset.samples.values() for sample in group for image in sample.images}
         self._images = {self.image_address(image): image for image in images}
         self._queue: tuple[object, list[str]] | None = None
@@ -89,7 +90,7 @@ class Site:
             tests = stored.rule.tests
             for sample, expected in [(s, True) for s in tests.hit] + [(s, False) for s in tests.miss]:
                 position = index.sample_position.get(sample)
-                if position is None or bool(overview.bits[i][position >> 6] >> (position & 63) & 1) is not expected:
+                if position is None or bool(contains(overview.bits[i], position)) is not expected:
                     failing.add(stored.rule.id)
         return failing
 

@@ -162,13 +162,11 @@ class TaskIndex:
         entries = list(old.statistics)
         for i, entry in zip(changed, few.statistics, strict=True):
             entries[i] = entry
-        bits, labels, active, hits, correct, disagree, value = (
-            array.copy()
-            for array in (old.bits, old.labels, old.active, old.hits, old.correct, old.disagree, old.value)
-        )
+        bits, labels, active, hits = old.bits.copy(), old.labels.copy(), old.active.copy(), old.hits.copy()
+        correct, disagree, value = old.correct.copy(), old.disagree.copy(), old.value.copy()
         bits[changed], labels[changed], active[changed], hits[changed] = few.bits, few.labels, few.active, few.hits
         correct[changed], disagree[changed] = few.correct, few.disagree
-        near = np.flatnonzero(np.isin(labels, [*old.labels[changed], *few.labels]))  # they may hit the same
+        near = np.flatnonzero(np.isin(labels, [*old.labels[changed], *few.labels])).tolist()  # they may hit the same
         value[near] = value_of_looking(
             [rules[i] for i in near],
             [entries[i] for i in near],
@@ -227,5 +225,5 @@ class TaskIndex:
             try:
                 self._statistics, self.problem = (stamp, read_statistics(self._statistics_path)), ""
             except KdslError as error:
-                self._statistics, self.problem = (stamp, self._statistics[1]), str(error)
+                self._statistics, self.problem = (stamp, self._statistics[1]), error.in_commands()
         return self._statistics[1]

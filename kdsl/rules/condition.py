@@ -133,7 +133,7 @@ def _parse(mapping: dict[Any, Any]) -> dict[str, Any]:
         value = float(match[2])
         if not math.isfinite(value):
             raise ValueError(f"{key}: a number of {len(match[2])} digits is too large to compare with")
-        return {"field": key, "comparison": Comparison(op=match[1], value=value)}  # type: ignore[arg-type]
+        return {"field": key, "comparison": Comparison(op=match[1], value=value)}
     if not isinstance(test, str) or not test.strip():
         raise ValueError(f"{QUESTION_FIELD} takes a yes/no question in quotes, not {test!r}")
     return {"field": key, "question": test}

@@ -11,11 +11,12 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.file_names import safe_name
 from kdsl.rules.engine import Engine
 from kdsl.rules.finding import Check, Finding, Severity, Values
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
 from kdsl.rules.rule import Rule
-from kdsl.rules.rule_files import files_of, label_folder
+from kdsl.rules.rule_files import files_of
 from kdsl.rules.rule_tests import run_tests
 from kdsl.rules.rulebase import ACTIVE, RuleBase, RuleFile
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
@@ -44,7 +45,7 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
     try:
         statistics = read_statistics(statistics_path(folder, task.name))
     except KdslError as error:
-        findings.append(_unreadable(statistics_path(folder, task.name), str(error)))
+        findings.append(_unreadable(statistics_path(folder, task.name), error.in_commands()))
     findings += _check_all(base.files, task, samples, sidecars or Sidecars(), statistics)
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 
@@ -112,7 +113,7 @@ def _check_rule(file: RuleFile, task: Task) -> Iterator[Finding]:
     rule = file.rule
     if rule.label not in task.label_names:
         yield _found(file, "unknown label", "error", "label", {"label": rule.label, "task": task.name})
-    elif not _is(file.path.parent, file.path.parent.with_name(label_folder(rule.label))):
+    elif not _is(file.path.parent, file.path.parent.with_name(safe_name(rule.label))):
         folder = file.path.parent.name
         yield _found(file, "misplaced file", "warning", "label", {"folder": folder, "label": rule.label})
     if rule.stale:

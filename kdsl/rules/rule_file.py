@@ -12,7 +12,15 @@ from pydantic import ValidationError
 from kdsl.errors import KdslError
 from kdsl.files import parsing, read_text
 from kdsl.rules.rule import Rule
-from kdsl.yaml_file import LibYamlLoader, misread_quotes, misread_separators, parse_yaml, refuse_full_width, validate
+from kdsl.yaml_file import (
+    LibYamlLoader,
+    misread_quotes,
+    misread_separators,
+    parse_yaml,
+    refuse_full_width,
+    validate,
+    yaml_string,
+)
 
 LONGEST = 1_000_000
 """Characters of a rule file."""
@@ -28,8 +36,6 @@ _NOT_TEXT = re.compile(
 """What YAML 1.1 or 1.2 may take for something else than text when it stands without quotes."""
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _COMMENT = re.compile(r"[^\S\n]*#")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_rule(path: Path) -> Rule:
@@ -166,18 +172,19 @@ def rule_text(rule: Rule, previous: str | None = None) -> str:
     mappings.
     Raises KdslError where they cannot be: a few oddities of YAML are a rule to libyaml and a mistake to ruamel.
     """
+    by, at, of = (yaml_string(value) for value in (rule.review.by, rule.review.at, rule.review.of))
     lines = [
         f"schema: {rule.schema_}",
         f"id: {rule.id}",
-        f"label: {_quoted(rule.label)}",
+        f"label: {yaml_string(rule.label)}",
         f"status: {rule.status}",
         "when:",
         "  all:",
         *(f"    - {_condition(condition.mapping())}" for condition in rule.conditions),
         f"provenance: {_provenance(rule)}",
-        f"review: {{by: {_quoted(rule.review.by)}, at: {_quoted(rule.review.at)}, of: {_quoted(rule.review.of)}}}",
+        f"review: {{by: {by}, at: {at}, of: {of}}}",
         f"tests: {{hit: {_test(rule.tests.hit)}, miss: {_test(rule.tests.miss)}}}",
-        f"notes: {_quoted(rule.notes)}",
+        f"notes: {yaml_string(rule.notes)}",
     ]
     text = "\n".join(lines) + "\n"
     if previous is None or "#" not in previous:
@@ -195,13 +202,13 @@ def _condition(mapping: dict[str, Any]) -> str:
 
 
 def _test(test: str | list[str]) -> str:
-    return _quoted(test) if isinstance(test, str) else f"[{', '.join(_quoted(term) for term in test)}]"
+    return yaml_string(test) if isinstance(test, str) else f"[{', '.join(yaml_string(term) for term in test)}]"
 
 
 def _provenance(rule: Rule) -> str:
     provenance = rule.provenance
     entries = [f"source: {_word(provenance.source)}", f"proposer: {_word(provenance.proposer)}"]
-    entries.append(f"run: {_quoted(provenance.run)}")
+    entries.append(f"run: {yaml_string(provenance.run)}")
     if provenance.seed is not None:
         entries.append(f"seed: {provenance.seed}")
     return f"{{{', '.join(entries)}}}"
@@ -209,13 +216,7 @@ def _provenance(rule: Rule) -> str:
 
 def _word(value: str) -> str:
     plain = _PLAIN_WORD.fullmatch(value) and not _NOT_TEXT.fullmatch(value)
-    return value if plain else _quoted(value)
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted YAML scalar: a JSON string, with what YAML cannot print escaped."""
-    quoted = json.dumps(_SURROGATE.sub("\ufffd", text), ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+    return value if plain else yaml_string(value)
 
 
 def _with_comments(text: str, previous: str) -> str:

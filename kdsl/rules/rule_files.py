@@ -1,22 +1,16 @@
 """The rule files of a task: what they are called, which there are, and their text, safely read and written."""
 
-import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kdsl.errors import KdslError
+from kdsl.file_names import cut_name, safe_name
 from kdsl.files import inside, read_bytes, read_text, sync, write_atomically
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
-_UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f\x7f\ud800-\udfff]|^[. -]|[. ]$')
-"""What file systems refuse or drop, and the hyphen of an option."""
-_DEVICE = re.compile(r"(?:aux|con(?:in\$|out\$)?|nul|prn|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
-"""Names that Windows keeps for itself, with any ending."""
-_LONGEST_NAME = 160
-"""Bytes: file systems allow 255 a name."""
 _ID = r"r-[0-9a-z]{4,16}"
 _OWN_NAME = re.compile(rf"--({_ID})\.yaml$")
 _NAMED = re.compile(rf"--({_ID})(?![0-9a-z])")
@@ -121,22 +115,7 @@ def named_after(path: Path) -> str | None:
 
 def rule_file_name(rule: Rule) -> str:
     """`<label>/<slug>--<id>.yaml`, in the folder of the task."""
-    return f"{label_folder(rule.label)}/{_slug(rule)}--{rule.id}.yaml"
-
-
-def label_folder(label: str) -> str:
-    """A folder name for a label, another for each: what file systems refuse stands as %XX, long ones end in a hash.
-
-    The label in the rule file is what counts; the folder is for finding it. Names of labels that differ in case alone
-    do so too, and are one folder where the file system says so, which the rules' ids allow.
-    """
-    name = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", label)
-    if _DEVICE.match(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name.encode()) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{_cut(name, _LONGEST_NAME - 18)}%~{digest}"
+    return f"{safe_name(rule.label)}/{_slug(rule)}--{rule.id}.yaml"
 
 
 def _slug(rule: Rule) -> str:
@@ -148,8 +127,4 @@ def _slug(rule: Rule) -> str:
         )
         word = "-".join(re.findall(r"\w+", normalise(text or "")))
         words.append(f"not-{word}" if condition.negated else word)
-    return _cut("-".join(word for word in words if word), 60).strip("-") or "rule"
-
-
-def _cut(name: str, size: int) -> str:
-    return name.encode()[:size].decode(errors="ignore")
+    return cut_name("-".join(word for word in words if word), 60).strip("-") or "rule"

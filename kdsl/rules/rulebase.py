@@ -3,13 +3,14 @@
 import logging
 import os
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
+from kdsl.file_names import safe_name
 from kdsl.files import Stamp, inside, stamp_of
 from kdsl.locks import held
 from kdsl.rules.finding import Check, Values, sentence
@@ -17,7 +18,6 @@ from kdsl.rules.rule import Rule, Status, rule_id
 from kdsl.rules.rule_file import parse_rule, rule_text
 from kdsl.rules.rule_files import (
     ids_in_broken,
-    label_folder,
     named_after,
     rule_file_name,
     rule_paths,
@@ -25,6 +25,7 @@ from kdsl.rules.rule_files import (
     write_rule_text,
 )
 from kdsl.rules.statistics import StatisticsByRule, read_statistics, statistics_path
+from kdsl.rules.table import RuleTable
 
 MINED = "mcts"
 """`provenance.source` of rules that mining found."""
@@ -111,13 +112,14 @@ class RuleBase:
         self._held_back: dict[str, Path] | None = None
 
     @classmethod
-    def load(cls, folder: Path, task: str, problems: Literal["warn", "list", "raise"] = "warn") -> "RuleBase":
+    def load(cls, folder: str | Path, task: str, problems: Literal["warn", "list", "raise"] = "warn") -> "RuleBase":
         """Read all rule files of a task; none where the folder does not exist.
 
         What to do about files that cannot be used: `warn` of them, once a command; only `list` them in `problems`; or
         `raise` KdslError for the first. Raises KdslError in any case where a folder cannot be looked into: nobody
         knows then what was decided there.
         """
+        folder = Path(folder)
         base = cls(folder, task)
         with held(folder, shared=True):  # not while mining, or a decision, is in the middle of writing its files
             base.refresh()
@@ -141,6 +143,21 @@ class RuleBase:
         """All rules, by label and id."""
         return [file.rule for file in self.files]
 
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    @property
+    def table(self) -> RuleTable:
+        """All rules with what mining measured about them, the most reliable of each label first."""
+        return RuleTable(self.rules, self.statistics())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return self.table._repr_html_()
+
     def by_label(self, label: str) -> list[Rule]:
         return [rule for rule in self.rules if rule.label == label]
 
@@ -155,7 +172,7 @@ class RuleBase:
     def get(self, id: str) -> Rule:
         """The rule with that id; KdslError when there is none."""
         if id not in self._rules:
-            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
+            raise KdslError(f"{self.folder / self.task}: no rule has the id {id!r}", Hint.RULES)
         return self._rules[id].rule
 
     def path(self, rule: Rule) -> Path:
@@ -370,7 +387,7 @@ def _place(file: RuleFile) -> tuple[str, str]:
 def _standing(file: RuleFile) -> tuple[bool, bool, int, Path]:
     """Of files with one id the least is the rule; a copy's name is the original's and something more."""
     path, rule = file.path, file.rule
-    return named_after(path) != rule.id, path.parent.name != label_folder(rule.label), len(path.name), path
+    return named_after(path) != rule.id, path.parent.name != safe_name(rule.label), len(path.name), path
 
 
 def _has_comment(file: RuleFile) -> bool:

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from kdsl.errors import Hint
 from kdsl.files import read_jsonl, write_jsonl
 from kdsl.record_file import Count, RecordModel, Share, as_record
 
 FILE_NAME = "statistics.jsonl"
-_REMEDY = "`kdsl mine` writes this file again"
 
 
 class _Counts(RecordModel):
@@ -78,8 +78,8 @@ def read_statistics(path: Path) -> StatisticsByRule:
     if not path.exists():
         return {}
     statistics = {}
-    for number, record in read_jsonl(path, _REMEDY):
-        entry = as_record(RuleStatistics, record, f"{path}, line {number}", _REMEDY)
+    for number, record in read_jsonl(path, Hint.MINE_AGAIN):
+        entry = as_record(RuleStatistics, record, f"{path}, line {number}", Hint.MINE_AGAIN)
         statistics[entry.id, entry.when] = entry
     return statistics
 

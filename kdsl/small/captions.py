@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdsl.fields.sidecar import read_captions
 from kdsl.files import append_jsonl, inside
-from kdsl.progress import track
+from kdsl.progress import Progress, track
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording
 from kdsl.vlm.conversation import Instruction, Picture, ask
@@ -34,6 +34,7 @@ def fill_captions(
     images: Sequence[str],
     folder: Path,
     sidecar: Path,
+    progress: Progress | None = None,
 ) -> CaptionOutcome:
     """Describe every image in `folder` that `sidecar` has no caption of, by whatever model, and append it there.
 
@@ -59,7 +60,7 @@ def fill_captions(
 
         try:
             captions = answered(missing, folder, _AT_ONCE, ask_all)
-            for image, caption in track(captions, "Describing images", len(missing)):
+            for image, caption in track(captions, "Describing images", len(missing), progress):
                 if isinstance(caption, Unreadable):
                     outcome.problems[image] = caption.reason
                     continue

@@ -21,7 +21,7 @@ def shown_sample(row: SampleFields, images: Path | None) -> list[Piece]:
     pieces: list[Piece] = []
     if images is not None:
         files = (existing_image(images, image) for image in row.sample.images)
-        pieces = [Picture(file) for file in files if file is not None][:1]
+        pieces += [Picture(file) for file in files if file is not None][:1]
     turn = last_user_turn(row.sample)
     text = row.sample.turns[turn].text if turn is not None else row.text("ocr").text.replace("\n", " ")
     return [*pieces, text[:_CHARACTERS]] if text else pieces

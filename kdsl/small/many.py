@@ -23,7 +23,7 @@ class Failed:
     reason: str
 
 
-def answers(items: Sequence[Item], ask: Ask, threads: int = 1) -> Iterator[tuple[int, Answer | Failed]]:
+def answers(items: Sequence[Item], ask: Ask[Item, Answer], threads: int = 1) -> Iterator[tuple[int, Answer | Failed]]:
     """(index of the item, its answer), as answers come; `ask` answers some items at once.
 
     With one thread all items are asked at once, and one by one where that fails; with several one by one. Items that
@@ -58,7 +58,7 @@ def answers(items: Sequence[Item], ask: Ask, threads: int = 1) -> Iterator[tuple
 
 
 def _one_by_one(
-    items: Sequence[Item], chosen: Sequence[int], ask: Ask, threads: int
+    items: Sequence[Item], chosen: Sequence[int], ask: Ask[Item, Answer], threads: int
 ) -> Iterator[tuple[int, Answer | KdslError]]:
     def attempt(index: int) -> Answer | KdslError:
         try:

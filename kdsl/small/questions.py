@@ -9,7 +9,7 @@ import numpy as np
 from kdsl.data.images import existing_image
 from kdsl.fields.vqa import QuestionSidecar, read_answers
 from kdsl.files import append_jsonl, inside
-from kdsl.progress import progress_bar
+from kdsl.progress import Progress, reported
 from kdsl.sample import Sample, Task
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording, listed, wording_of
@@ -81,6 +81,7 @@ def answer_questions(
     questions: Sequence[str],
     folder: Path,
     path: Path,
+    progress: Progress | None = None,
 ) -> Answered:
     """Ask every question about every image in `folder` that the sidecar at `path` has no answer of this model for.
 
@@ -96,7 +97,7 @@ def answer_questions(
             if open_questions:
                 missing.setdefault(open_questions, []).append(image)
         outcome, strays = Answered(), Strays()
-        with progress_bar("Asking about images", sum(map(len, missing.values()))) as advance:
+        with reported(progress, "Asking about images", sum(map(len, missing.values()))) as advance:
             for asked, unanswered in missing.items():
 
                 def score(part: list[str], asked: tuple[str, ...] = asked) -> list[QuestionAnswers]:

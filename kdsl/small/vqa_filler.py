@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.vqa import PLAIN, moved, read_answers
@@ -81,7 +82,9 @@ class AnswerFiller:
     def _choose(self, sample: Sample, asked: dict[tuple[str, tuple[str, ...]], list[str]]) -> bool:
         """Note what to ask about the sample's images, and charge it; whether the limits left something out."""
         task, limited = self.tasks.get(sample.task), False
-        for image in sample.images if task is not None else ():
+        if task is None:
+            return False
+        for image in sample.images:
             known = self.sidecars.answers.get(image, {})
             missing = [question for question in task.questions if question not in known]
             if not missing or image in self._problems or any(image in images for images in asked.values()):
@@ -110,7 +113,11 @@ class AnswerFiller:
                 self._thresholds = {q: t for (q, model), t in thresholds.items() if model == self._model.identity}
 
     def _ask(
-        self, wording: Wording, questions: Sequence[str], images: Sequence[str], append: Callable[[dict], None] | None
+        self,
+        wording: Wording,
+        questions: Sequence[str],
+        images: Sequence[str],
+        append: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         model, folder = self._model, self.folder
         assert model is not None and folder is not None

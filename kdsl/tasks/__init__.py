@@ -1,15 +1,15 @@
 """Task files: a closed list of labels with descriptions, and the prompt; the two MIRE tasks ship here."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
-from kdsl.rules.rule_files import label_folder
-from kdsl.sample import Label, Task
-from kdsl.yaml_file import read_yaml, validate
+from kdsl.file_names import safe_name
+from kdsl.sample import IMAGE_PLACEHOLDER, Label, Task
+from kdsl.yaml_file import first_mistake, read_yaml, validate, yaml_string
 
 _TAKEN = ("reviews", "large", "joint", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
 """Folders that the rule base and the checkpoint have besides those of the tasks."""
@@ -20,13 +20,16 @@ _LONGEST_NAME = 100
 """Bytes."""
 
 
-def load_task(name_or_path: str, folder: Path) -> Task:
+def load_task(name_or_path: str, folder: Path = Path(".")) -> Task:
     """The shipped task of that name, or the task in a YAML file whose path is relative to `folder`.
 
     Raises KdslError when there is neither, for YAML mistakes, and for labels that are missing, empty, doubled or not
     text, with file and line.
+
+    >>> len(load_task("mire_intent").labels), load_task("mire_scene").label_names[:2]
+    (23, ('实物拍摄(含售后)', '商品分类选项'))
     """
-    shipped = {path.stem: path for path in SHIPPED.glob("*.yaml")}
+    shipped = shipped_tasks()
     path = shipped.get(name_or_path, folder / name_or_path)
     if not path.is_file():
         raise KdslError(
@@ -37,6 +40,27 @@ def load_task(name_or_path: str, folder: Path) -> Task:
     content = validate(_TaskFile, file, file.value)
     labels = tuple(Label(label.name, label.description) for label in content.labels)
     return Task(content.name, labels, content.prompt)
+
+
+def shipped_tasks() -> dict[str, Path]:
+    """The files of the tasks that come with KDSL, by name."""
+    return {path.stem: path for path in SHIPPED.glob("*.yaml")}
+
+
+def task_text(task: Task) -> str:
+    """The task file of `task`, which `load_task` reads as the same task again; KdslError for what cannot be one."""
+    record = {"name": task.name, "labels": [asdict(label) for label in task.labels], "prompt": task.prompt}
+    try:
+        _TaskFile.model_validate(record)
+    except ValidationError as error:
+        raise KdslError(f"task {task.name!r:.80}: {first_mistake(_TaskFile, error)}") from error
+    labels = [f"  - {{name: {yaml_string(label.name)}{_description(label)}}}\n" for label in task.labels]
+    prompt = f"prompt: {yaml_string(task.prompt)}\n" if task.prompt else ""
+    return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{prompt}"
+
+
+def _description(label: Label) -> str:
+    return f", description: {yaml_string(label.description)}" if label.description else ""
 
 
 class _LabelEntry(BaseModel):
@@ -65,7 +89,7 @@ class _TaskFile(BaseModel):
         if name.casefold() in _TAKEN:
             raise ValueError(f"{name!r} names a folder that KDSL makes itself; call the task something else")
         # File names are made of the name and more.
-        if label_folder(name) != name or len(name.encode()) > _LONGEST_NAME:
+        if safe_name(name) != name or len(name.encode()) > _LONGEST_NAME:
             raise ValueError(
                 f"{name!r:.80} names a folder of rules too, which cannot be called that; use letters, digits, - and _"
             )

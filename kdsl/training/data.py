@@ -18,6 +18,7 @@ from kdsl.files import file_digest
 from kdsl.models.large.prompts import Prompts
 from kdsl.models.large.targets import CHINESE, marks_of
 from kdsl.models.soft_labels import SoftLabels
+from kdsl.progress import Progress
 from kdsl.sample import Task
 from kdsl.training.examples import Example
 from kdsl.vlm.conversation import Picture, pictures
@@ -95,14 +96,21 @@ def hold_out(
     )
 
 
-def with_copies(data: TaskData, augmenter: Augmenter, images: Path | None, folder: Path, workers: int) -> TaskData:
+def with_copies(
+    data: TaskData,
+    augmenter: Augmenter,
+    images: Path | None,
+    folder: Path,
+    workers: int,
+    progress: Progress | None = None,
+) -> TaskData:
     """The same with changed copies of the samples that are not held out; their images are made in `folder`.
 
     `images` is the folder of the originals. Errors are those of `render_pictures`.
     """
     rows = np.flatnonzero(~data.held_out)
     copies = augmenter.copies(data.table.select(rows), data.labels[rows])
-    files = render_pictures(copies.pictures, images, folder, workers)
+    files = render_pictures(copies.pictures, images, folder, workers, progress)
     # An absolute path leads to the copy from the folder of the originals, too.
     return replace(data, copies=copies.renamed({name: str(file.absolute()) for name, file in files.items()}))
 

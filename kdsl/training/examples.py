@@ -123,4 +123,5 @@ def _add_unseen_picture(batch: dict[str, Tensor], dummy: Prompt) -> None:
     kinds[0] = IMAGE
     for name, part in (("input_ids", ids), ("attention_mask", torch.zeros_like(ids)), ("mm_token_type_ids", kinds)):
         batch[name] = torch.cat([part, batch[name]], dim=1)
+    assert dummy.pixel_values is not None and dummy.image_grid_thw is not None
     batch["pixel_values"], batch["image_grid_thw"] = dummy.pixel_values, dummy.image_grid_thw

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils import set_seed
@@ -18,7 +19,7 @@ from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.models.large.card import TrainingCard, installed_versions
 from kdsl.models.large.prompts import Prompts
-from kdsl.progress import progress_bar
+from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash
@@ -52,7 +53,9 @@ class Recipe:
     """Output tokens of a sample in prediction, which a reason before its label is cut to; None is unlimited."""
 
 
-def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> TrainingCard:
+def fine_tune(
+    recipe: Recipe, data: Sequence[TaskData], folder: Path, progress: Progress | None = None
+) -> TrainingCard:
     """Train on all tasks' samples together; leaves adapter or model, card and curves in `folder`.
 
     What is there already is kept when it was made from the same; a run that was interrupted goes on from its last
@@ -72,7 +75,7 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
         return known
     steps = folder.with_name(f"{folder.name}.training")
     prepare_steps(steps, identity)
-    trainer = _train(recipe, examples, held_out, data, steps)
+    trainer = _train(recipe, examples, held_out, data, steps, progress)
     card = _card(recipe, data, trainer, identity, base_weights, data_sum)
     _publish(trainer, card, recipe, folder)
     if trainer.is_world_process_zero():
@@ -82,7 +85,12 @@ def fine_tune(recipe: Recipe, data: Sequence[TaskData], folder: Path) -> Trainin
 
 
 def _train(
-    recipe: Recipe, examples: list[Example], held_out: list[Example], data: Sequence[TaskData], steps: Path
+    recipe: Recipe,
+    examples: list[Example],
+    held_out: list[Example],
+    data: Sequence[TaskData],
+    steps: Path,
+    progress: Progress | None,
 ) -> LabelTrainer:
     arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
@@ -107,7 +115,7 @@ def _train(
     )
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     total = -(-len(examples) // per_step) * recipe.training.epochs
-    with progress_bar("Fine-tuning", total) as advance:
+    with reported(progress, "Fine-tuning", total) as advance:
         trainer.add_callback(Told(advance))
         trainer.remove_callback(PrinterCallback)  # it prints the log to stdout
         try:
@@ -146,7 +154,7 @@ def _card(
     recipe: Recipe, data: Sequence[TaskData], trainer: Trainer, identity: str, base_weights: str, data_sum: str
 ) -> TrainingCard:
     history = trainer.state.log_history
-    best = next(
+    best: dict[str, Any] = next(
         (entry for entry in history if entry["step"] == trainer.state.best_global_step and "epoch" in entry
          and any(key.startswith("eval_") for key in entry)), {}
     )  # fmt: skip

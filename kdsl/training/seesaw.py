@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.files import parsing, read_bytes
 from kdsl.training.examples import Example
 from kdsl.training.fine_tuning import Recipe
@@ -102,7 +102,7 @@ def _cosine(products: NDArray[np.float64]) -> NDArray[np.float64]:
 def _factors(folder: Path) -> dict[tuple[int, str], tuple[torch.Tensor, torch.Tensor]]:
     """(layer, module) → A [r, in] and B [out, r] of an adapter."""
     found = {}
-    with parsing(folder / _WEIGHTS, "not the weights of an adapter", "train again with: kdsl train"):
+    with parsing(folder / _WEIGHTS, "not the weights of an adapter", Hint.TRAIN_AGAIN):
         weights = load(read_bytes(folder / _WEIGHTS))
         for name, a in weights.items():
             match = _MODULE.search(name)

@@ -14,6 +14,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.large.model import LargeModel
 from kdsl.models.soft_labels import SoftLabels
+from kdsl.progress import Progress
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.training.data import TaskData, hold_out, with_copies
@@ -48,6 +49,7 @@ class Tuner:
     """Task → what makes copies of its samples; none are made for a task without."""
     augmented: Path | None = None
     """Where the copies' images are made."""
+    progress: Progress | None = None
 
     def fit_calibrated(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> Calibrated:
         """See `CalibratingTrainer.fit_calibrated`; errors are those of `hold_out` and `fine_tune`."""
@@ -59,7 +61,7 @@ class Tuner:
         )
         tuned = self.tuned or _name(data)
         self.large.weights.release()
-        fine_tune(self.recipe, data, self.large.weights.tuned_folder(tuned))
+        fine_tune(self.recipe, data, self.large.weights.tuned_folder(tuned), self.progress)
         prompts = self.recipe.prompts.fitted([part.trained for part in data])
         classifier = self.large.classifier(self.task, tuned, prompts)
         held_out = next(part.held_out for part in data if part.task.name == self.task.name)
@@ -87,7 +89,7 @@ class Tuner:
         """Fine-tune on the tasks as they are, in this process or several; nothing is loaded for prediction."""
         assert self.tuned is not None
         recipe = replace(self.recipe, deepspeed=deepspeed)
-        fine_tune(recipe, self.data(self.together), self.large.weights.tuned_folder(self.tuned))
+        fine_tune(recipe, self.data(self.together), self.large.weights.tuned_folder(self.tuned), self.progress)
 
     def data(self, samples: Sequence[TaskSamples]) -> list[TaskData]:
         """The samples with what is held out of them, and copies of the others."""
@@ -104,7 +106,7 @@ class Tuner:
             return data
         # Of several processes that fine-tune, each finds or makes every image: which is first does not matter.
         workers = 1 if "LOCAL_RANK" in os.environ else os.cpu_count() or 1
-        return with_copies(data, augmenter, self.recipe.prompts.images, self.augmented, workers)
+        return with_copies(data, augmenter, self.recipe.prompts.images, self.augmented, workers, self.progress)
 
 
 def _name(data: Sequence[TaskData]) -> str:

@@ -35,7 +35,8 @@ def score_options(
     if max(map(len, options)) == 1:
         return first.double().cpu()
     if method is None:
-        method = choose_method(model, *batch["input_ids"].shape, options)
+        n_prompts, n_tokens = batch["input_ids"].shape
+        method = choose_method(model, n_prompts, n_tokens, options)
     rest = (_score_repeated if method == "repeat" else _score_packed)(model, prefix, options)
     return first.double().cpu() + rest.double().cpu()
 

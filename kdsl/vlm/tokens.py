@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from kdsl.fields.ocr_budget import estimated_tokens
 from kdsl.vlm.load import is_address, without_extra
@@ -22,7 +23,7 @@ def token_counter(name: str) -> Callable[[str], int]:
 
 
 @cache
-def _tokenizer(name: str):
+def _tokenizer(name: str) -> Any:
     try:
         from transformers import AutoTokenizer
 

@@ -10,11 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 import kdsl
 from attacker.inputs import Tally, attack_inputs
 from attacker.kills import JOBS, attack_by_kills
 from attacker.project import finish_project, write_project
-from kdsl.progress import track
 
 _LATE = (
     "sklearn.linear_model", "sklearn.feature_extraction.text", "sklearn.metrics", "scipy.sparse", "PIL.Image", "yaml",
@@ -23,6 +25,8 @@ _LATE = (
 """What commands import when they need it: a forked process has it already."""
 _HEAVY = ("kdsl.vlm.local", "kdsl.vlm.checkpoint", "kdsl.vlm.processor", "kdsl.training", "kdsl.__main__")
 """Needs torch, which takes long to import and starts threads."""
+
+_STDERR = Console(stderr=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -46,13 +50,14 @@ def main(arguments: list[str]) -> int:
         numbers = range(first, last)
         tally = Tally()
         attacks = attack_inputs(base, work, tally, numbers, options.seed, options.only is not None)
-        for _ in track(attacks, "Bad files", len(numbers)):
+        for _ in track(attacks, "Bad files", len(numbers), console=_STDERR):
             pass
         faults = [*tally.faults]
         if numbers:
             print(_inputs_table(tally))
         if options.kills and options.only is None:
-            rows = list(track(attack_by_kills(base, work, options.kills, options.seed), "Kills", len(JOBS)))
+            kills = attack_by_kills(base, work, options.kills, options.seed)
+            rows = list(track(kills, "Kills", len(JOBS), console=_STDERR))
             print("\nkills      tried  equal afterwards")
             for row in rows:
                 print(f"  {row.job:<9}{row.tried:5}{row.equal:18}")

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import runpy
 import signal
 import sys
 import tempfile
@@ -37,10 +38,8 @@ def run_command(
     """
 
     def command() -> None:
-        from kdsl.cli import main
-
         sys.argv = ["kdsl", *arguments]
-        main()
+        runpy.run_module("kdsl", run_name="__main__")
 
     return run_in_child(command, folder, rootless, before, kill_after)
 

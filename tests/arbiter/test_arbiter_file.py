@@ -127,15 +127,15 @@ def test_without_merging_only_the_temperature_counts(arbiter):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; train again with: kdsl train"),
+        ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; call project\.train\(\) again"),
         (
             {"version": 1, "merged": True},
-            r"arbiter\.json: version 1, this KDSL reads version 2; train again with: kdsl train",
+            r"arbiter\.json: version 1, this KDSL reads version 2; call project\.train\(\) again",
         ),
-        ({"a": 0}, r"arbiter\.json: a: Input should be greater than 0; train again"),
-        ({"b": -0.1}, r"arbiter\.json: b: Input should be greater than or equal to 0; train again"),
-        ({"model_a": 0}, r"arbiter\.json: model_a: Input should be greater than 0; train again"),
-        ({"colour": 1}, r"arbiter\.json: colour: Extra inputs are not permitted; train again"),
+        ({"a": 0}, r"arbiter\.json: a: Input should be greater than 0; call project\.train\(\) again"),
+        ({"b": -0.1}, r"arbiter\.json: b: Input should be greater than or equal to 0; call project\.train\(\) again"),
+        ({"model_a": 0}, r"arbiter\.json: model_a: Input should be greater than 0; call project\.train\(\) again"),
+        ({"colour": 1}, r"arbiter\.json: colour: Extra inputs are not permitted; call project\.train\(\) again"),
         (
             {"rules": [LINEN_STANDING | {"reliability": 1}]},
             r"arbiter\.json: rules\.0\.reliability: Input should be less",
@@ -144,11 +144,23 @@ def test_without_merging_only_the_temperature_counts(arbiter):
             {"rules": [LINEN_STANDING | {"reliability": 0}]},
             r"arbiter\.json: rules\.0\.reliability: Input should be gre",
         ),
-        ({"overlaps": [[1, 1, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
-        ({"overlaps": [[-1, 1, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
-        ({"overlaps": [[1, 3, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
-        ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; train again"),
-        ({"overlaps": [[0, 9, 0.5]]}, r"arbiter\.json: an overlap of rules that are not listed; train again"),
+        (
+            {"overlaps": [[1, 1, 0.5]]},
+            r"arbiter\.json: an overlap of rules that are not listed; call project\.train\(\) again",
+        ),
+        (
+            {"overlaps": [[-1, 1, 0.5]]},
+            r"arbiter\.json: an overlap of rules that are not listed; call project\.train\(\) again",
+        ),
+        (
+            {"overlaps": [[1, 3, 0.5]]},
+            r"arbiter\.json: an overlap of rules that are not listed; call project\.train\(\) again",
+        ),
+        ({"base_rates": [0.5]}, r"arbiter\.json: 1 base rates for 2 labels; call project\.train\(\) again"),
+        (
+            {"overlaps": [[0, 9, 0.5]]},
+            r"arbiter\.json: an overlap of rules that are not listed; call project\.train\(\) again",
+        ),
     ],
 )
 def test_a_damaged_file_is_named(arbiter, tmp_path, change, message):
@@ -160,10 +172,10 @@ def test_a_damaged_file_is_named(arbiter, tmp_path, change, message):
 
 
 def test_a_torn_file_and_a_missing_one_are_named(arbiter, tmp_path):
-    with pytest.raises(KdslError, match=r"arbiter\.json: no such file; train first with: kdsl train"):
+    with pytest.raises(KdslError, match=r"arbiter\.json: no such file; call project\.train\(\) first"):
         Arbiter.load(tmp_path)
     arbiter.save(tmp_path)
     path = tmp_path / "arbiter.json"
     path.write_text(path.read_text("utf-8")[:100], "utf-8")
-    with pytest.raises(KdslError, match=r"arbiter\.json, line .*: not valid JSON .*; train again"):
+    with pytest.raises(KdslError, match=r"arbiter\.json, line .*: not valid JSON .*; call project\.train\(\) again"):
         Arbiter.load(tmp_path)

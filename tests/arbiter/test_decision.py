@@ -1,13 +1,10 @@
 """The decision: who decided, and why, in one sentence."""
 
 import numpy as np
-import pytest
 
 from kdsl.arbiter.decision import Decision, WeighedHit
-from kdsl.arbiter.explain import print_decision
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.explanation import Explanation, LikeDescription, NearSample
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
@@ -165,45 +162,3 @@ def test_a_condition_without_a_found_term_is_told_whole():
     assert changed.reason.startswith(
         "rule r-both (ocr has 棉麻 and not user has 快递|发货) speaks for 材质 (0.70 against 0.20"
     )
-
-
-def test_a_person_sees_the_evidence_marked_in_turns_and_on_pages(capsys):
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES)
-    printed = capsys.readouterr().out
-    for part in ("0 user   灯能调【亮度】吗", "line 0  面料：【棉麻】", "r-linen", "0.700", "decided by the rules"):
-        assert part in printed
-
-
-def test_a_person_sees_what_the_classifier_looked_at(capsys):
-    near = NearSample("s[1]", 1, 0.834, "什么面料"), NearSample("s2", 0, 0.2, "")
-    looked = Explanation(near, LikeDescription(2, 0.456), {"linear": 0.9, "neighbours": 0.25})
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, looked)
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    for line in (
-        "nearest samples label similarity words",
-        "s[1] 材质 0.83 什么面料",
-        "s2 调光 0.20 no words",
-        "nearest label description: 物流 (likeness 0.46)",
-        "what each opinion of the model counts: linear 0.90, neighbours 0.25",
-    ):
-        assert line in lines
-
-
-def test_a_sample_like_no_other_is_said_to_be_so(capsys):
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, Explanation(near=()))
-    assert "No other training sample is like it." in capsys.readouterr().out
-    print_decision(decision((0.3, 0.6, 0.1), (0.7, 0.2, 0.1)), PAGES, Explanation())
-    printed = capsys.readouterr().out
-    assert "like it" not in printed
-    assert "nearest" not in printed
-
-
-@pytest.mark.parametrize("text", ["亮度" + "春" * 100_000, "春" * 100_000 + "亮度", "\ufffd亮度\ufffd"])
-def test_long_and_strange_texts_are_printed_short(text, capsys):
-    sample = Sample("a", "shop", (Turn("user", text),))
-    [found] = Engine(RULES[:1]).hits(FieldTable([sample], Sidecars()))
-    hits = (WeighedHit(found[0], 0.9, 2.0),)
-    print_decision(Decision(sample, LABELS, np.array([1, 0, 0]), np.array([1, 0, 0]), hits, True), Sidecars())
-    printed = capsys.readouterr().out
-    assert "【亮度】" in printed
-    assert len(printed) < 3000

@@ -90,7 +90,7 @@ def test_rules_speak_beside_the_classifier(project):
     assert decision.label == "调光"
     assert decision.by == "rules"
     assert decision.model_label == "材质"
-    [hit] = decision.hits
+    [hit] = decision.rules
     assert (hit.hit.rule.id, hit.reliability) == ("r-lamp", 0.99)
     assert hit.weight == pytest.approx(np.log(99))
 
@@ -102,8 +102,8 @@ def test_the_heaviest_hit_comes_first(project):
     standings = (both.rules[0].model_copy(update={"reliability": 0.8}), both.rules[1])
     both.model_copy(update={"rules": standings, "overlaps": ((0, 1, 0.5),)}).save(project.checkpoint / "shop")
     [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
-    assert [hit.hit.rule.id for hit in decision.hits] == ["r-lamp", "r-tall"]
-    assert [hit.weight for hit in decision.hits] == pytest.approx([np.log(99), np.log(4)])
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp", "r-tall"]
+    assert [hit.weight for hit in decision.rules] == pytest.approx([np.log(99), np.log(4)])
     [[model, _], [merged, _]] = [[*decision.model], [*decision.merged]]
     raised = np.log(merged / (1 - merged)) - np.log(model / (1 - model))
     assert raised == pytest.approx(np.log(99) + np.log(4) * (1 - 0.25))
@@ -118,13 +118,15 @@ def test_where_rules_do_not_count_a_decision_says_so(project):
 
 def test_an_untrained_task_is_named(project):
     other = Task("other", SHOP.labels)
-    with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; train first with: kdsl train"):
+    with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; call project\.train\(\) first"):
         project.predictor((other,)).decide([sample("a", other, NEITHER)])
 
 
 def test_a_task_that_has_other_labels_now_needs_training(project):
     changed = Task("shop", (Label("调光"), Label("物流")))
-    with pytest.raises(KdslError, match=r"shop: trained for other labels than shop has now; run `kdsl train` again$"):
+    with pytest.raises(
+        KdslError, match=r"shop: trained for other labels than shop has now; call project\.train\(\) again$"
+    ):
         project.predictor((changed,)).decide([sample("a", changed, NEITHER)])
 
 
@@ -138,14 +140,14 @@ def test_rules_that_training_did_not_know_are_counted_with_an_example(project, c
     predictor.decide([sample("b", SHOP, NEITHER)])
     assert caplog.messages == [
         "shop: 2 rules were added or edited since training and are shown but do not count, the first being r-new2; "
-        "run `kdsl train` again"
+        "call project.train() again"
     ]
 
 
 def test_rules_for_labels_that_the_task_does_not_have_are_left_out_and_counted(project, caplog):
     project.save(Rule(id="r-gone", label="物流", when=When(all=(Condition(field="user", terms=("台灯",)),))))
     [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
-    assert [hit.hit.rule.id for hit in decision.hits] == ["r-lamp"]
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp"]
     assert caplog.messages == [
         "shop: 1 rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them"
     ]
@@ -251,5 +253,7 @@ def test_the_fingerprint_of_a_large_model_is_of_its_calibration(project):
 def test_tasks_that_were_not_trained_are_no_part_of_it_but_one_must_be(project):
     other = Task("other", SHOP.labels)
     assert project.predictor((SHOP, other)).fingerprint() == project.predictor((SHOP,)).fingerprint()
-    with pytest.raises(KdslError, match=r"checkpoint: none of the project's tasks was trained; train first with"):
+    with pytest.raises(
+        KdslError, match=r"checkpoint: none of the project's tasks was trained; call project\.train\(\) first"
+    ):
         project.predictor((other,)).fingerprint()

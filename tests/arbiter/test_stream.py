@@ -72,7 +72,7 @@ def test_predictions_of_another_source_are_refused_and_stay(tmp_path, what):
 def test_a_file_that_is_no_prediction_is_refused_and_stays(tmp_path):
     output = tmp_path / "p.jsonl"
     output.write_text("my notes\n")
-    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by kdsl predict; give another --output"):
+    with pytest.raises(KdslError, match=r"p\.jsonl: was not made by KDSL; give another --output"):
         predict_stream(samples("a"), Judge(), output, SOURCE, batch=2)
     assert output.read_text() == "my notes\n"
 

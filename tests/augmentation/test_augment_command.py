@@ -206,7 +206,7 @@ def test_pages_that_nobody_read_are_told(kdsl, project, caplog):
     result = kdsl("augment", project)
     assert result.code == 0, result.err
     assert "ocr.jsonl: 11 of 12 images of the training samples are not there and count as without text" in caplog.text
-    assert "the first being 0.png; run `kdsl ocr`" in caplog.text
+    assert "the first being 0.png; call project.ocr()" in caplog.text
 
 
 def test_a_sample_without_a_label_is_named(kdsl, project):

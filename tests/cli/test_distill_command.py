@@ -352,7 +352,7 @@ def test_an_untrained_project_is_told_what_to_do(kdsl, shop, server):
     shutil.rmtree(shop / "checkpoints")
     result = kdsl(*command(shop, server))
     assert result.code == 2
-    assert "mining.json: no such file; run `kdsl mine` and `kdsl train` first, as rules have a say" in result.err
+    assert "mining.json: no such file, and rules have a say in distillation; run `kdsl mine` first" in result.err
 
 
 @pytest.mark.parametrize(

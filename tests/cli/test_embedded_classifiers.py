@@ -57,7 +57,7 @@ def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_
     assert ("what each opinion of the model counts: " in shown) == (len(files) > 1)
     result = kdsl("predict", mined, "--input", mined / "test.jsonl", "--output", tmp_path / "q.jsonl", here)
     assert result.code == 2
-    assert "but kdsl.yaml now asks for linear; set `large` and `prompt` back, or run `kdsl train` again" in result.err
+    assert "but kdsl.yaml now asks for linear; set it back, or run `kdsl train` again" in result.err
 
 
 def test_neighbours_can_be_cross_validated(kdsl, mined):

@@ -78,7 +78,7 @@ def test_text_on_images_that_nobody_read_is_told(kdsl, project, caplog):
         file.write(line + "\n")
     images = f"data.images={project}"
     unset = kdsl("prompt", project, "--sample", "a", images, "prompt.ocr=true")
-    assert "prompt.ocr: data.ocr is not set, so no text is known; name the file, and run `kdsl ocr`" in caplog.text
+    assert "prompt.ocr: data.ocr is not set, so no text is known; name the file, and call project.ocr()" in caplog.text
     unread = kdsl("prompt", project, "--sample", "a", images, "prompt.ocr=true", f"data.ocr={project}/ocr.jsonl")
     assert "ocr.jsonl: 1 of 1 images of the training samples are not there" in caplog.text
     assert (unset.code, unread.code) == (0, 0)

@@ -318,7 +318,7 @@ def test_a_model_that_takes_no_pictures_is_asked_with_the_text_alone(kdsl, pages
     result = kdsl(*command(pages, server, "prompt.ocr=true"))
     found = counts(result)
     assert (found["written"], list(found["failed"])) == (11, ["s0"])
-    assert "no text on the images is known, and the model takes no pictures; run `kdsl ocr`" in found["failed"]["s0"]
+    assert "no text on the images is known, and the model takes no pictures; read it by OCR" in found["failed"]["s0"]
     assert result.code == 1
     warnings = [record.getMessage() for record in caplog.records if "pictures" in record.getMessage()]
     assert warnings == ["tiny takes no pictures: of images it is shown the text on them alone (prompt.ocr)"]

@@ -86,7 +86,7 @@ def test_training_before_mining_says_what_to_do(kdsl, project):
     (project / "checkpoints/run/shop/mining.json").unlink()
     result = kdsl("train", project)
     assert result.code == 2
-    assert "mining.json: no such file; the arbiter needs mined rules, so run `kdsl mine` first" in result.err
+    assert "mining.json: no such file, and the arbiter needs mined rules; run `kdsl mine` first" in result.err
 
 
 def test_training_on_other_samples_than_mining_says_what_to_do(kdsl, project):

@@ -236,7 +236,7 @@ def test_after_a_training_was_killed_while_it_saved_there_is_nothing_to_predict_
     training.wait()
     command = [word.format(project) for word in PREDICT]
     refused = kdsl(*command)
-    assert refused.code == 2 and "train first with: kdsl train" in refused.err
+    assert refused.code == 2 and "run `kdsl train` first" in refused.err
     assert kdsl("train", project).code == 0
     assert kdsl(*command).code == 0
 

@@ -21,7 +21,7 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
     """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
     calls: list[list[str]] = []
 
-    def fill(images, folder, sidecar, known):
+    def fill(images, folder, sidecar, progress, known):
         calls.append(list(images))
         known |= {image: page(image) for image in images if image != "broken.png"}
         return OcrOutcome(problems={image: "truncated" for image in images if image == "broken.png"})

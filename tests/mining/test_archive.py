@@ -132,14 +132,12 @@ def test_an_archive_of_other_samples_is_refused(shop, mined, tmp_path):
 
 def test_a_damaged_archive_is_one_sentence(tmp_path, shop, mined):
     path = tmp_path / "mining.json"
-    with pytest.raises(KdslError, match=r"mining\.json: no such file; run `kdsl mine` first"):
+    with pytest.raises(KdslError, match=r"mining\.json: no such file; call project\.mine\(\) first"):
         load_archive(path)
     save_archive(mined, [row.sample.id for row in shop[1].rows], path)
     whole = path.read_text("utf-8")
     path.write_text(whole[:100])
-    with pytest.raises(
-        KdslError, match=r"mining\.json, line 7.*: not valid JSON .*; `kdsl mine` writes this file again"
-    ):
+    with pytest.raises(KdslError, match=r"mining\.json, line 7.*: not valid JSON .*; call project\.mine\(\) again"):
         load_archive(path)
     path.write_text(json.dumps(json.loads(whole) | {"folds": [0]}))
     with pytest.raises(KdslError, match="samples, folds and held_out do not belong together"):

@@ -163,7 +163,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
 
 
 def test_a_missing_classifier_says_how_to_make_one(tmp_path: Path):
-    with pytest.raises(KdslError, match=r"linear\.npz: no such file; train again with: kdsl train"):
+    with pytest.raises(KdslError, match=r"linear\.npz: no such file; call project\.train\(\) again"):
         LinearClassifier.load(tmp_path)
 
 
@@ -172,7 +172,9 @@ def test_a_torn_file_is_named(tmp_path: Path, kept: float):
     fit(texts_table(TEXTS), LABELS, 2).save(tmp_path)
     content = (tmp_path / "linear.npz").read_bytes()
     (tmp_path / "linear.npz").write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
-    with pytest.raises(KdslError, match=r"linear\.npz: damaged or not the linear classifier .*kdsl train"):
+    with pytest.raises(
+        KdslError, match=r"linear\.npz: damaged or not the linear classifier .*call project\.train\(\) again"
+    ):
         LinearClassifier.load(tmp_path)
 
 
@@ -188,7 +190,7 @@ def rewrite(folder: Path, change: dict[str, object], **arrays: np.ndarray) -> No
 
 def test_another_version_is_named(tmp_path: Path):
     rewrite(tmp_path, {"version": 99})
-    with pytest.raises(KdslError, match=r"version 99 of the linear classifier.*train again"):
+    with pytest.raises(KdslError, match=r"version 99 of the linear classifier.*call project\.train\(\) again"):
         LinearClassifier.load(tmp_path)
 
 

@@ -121,7 +121,7 @@ def test_a_torn_file_is_named(name, kept: float, tmp_path: Path):
     trainer.fit(TRAIN, LABELS, 3).save(tmp_path)
     content = (tmp_path / f"{name}.npz").read_bytes()
     (tmp_path / f"{name}.npz").write_bytes(content[: int(kept * len(content)) if kept < 1 else int(kept)])
-    with pytest.raises(KdslError, match=rf"{name}\.npz: damaged or not .*kdsl train"):
+    with pytest.raises(KdslError, match=rf"{name}\.npz: damaged or not .*call project\.train\(\) again"):
         kind.load(tmp_path)
 
 
@@ -136,11 +136,11 @@ def rewrite(path: Path, change: dict[str, object], **arrays: np.ndarray) -> None
 @pytest.mark.parametrize("name", CLASSES)
 def test_another_version_and_a_missing_file_are_named(name, tmp_path: Path):
     trainer, kind, words = CLASSES[name]
-    with pytest.raises(KdslError, match=rf"{name}\.npz: no such file; .*kdsl train"):
+    with pytest.raises(KdslError, match=rf"{name}\.npz: no such file; .*call project\.train\(\) again"):
         kind.load(tmp_path)
     trainer.fit(TRAIN, LABELS, 3).save(tmp_path)
     rewrite(tmp_path / f"{name}.npz", {"version": 9})
-    with pytest.raises(KdslError, match=rf"version 9 of the {words}.*train again"):
+    with pytest.raises(KdslError, match=rf"version 9 of the {words}.*call project\.train\(\) again"):
         kind.load(tmp_path)
 
 
@@ -233,19 +233,19 @@ def test_a_saved_classifier_is_the_same_one_and_says_what_it_is(tmp_path: Path):
     ).all()
     with pytest.raises(
         KdslError,
-        match=r"as linear \+ neighbours \+ described on cleaned OCR, but kdsl.yaml now asks for linear; .*kdsl train",
+        match=r"as linear \+ neighbours \+ described on cleaned OCR, but kdsl.yaml now asks for linear; set it back",
     ):
         EmbeddedClassifier.load(tmp_path, Embedded())
 
 
 def test_a_damaged_record_is_named(tmp_path: Path):
-    with pytest.raises(KdslError, match=r"embedded\.json: no such file; train first with: kdsl train"):
+    with pytest.raises(KdslError, match=r"embedded\.json: no such file; call project\.train\(\) first"):
         EmbeddedClassifier.load(tmp_path, Embedded())
     (tmp_path / "embedded.json").write_text('{"version": 2, "weights": {"linear": 1.0}, "cleaned": false}')
     with pytest.raises(KdslError, match=r"embedded\.json: version 2, this KDSL reads version 1"):
         EmbeddedClassifier.load(tmp_path, Embedded())
     (tmp_path / "embedded.json").write_text('{"weights": {"oracle": 1.0}, "cleaned": false}')
-    with pytest.raises(KdslError, match=r"embedded\.json: weights\.oracle.*train again"):
+    with pytest.raises(KdslError, match=r"embedded\.json: weights\.oracle.*call project\.train\(\) again"):
         EmbeddedClassifier.load(tmp_path, Embedded())
 
 

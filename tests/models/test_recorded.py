@@ -223,8 +223,8 @@ def test_a_calibration_serves_samples_recorded_later(tmp_path: Path):
     [
         (None, "recorded.json: no such file"),
         ('{"version": 1, "lab', "recorded.json, line 1, column .*: not valid JSON"),
-        ("[]", "recorded.json: damaged or not a calibration .*kdsl train"),
-        ('{"version": 9}', "recorded.json: version 9, this KDSL reads version 1; calibrate again with: kdsl train"),
+        ("[]", r"recorded.json: damaged or not a calibration .*call project\.train\(\) again"),
+        ('{"version": 9}', r"recorded.json: version 9, this KDSL reads version 1; call project\.train\(\) again"),
         ('{"version": 1, "labels": ["猫"]}', "recorded.json: made for other labels than the task has now"),
         (
             '{"version": 1, "labels": ["支付页面", "退款页面", "退货页面"], "counts": [[1]], "totals": [1]}',

@@ -113,12 +113,14 @@ def test_a_torn_file_is_named(kept: float, tmp_path: Path):
     MEMORY.save(tmp_path)
     content = (tmp_path / "memory.npz").read_bytes()
     (tmp_path / "memory.npz").write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(KdslError, match=r"memory\.npz: damaged or not what prompts draw on .*kdsl train"):
+    with pytest.raises(
+        KdslError, match=r"memory\.npz: damaged or not what prompts draw on .*call project\.train\(\) again"
+    ):
         Memory.load(tmp_path)
 
 
 def test_a_missing_file_and_another_version_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(KdslError, match=r"memory\.npz: no such file; train again"):
+    with pytest.raises(KdslError, match=r"memory\.npz: no such file; call project\.train\(\) again"):
         Memory.load(tmp_path)
     monkeypatch.setattr("kdsl.retrieval.memory.VERSION", 9)
     MEMORY.save(tmp_path)

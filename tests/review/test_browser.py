@@ -15,10 +15,10 @@ pytest.importorskip("playwright", reason="needs the extra test")
 pytest.importorskip("fastapi", reason="needs the extra review")
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from kdsl.cli.review import opened
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
 from kdsl.review.server import web_server
+from kdsl.review.serving import opened
 
 CHROMIUM = chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python -m playwright install chromium")

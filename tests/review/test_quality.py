@@ -129,7 +129,7 @@ def test_measurements_are_kept_in_the_checkpoint_in_their_order(folder, site):
 
 def test_without_mining_it_says_what_to_do(folder, site):
     (folder / "checkpoint" / TASK / "mining.json").unlink()
-    with pytest.raises(KdslError, match=r"mining\.json: no such file; run `kdsl mine` first"):
+    with pytest.raises(KdslError, match=r"mining\.json: no such file; call project\.mine\(\) first"):
         measure(site, TASK)
 
 

@@ -85,7 +85,7 @@ def test_a_name_that_nobody_can_read_is_refused_at_the_start(project, name, sent
 
 
 def test_the_browser_is_told_the_token_in_a_file_that_only_the_user_can_read(monkeypatch):
-    from kdsl.cli.review import opened
+    from kdsl.review.serving import opened
 
     told: list[str] = []
     monkeypatch.setattr(webbrowser, "open", told.append)

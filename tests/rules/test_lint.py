@@ -103,7 +103,7 @@ def test_statistics_that_cannot_be_read_are_a_finding(base):
     path.write_text("{}\n")
     [finding] = lint(base.folder, TASK)
     assert (finding.check, finding.file, finding.line) == ("unreadable", path, 1)
-    assert finding.message.endswith("`kdsl mine` writes this file again")
+    assert finding.message.endswith("run `kdsl mine` again")
 
 
 def test_rejected_and_disabled_rules_do_not_conflict(base):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kdsl.errors import KdslError
+from kdsl.file_names import safe_name
 from kdsl.review.store import RuleStore
 from kdsl.rules import rulebase
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rule_file import rule_text
-from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Task
 
@@ -237,7 +237,7 @@ def test_every_label_has_a_folder_of_its_own_below_its_task(tmp_path, label):
     base = RuleBase(tmp_path, TASK.name)
     rule = mined("退", label=label)
     base.save(rule)
-    assert base.path(rule).parent == tmp_path / TASK.name / label_folder(label)
+    assert base.path(rule).parent == tmp_path / TASK.name / safe_name(label)
     assert RuleBase.load(tmp_path, TASK.name).rules == [rule]
     assert "misplaced file" not in {finding.check for finding in lint(tmp_path, Task(TASK.name, (Label(label),)))}
 

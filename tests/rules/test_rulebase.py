@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 from hypothesis.stateful import rule as step
@@ -16,7 +16,6 @@ from kdsl.review.store import RuleStore
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rule_file import rule_text
-from kdsl.rules.rule_files import label_folder
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Task
 
@@ -58,37 +57,6 @@ def test_files_have_readable_names_and_safe_folders(base):
     base.save(rule)
     assert base.path(rule) == base.folder / TASK / "账单%2F账户页面" / f"退款-1-2--{rule.id}.yaml"
     assert reloaded(base) == [rule]
-
-
-def test_label_folders_are_names_that_file_systems_take():
-    assert label_folder("实物拍摄(含售后)") == "实物拍摄(含售后)"
-    assert label_folder("下单过程中出现异常（显示购买失败浮窗）") == "下单过程中出现异常（显示购买失败浮窗）"
-    assert label_folder("..") == "%2E%2E"
-    assert label_folder("a/b\\c:d%") == "a%2Fb%5Cc%3Ad%25"
-    assert label_folder("-") == "%2D"
-    assert label_folder("CON") == "%43ON"
-    assert label_folder("com1.txt") == "%63om1.txt"
-    assert label_folder("console") == "console"
-    assert label_folder("x.") == "x%2E"
-
-
-ODD_CHARACTERS = st.sampled_from(
-    [*"-._~#%/\\ :*?\"<>|$=+@'aé", "e\u0301", "CON", "nul", "很长", "\t", "\n", "\ud800", "\u202e"]
-)
-labels = st.one_of(st.lists(ODD_CHARACTERS, min_size=1, max_size=90).map("".join), st.text(min_size=1))
-
-
-@given(labels, labels)
-def test_two_labels_never_share_a_folder(one, other):
-    folder = label_folder(one)
-    assert 0 < len(folder.encode()) <= 200
-    assert not re.search(r'[/\\:*?"<>|\x00-\x1f]|^[. ]|[. ]$', folder)
-    assert (folder == label_folder(other)) == (one == other)
-
-
-def test_labels_that_differ_at_their_end_alone_have_folders_of_their_own():
-    long = "很长" * 100
-    assert label_folder(long) != label_folder(long + "一") != label_folder(long + "二")
 
 
 def test_an_edited_rule_stays_in_its_file(base):

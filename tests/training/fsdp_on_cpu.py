@@ -1,9 +1,9 @@
 """`kdsl` with accelerate spreading weights on CPUs too, which it does for accelerators only; for accelerate launch."""
 
+import runpy
+
 import accelerate.state
 from accelerate.utils import DistributedType
-
-from kdsl.cli import main
 
 _start = accelerate.state.PartialState.__init__
 
@@ -16,4 +16,4 @@ def start(self, *arguments: object, **named: object) -> None:
 
 if __name__ == "__main__":
     accelerate.state.PartialState.__init__ = start
-    main()
+    runpy.run_module("kdsl", run_name="__main__")

@@ -118,7 +118,7 @@ def test_a_model_is_asked_with_neighbours_and_knowledge_as_in_training(kdsl, pro
     result = predict(*SHOWN)
     assert "memory.npz: not what shop was trained with; run `kdsl train` again" in result.err
     (project / "checkpoints/run/shop/memory.npz").unlink()
-    assert "memory.npz: no such file; train again" in predict(*SHOWN).err
+    assert "memory.npz: no such file; run `kdsl train` again" in predict(*SHOWN).err
 
 
 def test_a_reason_a_label_and_an_embedding_are_three_calls(kdsl, project):

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from kdsl import __version__
 from kdsl.config import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.record_file import read_record
+from kdsl.version import __version__
 
 CARD_FILE = "card.json"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")

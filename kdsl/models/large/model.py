@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.language import in_chinese
 from kdsl.models.label_answers import Calibration
 from kdsl.models.large.answering import Answering, AnsweringClassifier
@@ -91,11 +91,11 @@ class LargeModel:
         """Raise KdslError where the project, or what was fine-tuned, is not as in training."""
         place = None if record.tuned is None else self.weights.tuned_folder(record.tuned)
         if place is not None and not place.is_dir():
-            raise KdslError(f"{place}: no such folder; run `kdsl train` again")
+            raise KdslError(f"{place}: no such folder", Hint.TRAIN_AGAIN)
         now = self.record(task, record.tuned)
         record.require_same(now, folder)
         if now.tuned_weights != record.tuned_weights:
-            raise KdslError(f"{place}: not the weights that {task.name} was trained with; run `kdsl train` again")
+            raise KdslError(f"{place}: not the weights that {task.name} was trained with", Hint.TRAIN_AGAIN)
 
     def _remembering(self, task: Task, record: LargeRecord, folder: Path) -> Prompts:
         """The prompts with what they learned in training."""
@@ -103,7 +103,7 @@ class LargeModel:
             return self.prompts
         memory = Memory.load(folder)
         if memory.fingerprint != record.memory:
-            raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with; run `kdsl train` again")
+            raise KdslError(f"{folder / MEMORY_FILE}: not what {task.name} was trained with", Hint.TRAIN_AGAIN)
         return replace(self.prompts, memories={task.name: memory})
 
     def _adapters(self) -> list[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kdsl.data.dialogue import dialogue_text, fill_prompt, speakers_of
 from kdsl.data.images import picture_path
-from kdsl.data.record import IMAGE_PLACEHOLDER
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
@@ -14,11 +13,11 @@ from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.retrieval.wording import wording_of
-from kdsl.sample import Sample, Task
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 
 NOTHING_KNOWN = LineInformation({})
-NO_TEXT = "no text on the images is known, and the model takes no pictures; run `kdsl ocr`, or ask one that takes them"
+NO_TEXT = "no text on the images is known, and the model takes no pictures; read it by OCR, or ask one that takes them"
 """Why a sample is not asked about that `Prompts.shows` nothing of."""
 
 
@@ -112,7 +111,8 @@ class Prompts:
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
         sample = row.sample
-        pictures = iter(self.pictures_of(sample) if self.pictures else [""] * len(sample.images))
+        shown: list[Piece] = [*self.pictures_of(sample)] if self.pictures else [""] * len(sample.images)
+        pictures = iter(shown)
         text = fill_prompt(task, sample)
         dialogue = dialogue_text(sample.turns, speakers_of(task)) if "{dialogue}" in task.prompt else ""
         # Not in the text only where turns hold more `<image>` than there are images: then nothing is dropped.

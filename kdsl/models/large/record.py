@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.models.large.targets import Target
 from kdsl.record_file import RecordModel, read_trained
 
@@ -60,7 +60,7 @@ class LargeRecord(RecordModel):
             now = getattr(other, key)
             if was != now:
                 shown = f" ({_shown(was)}, now {_shown(now)})" if key != "labels" else ""
-                raise KdslError(f"{path}: trained with another {key}{shown}; set it back, or run `kdsl train` again")
+                raise KdslError(f"{path}: trained with another {key}{shown}", Hint.SET_BACK)
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from kdsl.errors import KdslError
 from kdsl.files import inside
@@ -14,6 +15,9 @@ from kdsl.vlm.hosts import Consent
 from kdsl.vlm.load import is_address, load_model, without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
+
+if TYPE_CHECKING:
+    from kdsl.vlm.local import LocalModel
 
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
@@ -105,8 +109,9 @@ class LargeWeights:
                 "`embeddings: text`, or name the model's directory"
             )
         if self._embedding is None:
-            loaded = [model for key, model in self._loaded.items() if key.startswith(f"{self.name} with ")]
-            model = loaded[0].with_adapter(None) if loaded else self._load(self.name)
+            tuned = [model for key, model in self._loaded.items() if key.startswith(f"{self.name} with ")]
+            # Only models in this process have adapters.
+            model = cast("LocalModel", tuned[0]).with_adapter(None) if tuned else self._load(self.name)
             # Processes that train together do not write into one file.
             path = self.checkpoint / TUNED_FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
             self._embedding = CachedModel(model, path)

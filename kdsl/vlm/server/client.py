@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
@@ -165,14 +165,15 @@ class _FewTimeouts(Retry):
         super().__init__(*arguments, **keywords)
         self._tell = tell
 
-    def new(self, **keywords: Any) -> Retry:
+    def new(self, **keywords: Any) -> Self:
         return super().new(tell=self._tell, **keywords)
 
-    def increment(self, *arguments: Any, error: Exception | None = None, **keywords: Any) -> Retry:
+    def increment(self, *arguments: Any, **keywords: Any) -> Self:
+        error = keywords.get("error")
         timeouts = sum(isinstance(past.error, ReadTimeoutError) for past in self.history) + 1
         if isinstance(error, ReadTimeoutError) and timeouts >= _TIMEOUTS:
             raise MaxRetryError(error.pool, error.url or "", error) from error
-        following = super().increment(*arguments, error=error, **keywords)
+        following = super().increment(*arguments, **keywords)
         if error is not None:
             self._tell(error)
         return following

@@ -150,7 +150,7 @@ class ServedModel:
 
             found, dropped = self._fitted(conversation, ask)
             chosen = None if choices is None else found.said[0].label(choices)
-            answered = found.said[0] if chosen is None else Generation(choices[chosen], 0)
+            answered = found.said[0] if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
         return _in_parallel(answer, conversations, self._concurrency)

@@ -29,9 +29,10 @@ def replied(reply: dict[str, Any], most: int) -> tuple[list[Generation], int] | 
 
 
 def _answer(choice: Any) -> Generation | None:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    content = _text(message.get("content")) if isinstance(message, dict) else None
-    if content is None:
+    if not isinstance(choice, dict):
+        return None
+    message = choice.get("message")
+    if not isinstance(message, dict) or (content := _text(message.get("content"))) is None:
         return None
     text = said(content)
     beside = (message.get(field) for field in _ASIDE)

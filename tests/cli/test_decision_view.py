@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kdsl.arbiter.decision import Decision, WeighedHit
-from kdsl.arbiter.explain import print_decision
+from kdsl.cli.decision_view import print_decision
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.explanation import Explanation, LikeDescription, NearSample
@@ -119,6 +119,7 @@ def test_conditions_of_one_rule_are_joined_with_and(printed):
         ("亮度" + "春" * 600 + "调亮", "【亮度】" + "春" * 600 + "【调亮】"),
         ("亮度" + "春" * 300 + "秋" + "夏" * 300 + "调亮", "【亮度】" + "春" * 300 + " … " + "夏" * 300 + "【调亮】"),
         ("秋" * 300, "秋" * 300),
+        ("\ufffd亮度\ufffd", "\ufffd【亮度】\ufffd"),
         ("秋" * 301, "秋" * 300 + " … "),
         ("调亮亮度", "【调亮亮度】"),
         ("调亮度", "【调亮度】"),

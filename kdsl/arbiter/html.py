@@ -1,0 +1,117 @@
+"""One decision as HTML for a notebook: the text with evidence marked, the rules, the probabilities, the reason."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces
+from kdsl.notebook import shown, table
+from kdsl.rules.evidence import Evidence
+
+_TOP_LABELS = 5
+"""Labels whose probabilities are shown."""
+_MOST_RULES = 20
+"""Rules that are listed; the others are counted."""
+_BAR = 6.0
+"""Width of a probability of 1, in em."""
+
+
+def decision_html(decision: Decision) -> str:
+    """What a notebook shows of a decision; everything in it that is not KDSL's own is escaped."""
+    found = found_by_place(decision.rules)
+    sample = decision.sample
+    own = "" if sample.label is None else f" · its own label: {escape(sample.label)}"
+    head = (
+        f'<p class="headline"><b>{escape(decision.label)}</b> {decision.merged.max():.2f} <span class="dim">· '
+        f"{escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n"
+        f"<p>Decided by the {decision.by}: {escape(decision.reason)}.</p>\n"
+    )
+    said = "" if decision.model_reason is None else f"<p>The model's reason: {escape(decision.model_reason)}</p>\n"
+    text = [*_dialogue(decision, found), *_images(decision, found)]
+    return shown(head, said, table(("", ""), text, _title(decision)), _rules(decision), _probabilities(decision))
+
+
+def _title(decision: Decision) -> str:
+    if not any(hit.evidence for hit in decision.rules):
+        return ""
+    against = any(hit.rule.label != decision.label for hit in decision.rules)
+    return "What rules found is marked" + (", dotted where they speak for another label" if against else "")
+
+
+def _dialogue(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
+    """A row a turn: who speaks, and the text."""
+    for index, turn in enumerate(decision.sample.turns):
+        if turn.text:
+            role = f'<span class="dim">{turn.role}</span>'
+            yield role, _marked(turn.text, found.get((index, None, None), ()), decision.label)
+
+
+def _images(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
+    """A row an image: its name, and of what is known about it the lines that rules speak about."""
+    for image in decision.sample.images:
+        lines = [
+            _marked(here[0].segment.text, here, decision.label)
+            for (_, name, _), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
+            if name == image
+        ]
+        yield '<span class="dim">image</span>', "<br>".join([escape(image), *lines])
+
+
+def _marked(text: str, found: Sequence[Found], label: str) -> str:
+    parts = []
+    for piece in marked_pieces(text, found):
+        if piece.hits:
+            against = all(hit.rule.label != label for hit in piece.hits)
+            rules = ", ".join(f"{hit.rule.id}: {hit.rule.label}" for hit in piece.hits)
+            kind = ' class="against"' if against else ""
+            parts.append(f'<mark{kind} title="{escape(rules)}">{escape(piece.text)}</mark>')
+        else:
+            parts.append(escape(piece.text))
+    return "".join(parts)
+
+
+def _rules(decision: Decision) -> str:
+    if not decision.rules:
+        return '<p class="dim">No rule holds.</p>\n'
+    rows = [
+        (
+            f"<code>{hit.rule.id}</code>",
+            f"<mark{'' if hit.rule.label == decision.label else ' class=against'}>{escape(hit.rule.label)}</mark>",
+            _because(hit),
+            f"{hit.reliability:.2f}",
+            f"{hit.weight:.2f}",
+        )
+        for hit in decision.rules[:_MOST_RULES]
+    ]
+    more = len(decision.rules) - len(rows)
+    rest = f'<p class="dim">and {more} more rules that weigh less</p>\n' if more > 0 else ""
+    return table(("rule", "speaks for", "because", ">reliability", ">weight"), rows) + rest
+
+
+def _because(hit: WeighedHit) -> str:
+    return escape(" and ".join(map(_told, hit.evidence)))
+
+
+def _told(evidence: Evidence) -> str:
+    """A condition in words, with the term, number or probability that makes it hold."""
+    if evidence.term is not None:
+        return f"{evidence.field} has {evidence.term}"
+    found = evidence.value if evidence.comparison is not None else evidence.probability
+    return str(evidence.condition) if found is None else f"{evidence.condition} ({found:.3g})"
+
+
+def _probabilities(decision: Decision) -> str:
+    order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP_LABELS]
+    rows = [
+        (
+            f"<b>{name}</b>" if decision.labels[index] == decision.label else name,
+            f"{decision.model[index]:.3f}",
+            f"{decision.merged[index]:.3f}",
+            f'<i class="bar" style="width: {_BAR * decision.merged[index]:.2f}em"></i>',
+        )
+        for index in order
+        for name in [escape(decision.labels[index])]
+    ]
+    return table(("label", ">model alone", ">with rules", ""), rows)

@@ -1,0 +1,26 @@
+"""docs/python.md: its code runs, in the order of the page, and prints what the page says."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL)
+
+
+def test_the_code_of_the_page_runs_and_prints_what_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "page"}
+    blocks = list(BLOCK.finditer(PAGE.read_text(encoding="utf-8")))
+    assert len(blocks) > 8
+    for block in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block["code"], str(PAGE), "exec"), names)
+        assert printed.getvalue() == (block["printed"] or ""), block["code"]
+
+
+def test_the_first_program_has_four_lines():
+    first = BLOCK.search(PAGE.read_text(encoding="utf-8"))
+    assert len(first["code"].strip().splitlines()) == 4
