@@ -56,7 +56,7 @@ def all_vqa(project: Project) -> object:
     return _vqa(project, project.splits)
 
 
-def unread_images(project: Project) -> object:
+def unread_images(project: Project) -> list[str] | None:
     """The images whose text nobody has read; None where the project has no place for it."""
     known = project.sidecars().ocr
     return None if project.config.data.ocr is None else [i for i in _images(project, project.splits) if i not in known]

@@ -287,8 +287,13 @@ class Project:
         return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from the training samples; a warning counts images whose text nobody has read."""
-        known, data, samples = self.sidecars(), self.config.data, self.samples("train")
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
+        known, samples = self.sidecars(), self.samples("train")
+        self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
+        return known
+
+    def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
+        data = self.config.data
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         missing = [image for image in images if image not in known.ocr]
         if data.ocr is not None and missing:
@@ -299,7 +304,6 @@ class Project:
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
             _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
-        return known
 
     @property
     def consent(self) -> "Consent":
