@@ -34,7 +34,7 @@ from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
-from kdsl.project.step_record import Steps
+from kdsl.project.step_record import DoneStep, StepRecord
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
 from kdsl.record_file import read_trained
@@ -153,7 +153,7 @@ def use_notes(path: Path) -> None:
 
 
 def use_steps(path: Path) -> None:
-    Steps(path).do("check", [1], [], lambda: ["done"])
+    StepRecord(path).add("check", DoneStep("x", "y", ["done"]))
 
 
 def classified(kind: type) -> Callable[[Path], object]:

@@ -44,12 +44,12 @@ def mine(
             typer.echo(line, err=True)
         if trace is not None:
             task, index = _find_label(project, trace)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
                 print_json([row.record() for row in rows])

@@ -49,7 +49,7 @@ def read_ocr(path: Path) -> dict[str, OcrPage]:
     pages = {}
     for number, record in read_jsonl(path):
         with parsing(f"{path}, line {number}", "not an OCR record", _EXPECTED):
-            page = _page(record)
+            page = page_of(record)
         pages[page.image] = page
     return pages
 
@@ -78,7 +78,8 @@ def page_record(page: OcrPage) -> dict[str, Any]:
     return record if page.original_size is None else {**record, "original_size": list(page.original_size)}
 
 
-def _page(record: dict[str, Any]) -> OcrPage:
+def page_of(record: dict[str, Any]) -> OcrPage:
+    """The page that a JSON object of an OCR sidecar stands for; raises whatever one of another shape leads to."""
     if not isinstance(record["image"], str):
         raise TypeError("image must be a file name")
     return OcrPage(record["image"], _size(record["size"]), tuple(_line(line) for line in record["lines"]),

@@ -60,6 +60,11 @@ def read_answers(path: Path) -> QuestionSidecar:
     return sidecar
 
 
+def read_probabilities(path: Path) -> dict[str, dict[str, float]]:
+    """`QuestionSidecar.probabilities` of a question sidecar; errors of `read_answers`."""
+    return read_answers(path).probabilities()
+
+
 def moved(probability: float, threshold: float) -> float:
     """The probability on a scale where `threshold` is 0.5: log odds less those of the threshold."""
     if threshold == PLAIN:
