@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import read_jsonl
+from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample
 
 Orders = Sequence[Sequence[Sample]]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, file_digest, read_jsonl
+from kdsl.files import file_digest
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.vlm.conversation import Conversation, Instruction, Picture
 from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
