@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-import rjieba
 import snowballstemmer
 
 _UNIT = re.compile(
@@ -53,6 +52,8 @@ def _stem(word: str) -> str:
 
 def segmented(text: str) -> list[str]:
     """Normalised `text` cut into words by a dictionary-based segmenter (jieba)."""
+    import rjieba  # not at the top: a process that only predicts has no use for it
+
     return rjieba.cut(text)
 
 

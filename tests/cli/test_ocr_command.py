@@ -170,7 +170,7 @@ def test_a_second_run_reads_only_what_is_missing_and_mends_a_torn_line(kdsl, pro
 
 
 def test_an_interruption_keeps_what_is_done_and_says_so(kdsl, project, monkeypatch):
-    def interrupted(pages, description, total):
+    def interrupted(pages, description, total, progress):
         yield next(pages)
         raise KeyboardInterrupt
 

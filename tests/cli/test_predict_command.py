@@ -14,8 +14,6 @@ from small_shop import read, write, write_project
 from kdsl.data.sample_file import SampleFile
 from kdsl.project.prediction import predict_file
 from kdsl.project.project import Project
-from kdsl.project.task import TaskProject
-from kdsl.project.training import train_project
 
 SAID = "请问什么时候发货"
 
@@ -31,9 +29,8 @@ def shop(tmp_path_factory) -> Path:
         records = read(folder / f"{name}.jsonl")
         write(folder / f"{name}.jsonl", [{**each, "task": task} for task in ("shop", "other") for each in records])
     project = Project.open(folder)
-    for task in project.tasks:
-        TaskProject.of(project, task, project.sidecars()).run(workers=1)
-    train_project(project)
+    project.mine(workers=1)
+    project.train()
     return folder
 
 
@@ -86,7 +83,7 @@ class TestOfATextAndImages:
             ("--image", project / "no.png"): "no.png: no such file; give an image file, such as a PNG or a JPEG",
             ("--image", project / "note.png"): "note.png: cannot be looked at (cannot identify image file",
             ("--text", SAID, "--task", "shoes"): "--task shoes: the project has no such task; it has shop, other",
-            ("--text", SAID, "checkpoint=elsewhere"): "arbiter.json: no such file; train first with: kdsl train",
+            ("--text", SAID, "checkpoint=elsewhere"): "arbiter.json: no such file; run `kdsl train` first",
             ("--text", SAID, "sed=1"): "sed",
         }.items():
             result = kdsl("predict", project, *options)

@@ -14,8 +14,6 @@ from kdsl.evaluate.bootstrap import Interval
 from kdsl.project.ablation import Ablation
 from kdsl.project.prediction import predict_file
 from kdsl.project.project import Project
-from kdsl.project.task import TaskProject
-from kdsl.project.training import train_project
 from kdsl.training.seesaw import Cosines, Seesaw
 
 LONG_TASK = "customer_service_intent"
@@ -28,8 +26,8 @@ def project(tmp_path_factory) -> Path:
     task = (folder / "task.yaml").read_text("utf-8").replace("name: shop", f"name: {LONG_TASK}")
     (folder / "task.yaml").write_text(task, "utf-8")
     opened = Project.open(folder)
-    TaskProject.of(opened, opened.tasks[0], opened.sidecars()).run(workers=1)
-    train_project(opened)
+    opened.mine(workers=1)
+    opened.train()
     predict_file(opened, [SampleFile(folder / "test.jsonl")], folder / "p.jsonl")
     return folder
 
