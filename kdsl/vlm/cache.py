@@ -107,6 +107,7 @@ class CachedModel:
         keys = [self._key("embed", conversation, None) for conversation in conversations]
 
         def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
+            # See above: it is such a one.
             vectors = self.model.embed(chunk).astype("<f2")  # type: ignore[attr-defined]
             return [{"vector": b64encode(row.tobytes()).decode(), "calls": 1, "dropped": 0} for row in vectors]
 
