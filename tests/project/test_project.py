@@ -127,7 +127,9 @@ def test_predictions_are_those_of_the_command(trained, tmp_path, kdsl):
         "--input", tmp_path / "new.json", "--output", tmp_path / "out.jsonl",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8")) == trained.predict("想退款")[0].record()
+    [decision] = trained.predict("想退款")
+    expected = decision.record() | {"fingerprint": decision.sample.fingerprint}
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8")) == expected
 
 
 def test_what_is_trained_is_read_once_and_again_when_a_review_changes_it(trained, monkeypatch):
@@ -200,7 +202,9 @@ def test_folds_are_a_whole_number_of_at_least_two(trained, folds):
 def test_evaluation_shows_itself_and_leaves_its_folder(trained):
     results = trained.evaluate(folds=2, workers=1)
     assert results.record()["tasks"][0]["samples"] == len(TEXTS)
-    assert str(results).startswith("returns, 10 samples: weighted F1 ")
+    lines = str(results).splitlines()
+    assert lines[0] == "returns: 10 samples"
+    assert [line.split("  ")[1].strip() for line in lines[1:]] == ["model alone", "rules alone", "both"]
     html = results._repr_html_()
     assert "returns: 10 samples" in html and "<b>both</b>" in html and "Labels of returns" in html
     report = trained.config.checkpoint / "cross-validation" / "report.json"
