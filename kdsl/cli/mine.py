@@ -42,6 +42,7 @@ def mine(
     with claimed(folders=[None if lists else project.config.checkpoint]):
         for line in ask_questions(project, project.small):
             typer.echo(line, err=True)
+        project.learned_sidecars()  # warns of images whose text nobody has read
         if trace is not None:
             task, index = _find_label(project, trace)
             own = TaskProject.of(project, task)
