@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision as Decision
     from kdsl.data.readers import read_samples as read_samples
     from kdsl.errors import KdslError as KdslError
+    from kdsl.progress import Progress
     from kdsl.project.project import Project as Project
     from kdsl.project.rule_classifier import RuleClassifier as RuleClassifier
     from kdsl.rules.condition import Condition as Condition
@@ -67,17 +68,18 @@ _HOMES = {
 }
 
 
-def open(project: "str | Path" = ".", /, **changes: object) -> "Project":
+def open(project: "str | Path" = ".", /, *, progress: "Progress | None" = None, **changes: object) -> "Project":
     """The project in a folder, or of a kdsl.yaml; `changes` are entries of it that count for this program alone.
 
-    Entries within a part go by both names: `kdsl.open("shop", seed=1, **{"mining.iterations": 500})`. Raises KdslError
-    where there is no project, and for a mistake in its files or in `changes`.
+    Entries within a part go by both names: `kdsl.open("shop", seed=1, **{"mining.iterations": 500})`. `progress` is
+    told how far long work is (`kdsl.progress.Progress`). Raises KdslError where there is no project, and for a mistake
+    in its files or in `changes`.
     """
     from pathlib import Path
 
     from kdsl.project.project import Project
 
-    return Project.open(Path(project), changes)
+    return Project.open(Path(project), changes, progress)
 
 
 def __getattr__(name: str) -> object:

@@ -6,21 +6,22 @@ Colours are half transparent and text keeps the notebook's own, so that light an
 from collections.abc import Iterable, Sequence
 from html import escape
 
-NUMBER = ">"
-"""Columns whose names begin with it hold numbers."""
+_KINDS = {">": "number", "~": "words"}
+"""What a column's name begins with, and what it then holds; other columns hold names."""
 
 _STYLE = """\
 <style>
-div.kdsl {max-width: 62em; line-height: 1.5; overflow-wrap: anywhere}
+div.kdsl {max-width: 62em; line-height: 1.5; overflow-wrap: break-word}
 div.kdsl p {margin: .3em 0}
 div.kdsl div.wide {overflow-x: auto}
 div.kdsl table {border-collapse: collapse; margin: .7em 0; border: 0; font-size: 1em}
-div.kdsl caption {text-align: left; padding: .2em 0; color: inherit; opacity: .75}
 div.kdsl p.headline {font-size: 1.2em}
-div.kdsl th, div.kdsl td {text-align: left; vertical-align: top; padding: .2em .7em .2em 0; background: none; \
-border: 0; border-bottom: 1px solid rgba(128, 128, 128, .3); max-width: none}
+div.kdsl th, div.kdsl td {text-align: left; vertical-align: baseline; padding: .2em .7em .2em 0; background: none; \
+border: 0; border-bottom: 1px solid rgba(128, 128, 128, .3); max-width: none; min-width: 4em}
 div.kdsl th {font-weight: 600; opacity: .75; white-space: nowrap}
-div.kdsl th.number, div.kdsl td.number {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap}
+div.kdsl td.words {min-width: 11em}
+div.kdsl th.number, div.kdsl td.number {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; \
+min-width: 0}
 div.kdsl code {background: none; padding: 0; color: inherit; white-space: nowrap}
 div.kdsl .dim {opacity: .65}
 div.kdsl mark {background: rgba(255, 187, 0, .45); color: inherit; padding: 0 .1em; border-radius: .2em}
@@ -36,15 +37,17 @@ def shown(*parts: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> str:
-    """A table of cells that are HTML; of `columns`, which are text, those that begin with `NUMBER` hold numbers."""
-    kinds = [' class="number"' if column.startswith(NUMBER) else "" for column in columns]
-    caption = f"<caption>{escape(title)}</caption>" if title else ""
-    head = "".join(
-        f"<th{kind}>{escape(column.removeprefix(NUMBER))}</th>" for kind, column in zip(kinds, columns, strict=True)
-    )
+    """A table of cells that are HTML; `columns` and `title` are text.
+
+    The cells of a column whose name begins with > are numbers, of one that begins with ~ longer texts.
+    """
+    kinds = [f' class="{_KINDS[column[0]]}"' if column[:1] in _KINDS else "" for column in columns]
+    names = [escape(column[1:] if column[:1] in _KINDS else column) for column in columns]
+    head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, names, strict=True))
     body = "".join(
         f"<tr>{''.join(f'<td{kind}>{cell}</td>' for kind, cell in zip(kinds, row, strict=True))}</tr>\n"
         for row in rows
     )
-    heading = f"<thead><tr>{head}</tr></thead>\n" if any(columns) else ""
-    return f'<div class="wide"><table>{caption}{heading}<tbody>\n{body}</tbody></table></div>\n'
+    heading = f"<thead><tr>{head}</tr></thead>\n" if any(names) else ""
+    above = f'<p class="dim">{escape(title)}</p>\n' if title else ""
+    return f'{above}<div class="wide"><table>{heading}<tbody>\n{body}</tbody></table></div>\n'

@@ -24,7 +24,8 @@ from kdsl.evaluate.predictions import read_results
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
-from kdsl.files import append_jsonl, file_hash, read_bytes, read_json, read_jsonl, read_text
+from kdsl.files import file_hash, read_bytes, read_text
+from kdsl.json_file import append_jsonl, read_json, read_jsonl
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
@@ -34,7 +35,7 @@ from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
 from kdsl.models.recorded import Recorded, RecordedClassifier, RecordedTrainer, read_recorded
-from kdsl.project.step_record import Steps
+from kdsl.project.step_record import DoneStep, StepRecord
 from kdsl.reasons.decided import Decided
 from kdsl.reasons.reason_file import ReasonFile
 from kdsl.record_file import read_trained
@@ -153,7 +154,7 @@ def use_notes(path: Path) -> None:
 
 
 def use_steps(path: Path) -> None:
-    Steps(path).do("check", [1], [], lambda: ["done"])
+    StepRecord(path).add("check", DoneStep("x", "y", ["done"]))
 
 
 def classified(kind: type) -> Callable[[Path], object]:

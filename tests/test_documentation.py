@@ -52,8 +52,9 @@ def headings(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def blocks(page: Path) -> list[str]:
-    """The commands that a reader is told to type: code blocks of a shell, and `$ ` lines only where outputs follow."""
-    found = re.findall(r"^```(?:console|bash)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """What a reader is told to type: code of a shell and of Python, and `$ ` lines only where outputs follow."""
+    text = page.read_text("utf-8")
+    found = re.findall(r"^```(?:console|bash|python)(?: title=.*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [re.sub(r"^(?!\$ ).*\n", "", block, flags=re.MULTILINE) if "$ " in block else block for block in found]
 
 
@@ -79,7 +80,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["commands.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["commands.md", "configuration.md", "reference_python.md"])
 def test_the_reference_is_up_to_date(name, reference):
     assert (DOCS / name).read_text("utf-8") == (reference / name).read_text("utf-8"), "run scripts/reference"
 
@@ -131,6 +132,16 @@ def test_a_translation_has_the_headings_and_commands_of_the_original(page):
 
 def test_there_are_translations():
     assert [page.name for page in TRANSLATIONS] == ["README.zh-CN.md", "tutorial.zh-CN.md"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_program_in_the_readme_runs(page):
+    program = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(program) == 1
+    texts = ["I want a refund", "refund please", "a refund, now", "which size", "the size is wrong", "size 42 or 43"]
+    names = {"texts": texts, "labels": ["refund"] * 3 + ["size"] * 3}
+    exec(program[0], names)
+    assert names["classifier"].predict(["Where is my refund?"]) == ["refund"]
 
 
 def architecture(section: str) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 
 import kdsl
 from kdsl.errors import Hint, KdslError
-from kdsl.files import parsing, read_json
+from kdsl.files import parsing
+from kdsl.json_file import read_json
 
 
 def test_in_python_an_error_names_the_call():
@@ -74,3 +75,9 @@ def sentences(tree: ast.AST) -> Iterator[str]:
 def test_what_python_can_do_too_is_no_command_in_an_error():
     told = [f"{path.name}: {text}" for path in BELOW for text in sentences(ast.parse(path.read_bytes()))]
     assert [each for each in told if re.search(r"kdsl (init|check|ocr|mine|train|predict|run)\b", each)] == []
+
+
+@pytest.mark.parametrize("hint", Hint)
+def test_a_hint_names_a_method_that_a_project_has(hint):
+    named = re.findall(r"(?:project|kdsl\.Project)\.(\w+)\(", hint.python)
+    assert named and all(callable(getattr(kdsl.Project, name)) for name in named)

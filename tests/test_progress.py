@@ -74,7 +74,7 @@ def test_without_anybody_to_tell_nothing_is_said(capfd):
 def test_a_project_tells_how_far_mining_and_training_are(project):
     diary = Diary()
     opened = Project.open(project, progress=diary)
-    mine(opened, TaskProject.of(opened, opened.tasks[0], opened.sidecars()), workers=1)
+    mine(opened, TaskProject.of(opened, opened.tasks[0]), workers=1)
     mined = dict(diary.begun)["shop: classifier"]
     assert diary.steps == mined
     train_project(opened)
@@ -84,6 +84,6 @@ def test_a_project_tells_how_far_mining_and_training_are(project):
 
 def test_a_project_that_nobody_watches_prints_nothing(project, capfd):
     opened = Project.open(project)
-    mine(opened, TaskProject.of(opened, opened.tasks[0], opened.sidecars()), workers=1)
+    mine(opened, TaskProject.of(opened, opened.tasks[0]), workers=1)
     train_project(opened)
     assert capfd.readouterr() == ("", "")

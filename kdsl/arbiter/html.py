@@ -12,7 +12,7 @@ from kdsl.rules.evidence import Evidence
 
 _TOP_LABELS = 5
 """Labels whose probabilities are shown."""
-_MOST_RULES = 20
+_MOST_RULES = 10
 """Rules that are listed; the others are counted."""
 _BAR = 6.0
 """Width of a probability of 1, in em."""
@@ -30,7 +30,7 @@ def decision_html(decision: Decision) -> str:
     )
     said = "" if decision.model_reason is None else f"<p>The model's reason: {escape(decision.model_reason)}</p>\n"
     text = [*_dialogue(decision, found), *_images(decision, found)]
-    return shown(head, said, table(("", ""), text, _title(decision)), _rules(decision), _probabilities(decision))
+    return shown(head, said, table(("", "~"), text, _title(decision)), _rules(decision), _probabilities(decision))
 
 
 def _title(decision: Decision) -> str:
@@ -77,17 +77,17 @@ def _rules(decision: Decision) -> str:
         return '<p class="dim">No rule holds.</p>\n'
     rows = [
         (
-            f"<code>{hit.rule.id}</code>",
             f"<mark{'' if hit.rule.label == decision.label else ' class=against'}>{escape(hit.rule.label)}</mark>",
             _because(hit),
             f"{hit.reliability:.2f}",
             f"{hit.weight:.2f}",
+            f"<code>{hit.rule.id}</code>",
         )
         for hit in decision.rules[:_MOST_RULES]
     ]
     more = len(decision.rules) - len(rows)
     rest = f'<p class="dim">and {more} more rules that weigh less</p>\n' if more > 0 else ""
-    return table(("rule", "speaks for", "because", ">reliability", ">weight"), rows) + rest
+    return table(("speaks for", "~because", ">reliability", ">weight", "rule"), rows) + rest
 
 
 def _because(hit: WeighedHit) -> str:

@@ -1,7 +1,7 @@
 """Collaborative prediction with a checkpoint: classifier, rule base and arbiter of every task of a project."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.large.record import LARGE_FILE
 from kdsl.models.llama_factory import Orders
+from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
 from kdsl.vlm.usage import Usage
@@ -37,19 +38,22 @@ class Predictor:
         self,
         tasks: Sequence[Task],
         checkpoint: Path,
-        rules: Path,
+        base_of: Callable[[Task], RuleBase],
         recorded: Path | None,
         sidecars: Sidecars,
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
     ) -> None:
+        """`base_of` gives the rule base of a task; the others are those of `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
-        self._place = checkpoint, rules, recorded, large
+        self._place = checkpoint, recorded, large
+        self._base_of = base_of
+        self._bases: dict[str, RuleBase] = {}
         self._orders = orders
         self._embedded = embedded
         self._sidecars = sidecars
-        self._bases: dict[str, RuleBase] = {}
+        self._rules: dict[str, Sequence[Rule]] = {}
         self._seen: dict[str, str] = {}
         """Task → hash of its files in the checkpoint, as `state` found them."""
         self._loaded: dict[str, TrainedTask] = {}
@@ -72,14 +76,14 @@ class Predictor:
 
     def _task(self, name: str) -> TrainedTask:
         if name not in self._loaded:
-            checkpoint, _, recorded, large = self._place
+            checkpoint, recorded, large = self._place
             with held(checkpoint / name, shared=True):
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
                 self._loaded[name] = TrainedTask.load(
                     self._tasks[name],
                     checkpoint,
-                    self.base(name).rules,
+                    self._task_rules(name),
                     recorded,
                     large,
                     self._orders,
@@ -88,14 +92,20 @@ class Predictor:
         return self._loaded[name]
 
     def base(self, name: str) -> RuleBase:
-        """The rule base of a task, read once, so that what predicts is what the fingerprint tells of."""
+        """The rule base of a task."""
         if name not in self._bases:
-            self._bases[name] = RuleBase.load(self._place[1], name)
+            self._bases[name] = self._base_of(self._tasks[name])
         return self._bases[name]
+
+    def _task_rules(self, name: str) -> Sequence[Rule]:
+        """Asked for once, so that what predicts is what `state` tells of."""
+        if name not in self._rules:
+            self._rules[name] = self.base(name).rules
+        return self._rules[name]
 
     def _files(self, name: str) -> list[Path]:
         """What `kdsl train` left of a task."""
-        checkpoint, _, recorded, large = self._place
+        checkpoint, recorded, large = self._place
         folder = checkpoint / name
         if large is not None or recorded is not None:
             return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
@@ -120,7 +130,7 @@ class Predictor:
 
         Raises KdslError when no task was trained.
         """
-        checkpoint, _, recorded, _ = self._place
+        checkpoint, recorded, _ = self._place
         with ExitStack() as stack:
             for name in self._tasks:
                 stack.enter_context(held(checkpoint / name, shared=True))
@@ -132,5 +142,5 @@ class Predictor:
             return PredictorState(
                 {name: self._seen[name] for name in trained},
                 None if recorded is None else file_hash(recorded),
-                {name: {rule.id: RuleState.of(rule) for rule in self.base(name).rules} for name in trained},
+                {name: {rule.id: RuleState.of(rule) for rule in self._task_rules(name)} for name in trained},
             )

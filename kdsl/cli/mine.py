@@ -42,14 +42,15 @@ def mine(
     with claimed(folders=[None if lists else project.config.checkpoint]):
         for line in ask_questions(project, project.small):
             typer.echo(line, err=True)
+        project.learned_sidecars()  # warns of images whose text nobody has read
         if trace is not None:
             task, index = _find_label(project, trace)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             for path in write_trace(project, own, index):
                 typer.echo(str(path))
         elif label is not None:
             task, index = _find_label(project, label)
-            own = TaskProject.of(project, task, project.learned_sidecars())
+            own = TaskProject.of(project, task)
             rows = mine_table.search_rows(problem_of(own), *mine_one_label(project, own, index))
             if format is Format.json:
                 print_json([row.record() for row in rows])

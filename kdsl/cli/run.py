@@ -1,4 +1,4 @@
-"""kdsl run: the whole chain, each step only when something it depends on has changed."""
+"""kdsl run: all steps of a project, each only when something it depends on has changed."""
 
 import typer
 
@@ -11,9 +11,9 @@ def run(
 ) -> None:
     """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
     from kdsl.cli.scores_table import print_scores
-    from kdsl.project.run import run_project
+    from kdsl.project.steps import Pipeline
 
-    ran = run_project(open_project(arguments), workers)
-    print_scores(ran.summary)
-    for what, path in ran.places:
+    pipeline = Pipeline(open_project(arguments), workers, lambda line: typer.echo(line, err=True))
+    print_scores(pipeline.run())
+    for what, path in pipeline.places():
         typer.echo(f"{what:<12} {path}")

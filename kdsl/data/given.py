@@ -55,14 +55,14 @@ def _items(given: object, name: str) -> Iterable[Any]:
 
 
 def _rows(table: Any, name: str) -> list[dict[str, Any]]:
-    """Of the table the columns that records have; an empty cell is a missing key."""
+    """Of the table the columns that records have; an empty cell is None."""
     columns = [column for column in table.columns if column in plain.KEYS]
     if not set(columns) & set(_CONTENT):
         has = ", ".join(map(shown, list(table.columns)[:8])) or "none"
         raise KdslError(f"{name}: the table has no column text, turns or images; its columns are {has}")
     cells = [list(table[column]) for column in columns]
     return [
-        {column: _plain(value) for column, value in zip(columns, row, strict=True) if not _empty(value)}
+        {column: None if _empty(value) else _plain(value) for column, value in zip(columns, row, strict=True)}
         for row in zip(*cells, strict=True)
     ]
 

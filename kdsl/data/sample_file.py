@@ -3,7 +3,7 @@
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,18 +65,18 @@ def _is_pipe(path: Path) -> bool:
         return False
 
 
-def joined_samples(files: Sequence[SampleFile], tasks: Sequence[Task]) -> Iterator[Sample]:
-    """The samples of all files, in their order; those of a single file are streamed.
+def joined_samples(files: Sequence[SampleFile], read: Callable[[SampleFile], Iterator[Sample]]) -> Iterator[Sample]:
+    """The samples that `read` gives of all files, in their order; those of a single file are streamed.
 
     A sample that several files have comes once. Raises KdslError, before the first one comes, where two files call
     different samples by one id: nobody could tell their predictions apart.
     """
     if len(files) == 1:
-        return files[0].samples(tasks)
+        return read(files[0])
     known: dict[tuple[str, str], tuple[str, Path]] = {}
     samples = []
     for file in files:
-        for sample in file.samples(tasks):
+        for sample in read(file):
             fingerprint, first = known.setdefault(sample.key, (sample.fingerprint, file.path))
             if first != file.path and fingerprint != sample.fingerprint:
                 raise KdslError(

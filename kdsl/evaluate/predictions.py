@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
 from kdsl.evaluate.report import TaskResult
-from kdsl.files import read_jsonl
+from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
 SUM_TOLERANCE = 0.02
@@ -60,7 +61,7 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     probabilities that do not sum to 1, ids that are predicted twice, unknown or missing, and samples without a label.
     """
     by_name = {task.name: task for task in tasks}
-    expected = _check_truth(truth, samples, by_name)
+    expected = labelled_samples(truth, samples, tasks)
     tasks_of: dict[str, list[str]] = {}
     for task_name, id_ in expected:
         tasks_of.setdefault(id_, []).append(task_name)
@@ -96,8 +97,17 @@ def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[st
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
 
 
-def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task]) -> dict[SampleKey, Sample]:
-    """The samples by key."""
+def decision_results(
+    samples: Sequence[Sample], decisions: Iterable[Decision], tasks: Sequence[Task]
+) -> list[TaskResult]:
+    """The same for labelled samples (see `labelled_samples`) and the decisions on all of them, in any order."""
+    records = {decision.sample.key: decision.record() for decision in decisions}
+    groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
+    return [task_result(task, group, [records[sample.key] for sample in group]) for task, group in groups if group]
+
+
+def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> dict[SampleKey, Sample]:
+    """The samples that were read from `truth`, by key; KdslError for what `read_results` refuses about them."""
     if not samples:
         raise KdslError(f"{truth}: holds no sample; evaluation needs labelled samples")
     unlabelled = [sample.id for sample in samples if sample.label is None]
@@ -106,14 +116,15 @@ def _check_truth(truth: Path, samples: Sequence[Sample], tasks: dict[str, Task])
             f"{truth}: {len(unlabelled)} of {len(samples)} samples have no label, the first being {unlabelled[0]!r}; "
             "evaluation needs a label for each"
         )
+    labels = {task.name: task.label_names for task in tasks}
     by_key: dict[SampleKey, Sample] = {}
     for sample in samples:
         place = f"{truth}: sample {sample.id!r}"
         if sample.key in by_key:
             raise KdslError(f"{place} occurs twice; predictions are matched by id, so give each sample its own")
-        if sample.task not in tasks:
-            raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(tasks)}")
-        if sample.label not in tasks[sample.task].label_names:
+        if sample.task not in labels:
+            raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(labels)}")
+        if sample.label not in labels[sample.task]:
             raise KdslError(
                 f"{place} has the label {sample.label!r}, which task {sample.task} does not list; correct it or add "
                 "it to the task file"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ from kdsl.data.images import decoded, open_image, picture_path, too_large
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
-from kdsl.fields.sidecar import Box, OcrLine, read_ocr
-from kdsl.files import append_jsonl
+from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
+from kdsl.json_file import append_jsonl
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import Progress, track
 
@@ -40,17 +41,18 @@ def fill_ocr(
     sidecar: Path,
     workers: int | None = None,
     progress: Progress | None = None,
+    known: dict[str, OcrPage] | None = None,
 ) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
 
     `images` are named as for `picture_path`; `workers` processes, one a core by default, run RapidOCR with one thread
-    each. Images that cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not
-    installed, the sidecar cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that
-    is done is kept.
+    each. `known` is what the sidecar holds, where that was read already; the new pages are added to it. Images that
+    cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not installed, the sidecar
+    cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that is done is kept.
     """
     require_ocr()
     with append_jsonl(sidecar) as append:
-        known = read_ocr(sidecar)
+        known = read_ocr(sidecar) if known is None else known
         missing = [image for image in dict.fromkeys(images) if image not in known]
         outcome = OcrOutcome(read_before=len(set(images)) - len(missing))
         if not missing:
@@ -62,6 +64,7 @@ def fill_ocr(
                         outcome.problems[image] = page
                     else:
                         append(page)
+                        known[image] = page_of(page)
                         outcome.read += 1
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the text of {outcome.read} images is in {sidecar}; run again to go on") from None
@@ -73,11 +76,14 @@ def fill_ocr(
     return outcome
 
 
+def ocr_installed() -> bool:
+    """Whether RapidOCR is there."""
+    return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+
+
 def require_ocr() -> None:
     """Raise KdslError when RapidOCR is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
+    if not ocr_installed():
         raise KdslError(f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}")
 
 

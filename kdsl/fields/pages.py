@@ -3,14 +3,13 @@
 import logging
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
-from kdsl.fields.ocr import fill_ocr
-from kdsl.fields.sidecar import Sidecars, read_ocr
+from kdsl.fields.ocr import fill_ocr, ocr_installed
+from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.progress import Progress
 from kdsl.sample import Sample
 
@@ -31,7 +30,7 @@ class PageFiller:
         self._folder = folder
         self._sidecar = sidecar
         self._progress = progress
-        self._can_read = find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+        self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
 
@@ -51,14 +50,16 @@ class PageFiller:
             else:
                 (outside if os.path.isabs(image) else readable).append(image)
         if readable:
-            self._read(readable, self._sidecar)
+            self._read(readable, self._sidecar, self.sidecars.ocr)
         if outside:
             with TemporaryDirectory(prefix="kdsl-") as folder:
-                self._read(outside, Path(folder) / "ocr.jsonl")
+                read: dict[str, OcrPage] = {}
+                self._read(outside, Path(folder) / "ocr.jsonl", read)
+                self.sidecars.ocr.update(read)
 
-    def _read(self, images: Sequence[str], sidecar: Path) -> None:
-        self._missing |= fill_ocr(images, self._folder or Path(), sidecar, progress=self._progress).problems
-        self.sidecars.ocr.update(read_ocr(sidecar))
+    def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:
+        folder = self._folder or Path()
+        self._missing |= fill_ocr(images, folder, sidecar, progress=self._progress, known=known).problems
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of."""

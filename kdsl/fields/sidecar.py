@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import parsing, read_jsonl
+from kdsl.files import parsing
+from kdsl.json_file import read_jsonl
 from kdsl.text import writable
 
 _EXPECTED = (
@@ -49,7 +50,7 @@ def read_ocr(path: Path) -> dict[str, OcrPage]:
     pages = {}
     for number, record in read_jsonl(path):
         with parsing(f"{path}, line {number}", "not an OCR record", _EXPECTED):
-            page = _page(record)
+            page = page_of(record)
         pages[page.image] = page
     return pages
 
@@ -78,7 +79,8 @@ def page_record(page: OcrPage) -> dict[str, Any]:
     return record if page.original_size is None else {**record, "original_size": list(page.original_size)}
 
 
-def _page(record: dict[str, Any]) -> OcrPage:
+def page_of(record: dict[str, Any]) -> OcrPage:
+    """The page that a JSON object of an OCR sidecar stands for; raises whatever one of another shape leads to."""
     if not isinstance(record["image"], str):
         raise TypeError("image must be a file name")
     return OcrPage(record["image"], _size(record["size"]), tuple(_line(line) for line in record["lines"]),

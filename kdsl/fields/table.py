@@ -1,7 +1,7 @@
 """The fields of samples: normalised texts with a way back to the original, and numbers."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -35,6 +35,24 @@ Place = tuple[Segment, tuple[int, int]]
 """Where something was found: the segment and the character span [start, end) in its original text."""
 
 
+@dataclass(slots=True)
+class _Normalised:
+    """Texts with their normalised forms, made once for all fields that the texts stand in."""
+
+    texts: Sequence[str]
+    forms: Sequence[str]
+    aligned: bool
+    """Whether every character of a form stands where it stood in its text; False promises nothing."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "_Normalised":
+        joined, aligned = normalise_lines(texts)
+        return cls(texts, joined.split("\n") if texts else (), aligned)
+
+    def select(self, indices: Sequence[int]) -> "_Normalised":
+        return _Normalised([self.texts[i] for i in indices], [self.forms[i] for i in indices], self.aligned)
+
+
 class FieldText:
     """A text field of one sample: `text` is its segments, normalised and joined by newlines.
 
@@ -43,10 +61,11 @@ class FieldText:
 
     __slots__ = ("_aligned", "_segments", "_texts", "_turns", "text")
 
-    def __init__(self, texts: Sequence[str], turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
-        """`texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
-        self.text, self._aligned = normalise_lines(texts)
-        self._texts = texts
+    def __init__(self, said: _Normalised, turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
+        """`said.texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
+        self.text = "\n".join(said.forms)
+        self._aligned = said.aligned
+        self._texts = said.texts
         self._turns = turns
         self._segments = segments
 
@@ -69,10 +88,12 @@ class FieldText:
 class SampleFields:
     """The fields of one sample, each made when first asked for."""
 
-    def __init__(self, sample: Sample, sidecars: Sidecars) -> None:
+    def __init__(self, sample: Sample, sidecars: Sidecars, turns: _Normalised | None = None) -> None:
+        """`turns` are the texts of the sample's turns, where they are normalised already."""
         self.sample = sample
         self.sidecars = sidecars
         """What is known about images, those of other samples too."""
+        self._turns = turns
         self._texts: dict[str, FieldText] = {}
 
     def text(self, field: str) -> FieldText:
@@ -111,15 +132,40 @@ class SampleFields:
     def cleaned(self) -> "SampleFields":
         """The same sample as it reads on cleaned OCR pages (`kdsl.fields.cleaned_ocr`)."""
         pages = {page.image: cleaned(page) for page in self.pages}
-        return SampleFields(self.sample, replace(self.sidecars, ocr=pages))
+        return SampleFields(self.sample, replace(self.sidecars, ocr=pages), self._said())
 
     @cached_property
     def pages(self) -> list[OcrPage]:
         """The OCR pages of the sample's images, of those that have one."""
         return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
 
+    def _said(self) -> _Normalised:
+        """The texts of all turns."""
+        if self._turns is None:
+            self._turns = _Normalised.of([turn.text for turn in self.sample.turns])
+        return self._turns
+
+    @cached_property
+    def _lines(self) -> tuple[list[Segment], list[str], _Normalised]:
+        """The OCR lines of all pages, the zone that each lies in, and their texts."""
+        found = [
+            (Segment(line.text, image=page.image, line=index, box=line.box), zone_of(line.box, page.size[1]))
+            for page in self.pages
+            for index, line in enumerate(page.lines)
+        ]
+        segments = [segment for segment, _ in found]
+        return segments, [zone for _, zone in found], _Normalised.of([segment.text for segment in segments])
+
     def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
+        if field in ("ocr", "ocr.top", "ocr.bottom"):
+            segments, zones, lines = self._lines
+            chosen = [index for index, zone in enumerate(zones) if field in ("ocr", zone)]
+            return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
+        if field == "caption":
+            captions = self.sidecars.captions
+            segments = [Segment(captions[image], image=image) for image in self.sample.images if image in captions]
+            return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
         if field == "dialogue":
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
@@ -128,22 +174,8 @@ class SampleFields:
             last = last_user_turn(self.sample)
             chosen = [] if last is None else [last]
         else:
-            segments = list(self._image_segments(field))
-            return FieldText([segment.text for segment in segments], segments=segments)
-        return FieldText([turns[index].text for index in chosen], chosen)
-
-    def _image_segments(self, field: str) -> Iterator[Segment]:
-        if field in ("ocr", "ocr.top", "ocr.bottom"):
-            for page in self.pages:
-                for index, line in enumerate(page.lines):
-                    if field == "ocr" or zone_of(line.box, page.size[1]) == field:
-                        yield Segment(line.text, image=page.image, line=index, box=line.box)
-        elif field == "caption":
-            for image in self.sample.images:
-                if image in self.sidecars.captions:
-                    yield Segment(self.sidecars.captions[image], image=image)
-        else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
+        return FieldText(self._said().select(chosen), chosen)
 
 
 class FieldTable:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kdsl.files import parsing, read_jsonl
+from kdsl.files import parsing
+from kdsl.json_file import read_jsonl
 
 _EXPECTED = 'expected {"image": "a.jpg", "model": "…", "answers": {"图中有…吗？": 0.97}}'
 PLAIN = 0.5
@@ -58,6 +59,11 @@ def read_answers(path: Path) -> QuestionSidecar:
                 answers = {_text(q): Answer(_probability(p), model) for q, p in record["answers"].items()}
                 sidecar.answers.setdefault(_text(record["image"]), {}).update(answers)
     return sidecar
+
+
+def read_probabilities(path: Path) -> dict[str, dict[str, float]]:
+    """`QuestionSidecar.probabilities` of a question sidecar; errors of `read_answers`."""
+    return read_answers(path).probabilities()
 
 
 def moved(probability: float, threshold: float) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +103,7 @@ def ablate_project(
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
     tasks = {
-        fed: held_out_tasks(Project(with_steps(project.config, fed, steps), project.progress))
+        fed: held_out_tasks(replace(project, config=with_steps(project.config, fed, steps)))
         for fed in map(fed_with, wanted)
     }
     results, plain = [], tasks[()]
@@ -186,7 +186,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
         repr(project.tasks),
         project.config.model_dump_json(),
         file_hash(*files),
-        None if data.knowledge is None else contents([data.knowledge]),
+        None if data.knowledge is None else contents([data.knowledge], data.knowledge),
         image_stamps(project, ["train"]),
         wanted,
         k,

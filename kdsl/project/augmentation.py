@@ -16,7 +16,6 @@ from kdsl.files import write_atomically
 from kdsl.mining.run import require_labels
 from kdsl.project.project import Project
 from kdsl.rules.rule import Rule
-from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Task, label_indices
 from kdsl.vlm.cache import UNUSABLE
 
@@ -50,7 +49,7 @@ def augmenter(project: Project, task: Task, rules: Sequence[Rule] = ()) -> Augme
 
 def rules_of(project: Project, task: Task) -> list[Rule]:
     """The rules that copies are to spare: those that people accepted, or have not looked at yet."""
-    return RuleBase.load(project.config.rules, task.name).active()
+    return project.rule_base(task).active()
 
 
 @dataclass(frozen=True)

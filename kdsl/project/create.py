@@ -49,7 +49,7 @@ checkpoint: checkpoints/run          # where the trained classifier lands
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
 
-# What the classifier is fed besides; `kdsl evaluate --ablate augment,ocr,retrieval,rules` measures each step:
+# More for the classifier to learn from; `kdsl evaluate --ablate augment,ocr,retrieval,rules` measures each step:
 prompt: {ocr: true, knowledge: 3}    # cleaned text of the images, label descriptions that fit; or neighbours: 5, too
 # augment: {copies: 2}               # changed copies of the samples; `kdsl augment` shows them
 # training: {target: reason_label}   # a fine-tuned model writes the reason first; or label_reason, or label

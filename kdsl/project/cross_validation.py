@@ -75,8 +75,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
 
 def held_out_tasks(project: Project) -> list[TaskProject]:
     """The tasks of a project as they are fitted on some of their samples, with what people decided about rules."""
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tasks = TaskProject.all_of(project)
     found = []
     for own in with_learners(project, tasks, holding_out=True):
         assert own.learn is not None

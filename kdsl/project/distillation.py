@@ -70,7 +70,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     unlabelled, address = _required(project)
     samples = read_samples(unlabelled, project.tasks)
     pages = ProjectPredictor.open(project, [SampleFile(unlabelled)]).images
-    tasks = [TaskProject.of(project, task, pages.sidecars) for task in project.tasks]
+    tasks = [TaskProject.of(project, task) for task in project.tasks]
     _require_trained(project)
     learning = with_learners(project, tasks, holding_out=True, soft_labels={})
     for own in learning:

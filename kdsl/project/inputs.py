@@ -1,6 +1,7 @@
-"""What results depend on, as values that change when it does."""
+"""What results depend on, as values that change when it does: not where files lie, but what stands in them."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,14 +11,149 @@ from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 
 
+def task_files(project: Project) -> object:
+    """The tasks as their files describe them."""
+    return project.tasks
+
+
+def train_samples(project: Project) -> object:
+    """The file of training samples."""
+    return _content(project, project.config.data.train)
+
+
+def test_samples(project: Project) -> object:
+    """The file of test samples."""
+    return _content(project, project.config.data.test)
+
+
+def train_images(project: Project) -> object:
+    """Name, size and time of the training samples' images."""
+    return image_stamps(project, ["train"])
+
+
+def all_images(project: Project) -> object:
+    """The same of training and test samples."""
+    return image_stamps(project, project.splits)
+
+
+def train_pages(project: Project) -> object:
+    """The text on the training samples' images, and their captions."""
+    return _pages(project, ["train"])
+
+
+def all_pages(project: Project) -> object:
+    """The same of training and test samples."""
+    return _pages(project, project.splits)
+
+
+def train_vqa(project: Project) -> object:
+    """What visual questions about the training samples' images were answered."""
+    return _vqa(project, ["train"])
+
+
+def all_vqa(project: Project) -> object:
+    """The same of training and test samples, about whose images questions are asked while they are predicted."""
+    return _vqa(project, project.splits)
+
+
+def unread_images(project: Project) -> list[str] | None:
+    """The images whose text nobody has read; None where the project has no place for it."""
+    known = project.sidecars().ocr
+    return None if project.config.data.ocr is None else [i for i in _images(project, project.splits) if i not in known]
+
+
+def images_without_caption(project: Project) -> list[str]:
+    """The images that nobody has described."""
+    known = project.sidecars().captions
+    return [image for image in _images(project, project.splits) if image not in known]
+
+
+def unanswered_questions(project: Project) -> object:
+    """What active rules ask about training images that nobody has answered: only questions of people, as rules that
+    mining finds ask what was answered before."""
+    from kdsl.project.small import rule_questions
+
+    answers = project.sidecars().answers
+    return [
+        question
+        for task in project.tasks
+        for question in rule_questions(project, task)
+        if any(question not in answers.get(i, ()) for s in project.task_samples(task) for i in s.images)
+    ]
+
+
+def can_read_images(project: Project) -> object:
+    """Whether RapidOCR is installed."""
+    from kdsl.fields.ocr import ocr_installed
+
+    return ocr_installed()
+
+
+def rule_files(project: Project) -> object:
+    """The rules of all tasks, as people left them, and what mining measured."""
+    return contents((project.config.rules / task.name for task in project.tasks), project.config.folder)
+
+
+def mined_files(project: Project) -> object:
+    """What mining left in the checkpoint."""
+    from kdsl.mining.archive import ARCHIVE_FILE
+
+    return _task_files(project, ARCHIVE_FILE)
+
+
+def trained_files(project: Project) -> object:
+    """What training left in the checkpoint, by the last file that it writes."""
+    from kdsl.arbiter.arbiter import ARBITER_FILE
+
+    return _task_files(project, ARBITER_FILE)
+
+
+def evaluation_files(project: Project) -> object:
+    """What evaluating left: the report, the predictions of test samples, and answers about their images."""
+    files = [evaluation_folder(project) / "report.json"]
+    if project.config.data.test is not None:
+        files.append(predictions_file(project))
+    return [_content(project, path) for path in files], all_vqa(project)
+
+
+def evaluation_folder(project: Project) -> Path:
+    """Where `kdsl run` writes how good the project is."""
+    return project.config.checkpoint / "evaluation"
+
+
+def predictions_file(project: Project) -> Path:
+    """Where `kdsl run` writes its predictions of the test samples."""
+    return project.config.checkpoint / "predictions.jsonl"
+
+
+def knowledge_files(project: Project) -> object:
+    """The folder about products and the shop."""
+    folder = project.config.data.knowledge
+    return None if folder is None else contents([folder], folder)
+
+
+def reasons_file(project: Project) -> object:
+    """The reasons why samples have their labels."""
+    return _content(project, project.config.data.reasons)
+
+
+def distilled_file(project: Project) -> object:
+    """The samples that a teacher labelled."""
+    return _content(project, project.config.data.distilled)
+
+
+def recorded_answers(project: Project) -> object:
+    """The predictions of a recorded model."""
+    return _content(project, project.config.recorded)
+
+
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
     """Name, size and time of every image of the samples that is there."""
     folder = project.config.data.images
     if folder is None:
         return []
-    names = {image for split in splits for sample in project.samples(split) for image in sample.images}
     known = []
-    for name in sorted(names):
+    for name in _images(project, splits):
         path = existing_image(folder, name)
         if path is not None:
             status = path.stat()
@@ -25,7 +161,29 @@ def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, i
     return known
 
 
-def contents(folders: Iterable[Path]) -> str:
-    """Hash of the names and contents of all files below the folders, but for locks."""
+def contents(folders: Iterable[Path], within: Path) -> str:
+    """Hash of the names, as seen from `within`, and contents of all files below the folders, but for locks."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and not is_lock(path)]
-    return json.dumps([str(path) for path in files]) + file_hash(*files)
+    return json.dumps([os.path.relpath(path, within) for path in files]) + file_hash(*files)
+
+
+def _content(project: Project, path: Path | None) -> str | None:
+    return None if path is None or not path.exists() else project.kept.file(path, file_hash)
+
+
+def _images(project: Project, splits: Iterable[Split]) -> list[str]:
+    return sorted({image for split in splits for sample in project.samples(split) for image in sample.images})
+
+
+def _pages(project: Project, splits: Iterable[Split]) -> list[object]:
+    known = project.sidecars()
+    return [(image, known.ocr.get(image), known.captions.get(image)) for image in _images(project, splits)]
+
+
+def _vqa(project: Project, splits: Iterable[Split]) -> list[object]:
+    answers = project.sidecars().answers
+    return [(image, sorted(answers.get(image, {}).items())) for image in _images(project, splits)]
+
+
+def _task_files(project: Project, name: str) -> list[tuple[str, str | None]]:
+    return [(task.name, _content(project, project.config.checkpoint / task.name / name)) for task in project.tasks]

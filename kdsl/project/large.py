@@ -129,13 +129,12 @@ def informed(project: Project, prompts: "Prompts", holding_out: bool) -> "Prompt
     if prompts.knowledge == 0:
         return prompts
     from kdsl.retrieval.knowledge import label_passages, read_knowledge, rule_passages
-    from kdsl.rules.rulebase import RuleBase
 
     config = project.config
     folder = [] if config.data.knowledge is None else read_knowledge(config.data.knowledge)
     passages = {}
     for task in project.tasks:
-        rules = [] if holding_out else RuleBase.load(config.rules, task.name).rules
+        rules = [] if holding_out else project.rule_base(task).rules
         accepted = [rule for rule in rules if rule.status == "accepted"]
         labels = [] if prompts.descriptions else label_passages(task)  # these are shown already
         passages[task.name] = [*labels, *rule_passages(task, accepted), *folder]

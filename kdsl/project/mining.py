@@ -103,7 +103,7 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     An interruption leaves the searches that were done in the checkpoint, and says so.
     """
     task, archive = own.task, archive_path(project, own.task)
-    base = RuleBase.load(project.config.rules, task.name)
+    base = project.rule_base(task)
     require_writable(base.folder / base.task)
     try:
         with reported(
@@ -131,8 +131,7 @@ def mine_project(
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
         for line in ask_questions(project, project.small):
             tell(line)
-        sidecars = project.learned_sidecars()
-        tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+        tasks = TaskProject.all_of(project)
         return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
 
 
@@ -141,7 +140,7 @@ def mined_rules_of(project: Project, task: Task) -> MinedRules:
     path = archive_path(project, task)
     if not path.exists():
         raise KdslError(f"{path}: no such file, and the arbiter needs mined rules", Hint.MINE)
-    base = RuleBase.load(project.config.rules, task.name)
+    base = project.rule_base(task)
     return MinedRules(tuple(base.rules), base.statistics(), load_archive(path))
 
 
@@ -149,7 +148,7 @@ def decided_rules(project: Project, task: Task) -> tuple[Rule, ...]:
     """The rules of a task that people wrote, edited, accepted or ruled out."""
     from kdsl.mining.archive import as_mined
 
-    rules = RuleBase.load(project.config.rules, task.name).rules
+    rules = project.rule_base(task).rules
     return tuple(rule for rule in rules if rule.status != "proposed" or not as_mined(task.name, rule))
 
 

@@ -1,8 +1,8 @@
 """What a project predicts with."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -128,20 +128,35 @@ def predict_file(
     batch: int = 256,
     mode: Mode = Mode.resume,
     tasks: Sequence[Task] | None = None,
+    each: Callable[[list[Decision]], None] = lambda decisions: None,
 ) -> FilePredictions:
-    """Predict samples of files into another file, those of all tasks or of `tasks`; see `predict_stream`."""
+    """Predict samples of files into another file, those of all tasks or of `tasks`; see `predict_stream`.
+
+    `each` is given every batch of decisions as soon as it is made.
+    """
     for file in files:
         if output.resolve() == file.path.resolve():
             raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
     predictor = ProjectPredictor.open(project, files, tasks)
     state = predictor.predictor.state()
     input = file_hash(*(file.bytes_at for file in files))
-    samples = track(joined_samples(files, tasks or project.tasks), "Predicting", None, project.progress)
+    samples = track(_samples(project, files, tasks), "Predicting", None, project.progress)
+
+    def decide(group: Sequence[Sample]) -> list[Decision]:
+        decisions = predictor.decide(group)
+        each(decisions)
+        return decisions
+
     try:
-        outcome = predict_stream(samples, predictor.decide, output, input, state, batch, mode)
+        outcome = predict_stream(samples, decide, output, input, state, batch, mode)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())
+
+
+def _samples(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task] | None) -> Iterator[Sample]:
+    """The samples of files, read as those of all the project's tasks or of `tasks` alone."""
+    return joined_samples(files, project.samples_of if tasks is None else lambda file: file.samples(tasks))
 
 
 def decide_files(
@@ -149,7 +164,7 @@ def decide_files(
 ) -> Iterator[Decision]:
     """The decisions on samples of files, those of all tasks or of `tasks`, as soon as a batch of them is made."""
     predictor = ProjectPredictor.open(project, files, tasks)
-    samples = without_repeats(joined_samples(files, tasks or project.tasks))
+    samples = without_repeats(_samples(project, files, tasks))
     try:
         while group := list(islice(samples, batch)):
             yield from predictor.decide(group)
@@ -161,7 +176,7 @@ def explain_id(
     project: Project, files: Sequence[SampleFile], id: str, tasks: Sequence[Task] | None = None
 ) -> list[Explained]:
     """The decision on the sample of that id, of one sample for each task that has one; KdslError where none has."""
-    named = [sample for sample in joined_samples(files, tasks or project.tasks) if sample.id == id]
+    named = [sample for sample in _samples(project, files, tasks) if sample.id == id]
     if not named:
         names = ", ".join(str(file.path) for file in files)
         raise KdslError(f"{names}: no sample has the id {id!r}; --explain takes the id of one sample in it")
@@ -183,7 +198,10 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
-    sidecars = project.sidecars()
+    # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
+    known = project.sidecars()
+    answers = {image: dict(asked) for image, asked in known.answers.items()}
+    sidecars = replace(known, ocr=dict(known.ocr), answers=answers)
     large = None
     if config.large_model is not None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
@@ -193,14 +211,14 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
     predictor = Predictor(
         tasks,
         config.checkpoint,
-        config.rules,
+        project.rule_base,
         config.recorded,
         sidecars,
         large,
         orders,
         Embedded.of(config),
     )
-    answers = AnswerFiller(
+    asking = AnswerFiller(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
@@ -211,6 +229,6 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
     )
     return predictor, ImageReader(
         PageFiller(sidecars, data.images, data.ocr, project.progress),
-        answers,
+        asking,
         data.captions if sidecars.captions else None,
     )

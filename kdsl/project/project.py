@@ -1,14 +1,15 @@
 """A project: its configuration, tasks, samples and sidecars, and what can be done with them from Python."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.errors import Hint, KdslError
+from kdsl.project.read_once import ReadOnce
 
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
+    from kdsl.data.sample_file import SampleFile
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
+    from kdsl.fields.table import FieldTable
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.mining import MinedTask
@@ -35,7 +38,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Project:
-    """What kdsl.yaml describes, read when first asked for.
+    """What kdsl.yaml describes, read when first asked for, and again only where a file has changed since.
 
     `kdsl.open` opens one that is there, `Project.create` makes a new one. Every step does what the command of that
     name does, and writes the same files.
@@ -44,6 +47,8 @@ class Project:
     config: "ProjectConfig"
     progress: "Progress | None" = None
     """Where long work says how far it is."""
+    kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
+    """What was read of the project's files and made of them so far."""
 
     @classmethod
     def open(
@@ -110,9 +115,7 @@ class Project:
 
         `project.rules().table` lists the rules with what was measured about them; in a notebook both show themselves.
         """
-        from kdsl.rules.rulebase import RuleBase
-
-        return RuleBase.load(self.config.rules, self.task(task).name)
+        return self.rule_base(self.task(task))
 
     def check(self) -> "Report":
         """What is wrong with the samples, as `kdsl check` finds it."""
@@ -176,9 +179,9 @@ class Project:
 
     def run(self, workers: int | None = None) -> "Summary":
         """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date."""
-        from kdsl.project.run import run_project
+        from kdsl.project.steps import Pipeline
 
-        return run_project(self, workers).summary
+        return Pipeline(self, workers).run()
 
     def review(self, by: str | None = None, port: int = 8321, browser: bool = True) -> None:
         """Open the page on which people decide about rules, as `kdsl review` does; Ctrl-C ends it.
@@ -202,28 +205,65 @@ class Project:
         return self._read_split(split)[1]
 
     def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
+        path = self.config.data.train if split == "train" else self.config.data.test
+        if path is None:
+            raise KdslError(
+                f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
+                f"there, or give data.{split}=FILE"
+            )
+        return self.kept.file(path, self._read_samples, self.tasks)
+
+    def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
-        if split not in self._read:
-            path = self.config.data.train if split == "train" else self.config.data.test
-            if path is None:
-                raise KdslError(
-                    f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
-                    f"there, or give data.{split}=FILE"
-                )
-            notes = Notes()
-            self._read[split] = read_samples(path, self.tasks, notes), notes
-        return self._read[split]
+        notes = Notes()
+        return read_samples(path, self.tasks, notes), notes
+
+    def iterate_samples(self, path: Path) -> "Iterator[Sample]":
+        """The samples of any file: those of the project's own files as they were read, of others one at a time."""
+        from kdsl.data.readers import iterate_samples
+
+        own = (self.config.data.train, self.config.data.test)
+        known = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
+        if known is None:
+            return iterate_samples(path, self.tasks)
+        return iter(self.kept.file(known, self._read_samples, self.tasks)[0])
+
+    def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
+        """The same of a file that may be a pipe."""
+        return self.iterate_samples(file.path) if file.content is None else file.samples(self.tasks)
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
         return [sample for sample in self.samples(split) if sample.task == task.name]
 
+    def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
+        """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
+        from kdsl.fields.table import FieldTable
+
+        samples, sidecars = self.samples(split), self.sidecars()
+        return self.kept.made(
+            ("fields", task.name, split),
+            (samples, sidecars),
+            lambda: FieldTable(self.task_samples(task, split), sidecars),
+        )
+
+    def rule_base(self, task: "Task") -> "RuleBase":
+        """The rules of one task as their files are now; it is one object, which mining and others write to."""
+        from kdsl.locks import held
+        from kdsl.rules.rulebase import RuleBase
+
+        folder = self.config.rules
+        base = self.kept.made(("rules", folder, task.name), (), lambda: RuleBase.load(folder, task.name))
+        if base.changed_outside():
+            with held(folder, shared=True):
+                base.refresh()
+        return base
+
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
-        samples = self.samples("train") + (self.samples("test") if self.config.data.test is not None else [])
-        return [image for sample in samples for image in sample.images]
+        return [image for split in self.splits for sample in self.samples(split) for image in sample.images]
 
     @property
     def image_folder(self) -> Path:
@@ -237,22 +277,28 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
-        from kdsl.fields.vqa import read_answers
+        from kdsl.fields.vqa import read_probabilities
 
         data = self.config.data
-        return Sidecars(
-            ocr=read_ocr(data.ocr) if data.ocr is not None and data.ocr.exists() else {},
-            captions=read_captions(data.captions) if data.captions is not None and data.captions.exists() else {},
-            answers=(
-                read_answers(data.questions).probabilities()
-                if data.questions is not None and data.questions.exists()
-                else {}
-            ),
+        ocr = {} if data.ocr is None or not data.ocr.exists() else self.kept.file(data.ocr, read_ocr)
+        captions = (
+            {} if data.captions is None or not data.captions.exists() else self.kept.file(data.captions, read_captions)
         )
+        answers = (
+            {}
+            if data.questions is None or not data.questions.exists()
+            else self.kept.file(data.questions, read_probabilities)
+        )
+        return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from the training samples; a warning counts images whose text nobody has read."""
-        known, data, samples = self.sidecars(), self.config.data, self.samples("train")
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
+        known, samples = self.sidecars(), self.samples("train")
+        self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
+        return known
+
+    def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
+        data = self.config.data
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         missing = [image for image in images if image not in known.ocr]
         if data.ocr is not None and missing:
@@ -263,7 +309,6 @@ class Project:
             )  # fmt: skip
         if data.ocr is None and images and self.config.prompt.ocr:
             _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
-        return known
 
     @property
     def consent(self) -> "Consent":
@@ -285,7 +330,3 @@ class Project:
         from kdsl.project.in_memory import MemoryPredictor
 
         return MemoryPredictor(self)
-
-    @cached_property
-    def _read(self) -> "dict[Split, tuple[list[Sample], Notes]]":
-        return {}

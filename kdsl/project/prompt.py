@@ -23,7 +23,7 @@ def conversation_of(project: Project, sample: Sample) -> Conversation:
     if prompts.neighbours and project.config.prompt.embeddings == "model":
         _log.warning("prompt.embeddings: as no model is loaded, texts make neighbours here, and may make other ones")
     if prompts.remembers:
-        table = TaskProject.of(project, task, sidecars).table
+        table = TaskProject.of(project, task).table
         labels = [row.sample.label or "" for row in table.rows]
         prompts = informed(project, prompts, holding_out=False).fitted([(task, table, labels)])
     return prompts.conversation(task, FieldTable([sample], sidecars).rows[0])

@@ -13,7 +13,6 @@ from kdsl.reasons.asking import Asking, ReasonCounts
 from kdsl.reasons.decided import DECIDED_FILE, Decided
 from kdsl.reasons.importing import ImportOutcome, import_reasons
 from kdsl.reasons.reason_file import ReasonFile
-from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
 
 REASON_ANSWERS_FILE = "reasons.answers.jsonl"
@@ -44,7 +43,7 @@ def explain_project(project: Project, model: str | None, timeout: float, retries
     try:
         with reported(project.progress, "Reasons", sum(map(len, samples.values()))) as advance:
             for task in project.tasks:
-                accepted = [rule for rule in RuleBase.load(config.rules, task.name).rules if rule.approved]
+                accepted = [rule for rule in project.rule_base(task).rules if rule.approved]
                 table = FieldTable(samples[task.name], sidecars)
                 labels = [sample.label or "" for sample in samples[task.name]]
                 shown = prompts.fitted([(task, table, labels)] if labels else [])

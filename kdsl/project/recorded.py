@@ -27,7 +27,7 @@ def data_orders(project: Project, inputs: Sequence[SampleFile] = ()) -> "Orders"
     paths = [path for path in (config.data.train, config.data.test) if path is not None and path.exists()]
     known_paths = [path.resolve() for path in paths]
     files = [*map(SampleFile, paths), *(file for file in inputs if file.path.resolve() not in known_paths)]
-    orders = [list(file.samples(project.tasks)) for file in files]
+    orders = [list(project.samples_of(file)) for file in files]
     if is_llama_factory(config.recorded):
         return orders
     known: dict[SampleKey, tuple[str, Path]] = {}

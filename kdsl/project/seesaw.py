@@ -34,8 +34,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     from kdsl.training.seesaw import compare
     from kdsl.vlm.local import LocalModel
 
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tasks = TaskProject.all_of(project)
     tuners = [*tuners_of(project, tasks, "per_task"), tuners_of(project, tasks, "joint")[0]]
     names = [*(task.name for task in project.tasks), JOINT]
     folders = {name: large.weights.tuned_folder(name) for name in names}

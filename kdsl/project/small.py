@@ -94,9 +94,7 @@ def _ask_all(project: "Project", model: "CachedModel", images_in: Path, sidecar:
 
 def rule_questions(project: "Project", task: "Task") -> tuple[str, ...]:
     """`questions_of` the task's rule base."""
-    from kdsl.rules.rulebase import RuleBase
-
-    return questions_of(RuleBase.load(project.config.rules, task.name))
+    return questions_of(project.rule_base(task))
 
 
 def questions_of(base: "RuleBase") -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.data.splits import stratified_folds
-from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.run import require_labels, sample_weights
@@ -40,6 +39,7 @@ class TaskProject:
     """What `kdsl.project.fitting.fit` learns one task from.
 
     >>> import numpy as np
+    >>> from kdsl.fields.sidecar import Sidecars
     >>> from kdsl.sample import Label, Sample, Task, Turn
     >>> task = Task("shop", (Label("refund"), Label("size")))
     >>> samples = [Sample(text, "shop", (Turn("user", text),)) for text in ("my money", "too small")]
@@ -62,22 +62,28 @@ class TaskProject:
     """What people wrote, edited, accepted or ruled out; see `kdsl.mining.update.with_decisions`."""
 
     @classmethod
-    def of(cls, project: Project, task: Task, sidecars: Sidecars) -> "TaskProject":
+    def of(cls, project: Project, task: Task) -> "TaskProject":
         """A task of a project; raises KdslError for samples that nothing can be learned from."""
         config = project.config
         search = SearchSettings(max_conditions=config.mining.max_conditions, iterations=config.mining.iterations)
-        samples = project.task_samples(task)
+        table = project.field_table(task)
         own = cls(
             task,
-            FieldTable(samples, sidecars),
-            np.array(label_indices(samples, task), dtype=np.int64),
+            table,
+            np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64),
             MiningSettings(search, focus=config.mining.focus),
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),
-            weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed),
+            weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
         )
         require_labels(task, own.table, own.labels)
         return own
+
+    @classmethod
+    def all_of(cls, project: Project) -> "list[TaskProject]":
+        """All tasks of a project; a warning counts training images whose text nobody has read. Errors of `of`."""
+        project.learned_sidecars()
+        return [cls.of(project, task) for task in project.tasks]
 
     @cached_property
     def folds(self) -> Labels:

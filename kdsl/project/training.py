@@ -18,8 +18,7 @@ from kdsl.project.task import TaskProject
 
 def train_project(project: Project) -> list[Arbiter]:
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tasks = TaskProject.all_of(project)
     mined = [mined_rules_of(project, task) for task in project.tasks]
     with claimed(folders=[project.config.checkpoint]):
         learning = with_learners(project, tasks)
@@ -36,8 +35,7 @@ def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Calla
 def fine_tune_project(project: Project, deepspeed: Path | None = None) -> None:
     """Fine-tune what the project's tasks need; `kdsl train` then finds it done. KdslError where nothing can be."""
 
-    sidecars = project.learned_sidecars()
-    tasks = [TaskProject.of(project, task, sidecars) for task in project.tasks]
+    tasks = TaskProject.all_of(project)
     # Of several processes that train together the first claims it for all.
     with claimed(folders=[project.config.checkpoint] if os.environ.get("RANK", "0") == "0" else []):
         tuners = tuners_of(project, tasks)

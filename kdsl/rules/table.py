@@ -53,11 +53,12 @@ class RuleTable(list[Rule]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        columns = ("label", "if", "status", ">training", ">held out", ">reliability", "rule")
+        columns = ("label", "~if", ">reliability", ">training", ">held out", "status", "rule")
         rows = []
         for rule in self[:_MOST_SHOWN]:
-            words = escape(rule.label), escape(conditions(rule)), escape(status_words(rule))
-            rows.append((*words, *map(without_interval, counts(self.of(rule))), f"<code>{rule.id}</code>"))
+            training, held_out, reliability = map(without_interval, counts(self.of(rule)))
+            words = escape(rule.label), escape(conditions(rule)), reliability, training, held_out
+            rows.append((*words, escape(status_words(rule)), f"<code>{rule.id}</code>"))
         title = "1 rule" if len(self) == 1 else f"{len(self)} rules"
         title += f", of which the first {_MOST_SHOWN} are shown" if len(self) > _MOST_SHOWN else ""
         return shown(table(columns, rows, f"{title}; counts are right hits of all hits"))

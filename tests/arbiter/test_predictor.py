@@ -61,7 +61,10 @@ class Project:
         RuleBase.load(self.rules, "shop").save(rule)
 
     def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None) -> Predictor:
-        return Predictor(tasks, self.checkpoint, self.rules, recorded, Sidecars(), large, embedded=self.embedded)
+        return Predictor(tasks, self.checkpoint, self.base_of, recorded, Sidecars(), large, embedded=self.embedded)
+
+    def base_of(self, task) -> RuleBase:
+        return RuleBase.load(self.rules, task.name)
 
 
 @pytest.fixture

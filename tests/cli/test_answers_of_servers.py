@@ -30,7 +30,7 @@ def mined(tmp_path_factory) -> Path:
 
     folder = write_project(tmp_path_factory.mktemp("shop") / "project")
     project = Project.open(folder)
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     return folder
 
 

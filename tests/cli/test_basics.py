@@ -60,7 +60,7 @@ def test_wrong_usage_is_exit_code_2(kdsl, arguments):
     ],
 )  # fmt: skip
 def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, code, sentence):
-    def failing(path, overrides):
+    def failing(path, overrides, progress):
         raise raised
 
     monkeypatch.setattr("kdsl.project.project.Project.open", failing)
@@ -69,7 +69,9 @@ def test_what_a_command_raises_becomes_one_sentence(kdsl, monkeypatch, raised, c
 
 
 def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
-    monkeypatch.setattr("kdsl.project.project.Project.open", lambda path, overrides: ProjectConfig(tasks=[], seed=0))
+    monkeypatch.setattr(
+        "kdsl.project.project.Project.open", lambda path, overrides, progress: ProjectConfig(tasks=[], seed=0)
+    )
     result = kdsl("check")
     assert result.code == 2
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")

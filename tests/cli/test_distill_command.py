@@ -45,7 +45,7 @@ def trained(tmp_path_factory) -> Path:
     config = (folder / "kdsl.yaml").read_text("utf-8").replace("train: train.jsonl", data)
     (folder / "kdsl.yaml").write_text(config, "utf-8")
     project = Project.open(folder)
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     train_project(project)
     return folder
 

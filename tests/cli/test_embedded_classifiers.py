@@ -17,7 +17,7 @@ def mined(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = write_project(tmp_path_factory.mktemp("embedded") / "project")
     project = Project.open(folder)
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     return folder
 
 

@@ -170,7 +170,7 @@ def test_a_second_run_reads_only_what_is_missing_and_mends_a_torn_line(kdsl, pro
 
 
 def test_an_interruption_keeps_what_is_done_and_says_so(kdsl, project, monkeypatch):
-    def interrupted(pages, description, total):
+    def interrupted(pages, description, total, progress):
         yield next(pages)
         raise KeyboardInterrupt
 
@@ -234,9 +234,11 @@ def test_rapidocr_reads_a_drawn_page(tmp_path):
     image = Image.new("RGBA", (320, 120), (0, 0, 0, 0))
     ImageDraw.Draw(image).text((20, 30), "REFUND 2048", fill="black", font_size=40)
     image.save(tmp_path / "page.png")
-    outcome = fill_ocr(["page.png"], tmp_path, tmp_path / "ocr.jsonl", workers=1)
+    known = {}
+    outcome = fill_ocr(["page.png"], tmp_path, tmp_path / "ocr.jsonl", workers=1, known=known)
     assert (outcome.read, outcome.problems) == (1, {})
-    [line] = read_ocr(tmp_path / "ocr.jsonl")["page.png"].lines
+    assert known == read_ocr(tmp_path / "ocr.jsonl")
+    [line] = known["page.png"].lines
     assert line.text.replace(" ", "") == "REFUND2048"
     x0, y0, x1, y1 = line.box
     assert 0 <= x0 < 40 and 20 < y0 < 50 and 230 < x1 <= 320 and 60 < y1 < 100

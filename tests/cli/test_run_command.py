@@ -15,12 +15,12 @@ STEPS = ("check", "ocr", "mine", "train", "evaluate")
 def finished(tmp_path_factory) -> Path:
     """A project after a first kdsl run; tests take copies, which changes no input but the place."""
     from kdsl.project.project import Project
-    from kdsl.project.steps import Chain
+    from kdsl.project.steps import Pipeline
 
     folder = write_project(tmp_path_factory.mktemp("run") / "project")
-    chain = Chain(Project.open(folder), workers=1)
+    pipeline = Pipeline(Project.open(folder), 1, lambda line: None)
     for step in STEPS:
-        getattr(chain, step)()
+        getattr(pipeline, step)()
     return folder
 
 

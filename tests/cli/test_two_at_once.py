@@ -17,7 +17,7 @@ from kdsl.errors import KdslError
 from kdsl.locks import held
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
-from kdsl.project.steps import Chain
+from kdsl.project.steps import Pipeline
 from kdsl.review import decisions
 from kdsl.review.store import RuleStore
 from kdsl.rules.rule import Rule, rule_id
@@ -59,8 +59,8 @@ def finished(tmp_path_factory) -> Path:
     write(folder / "pool.jsonl", [{key: each[key] for key in ("id", "turns")} for each in dialogues(6, 7, "u")])
     first = read(folder / "train.jsonl")[0]
     write(folder / "brought.jsonl", [{"id": first["id"], "reason": "用户在问这件事情"}])
-    chain = Chain(Project.open(folder), workers=1)
-    for step in (chain.check, chain.mine, chain.train, chain.evaluate):
+    pipeline = Pipeline(Project.open(folder), 1, lambda line: None)
+    for step in (pipeline.check, pipeline.mine, pipeline.train, pipeline.evaluate):
         step()
     return folder
 
@@ -115,7 +115,7 @@ WRITING = {
     "mine": ("kdsl.project.mining:mine_task", ("mine", "{}", "--workers", "1")),
     "mine --trace": ("kdsl.project.mining:start_search", ("mine", "{}", "--trace", "调光")),
     "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
-    "run": ("kdsl.project.steps:Chain.mine", ("run", "{}", "--workers", "1")),
+    "run": ("kdsl.project.steps:Pipeline.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
     "convert": ("kdsl.data.writers:write_sharegpt", CONVERT),
     "augment": ("kdsl.augmentation.written:write_samples", ("augment", "{}", "augment.copies=1")),

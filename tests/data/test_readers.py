@@ -439,3 +439,17 @@ class TestIds:
     def test_in_another_task_a_number_may_be_an_id(self, read):
         samples = read([{"id": 2, "task": "intent", "text": "灯"}, {"task": "scene", "image": "a.png"}])
         assert [sample.key for sample in samples] == [("intent", "2"), ("scene", "2")]
+
+
+def test_without_tasks_any_task_and_any_label_is_read(write):
+    records = [
+        {"text": "太小", "label": "尺码", "task": "returns"},
+        {"messages": [{"role": "user", "content": "退款"}, {"role": "assistant", "content": "钱"}]},
+        {"instruction": "判断意图", "output": "物流", "id": "m"},
+    ]
+    path = write("any.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    found = read_samples(str(path))
+    assert [(sample.task, sample.label) for sample in found] == [
+        ("returns", "尺码"), ("samples", "钱"), ("samples", "物流"),
+    ]  # fmt: skip
+    assert [sample.id for sample in found] == ["1", "2", "m"]

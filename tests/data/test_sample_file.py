@@ -17,7 +17,7 @@ ONE = '{"id": "a", "text": "退款"}\n'
 
 
 def ids(files: list[SampleFile]) -> list[str]:
-    return [sample.id for sample in joined_samples(files, [TASK])]
+    return [sample.id for sample in joined_samples(files, lambda file: file.samples([TASK]))]
 
 
 @pytest.fixture

@@ -1,17 +1,19 @@
 """Text on the images of samples to predict: read once where it can be, counted where it cannot."""
 
-import json
-
 import pytest
 
 from kdsl.distribution import install_command
 from kdsl.fields import pages
 from kdsl.fields.ocr import OcrOutcome
 from kdsl.fields.pages import PageFiller
-from kdsl.fields.sidecar import OcrPage, Sidecars
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.sample import Sample
 
 KNOWN = OcrPage("known.png", (10, 20), ())
+
+
+def page(image):
+    return OcrPage(image, (10, 20), (OcrLine("面料", 1.0, (0, 0, 5, 5)),))
 
 
 @pytest.fixture
@@ -19,17 +21,13 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
     """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
     calls: list[list[str]] = []
 
-    def fill(images, folder, sidecar, progress=None):
+    def fill(images, folder, sidecar, progress, known):
         calls.append(list(images))
-        with sidecar.open("a", encoding="utf-8") as file:
-            for image in images:
-                if image != "broken.png":
-                    line = {"text": "面料", "box": [0, 0, 5, 5]}
-                    file.write(json.dumps({"image": image, "size": [10, 20], "lines": [line]}) + "\n")
+        known |= {image: page(image) for image in images if image != "broken.png"}
         return OcrOutcome(problems={image: "truncated" for image in images if image == "broken.png"})
 
     monkeypatch.setattr(pages, "fill_ocr", fill)
-    monkeypatch.setattr(pages, "find_spec", lambda name: object())
+    monkeypatch.setattr(pages, "ocr_installed", lambda: True)
     for name in ("new.png", "broken.png"):
         (tmp_path / name).touch()
     return calls
@@ -62,7 +60,7 @@ def test_a_link_out_of_the_folder_is_not_read(asked, tmp_path, caplog):
 
 
 def test_without_rapidocr_the_warning_says_how_to_get_it(asked, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    monkeypatch.setattr(pages, "ocr_installed", lambda: False)
     filler = PageFiller(Sidecars(), tmp_path, tmp_path / "ocr.jsonl")
     filler.fill(samples("new.png"))
     filler.tell()

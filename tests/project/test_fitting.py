@@ -1,14 +1,11 @@
 """One fit: what training on disk, fitting in memory, cross-validation and the review page make is the same."""
 
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "cli"))
 from small_shop import write_project
 
 from kdsl.arbiter.arbiter import Arbiter
@@ -33,7 +30,7 @@ def trained(tmp_path_factory) -> Path:
 
 
 def task_of(project: Project) -> TaskProject:
-    return TaskProject.of(project, project.tasks[0], project.learned_sidecars())
+    return TaskProject.of(project, project.tasks[0])
 
 
 def test_what_is_mined_and_trained_on_disk_is_what_is_fitted_in_memory(trained):

@@ -42,7 +42,7 @@ def mined(tmp_path_factory) -> Path:
         dialogues.append(("".join(source.choices(FILLER, k=40)) + source.choice(WORDS[said]), LABELS[i % 2]))
     write_samples(folder, dialogues)
     project = Project.open(folder, ["mining.iterations=60"])
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     return folder
 
 

@@ -46,7 +46,7 @@ def test_statistics_of_other_conditions_do_not_count():
 
 def test_it_shows_itself_escaped():
     html = table((rule("r-good", "<b>大</b>", "<script>"), 0.9))._repr_html_()
-    assert "<td>&lt;b&gt;大&lt;/b&gt;</td><td>user has &lt;script&gt;</td>" in html
+    assert '<td>&lt;b&gt;大&lt;/b&gt;</td><td class="words">user has &lt;script&gt;</td>' in html
     assert "3/4" in html and "0.90" in html and "1 rule;" in html
     assert "<script" not in html
     many = RuleTable([rule(f"r-{number:04}") for number in range(150)])._repr_html_()

@@ -18,7 +18,7 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = write_project(tmp_path_factory.mktemp("tuned") / "project", tiny_model)
     project = Project.open(folder)
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     train_project(project)
     return folder
 

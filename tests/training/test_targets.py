@@ -49,7 +49,7 @@ def mined(tiny_model: Path, tmp_path_factory) -> Path:
         for number, record in enumerate(records) if number % 5
     ])  # fmt: skip
     project = Project.open(folder)
-    mine(project, TaskProject.of(project, project.tasks[0], project.sidecars()), workers=1)
+    mine(project, TaskProject.of(project, project.tasks[0]), workers=1)
     return folder
 
 

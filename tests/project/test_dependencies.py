@@ -1,0 +1,231 @@
+"""What the steps of kdsl run depend on: every key has those done again that read it, and none reads what it hides."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from keys_read import KEYS, keys_read
+from PIL import Image
+from small_shop import WORDS, dialogues, read, write, write_project
+
+from kdsl.config import ProjectConfig
+from kdsl.project.dependencies import DEPENDENCIES, LEFT, applies, digest, left, value_of
+from kdsl.project.project import Project
+from kdsl.project.step_record import DoneStep, StepRecord
+from kdsl.project.steps import RECORD_FILE, Pipeline
+
+STEPS = list(DEPENDENCIES)
+RULES = ["mine", "train", "evaluate"]
+FIT = ["train", "evaluate"]
+SMALL = ["captions", "questions", *RULES]
+
+# Beside `small: lexical` and `large: linear`; nothing is asked of these models here.
+MODELS = ("small=http://127.0.0.1:9/v1", "large=org/model", "training.target=reason_label")
+
+RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
+    "tasks": ("[other.yaml]", ["check", *RULES], ["check", *SMALL]),
+    "data.train": ("other-train.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
+    # Distilled samples that are like a test sample are not learned from.
+    "data.test": ("other-test.jsonl", ["check", *FIT], ["check", *FIT]),
+    "data.images": ("other-images", ["check", "ocr", *FIT], ["check", "ocr", *SMALL]),
+    "data.ocr": ("other-ocr.jsonl", ["ocr", *RULES], ["ocr", *RULES]),
+    "data.captions": ("other-captions.jsonl", RULES, ["captions", *RULES]),
+    "data.questions": ("other-questions.jsonl", RULES, ["questions", *RULES]),
+    "data.reasons": ("other-reasons.jsonl", [], FIT),
+    "data.knowledge": ("other-knowledge", [], FIT),
+    "data.unlabelled": ("other-train.jsonl", [], []),
+    "data.distilled": ("other-distilled.jsonl", FIT, FIT),
+    "small": ("org/other", SMALL, SMALL),
+    "large": ("neighbours", FIT, FIT),
+    "rules": ("other-rules", RULES, RULES),
+    "checkpoint": ("other-checkpoint", ["check", "ocr", *RULES], STEPS),
+    "seed": ("1", RULES, RULES),
+    "mining.max_conditions": ("4", RULES, RULES),
+    "mining.iterations": ("7", RULES, RULES),
+    "mining.focus": ("0.5", RULES, RULES),
+    "mining.questions": ("3", [], ["questions"]),
+    "mining.calls": ("3", [], RULES),
+    "adapters": ("per_task", [], FIT),
+    "pixels.min": ("800", [], SMALL),
+    "pixels.max": ("9999", [], SMALL),
+    "prompt.descriptions": ("true", FIT, FIT),
+    "prompt.ocr": ("true", FIT, FIT),
+    "prompt.ocr_tokens": ("20", FIT, FIT),
+    "prompt.neighbours": ("2", FIT, FIT),
+    "prompt.embeddings": ("model", FIT, FIT),
+    "prompt.knowledge": ("2", FIT, FIT),
+    "prompt.max_tokens": ("99", FIT, FIT),
+    "limits.calls": ("9", ["evaluate"], FIT),
+    "limits.tokens": ("9", ["evaluate"], FIT),
+    "training.method": ("none", [], FIT),
+    "training.epochs": ("9", [], FIT),
+    "training.learning_rate": ("0.5", [], FIT),
+    "training.batch": ("9", [], FIT),
+    "training.at_once": ("9", [], FIT),
+    "training.held_out": ("0.5", [], FIT),
+    "training.patience": ("9", [], FIT),
+    "training.vision": ("true", [], FIT),
+    "training.target": ("label_reason", [], FIT),
+    "augment.copies": ("1", FIT, FIT),
+    "augment.text": ("false", FIT, FIT),
+    "augment.images": ("false", FIT, FIT),
+    "augment.paraphrase": ("true", FIT, FIT),
+    "distill.teacher": ("http://localhost:9/v1", [], []),
+    "distill.confidence": ("0.5", [], []),
+    "distill.rounds": ("2", [], []),
+}
+"""Key → another value, and the steps that are done again because of it: with embedded models, and with others."""
+
+FILES = {
+    "data.captions": "captions.jsonl",
+    "data.questions": "questions.jsonl",
+    "data.reasons": "reasons.jsonl",
+    "data.knowledge": "knowledge",
+    "data.distilled": "distilled.jsonl",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    """A project with a file for every key that names one, and another one beside each."""
+    folder = write_project(tmp_path_factory.mktemp("dependencies") / "project")
+    labels = [{"name": name, "description": "?"} for name in ("调光", "材质", "物流")]
+    (folder / "other.yaml").write_text(json.dumps({"name": "shop", "labels": labels}), "utf-8")
+    train, test = read(folder / "train.jsonl"), read(folder / "test.jsonl")
+    train[0]["images"] = train[1]["images"] = ["a.png"]
+    test[0]["images"] = ["b.png"]
+    write(folder / "train.jsonl", train)
+    write(folder / "test.jsonl", test)
+    write(folder / "other-train.jsonl", train[:-1])
+    write(folder / "other-test.jsonl", test[:-1])
+    for images, colour in (("images", "red"), ("other-images", "blue")):
+        (folder / images).mkdir()
+        for name in ("a.png", "b.png"):
+            Image.new("RGB", (40 if colour == "red" else 60, 60), colour).save(folder / images / name)
+    ocr = [{"image": name, "size": [40, 60], "lines": [line("付款")]} for name in ("a.png", "b.png")]
+    write(folder / "ocr.jsonl", ocr)
+    write(folder / "other-ocr.jsonl", ocr[1:])
+    caption = {"image": "a.png", "caption": "一个页面"}
+    write(folder / "captions.jsonl", [caption, {**caption, "image": "b.png"}])
+    write(folder / "other-captions.jsonl", [caption | {"caption": "别的"}])
+    answer = {"image": "a.png", "model": "m", "answers": {"图中有人吗？": 0.9}}
+    write(folder / "questions.jsonl", [answer])
+    write(folder / "other-questions.jsonl", [answer | {"answers": {"图中有人吗？": 0.1}}])
+    for name, reason in (("reasons.jsonl", "问亮度"), ("other-reasons.jsonl", "问光")):
+        write(folder / name, [{"id": s["id"], "task": "shop", "label": s["label"], "reason": reason} for s in train])
+    for name in ("knowledge", "other-knowledge"):
+        (folder / name).mkdir()
+        (folder / name / "lamps.md").write_text(f"# 灯\n{name}\n", "utf-8")
+    write(folder / "distilled.jsonl", dialogues(6, 7, "d"))
+    write(folder / "other-distilled.jsonl", dialogues(6, 8, "d"))
+    (folder / "rules/shop").mkdir(parents=True)
+    (folder / "rules/shop/statistics.jsonl").touch()
+    return folder
+
+
+def line(text: str) -> dict:
+    return {"text": text, "score": 0.9, "box": [0, 0, 9, 9]}
+
+
+def opened(shop: Path, *changes: str) -> Project:
+    files = [f"{key}={shop / name}" for key, name in FILES.items()] + ["training.method=full"]
+    return Project.open(shop, [*files, *changes])
+
+
+def to_do(project: Project) -> list[str]:
+    record = StepRecord(project.config.checkpoint / RECORD_FILE)
+    steps = [step for step in STEPS if applies(project.config, step)]
+    return [step for step in steps if record.done(step, digest(project, step), left(project, step)) is None]
+
+
+@pytest.mark.parametrize("models", [(), MODELS], ids=["embedded", "models"])
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_changed_key_has_the_steps_done_again_that_depend_on_it(shop, tmp_path, key, models):
+    value, embedded, with_models = RUNS_AGAIN[key]
+    place = f"checkpoint={tmp_path}"
+    before = opened(shop, place, *models)
+    record = StepRecord(tmp_path / RECORD_FILE)
+    for step in STEPS:
+        record.add(step, DoneStep(digest(before, step), left(before, step), []))
+    assert to_do(opened(shop, place, *models)) == []
+    if key.startswith("data.") or key in ("rules", "checkpoint", "tasks"):
+        value = value.replace("other", str(shop / "other"))
+    assert to_do(opened(shop, place, *models, f"{key}={value}")) == (with_models if models else embedded)
+
+
+def record_predictions(shop: Path) -> None:
+    """What another model said about all samples, into recorded.jsonl."""
+    samples = [*read(shop / "train.jsonl"), *read(shop / "test.jsonl")]
+    write(shop / "recorded.jsonl", [{"id": each["id"], "label": each["label"]} for each in samples])
+
+
+def test_every_step_says_what_it_reads_and_all_but_the_check_what_they_leave():
+    assert {*LEFT} == {*STEPS} - {"check"}
+    declared = {key for step in STEPS for reads in DEPENDENCIES[step] for key in reads.keys}
+    config = ProjectConfig(tasks=["x"])
+    for key in declared:
+        value_of(config, key)  # a key that there is
+
+
+def test_where_a_project_lies_and_where_it_is_run_from_do_not_matter(shop, tmp_path, monkeypatch):
+    moved = Path(shutil.copytree(shop, tmp_path / "moved"))
+    for image in ("a.png", "b.png"):
+        os.utime(moved / "images" / image, ns=(0, (shop / "images" / image).stat().st_mtime_ns))
+    monkeypatch.chdir(moved)
+    for step in STEPS:
+        assert digest(Project.open(shop), step) == digest(Project.open(), step)
+
+
+TOLD = frozenset({"checkpoint", "data.knowledge", "data.reasons"})
+"""Read for where to write, and to warn of what is not used."""
+
+WAYS = {
+    "linear": (),
+    "linear, everything on": ("augment.copies=1", "prompt.ocr=true", "prompt.neighbours=2", "prompt.knowledge=1",
+                              "mining.focus=0.5"),
+    "cross-validated": ("data.test=",),
+    "neighbours": ("large=neighbours",),
+    "recorded": ("large=recorded:recorded.jsonl",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_step_reads_a_key_that_it_does_not_declare(shop, tmp_path, way, monkeypatch):
+    changes = WAYS[way]
+    copy = Path(shutil.copytree(shop, tmp_path / "project"))
+    monkeypatch.chdir(copy)
+    if way == "recorded":
+        record_predictions(copy)
+    pipeline = Pipeline(opened(copy, "mining.iterations=5", *changes), 1, lambda line: None)
+    for step in STEPS:
+        assert undeclared(pipeline, opened(copy, "mining.iterations=5", *changes), step) <= TOLD, step
+
+
+def undeclared(pipeline: Pipeline, project: Project, step: str) -> set[str]:
+    """The keys that a step reads without saying so; it is done."""
+    with keys_read() as declared:
+        applies(project.config, step)
+        digest(project, step)
+        left(project, step)
+    with keys_read() as noted:
+        getattr(pipeline, step)()
+    return noted - declared
+
+
+@pytest.mark.parametrize("limits", [(), ("limits.calls=null", "limits.tokens=null")], ids=["one call", "every label"])
+def test_nor_does_one_that_asks_models(shop, tmp_path, monkeypatch, shared_server, limits):
+    words = [(word, label) for label, known in WORDS.items() for word in known]
+    shared_server.become(lacks=("prompt_logprobs",), constraint=None, answer="调光", replies=words)
+    copy = Path(shutil.copytree(shop, tmp_path / "project"))
+    monkeypatch.chdir(copy)
+    (copy / "captions.jsonl").unlink()
+    models = f"small={shared_server.url}", f"large={shared_server.url}", "prompt.knowledge=2", "prompt.neighbours=1"
+    changes = *models, "mining.iterations=5", "prompt.ocr=true", "mining.focus=0.5", *limits
+    told: list[str] = []
+    pipeline = Pipeline(opened(copy, *changes), 1, told.append)
+    for step in STEPS:
+        assert undeclared(pipeline, opened(copy, *changes), step) <= TOLD, step
+    assert [line for line in told if line.endswith(" …")] == [f"{step} …" for step in STEPS]
+    assert "captions: 2 images described" in told

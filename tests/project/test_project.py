@@ -1,0 +1,245 @@
+"""A project from Python: every step is a method that does what its command does."""
+
+import _thread
+import asyncio
+import json
+import shutil
+import threading
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import kdsl
+from kdsl.errors import KdslError
+from kdsl.project.project import Project
+from kdsl.sample import Label, Sample, Task, Turn
+
+TEXTS = [
+    "我要退款",
+    "退款什么时候到",
+    "请给我退款",
+    "退款没收到",
+    "还没退款",
+    "衣服太小",
+    "太小了穿不下",
+    "这件太小",
+    "太小想换",
+    "尺码太小",
+]
+RETURNS = Task("returns", (Label("退款", "用户要求退钱"), Label("尺码")))
+QUICK = {"mining.iterations": 5, "mining.max_conditions": 1, "prompt.knowledge": 0}
+
+
+def quick(folder: Path) -> Project:
+    return Project.open(folder, QUICK)
+
+
+def make(folder: Path, tasks=(RETURNS,)) -> Project:
+    Project.create(folder, list(tasks))
+    records = [
+        {"id": f"s{n}", "task": task.name, "text": text, "label": task.label_names[n >= 5]}
+        for task in tasks
+        for n, text in enumerate(TEXTS)
+    ]
+    (folder / "data" / "train.json").write_text(json.dumps(records), "utf-8")
+    return quick(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A project that is mined and trained; tests that change it take copies."""
+    folder = tmp_path_factory.mktemp("finished") / "shop"
+    project = make(folder)
+    [mined] = project.mine(workers=1)
+    assert mined.report.added
+    [arbiter] = project.train()
+    assert arbiter.samples == len(TEXTS)
+    return folder
+
+
+@pytest.fixture
+def trained(finished, tmp_path) -> Project:
+    return quick(shutil.copytree(finished, tmp_path / "shop"))
+
+
+def test_samples_rules_and_tasks_are_at_hand(trained):
+    assert [sample.id for sample in trained.samples()][:2] == ["s0", "s1"]
+    assert trained.task().label_names == ("退款", "尺码")
+    assert {rule.label for rule in trained.rules()} == {"退款", "尺码"}
+    assert [rule.id for rule in trained.rules("returns")] == [rule.id for rule in trained.rules().rules]
+
+
+def test_of_several_tasks_one_is_named(tmp_path):
+    project = make(tmp_path, [RETURNS, Task("other", RETURNS.labels)])
+    assert project.task("other").name == "other"
+    assert len(project.rules("returns")) == 0
+    for name, sentence in (
+        (None, "no task is named; name one of returns, other"),
+        ("x", "the project has no task 'x'"),
+    ):
+        with pytest.raises(KdslError) as caught:
+            project.rules(name)
+        assert sentence in str(caught.value)
+
+
+def test_check_finds_what_is_wrong(tmp_path):
+    project = make(tmp_path)
+    assert project.check().findings == []
+    (tmp_path / "data" / "train.json").write_text(json.dumps([{"text": "a", "label": "物流"}] * 2), "utf-8")
+    assert "unknown-labels" in {finding.kind for finding in quick(tmp_path).check().findings}
+
+
+def test_ocr_without_a_folder_of_images_is_one_sentence(tmp_path):
+    with pytest.raises(KdslError, match=r"data\.images .* is no folder; name the folder"):
+        make(tmp_path).ocr()
+    (tmp_path / "data" / "images").mkdir()
+    with pytest.raises(KdslError, match=r"data\.ocr is not set; name the sidecar file to fill"):
+        Project.open(tmp_path, {"data.ocr": None}).ocr()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "想退款",
+        {"text": "想退款", "id": "1"},
+        Sample("1", "returns", (Turn("user", "想退款"),)),
+        Sample("1", "samples", (Turn("user", "想退款"),)),
+    ],
+)
+def test_one_sample_of_any_form_gives_one_decision(trained, given):
+    [decision] = trained.predict(given)
+    assert (decision.label, decision.sample.id, decision.sample.task) == ("退款", "1", "returns")
+    assert decision.record()["probabilities"].keys() == {"退款", "尺码"}
+
+
+def test_many_samples_give_decisions_in_their_order(trained):
+    decisions = trained.predict(["太小", {"id": "A7", "text": "退款"}, "太小"])
+    assert [(each.sample.id, each.label) for each in decisions] == [("1", "尺码"), ("A7", "退款"), ("3", "尺码")]
+    assert trained.predict([]) == []
+
+
+def test_predictions_are_those_of_the_command(trained, tmp_path, kdsl):
+    (tmp_path / "new.json").write_text(json.dumps([{"id": "1", "text": "想退款"}]), "utf-8")
+    done = kdsl(
+        "predict", trained.config.folder, "prompt.knowledge=0",
+        "--input", tmp_path / "new.json", "--output", tmp_path / "out.jsonl",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    [decision] = trained.predict("想退款")
+    expected = decision.record() | {"fingerprint": decision.sample.fingerprint}
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8")) == expected
+
+
+def test_what_is_trained_is_read_once_and_again_when_a_review_changes_it(trained, monkeypatch):
+    from kdsl.project.prediction import ProjectPredictor
+
+    opened = []
+    read = ProjectPredictor.open.__func__
+    monkeypatch.setattr(
+        ProjectPredictor, "open", classmethod(lambda cls, *given: (opened.append(1), read(cls, *given))[1])
+    )
+    [before] = trained.predict("想退款")
+    trained.predict("太小")
+    assert len(opened) == 1
+    base = trained.rules()
+    for rule in base.rules:
+        base.save(rule.model_copy(update={"status": "rejected"}))
+    [after] = trained.predict("想退款")
+    assert len(opened) == 2
+    assert before.rules and not after.rules
+
+
+def test_of_several_tasks_a_sample_says_which_or_the_call_does(tmp_path):
+    project = make(tmp_path, [RETURNS, Task("other", RETURNS.labels)])
+    project.mine(workers=1)
+    project.train()
+    decisions = project.predict([{"text": "退款", "task": "other"}, Sample("1", "returns", (Turn("user", "太小"),))])
+    assert [each.sample.task for each in decisions] == ["other", "returns"]
+    assert project.predict("退款", task="other")[0].sample.task == "other"
+    with pytest.raises(KdslError, match='the project has 2 tasks and this sample does not say which; add "task"'):
+        project.predict("退款")
+
+
+def test_a_data_frame_will_do(trained):
+    pandas = pytest.importorskip("pandas", reason="optional, KDSL never imports it")
+    frame = pandas.DataFrame({"id": [7, 8], "text": ["退款", "太小"], "shop": ["a", "b"]})
+    assert [(each.sample.id, each.label) for each in trained.predict(frame)] == [("7", "退款"), ("8", "尺码")]
+
+
+def test_long_work_tells_how_far_it_is(finished, tmp_path):
+    begun: dict[str, int | None] = {}
+    done: list[str] = []
+
+    @contextmanager
+    def progress(description, total):
+        begun[description] = total
+        yield done.append
+
+    project = kdsl.open(shutil.copytree(finished, tmp_path / "shop"), progress=progress, **QUICK)
+    project.mine(workers=1)
+    assert begun == {"returns: classifier": 12}
+    assert len(done) == 12 and set(done) == {"returns: 退款", "returns: 尺码"}
+
+
+def test_steps_in_the_wrong_order_are_one_sentence_and_write_nothing(tmp_path):
+    project = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(KdslError, match=r"the arbiter needs mined rules; call project\.mine\(\) first"):
+        project.train()
+    with pytest.raises(KdslError, match=r"arbiter\.json: no such file"):
+        project.predict("退款")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("folds", [1, 0, "5", 2.5, True])
+def test_folds_are_a_whole_number_of_at_least_two(trained, folds):
+    with pytest.raises(KdslError, match=r"folds is .*; give a whole number, at least 2"):
+        trained.evaluate(folds)
+
+
+def test_evaluation_shows_itself_and_leaves_its_folder(trained):
+    results = trained.evaluate(folds=2, workers=1)
+    assert results.record()["tasks"][0]["samples"] == len(TEXTS)
+    lines = str(results).splitlines()
+    assert lines[0] == "returns: 10 samples"
+    assert [line.split("  ")[1].strip() for line in lines[1:]] == ["model alone", "rules alone", "both"]
+    html = results._repr_html_()
+    assert "returns: 10 samples" in html and "<b>both</b>" in html and "Labels of returns" in html
+    report = trained.config.checkpoint / "cross-validation" / "report.json"
+    assert json.loads(report.read_text("utf-8"))["pooled"] == json.loads(json.dumps(results.record()))["pooled"]
+
+
+def test_run_does_all_steps_and_gives_the_scores(tmp_path):
+    project = make(tmp_path)
+    results = project.run(workers=1)
+    assert results.tasks[0].task == "returns"
+    assert len(project.rules()) and project.predict("退款")[0].label == "退款"
+
+
+def test_the_review_page_is_served_in_a_notebook_until_it_is_interrupted(trained, monkeypatch):
+    """A notebook runs its cells within an event loop, in which a server could not start another one."""
+    pytest.importorskip("fastapi", reason="needs kdsl[review]")
+    pages = []
+
+    def look(address: str, note: str, sep: str) -> None:
+        def fetch() -> None:
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            try:
+                with browser.open(address) as page:
+                    pages.append(page.read().decode())
+            finally:
+                _thread.interrupt_main()
+
+        threading.Thread(target=fetch).start()
+
+    monkeypatch.setattr("builtins.print", look)
+
+    async def cell() -> None:
+        trained.review(by="小王", port=0, browser=False)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(cell())
+    loop.close()
+    assert "returns" in pages[0]
