@@ -137,7 +137,7 @@ KILLED = {
     "ablate": ("kdsl.project.ablation:ablate_project", ("evaluate", "{}", "--ablate", "rules")),
     "seesaw": ("kdsl.project.seesaw:compare_adapters", ("evaluate", "{}", "--seesaw")),
     "reasons": (
-        "kdsl.project.reasons:explain_project",
+        "kdsl.project.asked:open_model",
         ("reasons", "{}", *REASONS, "--model", "http://127.0.0.1:9/v1"),
     ),
     "distill": ("kdsl.project.distillation:distil_project", ("distill", "{}", *TEACHER)),
