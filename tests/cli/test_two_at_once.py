@@ -113,7 +113,7 @@ CONVERT = ("convert", "{}", "--input", "{}/test.jsonl", "--output", "{}/s.json",
 SCORED = ("--predictions", "{}/checkpoints/run/predictions.jsonl", "--truth", "{}/test.jsonl")
 WRITING = {
     "mine": ("kdsl.project.mining:mine_task", ("mine", "{}", "--workers", "1")),
-    "mine --trace": ("kdsl.project.mining:start_search", ("mine", "{}", "--trace", "调光")),
+    "mine --trace": ("kdsl.project.label_search:start_search", ("mine", "{}", "--trace", "调光")),
     "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
     "run": ("kdsl.project.steps:Pipeline.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
