@@ -1,12 +1,10 @@
 """What `kdsl rules show` prints: a rule and the samples that it hits."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from kdsl.cli.rules_table import list_record
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
@@ -16,22 +14,6 @@ from kdsl.sample import Sample
 
 _CONTEXT = 30
 """Characters shown on either side of a term."""
-
-
-def rule_record(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> dict[str, Any]:
-    """The rule as in `kdsl rules list`, with all samples it hits and the evidence."""
-    return {
-        **list_record(base, rule, base.statistics()),
-        "hits": [
-            {
-                "sample": sample.id,
-                "label": sample.label,
-                "correct": None if sample.label is None else sample.label == rule.label,
-                "evidence": [evidence.record() for evidence in hit.evidence],
-            }
-            for sample, hit in hits
-        ],
-    }
 
 
 def print_rule(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]], limit: int) -> None:

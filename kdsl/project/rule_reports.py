@@ -55,8 +55,8 @@ def lint_rules(project: Project, tasks: Sequence[Task]) -> list[Finding]:
     ]
 
 
-def test_rules(project: Project, tasks: Sequence[Task]) -> list[TestOutcome]:
-    """Run the tests in the rule files of `tasks` on the training samples, which are read only where there are tests."""
+def run_rule_tests(project: Project, tasks: Sequence[Task]) -> list[TestOutcome]:
+    """Run the tests in the rule files of `tasks` on the training samples, read only where there are tests."""
     outcomes = []
     for task in tasks:
         rules = project.rule_base(task).rules
