@@ -10,7 +10,7 @@ from kdsl.cli.options import (
     ProjectArguments,
     Retries,
     Timeout,
-    first_failures,
+    exit_on_failures,
     open_project,
     print_json,
 )
@@ -41,10 +41,7 @@ def distill(
     written = sum(int(task.training.kept.sum()) for task in done)
     typer.echo(f"{project.config.data.distilled}: {written} samples for `kdsl train`", err=True)
     failed = [each for task in done for each in task.teacher_labels.failed.items()]
-    for line in first_failures(failed, sum(len(task.pool) for task in done)):
-        typer.echo(line, err=True)
-    if failed:
-        raise typer.Exit(1)
+    exit_on_failures(failed, sum(len(task.pool) for task in done))
 
 
 def _print(task: "DistilledTask") -> None:

@@ -11,7 +11,7 @@ from kdsl.cli.options import (
     ProjectArguments,
     Retries,
     Timeout,
-    first_failures,
+    exit_on_failures,
     open_project,
     print_json,
 )
@@ -63,10 +63,7 @@ def reasons(
     else:
         _print(project, counts)
     failed = [each for found in counts.values() for each in found.failed.items()]
-    for line in first_failures(failed, sum(found.samples for found in counts.values())):
-        typer.echo(line, err=True)
-    if failed:
-        raise typer.Exit(1)
+    exit_on_failures(failed, sum(found.samples for found in counts.values()))
 
 
 def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
