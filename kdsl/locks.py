@@ -22,7 +22,7 @@ from kdsl.errors import KdslError
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # every use asks whether it is there
 
 _log = logging.getLogger(__name__)
 

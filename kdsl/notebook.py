@@ -16,7 +16,7 @@ div.kdsl p {margin: .3em 0}
 div.kdsl div.wide {overflow-x: auto}
 div.kdsl table {border-collapse: collapse; margin: .7em 0; border: 0; font-size: 1em}
 div.kdsl p.headline {font-size: 1.2em}
-div.kdsl th, div.kdsl td {text-align: left; vertical-align: top; padding: .2em .7em .2em 0; background: none; \
+div.kdsl th, div.kdsl td {text-align: left; vertical-align: baseline; padding: .2em .7em .2em 0; background: none; \
 border: 0; border-bottom: 1px solid rgba(128, 128, 128, .3); max-width: none; min-width: 4em}
 div.kdsl th {font-weight: 600; opacity: .75; white-space: nowrap}
 div.kdsl td.words {min-width: 11em}

@@ -19,6 +19,7 @@ def write_npz(path: Path, version: int, header: Mapping[str, Any], arrays: Mappi
     """KdslError when it cannot be written."""
     content = io.BytesIO()
     text = json.dumps({"version": version, **header})
+    # No array is called `allow_pickle`, as the type checker fears.
     np.savez(content, header=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
     write_atomically(path, content.getvalue())
 

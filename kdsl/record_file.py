@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kdsl.errors import Hint, KdslError
-from kdsl.files import is_there, parsing, read_json
+from kdsl.files import is_there, parsing
+from kdsl.json_file import read_json
 
 Record = TypeVar("Record")
 Share = Annotated[float, Field(ge=0, le=1)]

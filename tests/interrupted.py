@@ -31,7 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
     import kdsl.files as files
 
-    write, begin = files.write_atomically, files.append_jsonl
+    write = files.write_atomically
 
     def look() -> None:
         found = Path(folder).glob(pattern)
@@ -41,6 +41,11 @@ def main() -> None:
     def write_atomically(path: Path, content: str | bytes) -> None:
         write(path, content)
         look()
+
+    files.write_atomically = write_atomically  # before others import it by its name
+    import kdsl.json_file as json_file
+
+    begin = json_file.append_jsonl
 
     @contextmanager
     def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
@@ -52,8 +57,8 @@ def main() -> None:
 
             yield append_and_look
 
-    files.write_atomically, files.append_jsonl = write_atomically, append_jsonl
-    runpy.run_module("kdsl", run_name="__main__")  # imports the two by their names
+    json_file.append_jsonl = append_jsonl
+    runpy.run_module("kdsl", run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from kdsl.evaluate.predictions import read_results
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
-from kdsl.files import append_jsonl, file_hash, read_bytes, read_json, read_jsonl, read_text
+from kdsl.files import file_hash, read_bytes, read_text
+from kdsl.json_file import append_jsonl, read_json, read_jsonl
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.described import DescribedClassifier, DescribedTrainer

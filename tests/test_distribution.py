@@ -57,7 +57,7 @@ def test_an_extra_of_a_checkout_that_is_not_installed_is_installed_from_there():
 def test_the_extras_are_those_of_setup_cfg():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    assert set(setup["options.extras_require"]) == {*EXTRAS, "test", "mutants", "all"}
+    assert set(setup["options.extras_require"]) == {*EXTRAS, "test", "docs", "mutants", "all"}
     assert setup["metadata"]["name"] == distribution.NAME
 
 

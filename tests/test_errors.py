@@ -10,7 +10,8 @@ import pytest
 
 import kdsl
 from kdsl.errors import Hint, KdslError
-from kdsl.files import parsing, read_json
+from kdsl.files import parsing
+from kdsl.json_file import read_json
 
 
 def test_in_python_an_error_names_the_call():

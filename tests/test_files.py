@@ -1,13 +1,12 @@
 """Files: whole or not at all, appended line by line, and every broken one named."""
 
 import hashlib
-import json
 import os
 
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, file_digest, file_hash, inside, is_there, read_json, read_jsonl, write_atomically
+from kdsl.files import file_digest, file_hash, inside, is_there, write_atomically
 
 
 @pytest.fixture
@@ -67,104 +66,6 @@ def test_a_link_below_the_folder_does_not_lead_out_but_the_folder_may_be_one(tmp
         with pytest.raises(KdslError, match="leads outside"):
             inside(tmp_path / "folder", name)
     assert inside(tmp_path / "folder", "c.jpg") == tmp_path / "folder/c.jpg"
-
-
-def test_appended_lines_are_on_disk_at_once(tmp_path):
-    path = tmp_path / "folder/a.jsonl"
-    with append_jsonl(path) as append:
-        append({"名": 1})
-        assert path.read_text("utf-8") == '{"名": 1}\n'
-    with append_jsonl(path) as append:
-        append({"b": 2})
-    assert list(read_jsonl(path)) == [(1, {"名": 1}), (2, {"b": 2})]
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('{"a": 1}\n{"b": ', '{"a": 1}\n'),
-        ('{"a": "退', ""),
-        ('{"a": 1}\n{', '{"a": 1}\n'),
-        ('{"a": 1}\n{"b": 2}', '{"a": 1}\n{"b": 2}\n'),
-        ('{"a": 1}\n', '{"a": 1}\n'),
-        ("notes of a person", "notes of a person"),
-        ('[\n {"a": 1}\n', '[\n {"a": 1}\n'),
-    ],
-)
-def test_only_a_torn_last_record_is_taken_away(tmp_path, before, after):
-    path = tmp_path / "a.jsonl"
-    path.write_text(before, "utf-8")
-    with append_jsonl(path):
-        pass
-    assert path.read_text("utf-8") == after
-
-
-def test_a_character_cut_in_half_is_taken_away_with_its_line(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"a": 1}\n' + '{"b": "退'.encode()[:-1])
-    with append_jsonl(path):
-        pass
-    assert path.read_bytes() == b'{"a": 1}\n'
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(KdslError, match=r"a\.jsonl: cannot be written .*; choose a folder that you may write to"):
-        write_atomically(tmp_path / "file/a.jsonl", "")
-    with pytest.raises(KdslError, match=r"a\.jsonl: cannot be written"), append_jsonl(tmp_path / "file/a.jsonl"):
-        pass
-
-
-def test_half_a_character_is_kept_as_an_escape(tmp_path):
-    path = tmp_path / "a.jsonl"
-    with append_jsonl(path) as append:
-        append({"a": "\ud83d"})
-    assert path.read_text("utf-8") == '{"a": "\\ud83d"}\n'
-    assert list(read_jsonl(path)) == [(1, {"a": "\ud83d"})]
-
-
-@pytest.mark.parametrize("line", ['{"a": ' + "9" * 5000 + "}", '{"a": ' + "[" * 100_000])
-def test_a_last_line_that_no_parser_takes_is_left_to_its_reader(tmp_path, line):
-    path = tmp_path / "a.jsonl"
-    path.write_text(line, "utf-8")
-    with append_jsonl(path):
-        pass
-    assert path.read_text("utf-8").rstrip("\n") == line
-
-
-@pytest.mark.parametrize(
-    ("text", "key", "line"),
-    [
-        ('{"a": 1, "a": 2}', "a", 1),
-        ('{"b": {"a": 1},\n "a": {"c": [{"x": 1},\n {"x": 1, "y": "{\\"x\\": 1,",\n "x": 2}]}}', "x", 4),
-        ('{"退": 1,\n "\\u9000": 2}', "退", 2),
-    ],
-)
-def test_a_key_that_is_given_twice_is_named_with_its_line(tmp_path, text, key, line):
-    path = tmp_path / "a.json"
-    path.write_text(text, "utf-8")
-    with pytest.raises(KdslError, match=rf"a\.json, line {line}: the key '{key}' is given twice; keep one of the two"):
-        read_json(path)
-    path.write_text(f'{{"z": 1}}\n{text.replace(chr(10), "")}\n', "utf-8")
-    with pytest.raises(KdslError, match=rf"a\.json, line 2: the key '{key}' is given twice; .*; ask again"):
-        list(read_jsonl(path, "ask again"))
-
-
-def test_equal_keys_of_different_objects_are_fine(tmp_path):
-    text = '{"a": {"a": 1, "b": "a"}, "b": [{"a": 1}, {"a": "}{"}]}'
-    (tmp_path / "a.json").write_text(text)
-    assert read_json(tmp_path / "a.json") == json.loads(text)
-
-
-def test_a_hundred_lists_within_each_other_are_too_many(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text("[" * 100 + "]" * 100)
-    read_json(path)
-    path.write_text("[" * 101 + "]" * 101)
-    with pytest.raises(KdslError, match=r"a\.json: not valid JSON \(lists or objects within each other too deeply\)"):
-        read_json(path)
-    path.write_text(json.dumps({"a": "[" * 200, "b": [[]] * 200}))
-    read_json(path)
 
 
 def test_a_sentence_is_never_longer_than_a_screen():

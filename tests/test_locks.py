@@ -339,6 +339,6 @@ def test_where_there_are_no_locks_work_goes_on_and_one_warning_says_so(tmp_path,
 
 def test_locks_are_none_of_the_contents_that_results_depend_on(tmp_path):
     (tmp_path / "shop.md").write_text("灯", "utf-8")
-    before = contents([tmp_path])
+    before = contents([tmp_path], tmp_path)
     with claimed(folders=[tmp_path], files=[tmp_path / "ocr.jsonl"]):
-        assert contents([tmp_path]) == before
+        assert contents([tmp_path], tmp_path) == before

@@ -13,7 +13,8 @@ from pathlib import Path
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.state import PredictorState, changes
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, is_there, read_jsonl, write_atomically
+from kdsl.files import is_there, write_atomically
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.locks import claimed, held
 from kdsl.sample import Sample, SampleKey
 

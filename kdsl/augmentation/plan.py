@@ -98,6 +98,10 @@ def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int]
         covered = _draw_covered(inner, loss, crop, MOST_COVERED_PHOTO if photo else MOST_COVERED)
     most = MOST_TURNED_PHOTO if photo else MOST_TURNED
     least_scale = max(LEAST_SCALE, min(1.0, READABLE / height)) if height else LEAST_SCALE
+
+    def shade() -> float:
+        return _rounded(inner.uniform(0.92, 1.08), drawn[5] < 0.5, 1.0)
+
     plan = Plan(
         covered=covered,
         crop=crop,
@@ -106,7 +110,7 @@ def draw_plan(source: random.Random, page: OcrPage | None, spared: Sequence[int]
         brightness=_rounded(inner.uniform(0.75, 1.2), drawn[4] < 0.5, 1.0),
         contrast=_rounded(inner.uniform(0.8, 1.2), drawn[4] < 0.5, 1.0),
         saturation=_rounded(inner.uniform(0.6, 1.3), drawn[5] < 0.5, 1.0),
-        tint=tuple(_rounded(inner.uniform(0.92, 1.08), drawn[5] < 0.5, 1.0) for _ in range(3)),  # type: ignore[arg-type]
+        tint=(shade(), shade(), shade()),
         blur=_rounded(inner.uniform(0.3, min(1.2, (height or 24.0) / 24)), drawn[6] < 0.3, 0.0),
         noise=_rounded(inner.uniform(2.0, 10.0), drawn[7] < 0.3, 0.0),
         quality=inner.randint(40, 90) if inner.random() < 0.6 else UNCHANGED_QUALITY,
@@ -139,7 +143,8 @@ def _draw_crop(source: random.Random, loss: _Loss, most: float) -> Box:
     right = min([right, *(1 - box[2] for box in loss.lines)])
     top = _edge(top, [(box[1], box[3]) for box in loss.lines], loss)
     bottom = _edge(bottom, [(1 - box[3], 1 - box[1]) for box in loss.lines], loss)
-    return tuple(round(value, 4) for value in (max(left, 0), max(top, 0), 1 - max(right, 0), 1 - max(bottom, 0)))  # type: ignore[return-value]
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), 1 - max(right, 0), 1 - max(bottom, 0)
+    return round(x0, 4), round(y0, 4), round(x1, 4), round(y1, 4)
 
 
 def _edge(edge: float, spans: Sequence[tuple[float, float]], loss: _Loss) -> float:

@@ -10,7 +10,8 @@ from kdsl.augmentation.words import cut
 from kdsl.data.writers import plain_record
 from kdsl.fields.sidecar import page_record
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import write_atomically, write_jsonl
+from kdsl.files import write_atomically
+from kdsl.json_file import write_jsonl
 
 SHOWN_LINES = 6
 """Lines of an OCR page that are gone and told."""

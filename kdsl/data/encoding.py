@@ -84,7 +84,7 @@ def text_lines(path: Path, labels: Sequence[str], content: Path | None = None) -
     Raises KdslError with the line and the likely encoding where it is not, and as `open_unpacked` does.
     """
     with open_unpacked(path, content) as file:
-        head = file.peek(4)[:4]  # type: ignore[attr-defined]
+        head = file.peek(4)[:4]
         wide = _wide_codec(head)
         yield from _narrow_lines(path, file, labels) if wide is None else _wide_lines(path, file, wide)
 

@@ -12,7 +12,8 @@ from kdsl.data.mire import task_of_instruction
 from kdsl.data.record import shown
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
-from kdsl.files import read_json, read_jsonl, read_text, write_atomically
+from kdsl.files import read_text, write_atomically
+from kdsl.json_file import read_json, read_jsonl
 from kdsl.sample import Task
 
 PREDICT = "predict"

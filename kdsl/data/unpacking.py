@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from kdsl.errors import KdslError
 from kdsl.files import opened, parsing
@@ -40,7 +40,7 @@ _AGAIN = "make the archive again"
 
 
 @contextmanager
-def open_unpacked(path: Path, content: Path | None = None) -> Iterator[BinaryIO]:
+def open_unpacked(path: Path, content: Path | None = None) -> "Iterator[io.BufferedReader[Any]]":
     """The bytes, for reading from the beginning to the end; `content` is as for `iterate_records`.
 
     Raises KdslError, then or while they are read, for a file that is missing, no regular one, damaged, of another
@@ -50,7 +50,7 @@ def open_unpacked(path: Path, content: Path | None = None) -> Iterator[BinaryIO]
         head = file.peek(_HEAD)[:_HEAD]
         unpack = next((each for magic, each in _PACKED.items() if head.startswith(magic)), None)
         if unpack is not None:
-            inner: BinaryIO = unpack(file)
+            inner: IO[bytes] = unpack(file)
         elif head.startswith(_ZIP):
             inner = _only_file(path, file)
         else:
@@ -66,12 +66,13 @@ def open_unpacked(path: Path, content: Path | None = None) -> Iterator[BinaryIO]
 class _Unpacking(io.RawIOBase):
     """What comes out of `inner`: damage and too many bytes are KdslErrors."""
 
-    def __init__(self, path: Path, inner: BinaryIO, limit: int) -> None:
+    def __init__(self, path: Path, inner: IO[bytes], limit: int) -> None:
         self._path, self._inner, self._left = path, inner, limit
 
     def readable(self) -> bool:
         return True
 
+    # A BufferedReader has no other kind of buffer filled.
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         with parsing(self._path, "cannot be unpacked", _AGAIN):
             data = self._inner.read(len(buffer))
@@ -85,12 +86,12 @@ class _Unpacking(io.RawIOBase):
         return len(data)
 
 
-def _only_file(path: Path, file: BinaryIO) -> BinaryIO:
+def _only_file(path: Path, file: io.BufferedReader) -> IO[bytes]:
     with parsing(path, "cannot be unpacked", _AGAIN):
         archive = zipfile.ZipFile(file)
         names = [name for name in archive.namelist() if not name.endswith("/") and not _of_the_system(name)]
         if len(names) == 1:
-            return archive.open(names[0])  # type: ignore[return-value]
+            return archive.open(names[0])
     if "xl/workbook.xml" in names:
         raise KdslError(f"{path}: is an Excel workbook; export it as JSON Lines")
     raise KdslError(f"{path}: is an archive of {len(names)} files; give the one that holds the samples")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kdsl.data.encoding import text_lines
 from kdsl.errors import KdslError
-from kdsl.files import parse_json
+from kdsl.json_file import parse_json
 
 _BETWEEN = " \t\r\n,\ufeff\x1e"
 """What may stand between values and means nothing: commas, byte order marks where files were joined, and the separator

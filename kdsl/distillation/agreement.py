@@ -102,7 +102,7 @@ def by_way(teacher_labels: TeacherLabels, model: Labels, rules: Labels, confiden
 
 def _way(teacher: int, model: int, rules: int) -> tuple[str, str, str]:
     letters: dict[int, str] = {NO_LABEL: "-"}
-    return tuple(_letter(label, letters) for label in (teacher, model, rules))  # type: ignore[return-value]
+    return _letter(teacher, letters), _letter(model, letters), _letter(rules, letters)
 
 
 def _letter(label: int, letters: dict[int, str]) -> str:

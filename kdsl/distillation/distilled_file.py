@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kdsl.data.readers import iterate_records
 from kdsl.data.record import Record
 from kdsl.data.writers import unknown_label
-from kdsl.files import read_jsonl, write_jsonl
+from kdsl.json_file import read_jsonl, write_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
 _DIGITS = 6

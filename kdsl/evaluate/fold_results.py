@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, field_validator
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl, write_jsonl
+from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
 from kdsl.record_file import Share, as_record
 
 Place = tuple[str, int, tuple[str, ...]]

@@ -12,7 +12,7 @@ from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
 from kdsl.evaluate.report import TaskResult
-from kdsl.files import read_jsonl
+from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
 SUM_TOLERANCE = 0.02

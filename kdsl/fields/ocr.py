@@ -14,7 +14,7 @@ from kdsl.distribution import install_command
 from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr_tiles import put_together, read_in_tiles, tiles_of
 from kdsl.fields.sidecar import Box, OcrLine, OcrPage, page_of, read_ocr
-from kdsl.files import append_jsonl
+from kdsl.json_file import append_jsonl
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import Progress, track
 

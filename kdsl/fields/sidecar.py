@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import parsing, read_jsonl
+from kdsl.files import parsing
+from kdsl.json_file import read_jsonl
 from kdsl.text import writable
 
 _EXPECTED = (

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kdsl.files import parsing, read_jsonl
+from kdsl.files import parsing
+from kdsl.json_file import read_jsonl
 
 _EXPECTED = 'expected {"image": "a.jpg", "model": "…", "answers": {"图中有…吗？": 0.97}}'
 PLAIN = 0.5

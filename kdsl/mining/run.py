@@ -15,7 +15,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import append_jsonl, opened, read_jsonl, write_jsonl
+from kdsl.files import opened
+from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
 from kdsl.mining.miner import (
     FoundRule,
     Mined,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
-from kdsl.files import parsing, read_json, write_atomically
+from kdsl.files import parsing, write_atomically
+from kdsl.json_file import read_json
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import read_jsonl
+from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample
 
 Orders = Sequence[Sequence[Sample]]
@@ -42,8 +42,8 @@ def with_ids(path: Path, orders: Orders) -> Iterator[tuple[int, dict[str, Any]]]
             "whole data file, as its lines are told apart by their order alone"
         )
     strays = [_first_stray(lines, samples) for samples in fitting]
-    if None not in strays:
-        number, expected, sample = strays[0]  # type: ignore[misc]
+    if strays[0] is not None and None not in strays:
+        number, expected, sample = strays[0]
         raise KdslError(
             f"{path}, line {number}: predicted for a sample with the label {expected!r}, but the data file has sample "
             f"{sample.id!r} with {sample.label!r} there; the order of both must be the same"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.files import read_jsonl
+from kdsl.json_file import read_jsonl
 from kdsl.models.classifier import Predicted
 from kdsl.models.label_answers import NO_ANSWER, Answers, Calibration, calibrate
 from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids

@@ -86,6 +86,7 @@ def _asked(project: Project, task: Task, tell: Tell) -> TaskProject:
     """What the task's search works on, once the visual questions are answered that a small model proposes."""
     for line in ask_questions(project, project.small):
         tell(line)
+    project.learned_sidecars()  # warns of images whose text nobody has read
     return TaskProject.of(project, task)
 
 

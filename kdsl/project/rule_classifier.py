@@ -25,7 +25,8 @@ from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically, write_jsonl
+from kdsl.files import write_atomically
+from kdsl.json_file import write_jsonl
 from kdsl.mining.archive import ARCHIVE_FILE, load_archive, write_archive
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings

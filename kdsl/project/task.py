@@ -63,11 +63,7 @@ class TaskProject:
 
     @classmethod
     def of(cls, project: Project, task: Task) -> "TaskProject":
-        """A task of a project; a warning counts training images whose text nobody has read.
-
-        Raises KdslError for samples that nothing can be learned from.
-        """
-        project.learned_sidecars()
+        """A task of a project; raises KdslError for samples that nothing can be learned from."""
         config = project.config
         search = SearchSettings(max_conditions=config.mining.max_conditions, iterations=config.mining.iterations)
         table = project.field_table(task)
@@ -85,7 +81,8 @@ class TaskProject:
 
     @classmethod
     def all_of(cls, project: Project) -> "list[TaskProject]":
-        """All tasks of a project; warnings and errors are those of `of`."""
+        """All tasks of a project; a warning counts training images whose text nobody has read. Errors of `of`."""
+        project.learned_sidecars()
         return [cls.of(project, task) for task in project.tasks]
 
     @cached_property

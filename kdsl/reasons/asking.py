@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import append_jsonl
+from kdsl.json_file import append_jsonl
 from kdsl.models.large.prompts import NO_TEXT, Prompts
 from kdsl.reasons.decided import Decided, Verdict
 from kdsl.reasons.labels import MASK, LabelNames

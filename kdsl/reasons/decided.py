@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.sample import Sample
 
 DECIDED_FILE = "reasons.jsonl"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from kdsl.files import append_jsonl
+from kdsl.json_file import append_jsonl
 from kdsl.reasons.labels import MASK, LabelNames
 from kdsl.reasons.reason_file import Reason, ReasonFile
 from kdsl.reasons.thinning import Thinning

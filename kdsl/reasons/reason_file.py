@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 from kdsl.text import writable
 

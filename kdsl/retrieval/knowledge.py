@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.errors import KdslError
-from kdsl.files import inside, read_jsonl, read_text
+from kdsl.files import inside, read_text
+from kdsl.json_file import read_jsonl
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 from kdsl.small.wording import CHINESE, wording_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 from unicodedata import category
 
 from kdsl.data.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
@@ -157,7 +157,7 @@ def _change(
         raise KdslError(f"{place}: {rule.id} was changed since the export; export again and decide anew")
     if notes != known_notes:
         _check_notes(place, known_notes, notes, lossless)
-    return _Change(line, stored, status, notes)  # type: ignore[arg-type]
+    return _Change(line, stored, cast(Status, status), notes)
 
 
 def _check_notes(place: str, known: str, notes: str, lossless: bool) -> None:

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
-from kdsl.files import append_jsonl, is_there, read_jsonl, sync
+from kdsl.files import is_there, sync
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.record_file import as_record
 from kdsl.rules.rule_files import is_rule_file
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kdsl.errors import KdslError
-from kdsl.files import read_json
+from kdsl.json_file import read_json
 from kdsl.review.live import LiveSite
 from kdsl.review.site import Site
 from kdsl.rules.wording import Language, condition_words, counted, rule_words

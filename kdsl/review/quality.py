@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from kdsl.errors import Hint, KdslError
-from kdsl.files import append_jsonl, is_there, read_jsonl
+from kdsl.files import is_there
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive
 from kdsl.mining.update import MinedRules
 from kdsl.project.fitting import arbitrate

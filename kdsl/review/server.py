@@ -54,6 +54,7 @@ class ImpatientProtocol(H11Protocol):
         self._waits: Wait = ""
         self._timer: asyncio.TimerHandle | None = None
 
+    # asyncio makes no other kind of transport for a socket that listens.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         transport.set_write_buffer_limits(0)  # every byte that the client has yet to read is heard of
         super().connection_made(transport)

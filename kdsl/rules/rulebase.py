@@ -102,7 +102,7 @@ class RuleBase:
         self.generation = 0
         """Grows whenever a rule or a problem changes."""
         self.unreadable: dict[Path, str] = {}
-        """Files that are no rules, and a sentence each that says why and begins with the file."""
+        """Files that cannot be read as rules, and a sentence each that says why and begins with the file."""
         self.doubles: dict[Path, Double] = {}
         self._stamps: dict[Path, Stamp] = {}
         self._readable: dict[Path, RuleFile] = {}

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from kdsl.errors import Hint
-from kdsl.files import read_jsonl, write_jsonl
+from kdsl.json_file import read_jsonl, write_jsonl
 from kdsl.record_file import Count, RecordModel, Share, as_record
 
 FILE_NAME = "statistics.jsonl"

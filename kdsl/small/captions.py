@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.fields.sidecar import read_captions
-from kdsl.files import append_jsonl, inside
+from kdsl.files import inside
+from kdsl.json_file import append_jsonl
 from kdsl.progress import Progress, track
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.wording import Wording

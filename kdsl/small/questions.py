@@ -8,7 +8,8 @@ import numpy as np
 
 from kdsl.data.images import existing_image
 from kdsl.fields.vqa import QuestionSidecar, read_answers
-from kdsl.files import append_jsonl, inside
+from kdsl.files import inside
+from kdsl.json_file import append_jsonl
 from kdsl.progress import Progress, reported
 from kdsl.sample import Sample, Task
 from kdsl.small.picture_chunks import Unreadable, answered

@@ -11,7 +11,7 @@ from typing import Any
 from kdsl.data.images import picture_path
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.vqa import PLAIN, moved, read_answers
-from kdsl.files import append_jsonl
+from kdsl.json_file import append_jsonl
 from kdsl.sample import Sample, SampleKey
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.questions import QuestionAnswers, score_questions

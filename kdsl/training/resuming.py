@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import parsing, read_json, write_atomically
+from kdsl.files import parsing, write_atomically
+from kdsl.json_file import read_json
 
 _RUN = "run.json"
 _STATE = "trainer_state.json"

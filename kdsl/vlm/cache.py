@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, file_digest, read_jsonl
+from kdsl.files import file_digest
+from kdsl.json_file import append_jsonl, read_jsonl
 from kdsl.vlm.conversation import Conversation, Instruction, Picture
 from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
@@ -107,6 +108,7 @@ class CachedModel:
         keys = [self._key("embed", conversation, None) for conversation in conversations]
 
         def ask(chunk: Sequence[Conversation]) -> list[dict[str, Any]]:
+            # See above: it is such a one.
             vectors = self.model.embed(chunk).astype("<f2")  # type: ignore[attr-defined]
             return [{"vector": b64encode(row.tobytes()).decode(), "calls": 1, "dropped": 0} for row in vectors]
 

@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 
 from kdsl.errors import KdslError, first_line
-from kdsl.files import opened, parsing, read_json
+from kdsl.files import opened, parsing
+from kdsl.json_file import read_json
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.files import append_jsonl, read_jsonl
+from kdsl.json_file import append_jsonl, read_jsonl
 
 API_KEY, BASE_URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 KEYS, ALLOWED = "keys.yaml", "allowed.jsonl"

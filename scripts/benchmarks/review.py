@@ -22,7 +22,7 @@ from benchmarks.engine import make_dialogues, make_rules
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.weighing import Standing
 from kdsl.errors import KdslError
-from kdsl.files import write_jsonl
+from kdsl.json_file import write_jsonl
 from kdsl.rules.rule import Rule, When
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample

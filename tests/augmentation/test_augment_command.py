@@ -16,7 +16,7 @@ from kdsl.augmentation.rendered import render_pictures
 from kdsl.data.readers import read_samples
 from kdsl.fields.sidecar import page_record, read_ocr
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_jsonl
+from kdsl.json_file import write_jsonl
 from kdsl.project.augmentation import augmenter
 from kdsl.project.project import Project
 from kdsl.rules.rulebase import RuleBase

@@ -4,7 +4,7 @@ import json
 
 from kdsl.data.readers import read_samples
 from kdsl.data.writers import plain_record, write_sharegpt
-from kdsl.files import write_jsonl
+from kdsl.json_file import write_jsonl
 from kdsl.sample import Label, Sample, Task, Turn
 
 

@@ -75,7 +75,7 @@ def test_what_is_no_reason_is_named_by_line(write, line, message):
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.none() | st.just("退款"))))
 def test_what_is_written_is_read_again(tmp_path_factory, rows):
-    from kdsl.files import write_jsonl
+    from kdsl.json_file import write_jsonl
 
     path = tmp_path_factory.mktemp("reasons") / "r.jsonl"
     whole = [

@@ -83,7 +83,7 @@ def test_after_the_last_rule_the_queue_comes(client, site):
         each = next(each for each in site.store.rules(TASK) if each.rule.status == "proposed")
         form = {"version": each.version, "status": "rejected", "reason": "太宽"}
         answer = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form)
-    assert "No rule passes these filters." in answer.text
+    assert "No rule matches these filters." in answer.text
     assert {each.rule.notes.split("\n")[-1] for each in site.store.rules(TASK)} == {"rejected: 太宽"}
 
 
@@ -174,7 +174,7 @@ def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, lis
     [
         ({"field-0": "turns", "test-0": "many"}, "condition 1: turns takes a comparison"),
         ({"field-0": "nowhere", "test-0": "x"}, "unknown field"),
-        ({"field-0": "user", "test-0": " "}, "What you write is tried on the training samples at once."),
+        ({"field-0": "user", "test-0": " "}, "Your conditions are tried on the training samples as you write."),
         ({"field-0": "user", "test-0": "\u200b"}, "is empty once normalised"),
     ],
 )
