@@ -1,7 +1,7 @@
-"""What of KDSL is installed: its distribution, what that requires, and how the rest is installed."""
+"""What of KDSL is installed: its distribution, what that requires, how the rest is installed, and on what machine."""
 
 import re
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,57 @@ def install_command(extra: Extra) -> str:
     """
     found = requirements(extra) or [f"{Path(__file__).resolve().parents[1]}[{extra}]"]
     return "pip install " + " ".join(f'"{requirement}"' for requirement in found)
+
+
+def installation() -> dict[str, str]:
+    """What a bug report needs to say, as `kdsl info` prints it: versions, the machine, and what each extra lacks."""
+    import os
+    import platform
+    import sys
+
+    from kdsl.version import __version__
+
+    installed = _version(NAME)
+    facts = {
+        "kdsl": __version__,
+        "distribution": f"{NAME} {installed}" if installed else f"{NAME} is not installed, only imported",
+        "folder": str(Path(__file__).resolve().parent),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cores": str(os.cpu_count()),
+        "devices": _devices(),
+    }
+    facts.update({name: version or "not installed" for name, version in _versions(requirements()).items()})
+    for extra in EXTRAS:
+        found = _versions(requirements(extra))
+        missing = [name for name, version in found.items() if version is None]
+        there = ", ".join(f"{name} {version}" for name, version in found.items() if version is not None)
+        note = f"missing {', '.join(missing)}: {install_command(extra)}" if missing or not found else ""
+        facts[f"extra {extra}"] = "; ".join(part for part in (there, note) if part)
+    return facts
+
+
+def _versions(requirements: list[str]) -> dict[str, str | None]:
+    """The package of each requirement, which begins with its name, and the version that is installed."""
+    return {name: _version(name) for name in (re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements)}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> str:
+    """Accelerators that torch sees. Importing torch takes seconds, which a bug report is worth."""
+    if _version("torch") is None:
+        return "cpu (torch is not installed)"
+    import torch
+
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _extra(marker: str) -> str | None:

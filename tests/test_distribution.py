@@ -80,5 +80,9 @@ def test_nothing_but_what_is_shown_depends_on_the_whole_version():
         if re.search(r"\b__version__\b", path.read_text("utf-8"))
     }
     assert using == {
-        "kdsl/__init__.py", "kdsl/cli/__init__.py", "kdsl/cli/info.py", "kdsl/models/large/card.py", "kdsl/version.py",
-    }  # fmt: skip
+        "kdsl/__init__.py",
+        "kdsl/cli/__init__.py",
+        "kdsl/distribution.py",
+        "kdsl/models/large/card.py",
+        "kdsl/version.py",
+    }

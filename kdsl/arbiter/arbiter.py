@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -67,6 +67,11 @@ class Arbiter(RecordModel):
     @property
     def model_alone(self) -> Pool:
         return Pool(self.model_a, 0.0)
+
+    def record(self) -> dict[str, Any]:
+        """What training came to, for JSON: the quality and the parameters, and of the rules how many there are."""
+        known = self.model_dump(include={"task", "samples", "listens_to", "a", "b", "model_a", "model", "both"})
+        return {**known, "rules": len(self.rules)}
 
     def save(self, folder: Path) -> None:
         """Write `arbiter.json`, atomically; KdslError when it cannot be written."""

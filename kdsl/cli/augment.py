@@ -1,6 +1,6 @@
 """kdsl augment: changed copies of the training samples, to look at and to train other tools on."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,33 +16,16 @@ def augment(
     format: FormatOption = Format.table,
 ) -> None:
     """Write changed copies of the training samples, their images, and what was changed, into the checkpoint."""
-    from kdsl.locks import claimed
     from kdsl.project.augmentation import augment_project
 
-    project = open_project(arguments)
-    with claimed(folders=[project.config.checkpoint]):
-        made = augment_project(project, workers)
+    made = augment_project(open_project(arguments), workers)
     if format is Format.json:
-        print_json([_record(each) for each in made])
+        print_json([each.record() for each in made])
     else:
         for each in made:
             _print(each)
     for each in made:
         typer.echo(f"{each.task.name}: {', '.join(map(str, each.files))}", err=True)
-
-
-def _record(made: "MadeCopies") -> dict[str, Any]:
-    labels = [
-        {"label": name, "samples": made.samples[name], "copies": made.copies[name]} for name in made.task.label_names
-    ]
-    return {
-        "task": made.task.name,
-        "labels": labels,
-        "operations": dict(made.operations.most_common()),
-        "reverted": made.reverted,
-        "strayed": made.strayed,
-        "files": [str(path) for path in made.files],
-    }
 
 
 def _print(made: "MadeCopies") -> None:

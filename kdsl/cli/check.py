@@ -14,21 +14,11 @@ def check(arguments: ProjectArguments = None, format: FormatOption = Format.tabl
     """Find what is wrong with a data set; exit code 1 when there are findings."""
     report = open_project(arguments).check()
     if format is Format.json:
-        print_json(_record(report))
+        print_json(report.record())
     else:
         _print(report)
     if report.findings:
         raise typer.Exit(1)
-
-
-def _record(report: "Report") -> dict[str, object]:
-    from dataclasses import asdict
-
-    counts = {
-        task: [{"label": label, **found} for label, found in labels.items()] for task, labels in report.counts.items()
-    }
-    unused = {split: dict(keys) for split, keys in report.unused.items()}
-    return {"counts": counts, "unused_keys": unused, "findings": [asdict(finding) for finding in report.findings]}
 
 
 def _print(report: "Report") -> None:

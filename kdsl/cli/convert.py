@@ -1,16 +1,12 @@
 """kdsl convert: samples or predictions in the format that another tool reads."""
 
-from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kdsl.cli.options import ProjectArguments, open_project
-
-if TYPE_CHECKING:
-    from kdsl.sample import Sample, Task
 
 
 class Target(StrEnum):
@@ -31,6 +27,7 @@ def convert(
     ] = None,
 ) -> None:
     """Write samples as ShareGPT messages, or predictions as the MIRE challenge's submission."""
+    from kdsl.data.readers import read_known
     from kdsl.data.submission import write_submission
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
@@ -43,20 +40,7 @@ def convert(
         if predictions is not None and format is Target.submission:
             write_submission(input, predictions, tasks, output)
             typer.echo(f"{output}: written")
-            return
-        samples = list(_with_known_labels(input, tasks))
-        write_sharegpt(samples, tasks, output)
-    typer.echo(f"{output}: {len(samples)} samples")
-
-
-def _with_known_labels(path: Path, tasks: "Sequence[Task]") -> "Iterator[Sample]":
-    """The samples of a file; KdslError for a label that a model would learn though its task does not have it."""
-    from kdsl.data.readers import iterate_records
-    from kdsl.data.writers import unknown_label
-
-    by_name = {task.name: task for task in tasks}
-    for record, sample in iterate_records(path, tasks):
-        task = by_name[sample.task]
-        if sample.label is not None and sample.label not in task.label_names:
-            raise record.error(unknown_label(sample.label, [task]))
-        yield sample
+        else:
+            samples = read_known(input, tasks)
+            write_sharegpt(samples, tasks, output)
+            typer.echo(f"{output}: {len(samples)} samples")

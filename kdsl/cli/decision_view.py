@@ -12,6 +12,7 @@ from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one
 from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
+from kdsl.rules.table import conditions
 
 _ROLES = {"user": "user ", "agent": "agent"}
 _MARK = "bold reverse"
@@ -80,8 +81,8 @@ def _rules(decision: Decision) -> Table:
     table = results_table("", "id", "label", ">relia-\nbility", ">weight", "holds because")
     for hit in decision.rules:
         rule = hit.rule
-        conditions = RuleText(" and ".join(str(condition) for condition in rule.conditions))
-        table.add_row(rule.id, Text(rule.label), f"{hit.reliability:.2f}", f"{hit.weight:.2f}", conditions)
+        worth = f"{hit.reliability:.2f}", f"{hit.weight:.2f}"
+        table.add_row(rule.id, Text(rule.label), *worth, RuleText(conditions(rule)))
     return table
 
 

@@ -8,10 +8,8 @@ import typer
 
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
 from kdsl.errors import KdslError
-from kdsl.locks import claimed
 
 if TYPE_CHECKING:
-    from kdsl.evaluate.report import TaskResult
     from kdsl.project.project import Project
 
 
@@ -70,13 +68,11 @@ def evaluate(
     )
     project = open_project(arguments)
     if job == "--seesaw":
-        compare_adapters(project, output, format)
+        _compare_adapters(project, output, format)
     elif steps is not None:
-        ablate(project, steps, folds, workers, output, format)
-    elif folds is not None:
-        cross_validate(project, folds, workers, output, format)
-    elif predictions is not None and truth is not None:
-        score_files(project, predictions, truth, output, format)
+        _ablate(project, steps, folds, workers, output, format)
+    else:
+        _score(project, folds, workers, predictions, truth, output, format)
 
 
 _JOBS = {
@@ -103,74 +99,57 @@ def _chosen_job(given: Mapping[str, bool]) -> str:
     return job
 
 
-def score_files(project: "Project", predictions: Path, truth: Path, output: Path | None, format: Format) -> None:
-    """Compare a file of predictions with a file of labels."""
-    from kdsl.data.readers import read_samples
-    from kdsl.evaluate.predictions import read_results
-
-    folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
-    with claimed(folders=[folder]):
-        _tell(
-            read_results(predictions, truth, read_samples(truth, project.tasks), project.tasks),
-            project,
-            folder,
-            format,
-        )
-
-
-def cross_validate(project: "Project", folds: int, workers: int | None, output: Path | None, format: Format) -> None:
-    """Predict the training samples, K-fold."""
-    from kdsl.project.cross_validation import cross_validate_project
-
-    folder = output or project.config.checkpoint / "cross-validation"
-    with claimed(folders=[project.config.checkpoint, folder]):
-        _tell(cross_validate_project(project, folds, workers), project, folder, format)
-
-
-def _tell(results: "list[TaskResult]", project: "Project", folder: Path, format: Format) -> None:
+def _score(
+    project: "Project",
+    folds: int | None,
+    workers: int | None,
+    predictions: Path | None,
+    truth: Path | None,
+    output: Path | None,
+    format: Format,
+) -> None:
+    """Cross-validation, or a file of predictions and one of labels."""
     from kdsl.cli.scores_table import print_summary
-    from kdsl.evaluate.folder import write_evaluation
-    from kdsl.evaluate.report import summarise
+    from kdsl.project.evaluation import CROSS_VALIDATION_FOLDER, evaluate_predictions, evaluate_project
 
-    summary = summarise(results, project.config.seed)
+    if folds is not None:
+        folder = output or project.config.checkpoint / CROSS_VALIDATION_FOLDER
+        summary = evaluate_project(project, folds, workers, folder)
+    else:
+        assert predictions is not None and truth is not None
+        folder = output or predictions.with_name(f"{predictions.stem}-evaluation")
+        summary = evaluate_predictions(project, predictions, truth, folder)
     if format is Format.json:
         print_json(summary.record())
     else:
         print_summary(summary)
-    write_evaluation(folder, results, summary)
     typer.echo(f"Report, tables and plots are in {folder}.", err=True)
 
 
-def compare_adapters(project: "Project", output: Path | None, format: Format) -> None:
-    """Train LoRA adapters of single tasks and one for all, and predict the test samples of every task with each."""
+def _compare_adapters(project: "Project", output: Path | None, format: Format) -> None:
     from kdsl.cli.evaluate_tables import print_seesaw
-    from kdsl.project.seesaw import compare_adapters as compare
-    from kdsl.project.seesaw import seesaw_record, write_seesaw
+    from kdsl.project.evaluation import SEESAW_FOLDER, evaluate_adapters
 
-    folder = output or project.config.checkpoint / "seesaw"
-    with claimed(folders=[project.config.checkpoint, folder]):
-        found = compare(project)
-        if format is Format.json:
-            print_json(seesaw_record(found))
-        else:
-            print_seesaw(found)
-        write_seesaw(folder, found)
+    folder = output or project.config.checkpoint / SEESAW_FOLDER
+    found = evaluate_adapters(project, folder)
+    if format is Format.json:
+        print_json(found.record())
+    else:
+        print_seesaw(found)
     typer.echo(f"Table and plot are in {folder}.", err=True)
 
 
-def ablate(
+def _ablate(
     project: "Project", steps: str, folds: int | None, workers: int | None, output: Path | None, format: Format
 ) -> None:
-    """Cross-validate with each of several steps alone, with all of them and with none."""
     from kdsl.cli.evaluate_tables import print_ablation
-    from kdsl.project.ablation import ABLATION_FOLDS, ablate_project, parse_steps, write_ablation
+    from kdsl.project.ablation import ABLATION_FOLDS, parse_steps
+    from kdsl.project.evaluation import ABLATION_FOLDER, evaluate_steps
 
-    folder = output or project.config.checkpoint / "ablation"
-    with claimed(folders=[project.config.checkpoint, folder]):
-        found = ablate_project(project, parse_steps(steps), folds or ABLATION_FOLDS, workers)
-        if format is Format.json:
-            print_json(found.record())
-        else:
-            print_ablation(found)
-        write_ablation(folder, found)
+    folder = output or project.config.checkpoint / ABLATION_FOLDER
+    found = evaluate_steps(project, parse_steps(steps), folds or ABLATION_FOLDS, workers, folder)
+    if format is Format.json:
+        print_json(found.record())
+    else:
+        print_ablation(found)
     typer.echo(f"The table is in {folder}.", err=True)

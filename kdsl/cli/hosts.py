@@ -52,15 +52,12 @@ def allow(arguments: ProjectAndAddress = None) -> None:
 @app.command()
 def forget(arguments: ProjectAndAddress = None) -> None:
     """Take back that a project may contact a server; the project itself need not be there any more."""
-    from kdsl.errors import KdslError
-    from kdsl.vlm.hosts import allowed_contacts, origin_of, project_name, remember
+    from kdsl.vlm.hosts import origin_of, take_back
 
     address, project = _address(arguments)
     folder = project.parent if project.is_file() else project
     origin = origin_of(address)
-    if (project_name(folder), origin) not in allowed_contacts():
-        raise KdslError(f"{folder.resolve()}: was not allowed to contact {origin}; `kdsl hosts list` shows what was")
-    remember(folder, origin, False)
+    take_back(folder, origin)
     typer.echo(f"{folder.resolve()} may not contact {origin} any more")
 
 

@@ -93,12 +93,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def first_failures(failed: Sequence[tuple[str, str]], of: int) -> list[str]:
-    """What to tell of `of` samples of which those in `failed`, (id, reason), have no answer: how many, and why."""
+def exit_on_failures(failed: Sequence[tuple[str, str]], of: int) -> None:
+    """Where some of `of` samples have no answer, (id, reason) in `failed`: tell how many, and why, and exit with 1."""
+    if not failed:
+        return
     first: dict[str, str] = {}
     for identity, reason in failed:
         first.setdefault(reason, identity)
-    if not failed:
-        return []
-    lines = [f"{len(failed)} of {of} samples have no answer; the same command asks them again:"]
-    return lines + [f"  {identity}: {reason}" for reason, identity in list(first.items())[:3]]
+    typer.echo(f"{len(failed)} of {of} samples have no answer; the same command asks them again:", err=True)
+    for reason, identity in list(first.items())[:3]:
+        typer.echo(f"  {identity}: {reason}", err=True)
+    raise typer.Exit(1)

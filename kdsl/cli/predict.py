@@ -1,6 +1,6 @@
 """kdsl predict: labels for new samples, each with its rules and its reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +10,7 @@ from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, open_projec
 
 if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
-    from kdsl.arbiter.stream import Mode
-    from kdsl.data.sample_file import SampleFile
     from kdsl.project.prediction import Explained
-    from kdsl.project.project import Project
-    from kdsl.sample import Task
 
 
 def predict(
@@ -59,23 +55,29 @@ def predict(
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
     from kdsl.arbiter.stream import Mode
     from kdsl.data.sample_file import sample_files
-    from kdsl.project.prediction import explain_id
+    from kdsl.project.given_sample import given_samples
+    from kdsl.project.prediction import decide_files, explain_id, explain_samples, predict_file
 
     directly = text is not None or bool(image)
     _require_sense(directly, bool(input), output is not None, append, again, explain, format)
     project = open_project(arguments)
     tasks = chosen_tasks(project, task)
     if directly:
-        _predict_given(project, text, image or [], tasks, format or Format.table)
+        explained = explain_samples(project, given_samples(project, text, image or [], tasks))
+        _print_explained(explained, format or Format.table)
         return
     with sample_files(input or []) as files:
         if output is not None:
             mode = Mode.append if append else Mode.again if again else Mode.resume
-            _predict_into(project, files, output, batch, mode, None if task is None else tasks)
+            made = predict_file(project, files, output, batch, mode, None if task is None else tasks)
+            if made.cost is not None:
+                typer.echo(made.cost, err=True)
+            predicted, before = made.outcome.predicted, made.outcome.predicted_before
+            typer.echo(f"{output}: {predicted} samples predicted, {before} were there")
         if explain is not None:
             _print_explained(explain_id(project, files, explain, tasks), format or Format.table)
         elif output is None:
-            _print_decisions(project, files, batch, tasks, format or Format.json)
+            _print_decisions(decide_files(project, files, batch, tasks), format or Format.json)
 
 
 def _require_sense(
@@ -99,32 +101,6 @@ def _require_sense(
         raise KdslError("--format is for what is printed, but with --output nothing is; leave it out")
 
 
-def _predict_given(
-    project: "Project", text: str | None, images: Sequence[Path], tasks: "Sequence[Task]", format: Format
-) -> None:
-    from kdsl.project.given_sample import given_samples
-    from kdsl.project.prediction import explain_samples
-
-    _print_explained(explain_samples(project, given_samples(project, text, images, tasks)), format)
-
-
-def _predict_into(
-    project: "Project",
-    files: "Sequence[SampleFile]",
-    output: Path,
-    batch: int,
-    mode: "Mode",
-    tasks: "Sequence[Task] | None",
-) -> None:
-    from kdsl.project.prediction import predict_file
-
-    made = predict_file(project, files, output, batch, mode, tasks)
-    if made.cost is not None:
-        typer.echo(made.cost, err=True)
-    predicted, before = made.outcome.predicted, made.outcome.predicted_before
-    typer.echo(f"{output}: {predicted} samples predicted, {before} were there")
-
-
 def _print_explained(explained: "Iterable[Explained]", format: Format) -> None:
     if format is Format.json:
         _print_lines(each.decision for each in explained)
@@ -137,12 +113,7 @@ def _print_explained(explained: "Iterable[Explained]", format: Format) -> None:
         print_decision(each.decision, each.sidecars, each.explanation)
 
 
-def _print_decisions(
-    project: "Project", files: "Sequence[SampleFile]", batch: int, tasks: "Sequence[Task]", format: Format
-) -> None:
-    from kdsl.project.prediction import decide_files
-
-    decisions = decide_files(project, files, batch, tasks)
+def _print_decisions(decisions: "Iterable[Decision]", format: Format) -> None:
     if format is Format.json:
         _print_lines(decisions)
         return

@@ -1,14 +1,11 @@
 """kdsl prompt: what a large model is shown about a sample."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kdsl.cli.options import ProjectArguments, open_project
-
-if TYPE_CHECKING:
-    from kdsl.vlm.conversation import Conversation
 
 
 def prompt(
@@ -24,17 +21,7 @@ def prompt(
     It draws on all training samples, but for those that are like the sample itself.
     """
     from kdsl.project.prompt import conversation_of, find_sample
+    from kdsl.vlm.conversation import in_words
 
     project = open_project(arguments)
     typer.echo(in_words(conversation_of(project, find_sample(project, sample, input))))
-
-
-def in_words(conversation: "Conversation") -> str:
-    """The texts as they are, and pictures as [picture: path]."""
-    from kdsl.vlm.conversation import Picture
-
-    return "".join(
-        f"[picture: {piece.path}]" if isinstance(piece, Picture) else piece
-        for message in conversation
-        for piece in message.pieces
-    )

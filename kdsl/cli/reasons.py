@@ -1,7 +1,7 @@
 """kdsl reasons: why training samples have their labels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from kdsl.cli.options import (
     ProjectArguments,
     Retries,
     Timeout,
-    first_failures,
+    exit_on_failures,
     open_project,
     print_json,
 )
@@ -43,52 +43,27 @@ def reasons(
 ) -> None:
     """Ask a model why training samples have their labels; the same command goes on after an interruption."""
     from kdsl.errors import KdslError
-    from kdsl.locks import claimed
     from kdsl.project.reasons import explain_project, import_project
 
     project = open_project(arguments)
-    config = project.config
     if bring is not None and model is not None:
         raise KdslError("--import asks no model, so --model does not go with it; leave one of the two out")
     if bring is not None:
-        with claimed(files=[config.data.reasons]):
-            outcome = import_project(project, bring)
+        outcome = import_project(project, bring)
         if format is Format.json:
-            print_json(_imported(outcome))
+            print_json(outcome.record())
         else:
             _print_import(project, bring, outcome)
-        if _imported(outcome)["problems"]:
+        if outcome.problems:
             raise typer.Exit(1)
         return
-    with claimed(folders=[config.checkpoint], files=[config.data.reasons]):
-        counts = explain_project(project, model, timeout, retries)
+    counts = explain_project(project, model, timeout, retries)
     if format is Format.json:
-        print_json({task: _record(found) for task, found in counts.items()})
+        print_json({task: found.record() for task, found in counts.items()})
     else:
         _print(project, counts)
     failed = [each for found in counts.values() for each in found.failed.items()]
-    for line in first_failures(failed, sum(found.samples for found in counts.values())):
-        typer.echo(line, err=True)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _record(counts: "ReasonCounts") -> dict[str, Any]:
-    """What `--format json` prints about a task."""
-    verdicts = counts.verdicts
-    return {
-        "samples": counts.samples,
-        "there_before": counts.there,
-        "left_out_before": counts.decided,
-        "asked": counts.asked,
-        "recovered": counts.recovered,
-        "not_recovered": verdicts["not recovered"],
-        "another_label": verdicts["another label"],
-        "says_nothing": verdicts["says nothing"],
-        "thinned": verdicts["thinned"],
-        "written": verdicts["written"],
-        "failed": counts.failed,
-    }
+    exit_on_failures(failed, sum(found.samples for found in counts.values()))
 
 
 def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
@@ -96,7 +71,7 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
     from kdsl.reasons.decided import DECIDED_FILE
 
     table = results_table("Reasons", "samples", *(f">{task}" for task in counts))
-    rows = [_record(found) | {"failed": len(found.failed)} for found in counts.values()]
+    rows = [found.record() | {"failed": len(found.failed)} for found in counts.values()]
     for name in rows[0]:
         table.add_row("all" if name == "samples" else name.replace("_", " "), *(str(row[name]) for row in rows))
     results_console().print(table)
@@ -107,31 +82,12 @@ def _print(project: "Project", counts: "dict[str, ReasonCounts]") -> None:
     )
 
 
-def _imported(outcome: "ImportOutcome") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from kdsl.reasons.importing import PROBLEMS
-
-    whys = [line.why for line in outcome.left_out]
-    return {
-        "lines": outcome.lines,
-        "added": outcome.added,
-        "there_before": whys.count("there before"),
-        "thinned": whys.count("thinned"),
-        "problems": sum(why in PROBLEMS for why in whys),
-        "left_out": [asdict(line) for line in outcome.left_out],
-    }
-
-
 def _print_import(project: "Project", file: Path, outcome: "ImportOutcome") -> None:
-    from kdsl.reasons.importing import PROBLEMS
-
-    found = _imported(outcome)
+    found = outcome.record()
     typer.echo(
         f"{project.config.data.reasons}: {found['added']} of {found['lines']} reasons added, {found['there_before']} "
         f"were there, {found['thinned']} too like another one of their label, {found['problems']} left out for what "
         "is wrong with them"
     )
-    for line in outcome.left_out:
-        if line.why in PROBLEMS:
-            typer.echo(f"{file}, line {line.line}: {line.id}: {line.why}: {line.detail}")
+    for line in outcome.problems:
+        typer.echo(f"{file}, line {line.line}: {line.id}: {line.why}: {line.detail}")

@@ -1,8 +1,6 @@
 """kdsl rules: look at, check and tidy the rule base."""
 
-from collections.abc import Iterable
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,8 +19,6 @@ from kdsl.cli.rules_exchange import export_rules, import_rules
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
-    from kdsl.rules.rule import Rule
-    from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Task
 
 app = typer.Typer(help="Look at, check and tidy the rule base.", no_args_is_help=True, rich_markup_mode=None)
@@ -51,15 +47,14 @@ def list_rules(
     format: FormatOption = Format.table,
 ) -> None:
     """List the rules in words, with their counts in training and on held-out data, and their reliability."""
-    from kdsl.cli.rules_table import list_record, print_list
+    from kdsl.cli.rules_table import print_list
+    from kdsl.project.rule_reports import chosen_rules
+    from kdsl.rules.records import rule_records
 
-    chosen = list(_chosen(open_project(arguments), task, label, status))
+    project = open_project(arguments)
+    chosen = chosen_rules(project, _tasks(project, task, label), label, None if status is None else status.value)
     if format is Format.json:
-        records = []
-        for base, rules in chosen:
-            known = base.statistics()
-            records += [list_record(base, rule, known) for rule in rules]
-        print_json(records)
+        print_json([record for base, rules in chosen for record in rule_records(base, rules)])
     else:
         print_list(chosen)
 
@@ -71,19 +66,17 @@ def show(
     format: FormatOption = Format.table,
 ) -> None:
     """Show one rule: its conditions, file and statistics, and the training samples it hits, wrong ones first."""
-    from kdsl.cli.rules_show import print_rule, rule_record
-    from kdsl.fields.table import FieldTable
-    from kdsl.rules.engine import Engine
+    from kdsl.cli.rules_show import print_rule
+    from kdsl.project.rule_reports import rule_of, training_hits
+    from kdsl.rules.records import hit_records, rule_records
 
     id, others = taken_out("ID", arguments)
     project = open_project(others)
-    task, base = _base_of(project, id)
-    rule = base.get(id)
-    items = project.task_samples(task) if project.config.data.train is not None else []
-    found = Engine([rule]).hits(FieldTable(items, project.sidecars()))
-    hits = [(sample, hit[0]) for sample, hit in zip(items, found, strict=True) if hit]
+    task, rule = rule_of(project, id)
+    base, hits = project.rule_base(task), training_hits(project, task, rule)
     if format is Format.json:
-        print_json(rule_record(base, rule, hits))
+        [record] = rule_records(base, [rule])
+        print_json({**record, "hits": hit_records(rule, hits)})
     else:
         print_rule(base, rule, hits, samples)
 
@@ -92,14 +85,10 @@ def show(
 def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Find mistakes, contradictions, duplicates, conflicts and stale reviews; exit code 1 when there are findings."""
     from kdsl.cli.rules_table import print_findings
-    from kdsl.rules.lint import lint as find
+    from kdsl.project.rule_reports import lint_rules
 
     project = open_project(arguments)
-    labelled = project.config.data.train is not None
-    sidecars = project.sidecars()
-    findings = []
-    for item in chosen_tasks(project, task):
-        findings += find(project.config.rules, item, project.task_samples(item) if labelled else (), sidecars)
+    findings = lint_rules(project, chosen_tasks(project, task))
     if format is Format.json:
         print_json([finding.record() for finding in findings])
     else:
@@ -111,18 +100,13 @@ def lint(arguments: ProjectArguments = None, task: TaskOption = None, format: Fo
 @app.command()
 def test(arguments: ProjectArguments = None, task: TaskOption = None, format: FormatOption = Format.table) -> None:
     """Run the tests in the rule files on the training samples; exit code 1 when one fails."""
-    from kdsl.cli.rules_table import print_tests, test_record
-    from kdsl.rules.rule_tests import run_tests
-    from kdsl.rules.rulebase import RuleBase
+    from kdsl.cli.rules_table import print_tests
+    from kdsl.project.rule_reports import run_rule_tests
 
     project = open_project(arguments)
-    outcomes = []
-    for item in chosen_tasks(project, task):
-        rules = RuleBase.load(project.config.rules, item.name).rules
-        if any(rule.tests.hit or rule.tests.miss for rule in rules):
-            outcomes += run_tests(rules, project.task_samples(item), project.sidecars())
+    outcomes = run_rule_tests(project, chosen_tasks(project, task))
     if format is Format.json:
-        print_json([test_record(outcome) for outcome in outcomes])
+        print_json([outcome.record() for outcome in outcomes])
     else:
         print_tests(outcomes)
     if not all(outcome.passed for outcome in outcomes):
@@ -138,22 +122,14 @@ def diff(
     format: FormatOption = Format.table,
 ) -> None:
     """Tell which rules were added, removed or changed since a git revision, or against another rule folder."""
-    from contextlib import nullcontext
-
-    from kdsl.cli.rules_table import change_record, print_changes
-    from kdsl.rules.compare import compare, rules_at_revision
-    from kdsl.rules.rulebase import RuleBase
+    from kdsl.cli.rules_table import print_changes
+    from kdsl.project.rule_reports import changed_rules
 
     old, others = taken_out("REVISION", arguments)
     project = open_project(others)
-    rules = project.config.rules
-    changes = {}
-    with nullcontext(Path(old)) if Path(old).is_dir() else rules_at_revision(rules, old) as folder:
-        for item in chosen_tasks(project, task):
-            before, after = (RuleBase.load(place, item.name).rules for place in (folder, rules))
-            changes[item.name] = compare(before, after)
+    changes = changed_rules(project, chosen_tasks(project, task), old)
     if format is Format.json:
-        print_json([change_record(name, change) for name, found in changes.items() for change in found])
+        print_json([{"task": name, **change.record()} for name, found in changes.items() for change in found])
     else:
         print_changes(changes)
 
@@ -167,19 +143,14 @@ def stats(
     format: FormatOption = Format.table,
 ) -> None:
     """Count on the training samples: coverage, overlaps, conflicts, correct and incorrect hits, precision."""
-    from kdsl.cli.rules_table import print_summaries, summary_record
-    from kdsl.fields.table import FieldTable
-    from kdsl.rules.engine import Engine
-    from kdsl.rules.summary import summarise
+    from kdsl.cli.rules_table import print_summaries
+    from kdsl.project.rule_reports import chosen_rules, summarise_rules
 
     project = open_project(arguments)
-    summaries = {}
-    for base, rules in _chosen(project, task, label, status):
-        samples = [sample for sample in project.samples() if sample.task == base.task]
-        matrix = Engine(rules).matrix(FieldTable(samples, project.sidecars()))
-        summaries[base.task] = summarise(rules, matrix, [sample.label for sample in samples])
+    chosen = chosen_rules(project, _tasks(project, task, label), label, None if status is None else status.value)
+    summaries = {base.task: summarise_rules(project, base, rules) for base, rules in chosen}
     if format is Format.json:
-        print_json([summary_record(name, row) for name, rows in summaries.items() for row in rows])
+        print_json([{"task": name, **row.record()} for name, rows in summaries.items() for row in rows])
     else:
         print_summaries(summaries)
 
@@ -193,60 +164,24 @@ def fmt(
     ] = False,
 ) -> None:
     """Rewrite rule files in the one form that KDSL writes; comments are kept."""
-    from kdsl.errors import KdslError
-    from kdsl.locks import held
-    from kdsl.rules.rule_file import rule_text
-    from kdsl.rules.rulebase import RuleBase
+    from kdsl.rules.formatting import format_rule_files
 
     project = open_project(arguments)
-    total, changed = 0, 0
-    left_out: dict[Path, str] = {}
-    # Between reading and writing a file nobody decides about it, and nothing is mined.
-    with held(project.config.rules, shared=check):
-        for item in chosen_tasks(project, task):
-            base = RuleBase.load(project.config.rules, item.name, problems="list")
-            left_out |= base.problems
-            for file in base.files:
-                try:
-                    wanted = rule_text(file.rule, file.text)
-                except KdslError as error:
-                    left_out[file.path] = f"{file.path}: {error}"
-                    continue
-                total += 1
-                if file.text.removeprefix("\ufeff") != wanted:
-                    changed += 1
-                    typer.echo(f"{file.path}: {'would be' if check else 'is'} rewritten")
-                    if not check:
-                        base.save(file.rule)
-    for sentence in left_out.values():
+    names = [each.name for each in chosen_tasks(project, task)]
+    is_, were = ("would be", "would be") if check else ("is", "were")
+    found = format_rule_files(project.config.rules, names, check, lambda path: typer.echo(f"{path}: {is_} rewritten"))
+    for sentence in found.left_out.values():
         typer.echo(f"left out: {sentence}")
-    typer.echo(f"{changed} of {total} rule files {'would be' if check else 'were'} rewritten.")
-    if left_out or (check and changed):
+    typer.echo(f"{len(found.changed)} of {found.files} rule files {were} rewritten.")
+    if found.left_out or (check and found.changed):
         raise typer.Exit(1)
 
 
-def _chosen(
-    project: "Project", name: str | None, label: str | None, status: RuleStatus | None
-) -> "Iterable[tuple[RuleBase, list[Rule]]]":
-    """The rules of every chosen task that the filters let pass."""
+def _tasks(project: "Project", name: str | None, label: str | None) -> "list[Task]":
+    """The tasks that --task and --label leave; KdslError where none of them has the label."""
     from kdsl.errors import KdslError
-    from kdsl.rules.rulebase import RuleBase
 
     tasks = chosen_tasks(project, name)
     if label is not None and not any(label in task.label_names for task in tasks):
         raise KdslError(f"--label {label}: no task of the project has this label")
-    for task in tasks:
-        base = RuleBase.load(project.config.rules, task.name)
-        rules = base.rules if status is None else base.active([status.value])
-        yield base, [rule for rule in rules if label in (None, rule.label)]
-
-
-def _base_of(project: "Project", id: str) -> "tuple[Task, RuleBase]":
-    from kdsl.errors import KdslError
-    from kdsl.rules.rulebase import RuleBase
-
-    for task in project.tasks:
-        base = RuleBase.load(project.config.rules, task.name)
-        if any(rule.id == id for rule in base.rules):
-            return task, base
-    raise KdslError(f"{project.config.rules}: no rule has the id {id!r}; `kdsl rules list` shows all ids")
+    return tasks

@@ -1,18 +1,12 @@
 """kdsl rules export and import: the rule base as a table, and the decisions that people wrote into it."""
 
-import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kdsl.cli.options import ProjectArguments, open_project, project_and, taken_out
-
-if TYPE_CHECKING:
-    from kdsl.review.store import RuleStore
-
-_log = logging.getLogger(__name__)
 
 
 class TableFormat(StrEnum):
@@ -44,13 +38,9 @@ def export_rules(
     """Write all rules in words, with their status, counts and notes, for people who will not open a browser."""
     from kdsl.files import write_atomically
     from kdsl.locks import claimed
-    from kdsl.review.exchange import csv_table, markdown
-    from kdsl.review.store import RuleStore
+    from kdsl.review import exchange
 
-    project = open_project(arguments)
-    store = RuleStore(project.config.rules, [task.name for task in project.tasks])
-    _tell(store)
-    text = (csv_table if format is TableFormat.csv else markdown)(store, language.value)
+    text = exchange.export_rules(open_project(arguments), format.value, language.value)
     if output is None:
         typer.echo(text, nl=False)
     else:
@@ -63,18 +53,8 @@ def import_rules(
     by: AsOption = None,
 ) -> None:
     """Take over the statuses and notes that people changed in an exported CSV table: all of them, or none."""
-    from kdsl.review.importing import import_csv
-    from kdsl.review.reviewer import reviewer_name
-    from kdsl.review.store import RuleStore
+    from kdsl.review import importing
 
     file, others = taken_out("FILE", arguments)
-    project = open_project(others)
-    store = RuleStore(project.config.rules, [task.name for task in project.tasks])
-    event = import_csv(store, Path(file), reviewer_name(by))
-    count = 0 if event is None else len(event.changes)
+    count = importing.import_rules(open_project(others), Path(file), by)
     typer.echo(f"{count} rules changed; `kdsl review` can undo that as one step." if count else "No rule differs.")
-
-
-def _tell(store: "RuleStore") -> None:
-    for sentence in store.problems.values():
-        _log.warning("left out: %s", sentence)

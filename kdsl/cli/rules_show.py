@@ -1,37 +1,19 @@
 """What `kdsl rules show` prints: a rule and the samples that it hits."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from kdsl.cli.rules_table import list_record
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import RuleStatistics
-from kdsl.rules.table import NOT_AVAILABLE, counted
+from kdsl.rules.table import NOT_AVAILABLE, counts
 from kdsl.sample import Sample
 
 _CONTEXT = 30
 """Characters shown on either side of a term."""
-
-
-def rule_record(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> dict[str, Any]:
-    """The rule as in `kdsl rules list`, with all samples it hits and the evidence."""
-    return {
-        **list_record(base, rule, base.statistics()),
-        "hits": [
-            {
-                "sample": sample.id,
-                "label": sample.label,
-                "correct": None if sample.label is None else sample.label == rule.label,
-                "evidence": [evidence.record() for evidence in hit.evidence],
-            }
-            for sample, hit in hits
-        ],
-    }
 
 
 def print_rule(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]], limit: int) -> None:
@@ -67,13 +49,7 @@ def _facts(base: RuleBase, rule: Rule) -> list[tuple[str, str]]:
         facts.append(("reviewed", f"{review.by} {review.at}".strip()))
     if rule.notes:
         facts.append(("notes", rule.notes))
-    training = NOT_AVAILABLE if entry is None else counted(entry.training.correct, entry.training.hits)
-    held_out = (
-        NOT_AVAILABLE
-        if entry is None or entry.held_out is None
-        else counted(entry.held_out.correct, entry.held_out.hits)
-    )
-    reliability = NOT_AVAILABLE if entry is None or entry.reliability is None else f"{entry.reliability:.2f}"
+    training, held_out, reliability = counts(entry)
     base_rate = NOT_AVAILABLE if entry is None else f"{entry.base_rate:.3f} (share of the label in training)"
     return [
         *facts,

@@ -1,7 +1,6 @@
-"""The tables and JSON records that `kdsl rules` prints."""
+"""The tables that `kdsl rules` prints."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,25 +13,11 @@ from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_tests import TestOutcome
 from kdsl.rules.rulebase import RuleBase
-from kdsl.rules.statistics import StatisticsByRule
 from kdsl.rules.summary import RuleSummary
 from kdsl.rules.table import NOT_AVAILABLE, RuleTable, conditions, counts, status_words, without_interval
 
 WIDE_ENOUGH = 120
 """Columns of a window in which intervals leave room for the rules."""
-
-
-def list_record(base: RuleBase, rule: Rule, known: StatisticsByRule) -> dict[str, Any]:
-    """One rule of `kdsl rules list --format json`."""
-    statistics = known.get((rule.id, rule.when_hash))
-    return {
-        "task": base.task,
-        "file": str(base.path(rule)),
-        **rule.record(),
-        "words": str(rule),
-        "stale": rule.stale,
-        "statistics": None if statistics is None else statistics.record(),
-    }
 
 
 def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
@@ -69,16 +54,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
     console.print(f"errors: {errors}, warnings: {len(findings) - errors}" if findings else "No findings.")
 
 
-def test_record(outcome: TestOutcome) -> dict[str, Any]:
-    return {
-        "rule": outcome.rule.id,
-        "sample": outcome.sample,
-        "expected": "hit" if outcome.expected else "miss",
-        "actual": None if outcome.actual is None else "hit" if outcome.actual else "miss",
-        "passed": outcome.passed,
-    }
-
-
 def print_tests(outcomes: Sequence[TestOutcome]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     failed = [outcome for outcome in outcomes if not outcome.passed]
@@ -89,17 +64,6 @@ def print_tests(outcomes: Sequence[TestOutcome]) -> None:
     )
 
 
-def change_record(task: str, change: Change) -> dict[str, Any]:
-    return {
-        "task": task,
-        "id": change.id,
-        "kind": change.kind,
-        "details": list(map(str, change.details)),
-        "old": None if change.old is None else change.old.record(),
-        "new": None if change.new is None else change.new.record(),
-    }
-
-
 def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
     for task, found in changes.items():
         table = results_table(task, "id", "change", "rule")
@@ -107,22 +71,6 @@ def print_changes(changes: Mapping[str, Sequence[Change]]) -> None:
             words = "\n".join(map(str, change.details)) if change.details else str(change.new or change.old)
             table.add_row(change.id, change.kind, RuleText(words))
         _print(table, f"{task}: no rule differs.")
-
-
-def summary_record(task: str, row: RuleSummary) -> dict[str, Any]:
-    return {
-        "task": task,
-        "id": row.rule.id,
-        "label": row.rule.label,
-        "status": row.rule.status,
-        "hits": row.hits,
-        "coverage": row.coverage,
-        "overlaps": row.overlaps,
-        "conflicts": row.conflicts,
-        "correct": row.correct,
-        "incorrect": row.incorrect,
-        "precision": row.precision,
-    }
 
 
 def print_summaries(summaries: Mapping[str, Sequence[RuleSummary]]) -> None:

@@ -1,7 +1,7 @@
 """kdsl train: the classifier, and the arbiter that merges it with the rules."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,7 +36,7 @@ def train(
         return
     arbiters = train_project(open_project(arguments))
     if format is Format.json:
-        print_json([arbiter_record(arbiter) for arbiter in arbiters])
+        print_json([arbiter.record() for arbiter in arbiters])
     else:
         print_arbiters(arbiters)
 
@@ -47,12 +47,6 @@ _LEFT_OUT = {
     "none": "all rules together do not make the log loss smaller out of fold, and those that people accepted make it "
     "clearly larger, so the model decides alone (b = 0)",
 }
-
-
-def arbiter_record(arbiter: "Arbiter") -> dict[str, Any]:
-    """What `--format json` prints about a task."""
-    known = arbiter.model_dump(include={"task", "samples", "listens_to", "a", "b", "model_a", "model", "both"})
-    return {**known, "rules": len(arbiter.rules)}
 
 
 def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:

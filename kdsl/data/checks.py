@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
@@ -25,6 +26,15 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     unused: dict[str, Counter[str]] = field(default_factory=dict)
     """split → keys of its records that mean nothing → in how many they are."""
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        counts = {
+            task: [{"label": label, **found} for label, found in labels.items()]
+            for task, labels in self.counts.items()
+        }
+        unused = {split: dict(keys) for split, keys in self.unused.items()}
+        return {"counts": counts, "unused_keys": unused, "findings": [asdict(finding) for finding in self.findings]}
 
 
 def check_samples(

@@ -9,6 +9,7 @@ from kdsl.data.keys import advice, meant_key, note_keys
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, key_names, record_at
 from kdsl.data.values import Value, json_values
+from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
 from kdsl.sample import IMAGE_PLACEHOLDER, Sample, SampleKey, Task
 
@@ -27,6 +28,18 @@ def read_samples(path: str | Path, tasks: Sequence[Task] = (), notes: Notes | No
     `kdsl.sample.label_indices`.
     """
     return [sample for _, sample in iterate_records(Path(path), tasks, notes)]
+
+
+def read_known(path: Path, tasks: Sequence[Task]) -> list[Sample]:
+    """Like `read_samples`, for a model to learn from: KdslError for a label that the sample's task does not have."""
+    by_name = {task.name: task for task in tasks}
+    samples = []
+    for record, sample in iterate_records(path, tasks):
+        task = by_name[sample.task]
+        if sample.label is not None and sample.label not in task.label_names:
+            raise record.error(unknown_label(sample.label, [task]))
+        samples.append(sample)
+    return samples
 
 
 def iterate_samples(path: Path, tasks: Sequence[Task], content: Path | None = None) -> Iterator[Sample]:

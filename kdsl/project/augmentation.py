@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from kdsl.augmentation.augmenter import Augmenter, Copies
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
+from kdsl.locks import claimed
 from kdsl.mining.run import require_labels
 from kdsl.project.project import Project
 from kdsl.rules.rule import Rule
@@ -68,6 +70,18 @@ class MadeCopies:
     """Paraphrases that ask for something else, and were dropped."""
     files: tuple[Path, ...]
 
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        names = self.task.label_names
+        return {
+            "task": self.task.name,
+            "labels": [{"label": name, "samples": self.samples[name], "copies": self.copies[name]} for name in names],
+            "operations": dict(self.operations.most_common()),
+            "reverted": self.reverted,
+            "strayed": self.strayed,
+            "files": [str(path) for path in self.files],
+        }
+
 
 def augment_project(project: Project, workers: int | None = None) -> list[MadeCopies]:
     """Make copies of all training samples, with their images, and write everything into the checkpoint.
@@ -75,6 +89,11 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     Images that are there from an earlier run are kept. Raises KdslError where nothing is asked for, for a sample
     without a label, and for an image that cannot be read.
     """
+    with claimed(folders=[project.config.checkpoint]):
+        return _augmented(project, workers)
+
+
+def _augmented(project: Project, workers: int | None) -> list[MadeCopies]:
     from kdsl.augmentation.rendered import render_pictures
     from kdsl.augmentation.written import write_pages, write_samples, write_side_by_side
 

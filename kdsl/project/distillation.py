@@ -14,13 +14,14 @@ from kdsl.data.duplicates import like_labelled
 from kdsl.data.readers import read_samples
 from kdsl.data.sample_file import SampleFile
 from kdsl.data.writers import plain_record
-from kdsl.distillation.distilled_file import targets_record
+from kdsl.distillation.distilled_file import targets_record, write_distilled
 from kdsl.distillation.rounds import SelfTraining, self_training
 from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.locks import claimed
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
 from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
@@ -30,6 +31,7 @@ from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 from kdsl.project.task import Learner, TaskProject
 from kdsl.sample import Sample
+from kdsl.vlm.free_text import shortened
 
 TEACHER_ANSWERS_FILE = "teacher.answers.jsonl"
 """In the checkpoint: what the teacher answered."""
@@ -62,6 +64,79 @@ class DistilledTask:
             }
             for row in rows
         ]
+
+    def record(self) -> dict[str, Any]:
+        """What was asked, how well the teacher agrees with model and rules, and what each round brought, for JSON."""
+        training, teacher_labels = self.training, self.teacher_labels
+        return {
+            "task": self.name,
+            "unlabelled": len(self.pool),
+            "like_labelled": self.labelled,
+            "repeated": self.repeated,
+            "failed": teacher_labels.failed,
+            "nonsense": teacher_labels.nonsense,
+            "agreement": [row.record() for row in training.agreement.ways],
+            "labels": [row.record() for row in training.agreement.labels],
+            "rounds": [
+                {"round": r.number, "kept": r.kept, "new": r.new, "weighted_f1": round(r.weighted_f1, 4)}
+                for r in training.rounds
+            ],
+            "ended": training.ended,
+            "best": training.best,
+            "written": int(training.kept.sum()),
+        }
+
+    def notes(self, confidence: float) -> list[str]:
+        """What there is to say beside the record, in a line each; `confidence` is what `distill:` asks for."""
+        answered = self.teacher_labels
+        parts = (
+            (self.labelled, "are like one that people labelled"),
+            (self.repeated, "have the id of another one"),
+            (answered.nonsense, f"got answers that are no label, for example {shortened(answered.example)}"),
+        )
+        lines = [
+            f"{self.name}: {count} unlabelled samples {what}; they are left out" for count, what in parts if count
+        ]
+        surest = answered.confidence.max()
+        if 0 < surest < confidence:
+            lines.append(
+                f"warning: {self.name}: distill.confidence is {confidence}, but the teacher is at most {surest:.2f} "
+                "sure: nothing can be kept; lower it"
+            )
+        rounds, best = self.training.rounds, self.training.best
+        if best and rounds[best].weighted_f1 < rounds[0].weighted_f1:
+            lines.append(
+                f"warning: {self.name}: the teacher's labels make the model worse on people's samples (weighted F1 "
+                f"{rounds[best].weighted_f1:.3f}, without them {rounds[0].weighted_f1:.3f}); train with "
+                "data.distilled= to leave them out"
+            )
+        return lines
+
+
+def distil_into_file(project: Project, timeout: float, retries: int) -> list[DistilledTask]:
+    """What `distil_project` does, with what is kept written to `data.distilled`, as `kdsl distill` does it.
+
+    Raises KdslError, and leaves that file as it was, where no sample is left to label and where none has an answer.
+    """
+    data, teacher = project.config.data, project.config.distill.teacher
+    with claimed(folders=[project.config.checkpoint], files=[data.distilled]):
+        try:
+            done = distil_project(project, timeout, retries)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the teacher's answers so far are kept; run again to go on") from None
+        assert data.distilled is not None and teacher is not None
+        if not done:
+            raise KdslError(
+                f"{data.unlabelled}: every sample is like one of data.train or data.test, so none is left to label; "
+                f"name other samples as data.unlabelled; {data.distilled} stays as it was"
+            )
+        failed = [each for task in done for each in task.teacher_labels.failed.items()]
+        if failed and len(failed) == sum(len(task.pool) for task in done):
+            raise KdslError(
+                f"no sample has an answer, {data.distilled} stays as it was; the first: {': '.join(failed[0])}"
+            )
+        write_distilled(data.distilled, [record for task in done for record in task.records(teacher)])
+    return done
 
 
 def distil_project(project: Project, timeout: float, retries: int) -> list[DistilledTask]:

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
-from kdsl.file_names import safe_name
 from kdsl.locks import claimed
-from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive, save_archive
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, Mined, MiningProblem, mine_label, start_search
-from kdsl.mining.run import mine_task, prepare
-from kdsl.mining.trace import write_trace
+from kdsl.mining.archive import ARCHIVE_FILE, load_archive, save_archive
+from kdsl.mining.miner import Mined
+from kdsl.mining.run import mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import reported
 from kdsl.project.project import Project
@@ -23,6 +22,8 @@ from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase
+from kdsl.rules.statistics import RuleStatistics
+from kdsl.rules.table import conditions
 from kdsl.sample import Task
 
 RESUME_FILE = "mining.resume.jsonl"
@@ -31,13 +32,6 @@ RESUME_FILE = "mining.resume.jsonl"
 def archive_path(project: Project, task: Task) -> Path:
     """Where the archive of a task's mining lies in the checkpoint."""
     return project.config.checkpoint / task.name / ARCHIVE_FILE
-
-
-def problem_of(own: TaskProject) -> MiningProblem:
-    """What the searches of a task search; KdslError where there is too little to learn from."""
-    return prepare(
-        own.task, own.table, own.labels, own.settings, own.seed, own.weights, own.folds, own.parts.proposer
-    )  # fmt: skip
 
 
 def search(
@@ -68,6 +62,27 @@ def search(
 
 
 @dataclass(frozen=True)
+class LabelResult:
+    """What the rule base of a task has for one label."""
+
+    label: str
+    samples: int
+    rules: int
+    """Accepted and proposed ones."""
+    best: tuple[Rule, RuleStatistics] | None
+    """The most reliable of them."""
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        best = None
+        if self.best is not None:
+            rule, entry = self.best
+            measured = entry.model_dump(include={"training", "held_out", "reliability"})
+            best = {"id": rule.id, "rule": conditions(rule), **measured}
+        return {"label": self.label, "samples": self.samples, "rules": self.rules, "best": best}
+
+
+@dataclass(frozen=True)
 class MinedTask:
     """What mining one task of a project did, for a table or JSON."""
 
@@ -81,6 +96,29 @@ class MinedTask:
     """Candidate conditions that the samples gave."""
     told: list[str]
     """What the small model did."""
+
+    def by_label(self) -> list[LabelResult]:
+        """The labels in the task's order."""
+        statistics = self.base.statistics()
+        results = []
+        for index, label in enumerate(self.task.label_names):
+            rules = [rule for rule in self.base.active() if rule.label == label]
+            known = [(rule, statistics[rule.id, rule.when_hash]) for rule in rules]
+            best = max(known, key=lambda each: (each[1].reliability or 0.0, each[1].training.correct), default=None)
+            results.append(LabelResult(label, int((self.labels == index).sum()), len(rules), best))
+        return results
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "task": self.task.name,
+            "rules": str(self.base.folder / self.base.task),
+            "archive": str(self.archive),
+            "added": [rule.id for rule in self.report.added],
+            "removed": [rule.id for rule in self.report.removed],
+            "kept": [rule.id for rule in self.report.kept],
+            "labels": [result.record() for result in self.by_label()],
+        }
 
     def notes(self) -> list[str]:
         """What there is to say beside the rules, in a line each."""
@@ -150,25 +188,6 @@ def decided_rules(project: Project, task: Task) -> tuple[Rule, ...]:
 
     rules = project.rule_base(task).rules
     return tuple(rule for rule in rules if rule.status != "proposed" or not as_mined(task.name, rule))
-
-
-def mine_one_label(project: Project, own: TaskProject, label: int) -> tuple[list[FoundRule], Archive | None]:
-    """The rules that the search of one label finds on all samples, and the archive of the last whole run."""
-    path = archive_path(project, own.task)
-    archive = load_archive(path) if path.exists() else None
-    return mine_label(problem_of(own), ALL_SAMPLES, label, own.settings), archive
-
-
-def trace(project: Project, own: TaskProject, label: int) -> tuple[Path, Path]:
-    """Run the search of one label and write its graph into the checkpoint; returns the two files."""
-    name = own.task.label_names[label]
-    started = start_search(problem_of(own), ALL_SAMPLES, label, own.settings)
-    if started is None:
-        raise KdslError(
-            f"{own.task.name}: there is nothing to trace, as no condition holds on enough samples of {name!r}"
-        )
-    started.run()
-    return write_trace(started, name, project.config.checkpoint / f"trace-{safe_name(name)}")
 
 
 def require_writable(folder: Path) -> None:

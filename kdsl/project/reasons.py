@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.locks import claimed
 from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.project import Project
@@ -21,7 +22,11 @@ REASON_ANSWERS_FILE = "reasons.answers.jsonl"
 
 def explain_project(project: Project, model: str | None, timeout: float, retries: int) -> dict[str, ReasonCounts]:
     """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
+    with claimed(folders=[project.config.checkpoint], files=[project.config.data.reasons]):
+        return _explained(project, model, timeout, retries)
 
+
+def _explained(project: Project, model: str | None, timeout: float, retries: int) -> dict[str, ReasonCounts]:
     config = project.config
     path = _reason_path(project)
     name = model or config.small_model
@@ -56,8 +61,12 @@ def explain_project(project: Project, model: str | None, timeout: float, retries
 
 def import_project(project: Project, file: Path) -> ImportOutcome:
     """Take over the reasons in `file`; KdslError for what is not a file of reasons."""
-
     path = _reason_path(project)
+    with claimed(files=[path]):
+        return _imported(project, path, file)
+
+
+def _imported(project: Project, path: Path, file: Path) -> ImportOutcome:
     if path.resolve() == file.resolve():
         raise KdslError(f"{file}: is the project's own file of reasons; name another one to import")
     brought = ReasonFile.read(file, project.tasks)
@@ -66,7 +75,6 @@ def import_project(project: Project, file: Path) -> ImportOutcome:
 
 
 def _reason_path(project: Project) -> Path:
-
     path = project.config.data.reasons
     if path is None:
         raise KdslError("data.reasons is not set; name the file for the reasons, such as data/reasons.jsonl")

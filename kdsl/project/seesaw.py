@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
 from kdsl.project.large import JOINT, large_model, tuners_of
@@ -48,34 +48,12 @@ def compare_adapters(project: Project) -> "Seesaw":
     return compare(model, loaded, folders, _examples(project, tuners[-1]), labels, tuners[-1].recipe)
 
 
-def seesaw_record(seesaw: "Seesaw") -> dict[str, Any]:
-    """What `--format json` prints."""
-    return {
-        "f1": seesaw.f1,
-        "cosines": [
-            {
-                "tasks": [cosines.first, cosines.second],
-                "modules": list(cosines.modules),
-                "layers": [
-                    {
-                        "layer": layer,
-                        "all": round(float(whole), 4),
-                        **{m: round(float(v), 4) for m, v in zip(cosines.modules, values, strict=True)},
-                    }
-                    for layer, values, whole in zip(cosines.layers, cosines.values, cosines.by_layer, strict=True)
-                ],
-            }
-            for cosines in seesaw.cosines
-        ],
-    }
-
-
 def write_seesaw(folder: Path, seesaw: "Seesaw") -> None:
     """seesaw.json and seesaw.png."""
     from kdsl.files import write_atomically
     from kdsl.training.seesaw import seesaw_plot
 
-    write_atomically(folder / "seesaw.json", json.dumps(seesaw_record(seesaw), ensure_ascii=False, indent=1) + "\n")
+    write_atomically(folder / "seesaw.json", json.dumps(seesaw.record(), ensure_ascii=False, indent=1) + "\n")
     write_atomically(folder / "seesaw.png", seesaw_plot(seesaw))
 
 

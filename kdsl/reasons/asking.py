@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.json_file import append_jsonl
@@ -50,6 +51,22 @@ class ReasonCounts:
     def recovered(self) -> int:
         """Samples whose label was found again from its reason."""
         return self.verdicts["written"] + self.verdicts["thinned"]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "samples": self.samples,
+            "there_before": self.there,
+            "left_out_before": self.decided,
+            "asked": self.asked,
+            "recovered": self.recovered,
+            "not_recovered": self.verdicts["not recovered"],
+            "another_label": self.verdicts["another label"],
+            "says_nothing": self.verdicts["says nothing"],
+            "thinned": self.verdicts["thinned"],
+            "written": self.verdicts["written"],
+            "failed": self.failed,
+        }
 
 
 @dataclass(frozen=True)

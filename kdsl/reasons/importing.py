@@ -1,8 +1,8 @@
 """Reasons made elsewhere: checked against the samples, thinned, and added to the project's own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from kdsl.json_file import append_jsonl
 from kdsl.reasons.labels import MASK, LabelNames
@@ -32,6 +32,23 @@ class ImportOutcome:
     lines: int = 0
     added: int = 0
     left_out: list[Line] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[Line]:
+        """The lines that a person should look at."""
+        return [line for line in self.left_out if line.why in PROBLEMS]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        whys = [line.why for line in self.left_out]
+        return {
+            "lines": self.lines,
+            "added": self.added,
+            "there_before": whys.count("there before"),
+            "thinned": whys.count("thinned"),
+            "problems": len(self.problems),
+            "left_out": [asdict(line) for line in self.left_out],
+        }
 
 
 def import_reasons(

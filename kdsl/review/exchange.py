@@ -2,9 +2,12 @@
 
 import csv
 import io
+import logging
 from collections.abc import Sequence
+from typing import Literal
 
 from kdsl.data.spreadsheet import inert
+from kdsl.project.project import Project
 from kdsl.review.store import RuleStore, StoredRule
 from kdsl.rules.statistics import (
     HeldOutCounts,
@@ -16,12 +19,29 @@ from kdsl.rules.statistics import (
 )
 from kdsl.rules.wording import Language, rule_words
 
+TableFormat = Literal["csv", "markdown"]
+
 COLUMNS = (
     "task", "id", "label", "status", "rule", "training", "held out", "reliability", "notes", "version",
 )  # fmt: skip
 VERSION_MARK = "v"
 """Before the version, which a spreadsheet might take for a number: 1234567890123e45."""
 _NONE = "n/a"
+
+_log = logging.getLogger(__name__)
+
+
+def export_rules(project: Project, format: TableFormat = "csv", language: Language = "en") -> str:
+    """All rules of a project as a table, as `kdsl rules export` writes it; warns of files that are left out."""
+    store = open_store(project)
+    for sentence in store.problems.values():
+        _log.warning("left out: %s", sentence)
+    return (csv_table if format == "csv" else markdown)(store, language)
+
+
+def open_store(project: Project) -> RuleStore:
+    """The rule bases of a project's tasks and the log of what people did to them."""
+    return RuleStore(project.config.rules, [task.name for task in project.tasks])
 
 
 def csv_table(store: RuleStore, language: Language = "en") -> str:

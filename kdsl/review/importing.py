@@ -10,8 +10,10 @@ from unicodedata import category
 from kdsl.data.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
 from kdsl.errors import KdslError
 from kdsl.files import read_bytes
-from kdsl.review.exchange import VERSION_MARK
+from kdsl.project.project import Project
+from kdsl.review.exchange import VERSION_MARK, open_store
 from kdsl.review.journal import Event
+from kdsl.review.reviewer import reviewer_name
 from kdsl.review.store import RuleStore, StoredRule, Wanted
 from kdsl.rules.rule import Review, Status
 from kdsl.rules.rule_file import rule_text
@@ -48,6 +50,15 @@ class _Reading:
     encoding: str
     changes: tuple[_Change, ...] = ()
     problem: str = ""
+
+
+def import_rules(project: Project, path: Path, by: str | None = None) -> int:
+    """What `import_csv` does, of a project, as `kdsl rules import` does it; how many rules changed.
+
+    `by` is who decides, the user by default.
+    """
+    event = import_csv(open_store(project), path, reviewer_name(by))
+    return 0 if event is None else len(event.changes)
 
 
 def import_csv(store: RuleStore, path: Path, by: str) -> Event | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kdsl.errors import KdslError
 from kdsl.rules.condition import Condition
@@ -44,6 +44,16 @@ class Change:
         rule = self.new or self.old
         assert rule is not None
         return rule.id
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "details": list(map(str, self.details)),
+            "old": None if self.old is None else self.old.record(),
+            "new": None if self.new is None else self.new.record(),
+        }
 
 
 def compare(old: Sequence[Rule], new: Sequence[Rule]) -> list[Change]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import SampleFields
@@ -41,6 +42,16 @@ class TestOutcome:
     def sentence(self) -> str:
         """What is wrong, for people; empty where the test passes."""
         return "" if self.check is None else sentence(self.check, {"sample": self.sample})
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "rule": self.rule.id,
+            "sample": self.sample,
+            "expected": "hit" if self.expected else "miss",
+            "actual": None if self.actual is None else "hit" if self.actual else "miss",
+            "passed": self.passed,
+        }
 
 
 def run_tests(rules: Sequence[Rule], samples: Sequence[Sample], sidecars: Sidecars) -> list[TestOutcome]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,21 @@ class RuleSummary:
         """None without hits on labelled samples."""
         labelled = self.correct + self.incorrect
         return self.correct / labelled if labelled else None
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "id": self.rule.id,
+            "label": self.rule.label,
+            "status": self.rule.status,
+            "hits": self.hits,
+            "coverage": self.coverage,
+            "overlaps": self.overlaps,
+            "conflicts": self.conflicts,
+            "correct": self.correct,
+            "incorrect": self.incorrect,
+            "precision": self.precision,
+        }
 
 
 def summarise(rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[str | None]) -> list[RuleSummary]:

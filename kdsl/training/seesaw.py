@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,18 @@ class Cosines:
     by_layer: NDArray[np.float64]
     """[n_layers]: the cosine of all updates of a layer taken together."""
 
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        layers = [
+            {
+                "layer": layer,
+                "all": round(float(whole), 4),
+                **{module: round(float(value), 4) for module, value in zip(self.modules, values, strict=True)},
+            }
+            for layer, values, whole in zip(self.layers, self.values, self.by_layer, strict=True)
+        ]
+        return {"tasks": [self.first, self.second], "modules": list(self.modules), "layers": layers}
+
 
 @dataclass(frozen=True)
 class Seesaw:
@@ -48,6 +61,10 @@ class Seesaw:
     f1: dict[str, dict[str, float]]
     """Adapter (a task's, "joint", `PER_TASK`) → task, and "all" for the tasks pooled → weighted F1."""
     cosines: tuple[Cosines, ...]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"f1": self.f1, "cosines": [cosines.record() for cosines in self.cosines]}
 
 
 def compare(

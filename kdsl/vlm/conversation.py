@@ -34,6 +34,15 @@ Conversation = tuple[Message, ...]
 """A conversation that the model continues; the last message is the user's, or the beginning of the answer."""
 
 
+def in_words(conversation: Conversation) -> str:
+    """For people: the texts as they are, and pictures as [picture: path]."""
+    return "".join(
+        f"[picture: {piece.path}]" if isinstance(piece, Picture) else piece
+        for message in conversation
+        for piece in message.pieces
+    )
+
+
 def ask(*pieces: Piece) -> Conversation:
     """A conversation of one user message."""
     return (Message("user", pieces),)

@@ -117,6 +117,13 @@ def remember(project: Path, origin: str, allowed: bool) -> None:
         append({"project": project_name(project), "server": origin, "allowed": allowed})
 
 
+def take_back(project: Path, origin: str) -> None:
+    """Take back the user's yes for a project, which need not be there any more; KdslError where there was none."""
+    if (project_name(project), origin) not in allowed_contacts():
+        raise KdslError(f"{project.resolve()}: was not allowed to contact {origin}; `kdsl hosts list` shows what was")
+    remember(project, origin, False)
+
+
 def project_name(project: Path) -> str:
     """What a project's folder is called in `allowed.jsonl`: links are followed, so a moved project is another one."""
     return os.fsencode(os.path.realpath(project)).decode("utf-8", "backslashreplace")

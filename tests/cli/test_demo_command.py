@@ -59,7 +59,7 @@ def test_an_unpacking_that_was_interrupted_is_finished(kdsl, runs, tmp_path, mon
         write_atomically(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("kdsl.files.write_atomically", interrupted)
+        patch.setattr("kdsl.project.demo.write_atomically", interrupted)
         assert kdsl("demo", tmp_path).code == 130
     assert (contents(tmp_path) != contents(PACKED), runs) == (True, [])
     assert kdsl("demo", tmp_path).code == 0

@@ -113,7 +113,7 @@ CONVERT = ("convert", "{}", "--input", "{}/test.jsonl", "--output", "{}/s.json",
 SCORED = ("--predictions", "{}/checkpoints/run/predictions.jsonl", "--truth", "{}/test.jsonl")
 WRITING = {
     "mine": ("kdsl.project.mining:mine_task", ("mine", "{}", "--workers", "1")),
-    "mine --trace": ("kdsl.project.mining:start_search", ("mine", "{}", "--trace", "调光")),
+    "mine --trace": ("kdsl.project.label_search:start_search", ("mine", "{}", "--trace", "调光")),
     "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
     "run": ("kdsl.project.steps:Pipeline.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
@@ -137,7 +137,7 @@ KILLED = {
     "ablate": ("kdsl.project.ablation:ablate_project", ("evaluate", "{}", "--ablate", "rules")),
     "seesaw": ("kdsl.project.seesaw:compare_adapters", ("evaluate", "{}", "--seesaw")),
     "reasons": (
-        "kdsl.project.reasons:explain_project",
+        "kdsl.project.asked:open_model",
         ("reasons", "{}", *REASONS, "--model", "http://127.0.0.1:9/v1"),
     ),
     "distill": ("kdsl.project.distillation:distil_project", ("distill", "{}", *TEACHER)),
