@@ -109,7 +109,7 @@ class _Stream:
 
     def replace(self, output: Path) -> StreamOutcome:
         """Predict into a file beside `output`, which an interrupted run may have begun, and put it in its place."""
-        _source(output)
+        _require_ours(output)
         output = Path(os.path.realpath(output))
         anew = output.with_name(f"{output.name}.again")
         begun = _source(anew) if is_there(anew) else None
@@ -212,11 +212,18 @@ def _source(output: Path) -> Source | None:
     """
     from kdsl.record_file import read_record
 
-    if not is_there(output) or not output.stat().st_size:
+    if not _require_ours(output):
         return None
+    return read_record(Source, _source_path(output), "predict everything anew with --again, or give another --output")
+
+
+def _require_ours(output: Path) -> bool:
+    """Whether there are predictions; KdslError where something else is there."""
+    if not is_there(output) or not output.stat().st_size:
+        return False
     if not is_there(_source_path(output)):
         raise KdslError(f"{output}: was not made by KDSL; give another --output")
-    return read_record(Source, _source_path(output), f"delete it and {output.name}, or give another --output")
+    return True
 
 
 def _write_source(output: Path, source: Source) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from kdsl.arbiter.state import PredictorState, RuleState
-from kdsl.arbiter.stream import StreamOutcome, predict_stream
+from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
@@ -22,8 +22,9 @@ def record(sample):
     return {"id": sample.id, "task": sample.task}
 
 
-def stream(output, *samples: tuple[str, str], decide=decided, input="2", batch=2) -> StreamOutcome:
-    return predict_stream(iter([Sample(id_, task) for task, id_ in samples]), decide, output, input, STATE, batch)
+def stream(output, *samples: tuple[str, str], decide=decided, input="2", batch=2, mode=Mode.resume) -> StreamOutcome:
+    given = iter([Sample(id_, task) for task, id_ in samples])
+    return predict_stream(given, decide, output, input, STATE, batch, mode)
 
 
 def records(output) -> list[tuple[str, str]]:
@@ -102,8 +103,18 @@ def test_notes_that_are_something_else_are_named_and_the_output_stays(tmp_path, 
     with pytest.raises(KdslError) as caught:
         stream(output, ("t", "b"))
     assert str(caught.value).startswith(f"{meta}: ")
-    assert str(caught.value).endswith("; delete it and p.jsonl, or give another --output")
+    assert str(caught.value).endswith("; predict everything anew with --again, or give another --output")
     assert records(output) == [("t", "a")]
+
+
+@pytest.mark.parametrize("known", [{"checkpoint": "1", "input": "2"}, [1, 2]])
+def test_predictions_whose_notes_nobody_can_read_can_be_made_anew(tmp_path, known):
+    output, meta = tmp_path / "p.jsonl", tmp_path / "p.jsonl.meta.json"
+    stream(output, ("t", "a"))
+    meta.write_text(json.dumps(known), "utf-8")
+    stream(output, ("t", "b"), mode=Mode.again)
+    assert records(output) == [("t", "b")]
+    assert json.loads(meta.read_text("utf-8"))["states"]
 
 
 def test_an_empty_output_is_no_prediction_of_anything(tmp_path):
