@@ -10,7 +10,9 @@ from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
-from kdsl.review.dataset import Source, Stamps, stamps_of
+from kdsl.project.project import Project
+from kdsl.project.recorded import data_orders
+from kdsl.review.dataset import Dataset, Source, Stamps, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_predictions import prediction_files
 from kdsl.review.reading import conditions_of, counted, read_and_ask, read_and_count
@@ -174,3 +176,18 @@ def out_of_the_way() -> Iterator[None]:
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
+
+
+def open_live(project: Project, by: str) -> LiveSite:
+    """Everything that the page shows of a project, read and counted, and read again when its files change."""
+    config, data = project.config, project.config.data
+    tasks = [config.folder / name for name in config.tasks]
+    files = [data.train, data.ocr, data.captions, data.questions, *(path for path in tasks if path.is_file())]
+    return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
+
+
+def _read(config: ProjectConfig) -> Dataset:
+    """Everything that the data files of a project say now."""
+    now = Project(config)
+    samples = {task.name: now.task_samples(task) for task in now.tasks}
+    return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))

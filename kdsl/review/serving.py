@@ -47,7 +47,7 @@ def serve_review(
     by = reviewer_name(by)
     try:
         from kdsl.review.app import create_app
-        from kdsl.review.opening import open_live
+        from kdsl.review.live import open_live
         from kdsl.review.server import web_server
     except ModuleNotFoundError as error:
         raise KdslError(f"kdsl review needs {error.name}: {install_command('review')}") from error

@@ -100,7 +100,7 @@ def _open_review() -> None:
 
     from kdsl.errors import KdslError
     from kdsl.project.project import Project
-    from kdsl.review.opening import open_live
+    from kdsl.review.live import open_live
 
     try:
         live = open_live(Project.open(Path()), PERSON)

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
     from kdsl.project.project import Project
     from kdsl.review.app import create_app
-    from kdsl.review.opening import open_live
+    from kdsl.review.live import open_live
 
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder), *_make(options.rules, options.samples, options.characters, options.seed))

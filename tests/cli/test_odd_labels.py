@@ -70,7 +70,7 @@ def test_the_page_shows_rules_of_any_label(kdsl, project):
 
     from kdsl.project.project import Project
     from kdsl.review.app import create_app
-    from kdsl.review.opening import open_live
+    from kdsl.review.live import open_live
 
     assert kdsl("mine", project, "--workers", 1).code == 0
     client = TestClient(create_app(open_live(Project.open(project), "tester"), ["testserver"], background=False))

@@ -23,8 +23,7 @@ from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.project.project import Project
 from kdsl.review import live as live_module
 from kdsl.review.app import create_app
-from kdsl.review.live import LiveSite
-from kdsl.review.opening import open_live
+from kdsl.review.live import LiveSite, open_live
 
 ROOT = f"/t/{TASK}"
 OLD = "until then you see what they held before"

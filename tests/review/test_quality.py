@@ -21,8 +21,7 @@ from kdsl.project.task import TaskProject
 from kdsl.project.training import train_project
 from kdsl.review.app import create_app
 from kdsl.review.decisions import decide
-from kdsl.review.live import LiveSite
-from kdsl.review.opening import open_live
+from kdsl.review.live import LiveSite, open_live
 from kdsl.review.quality import QUALITY_FILE, measure, measurements
 from kdsl.review.site import Site
 
