@@ -4,6 +4,7 @@ import _thread
 import asyncio
 import json
 import shutil
+import signal
 import threading
 import urllib.request
 from contextlib import contextmanager
@@ -239,7 +240,11 @@ def test_the_review_page_is_served_in_a_notebook_until_it_is_interrupted(trained
     async def cell() -> None:
         trained.review(by="小王", port=0, browser=False)
 
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(cell())
-    loop.close()
+    try:
+        loop.run_until_complete(cell())
+    finally:
+        loop.close()
+        signal.signal(signal.SIGINT, handler)
     assert "returns" in pages[0]
