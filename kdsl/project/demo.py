@@ -28,7 +28,7 @@ def unpack_demo(folder: Path, overrides: Sequence[str] = ()) -> None:
 def _check(folder: Path) -> None:
     if (folder / CONFIG_NAME).exists():
         if not set(load_config(folder).tasks) & set(load_config(_PACKED).tasks):
-            raise KdslError(f"{folder} holds a project of its own; name another folder, or run it with `kdsl run`")
+            raise KdslError(f"{folder} holds a project of its own; name another folder for the demo")
     elif folder.exists() and not folder.is_dir():
         raise KdslError(f"{folder} is a file; name a new or empty folder for the demo")
     elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):

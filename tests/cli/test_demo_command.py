@@ -75,7 +75,7 @@ def test_a_folder_with_hidden_files_alone_counts_as_empty(kdsl, runs, tmp_path):
     ("name", "text", "message"),
     [
         ("notes.txt", "mine", "is not empty and holds no demo; name a new or empty folder"),
-        ("kdsl.yaml", "tasks: [mire_intent]\n", "holds a project of its own; name another folder, or run it with"),
+        ("kdsl.yaml", "tasks: [mire_intent]\n", "holds a project of its own; name another folder for the demo"),
         ("kdsl.yaml", "tasks: [\n", "kdsl.yaml, line 2"),
     ],
 )

@@ -2,39 +2,24 @@ import unicodedata
 
 import numpy as np
 import pytest
+from scored_results import LONG, two_tasks
 
 from kdsl.cli.scores_table import print_summary
-from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
+from kdsl.evaluate.metrics import Outcome
 from kdsl.evaluate.report import TaskResult, summarise
-
-LONG = "下单过程中屏幕上出现异常提示（显示未能购买）"
-
-
-def result(task, labels, n, seed):
-    generator = np.random.default_rng(seed)
-    truth = generator.integers(0, len(labels), n)
-    probabilities = generator.dirichlet(np.ones(len(labels)), n)
-    probabilities[np.arange(n), truth] += 0.5
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    model = Outcome(truth, probabilities.argmax(axis=1), probabilities)
-    both = Outcome(truth, np.where(generator.random(n) < 0.3, truth, model.predicted), probabilities)
-    rules = Outcome(truth, np.where(generator.random(n) < 0.5, truth, NO_PREDICTION))
-    return TaskResult(task, tuple(labels), tuple(f"{task}-{i}" for i in range(n)), model, rules, both)
 
 
 @pytest.fixture
 def results():
-    return [
-        result("intent_zh", ["能否调光", "商品[材质]", "从未出现"][:2], 60, 1),
-        result("scene_zh", [LONG, "其他"], 90, 2),
-    ]
+    return two_tasks()
 
 
 def width(line):
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
-def test_tables_without_a_terminal_hold_everything_plain_and_in_100_columns(results, capsys):
+def test_tables_without_a_terminal_hold_everything_plain_and_in_100_columns(results, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     print_summary(summarise(results, seed=0))
     text = capsys.readouterr().out
     assert "\x1b" not in text

@@ -55,7 +55,7 @@ def test_training_tells_which_rules_count(capsys, listens_to, rules, told):
         model=quality, both=quality, base_rates=(0.5, 0.5), rules=(standing,) * rules, overlaps=(),
     )  # fmt: skip
     print_arbiters([arbiter])
-    sentence = " ".join(capsys.readouterr().out.splitlines()[5:])
+    sentence = " ".join("\n".join(capsys.readouterr().out.splitlines()[5:]).split())
     assert told in sentence and bool(sentence) == bool(told)
 
 

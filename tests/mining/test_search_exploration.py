@@ -82,6 +82,6 @@ def test_the_settings_are_those_of_the_docs():
         r"a softmax, at temperature ([\d.]+)": settings.temperature,
         r"Q = ([\d.]+) · best": settings.max_mix,
         r"`cost` is ([\d.]+) false hits": settings.cost,
-        r"and for a negation ([\d.]+):": settings.cost * settings.negation_cost,
+        r"beyond the first, and ([\d.]+) for a negation:": settings.cost * settings.negation_cost,
     }.items():
         assert [float(each) for each in re.findall(sentence, page)] == [value], sentence
