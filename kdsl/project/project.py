@@ -205,6 +205,8 @@ class Project:
         return self._read_split(split)[1]
 
     def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
+        if split not in ("train", "test"):
+            raise KdslError(f"{split!r} names no samples of a project; name 'train' or 'test'")
         path = self.config.data.train if split == "train" else self.config.data.test
         if path is None:
             raise KdslError(

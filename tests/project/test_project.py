@@ -163,6 +163,11 @@ def test_of_several_tasks_a_sample_says_which_or_the_call_does(tmp_path):
         project.predict("退款")
 
 
+def test_a_split_that_there_is_not_is_named(trained):
+    with pytest.raises(KdslError, match="'dev' names no samples of a project; name 'train' or 'test'"):
+        trained.samples("dev")
+
+
 def test_a_data_frame_will_do(trained):
     pandas = pytest.importorskip("pandas", reason="optional, KDSL never imports it")
     frame = pandas.DataFrame({"id": [7, 8], "text": ["退款", "太小"], "shop": ["a", "b"]})
