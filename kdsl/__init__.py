@@ -75,11 +75,10 @@ def open(project: "str | Path" = ".", /, *, progress: "Progress | None" = None, 
     told how far long work is (`kdsl.progress.Progress`). Raises KdslError where there is no project, and for a mistake
     in its files or in `changes`.
     """
-    from pathlib import Path
-
+    from kdsl.files import path_given
     from kdsl.project.project import Project
 
-    return Project.open(Path(project), changes, progress)
+    return Project.open(path_given(project, "project"), changes, progress)
 
 
 def __getattr__(name: str) -> object:

@@ -21,6 +21,27 @@ _LARGEST = 1 << 31
 """Bytes of a file that are read at once."""
 
 
+def path_given(path: object, name: str) -> Path:
+    """The path that a program gives as its argument `name`; KdslError for what cannot be one.
+
+    >>> path_given(None, "folder")
+    Traceback (most recent call last):
+    kdsl.errors.KdslError: folder is None; give a path
+    """
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise KdslError(f"{name} is {path!r:.80}; give a path")
+    given = Path(path)
+    try:
+        longest = max((len(os.fsencode(part)) for part in given.parts), default=0)
+    except UnicodeEncodeError as error:
+        raise KdslError(f"{name} is {path!r:.80}, with half a character; give another path") from error
+    if longest > _LONGEST_NAME:
+        raise KdslError(
+            f"{name} is {path!r:.80}…, with a name of {longest} bytes; at most {_LONGEST_NAME} are possible"
+        )
+    return given
+
+
 def inside(folder: Path, name: str) -> Path:
     """`folder / name`, for a `name` from a file that a stranger may have written: a sample, a log, a sidecar.
 

@@ -12,7 +12,15 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any
 
+from kdsl.errors import KdslError
+
 _starting = threading.Lock()
+
+
+def require_workers(workers: object) -> None:
+    """Raise KdslError for what is no number of processes; None is one a core."""
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise KdslError(f"workers is {workers!r:.80}; give a number of processes, at least 1, or None for one a core")
 
 
 class WorkerProcess(SpawnProcess):

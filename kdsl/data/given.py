@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from kdsl.data import plain
 from kdsl.data.notes import Notes
@@ -10,7 +10,8 @@ from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.readers import read_record
 from kdsl.data.record import Record, shown
 from kdsl.errors import KdslError
-from kdsl.sample import Sample, Task
+from kdsl.sample import Role, Sample, Task, Turn
+from kdsl.text import writable
 
 _CONTENT = ("text", "turns", "images", "image")
 """Columns of a table of which it needs one."""
@@ -31,12 +32,16 @@ def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[s
     for number, item in enumerate(_items(given, name), start=1):
         where = f"item {number}"
         if isinstance(item, Sample):
+            _require_whole(item, f"{name}, {where}")
             samples.append(_of_tasks(item, tasks, f"{name}, {where}"))
             continue
         if isinstance(item, str):
             item = {"text": str(item)}
         if not isinstance(item, Mapping):
             raise KdslError(f'{name}, {where}: {shown(item)} is no text, no dict like {{"text": "…"}}, and no Sample')
+        for key in item:
+            if not isinstance(key, str):
+                raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
         record = Record({k: v for k, v in item.items() if k not in unread}, str(number), name, where, notes)
         samples.append(_read(record, tasks))
     notes.tell(name)
@@ -46,7 +51,9 @@ def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[s
 def _items(given: object, name: str) -> Iterable[Any]:
     if hasattr(given, "columns"):
         return _rows(given, name)
-    if isinstance(given, str | bytes | Mapping | Sample) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes | Mapping | Sample | Set) or not isinstance(
+        given, Iterable
+    ):  # a set has no order
         raise KdslError(f"{name} is {shown(given)}; give {_ITEMS}")
     shape = getattr(given, "shape", (0,))
     if len(shape) != 1:
@@ -60,14 +67,19 @@ def _rows(table: Any, name: str) -> list[dict[str, Any]]:
     if not set(columns) & set(_CONTENT):
         has = ", ".join(map(shown, list(table.columns)[:8])) or "none"
         raise KdslError(f"{name}: the table has no column text, turns or images; its columns are {has}")
+    for column in columns:
+        if columns.count(column) > 1:
+            raise KdslError(
+                f"{name}: the table has {columns.count(column)} columns called {column!r}; keep one of them"
+            )
     cells = [list(table[column]) for column in columns]
     return [
-        {column: None if _empty(value) else _plain(value) for column, value in zip(columns, row, strict=True)}
+        {column: None if is_empty(value) else _plain(value) for column, value in zip(columns, row, strict=True)}
         for row in zip(*cells, strict=True)
     ]
 
 
-def _empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     """None, and NaN or NaT, by which tables tell that a cell is empty."""
     return value is None or (not isinstance(value, str | list | tuple | dict) and bool(_unequal(value)))
 
@@ -98,6 +110,25 @@ def _read(record: Record, tasks: Sequence[Task]) -> Sample:
     if sample is None:
         raise record.error(_other_task(record.value.get("task"), tasks))
     return sample
+
+
+def _require_whole(sample: Sample, place: str) -> None:
+    """Raise KdslError for a Sample that a program filled with something else than its fields hold."""
+    if not isinstance(sample.turns, tuple | list) or not all(isinstance(turn, Turn) for turn in sample.turns):
+        raise KdslError(f"{place}: turns is {shown(sample.turns)}; it must be a tuple of kdsl.Turn")
+    for number, turn in enumerate(sample.turns, start=1):
+        if turn.role not in get_args(Role):
+            raise KdslError(f"{place}: the role of turn {number} is {shown(turn.role)}; it must be 'user' or 'agent'")
+    if not isinstance(sample.images, tuple | list):
+        raise KdslError(f"{place}: images is {shown(sample.images)}; it must be a tuple of file names")
+    texts = {"id": sample.id, **{f"the text of turn {n}": turn.text for n, turn in enumerate(sample.turns, start=1)}}
+    for what, value in [*texts.items(), *(("an image", image) for image in sample.images)]:
+        if not isinstance(value, str):
+            raise KdslError(f"{place}: {what} is {shown(value)}; it must be text")
+        if writable(value) != value:
+            raise KdslError(
+                f"{place}: {what} is {value!r:.80} with half a character, which no file can hold; remove it"
+            )
 
 
 def _of_tasks(sample: Sample, tasks: Sequence[Task], place: str) -> Sample:

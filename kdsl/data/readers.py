@@ -11,6 +11,7 @@ from kdsl.data.record import Record, key_names, record_at
 from kdsl.data.values import Value, json_values
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
+from kdsl.files import path_given
 from kdsl.sample import IMAGE_PLACEHOLDER, Sample, SampleKey, Task
 
 _WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"})
@@ -27,7 +28,7 @@ def read_samples(path: str | Path, tasks: Sequence[Task] = (), notes: Notes | No
     warnings, and noted in `notes`. Labels are not compared with the task's: see `kdsl.data.checks` and
     `kdsl.sample.label_indices`.
     """
-    return [sample for _, sample in iterate_records(Path(path), tasks, notes)]
+    return [sample for _, sample in iterate_records(path_given(path, "path"), tasks, notes)]
 
 
 def read_known(path: Path, tasks: Sequence[Task]) -> list[Sample]:

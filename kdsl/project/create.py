@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kdsl.config import CONFIG_NAME
@@ -69,7 +69,7 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
         raise KdslError(f"{config} exists already; choose another folder, or edit that file")
     if tasks is None:
         tasks = sorted(shipped_tasks())
-    if isinstance(tasks, str | Path | Task) or not tasks:
+    if isinstance(tasks, str | Path | Task) or not isinstance(tasks, Iterable) or not tasks:
         raise KdslError(f"tasks={tasks!r:.80}: must be a list with at least one task, such as ['mire_intent']")
     entries, files = [], {}
     names: set[str] = set()
@@ -88,10 +88,13 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
     for path in files:
         if os.path.lexists(path):
             raise KdslError(f"{path} exists already; name that file in `tasks`, or call the task something else")
+    try:
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KdslError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
     for path, text in files.items():
         write_atomically(path, text)
-    for name in _FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
     write_atomically(config, _CONFIG % ", ".join(map(_scalar, entries)))
     return config
 

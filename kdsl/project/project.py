@@ -87,9 +87,10 @@ class Project:
         ('refund', 'exchange')
         >>> folder.cleanup()
         """
+        from kdsl.files import path_given
         from kdsl.project.create import create_project
 
-        return cls.open(create_project(Path(folder), tasks))
+        return cls.open(create_project(path_given(folder, "folder"), tasks))
 
     @cached_property
     def tasks(self) -> "list[Task]":
@@ -132,7 +133,9 @@ class Project:
         """
         from kdsl.fields.ocr import fill_ocr
         from kdsl.locks import claimed
+        from kdsl.processes import require_workers
 
+        require_workers(workers)
         data, folder = self.config.data, self.image_folder
         if data.ocr is None:
             raise KdslError("data.ocr is not set; name the sidecar file to fill, such as data/ocr.jsonl")
@@ -144,8 +147,10 @@ class Project:
 
         What people decided stays. Raises KdslError for samples that nothing can be learned from.
         """
+        from kdsl.processes import require_workers
         from kdsl.project.mining import mine_project
 
+        require_workers(workers)
         return mine_project(self, workers)
 
     def train(self) -> "list[Arbiter]":
@@ -173,14 +178,18 @@ class Project:
 
         The result shows itself in a notebook; report, tables and plots go into the checkpoint's `cross-validation`.
         """
+        from kdsl.processes import require_workers
         from kdsl.project.evaluation import evaluate_project
 
+        require_workers(workers)
         return evaluate_project(self, folds, workers)
 
     def run(self, workers: int | None = None) -> "Summary":
         """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date."""
+        from kdsl.processes import require_workers
         from kdsl.project.steps import Pipeline
 
+        require_workers(workers)
         return Pipeline(self, workers).run()
 
     def review(self, by: str | None = None, port: int = 8321, browser: bool = True) -> None:

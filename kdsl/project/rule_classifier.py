@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,7 +26,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.fields.table import FieldTable
-from kdsl.files import write_atomically
+from kdsl.files import path_given, write_atomically
 from kdsl.json_file import write_jsonl
 from kdsl.mining.archive import ARCHIVE_FILE, load_archive, write_archive
 from kdsl.mining.miner import MiningSettings
@@ -159,10 +160,12 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         be written; nothing half-written stays.
         """
         check_is_fitted(self)
-        folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise KdslError(f"{folder}: is not empty; give a new folder, as rules in it may hold people's decisions")
+        folder = path_given(folder, "folder")
         try:
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise KdslError(
+                    f"{folder}: is not empty; give a new folder, as rules in it may hold people's decisions"
+                )
             folder.absolute().parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.absolute().parent) as made:
                 self._write(Path(made) / "saved")
@@ -182,7 +185,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
 
         Raises KdslError where something is missing or damaged.
         """
-        folder = Path(folder)
+        folder = path_given(folder, "folder")
         config, task = load_config(folder), load_task(_TASK_FILE, folder)
         saved = read_record(_Classes, folder / CLASSES_FILE, _REMEDY)
         classes = saved.array()
@@ -239,6 +242,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
                 f"RuleClassifier: large is {self.large!r}; it is {' or '.join(map(repr, EMBEDDED))} here, and for a "
                 "vision-language model or recorded predictions use kdsl.Project"
             )
+        for name in ("images", "ocr"):
+            if (path := getattr(self, name)) is not None:
+                path_given(path, f"RuleClassifier: {name}")
         described = any(label.description for label in task.labels)
         entries = {
             "tasks": [_TASK_FILE],
@@ -254,7 +260,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
 
     def _workers(self) -> int:
         try:
-            return effective_n_jobs(self.n_jobs)
+            return effective_n_jobs(None if self.n_jobs is None else index(self.n_jobs))
         except (ValueError, TypeError) as error:
             raise KdslError(f"RuleClassifier: n_jobs is {self.n_jobs!r}; give a number of processes, or -1") from error
 

@@ -88,9 +88,10 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
         listening.listen()  # who opens the address at once waits instead of being refused
-    except OSError as error:
+    except (OSError, OverflowError, TypeError) as error:
         listening.close()
-        raise KdslError(f"--host {host} --port {port}: {error.strerror}; choose another with --port") from error
+        told = error.strerror if isinstance(error, OSError) else "no number from 0 to 65535"
+        raise KdslError(f"--host {host} --port {port}: {told}; choose another with --port") from error
     return listening
 
 

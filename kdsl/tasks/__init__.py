@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
+from kdsl.files import path_given
 from kdsl.sample import IMAGE_PLACEHOLDER, Label, Task
 from kdsl.yaml_file import first_mistake, read_yaml, validate, yaml_string
 
@@ -20,7 +21,7 @@ _LONGEST_NAME = 100
 """Bytes."""
 
 
-def load_task(name_or_path: str, folder: Path = Path(".")) -> Task:
+def load_task(name_or_path: str | Path, folder: Path = Path(".")) -> Task:
     """The shipped task of that name, or the task in a YAML file whose path is relative to `folder`.
 
     Raises KdslError when there is neither, for YAML mistakes, and for labels that are missing, empty, doubled or not
@@ -30,10 +31,10 @@ def load_task(name_or_path: str, folder: Path = Path(".")) -> Task:
     (23, ('实物拍摄(含售后)', '商品分类选项'))
     """
     shipped = shipped_tasks()
-    path = shipped.get(name_or_path, folder / name_or_path)
+    path = shipped.get(str(name_or_path), folder / path_given(name_or_path, "task"))
     if not path.is_file():
         raise KdslError(
-            f"task {name_or_path!r}: {path} is no file; name a shipped task ({', '.join(sorted(shipped))}) "
+            f"task {str(name_or_path)!r}: {path} is no file; name a shipped task ({', '.join(sorted(shipped))}) "
             "or the path of a task file"
         )
     file = read_yaml(path)
@@ -49,6 +50,8 @@ def shipped_tasks() -> dict[str, Path]:
 
 def task_text(task: Task) -> str:
     """The task file of `task`, which `load_task` reads as the same task again; KdslError for what cannot be one."""
+    if not isinstance(task.labels, tuple | list) or not all(isinstance(label, Label) for label in task.labels):
+        raise KdslError(f"task {task.name!r:.80}: labels is {task.labels!r:.80}; it must be a tuple of kdsl.Label")
     record = {"name": task.name, "labels": [asdict(label) for label in task.labels], "prompt": task.prompt}
     try:
         _TaskFile.model_validate(record)

@@ -125,3 +125,37 @@ def test_samples_without_content_are_told_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "X: 2 samples with neither a text nor an image, the first in item 1, whose keys are 'text'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("sample", "sentence"),
+    [
+        (Sample("1", "shop", "退款"), "X, item 1: turns is '退款'; it must be a tuple of kdsl.Turn"),
+        (Sample("1", "shop", None), "turns is missing; it must be"),
+        (Sample("1", "shop", ({"role": "user", "text": "退款"},)), "it must be a tuple of kdsl.Turn"),
+        (Sample(4, "shop", (Turn("user", "退款"),)), "X, item 1: id is 4; it must be text"),
+        (Sample("1", "shop", (Turn("user", None),)), "the text of turn 1 is missing; it must be text"),
+        (Sample("1", "shop", (Turn("客服", "退款"),)), "the role of turn 1 is '客服'; it must be 'user' or 'agent'"),
+        (Sample("1", "shop", (), "a.png"), "images is 'a.png'; it must be a tuple of file names"),
+        (Sample("1", "shop", (), (5,)), "an image is 5; it must be text"),
+        (Sample("\ud800", "shop", ()), "id is '\\ud800' with half a character, which no file can hold; remove it"),
+        (Sample("1", "shop", (Turn("user", "退\udc00"),)), "the text of turn 1 is '退\\udc00' with half a character"),
+    ],
+)
+def test_a_sample_that_a_program_filled_wrongly_is_one_sentence(sample, sentence):
+    with pytest.raises(KdslError) as caught:
+        given([sample])
+    assert sentence in str(caught.value)
+
+
+def test_a_table_with_two_columns_of_one_name_is_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(KdslError, match="X: the table has 2 columns called 'text'; keep one of them"):
+        given(pandas.DataFrame([["退款", "太小"]], columns=["text", "text"]))
+
+
+def test_what_has_no_order_and_keys_that_are_no_text_are_refused():
+    with pytest.raises(KdslError, match="give a list of texts"):
+        given({"退款", "太小"})
+    with pytest.raises(KdslError, match="X, item 1: the key 1 is no text; a record has keys like 'text'"):
+        given([{1: "退款"}])

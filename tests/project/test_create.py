@@ -39,6 +39,9 @@ def test_task_files_are_named_as_seen_from_the_project(tmp_path, monkeypatch):
         ([], "tasks=[]: must be a list with at least one task, such as ['mire_intent']"),
         ("mire_intent", "tasks='mire_intent': must be a list"),
         (RETURNS, "must be a list with at least one task"),
+        (5, "tasks=5: must be a list with at least one task"),
+        ([Task("own", ("退款", "换货"))], "task 'own': labels is ('退款', '换货'); it must be a tuple of kdsl.Label"),
+        ([Task("own", None)], "task 'own': labels is None; it must be"),
         ([3], "tasks: 3 is no task; give a shipped task's name, a task file or a kdsl.Task"),
         (["mire_inten"], "task 'mire_inten': mire_inten is no file; name a shipped task"),
         ([RETURNS, RETURNS], "tasks: two tasks have the name 'returns'; give each task a name of its own"),
@@ -52,6 +55,14 @@ def test_what_is_no_task_is_one_sentence_and_nothing_is_written(tmp_path, tasks,
         create_project(tmp_path / "new", tasks)
     assert sentence in str(caught.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_where_no_folder_can_be_is_one_sentence_and_nothing_is_written(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine", "utf-8")
+    with pytest.raises(KdslError, match=r"file/shop: cannot be written \(.*\); choose another folder"):
+        create_project(file / "shop", [RETURNS])
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_nothing_that_exists_is_touched(tmp_path):

@@ -205,6 +205,27 @@ def test_folds_are_a_whole_number_of_at_least_two(trained, folds):
         trained.evaluate(folds)
 
 
+@pytest.mark.parametrize("workers", [0, -1, "2", 1.5, True])
+@pytest.mark.parametrize("step", ["mine", "ocr", "evaluate", "run"])
+def test_workers_are_a_whole_number_of_at_least_one(trained, step, workers):
+    with pytest.raises(KdslError, match=r"workers is .*; give a number of processes, at least 1, or None"):
+        getattr(trained, step)(workers=workers)
+
+
+@pytest.mark.parametrize("path", [None, 5, "a\0b", "x" * 300, "\ud800"])
+def test_what_is_no_path_is_one_sentence(path):
+    for call in (kdsl.open, Project.create, kdsl.RuleClassifier.load, kdsl.read_samples, kdsl.load_task):
+        with pytest.raises(KdslError, match=r"(folder|project|path|task) is .*(give a|at most 255)"):
+            call(path)
+
+
+@pytest.mark.parametrize("port", ["x", -1, 70000])
+def test_a_port_is_a_number_that_there_is(trained, port):
+    pytest.importorskip("fastapi", reason="needs kdsl[review]")
+    with pytest.raises(KdslError, match=r"--port .*: no number from 0 to 65535; choose another"):
+        trained.review(port=port, browser=False)
+
+
 def test_evaluation_shows_itself_and_leaves_its_folder(trained):
     results = trained.evaluate(folds=2, workers=1)
     assert results.record()["tasks"][0]["samples"] == len(TEXTS)

@@ -127,7 +127,13 @@ def test_a_data_frame_will_do(fitted):
 
 @pytest.mark.parametrize(
     "values",
-    [[3, 10], [True, False], [1.0, 2.0], np.array(["退款", "尺码"], dtype=object)],
+    [
+        [3, 10],
+        [True, False],
+        [1.0, 2.0],
+        np.array([2**63 + 1, 2], dtype=np.uint64),
+        np.array(["退款", "尺码"], dtype=object),
+    ],
     ids=lambda values: str(values),
 )
 def test_labels_come_back_as_they_were_given(values, tmp_path):
@@ -208,6 +214,20 @@ def test_nothing_is_predicted_or_saved_before_fit(use, tmp_path, monkeypatch):
         (TEXTS, LABELS, {"labels": {"退款": 3}}, "labels: the description of '退款' is 3; it must be text"),
         (TEXTS, LABELS, {"labels": ["退款", "退款"]}, "labels: '退款' is listed twice; keep one of the two"),
         (TEXTS, LABELS, {"large": "Qwen/Qwen2-VL-7B-Instruct"}, "it is 'linear' or 'neighbours' here, and for a"),
+        (TEXTS, [b"a"] * 5 + [b"b"] * 5, {}, "y, item 1: b'a' is no label; give a text, a number, True or False"),
+        (TEXTS, [(1,)] * 5 + [(2,)] * 5, {}, "y, item 1: (1,) is no label; give"),
+        (TEXTS, ["a\0"] * 5 + ["b"] * 5, {}, "y, item 1: 'a\\x00' ends with '\\x00', which is no text; remove it"),
+        (TEXTS, dict(zip(TEXTS, LABELS, strict=True)), {}, "give a list with the label of every sample"),
+        (TEXTS, set(TEXTS), {}, "give a list with the label of every sample"),
+        (set(TEXTS), LABELS, {}, "give a list of texts"),
+        ([{1: "a"}], ["退款"], {}, "X, item 1: the key 1 is no text; a record has keys like 'text'"),
+        (TEXTS, LABELS, {"labels": ["退款", None]}, "labels: missing is no label; give texts, numbers, or True"),
+        (TEXTS, LABELS, {"labels": ["退款", ["物流"]]}, "labels: ['物流'] is no label"),
+        (TEXTS, LABELS, {"labels": ["退款", 1]}, "labels: there are '退款' and 1; give labels of one type"),
+        (TEXTS, LABELS, {"seed": 2**32}, "RuleClassifier: seed is 4294967296; it must be less than 4294967296"),
+        (TEXTS, LABELS, {"n_jobs": 2.0}, "RuleClassifier: n_jobs is 2.0; give a number of processes, or -1"),
+        (TEXTS, LABELS, {"ocr": 5}, "RuleClassifier: ocr is 5; give a path"),
+        (TEXTS, LABELS, {"images": 5}, "RuleClassifier: images is 5; give a path"),
         (TEXTS, LABELS, {"seed": -1}, "RuleClassifier: seed is -1; it must be"),
         (TEXTS, LABELS, {"iterations": 0}, "RuleClassifier: mining.iterations is 0; it must be"),
         (TEXTS, LABELS, {"n_jobs": 0}, "RuleClassifier: n_jobs is 0; give a number of processes, or -1"),
