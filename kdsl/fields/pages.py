@@ -62,12 +62,13 @@ class PageFiller:
         self._missing |= fill_ocr(images, folder, sidecar, progress=self._progress, known=known).problems
 
     def tell(self) -> None:
-        """Log one counted warning, if there is anything to warn of."""
+        """Log one counted warning, if there is anything to warn of, and forget it: later the image may be there."""
         if self._missing:
             image, reason = next(iter(self._missing.items()))
             _log.warning(
                 "%d images were taken as without text, the first being %s (%s)", len(self._missing), image, reason
             )
+            self._missing.clear()
 
 
 def _is_file(folder: Path | None, image: str) -> bool:

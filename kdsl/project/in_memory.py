@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdsl.arbiter.decision import Decision
 from kdsl.data.given import samples_given
+from kdsl.fields.sidecar import Sidecars
 from kdsl.locks import is_lock
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
@@ -15,11 +16,15 @@ Stamps = tuple[tuple[str, int, int], ...]
 
 
 class MemoryPredictor:
-    """Decides about samples in memory: what is trained is read once, and again when its files have changed."""
+    """Decides about samples in memory: what is trained is read once, and again when its files have changed.
+
+    Of sidecars that have changed what is new is taken over; a large model need not be loaded again for it.
+    """
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._read: tuple[Stamps, ProjectPredictor] | None = None
+        self._known: Sidecars | None = None
 
     def decide(self, given: object, task: str | None) -> list[Decision]:
         """See `Project.predict`."""
@@ -31,6 +36,10 @@ class MemoryPredictor:
         if not samples:
             return []
         predictor = self._predictor()
+        known = project.sidecars()
+        if known is not self._known:
+            predictor.images.learn(known)
+            self._known = known
         decisions = predictor.decide(samples)
         predictor.warn()
         return decisions

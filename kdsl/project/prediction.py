@@ -42,6 +42,13 @@ class ImageReader:
     def sidecars(self) -> Sidecars:
         return self.pages.sidecars
 
+    def learn(self, known: Sidecars) -> None:
+        """Take over what the sidecar files say by now; what was found since and they do not have is kept."""
+        self.sidecars.ocr.update(known.ocr)
+        self.sidecars.captions.update(known.captions)
+        for image, asked in known.answers.items():
+            self.sidecars.answers.setdefault(image, {}).update(asked)
+
     def fill(self, samples: Sequence[Sample]) -> None:
         """Read all images of `samples` that are not known yet."""
         self.pages.fill(samples)
@@ -60,6 +67,7 @@ class ImageReader:
                 "samples as data.test and run `kdsl caption`",
                 len(self._uncaptioned), self.captions, next(iter(self._uncaptioned)),
             )  # fmt: skip
+            self._uncaptioned.clear()
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,7 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
-    sidecars = replace(known, ocr=dict(known.ocr), answers=answers)
+    sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
     large = None
     if config.large_model is not None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait

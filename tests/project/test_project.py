@@ -15,6 +15,8 @@ import pytest
 import kdsl
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
+from kdsl.rules.condition import Condition
+from kdsl.rules.rule import Rule, When
 from kdsl.sample import Label, Sample, Task, Turn
 
 TEXTS = [
@@ -150,6 +152,38 @@ def test_what_is_trained_is_read_once_and_again_when_a_review_changes_it(trained
     [after] = trained.predict("想退款")
     assert len(opened) == 2
     assert before.rules and not after.rules
+
+
+def ocr_page(image: str, text: str) -> str:
+    lines = [{"text": text, "score": 0.9, "box": [0, 0, 9, 9]}]
+    return json.dumps({"image": image, "size": [9, 9], "lines": lines}) + "\n"
+
+
+def test_text_on_images_that_is_found_meanwhile_counts(trained):
+    """As where `kdsl ocr` runs beside a web service."""
+    sidecar = trained.config.folder / "data" / "ocr.jsonl"
+    sidecar.write_text(ocr_page("a.png", "您好"), "utf-8")
+    own = Rule(
+        id="r-mine0001", label="尺码", status="accepted", when=When(all=(Condition(field="ocr", terms=("尺码表",)),))
+    )
+    trained.rules().save(own)
+    sample = {"text": "看图", "images": ["b.png"]}
+    [before] = trained.predict(sample)
+    sidecar.write_text(ocr_page("a.png", "您好") + ocr_page("b.png", "尺码表"), "utf-8")
+    [after] = trained.predict(sample)
+    [afresh] = quick(trained.config.folder).predict(sample)
+    assert [hit.rule.id for hit in after.rules] == ["r-mine0001"] and not before.rules
+    assert after.record() == afresh.record()
+
+
+def test_a_warning_counts_what_one_call_was_given(trained, caplog):
+    for _ in range(2):
+        caplog.clear()
+        trained.predict({"text": "看图", "images": ["missing.png"]})
+        assert "1 images were taken as without text, the first being missing.png (no such file)" in caplog.text
+    caplog.clear()
+    trained.predict("退款")
+    assert not caplog.text
 
 
 def test_of_several_tasks_a_sample_says_which_or_the_call_does(tmp_path):
