@@ -57,7 +57,10 @@ def test_a_decision_under_another_id_keeps_it_and_the_statistics_follow(found, m
     own = decided(found[0], id="r-own")
     result = merged([own])
     assert own in result.rules and found[0] not in result.rules
-    assert ("r-own", own.when_hash) in result.statistics and (found[0].id, own.when_hash) not in result.statistics
+    assert (
+        result.statistics["r-own", own.when_hash].id == "r-own"
+        and (found[0].id, own.when_hash) not in result.statistics
+    )
 
 
 def test_an_accepted_rule_that_these_samples_do_not_give_is_left_out(shop, merged):

@@ -1,7 +1,8 @@
 """One fit: what training on disk, fitting in memory, cross-validation and the review page make is the same."""
 
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 from small_shop import write_project
 
 from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.fit import fit_arbiter
 from kdsl.fields.table import FieldTable
-from kdsl.project.cross_validation import cross_validate_project, held_out_tasks
+from kdsl.models.linear import LinearTrainer
+from kdsl.project.cross_validation import cross_validate_project, held_out_tasks, labelled_folds
 from kdsl.project.fitting import advances, fit, mine_in_memory
 from kdsl.project.large import with_learners
-from kdsl.project.mining import decided_rules, mine
+from kdsl.project.mining import decided_rules, mine, mined_rules_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 from kdsl.project.training import train_project
@@ -103,3 +106,80 @@ def test_copies_of_a_fold_spare_the_rules_of_that_fold(trained):
     fit(replace(own, learn=watched), mined)
     assert spared == [{rule.id for rule in mined.rules}, set()], "out of fold no rule of all samples is spared"
     assert spared[0]
+
+
+@dataclass
+class Remembering:
+    """Trains the linear classifier and keeps which samples each was trained on."""
+
+    trained_on: list[frozenset[str]] = field(default_factory=list)
+
+    def fit(self, table, labels, n_labels):
+        self.trained_on.append(frozenset(row.sample.id for row in table.rows))
+        return LinearTrainer(0).fit(table, labels, n_labels)
+
+
+def test_the_classifier_goes_without_the_folds_of_the_mining_whatever_the_seed_is_now(trained):
+    """Else the arbiter would be fitted on predictions of what has seen the sample, by rules or by classifier."""
+    own = task_of(Project.open(trained))
+    mined = mine_in_memory(own, workers=1)
+    trainer = Remembering()
+    later = TaskProject(own.task, own.table, own.labels, own.settings, own.seed + 1, learn=lambda rules: trainer)
+    assert later.folds.tolist() != own.folds.tolist()
+    fit(later, mined)
+    ids = np.array(own.sample_ids)
+    without = [frozenset(ids[own.folds != fold]) for fold in range(own.folds.max() + 1)]
+    assert set(trainer.trained_on) == {frozenset(ids), *without}
+
+
+def test_what_was_ruled_out_is_heard_of_by_the_arbiter_alone(reviewed, monkeypatch):
+    """The arbiter has to know, for folds of the mining may have found it too."""
+    given = []
+
+    def watched(task, table, labels, probabilities, archive, rules, statistics, seed, known):
+        given.append((rules, seed))
+        return fit_arbiter(task, table, labels, probabilities, archive, rules, statistics, seed, known)
+
+    monkeypatch.setattr("kdsl.project.fitting.fit_arbiter", watched)
+    shown = []
+    own = replace(task_of(Project.open(reviewed)), seed=3)
+    own = replace(own, learn=lambda rules: shown.extend(rules) or LinearTrainer(0))
+    fitted = fit(own, mined_rules_of(Project.open(reviewed), own.task))
+    [(rules, seed)] = given
+    assert seed == 3
+    assert {rule.status for rule in rules} == {"accepted", "rejected"}
+    assert {rule.status for rule in (*fitted.rules, *shown)} == {"accepted"}
+
+
+def test_the_arbiter_is_told_which_samples_a_recorded_model_says_nothing_about(trained, tmp_path):
+    project = Project.open(trained)
+    own = task_of(project)
+    rows = [
+        {"id": id, "label": own.task.label_names[label]}
+        for id, label in list(zip(own.sample_ids, own.labels, strict=True))[::2]
+    ]
+    file = tmp_path / "said.jsonl"
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    project = Project.open(trained, [f"large=recorded:{file}"])
+    [own] = with_learners(project, [task_of(project)])
+    fitted = fit(own, mine_in_memory(own, workers=1))
+    silent = ~fitted.trained_on.known
+    assert silent[1::2].all() and not silent[::2].any()
+    assert np.allclose(fitted.trained_on.probabilities[silent], 1 / len(own.task.labels))
+
+
+def test_a_task_of_a_project_is_fitted_as_its_configuration_says(trained):
+    changes = ["seed=7", "mining.iterations=11", "mining.max_conditions=1", "mining.focus=0.5"]
+    plain, changed = (task_of(Project.open(trained, given)) for given in ([], changes))
+    assert (changed.seed, changed.settings.focus) == (7, 0.5)
+    assert (changed.settings.search.iterations, changed.settings.search.max_conditions) == (11, 1)
+    assert changed.folds.tolist() != plain.folds.tolist(), "the seed deals the folds"
+    assert plain.weights is None and len(set(changed.weights.tolist())) > 1
+    few = plain.select(np.array([0, 1, 2]))
+    assert sorted(few.folds.tolist()) == [0, 1, 2], "no more folds than samples"
+
+
+def test_cross_validation_deals_its_folds_by_the_seed(trained):
+    own = task_of(Project.open(trained))
+    assert labelled_folds(own, 3).tolist() != labelled_folds(replace(own, seed=1), 3).tolist()
+    assert len(labelled_folds(own, 3)) == len(own.table)
