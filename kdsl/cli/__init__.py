@@ -82,6 +82,12 @@ def application() -> typer.Typer:
 class _Group(TyperGroup):
     """Turns what can go wrong in any command into one sentence and an exit code."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:  # of --help, --version and --show-completion
+            _stop_unread()
+
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
@@ -99,13 +105,17 @@ class _Group(TyperGroup):
             first = error.errors()[0]
             _fail(f"{error.title}: {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
         except BrokenPipeError:
-            # The reader of a pipe has seen enough. Python would complain when it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+            _stop_unread()
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             what = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "look at its rights"
             _fail(f"{place}{error.strerror or error}; {what}, or choose another place", 2)
+
+
+def _stop_unread() -> None:
+    """Exit with 0: the reader of a pipe has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain when it flushes at exit
+    raise typer.Exit(0) from None
 
 
 def _fail(sentence: str, code: int, kind: str = "error") -> None:
