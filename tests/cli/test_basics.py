@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -98,6 +99,31 @@ def unread(command: str) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "kdsl", *command.split()], stdout=closed, stderr=subprocess.PIPE, text=True
         )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["info", "--help"])
+def test_a_closed_stdout_is_no_error(command):
+    assert in_a_shell(f"{command} >&-") == (0, "")
+
+
+def test_a_closed_stdin_is_an_empty_one(tmp_path):
+    project = write_project(tmp_path / "project")
+    assert in_a_shell(f"predict {project} --input - <&-") == (
+        2, "error: stdin: holds no samples; give a JSON list or one JSON object a line\n"
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("command", ["info", "--help", "--version"])
+def test_a_full_disk_under_stdout_is_one_sentence(command):
+    assert in_a_shell(f"{command} >/dev/full") == (
+        2, "error: No space left on device; free some space, or choose another place\n"
+    )  # fmt: skip
+
+
+def in_a_shell(command: str) -> tuple[int, str]:
+    done = subprocess.run(["/bin/sh", "-c", f"{sys.executable} -m kdsl {command}"], stderr=subprocess.PIPE, text=True)
     return done.returncode, done.stderr
 
 
