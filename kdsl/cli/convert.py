@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project
+from kdsl.cli.options import ProjectArguments, not_stdout, open_project
 
 
 class Target(StrEnum):
@@ -16,7 +16,7 @@ class Target(StrEnum):
 
 def convert(
     input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Samples, in any format that KDSL reads.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The file to write.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", callback=not_stdout, help="The file to write.")],
     format: Annotated[
         Target,
         typer.Option("--format", help="sharegpt: messages for fine-tuning; submission: the MIRE challenge's CSV."),
