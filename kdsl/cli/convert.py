@@ -31,10 +31,12 @@ def convert(
     from kdsl.data.submission import write_submission
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
+    from kdsl.files import require_no_input
     from kdsl.locks import claimed
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
+    require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
     tasks = open_project(arguments).tasks
     with claimed(files=[output]):
         if predictions is not None and format is Target.submission:
