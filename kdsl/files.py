@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
@@ -137,6 +137,13 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def require_no_input(output: Path, inputs: Iterable[Path], what: str) -> None:
+    """Raise KdslError where `output` is one of `inputs`, which would be lost; `what` is written."""
+    for path in inputs:
+        if output.resolve() == path.resolve():
+            raise KdslError(f"{output}: is the input too; give the {what} a file of their own")
 
 
 def cannot_write(path: Path, error: OSError | ValueError) -> KdslError:

@@ -5,6 +5,8 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,9 @@ from kdsl.version import __version__
 
 def main() -> None:
     """Run `kdsl`; exits with 0 done, 1 findings, 2 usage or tool error, 130 interrupted."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as by >&-
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -82,30 +87,40 @@ def application() -> typer.Typer:
 class _Group(TyperGroup):
     """Turns what can go wrong in any command into one sentence and an exit code."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _errors_told():  # --help and --version print already here
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _errors_told():
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except KdslError as error:
-            _fail(error.in_commands(), 2)
-        except KeyboardInterrupt as interrupt:
-            _fail(str(interrupt) or "every file already written is whole", 130, "interrupted")
-        except ValueError as error:
-            from pydantic import ValidationError
 
-            if not isinstance(error, ValidationError):
-                raise
-            first = error.errors()[0]
-            _fail(f"{error.title}: {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
-        except BrokenPipeError:
-            # The reader of a pipe has seen enough. Python would complain when it flushes stdout at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            what = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "look at its rights"
-            _fail(f"{place}{error.strerror or error}; {what}, or choose another place", 2)
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except KdslError as error:
+        _fail(error.in_commands(), 2)
+    except KeyboardInterrupt as interrupt:
+        _fail(str(interrupt) or "every file already written is whole", 130, "interrupted")
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError):
+            raise
+        first = error.errors()[0]
+        _fail(f"{error.title}: {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Python would complain when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        what = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "look at its rights"
+        _fail(f"{place}{error.strerror or error}; {what}, or choose another place", 2)
 
 
 def _fail(sentence: str, code: int, kind: str = "error") -> None:

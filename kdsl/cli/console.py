@@ -21,9 +21,20 @@ LONG_NAME = 16
 """Cells of a column's name, such as that of a task, which may be broken so that no number has to be."""
 
 
+class _Stdout(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `kdsl.cli` that the reader of a pipe has seen enough; rich would exit as for findings."""
+        raise BrokenPipeError
+
+
+def lines_console() -> Console:
+    """Stdout for lines that are never broken, as editors and scripts take them."""
+    return _Stdout(soft_wrap=True, highlight=False)
+
+
 def results_console() -> Console:
     """Stdout. In a file or a pipe rows stay on one line as far as `WIDE` allows, or COLUMNS where that is set."""
-    console = Console(highlight=False)
+    console = _Stdout(highlight=False)
     if not fits_a_window(console):
         console.width = WIDE
     return console

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project
+from kdsl.cli.options import ProjectArguments, not_stdout, open_project
 
 
 class Target(StrEnum):
@@ -16,7 +16,7 @@ class Target(StrEnum):
 
 def convert(
     input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Samples, in any format that KDSL reads.")],
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The file to write.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", callback=not_stdout, help="The file to write.")],
     format: Annotated[
         Target,
         typer.Option("--format", help="sharegpt: messages for fine-tuning; submission: the MIRE challenge's CSV."),
@@ -31,10 +31,12 @@ def convert(
     from kdsl.data.submission import write_submission
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
+    from kdsl.files import require_no_input
     from kdsl.locks import claimed
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
+    require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
     tasks = open_project(arguments).tasks
     with claimed(files=[output]):
         if predictions is not None and format is Target.submission:

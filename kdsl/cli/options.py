@@ -1,5 +1,6 @@
 """What several commands share: arguments and options, and how they print results."""
 
+import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +41,22 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that
 Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a failed request is made again.")]
 
 
+def not_stdout(output: Path | None) -> Path | None:
+    """The callback of --output FILE: KdslError for stdout, where what a command says would stand among its results."""
+    from kdsl.errors import KdslError
+
+    if output is not None and (str(output) == "-" or _is_stdout(output)):
+        raise KdslError(f"--output {output}: is the standard output; name a file of its own")
+    return output
+
+
+def _is_stdout(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except (OSError, ValueError):  # nothing is there yet, or who writes it says what is wrong
+        return False
+
+
 def open_project(arguments: Sequence[str] | None) -> "Project":
     """The project of a command's `[PROJECT] [key=value ...]`: a first argument without `=` is the configuration."""
     from kdsl.cli.progress import progress_bar
@@ -58,7 +75,7 @@ def taken_out(what: str, arguments: Sequence[str] | None) -> tuple[str, list[str
     """
     given = [*(arguments or ())]
     words = [each for each in given if "=" not in each or "://" in each]
-    if not words:
+    if not words or "" in words:  # "" is what a variable of the shell holds that was never set
         raise typer.BadParameter(f"give {what}", param_hint=f"'{what}'")
     if len(words) > 2:
         raise typer.BadParameter(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, open_project
+from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, not_stdout, open_project
 
 if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
@@ -31,7 +31,12 @@ def predict(
     task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only this task; all by default.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write predictions there, not to stdout: a JSON object a line."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            callback=not_stdout,
+            help="Write predictions there, not to stdout: a JSON object a line.",
+        ),
     ] = None,
     append: Annotated[
         bool, typer.Option("--append", help="Predict only samples that the output does not have yet.")
@@ -73,7 +78,7 @@ def predict(
             if made.cost is not None:
                 typer.echo(made.cost, err=True)
             predicted, before = made.outcome.predicted, made.outcome.predicted_before
-            typer.echo(f"{output}: {predicted} samples predicted, {before} were there")
+            typer.echo(f"{output}: {predicted} samples predicted, {before} were there", err=explain is not None)
         if explain is not None:
             _print_explained(explain_id(project, files, explain, tasks), format or Format.table)
         elif output is None:

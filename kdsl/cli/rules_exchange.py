@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kdsl.cli.options import ProjectArguments, open_project, project_and, taken_out
+from kdsl.cli.options import ProjectArguments, not_stdout, open_project, project_and, taken_out
 
 
 class TableFormat(StrEnum):
@@ -32,7 +32,10 @@ def export_rules(
         Language, typer.Option("--language", help="Of the words that rules are told in.")
     ] = Language.en,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; stdout by default.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output", callback=not_stdout, help="The file to write; stdout by default.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Write all rules in words, with their status, counts and notes, for people who will not open a browser."""

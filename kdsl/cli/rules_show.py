@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
 
+from kdsl.cli.console import lines_console
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
@@ -18,7 +18,7 @@ _CONTEXT = 30
 
 def print_rule(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]], limit: int) -> None:
     """At most `limit` wrong and `limit` right hits are shown, the wrong ones first."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = lines_console()
     console.print(Text(rule.id, style="bold"), Text(f"{rule.label} if all of these hold:"))
     for condition in rule.conditions:
         console.print(Text(f"  {condition}"))

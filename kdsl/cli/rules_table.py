@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.cli.console import RuleText, print_table, results_console, results_table
+from kdsl.cli.console import RuleText, lines_console, print_table, results_console, results_table
 from kdsl.rules.compare import Change
 from kdsl.rules.finding import Finding
 from kdsl.rules.rule import Rule
@@ -43,7 +42,7 @@ def print_list(chosen: Iterable[tuple[RuleBase, Sequence[Rule]]]) -> None:
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """One line a finding, as compilers and other linters print them, so that editors can jump to it."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = lines_console()
     for finding in findings:
         colour = "red" if finding.severity == "error" else "yellow"
         rule = f" [bold]{finding.rule}[/bold]" if finding.rule else ""
@@ -55,7 +54,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def print_tests(outcomes: Sequence[TestOutcome]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = lines_console()
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in failed:
         console.print(f"[red]failed[/red] {outcome.rule.id} {escape(outcome.sentence)}")

@@ -13,7 +13,7 @@ from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
-from kdsl.files import file_hash
+from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
@@ -142,9 +142,7 @@ def predict_file(
 
     `each` is given every batch of decisions as soon as it is made.
     """
-    for file in files:
-        if output.resolve() == file.path.resolve():
-            raise KdslError(f"{output}: is the input too; give the predictions a file of their own")
+    require_no_input(output, (file.path for file in files), "predictions")
     predictor = ProjectPredictor.open(project, files, tasks)
     state = predictor.predictor.state()
     input = file_hash(*(file.bytes_at for file in files))

@@ -1,12 +1,15 @@
 """The command line as a whole: quick help, exit codes, one sentence for what goes wrong."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
+from small_shop import write_project
 
 from kdsl import __version__, cli
 from kdsl.config import ProjectConfig, load_config
@@ -77,12 +80,51 @@ def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")
 
 
-def test_a_closed_pipe_is_no_error(tmp_path):
-    done = subprocess.run(
-        f"{sys.executable} -m kdsl info --format json | true; echo ${{PIPESTATUS[0]}}",
-        shell=True, executable="/bin/bash", capture_output=True, text=True,
+@pytest.mark.parametrize("command", ["info --format json", "--help", "--version", "check --help"])
+def test_a_closed_pipe_is_no_error(command):
+    assert unread(command) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["rules list", "rules lint", "rules test", "check"])
+def test_a_closed_pipe_is_no_error_of_a_table(tmp_path, command):
+    write_project(tmp_path / "project")
+    assert unread(f"{command} {tmp_path / 'project'}") == (0, "")
+
+
+def unread(command: str) -> tuple[int, str]:
+    """The exit code, and what stderr holds, of a command whose pipe is closed before it prints."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdsl", *command.split()], stdout=closed, stderr=subprocess.PIPE, text=True
+        )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["info", "--help"])
+def test_a_closed_stdout_is_no_error(command):
+    assert in_a_shell(f"{command} >&-") == (0, "")
+
+
+def test_a_closed_stdin_is_an_empty_one(tmp_path):
+    project = write_project(tmp_path / "project")
+    assert in_a_shell(f"predict {project} --input - <&-") == (
+        2, "error: stdin: holds no samples; give a JSON list or one JSON object a line\n"
     )  # fmt: skip
-    assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("command", ["info", "--help", "--version"])
+def test_a_full_disk_under_stdout_is_one_sentence(command):
+    assert in_a_shell(f"{command} >/dev/full") == (
+        2, "error: No space left on device; free some space, or choose another place\n"
+    )  # fmt: skip
+
+
+def in_a_shell(command: str) -> tuple[int, str]:
+    done = subprocess.run(["/bin/sh", "-c", f"{sys.executable} -m kdsl {command}"], stderr=subprocess.PIPE, text=True)
+    return done.returncode, done.stderr
 
 
 def test_every_command_has_help():

@@ -100,6 +100,17 @@ class TestConvert:
         assert (project / "s.csv").read_text("utf-8-sig") == "id,instruction,predict\na,看,退款\n"
         assert "a submission needs --predictions FILE" in kdsl(*arguments).err
 
+    @pytest.mark.parametrize("output", ["train.jsonl", "p.jsonl"])
+    def test_what_is_converted_is_never_written_over(self, kdsl, project, write, output):
+        predictions = write("p.jsonl", "".join(f'{{"id": "{i * 7919 % 97}", "label": "退款"}}\n' for i in range(12)))
+        before = (project / output).read_bytes()
+        for target in ("sharegpt", "submission"):
+            result = kdsl("convert", project, "--input", project / "train.jsonl", "--predictions", predictions,
+                          "--output", project / output, "--format", target)  # fmt: skip
+            assert (result.code, result.out) == (2, "")
+            assert f"{output}: is the input too; give the converted samples a file of their own" in result.err
+        assert (project / output).read_bytes() == before
+
     def test_predictions_for_other_ids_are_refused_and_nothing_is_written(self, kdsl, project, write):
         items = write("items.json", '[{"id": "a"}]')
         predictions = write("p.jsonl", '{"id": "b", "label": "退款"}\n')

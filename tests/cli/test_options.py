@@ -50,6 +50,36 @@ def test_nothing_or_too_much_is_wrong_usage(kdsl, command, words):
     assert ("'c' is one too many; give the project and one" if len(words) == 3 else "give ") in result.err
 
 
+@pytest.mark.parametrize("command", [("rules", "show"), ("rules", "diff"), ("rules", "import"), ("hosts", "allow")])
+def test_an_empty_word_is_nothing_given(kdsl, project, command):
+    result = kdsl(*command, project, "")
+    assert (result.code, result.out, ": give " in result.err) == (2, "", True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("predict", "--input", "train.jsonl"),
+        ("rules", "export"),
+        ("convert", "--input", "train.jsonl", "--format", "sharegpt"),
+    ],
+)
+def test_a_dash_is_no_output_file(kdsl, project, monkeypatch, command):
+    monkeypatch.chdir(project)
+    result = kdsl(*command, "--output", "-")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: --output -: is the standard output; name a file of its own\n"
+    assert not (project / "-").exists()
+
+
+def test_the_file_that_stdout_goes_to_is_no_output_file(project):
+    with (project / "t.csv").open("w") as file:
+        command = [sys.executable, "-m", "kdsl", "rules", "export", project, "--output", project / "t.csv"]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, (project / "t.csv").read_text()) == (2, "")
+    assert done.stderr == f"error: --output {project / 't.csv'}: is the standard output; name a file of its own\n"
+
+
 def test_a_rule_is_shown_in_either_order(kdsl, project):
     shown = kdsl("rules", "show", project, "r-hand2")
     assert (shown.code, "材质 if all of these hold" in shown.out) == (0, True)

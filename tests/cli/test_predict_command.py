@@ -149,6 +149,13 @@ class TestOfFiles:
         assert "1 sample was added to the input since" in kdsl(*command).err
         assert kdsl(*command, "--append").out == f"{project / 'p.jsonl'}: 1 samples predicted, 30 were there\n"
 
+    def test_with_an_output_and_one_to_explain_stdout_holds_the_explained_one_alone(self, kdsl, project):
+        command = ("predict", project, "--input", project / "test.jsonl", "--output", project / "p.jsonl")
+        id = read(project / "test.jsonl")[0]["id"]
+        result = kdsl(*command, "--explain", id, "--format", "json")
+        assert [each["id"] for each in records(result.out)] == [id, id]
+        assert result.err.endswith("p.jsonl: 30 samples predicted, 0 were there\n")
+
     def test_of_one_task_only_its_own_rules_and_training_count(self, project):
         opened, output = Project.open(project), project / "p.jsonl"
         files = [SampleFile(project / "test.jsonl")]
