@@ -90,22 +90,31 @@ class _Stream:
     def extend(self, output: Path, mode: Mode) -> StreamOutcome:
         """Append what is missing, where `mode` lets what is there stay."""
         source = _source(output)
+        # What is wrong with the first samples is said before a new output is begun.
+        waiting = self._fresh({}) if source is None else None
+        begun = [] if waiting is None else self._decided(waiting)
         with append_jsonl(output) as append:
             done = _fingerprints(output)
             states: tuple[PredictorState, ...] = (self.state,)
             if source is not None:
                 states = self._states(output, source, done, mode)
             _write_source(output, Source(self.input, states))
+            waiting = waiting or self._fresh(done)
             try:
-                waiting = self._fresh(done)
-                while group := list(islice(waiting, self.batch)):
-                    for decision in self.decide(group):
+                while decisions := begun or self._decided(waiting):
+                    begun = []
+                    for decision in decisions:
                         append({**decision.record(), "fingerprint": decision.sample.fingerprint})
                         self.outcome.predicted += 1
             except KeyboardInterrupt:
                 kept = len(done) + self.outcome.predicted
                 raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None
         return self.outcome
+
+    def _decided(self, waiting: Iterator[Sample]) -> list[Decision]:
+        """The next batch; nothing where no sample is left."""
+        group = list(islice(waiting, self.batch))
+        return self.decide(group) if group else []
 
     def replace(self, output: Path) -> StreamOutcome:
         """Predict into a file beside `output`, which an interrupted run may have begun, and put it in its place."""
