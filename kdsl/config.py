@@ -201,7 +201,7 @@ class ProjectConfig(_Part):
     """The folder of the rule base."""
     checkpoint: ProjectPath = Path("checkpoints/run")
     """The folder of what mining and training save."""
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, le=2**32 - 1)
     """The same seed gives the same rules and the same model."""
     mining: MiningConfig = MiningConfig()
     adapters: Literal["joint", "per_task"] = "joint"
