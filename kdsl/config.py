@@ -33,6 +33,8 @@ _AS_WRITTEN = ("small", "large", "rules", "checkpoint")
 
 def _in_folder(value: Any, info: ValidationInfo) -> Any:
     """A path relative to the folder of the configuration; without a folder, as it stands."""
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(f"{value!r} is not a path; no name of a file holds a NUL")
     if isinstance(value, str) and value:
         value = Path(value)
     elif not isinstance(value, Path):

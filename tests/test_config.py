@@ -102,6 +102,7 @@ def test_keys_of_the_large_model(write):
         ("tasks: [a]\nzzz: 1\n", "line 2: unknown key 'zzz'; keys here are tasks, data, small"),
         ("tasks: [a]\ndata:\n  trian: x\n", "line 3: unknown key 'data.trian'; did you mean 'train'\\?"),
         ("tasks: [a]\ndata:\n  train: 3\n", "line 3: data.train: 3 is not a path"),
+        ('tasks: [a]\ndata:\n  train: "a\\0b"\n', r"line 3: data.train: 'a\\x00b' is not a path; no name of a file"),
         ("tasks: [a]\ndata: x\n", "line 2: data is 'x'; it must be a mapping"),
         ("tasks: [a]\nseed: one\n", "line 2: seed is 'one'; it must be a whole number"),
         ("tasks: [a]\nseed: true\n", "line 2: seed is True; it must be a whole number"),

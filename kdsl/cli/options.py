@@ -58,14 +58,16 @@ def _is_stdout(path: Path) -> bool:
 
 
 def open_project(arguments: Sequence[str] | None) -> "Project":
-    """The project of a command's `[PROJECT] [key=value ...]`: a first argument without `=` is the configuration."""
+    """The project of a command's `[PROJECT] [key=value ...]`: the argument without `=` is its configuration."""
     from kdsl.cli.progress import progress_bar
     from kdsl.project.project import Project
 
-    path, overrides = None, [*(arguments or ())]
-    if overrides and "=" not in overrides[0]:
-        path = Path(overrides.pop(0))
-    return Project.open(path, overrides, progress_bar)
+    overrides = [*(arguments or ())]
+    # One more without `=` is an override that is mistyped.
+    name = next((each for each in overrides if "=" not in each), None)
+    if name is not None:
+        overrides.remove(name)
+    return Project.open(None if name is None else Path(name), overrides, progress_bar)
 
 
 def taken_out(what: str, arguments: Sequence[str] | None) -> tuple[str, list[str]]:

@@ -117,6 +117,16 @@ def test_predictions_whose_notes_nobody_can_read_can_be_made_anew(tmp_path, know
     assert json.loads(meta.read_text("utf-8"))["states"]
 
 
+def test_what_is_wrong_with_the_first_batch_is_said_before_anything_is_written(tmp_path):
+    def given():
+        yield Sample("a", "t")
+        raise KdslError("line 2 is no sample")
+
+    with pytest.raises(KdslError, match="line 2"):
+        predict_stream(given(), decided, tmp_path / "p.jsonl", "2", STATE, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_output_is_no_prediction_of_anything(tmp_path):
     output = tmp_path / "p.jsonl"
     output.write_text("")

@@ -128,3 +128,9 @@ def test_what_shells_ask_for_is_answered():
              "PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert done.stdout.split() == ["predict"]
+
+
+def test_changes_may_stand_before_the_project(kdsl, tmp_path):
+    (tmp_path / "kdsl.yaml").write_text("tasks: [mire_intent]\n", "utf-8")
+    assert kdsl("check", "seed=1", tmp_path).err == kdsl("check", tmp_path, "seed=1").err
+    assert "'seed' is not an override" in kdsl("check", tmp_path, "seed").err
