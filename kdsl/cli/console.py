@@ -21,6 +21,20 @@ LONG_NAME = 16
 """Cells of a column's name, such as that of a task, which may be broken so that no number has to be."""
 
 
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
+_VISIBLE |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
+"""Characters that a terminal obeys, such as ESC, and those that show them."""
+
+
+def visible(text: str) -> str:
+    """A text of strangers, with what a terminal would obey made visible.
+
+    >>> visible("\\x1b[31m")
+    '␛[31m'
+    """
+    return text.translate(_VISIBLE)
+
+
 class _Stdout(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to `kdsl.cli` that the reader of a pipe has seen enough; rich would exit as for findings."""

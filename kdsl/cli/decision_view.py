@@ -9,7 +9,7 @@ from rich.text import Text
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line
-from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table
+from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table, visible
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
 from kdsl.rules.table import conditions
@@ -27,7 +27,7 @@ def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanat
     """
     console = results_console()
     sample = decision.sample
-    console.print(Text(f"{sample.id}  {sample.task}", style="bold"))
+    console.print(Text(visible(f"{sample.id}  {sample.task}"), style="bold"))
     found = found_by_place(decision.rules)
     for line in [*_dialogue(decision, found, console), *_pages(decision, sidecars, found, console)]:
         console.print(line, soft_wrap=not fits_a_window(console))
@@ -71,9 +71,10 @@ def _marked(text: str, found: Sequence[Found], console: Console) -> Text:
     result = Text()
     for piece in marked_pieces(text, found):
         if piece.hits:
-            result.append(piece.text if console.is_terminal else f"【{piece.text}】", style=_MARK)
+            words = visible(piece.text)
+            result.append(words if console.is_terminal else f"【{words}】", style=_MARK)
         else:
-            result.append(piece.text)
+            result.append(visible(piece.text))
     return result
 
 

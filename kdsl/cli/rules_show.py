@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from kdsl.cli.console import lines_console
+from kdsl.cli.console import lines_console, visible
 from kdsl.rules.evidence import Evidence, Hit
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
@@ -78,10 +78,10 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
         where = (
             f"turn {segment.turn}, {sample.turns[segment.turn].role}" if segment.turn is not None else segment.image
         )
-        before = segment.text[max(0, start - _CONTEXT) : start].replace("\n", " ")
-        after = segment.text[end : end + _CONTEXT].replace("\n", " ")
+        before = visible(segment.text[max(0, start - _CONTEXT) : start].replace("\n", " "))
+        after = visible(segment.text[end : end + _CONTEXT].replace("\n", " "))
         words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")
-        words.append(segment.text[start:end], style=f"bold reverse {style}")
+        words.append(visible(segment.text[start:end]), style=f"bold reverse {style}")
         return words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
     if evidence.absent is not None:
         return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")

@@ -166,3 +166,10 @@ def test_on_a_terminal_evidence_is_reversed_and_speakers_are_coloured(monkeypatc
     ):
         assert part in out, part
     assert "【" not in out
+
+
+def test_what_a_terminal_would_obey_is_made_visible(printed):
+    hostile = Sample("a\x1b[2J", "shop", (Turn("user", "\x1b]0;title\x07调亮\x9b31m"),))
+    text = "\n".join(printed(decision(hostile), PAGES))
+    assert not any(character in text for character in "\x1b\x07\x9b")
+    assert "a␛[2J" in text and "␛]0;title␇【调亮】\ufffd31m" in text
