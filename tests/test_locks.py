@@ -29,9 +29,13 @@ if __name__ == "__main__":
         signal.signal(number, signal.SIG_DFL)
     kind, path, aside = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     with held(path) if kind == "held" else claimed(**{kind: [path]}):
-        if aside == "forked" and os.fork() == 0:
-            os.read(0, 1)
-            os._exit(0)
+        if aside == "forked":
+            begun, tell = os.pipe()
+            if os.fork() == 0:
+                os.write(tell, b"1")
+                os.read(0, 1)
+                os._exit(0)
+            os.read(begun, 1)  # before that it may not have run yet, and still have what it inherited
         if aside == "workers":
             working = worker_pool(1)
             working.__enter__().submit(abs, -1).result()
