@@ -129,16 +129,23 @@ def active_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
 
     The ones for other labels are left out, with a counted warning.
     """
-    active = [rule for rule in rules if rule.status in ACTIVE]
-    usable = [rule for rule in active if rule.label in task.label_names]
-    if len(usable) < len(active):
+    usable = _active(rules, task)
+    left_out = sum(rule.status in ACTIVE for rule in rules) - len(usable)
+    if left_out:
         _log.warning(
             "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
-            task.name, len(active) - len(usable),
+            task.name, left_out,
         )  # fmt: skip
     return usable
 
 
 def usable_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
-    """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of."""
-    return [*active_rules(rules, task), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+    """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of.
+
+    It says nothing of what is left out: `active_rules` does, once for a task that is trained or read.
+    """
+    return [*_active(rules, task), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+
+
+def _active(rules: Sequence[Rule], task: Task) -> list[Rule]:
+    return [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]

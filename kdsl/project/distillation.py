@@ -188,11 +188,9 @@ def _student(project: Project, own: TaskProject, pool: FieldTable, teacher_label
     folds = archive.folds_of(own.sample_ids)
     weighed = arbiter.weigh(active_rules(mined.rules, task))
     rules = rule_votes(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
-    without = {}
+    known, without = usable_rules(mined.rules, task), {}
     for fold in np.unique(folds).tolist():
-        chosen, reliability, _ = fold_rules(
-            task, table, labels, archive, fold, usable_rules(mined.rules, task), folds != fold
-        )  # fmt: skip
+        chosen, reliability, _ = fold_rules(task, table, labels, archive, fold, known, folds != fold)
         without[fold] = rule_votes(
             task, pool, chosen, reliability, np.array([archive.base_rates[label] for label in task.label_names])
         )

@@ -92,6 +92,19 @@ def test_what_nobody_touched_has_no_part_in_cross_validation(trained, reviewed):
     assert statuses == {"accepted", "rejected"} and "r-own00001" in {rule.id for rule in own.decided}
 
 
+def test_rules_for_labels_that_the_task_does_not_have_are_told_of_once(trained, caplog):
+    project = Project.open(trained)
+    [own] = with_learners(project, [task_of(project)], holding_out=True)
+    mined = mine_in_memory(own, workers=1)
+    gone = mined.rules[0].model_copy(update={"id": "r-gone", "label": "gone"})
+    fit(own, replace(mined, rules=(*mined.rules, gone)))
+    told = [message for message in caplog.messages if "labels that the task does not have" in message]
+    assert told == [
+        f"{own.task.name}: 1 rules are for labels that the task does not have and are left out; "
+        "`kdsl rules lint` lists them"
+    ]
+
+
 def test_copies_of_a_fold_spare_the_rules_of_that_fold(trained):
     project = Project.open(trained, ["augment.copies=1"])
     [own] = with_learners(project, [task_of(project)], holding_out=True)
