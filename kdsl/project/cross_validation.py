@@ -78,7 +78,6 @@ def held_out_tasks(project: Project) -> list[TaskProject]:
     tasks = TaskProject.all_of(project)
     found = []
     for own in with_learners(project, tasks, holding_out=True):
-        assert own.learn is not None
-        covered = own.select(np.flatnonzero(covered_rows(own, own.learn(()))))
+        covered = own.select(np.flatnonzero(covered_rows(own, own.require_learn()(()))))
         found.append(covered.deciding(decided_rules(project, own.task)))
     return found

@@ -200,8 +200,7 @@ def _student(project: Project, own: TaskProject, pool: FieldTable, teacher_label
 
 def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
     """What trains the project's model, with what a teacher adds; KdslError for one that learns from no samples."""
-    assert own.learn is not None
-    trainer = own.learn(())
+    trainer = own.require_learn()(())
     if not isinstance(trainer, SoftLabelLearner):
         raise KdslError(
             "distillation teaches the project's own model, but the one that `large:` names is used as it stands; set "

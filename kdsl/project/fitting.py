@@ -33,13 +33,12 @@ def fit(
     `advance` is called after each of `advances(own)` pieces of work. Raises KdslError where there is too little to
     learn from, and where `mined` is about other samples.
     """
-    if own.learn is None:
-        raise ValueError(f"{own.task.name}: nothing is given that learns from the samples")
+    learn = own.require_learn()
     if mined is None:
         mined = mine_in_memory(own, workers, advance)
     task, table, labels, n_labels = own.task, own.table, own.labels, len(own.task.labels)
     active = active_rules(mined.rules, task)
-    learner = own.learn(active)
+    learner = learn(active)
     known = covered_rows(own, learner)
     rows = np.flatnonzero(known)
     folds = mined.archive.folds_of(own.sample_ids)
@@ -50,7 +49,7 @@ def fit(
         n_labels,
         folds[rows],
         lambda done, total: advance(f"{task.name}: classifier"),
-        own.learn(()),
+        learn(()),
     )
     probabilities = np.full((len(table), n_labels), 1 / n_labels)
     probabilities[rows] = calibrated.probabilities
@@ -69,8 +68,7 @@ def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None =
 
 def fit_alone(own: TaskProject) -> Classifier:
     """The second step of `fit` where there is no arbiter: the classifier, trained on all samples without rules."""
-    assert own.learn is not None
-    learner = own.learn(())
+    learner = own.require_learn()(())
     n_labels = len(own.task.labels)
     if isinstance(learner, CalibratingTrainer):
         return learner.fit_calibrated(own.table, own.labels, n_labels).classifier

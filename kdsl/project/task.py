@@ -108,6 +108,12 @@ class TaskProject:
         """What the small model does in mining these samples."""
         return self.small(self.table, self.labels)
 
+    def require_learn(self) -> Learn:
+        """What `learn` is; ValueError where it is None."""
+        if self.learn is None:
+            raise ValueError(f"{self.task.name}: nothing is given that learns from the samples")
+        return self.learn
+
     def deciding(self, rules: Sequence[Rule]) -> "TaskProject":
         """The same with what people decided about rules."""
         return replace(self, decided=tuple(rules))
