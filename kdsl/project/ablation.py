@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from kdsl.evaluate.metrics import Outcome
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash
 from kdsl.mining.update import MinedRules
-from kdsl.progress import reported
+from kdsl.progress import Advance, reported
 from kdsl.project.cross_validation import held_out_tasks, labelled_folds
 from kdsl.project.fitting import fit, fit_alone, mine_in_memory
 from kdsl.project.inputs import contents, image_stamps
@@ -130,7 +130,7 @@ def ablate(
     wanted: Sequence[Steps],
     k: int,
     workers: int = 2,
-    advance: Callable[[str], None] | None = None,
+    advance: Advance | None = None,
     results: FoldResults | None = None,
 ) -> dict[Steps, Outcome]:
     """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.

@@ -10,7 +10,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.evaluate.predictions import task_result
 from kdsl.evaluate.report import TaskResult
-from kdsl.progress import reported
+from kdsl.progress import Advance, reported
 from kdsl.project.fitting import advances, covered_rows, fit
 from kdsl.project.large import with_learners
 from kdsl.project.mining import decided_rules
@@ -64,9 +64,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
     for own in held_out_tasks(project):
         with reported(project.progress, f"{own.task.name}: fold 1 of {k}", k * advances(own)) as advance:
 
-            def tell(
-                fold: int, done: str, name: str = own.task.name, advance: Callable[[str], None] = advance
-            ) -> None:
+            def tell(fold: int, done: str, name: str = own.task.name, advance: Advance = advance) -> None:
                 advance(f"{name}: fold {fold + 1} of {k}")
 
             results.append(cross_validate(own, k, tell, workers or os.cpu_count() or 1))

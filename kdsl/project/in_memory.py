@@ -6,13 +6,14 @@ from pathlib import Path
 from kdsl.arbiter.decision import Decision
 from kdsl.data.given import samples_given
 from kdsl.fields.sidecar import Sidecars
+from kdsl.files import Stamp, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 from kdsl.sample import Sample
 
-Stamps = tuple[tuple[str, int, int], ...]
-"""Path, size and time of every file that predictions depend on."""
+Stamps = tuple[tuple[Path, Stamp | None], ...]
+"""Of every file that predictions depend on."""
 
 
 class MemoryPredictor:
@@ -57,13 +58,4 @@ def _stamps(project: Project) -> Stamps:
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if not is_lock(path)]
     if config.recorded is not None:
         files.append(config.recorded)
-    return tuple(stamp for path in files for stamp in _stamp(path))
-
-
-def _stamp(path: Path) -> list[tuple[str, int, int]]:
-    """Of a file that is gone meanwhile there is none."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return []
-    return [(str(path), status.st_size, status.st_mtime_ns)]
+    return tuple((path, stamp_of(path)) for path in files)

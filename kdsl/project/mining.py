@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
 from kdsl.locks import claimed
-from kdsl.mining.archive import ARCHIVE_FILE, load_archive, save_archive
+from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
 from kdsl.mining.miner import Mined
 from kdsl.mining.run import mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
-from kdsl.progress import reported
+from kdsl.progress import Advance, reported
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
@@ -37,7 +37,7 @@ def archive_path(project: Project, task: Task) -> Path:
 def search(
     own: TaskProject,
     resume_file: Path | None = None,
-    advance: Callable[[str], None] | None = None,
+    advance: Advance | None = None,
     workers: int = 2,
 ) -> Mined:
     """Search the rules of every label, and again without each fold; nothing is written but the `resume_file`.
@@ -184,8 +184,6 @@ def mined_rules_of(project: Project, task: Task) -> MinedRules:
 
 def decided_rules(project: Project, task: Task) -> tuple[Rule, ...]:
     """The rules of a task that people wrote, edited, accepted or ruled out."""
-    from kdsl.mining.archive import as_mined
-
     rules = project.rule_base(task).rules
     return tuple(rule for rule in rules if rule.status != "proposed" or not as_mined(task.name, rule))
 

@@ -1,14 +1,13 @@
 """Training the tasks of a project."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 from kdsl.mining.update import MinedRules
-from kdsl.progress import reported
+from kdsl.progress import Advance, reported
 from kdsl.project.fitting import advances, fit
 from kdsl.project.large import tuners_of, with_learners
 from kdsl.project.mining import mined_rules_of
@@ -26,7 +25,7 @@ def train_project(project: Project) -> list[Arbiter]:
             return [_train(project, own, found, advance) for own, found in zip(learning, mined, strict=True)]
 
 
-def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Callable[[str], None]) -> Arbiter:
+def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Advance) -> Arbiter:
     trained = fit(own, mined, advance=advance)
     trained.save(project.config.checkpoint / own.task.name, project.config.large)
     return trained.arbiter
