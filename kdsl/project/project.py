@@ -232,14 +232,13 @@ class Project:
         return read_samples(path, self.tasks, notes), notes
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
-        """The samples of any file: those of the project's own files as they were read, of others one at a time."""
+        """The samples of any file, one at a time; of the project's own files those that were read already."""
         from kdsl.data.readers import iterate_samples
 
         own = (self.config.data.train, self.config.data.test)
-        known = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
-        if known is None:
-            return iterate_samples(path, self.tasks)
-        return iter(self.kept.file(known, self._read_samples, self.tasks)[0])
+        file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
+        known = None if file is None else self.kept.known_file(file, self._read_samples, self.tasks)
+        return iterate_samples(path, self.tasks) if known is None else iter(known[0])
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""

@@ -28,6 +28,11 @@ class ReadOnce:
         # Stamped before it is read: what is written meanwhile is read next time.
         return self.made((path, read.__qualname__), (stamp_of(path), *of), lambda: read(path))
 
+    def known_file(self, path: Path, read: Callable[[Path], T], *of: object) -> T | None:
+        """What `file` gave for the same, where that still holds; None where the file would have to be read."""
+        known = self._known.get((path, read.__qualname__))
+        return None if known is None or known[0] != (stamp_of(path), *of) else known[1]
+
     def made(self, key: Hashable, of: tuple[object, ...], make: Callable[[], T]) -> T:
         """What `make` gives, until one of the values `of` that it is made of is another; equal ones are the same."""
         known = self._known.get(key)

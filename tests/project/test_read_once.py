@@ -176,3 +176,18 @@ def test_what_predicting_learns_about_images_stays_with_what_predicts(project):
     known.ocr.clear()
     assert "new.png" not in opened.sidecars().answers
     assert opened.sidecars().ocr
+
+
+def test_the_projects_own_files_are_read_one_sample_at_a_time_until_somebody_read_them(project):
+    path = project / "test.jsonl"
+    [first, *_] = read(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("{damaged\n")
+    assert next(Project.open(project).iterate_samples(path)).id == first["id"]
+
+
+def test_samples_that_were_read_are_not_read_again(project, calls):
+    opened = Project.open(project)
+    known = opened.samples("test")
+    assert list(map(id, opened.iterate_samples(project / "test.jsonl"))) == list(map(id, known))
+    assert calls.counts["iterate_records"] == {"test.jsonl": 1}
