@@ -30,7 +30,7 @@ def evaluate_project(project: Project, folds: int, workers: int | None = None, f
         raise KdslError(f"folds is {folds!r}; give a whole number, at least 2")
     folder = folder or project.config.checkpoint / CROSS_VALIDATION_FOLDER
     with claimed(folders=[project.config.checkpoint, folder]):
-        return _written(project, cross_validate_project(project, folds, workers), folder)
+        return write_results(project, cross_validate_project(project, folds, workers), folder)
 
 
 def evaluate_predictions(project: Project, predictions: Path, truth: Path, folder: Path) -> Summary:
@@ -40,7 +40,7 @@ def evaluate_predictions(project: Project, predictions: Path, truth: Path, folde
     """
     with claimed(folders=[folder]):
         samples = read_samples(truth, project.tasks)
-        return _written(project, read_results(predictions, truth, samples, project.tasks), folder)
+        return write_results(project, read_results(predictions, truth, samples, project.tasks), folder)
 
 
 def evaluate_steps(
@@ -73,7 +73,8 @@ def evaluate_adapters(project: Project, folder: Path | None = None) -> "Seesaw":
     return found
 
 
-def _written(project: Project, results: Sequence[TaskResult], folder: Path) -> Summary:
+def write_results(project: Project, results: Sequence[TaskResult], folder: Path) -> Summary:
+    """Write report, tables and plots of what was predicted into `folder`, which the caller has claimed."""
     summary = summarise(results, project.config.seed)
     write_evaluation(folder, results, summary)
     return summary

@@ -15,7 +15,7 @@ from kdsl.project.step_record import DoneStep, StepRecord
 
 if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
-    from kdsl.evaluate.report import Summary, TaskResult
+    from kdsl.evaluate.report import Summary
 
 EVALUATION_FOLDS = 5
 """Of the cross-validation that judges a project without test samples."""
@@ -174,6 +174,7 @@ class Pipeline:
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.data.sample_file import SampleFile
         from kdsl.evaluate.predictions import decision_results, labelled_samples
+        from kdsl.project.evaluation import write_results
         from kdsl.project.prediction import predict_file
 
         project, test, output = self._project, self._config.data.test, predictions_file(self._project)
@@ -184,20 +185,14 @@ class Pipeline:
         with claimed(files=[output]):
             output.unlink(missing_ok=True)
             predict_file(project, [SampleFile(test)], output, each=decisions.extend)
-        scored(self._written(decision_results(samples, decisions, project.tasks)))
+        folder = evaluation_folder(project)
+        with claimed(folders=[folder]):
+            scored(write_results(project, decision_results(samples, decisions, project.tasks), folder))
         return [f"{len(samples)} test samples predicted"]
 
     def _cross_validate(self, scored: "Callable[[Summary], None]") -> Lines:
-        from kdsl.project.cross_validation import cross_validate_project
+        from kdsl.project.evaluation import evaluate_project
 
-        scored(self._written(cross_validate_project(self._project, EVALUATION_FOLDS, self._workers)))
+        folder = evaluation_folder(self._project)
+        scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder))
         return [f"cross-validation with {EVALUATION_FOLDS} folds, as data.test is not set"]
-
-    def _written(self, results: "list[TaskResult]") -> "Summary":
-        from kdsl.evaluate.folder import write_evaluation
-        from kdsl.evaluate.report import summarise
-
-        folder, summary = evaluation_folder(self._project), summarise(results, self._config.seed)
-        with claimed(folders=[folder]):
-            write_evaluation(folder, results, summary)
-        return summary
