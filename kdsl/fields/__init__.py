@@ -1,6 +1,27 @@
 """What rules can look at: the fields of a sample, each with the kind of test that it takes."""
 
-TEXT_FIELDS = ("last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption")
-NUMBER_FIELDS = ("image.aspect", "image.count", "turns")
+TEXT_FIELDS = (
+    "last_user", "user", "last_agent", "agent", "dialogue", "ocr", "ocr.header", "ocr.top", "ocr.body", "ocr.bottom",
+    "ocr.bar", "caption",
+)  # fmt: skip
+"""Where terms and meanings are looked for."""
+NUMBER_FIELDS = ("image.aspect", "image.count", "image.text_area", "image.text_lines", "turns")
+KIND_FIELD = "image.kind"
+COLOUR_FIELD = "image.colour"
+SIZE_FIELD = "ocr.size"
+MEANING_FIELD = "means"
 QUESTION_FIELD = "sees"
-FIELDS = (*TEXT_FIELDS, *NUMBER_FIELDS, QUESTION_FIELD)
+FIELDS = (*TEXT_FIELDS, *NUMBER_FIELDS, KIND_FIELD, COLOUR_FIELD, SIZE_FIELD, MEANING_FIELD, QUESTION_FIELD)
+
+KINDS = ("photo", "screenshot", "long_page")
+"""Of an image: taken with a camera; one screen of a device; several screens in one picture."""
+ZONES = {
+    "page": (0.0, 1.0),
+    "header": (0.0, 0.1),
+    "top": (0.0, 0.2),
+    "body": (0.2, 0.8),
+    "bottom": (0.8, 1.0),
+    "bar": (0.9, 1.0),
+}
+"""zone of an image → where it begins and ends, as shares of the height"""
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black", "grey", "white")

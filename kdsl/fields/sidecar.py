@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.files import parsing
 from kdsl.json_file import read_jsonl
@@ -37,12 +38,14 @@ class OcrPage:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """Everything known about images beside their pixels, keyed by image file name."""
+    """Everything known beside the samples: about images, keyed by file name, and the sentence vectors of texts."""
 
     ocr: dict[str, OcrPage] = field(default_factory=dict)
     captions: dict[str, str] = field(default_factory=dict)
     answers: dict[str, dict[str, float]] = field(default_factory=dict)
     """image → visual question → probability of yes."""
+    vectors: SentenceVectors | None = None
+    """None without an encoder."""
 
 
 def read_ocr(path: Path) -> dict[str, OcrPage]:

@@ -4,16 +4,22 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 
-from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS
+import numpy as np
+
+from kdsl.embeddings.encoder import Vectors32
+from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.sample import Sample
 from kdsl.text import normalise_lines, original_span
 
-TOP_ZONE, BOTTOM_ZONE = 0.2, 0.8
-"""A line belongs to the top (bottom) of a page when its middle lies above (below) this fraction of the height."""
-
+_OCR_ZONES = {
+    "ocr": "page",
+    **{f"ocr.{zone}": zone for zone in ZONES if zone != "page"},
+}
+"""text field → the zone of the page that it reads"""
 _PLACEHOLDERS = re.compile(r"<image>|<http>|<video>")
 _WORD = re.compile(r"\w")
 
@@ -104,7 +110,10 @@ class SampleFields:
         return made
 
     def number(self, field: str) -> float | None:
-        """The number field of that name; None where it does not exist (the aspect without a known image)."""
+        """The number field of that name; None where it does not exist, such as the aspect without a known image.
+
+        Numbers about an image are those of the first one that OCR has read.
+        """
         if field == "turns":
             return float(len(self.sample.turns))
         if field == "image.count":
@@ -116,6 +125,11 @@ class SampleFields:
                     width, height = page.original_size or page.size
                     return height / width
             return None
+        if field in ("image.text_area", "image.text_lines"):
+            page = next(iter(self.pages), None)
+            if page is None:
+                return None
+            return text_area(page) if field == "image.text_area" else float(len(page.lines))
         raise ValueError(f"{field} is not a number field; number fields are {', '.join(NUMBER_FIELDS)}")
 
     def answer(self, question: str) -> float | None:
@@ -146,21 +160,24 @@ class SampleFields:
         return self._turns
 
     @cached_property
-    def _lines(self) -> tuple[list[Segment], list[str], _Normalised]:
-        """The OCR lines of all pages, the zone that each lies in, and their texts."""
+    def _lines(self) -> tuple[list[Segment], list[float], _Normalised]:
+        """The OCR lines of all pages, where each lies (see `middle`), and their texts."""
         found = [
-            (Segment(line.text, image=page.image, line=index, box=line.box), zone_of(line.box, page.size[1]))
+            (Segment(line.text, image=page.image, line=index, box=line.box), middle(line.box, page.size[1]))
             for page in self.pages
             for index, line in enumerate(page.lines)
         ]
         segments = [segment for segment, _ in found]
-        return segments, [zone for _, zone in found], _Normalised.of([segment.text for segment in segments])
+        return segments, [share for _, share in found], _Normalised.of([segment.text for segment in segments])
 
     def _make(self, field: str) -> FieldText:
         turns = self.sample.turns
-        if field in ("ocr", "ocr.top", "ocr.bottom"):
-            segments, zones, lines = self._lines
-            chosen = [index for index, zone in enumerate(zones) if field in ("ocr", zone)]
+        if field in _OCR_ZONES:
+            segments, middles, lines = self._lines
+            begin, end = ZONES[_OCR_ZONES[field]]
+            # The page itself has all lines, those too that OCR put beyond its edges.
+            inside = [field == "ocr" or begin <= share < end or share >= end == 1.0 for share in middles]
+            chosen = list(compress(range(len(segments)), inside))
             return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
         if field == "caption":
             captions = self.sidecars.captions
@@ -170,8 +187,8 @@ class SampleFields:
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
-        elif field == "last_user":
-            last = last_user_turn(self.sample)
+        elif field in ("last_user", "last_agent"):
+            last = last_user_turn(self.sample) if field == "last_user" else last_agent_turn(self.sample)
             chosen = [] if last is None else [last]
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
@@ -190,6 +207,15 @@ class FieldTable:
     def texts(self, field: str) -> list[str]:
         """The normalised text of one field, one string a sample."""
         return [row.text(field).text for row in self.rows]
+
+    def vectors(self, field: str) -> Vectors32:
+        """The sentence vectors of one text field, zeros where it is empty: [n_samples, size]. Needs an encoder."""
+        if not self.rows:
+            return np.zeros((0, 0), dtype=np.float32)
+        vectors = self.rows[0].sidecars.vectors
+        if vectors is None:
+            raise ValueError("the samples have no encoder")
+        return vectors.of(self.texts(field))
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]
@@ -223,7 +249,25 @@ def last_user_turn(sample: Sample) -> int | None:
     return None
 
 
-def zone_of(box: Box, height: float) -> str:
-    """The field of the zone that a line of a page of that height lies in: ocr.top, ocr.bottom or neither, empty."""
-    middle = (box[1] + box[3]) / 2 / height
-    return "ocr.top" if middle < TOP_ZONE else "ocr.bottom" if middle > BOTTOM_ZONE else ""
+def last_agent_turn(sample: Sample) -> int | None:
+    """Index of the last turn with words in it where the agent has it: what the agent answered; None otherwise."""
+    for index in range(len(sample.turns) - 1, -1, -1):
+        turn = sample.turns[index]
+        if _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
+            return index if turn.role == "agent" else None
+    return None
+
+
+def middle(box: Box, height: float) -> float:
+    """Where the middle of a line lies on a page of that height: from 0, the upper edge, to 1."""
+    return (box[1] + box[3]) / 2 / height
+
+
+def text_area(page: OcrPage) -> float:
+    """The share of a page that its lines cover, 0 to 1; lines that overlap count twice, up to the whole page."""
+    width, height = page.size
+    covered = sum(
+        max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
+        for x0, y0, x1, y1 in (line.box for line in page.lines)
+    )
+    return min(covered / (width * height), 1.0)

@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kdsl.fields import ZONES
 from kdsl.fields.sidecar import Box, Sidecars
-from kdsl.fields.table import last_user_turn, zone_of
+from kdsl.fields.table import last_user_turn, middle
 from kdsl.rules.evidence import Evidence
 from kdsl.rules.wording import Language, condition_words
 from kdsl.sample import Sample
@@ -107,7 +108,7 @@ def _show_image(
 ) -> ShownImage:
     page = sidecars.ocr.get(image)
     lines = () if page is None else tuple(
-        ShownLine(line.text, *_rectangle(line.box), (image, i) in marked, zone_of(line.box, page.size[1]))
+        ShownLine(line.text, *_rectangle(line.box), (image, i) in marked, _zone(line.box, page.size[1]))
         for i, line in enumerate(page.lines)
     )  # fmt: skip
     text = sidecars.captions.get(image, "")
@@ -136,3 +137,9 @@ def _cut(text: str, spans: Spans) -> tuple[Piece, ...]:
     if done < len(text):
         pieces.append((text[done:], False))
     return tuple(pieces)
+
+
+def _zone(box: Box, height: float) -> str:
+    """ocr.top or ocr.bottom where a line lies there, else empty."""
+    share = middle(box, height)
+    return "ocr.top" if share < ZONES["top"][1] else "ocr.bottom" if share >= ZONES["bottom"][0] else ""

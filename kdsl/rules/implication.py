@@ -12,9 +12,13 @@ from kdsl.text import normalise
 _INSIDE = {
     "last_user": ("user", "dialogue"),
     "user": ("dialogue",),
+    "last_agent": ("agent", "dialogue"),
     "agent": ("dialogue",),
+    "ocr.header": ("ocr.top", "ocr"),
     "ocr.top": ("ocr",),
+    "ocr.body": ("ocr",),
     "ocr.bottom": ("ocr",),
+    "ocr.bar": ("ocr.bottom", "ocr"),
 }
 """field → the fields whose text holds all of its text"""
 

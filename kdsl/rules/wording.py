@@ -10,15 +10,24 @@ Language = Literal["en", "zh"]
 
 FIELD_NAMES: dict[Language, dict[str, str]] = {
     "en": {
-        "last_user": "last user turn", "user": "user turns", "agent": "agent turns", "dialogue": "dialogue",
+        "last_user": "last user turn", "user": "user turns", "last_agent": "last agent turn", "agent": "agent turns",
+        "dialogue": "dialogue",
         "ocr": "text on the image", "ocr.top": "text at the top of the image",
-        "ocr.bottom": "text at the bottom of the image", "caption": "caption", "image.aspect": "image height / width",
-        "image.count": "number of images", "turns": "number of turns", "sees": "the image shows",
+        "ocr.bottom": "text at the bottom of the image", "ocr.header": "text in the header of the image",
+        "ocr.body": "text in the body of the image", "ocr.bar": "text in the bottom bar of the image",
+        "ocr.size": "text on the image", "caption": "caption", "image.aspect": "image height / width",
+        "image.count": "number of images", "image.text_area": "share of the image covered by text",
+        "image.text_lines": "lines of text on the image", "image.kind": "image", "image.colour": "image",
+        "turns": "number of turns", "sees": "the image shows", "means": "means",
     },
     "zh": {
-        "last_user": "用户最后一句", "user": "用户的话", "agent": "客服的话", "dialogue": "对话",
-        "ocr": "图中文字", "ocr.top": "图片顶部文字", "ocr.bottom": "图片底部文字", "caption": "图片描述",
-        "image.aspect": "图片高宽比", "image.count": "图片数", "turns": "轮数", "sees": "看图回答“是”",
+        "last_user": "用户最后一句", "user": "用户的话", "last_agent": "客服最后一句",
+        "agent": "客服的话", "dialogue": "对话",
+        "ocr": "图中文字", "ocr.top": "图片顶部文字", "ocr.bottom": "图片底部文字", "ocr.header": "图片标题栏文字",
+        "ocr.body": "图片中部文字", "ocr.bar": "图片底栏文字", "ocr.size": "图中文字", "caption": "图片描述",
+        "image.aspect": "图片高宽比", "image.count": "图片数", "image.text_area": "文字占图片面积",
+        "image.text_lines": "图中文字行数",
+        "image.kind": "图片", "image.colour": "图片", "turns": "轮数", "sees": "看图回答“是”", "means": "意思接近",
     },
 }  # fmt: skip
 

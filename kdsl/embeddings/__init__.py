@@ -1,0 +1,1 @@
+"""Sentence encoders behind one face, their vectors cached by content."""
