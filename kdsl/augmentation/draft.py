@@ -62,7 +62,9 @@ class Draft:
     def plan(self, plans: Mapping[str, Plan]) -> None:
         """Change images by `plans`, instead of what was planned before."""
         self.plans = dict(plans)
-        known, new = self.known, Sidecars()
+        known = self.known
+        originals = {self._name(image): image for image in self.original.images}
+        new = Sidecars(vectors=known.vectors, pictures=known.pictures and known.pictures.renamed(originals))
         for image in self.original.images:
             name = self._name(image)
             if image in known.ocr:

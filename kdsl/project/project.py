@@ -285,7 +285,11 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
+
+        What is seen on the images themselves is looked for when it is first asked for.
+        """
+        from kdsl.fields.pictures import Pictures
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -299,7 +303,15 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
+        folder = data.images
+        pictures = (
+            None if folder is None else self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
+        )
+        return self.kept.made(
+            "sidecars",
+            (ocr, captions, answers, pictures),
+            lambda: Sidecars(ocr, captions, answers, pictures=pictures),
+        )
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
