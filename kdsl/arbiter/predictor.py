@@ -88,6 +88,7 @@ class Predictor:
                     large,
                     self._orders,
                     self._embedded,
+                    self._sidecars.vectors,
                 )
         return self._loaded[name]
 

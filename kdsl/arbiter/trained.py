@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
@@ -20,6 +21,7 @@ from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
+from kdsl.rules.meaning import comparable, meanings
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.sample import Task
@@ -93,12 +95,14 @@ class TrainedTask:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
+        vectors: SentenceVectors | None = None,
     ) -> "TrainedTask":
         """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
-        labels. Rules that training did not know as they stand are counted in a warning.
+        without both it is the `embedded` classifier. `vectors` are what rules on meaning are compared by. Raises
+        KdslError when the task was not trained, or with other labels. Rules that training did not know as they stand
+        are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
@@ -111,7 +115,7 @@ class TrainedTask:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        trained = cls(task, classifier, tuple(active_rules(rules, task)), arbiter)
+        trained = cls(task, classifier, tuple(active_rules(rules, task, vectors)), arbiter)
         weighed = trained.judge.weighed
         new = int((~weighed.known).sum())
         if new:
@@ -124,28 +128,42 @@ class TrainedTask:
         return trained
 
 
-def active_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
-    """Those that count: accepted and proposed ones, for labels that the task has.
+def active_rules(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
+    """Those that count: accepted and proposed ones, for labels that the task has, whose meanings can be compared.
 
-    The ones for other labels are left out, with a counted warning.
+    The others are left out, with a counted warning; `vectors` are those of the project's encoder, where it has one.
     """
-    usable = _active(rules, task)
-    left_out = sum(rule.status in ACTIVE for rule in rules) - len(usable)
+    known = [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
+    left_out = sum(rule.status in ACTIVE for rule in rules) - len(known)
     if left_out:
         _log.warning(
             "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
             task.name, left_out,
         )  # fmt: skip
+    usable = _active(rules, task, vectors)
+    if len(usable) < len(known):
+        example = next(rule for rule in known if not comparable(rule, vectors))
+        wanted = next((meaning.encoder for meaning in meanings(example) if meaning.encoder), None)
+        _log.warning(
+            "%s: %d rules on meaning do not count, the first being %s%s: %s; set `encoder:` in kdsl.yaml",
+            task.name, len(known) - len(usable), example.id,
+            "" if wanted is None else f", made with the encoder {wanted}",
+            "there is no encoder" if vectors is None else f"the encoder is {vectors.name}",
+        )  # fmt: skip
     return usable
 
 
-def usable_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
+def usable_rules(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
     """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of.
 
     It says nothing of what is left out: `active_rules` does, once for a task that is trained or read.
     """
-    return [*_active(rules, task), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+    return [*_active(rules, task, vectors), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
 
 
-def _active(rules: Sequence[Rule], task: Task) -> list[Rule]:
-    return [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
+def _active(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
+    return [
+        rule
+        for rule in rules
+        if rule.status in ACTIVE and rule.label in task.label_names and comparable(rule, vectors)
+    ]

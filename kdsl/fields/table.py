@@ -10,6 +10,7 @@ from itertools import compress
 import numpy as np
 
 from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.layout import LAYOUT_SIZE, layout
@@ -228,10 +229,15 @@ class FieldTable:
         """The sentence vectors of one text field, zeros where it is empty: [n_samples, size]. Needs an encoder."""
         if not self.rows:
             return np.zeros((0, 0), dtype=np.float32)
-        vectors = self.rows[0].sidecars.vectors
+        vectors = self.sentence_vectors
         if vectors is None:
             raise ValueError("the samples have no encoder")
         return vectors.of(self.texts(field))
+
+    @property
+    def sentence_vectors(self) -> SentenceVectors | None:
+        """The vectors of any texts, by the encoder that all rows share; None without one, or without a row."""
+        return self.rows[0].sidecars.vectors if self.rows else None
 
     def pictures(self, view: str) -> Vectors32:
         """One of `kdsl.fields.visual.VIEWS`, flat, or the `layout` of the first OCR page: [n_samples, size].
