@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
+    from kdsl.embeddings.sentence_vectors import SentenceVectors
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
@@ -285,7 +286,8 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist, and the
+        sentence vectors."""
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -299,7 +301,21 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
+        made_of = (ocr, captions, answers, self.vectors)
+        return self.kept.made("sidecars", made_of, lambda: Sidecars(*made_of))
+
+    @cached_property
+    def vectors(self) -> "SentenceVectors | None":
+        """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
+        from kdsl.config import NO_ENCODER
+        from kdsl.embeddings.load import load_encoder
+        from kdsl.embeddings.sentence_vectors import SentenceVectors
+        from kdsl.vector_cache import VECTORS_FILE, VectorCache
+
+        if self.config.encoder == NO_ENCODER:
+            return None
+        cache = VectorCache(self.config.checkpoint / VECTORS_FILE)
+        return SentenceVectors(load_encoder(self.config.encoder), cache, self.progress)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
