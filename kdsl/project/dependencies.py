@@ -61,8 +61,16 @@ def _has_test(config: ProjectConfig) -> bool:
 
 
 _SAMPLES = Reads(
-    ("seed",), (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa, inputs.train_images)
-)  # fmt: skip
+    ("seed", "encoder"),
+    (
+        inputs.task_files,
+        inputs.train_samples,
+        inputs.train_pages,
+        inputs.train_vqa,
+        inputs.train_images,
+        inputs.sentence_encoder,
+    ),
+)
 _SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "small"))
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
 _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
+    from kdsl.embeddings.sentence_vectors import SentenceVectors
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
+    from kdsl.fields.pictures import Pictures
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
     from kdsl.progress import Progress
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
+    from kdsl.vector_cache import VectorCache
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
 
@@ -287,9 +290,8 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
 
-        What is seen on the images themselves is looked for when it is first asked for.
+        With the sentence vectors, and what is seen on the images: both are made when first asked for.
         """
-        from kdsl.fields.pictures import Pictures
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -303,15 +305,34 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        folder = data.images
-        pictures = (
-            None if folder is None else self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
-        )
-        return self.kept.made(
-            "sidecars",
-            (ocr, captions, answers, pictures),
-            lambda: Sidecars(ocr, captions, answers, pictures=pictures),
-        )
+        made_of = (ocr, captions, answers, self.vectors, self.pictures)
+        return self.kept.made("sidecars", made_of, lambda: Sidecars(*made_of))
+
+    @cached_property
+    def vectors(self) -> "SentenceVectors | None":
+        """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
+        from kdsl.config import NO_ENCODER
+        from kdsl.embeddings.load import load_encoder
+        from kdsl.embeddings.sentence_vectors import SentenceVectors
+
+        if self.config.encoder == NO_ENCODER:
+            return None
+        return SentenceVectors(load_encoder(self.config.encoder), self._vector_cache, self.progress)
+
+    @cached_property
+    def pictures(self) -> "Pictures | None":
+        """What is seen on images, looked for when it is first asked for and kept in the checkpoint; None without
+        `data.images`."""
+        from kdsl.fields.pictures import Pictures
+
+        folder = self.config.data.images
+        return None if folder is None else Pictures(folder, self._vector_cache, self.progress)
+
+    @cached_property
+    def _vector_cache(self) -> "VectorCache":
+        from kdsl.vector_cache import VECTORS_FILE, VectorCache
+
+        return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
