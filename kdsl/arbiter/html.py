@@ -104,12 +104,10 @@ def _because(hit: WeighedHit) -> str:
 
 def _told(evidence: Evidence) -> str:
     """A condition in words, with the term, number or probability that makes it hold."""
-    if (more := evidence.nearest or evidence.seen) is not None:
-        return f"{evidence.condition}: {more}"
-    if evidence.term is not None:
-        return f"{evidence.field} has {evidence.term}"
+    if (more := evidence.detail) is not None:
+        return f"{evidence.as_found}: {more}"
     found = evidence.value if evidence.comparison is not None else evidence.probability
-    return str(evidence.condition) if found is None else f"{evidence.condition} ({found:.3g})"
+    return str(evidence.as_found) if found is None else f"{evidence.condition} ({found:.3g})"
 
 
 def _probabilities(decision: Decision) -> str:

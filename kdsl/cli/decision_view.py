@@ -94,7 +94,7 @@ def _rules(decision: Decision) -> Table:
 
 def _because(hit: WeighedHit) -> str:
     """The conditions, and of those on meaning and on sight what was found."""
-    found = [(each.condition, each.nearest or each.seen) for each in hit.evidence]
+    found = [(each.condition, each.detail) for each in hit.evidence]
     return " and ".join(str(condition) if what is None else f"{condition}: {what}" for condition, what in found)
 
 

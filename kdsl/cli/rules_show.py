@@ -83,8 +83,7 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
         words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")
         words.append(visible(segment.text[start:end]), style=f"bold reverse {style}")
         words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
-        more = evidence.nearest or evidence.seen
-        return words if more is None else words.append(visible(f" ({more})"))
+        return words if evidence.detail is None else words.append(visible(f" ({evidence.detail})"))
     if evidence.condition.meaning is not None:
         found = "nothing to compare" if evidence.nearest is None else str(evidence.nearest)
         return Text(visible(f"{evidence.condition}: {found}"))

@@ -68,6 +68,16 @@ class Evidence:
         return self.condition.negated
 
     @property
+    def as_found(self) -> Condition:
+        """The condition, of several terms only the one that was found."""
+        if self.term is None:
+            return self.condition
+        size = self.condition.size
+        if size is not None:
+            return self.condition.model_copy(update={"size": size.model_copy(update={"terms": (self.term,)})})
+        return self.condition.model_copy(update={"terms": (self.term,)})
+
+    @property
     def comparison(self) -> str | None:
         compared = self.condition.compared
         return None if compared is None else str(compared)
@@ -99,6 +109,13 @@ class Evidence:
         if condition.size is not None and value is not None:
             return f"height {value:.3f}, {condition.size.height}"
         return self.kind
+
+    @property
+    def detail(self) -> str | None:
+        """What the condition in words does not say yet: what came nearest in meaning, or what was seen."""
+        if self.nearest is not None:
+            return str(self.nearest)
+        return self.seen if self.kind is None or self.negated else None
 
     @property
     def kind(self) -> str | None:
