@@ -184,4 +184,4 @@ def test_what_is_seen_on_an_image_is_marked_with_its_region(tmp_path):
     assert "<b>.png" in page.text
     assert "0,0 to 50,20: red 1.00, >0.3" in page.text
     assert ("red 1.00, >0.3", None) in page.marked
-    assert re.search(r"image.colour top red >0.3: red 1.00, >0.3 and image.kind screenshot\s", page.text)
+    assert re.search(r"image.colour top red >0.3: red 1.00, >0.3 and image.kind screenshot0.90", page.text)

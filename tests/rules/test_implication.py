@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -47,6 +48,9 @@ def rule(id, *conditions, label="x") -> Rule:
         ({"turns": ">3"}, {"turns": ">=3"}),
         ({"turns": "=3"}, {"turns": "<4"}),
         ({"turns": ">3"}, {"not": {"turns": "<2"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": ["退 钱", "快递"], "at": 0.6}}),
+        ({"means": {"last_user": "退钱", "at": 0.6}}, {"means": {"dialogue": "退钱", "at": 0.6}}),
         ({"sees": "快递？ "}, {"sees": "快递？"}),
         (colour("top", "red", ">0.3"), colour("top", "red", ">0.2")),
         (colour("top", "red", "<0.3"), {"not": colour("top", "red", ">=0.3")}),
@@ -69,6 +73,7 @@ def test_what_follows(first, second):
         ({"turns": ">3"}, {"turns": "<=3"}),
         ({"turns": "=3"}, {"turns": "=4"}),
         ({"image.aspect": ">1"}, {"not": {"image.aspect": ">0.5"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"not": {"means": {"user": "退钱", "at": 0.7}}}),
         ({"sees": "快递？"}, {"not": {"sees": "快递？"}}),
         (colour("top", "red", ">0.3"), colour("top", "red", "<=0.3")),
         (colour("top", "red", ">0.3"), {"not": colour("top", "red", ">0.1")}),
@@ -90,6 +95,10 @@ def test_what_contradicts(first, second):
         ({"user": ["message"]}, {"user": ["age"]}),
         ({"turns": ">=3"}, {"turns": "<=3"}),
         ({"not": {"user": ["亮"]}}, {"not": {"user": ["暗"]}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": "退钱", "at": 0.7}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "快递", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7, "encoder": "a"}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"user": ["退钱"]}),
         ({"sees": "快递？"}, {"not": {"sees": "页面？"}}),
         (colour("top", "red", ">0.3"), colour("header", "red", "<=0.3")),
         (colour("top", "red", ">0.3"), colour("top", "blue", ">0.2")),
@@ -139,6 +148,12 @@ tests = st.one_of(
         st.sampled_from([">", ">=", "<", "<=", "="]),
         st.integers(0, 2),
     ),
+    st.builds(
+        lambda field, wordings, at: {"means": {field: wordings, "at": at}},
+        st.sampled_from(["last_user", "user", "dialogue"]),
+        st.lists(st.sampled_from(["亮度", "灯", "快递"]), min_size=1, max_size=2),
+        st.sampled_from([0.5, 0.9]),
+    ),
     st.just({"sees": "?"}),
     st.builds(lambda kind: {"image.kind": kind}, st.sampled_from(KINDS)),
     st.builds(
@@ -187,7 +202,7 @@ def _every_kind_of_sample() -> FieldTable:
         for count in (0, 1, 2)
         for image in (None, *pages)
     ]
-    return FieldTable(samples, Sidecars(ocr=pages, answers=answers, pictures=pictures))
+    return FieldTable(samples, Sidecars(ocr=pages, answers=answers, pictures=pictures, vectors=concept_vectors()))
 
 
 TABLE = _every_kind_of_sample()
