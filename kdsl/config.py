@@ -78,6 +78,18 @@ class DataConfig(_Part):
     """Samples that a teacher labelled, trained on besides those of `train`."""
 
 
+class FieldsConfig(_Part):
+    """What of a sample is looked at: by the classifier, by rules, and in prompts."""
+
+    last_agent: bool = True
+    """What the agent answers in the end; `false` where predictions are made before the agent answers."""
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The fields that are not looked at."""
+        return frozenset() if self.last_agent else frozenset({"last_agent"})
+
+
 class MiningConfig(_Part):
     """The budget of the rule search."""
 
@@ -195,6 +207,7 @@ class ProjectConfig(_Part):
     tasks: list[str] = Field(min_length=1)
     """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
     data: DataConfig = DataConfig()
+    fields: FieldsConfig = FieldsConfig()
     small: str = "lexical"
     """What proposes conditions: `lexical`, or a model: a directory, a hub id or a server's address."""
     large: str = "linear"

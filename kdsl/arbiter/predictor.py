@@ -88,6 +88,7 @@ class Predictor:
                     large,
                     self._orders,
                     self._embedded,
+                    self._sidecars.left_out,
                 )
         return self._loaded[name]
 

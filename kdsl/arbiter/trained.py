@@ -1,7 +1,7 @@
 """A trained task: the classifier, the rules and the arbiter that together decide about a sample."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,17 +93,24 @@ class TrainedTask:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
+        left_out: Collection[str] = (),
     ) -> "TrainedTask":
         """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
         without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
-        labels. Rules that training did not know as they stand are counted in a warning.
+        labels, or when training left out other fields than `left_out`. Rules that training did not know as they stand
+        are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
+        if set(arbiter.left_out) != set(left_out):
+            was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, left_out))
+            raise KdslError(
+                f"{folder}: training left out {was}, but `fields:` in kdsl.yaml now leaves out {now}", Hint.SET_BACK
+            )
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
@@ -111,7 +118,7 @@ class TrainedTask:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        trained = cls(task, classifier, tuple(active_rules(rules, task)), arbiter)
+        trained = cls(task, classifier, tuple(active_rules(rules, task, left_out)), arbiter)
         weighed = trained.judge.weighed
         new = int((~weighed.known).sum())
         if new:
@@ -124,28 +131,43 @@ class TrainedTask:
         return trained
 
 
-def active_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
-    """Those that count: accepted and proposed ones, for labels that the task has.
+def active_rules(rules: Sequence[Rule], task: Task, left_out: Collection[str] = ()) -> list[Rule]:
+    """Those that count: accepted and proposed ones, for labels that the task has, on fields that are not left out.
 
-    The ones for other labels are left out, with a counted warning.
+    The others are not used, with a counted warning.
     """
-    usable = _active(rules, task)
-    left_out = sum(rule.status in ACTIVE for rule in rules) - len(usable)
-    if left_out:
+    active = [rule for rule in rules if rule.status in ACTIVE]
+    usable = _active(rules, task, left_out)
+    unknown = sum(rule.label not in task.label_names for rule in active)
+    if unknown:
         _log.warning(
             "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
-            task.name, left_out,
+            task.name, unknown,
+        )  # fmt: skip
+    blind = len(active) - unknown - len(usable)
+    if blind:
+        _log.warning(
+            "%s: %d rules test %s, which `fields:` in kdsl.yaml leaves out, and are left out too; `kdsl rules lint` "
+            "lists them",
+            task.name, blind, " or ".join(sorted(left_out)),
         )  # fmt: skip
     return usable
 
 
-def usable_rules(rules: Sequence[Rule], task: Task) -> list[Rule]:
+def usable_rules(rules: Sequence[Rule], task: Task, left_out: Collection[str] = ()) -> list[Rule]:
     """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of.
 
     It says nothing of what is left out: `active_rules` does, once for a task that is trained or read.
     """
-    return [*_active(rules, task), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+    return [*_active(rules, task, left_out), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
 
 
-def _active(rules: Sequence[Rule], task: Task) -> list[Rule]:
-    return [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
+def _active(rules: Sequence[Rule], task: Task, left_out: Collection[str]) -> list[Rule]:
+    return [
+        rule
+        for rule in rules
+        if rule.status in ACTIVE
+        and rule.label in task.label_names
+        # Negated, a test of an empty field would hold on every sample.
+        and not any(condition.field in left_out for condition in rule.conditions)
+    ]

@@ -46,6 +46,8 @@ class Sidecars:
     """image → visual question → probability of yes."""
     vectors: SentenceVectors | None = None
     """None without an encoder."""
+    left_out: frozenset[str] = frozenset()
+    """Fields that are not looked at, as `fields:` of kdsl.yaml has it: they are empty, whatever a sample holds."""
 
 
 def read_ocr(path: Path) -> dict[str, OcrPage]:

@@ -8,6 +8,7 @@ from itertools import compress
 
 import numpy as np
 
+from kdsl.data.answers import before_answer
 from kdsl.embeddings.encoder import Vectors32
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
@@ -97,6 +98,9 @@ class SampleFields:
     def __init__(self, sample: Sample, sidecars: Sidecars, turns: _Normalised | None = None) -> None:
         """`turns` are the texts of the sample's turns, where they are normalised already."""
         self.sample = sample
+        """As it was given."""
+        self.seen = before_answer(sample) if "last_agent" in sidecars.left_out else sample
+        """What is looked at of it: all but the agent's answer, where that is left out. The turns keep their indices."""
         self.sidecars = sidecars
         """What is known about images, those of other samples too."""
         self._turns = turns
@@ -115,11 +119,11 @@ class SampleFields:
         Numbers about an image are those of the first one that OCR has read.
         """
         if field == "turns":
-            return float(len(self.sample.turns))
+            return float(len(self.seen.turns))
         if field == "image.count":
-            return float(len(self.sample.images))
+            return float(len(self.seen.images))
         if field == "image.aspect":
-            for image in self.sample.images:
+            for image in self.seen.images:
                 page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
@@ -134,13 +138,13 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.seen.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.sample.images for q in self.sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.seen.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
     def cleaned(self) -> "SampleFields":
@@ -151,12 +155,12 @@ class SampleFields:
     @cached_property
     def pages(self) -> list[OcrPage]:
         """The OCR pages of the sample's images, of those that have one."""
-        return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
+        return [self.sidecars.ocr[image] for image in self.seen.images if image in self.sidecars.ocr]
 
     def _said(self) -> _Normalised:
         """The texts of all turns."""
         if self._turns is None:
-            self._turns = _Normalised.of([turn.text for turn in self.sample.turns])
+            self._turns = _Normalised.of([turn.text for turn in self.seen.turns])
         return self._turns
 
     @cached_property
@@ -171,7 +175,9 @@ class SampleFields:
         return segments, [share for _, share in found], _Normalised.of([segment.text for segment in segments])
 
     def _make(self, field: str) -> FieldText:
-        turns = self.sample.turns
+        if field in self.sidecars.left_out:
+            return FieldText(_Normalised.of([]))
+        turns = self.seen.turns
         if field in _OCR_ZONES:
             segments, middles, lines = self._lines
             begin, end = ZONES[_OCR_ZONES[field]]
@@ -181,14 +187,14 @@ class SampleFields:
             return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
         if field == "caption":
             captions = self.sidecars.captions
-            segments = [Segment(captions[image], image=image) for image in self.sample.images if image in captions]
+            segments = [Segment(captions[image], image=image) for image in self.seen.images if image in captions]
             return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
         if field == "dialogue":
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
         elif field in ("last_user", "last_agent"):
-            last = last_user_turn(self.sample) if field == "last_user" else last_agent_turn(self.sample)
+            last = last_user_turn(self.seen) if field == "last_user" else last_agent_turn(self.seen)
             chosen = [] if last is None else [last]
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
@@ -219,6 +225,11 @@ class FieldTable:
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Fields of the samples that are not looked at."""
+        return self.rows[0].sidecars.left_out if self.rows else frozenset()
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""

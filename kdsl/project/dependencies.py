@@ -61,7 +61,7 @@ def _has_test(config: ProjectConfig) -> bool:
 
 
 _SAMPLES = Reads(
-    ("seed",), (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa)
+    ("seed", "fields"), (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa)
 )  # fmt: skip
 _SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "small"))
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
@@ -77,7 +77,7 @@ _CLASSIFIER = (
 )
 
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
-    "check": (Reads((), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)),),
+    "check": (Reads(("fields",), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)),),
     "ocr": (Reads((), (inputs.can_read_images, inputs.all_images)),),
     "captions": (Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),),
     "questions": (

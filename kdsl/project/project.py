@@ -124,7 +124,9 @@ class Project:
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
-        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress)
+        return check_samples(
+            splits, self.tasks, self.config.data.images, notes, self.progress, self.config.fields.left_out
+        )
 
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
@@ -285,7 +287,8 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist."""
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist, and which
+        fields are left out."""
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -299,7 +302,12 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        return self.kept.made("sidecars", (ocr, captions, answers), lambda: Sidecars(ocr, captions, answers))
+        left_out = self.config.fields.left_out
+        return self.kept.made(
+            ("sidecars", left_out),
+            (ocr, captions, answers),
+            lambda: Sidecars(ocr, captions, answers, left_out=left_out),
+        )
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""

@@ -13,6 +13,7 @@ Check = Literal[
     "unreadable", "ignored file", "duplicate id", "unreadable original", "unknown label", "misplaced file",
     "stale review", "only negated", "duplicate term", "redundant term", "contradiction", "redundant condition",
     "duplicate rule", "conflict", "overlap", "subsumed rule", "missing hit", "forbidden hit", "unknown sample",
+    "left out field",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 Value = str | int | Condition | tuple[Condition, ...]
@@ -42,6 +43,8 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "missing hit": "must hit sample {sample!r} but does not",
         "forbidden hit": "must not hit sample {sample!r} but does",
         "unknown sample": "the test names sample {sample!r}, which is not among the samples of the task",
+        "left out field": "`{condition}` tests what `fields:` in kdsl.yaml leaves out, so the rule does not count; look at "
+                          "the field again, or delete the condition",
     },
     "zh": {
         "unreadable": "文件无法读取：{reason}",
@@ -63,6 +66,7 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "missing hit": "必须命中样本“{sample}”，却没有命中",
         "forbidden hit": "不得命中样本“{sample}”，却命中了",
         "unknown sample": "测试用到样本“{sample}”，但任务里没有这个样本",
+        "left out field": "条件“{condition}”所看的字段在项目配置里已关闭，规则不起作用；请重新打开，或删去条件",
     },
 }  # fmt: skip
 
@@ -73,6 +77,7 @@ CHINESE_NAMES: Mapping[Check, str] = {
     "redundant term": "多余词语", "contradiction": "条件矛盾", "redundant condition": "多余条件",
     "duplicate rule": "重复规则", "conflict": "标签冲突", "overlap": "命中重叠", "subsumed rule": "被其他规则包含",
     "missing hit": "漏命中", "forbidden hit": "误命中", "unknown sample": "样本不存在",
+    "left out field": "关闭的字段",
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.knowledge": ("other-knowledge", [], FIT),
     "data.unlabelled": ("other-train.jsonl", [], []),
     "data.distilled": ("other-distilled.jsonl", FIT, FIT),
+    "fields.last_agent": ("false", ["check", *RULES], ["check", *RULES]),
     "small": ("org/other", SMALL, SMALL),
     "large": ("neighbours", FIT, FIT),
     "rules": ("other-rules", RULES, RULES),

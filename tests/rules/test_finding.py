@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.fields.sidecar import Sidecars
 from kdsl.rules.condition import Condition
 from kdsl.rules.finding import CHINESE_NAMES, SENTENCES, Check, Finding, check_name, pieces, sentence
 from kdsl.rules.lint import lint
@@ -64,7 +65,9 @@ def test_a_record_holds_check_and_values_beside_the_sentence():
 
 TERMS = st.lists(st.sampled_from(["退", "退款", "要退款", "钱", "退 款"]), min_size=1, max_size=3)
 POSITIVE = st.one_of(
-    st.builds(lambda field, terms: {field: terms}, st.sampled_from(["last_user", "user", "dialogue"]), TERMS),
+    st.builds(
+        lambda field, terms: {field: terms}, st.sampled_from(["last_user", "user", "last_agent", "dialogue"]), TERMS
+    ),
     st.builds(lambda number: {"turns": f">{number}"}, st.integers(0, 3)),
     st.builds(lambda number: {"turns": f"<{number}"}, st.integers(1, 3)),
 )
@@ -95,7 +98,7 @@ def broken(folder: Path, rules: list[dict], copies: int) -> list[Finding]:
     if len(base.rules) > 1:
         first = base.path(base.rules[0])
         first.write_text(first.read_text("utf-8").replace("when:", "何时："), "utf-8")
-    return lint(folder, TASK, SAMPLES)
+    return lint(folder, TASK, SAMPLES, Sidecars(left_out=frozenset({"last_agent"})))
 
 
 @given(st.lists(RULES, min_size=1, max_size=4), st.integers(0, 2))
@@ -123,5 +126,6 @@ def test_the_rules_above_have_every_kind_of_finding(tmp_path):
         {**rule, "when": {"all": [{"user": ["要退款"]}, {"dialogue": ["退款", "退 款", "要退款"]}]}},
         {**rule, "when": {"all": [{"turns": ">1"}, {"turns": "<1"}]}, "tests": {"hit": ["一"]}},
         {**rule, "when": {"all": [{"not": {"user": ["钱"]}}]}, "label": "换货"},
+        {**rule, "when": {"all": [{"last_agent": ["退款"]}]}},
     ]
     assert {finding.check for finding in broken(tmp_path, rules, 3)} == set(CHECKS)
