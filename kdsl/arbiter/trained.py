@@ -1,7 +1,7 @@
 """A trained task: the classifier, the rules and the arbiter that together decide about a sample."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
@@ -54,6 +55,11 @@ class TrainedTask:
     arbiter: Arbiter
     trained_on: TrainedOn | None = None
     """None once it was read from disk."""
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """How much the classifier goes by each view of a sample; empty for one that cannot tell (`Leaning`)."""
+        return self.classifier.shares if isinstance(self.classifier, Leaning) else {}
 
     @cached_property
     def judge(self) -> RuleJudge:
@@ -169,5 +175,5 @@ def _active(rules: Sequence[Rule], task: Task, left_out: Collection[str]) -> lis
         if rule.status in ACTIVE
         and rule.label in task.label_names
         # Negated, a test of an empty field would hold on every sample.
-        and not any(condition.field in left_out for condition in rule.conditions)
+        and not any(condition.reads in left_out for condition in rule.conditions)
     ]

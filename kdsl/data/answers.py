@@ -35,7 +35,7 @@ def is_answered(sample: Sample) -> bool:
 
 
 def check_answers(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task]) -> Iterator[Finding]:
-    """One finding for each task whose training dialogues end with an answer of the agent and whose test ones do not."""
+    """One finding for each task whose training dialogues end with an answer of the agent while test ones do not."""
     if "train" not in splits or "test" not in splits:
         return
     for task in tasks:

@@ -100,7 +100,7 @@ class SampleFields:
         self.sample = sample
         """As it was given."""
         self.seen = before_answer(sample) if "last_agent" in sidecars.left_out else sample
-        """What is looked at of it: all but the agent's answer, where that is left out. The turns keep their indices."""
+        """What is looked at: all but the agent's answer, where that is left out. Turns keep their indices."""
         self.sidecars = sidecars
         """What is known about images, those of other samples too."""
         self._turns = turns

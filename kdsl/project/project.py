@@ -163,7 +163,7 @@ class Project:
         """
         from kdsl.project.training import train_project
 
-        return train_project(self)
+        return [trained.arbiter for trained in train_project(self)]
 
     def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
         """One decision for every sample, in their order.
@@ -287,8 +287,10 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist, and which
-        fields are left out."""
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
+
+        They say too which fields are left out.
+        """
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 

@@ -43,8 +43,8 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "missing hit": "must hit sample {sample!r} but does not",
         "forbidden hit": "must not hit sample {sample!r} but does",
         "unknown sample": "the test names sample {sample!r}, which is not among the samples of the task",
-        "left out field": "`{condition}` tests what `fields:` in kdsl.yaml leaves out, so the rule does not count; look at "
-                          "the field again, or delete the condition",
+        "left out field": "`{condition}` tests what `fields:` in kdsl.yaml leaves out, so the rule does not count; "
+                          "switch the field on, or delete the condition",
     },
     "zh": {
         "unreadable": "文件无法读取：{reason}",

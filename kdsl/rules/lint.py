@@ -121,7 +121,7 @@ def _check_rule(file: RuleFile, task: Task, left_out: Collection[str]) -> Iterat
     if all(condition.negated for condition in rule.conditions):
         yield _found(file, "only negated", "warning", "when")
     for number, condition in enumerate(rule.conditions):
-        if condition.field in left_out:
+        if condition.reads in left_out:
             yield _found(file, "left out field", "warning", number, {"condition": condition})
         seen: set[str] = set()
         for term in condition.terms:

@@ -154,6 +154,38 @@ def test_rules_for_labels_that_the_task_does_not_have_are_left_out_and_counted(p
     ]
 
 
+def test_rules_on_fields_that_are_left_out_do_not_count_and_are_counted(project, caplog):
+    """Even a negated one, which an empty field would have hold everywhere."""
+    no_answer = Condition(field="last_agent", terms=("好的",), negated=True)
+    some_answer = Condition(field="last_agent", terms=("好的",))
+    for number, condition in enumerate((no_answer, some_answer)):
+        project.save(Rule(id=f"r-blind{number}", label="调光", when=When(all=(condition,))))
+    arbiter(SHOP, LAMP).model_copy(update={"left_out": ("last_agent",)}).save(project.checkpoint / "shop")
+    sidecars = Sidecars(left_out=frozenset({"last_agent"}))
+    predictor = Predictor((SHOP,), project.checkpoint, project.base_of, None, sidecars)
+    [decision] = predictor.decide([sample("a", SHOP, "台灯")])
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp"]
+    assert caplog.messages == [
+        "shop: 2 rules test last_agent, which `fields:` in kdsl.yaml leaves out, and are left out too; "
+        "`kdsl rules lint` lists them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trained", "now", "told"),
+    [
+        (("last_agent",), (), "training left out last_agent, but `fields:` in kdsl.yaml now leaves out no field"),
+        ((), ("last_agent",), "training left out no field, but `fields:` in kdsl.yaml now leaves out last_agent"),
+    ],
+)
+def test_what_was_trained_on_other_fields_does_not_predict(project, trained, now, told):
+    arbiter(SHOP, LAMP).model_copy(update={"left_out": trained}).save(project.checkpoint / "shop")
+    sidecars = Sidecars(left_out=frozenset(now))
+    with pytest.raises(KdslError) as error:
+        Predictor((SHOP,), project.checkpoint, project.base_of, None, sidecars).decide([sample("a", SHOP, "台灯")])
+    assert str(error.value) == (f"{project.checkpoint / 'shop'}: {told}; set it back, or call project.train() again")
+
+
 def test_what_the_classifier_looked_at(tmp_path):
     near = Project(tmp_path, Embedded(("linear", "neighbours"))).predictor()
     looked = near.explain(sample("a", SHOP, "棉麻"))
