@@ -99,7 +99,7 @@ class SampleFields:
         """`turns` are the texts of the sample's turns, where they are normalised already."""
         self.sample = sample
         """As it was given."""
-        self.seen = before_answer(sample) if "last_agent" in sidecars.left_out else sample
+        self.shown = before_answer(sample) if "last_agent" in sidecars.left_out else sample
         """What is looked at: all but the agent's answer, where that is left out. Turns keep their indices."""
         self.sidecars = sidecars
         """What is known about images, those of other samples too."""
@@ -119,11 +119,11 @@ class SampleFields:
         Numbers about an image are those of the first one that OCR has read.
         """
         if field == "turns":
-            return float(len(self.seen.turns))
+            return float(len(self.shown.turns))
         if field == "image.count":
-            return float(len(self.seen.images))
+            return float(len(self.shown.images))
         if field == "image.aspect":
-            for image in self.seen.images:
+            for image in self.shown.images:
                 page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
@@ -138,13 +138,13 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.seen.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.shown.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.seen.images for q in self.sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.shown.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
     def cleaned(self) -> "SampleFields":
@@ -155,12 +155,12 @@ class SampleFields:
     @cached_property
     def pages(self) -> list[OcrPage]:
         """The OCR pages of the sample's images, of those that have one."""
-        return [self.sidecars.ocr[image] for image in self.seen.images if image in self.sidecars.ocr]
+        return [self.sidecars.ocr[image] for image in self.shown.images if image in self.sidecars.ocr]
 
     def _said(self) -> _Normalised:
         """The texts of all turns."""
         if self._turns is None:
-            self._turns = _Normalised.of([turn.text for turn in self.seen.turns])
+            self._turns = _Normalised.of([turn.text for turn in self.shown.turns])
         return self._turns
 
     @cached_property
@@ -177,7 +177,7 @@ class SampleFields:
     def _make(self, field: str) -> FieldText:
         if field in self.sidecars.left_out:
             return FieldText(_Normalised.of([]))
-        turns = self.seen.turns
+        turns = self.shown.turns
         if field in _OCR_ZONES:
             segments, middles, lines = self._lines
             begin, end = ZONES[_OCR_ZONES[field]]
@@ -187,14 +187,14 @@ class SampleFields:
             return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
         if field == "caption":
             captions = self.sidecars.captions
-            segments = [Segment(captions[image], image=image) for image in self.seen.images if image in captions]
+            segments = [Segment(captions[image], image=image) for image in self.shown.images if image in captions]
             return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
         if field == "dialogue":
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
         elif field in ("last_user", "last_agent"):
-            last = last_user_turn(self.seen) if field == "last_user" else last_agent_turn(self.seen)
+            last = last_user_turn(self.shown) if field == "last_user" else last_agent_turn(self.shown)
             chosen = [] if last is None else [last]
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")

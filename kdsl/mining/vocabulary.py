@@ -160,7 +160,7 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
 
 def _answered(table: FieldTable) -> list[tuple[str, Flags]]:
     """Visual questions with the samples that they hold on, without those asked about too few of the images."""
-    pictured = sum(bool(row.seen.images) for row in table.rows)
+    pictured = sum(bool(row.shown.images) for row in table.rows)
     asked = Counter(question for row in table.rows for question in row.questions)
     result = []
     seen: set[bytes] = set()

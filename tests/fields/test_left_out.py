@@ -64,7 +64,7 @@ def test_by_default_the_answer_is_seen():
     assert seen.text("last_agent").text == "请看图"
     assert seen.text("dialogue").text == "您好\n能退吗\n可以\n请看图"
     assert (seen.number("turns"), seen.number("image.count"), seen.answer("有图吗？")) == (4.0, 2.0, 0.9)
-    assert seen.seen is SAMPLE
+    assert seen.shown is SAMPLE
 
 
 def test_the_sample_itself_stays_what_it_is():

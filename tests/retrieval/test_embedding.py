@@ -23,10 +23,10 @@ class Lengths:
     identity = "lengths"
 
     def __init__(self) -> None:
-        self.seen: list[Conversation] = []
+        self.shown: list[Conversation] = []
 
     def embed(self, conversations: Sequence[Conversation]) -> np.ndarray:
-        self.seen += conversations
+        self.shown += conversations
         pieces = [message.pieces for [message] in conversations]
         rows = [[sum(len(p) for p in each if isinstance(p, str)), 50 * any(isinstance(p, Picture) for p in each), 1]
                 for each in pieces]  # fmt: skip
