@@ -92,7 +92,7 @@ class Predictor:
                     large,
                     self._orders,
                     self._embedded,
-                    self._sidecars.left_out,
+                    self._sidecars,
                 )
         return self._loaded[name]
 

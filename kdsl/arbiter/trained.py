@@ -1,7 +1,7 @@
 """A trained task: the classifier, the rules and the arbiter that together decide about a sample."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.errors import Hint, KdslError
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
@@ -21,6 +22,7 @@ from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
+from kdsl.rules.meaning import comparable, meanings
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.sample import Task
@@ -99,21 +101,22 @@ class TrainedTask:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
-        left_out: Collection[str] = (),
+        sidecars: Sidecars | None = None,
     ) -> "TrainedTask":
         """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the `embedded` classifier. Raises KdslError when the task was not trained, or with other
-        labels, or when training left out other fields than `left_out`. Rules that training did not know as they stand
-        are counted in a warning.
+        without both it is the `embedded` classifier; `sidecars` are what rules are tested with. Raises KdslError when
+        the task was not trained, or with other labels, or on other fields. Rules that training did not know as they
+        stand are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
-        if set(arbiter.left_out) != set(left_out):
-            was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, left_out))
+        known = sidecars or Sidecars()
+        if set(arbiter.left_out) != known.left_out:
+            was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, known.left_out))
             raise KdslError(
                 f"{folder}: training left out {was}, but `fields:` in kdsl.yaml now leaves out {now}", Hint.SET_BACK
             )
@@ -124,7 +127,7 @@ class TrainedTask:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        trained = cls(task, classifier, tuple(active_rules(rules, task, left_out)), arbiter)
+        trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter)
         weighed = trained.judge.weighed
         new = int((~weighed.known).sum())
         if new:
@@ -137,43 +140,58 @@ class TrainedTask:
         return trained
 
 
-def active_rules(rules: Sequence[Rule], task: Task, left_out: Collection[str] = ()) -> list[Rule]:
-    """Those that count: accepted and proposed ones, for labels that the task has, on fields that are not left out.
+def active_rules(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
+    """Those that count: accepted and proposed ones, for labels that the task has, that can be tested with what is
+    `known` beside the samples: their fields are looked at, and their meanings can be compared.
 
-    The others are not used, with a counted warning.
+    The others do not count, with counted warnings.
     """
-    active = [rule for rule in rules if rule.status in ACTIVE]
-    usable = _active(rules, task, left_out)
-    unknown = sum(rule.label not in task.label_names for rule in active)
+    labelled = [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
+    unknown = sum(rule.status in ACTIVE for rule in rules) - len(labelled)
     if unknown:
         _log.warning(
             "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
             task.name, unknown,
         )  # fmt: skip
-    blind = len(active) - unknown - len(usable)
-    if blind:
+    looking = [rule for rule in labelled if not _is_blind(rule, known)]
+    if len(looking) < len(labelled):
         _log.warning(
-            "%s: %d rules test %s, which `fields:` in kdsl.yaml leaves out, and are left out too; `kdsl rules lint` "
-            "lists them",
-            task.name, blind, " or ".join(sorted(left_out)),
+            "%s: %d rules test %s, which `fields:` in kdsl.yaml leaves out, and do not count; `kdsl rules lint` lists "
+            "them",
+            task.name, len(labelled) - len(looking), " or ".join(sorted(known.left_out)),
+        )  # fmt: skip
+    usable = _active(rules, task, known)
+    if len(usable) < len(looking):
+        example = next(rule for rule in looking if not comparable(rule, known.vectors))
+        wanted = next((meaning.encoder for meaning in meanings(example) if meaning.encoder), None)
+        _log.warning(
+            "%s: %d rules on meaning do not count, the first being %s%s: %s; set `encoder:` in kdsl.yaml",
+            task.name, len(looking) - len(usable), example.id,
+            "" if wanted is None else f", made with the encoder {wanted}",
+            "there is no encoder" if known.vectors is None else f"the encoder is {known.vectors.name}",
         )  # fmt: skip
     return usable
 
 
-def usable_rules(rules: Sequence[Rule], task: Task, left_out: Collection[str] = ()) -> list[Rule]:
+def usable_rules(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
     """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of.
 
     It says nothing of what is left out: `active_rules` does, once for a task that is trained or read.
     """
-    return [*_active(rules, task, left_out), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+    return [*_active(rules, task, known), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
 
 
-def _active(rules: Sequence[Rule], task: Task, left_out: Collection[str]) -> list[Rule]:
+def _active(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
     return [
         rule
         for rule in rules
         if rule.status in ACTIVE
         and rule.label in task.label_names
-        # Negated, a test of an empty field would hold on every sample.
-        and not any(condition.reads in left_out for condition in rule.conditions)
+        and not _is_blind(rule, known)
+        and comparable(rule, known.vectors)
     ]
+
+
+def _is_blind(rule: Rule, known: Sidecars) -> bool:
+    """Whether it tests a field that is left out: negated, such a test would hold on every sample."""
+    return any(condition.reads in known.left_out for condition in rule.conditions)

@@ -207,6 +207,7 @@ def _renamed(row: SampleFields, images: Mapping[str, str]) -> SampleFields:
         ocr={name(image): replace(known.ocr[image], image=name(image)) for image in own if image in known.ocr},
         captions={name(image): known.captions[image] for image in own if image in known.captions},
         answers={name(image): known.answers[image] for image in own if image in known.answers},
+        pictures=known.pictures and known.pictures.renamed({name(image): image for image in own}),
     )
     return SampleFields(replace(sample, turns=turns, images=tuple(map(name, sample.images))), sidecars)
 

@@ -62,7 +62,10 @@ class Draft:
     def plan(self, plans: Mapping[str, Plan]) -> None:
         """Change images by `plans`, instead of what was planned before."""
         self.plans = dict(plans)
-        known, new = self.known, replace(self.known, ocr={}, captions={}, answers={})
+        known = self.known
+        originals = {self._name(image): image for image in self.original.images}
+        pictures = known.pictures and known.pictures.renamed(originals)
+        new = replace(known, ocr={}, captions={}, answers={}, pictures=pictures)
         for image in self.original.images:
             name = self._name(image)
             if image in known.ocr:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
+from kdsl.fields.pictures import Pictures
 from kdsl.files import parsing
 from kdsl.json_file import read_jsonl
 from kdsl.text import writable
@@ -46,6 +47,8 @@ class Sidecars:
     """image → visual question → probability of yes."""
     vectors: SentenceVectors | None = None
     """None without an encoder."""
+    pictures: Pictures | None = None
+    """What is seen on images; None where nobody knows where they lie."""
     left_out: frozenset[str] = frozenset()
     """Fields that are not looked at, as `fields:` of kdsl.yaml has it: they are empty, whatever a sample holds."""
 

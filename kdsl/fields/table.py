@@ -1,5 +1,6 @@
 """The fields of samples: normalised texts with a way back to the original, and numbers."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,13 @@ import numpy as np
 
 from kdsl.data.answers import before_answer
 from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
+from kdsl.fields.layout import LAYOUT_SIZE, layout
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
+from kdsl.fields.visual import VIEWS, PictureFeatures
 from kdsl.sample import Sample
 from kdsl.text import normalise_lines, original_span
 
@@ -157,6 +162,18 @@ class SampleFields:
         """The OCR pages of the sample's images, of those that have one."""
         return [self.sidecars.ocr[image] for image in self.shown.images if image in self.sidecars.ocr]
 
+    @property
+    def picture(self) -> PictureFeatures | None:
+        """What is seen on the first of the sample's images that can be read; None where there is none."""
+        return None if self.seen is None else self.seen[1]
+
+    @cached_property
+    def seen(self) -> tuple[str, PictureFeatures] | None:
+        """`picture` with the name of its image."""
+        pictures = self.sidecars.pictures
+        found = () if pictures is None else ((image, pictures.get(image)) for image in self.shown.images)
+        return next(((image, picture) for image, picture in found if picture is not None), None)
+
     def _said(self) -> _Normalised:
         """The texts of all turns."""
         if self._turns is None:
@@ -218,18 +235,51 @@ class FieldTable:
         """The sentence vectors of one text field, zeros where it is empty: [n_samples, size]. Needs an encoder."""
         if not self.rows:
             return np.zeros((0, 0), dtype=np.float32)
-        vectors = self.rows[0].sidecars.vectors
+        vectors = self.sentence_vectors
         if vectors is None:
             raise ValueError("the samples have no encoder")
         return vectors.of(self.texts(field))
+
+    @property
+    def sentence_vectors(self) -> SentenceVectors | None:
+        """The vectors of any texts, by the encoder that all rows share; None without one, or without a row."""
+        return self.rows[0].sidecars.vectors if self.rows else None
+
+    def pictures(self, view: str) -> Vectors32:
+        """One of `kdsl.fields.visual.VIEWS`, flat, or the `layout` of the first OCR page: [n_samples, size].
+
+        The row of a sample without a picture, or for `layout` without a page, is NaN throughout.
+        """
+        if view == "layout":
+            known = {index: layout(row.pages[0]) for index, row in enumerate(self.rows) if row.pages}
+            size = LAYOUT_SIZE
+        else:
+            self.look()
+            seen = enumerate(row.picture for row in self.rows)
+            known = {index: picture.views[view].ravel() for index, picture in seen if picture is not None}
+            size = math.prod(VIEWS[view])
+        found = np.full((len(self), size), np.nan, dtype=np.float32)
+        for index, vector in known.items():
+            found[index] = vector
+        return found
+
+    def look(self) -> None:
+        """Look at the images of all samples, many at once; one warning counts those that cannot be read."""
+        images: dict[int, tuple[Pictures, list[str]]] = {}
+        for row in self.rows:
+            if row.sidecars.pictures is not None:
+                images.setdefault(id(row.sidecars.pictures), (row.sidecars.pictures, []))[1].extend(row.shown.images)
+        for pictures, names in images.values():
+            pictures.read(names)
+            pictures.tell()
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]
 
     @property
-    def left_out(self) -> frozenset[str]:
-        """Fields of the samples that are not looked at."""
-        return self.rows[0].sidecars.left_out if self.rows else frozenset()
+    def sidecars(self) -> Sidecars:
+        """What is known beside the samples, for all rows alike but for what copies know of their own images."""
+        return self.rows[0].sidecars if self.rows else Sidecars()
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""

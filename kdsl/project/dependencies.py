@@ -61,7 +61,8 @@ def _has_test(config: ProjectConfig) -> bool:
 
 
 _SAMPLES = Reads(
-    ("seed", "fields"), (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa)
+    ("seed", "fields"),
+    (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa, inputs.train_images),
 )  # fmt: skip
 _SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "small"))
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)

@@ -62,6 +62,8 @@ class ImageReader:
     def tell(self) -> None:
         """Log counted warnings, if there is anything to warn of."""
         self.pages.tell()
+        if self.sidecars.pictures is not None:
+            self.sidecars.pictures.tell()
         self.answers.tell()
         if self._uncaptioned:
             _log.warning(

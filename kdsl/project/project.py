@@ -289,8 +289,10 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
 
-        They say too which fields are left out.
+        What is seen on the images themselves is looked for when it is first asked for. They say too which fields are
+        left out.
         """
+        from kdsl.fields.pictures import Pictures
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -304,11 +306,14 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        left_out = self.config.fields.left_out
+        folder, left_out = data.images, self.config.fields.left_out
+        pictures = (
+            None if folder is None else self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
+        )
         return self.kept.made(
             ("sidecars", left_out),
-            (ocr, captions, answers),
-            lambda: Sidecars(ocr, captions, answers, left_out=left_out),
+            (ocr, captions, answers, pictures),
+            lambda: Sidecars(ocr, captions, answers, pictures=pictures, left_out=left_out),
         )
 
     def learned_sidecars(self) -> "Sidecars":

@@ -24,6 +24,7 @@ from kdsl.data.readers import read_samples
 from kdsl.data.writers import plain_record
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.files import path_given, write_atomically
@@ -266,11 +267,13 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
 
     def _table(self, samples: Sequence[Sample]) -> FieldTable:
         """With the text on the images of `samples`, which is read where it is not known."""
-        sidecars = Sidecars()
+        folder = None if self.images is None else Path(self.images)
+        sidecars = Sidecars(pictures=None if folder is None else Pictures(folder))
         if self.ocr is not None:
             known = Path(self.ocr)
-            sidecars = Sidecars(ocr=read_ocr(known) if known.exists() else {})
-            pages = PageFiller(sidecars, None if self.images is None else Path(self.images), known)
+            if known.exists():
+                sidecars.ocr.update(read_ocr(known))
+            pages = PageFiller(sidecars, folder, known)
             pages.fill(samples)
             pages.tell()
         return FieldTable(samples, sidecars)

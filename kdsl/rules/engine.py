@@ -2,7 +2,7 @@
 
 One automaton pass over a field's text finds all terms of all rules on that field. Terms, conditions and rules are then
 bitmaps over a batch of samples: a condition is the OR of its terms, a rule the AND of its conditions, complemented
-where negated.
+where negated. All wordings of all rules on the meaning of a field are compared in one matrix product.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,10 @@ import numpy as np
 from kdsl.bitmaps import Bitmap, Flags, indices, pack, unpack
 from kdsl.fields import QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.rules.condition import Condition
+from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.evidence import Explained, Hit
 from kdsl.rules.matcher import Matcher, is_bounded
+from kdsl.rules.meaning import Wordings, comparable, meanings
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
@@ -43,6 +44,7 @@ class Engine:
                 negated[k, r] = condition.negated
         self._negated = [np.flatnonzero(flags) for flags in negated]
         self._explained = [tuple(map(_explain, range(depth), rule.conditions)) for rule in self.rules]
+        self._on_meaning = [(r, rule) for r, rule in enumerate(self.rules) if meanings(rule)]
 
     def hits(self, table: FieldTable) -> list[list[Hit]]:
         """One list a sample: the rules that hold on it, in the order of `rules`, with their evidence."""
@@ -71,6 +73,9 @@ class Engine:
             found = tests.take(rows, axis=0)
             found[negated] = ~found[negated]
             bits &= found
+        if self._on_meaning:  # what cannot be compared does not hold, nor does its negation
+            vectors = batch[0].sidecars.vectors
+            bits[[r for r, rule in self._on_meaning if not comparable(rule, vectors)]] = 0
         return bits
 
     def _hits(self, batch: list[SampleFields]) -> list[list[Hit]]:
@@ -94,15 +99,21 @@ class _Tests:
         self._rows = {key: row for row, key in enumerate(ordered)}
         self.count = len(ordered)
         fields: dict[str, list[str]] = {}
+        on_meaning: dict[int, Meaning] = {}
         self._others: list[tuple[int, Condition]] = []
         for row, key in enumerate(ordered):
+            meaning = distinct[key].meaning
             if terms[key]:
                 fields.setdefault(distinct[key].field, []).append(key)
+            elif meaning is not None:
+                on_meaning[row] = meaning
             else:
                 self._others.append((row, distinct[key]))
         self._fields = [
             (field, self._rows[keys[0]], *_compile([terms[key] for key in keys])) for field, keys in fields.items()
         ]
+        self._meanings = list(on_meaning)
+        self._wordings = Wordings(list(on_meaning.values()))
 
     def row(self, condition: Condition) -> int:
         """The row of the condition's test among the bitmaps."""
@@ -117,6 +128,10 @@ class _Tests:
             found = matcher.bitmaps([row.text(field).text for row in batch])
             for terms in alternatives:
                 bits[first : first + len(terms)] |= found.take(terms, axis=0)
+        vectors = batch[0].sidecars.vectors if self._meanings else None
+        if vectors is not None:
+            for row, flags in zip(self._meanings, self._wordings.holds(batch, vectors), strict=True):
+                bits[row] = pack(flags)
         for row, condition in self._others:
             bits[row] = pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
         return bits

@@ -7,6 +7,7 @@ from kdsl.fields.sidecar import Box
 from kdsl.fields.table import Place, SampleFields, Segment
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import first_occurrence
+from kdsl.rules.meaning import Nearest, nearest
 from kdsl.rules.rule import Rule
 
 Terms = tuple[tuple[str, str, bool], ...]
@@ -22,11 +23,13 @@ class Evidence:
     - Terms: `term` as the rule file writes it, and where it occurs first: `turn`, or `image`, `line` and `box`, and
       the character `span` [start, end) in the original text of that turn, OCR line or caption.
     - A number: `value` (None where the sample has none) and `comparison` such as ">1.8".
+    - A meaning: `similarity` of the nearest piece to the nearest `wording`, and `at`, the least that holds; where it
+      holds also where the piece stands, as for terms, `span` being all of it.
     - A visual question: `question` and `probability` of yes (None where never asked).
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_row", "condition", "field", "index", "segment", "span", "term")
+    __slots__ = ("_row", "condition", "field", "index", "nearest", "segment", "span", "term")
 
     def __init__(self, explained: Explained, row: SampleFields) -> None:
         self.index, self.condition, self.field, terms = explained
@@ -34,12 +37,18 @@ class Evidence:
         self._row = row
         self.term: str | None
         self.segment: Segment | None
-        """Where the term stands: a turn, an OCR line or a caption."""
+        """Where the term or meaning stands: a turn, an OCR line or a caption."""
         self.span: tuple[int, int] | None
+        meaning = self.condition.meaning
+        self.nearest: Nearest | None = None if meaning is None else nearest(meaning, row)
+        """What comes nearest to the wordings of a meaning; of a negated one it is not near enough."""
         if terms:
             text = row.text(self.field)
             self.term, start, end = _earliest(text.text, terms)
             self.segment, self.span = text.place(start, end)
+        elif self.nearest is not None and not self.negated:
+            self.term = None
+            self.segment, self.span = self.nearest.piece.place
         else:
             self.term = self.segment = self.span = None
 
@@ -69,7 +78,7 @@ class Evidence:
 
     @property
     def place(self) -> Place | None:
-        """Segment and span of the term in the original text; None without a term."""
+        """Segment and span of the term or meaning in the original text; None without either."""
         return None if self.segment is None or self.span is None else (self.segment, self.span)
 
     @property
@@ -103,6 +112,9 @@ class Evidence:
             "box": None if self.box is None else list(self.box),
             "span": None if self.span is None else list(self.span),
             "absent": None if self.absent is None else list(self.absent),
+            "similarity": None if self.nearest is None else round(self.nearest.similarity, 4),
+            "wording": None if self.nearest is None else self.nearest.wording,
+            "at": None if self.condition.meaning is None else self.condition.meaning.at,
             "comparison": self.comparison,
             "value": self.value,
             "question": self.question,

@@ -12,6 +12,7 @@ from kdsl.data.readers import read_samples
 from kdsl.evaluate.bootstrap import difference_intervals
 from kdsl.evaluate.metrics import scores
 from kdsl.evaluate.report import TaskResult
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Trainer
@@ -44,16 +45,18 @@ def mire(folder: Path, captions: bool = False) -> list[DataSet]:
     sidecars = Sidecars(
         ocr=read_ocr(folder / "mire" / "ocr.jsonl"),
         captions=read_captions(folder / "mire" / "captions.jsonl") if captions else {},
+        pictures=Pictures(folder / "mire" / "images"),
     )
     return [DataSet(task, [sample for sample in samples if sample.task == task.name], sidecars) for task in tasks]
 
 
 def plain(file: Path, name: str) -> DataSet:
-    """A JSONL file with `text` and `label`; its labels become a task without descriptions."""
+    """A JSONL file with `text` and `label`, its images beside it; its labels become a task without descriptions."""
     unknown = Task(name, (Label("?"),))
     samples = read_samples(file, [unknown])
     labels = sorted({sample.label for sample in samples if sample.label is not None})
-    return DataSet(Task(name, tuple(Label(label) for label in labels)), samples, Sidecars())
+    task = Task(name, tuple(Label(label) for label in labels))
+    return DataSet(task, samples, Sidecars(pictures=Pictures(file.parent)))
 
 
 def validated(data: DataSet, folds: int, seed: int, trainer: Trainer | None = None) -> TaskResult:

@@ -166,7 +166,7 @@ def test_rules_on_fields_that_are_left_out_do_not_count_and_are_counted(project,
     [decision] = predictor.decide([sample("a", SHOP, "台灯")])
     assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp"]
     assert caplog.messages == [
-        "shop: 2 rules test last_agent, which `fields:` in kdsl.yaml leaves out, and are left out too; "
+        "shop: 2 rules test last_agent, which `fields:` in kdsl.yaml leaves out, and do not count; "
         "`kdsl rules lint` lists them"
     ]
 

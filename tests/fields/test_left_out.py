@@ -88,7 +88,7 @@ def test_sentence_vectors_of_a_field_that_is_left_out_are_zeros(left_out, is_kno
     table = FieldTable([SAMPLE], sidecars(*left_out))
     assert table.vectors("last_agent").any() == is_known
     assert table.vectors("last_user").any()
-    assert table.left_out == set(left_out)
+    assert table.sidecars.left_out == set(left_out)
 
 
 def test_no_condition_on_it_is_mined_and_none_holds():

@@ -29,7 +29,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.train": ("other-train.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
     # Distilled samples that are like a test sample are not learned from.
     "data.test": ("other-test.jsonl", ["check", *FIT], ["check", *FIT]),
-    "data.images": ("other-images", ["check", "ocr", *FIT], ["check", "ocr", *SMALL]),
+    "data.images": ("other-images", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
     "data.ocr": ("other-ocr.jsonl", ["ocr", *RULES], ["ocr", *RULES]),
     "data.captions": ("other-captions.jsonl", RULES, ["captions", *RULES]),
     "data.questions": ("other-questions.jsonl", RULES, ["questions", *RULES]),

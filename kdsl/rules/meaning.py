@@ -1,0 +1,110 @@
+"""Conditions on meaning over a batch of samples: all distinct wordings of a field in one matrix product."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kdsl.bitmaps import Flags
+from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.fields.pieces import Piece, pieces
+from kdsl.fields.table import SampleFields
+from kdsl.rules.condition import Meaning
+from kdsl.rules.rule import Rule
+from kdsl.text import normalise
+
+ROUNDING = 1e-6
+"""How much a cosine may miss a threshold by for the rounding of vectors alone: a text is as near as 1 to itself."""
+
+
+class Nearest(NamedTuple):
+    """Of all pieces of a field the one that is nearest to any of some wordings."""
+
+    piece: Piece
+    wording: str
+    """As the rule file writes it."""
+    similarity: float
+    """Cosine of the two vectors."""
+
+
+def meanings(rule: Rule) -> list[Meaning]:
+    """What the conditions of a rule that are on meaning compare."""
+    return [condition.meaning for condition in rule.conditions if condition.meaning is not None]
+
+
+def comparable(rule: Rule, vectors: SentenceVectors | None) -> bool:
+    """Whether all meanings of a rule can be told: there is an encoder, and it is the one that their `at` is for.
+
+    A rule of which this is not so holds on no sample.
+    """
+    return all(vectors is not None and meaning.encoder in (None, vectors.name) for meaning in meanings(rule))
+
+
+def nearest(meaning: Meaning, row: SampleFields) -> Nearest | None:
+    """What comes nearest in a sample; None where the field is empty. The sample must have vectors."""
+    vectors, found = row.sidecars.vectors, list(pieces(row.text(meaning.field)))
+    if vectors is None or not found:
+        return None
+    wordings = vectors.of([normalise(wording) for wording in meaning.wordings])
+    cosines = vectors.of([piece.text for piece in found]) @ wordings.T
+    piece, wording = np.unravel_index(int(cosines.argmax()), cosines.shape)
+    return Nearest(found[piece], meaning.wordings[wording], float(cosines[piece, wording]))
+
+
+class Wordings:
+    """The distinct wordings of meanings on any fields, each encoded once."""
+
+    def __init__(self, meanings: Sequence[Meaning]) -> None:
+        self._meanings = tuple(meanings)
+        texts: dict[str, dict[str, int]] = {}
+        for meaning in meanings:
+            known = texts.setdefault(meaning.field, {})
+            for wording in meaning.wordings:
+                known.setdefault(normalise(wording), len(known))
+        self._columns: Mapping[str, Mapping[str, int]] = texts
+        self._encoded: tuple[SentenceVectors, Mapping[str, Vectors32]] | None = None
+
+    def holds(self, batch: Sequence[SampleFields], vectors: SentenceVectors) -> Iterator[Flags]:
+        """For each meaning the samples that have a piece near enough to any of its wordings: bool [n_samples]."""
+        encoded = self._of(vectors)
+        similarities = {field: _similarities(batch, field, vectors, encoded[field]) for field in self._columns}
+        for meaning in self._meanings:
+            columns = [self._columns[meaning.field][normalise(wording)] for wording in meaning.wordings]
+            yield similarities[meaning.field][:, columns].max(axis=1) >= meaning.at - ROUNDING
+
+    def _of(self, vectors: SentenceVectors) -> Mapping[str, Vectors32]:
+        """The vectors of the wordings of every field."""
+        if self._encoded is None or self._encoded[0] is not vectors:
+            self._encoded = vectors, {field: vectors.of(list(texts)) for field, texts in self._columns.items()}
+        return self._encoded[1]
+
+
+def similarities(batch: Sequence[SampleFields], field: str, wordings: Sequence[str]) -> Vectors32:
+    """The largest cosine of any piece of a field with each wording: [n_samples, n_wordings], −1 without a piece.
+
+    The samples must have vectors.
+    """
+    vectors = batch[0].sidecars.vectors if batch else None
+    if vectors is None:
+        return np.full((len(batch), len(wordings)), -1.0, dtype=np.float32)
+    return _similarities(batch, field, vectors, vectors.of([normalise(wording) for wording in wordings]))
+
+
+def _similarities(
+    batch: Sequence[SampleFields], field: str, vectors: SentenceVectors, wordings: Vectors32
+) -> Vectors32:
+    index: dict[str, int] = {}
+    rows: list[int] = []
+    counts = []
+    for row in batch:
+        found = [index.setdefault(piece.text, len(index)) for piece in pieces(row.text(field))]
+        rows += found
+        counts.append(len(found))
+    result = np.full((len(batch), len(wordings)), -1.0, dtype=np.float32)
+    some = np.flatnonzero(counts)
+    if len(some):
+        cosines = vectors.of(list(index)) @ wordings.T
+        firsts = np.cumsum([0, *(counts[i] for i in some[:-1])])
+        result[some] = np.maximum.reduceat(cosines[rows], firsts, axis=0)
+    return result

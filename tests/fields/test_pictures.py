@@ -1,0 +1,154 @@
+"""What is seen on the images of samples: looked at once, counted where they cannot be read."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kdsl.fields import pictures as pictures_module
+from kdsl.fields.layout import LAYOUT_SIZE
+from kdsl.fields.pictures import Pictures
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.sample import Sample
+
+
+def draw(path, colour="white"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (60, 120), colour).save(path)
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """The sizes of all images that were looked at."""
+    sizes = []
+
+    def features(image, real=pictures_module.picture_features):
+        sizes.append(image.size)
+        return real(image)
+
+    monkeypatch.setattr(pictures_module, "picture_features", features)
+    return sizes
+
+
+def test_an_image_is_looked_at_once_and_again_when_it_has_changed(tmp_path, looked_at):
+    draw(tmp_path / "a.png", "red")
+    pictures = Pictures(tmp_path)
+    assert looked_at == []
+    assert pictures.get("a.png") is pictures.get("a.png")
+    assert pictures.get("a.png").share("page", "red") == 1
+    draw(tmp_path / "a.png", "blue")
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    assert pictures.get("a.png").share("page", "blue") == 1
+    assert len(looked_at) == 2
+
+
+def test_what_cannot_be_read_is_none_and_counted_in_one_warning(tmp_path, caplog):
+    folder = tmp_path / "images"
+    draw(folder / "a.png")
+    draw(tmp_path / "secret.png")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "text.png").write_text("no image")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    Image.new("1", (6000, 5001)).save(folder / "bomb.png")
+    pictures = Pictures(folder)
+    names = ["gone.png", "../secret.png", "link.png", "text.png", "cut.png", "bomb.png", "a.png"]
+    pictures.read(names)
+    assert [name for name in names if pictures.get(name) is not None] == ["a.png"]
+    pictures.tell()
+    pictures.tell()
+    [record] = caplog.records
+    assert record.getMessage().startswith("6 images were taken as not there to be seen, the first being ")
+
+
+def test_the_warning_says_why(tmp_path, caplog):
+    pictures = Pictures(tmp_path)
+    pictures.get("gone.png")
+    pictures.tell()
+    assert caplog.messages == ["1 images were taken as not there to be seen, the first being gone.png (no such file)"]
+
+
+def test_an_image_that_came_later_is_seen(tmp_path, caplog):
+    pictures = Pictures(tmp_path)
+    assert pictures.get("late.png") is None
+    draw(tmp_path / "late.png")
+    assert pictures.get("late.png") is not None
+    pictures.tell()
+    assert caplog.messages == []
+
+
+def test_a_copy_is_seen_as_its_original_is(tmp_path):
+    draw(tmp_path / "a.png", "red")
+    pictures = Pictures(tmp_path)
+    copies = pictures.renamed({"a.png+1": "a.png"}).renamed({"/elsewhere/b.png": "a.png+1"})
+    for name in ("a.png", "a.png+1", "/elsewhere/b.png"):
+        assert copies.get(name) is pictures.get("a.png")
+    assert pictures.get("a.png+1") is None
+
+
+def test_pictures_go_to_another_process_with_what_they_know(tmp_path, looked_at):
+    draw(tmp_path / "a.png", "red")
+    pictures = Pictures(tmp_path, progress=lambda description, total: None)
+    pictures.get("a.png")
+    assert pickle.loads(pickle.dumps(pictures)).get("a.png").share("page", "red") == 1
+    assert len(looked_at) == 1
+
+
+def test_a_sample_is_seen_by_its_first_image_that_can_be_read(tmp_path):
+    draw(tmp_path / "b.png", "red")
+    draw(tmp_path / "c.png", "blue")
+    sample = Sample("s", "t", images=("gone.png", "b.png", "c.png"))
+    [row] = FieldTable([sample], Sidecars(pictures=Pictures(tmp_path))).rows
+    assert row.picture.share("page", "red") == 1
+    assert row.seen[0] == "b.png"
+
+
+def test_a_view_of_a_table_has_a_row_of_nan_without_a_picture(tmp_path, caplog):
+    draw(tmp_path / "a.png", "red")
+    samples = [Sample("s", "t", images=("a.png",)), Sample("n", "t"), Sample("g", "t", images=("gone.png",))]
+    table = FieldTable(samples, Sidecars(pictures=Pictures(tmp_path)))
+    thumbnails = table.pictures("thumbnail")
+    assert thumbnails.shape == (3, 216)
+    assert thumbnails.dtype == np.float32
+    assert thumbnails[0].reshape(12, 6, 3)[5, 5].tolist() == [1, 0, 0]
+    assert np.isnan(thumbnails).all(axis=1).tolist() == [False, True, True]
+    assert len(caplog.messages) == 1
+    assert np.isnan(FieldTable(samples, Sidecars()).pictures("edges")).all()
+    assert FieldTable([], Sidecars()).pictures("grey").shape == (0, 240)
+
+
+def test_nobody_looks_at_an_image_before_it_is_asked_for(tmp_path, looked_at):
+    draw(tmp_path / "a.png")
+    table = FieldTable([Sample("s", "t", images=("a.png",))], Sidecars(pictures=Pictures(tmp_path)))
+    table.texts("ocr"), table.numbers("image.aspect"), table.cleaned(), table.pictures("layout")
+    assert looked_at == []
+    table.pictures("grey")
+    assert len(looked_at) == 1
+
+
+def layout_of(*boxes, size=(100, 200)):
+    page = OcrPage("a.png", size, tuple(OcrLine("文", 1.0, box) for box in boxes))
+    table = FieldTable([Sample("s", "t", images=("a.png",)), Sample("n", "t")], Sidecars({"a.png": page}))
+    row, nothing = table.pictures("layout")
+    assert np.isnan(nothing).all()
+    return row[:32].reshape(8, 4), row[32:40], row[40:]
+
+
+def test_the_layout_of_a_page_says_where_its_lines_are():
+    cells, heights, edges = layout_of((0, 0, 50, 12.5), (75, 175, 100, 178))
+    assert np.allclose(cells[0] ** 2, [0.5, 0.5, 0, 0])
+    assert np.allclose(cells[7] ** 2, [0, 0, 0, 0.12])
+    assert cells[1:7].max() == 0
+    assert np.allclose(heights**2, [0, 0, 0.5, 0, 0, 0, 0, 0.5])
+    assert np.allclose(edges**2, np.eye(12)[0] / 2 + np.eye(12)[9] / 2)
+
+
+def test_the_layout_of_a_page_without_text_is_zero_and_lines_beyond_the_edge_count_at_it():
+    assert all((part == 0).all() for part in layout_of())
+    cells, _, edges = layout_of((-30, -10, 300, 400))
+    assert (cells == 1).all()
+    assert edges[0] == 1
+    assert layout_of((150, 0, 160, 10))[2][11] == 1
+    assert LAYOUT_SIZE == 52
