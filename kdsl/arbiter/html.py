@@ -98,6 +98,8 @@ def _told(evidence: Evidence) -> str:
     """A condition in words, with the term, number or probability that makes it hold."""
     if evidence.term is not None:
         return f"{evidence.field} has {evidence.term}"
+    if evidence.nearest is not None:
+        return f"{evidence.condition}: {evidence.nearest}"
     found = evidence.value if evidence.comparison is not None else evidence.probability
     return str(evidence.condition) if found is None else f"{evidence.condition} ({found:.3g})"
 

@@ -7,12 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line
 from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table, visible
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
-from kdsl.rules.table import conditions
 
 _ROLES = {"user": "user ", "agent": "agent"}
 _MARK = "bold reverse"
@@ -83,8 +82,15 @@ def _rules(decision: Decision) -> Table:
     for hit in decision.rules:
         rule = hit.rule
         worth = f"{hit.reliability:.2f}", f"{hit.weight:.2f}"
-        table.add_row(rule.id, Text(rule.label), *worth, RuleText(conditions(rule)))
+        table.add_row(rule.id, Text(rule.label), *worth, RuleText(_because(hit)))
     return table
+
+
+def _because(hit: WeighedHit) -> str:
+    """The conditions, and of those on meaning what came nearest."""
+    return " and ".join(
+        str(each.condition) if each.nearest is None else f"{each.condition}: {each.nearest}" for each in hit.evidence
+    )
 
 
 def _probabilities(decision: Decision) -> Table:

@@ -82,7 +82,11 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
         after = visible(segment.text[end : end + _CONTEXT].replace("\n", " "))
         words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")
         words.append(visible(segment.text[start:end]), style=f"bold reverse {style}")
-        return words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
+        words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
+        return words if evidence.nearest is None else words.append(visible(f" ({evidence.nearest})"))
+    if evidence.condition.meaning is not None:
+        found = "nothing to compare" if evidence.nearest is None else str(evidence.nearest)
+        return Text(visible(f"{evidence.condition}: {found}"))
     if evidence.absent is not None:
         return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")
     number = evidence.value if evidence.question is None else evidence.probability

@@ -36,6 +36,11 @@ def pieces(field: FieldText) -> Iterator[Piece]:
             yield from _sentences(segment, form)
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, as written."""
+    return [text[start:end] for start, end in _spans(text)]
+
+
 def _sentences(segment: Segment, form: str) -> Iterator[Piece]:
     """Those of a turn whose normalised text is `form`; none where that is a single sentence."""
     for start, end in _spans(segment.text):

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import unpack
 from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
 
 LEAST_SHARE = 0.6
 """A field counts when it keeps at least this share of the best held-out precision of a field that says much."""
@@ -12,10 +13,15 @@ _LEAST_CORRECT = 3
 _LEAST_PRECISION = 0.5
 
 
+def read_field(condition: Condition) -> str:
+    """The field that a condition reads, and whether it is its words or its meaning."""
+    return condition.field if condition.meaning is None else f"{condition.field} {condition.meaning.field}"
+
+
 def informative_fields(
     vocabulary: Vocabulary, labels: NDArray[np.int64], n_labels: int, folds: NDArray[np.int64]
 ) -> dict[str, float]:
-    """field → held-out precision of its single conditions, for the fields worth searching.
+    """field (see `read_field`) → held-out precision of its single conditions, for the fields worth searching.
 
     Conditions with training precision of a half or more on k-1 folds are scored on the fold left out, all labels
     pooled. A field of a few hundred chance words (the text on a screenshot, when the question is what the customer
@@ -23,7 +29,7 @@ def informative_fields(
     apart; fields without such conditions stay too, as they may still help in combination. A field that is the only one
     counts as 1.
     """
-    names = np.array([condition.field for condition in vocabulary.conditions])
+    names = np.array([read_field(condition) for condition in vocabulary.conditions])
     hits = {name: 0.0 for name in dict.fromkeys(names.tolist())}
     if len(hits) < 2:  # nothing to compare it with
         return dict.fromkeys(hits, 1.0)

@@ -1,5 +1,6 @@
 """The literals of one label's search: candidate conditions and negations that could help, with their prior."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,10 @@ from kdsl.mining.reward import Reward
 from kdsl.mining.vocabulary import Vocabulary
 
 MAX_POSITIVE = 200
+MAX_MEANT = 60
+"""Conditions on meaning, beside those: many wordings say nearly the same, and must not take the place of words."""
+THRESHOLDS = 2
+"""Of one wording."""
 MAX_NEGATED = 60
 NEGATION_PRIOR = 0.3
 """Absence in a small sample is weak evidence, and reviewers reject it: negations start behind."""
@@ -60,7 +65,14 @@ def choose_literals(
     hits, correct = weights.count(coverage), weights.count(coverage & positives)
     base = reward.positives / float(weights.count(samples))
     useful = (count(coverage & positives) >= min_correct) & (correct > base * hits) & (prior > 0)
-    plain = _best(np.where(useful, reward(correct, hits) * prior, -1.0), MAX_POSITIVE)
+    promise = np.where(useful, reward(correct, hits) * prior, -1.0)
+    meant = vocabulary.meant
+    plain = np.concatenate(
+        [
+            _best(np.where(meant < 0, promise, -1.0), MAX_POSITIVE),
+            _few_thresholds(_best(np.where(meant < 0, -1.0, promise), len(meant)), meant)[:MAX_MEANT],
+        ]
+    )
     removes = (correct <= _NEGATED_SHARE * reward.positives) & (hits - correct >= 2) & (prior > 0)
     # What a few positives lack may be any frequent word; what many samples of another label hold is a reason.
     negated = _best(np.where(removes, rivalry, -1.0), MAX_NEGATED)
@@ -71,6 +83,17 @@ def choose_literals(
         np.concatenate([coverage[plain], samples & ~coverage[negated]]),
         np.concatenate([prior[plain], NEGATION_PRIOR * prior[negated]]),
     )
+
+
+def _few_thresholds(chosen: NDArray[np.int64], meant: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first `THRESHOLDS` of each wording."""
+    seen: Counter[int] = Counter()
+    kept = []
+    for index in chosen.tolist():
+        seen[meant[index]] += 1
+        if seen[meant[index]] <= THRESHOLDS:
+            kept.append(index)
+    return np.array(kept, dtype=np.int64)
 
 
 def _best(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.data.splits import stratified_folds
-from kdsl.mining.informative import informative_fields
+from kdsl.mining.informative import informative_fields, read_field
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.proposer import Proposer, Validator, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
@@ -183,7 +183,7 @@ def mining_problem(
     searched = np.stack([parts != fold for fold in range(ALL_SAMPLES, int(parts.max()) + 1)])
     prior = np.stack([proposer.prior(task, label, vocabulary, searched) for label in range(n_labels)], axis=1)
     informative = informative_fields(vocabulary, labels, n_labels, parts)
-    prior *= np.array([condition.field in informative for condition in vocabulary.conditions])
+    prior *= np.array([read_field(condition) in informative for condition in vocabulary.conditions])
     uniform = np.ones(len(labels)) if weights is None else weights
     own_words = _own_words(task, vocabulary, informative)
     return MiningProblem(

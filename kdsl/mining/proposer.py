@@ -61,16 +61,18 @@ class LexicalProposer:
 
 
 def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """How specific each condition's term is to each label's name and description: [n_labels, n_conditions] in [0, 1].
+    """How specific the words of each condition are to each label's name and description: [n_labels, n_conditions] in
+    [0, 1].
 
-    1 for a term that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
+    1 for one that stands in one label's words only, 1/k where k labels share it, 0 where it does not occur.
     """
-    terms = sorted({term for condition in vocabulary.conditions for term in condition.normalised_terms})
+    words = [condition.normalised_words for condition in vocabulary.conditions]
+    terms = sorted(frozenset().union(*words))
     texts = label_texts(task)
     found = dict(zip(terms, unpack(Matcher(terms).bitmaps(texts), len(texts)), strict=True)) if terms else {}
     occurs = np.zeros((len(texts), len(vocabulary)))
-    for index, condition in enumerate(vocabulary.conditions):
-        for term in condition.normalised_terms:
+    for index, of_condition in enumerate(words):
+        for term in of_condition:
             occurs[:, index] = np.maximum(occurs[:, index], found[term])
     return occurs / np.maximum(occurs.sum(axis=0, keepdims=True), 1.0)
 

@@ -17,6 +17,7 @@ from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import opened
 from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
+from kdsl.mining.meanings import label_sentences
 from kdsl.mining.miner import (
     FoundRule,
     Mined,
@@ -93,7 +94,7 @@ def prepare(
     """What `mine_task` searches; arguments and errors are the same."""
     require_labels(task, table, labels)
     proposer = proposer or LexicalProposer()
-    vocabulary = build_vocabulary(table, known_terms=proposer.terms(task))
+    vocabulary = build_vocabulary(table, known_terms=proposer.terms(task), said_of_labels=label_sentences(task))
     parts = settings.folds if folds is None else folds
     return mining_problem(task, vocabulary, labels, weights, proposer, parts, seed)
 

@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.mining.function_words import says_nothing
+from kdsl.mining.meanings import meaning_conditions
 from kdsl.mining.units import candidate_terms, family, words
 from kdsl.rules.condition import Comparison, Condition
 from kdsl.rules.engine import YES
@@ -42,15 +45,31 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.conditions)
 
+    @cached_property
+    def meant(self) -> NDArray[np.int64]:
+        """Which wording, of which field, a condition on meaning compares; -1 for other conditions. [n_conditions]"""
+        numbers: dict[tuple[str, ...], int] = {}
+        return np.array(
+            [
+                -1 if meaning is None else numbers.setdefault((meaning.field, *meaning.wordings), len(numbers))
+                for meaning in (condition.meaning for condition in self.conditions)
+            ],
+            dtype=np.int64,
+        )
+
 
 def build_vocabulary(
-    table: FieldTable, fields: Sequence[str] = MINED_FIELDS, known_terms: Collection[str] = ()
+    table: FieldTable,
+    fields: Sequence[str] = MINED_FIELDS,
+    known_terms: Collection[str] = (),
+    said_of_labels: Sequence[str] = (),
 ) -> Vocabulary:
     """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number,
     and visual questions that were asked about the images.
 
     The forms of an English word or phrase that occur are one condition, any of which may hold. `known_terms` (words
-    that describe labels) are taken however few samples hold them.
+    that describe labels) are taken however few samples hold them. Where samples have sentence vectors there are also
+    conditions on meaning, near to typical samples and to `said_of_labels`, as far as no other covers the same samples.
     """
     known = frozenset(known_terms)
     conditions: list[Condition] = []
@@ -85,6 +104,12 @@ def build_vocabulary(
     for question, flags in _answered(table):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
         coverage.append(flags)
+    for condition, flags in meaning_conditions(table, said_of_labels, MIN_SAMPLES, _most(len(table))):
+        key = flags.tobytes()
+        if key not in seen:
+            seen.add(key)
+            conditions.append(condition)
+            coverage.append(flags)
     matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
     return Vocabulary(tuple(conditions), pack(matrix), len(table))
 

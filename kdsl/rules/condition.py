@@ -183,6 +183,11 @@ class Condition(BaseModel):
     def normalised_terms(self) -> frozenset[str]:
         return frozenset(normalise(term) for term in self.terms)
 
+    @property
+    def normalised_words(self) -> frozenset[str]:
+        """The terms, or the wordings of a meaning."""
+        return self.normalised_terms if self.meaning is None else frozenset(map(normalise, self.meaning.wordings))
+
     def canonical(self) -> str:
         """A string equal for two conditions exactly when they test the same thing."""
         test: Any = self.test

@@ -12,6 +12,7 @@ from kdsl.rules.wording import Language, rule_words
 Check = Literal[
     "unreadable", "ignored file", "duplicate id", "unreadable original", "unknown label", "misplaced file",
     "stale review", "only negated", "duplicate term", "redundant term", "contradiction", "redundant condition",
+    "long wording", "other encoder", "no encoder", "vague meaning",
     "duplicate rule", "conflict", "overlap", "subsumed rule", "missing hit", "forbidden hit", "unknown sample",
     "left out field",
 ]  # fmt: skip
@@ -35,6 +36,14 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "redundant term": "the term {term!r} says nothing beside {shorter!r}, which it contains; delete it",
         "contradiction": "`{condition}` contradicts `{earlier}`: the rule never hits; delete one of the two",
         "redundant condition": "`{weaker}` says nothing beside `{stronger}`; delete it",
+        "long wording": "the wording {wording!r} has {length} characters, and hardly any turn is near to so much at "
+                        "once; write one short sentence",
+        "other encoder": "`{condition}` is meant for the encoder {encoder!r}, and the project has {own!r}: the rule "
+                         "never hits; choose `at` anew and name the encoder, or set `encoder:` in kdsl.yaml",
+        "no encoder": "`{condition}` needs a sentence encoder, and the project has none: the rule never hits; set "
+                      "`encoder:` in kdsl.yaml",
+        "vague meaning": "`{condition}` is compared at so low a similarity that {hits} of {samples} samples are near "
+                         "enough; raise `at`",
         "duplicate rule": "has the conditions and the label of {other}; keep one of the two",
         "conflict": "has the conditions of {other}, whose label is {label!r}; keep one of the two",
         "overlap": "{shared} of its {hits} hits are hits of {other} too, whose label is {label!r}; make one of the "
@@ -59,6 +68,11 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "redundant term": "已有“{shorter}”，更长的“{term}”不起作用；可以删去",
         "contradiction": "条件“{condition}”与“{earlier}”矛盾，规则永远不会命中；请删去一个",
         "redundant condition": "已有条件“{stronger}”，条件“{weaker}”不起作用；可以删去",
+        "long wording": "说法“{wording}”有 {length} 个字，很少有话会与这么长的内容接近；请写一句短话",
+        "other encoder": "条件“{condition}”是为编码器“{encoder}”写的，而项目用的是“{own}”，规则永远不会命中；"
+                         "请重新选定相似度并写明编码器，或在 kdsl.yaml 里设置 encoder",
+        "no encoder": "条件“{condition}”需要句子编码器，而项目没有，规则永远不会命中；请在 kdsl.yaml 里设置 encoder",
+        "vague meaning": "条件“{condition}”的相似度定得太低，{samples} 个样本里有 {hits} 个都够接近；请调高",
         "duplicate rule": "与 {other} 的条件和标签都相同；留一条即可",
         "conflict": "与 {other} 条件相同，标签却是“{label}”；留一条即可",
         "overlap": "{hits} 个命中里有 {shared} 个也被 {other} 命中，而它的标签是“{label}”；请把其中一条改得更具体",
@@ -75,6 +89,7 @@ CHINESE_NAMES: Mapping[Check, str] = {
     "unreadable original": "原文件无法读取", "unknown label": "未知标签", "misplaced file": "文件位置不对",
     "stale review": "审核已过期", "only negated": "只有否定条件", "duplicate term": "重复词语",
     "redundant term": "多余词语", "contradiction": "条件矛盾", "redundant condition": "多余条件",
+    "long wording": "说法过长", "other encoder": "编码器不同", "no encoder": "没有编码器", "vague meaning": "意思过宽",
     "duplicate rule": "重复规则", "conflict": "标签冲突", "overlap": "命中重叠", "subsumed rule": "被其他规则包含",
     "missing hit": "漏命中", "forbidden hit": "误命中", "unknown sample": "样本不存在",
     "left out field": "关闭的字段",

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.condition import Comparison, Condition, Meaning
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
@@ -123,12 +123,12 @@ def _consequences(conditions: Sequence[Condition]) -> dict[str, set[str]]:
         if condition.terms:
             for term in condition.normalised_terms:
                 by_term[condition.field, term, condition.negated].append(condition)
-        elif condition.comparison is not None:
+        elif condition.comparison is not None or condition.meaning is not None:
             by_field[condition.field].append(condition)
     follows = {condition.canonical(): {condition.canonical()} for condition in conditions}
     for condition in conditions:
         key = condition.canonical()
-        for other in by_field[condition.field] if condition.comparison is not None else ():
+        for other in by_field[condition.field] if not condition.terms else ():
             if implies(condition, other):
                 follows[key].add(other.canonical())
         if condition.terms:
@@ -161,10 +161,22 @@ def _stronger(first: Condition, second: Condition) -> bool:
             and second.question is not None
             and first.question.strip() == second.question.strip()
         )
+    if first.meaning is not None or second.meaning is not None:
+        return first.meaning is not None and second.meaning is not None and _nearer(first.meaning, second.meaning)
     if second.field != first.field and second.field not in _INSIDE.get(first.field, ()):
         return False
     wanted = second.normalised_terms
     return bool(wanted) and all(any(_holds(term, short) for short in wanted) for term in first.normalised_terms)
+
+
+def _nearer(first: Meaning, second: Meaning) -> bool:
+    """Whether whatever is as near as `first` asks is as near as `second` asks; of two encoders nothing can be told."""
+    return (
+        second.field in (first.field, *_INSIDE.get(first.field, ()))
+        and first.encoder == second.encoder
+        and first.at >= second.at
+        and set(map(normalise, first.wordings)) <= set(map(normalise, second.wordings))
+    )
 
 
 def _holds(longer: str, shorter: str) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kdsl.bitmaps import count
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -15,7 +17,7 @@ from kdsl.file_names import safe_name
 from kdsl.rules.engine import Engine
 from kdsl.rules.finding import Check, Finding, Severity, Values
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
-from kdsl.rules.rule import Rule
+from kdsl.rules.rule import Rule, When
 from kdsl.rules.rule_files import files_of
 from kdsl.rules.rule_tests import run_tests
 from kdsl.rules.rulebase import ACTIVE, RuleBase, RuleFile
@@ -25,6 +27,11 @@ from kdsl.text import normalise
 
 OVERLAP, OVERLAP_SAMPLES = 0.8, 3
 """Two rules of different labels conflict when they share this part of the hits of one, and so many samples."""
+
+LONGEST_WORDING = 60
+"""Characters of a wording: sentences of more say several things at once."""
+MOST = 0.5
+"""A meaning that more of the samples are near to than this tells no label from others."""
 
 
 def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sidecars | None = None) -> list[Finding]:
@@ -77,6 +84,7 @@ def _check_all(
     statistics: StatisticsByRule,
 ) -> list[Finding]:
     findings = [finding for file in files for finding in _check_rule(file, task, sidecars.left_out)]
+    findings += [finding for file in files for finding in _check_meanings(file, sidecars.vectors)]
     findings += _check_together(files, statistics)
     if samples:
         findings += _check_on_samples(files, samples, sidecars)
@@ -139,6 +147,21 @@ def _check_rule(file: RuleFile, task: Task, left_out: Collection[str]) -> Iterat
                 yield _found(file, "redundant condition", "warning", number, values)
 
 
+def _check_meanings(file: RuleFile, vectors: SentenceVectors | None) -> Iterator[Finding]:
+    for number, condition in enumerate(file.rule.conditions):
+        meaning = condition.meaning
+        if meaning is None:
+            continue
+        for wording in meaning.wordings:
+            if (length := len(normalise(wording))) > LONGEST_WORDING:
+                yield _found(file, "long wording", "warning", number, {"wording": wording, "length": length})
+        if vectors is None:
+            yield _found(file, "no encoder", "error", number, {"condition": condition})
+        elif meaning.encoder not in (None, vectors.name):
+            values: Values = {"condition": condition, "encoder": meaning.encoder, "own": vectors.name}
+            yield _found(file, "other encoder", "error", number, values)
+
+
 def _is(folder: Path, other: Path) -> bool:
     """Whether both are one folder; names that differ in case or accents are, where the file system says so."""
     return folder == other or (other.exists() and other.samefile(folder))
@@ -172,11 +195,28 @@ def _check_on_samples(files: Sequence[RuleFile], samples: Sequence[Sample], side
     for outcome in run_tests([file.rule for file in files], samples, sidecars):
         if outcome.check is not None:
             yield _found(by_id[outcome.rule.id], outcome.check, "error", "tests", {"sample": outcome.sample})
+    yield from _check_thresholds(files, FieldTable(samples, sidecars))
     active = [file for file in files if file.rule.status in ACTIVE]
     for first, second, shared, hits in _overlaps([file.rule for file in active], samples, sidecars):
         other = active[second].rule
         values: Values = {"shared": shared, "hits": hits, "other": other.id, "label": other.label}
         yield _found(active[first], "overlap", "warning", "when", values)
+
+
+def _check_thresholds(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Finding]:
+    """The meanings that most samples are near enough to."""
+    places = [
+        (file, number, condition.model_copy(update={"negated": False}))
+        for file in files
+        for number, condition in enumerate(file.rule.conditions)
+        if condition.meaning is not None
+    ]
+    alone = [file.rule.model_copy(update={"when": When(all=(condition,))}) for file, _, condition in places]
+    counts = count(Engine(alone).bitmaps(table)).tolist() if alone else []
+    for (file, number, condition), hits in zip(places, counts, strict=True):
+        if hits > MOST * len(table) and len(table) >= OVERLAP_SAMPLES:
+            values: Values = {"condition": condition, "hits": hits, "samples": len(table)}
+            yield _found(file, "vague meaning", "warning", number, values)
 
 
 def _overlaps(

@@ -27,6 +27,9 @@ class Nearest(NamedTuple):
     similarity: float
     """Cosine of the two vectors."""
 
+    def __str__(self) -> str:
+        return f"similarity {self.similarity:.2f} to {self.wording}"
+
 
 def meanings(rule: Rule) -> list[Meaning]:
     """What the conditions of a rule that are on meaning compare."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from kdsl.rules.condition import Condition
+from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.statistics import wilson_interval
 
 Language = Literal["en", "zh"]
@@ -30,6 +30,8 @@ FIELD_NAMES: dict[Language, dict[str, str]] = {
         "image.kind": "图片", "image.colour": "图片", "turns": "轮数", "sees": "看图回答“是”", "means": "意思接近",
     },
 }  # fmt: skip
+_SEVERAL = ("user", "agent")
+"""Fields whose English name is a plural."""
 
 
 def condition_words(condition: Condition, language: Language) -> str:
@@ -41,13 +43,27 @@ def condition_words(condition: Condition, language: Language) -> str:
     if condition.question is not None:
         words = f"{name}: {condition.question}"
         return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
+    if condition.meaning is not None:
+        return _meaning_words(condition.meaning, condition.negated, language)
     if language == "en":
-        several = condition.field in ("user", "agent")
+        several = condition.field in _SEVERAL
         verb = "contain" if several else "contains"
         if condition.negated:
             verb = "do not contain" if several else "does not contain"
         return f"{name} {verb} {' or '.join(condition.terms)}"
     return f"{name}{'不含' if condition.negated else '含'} {' 或 '.join(condition.terms)}"
+
+
+def _meaning_words(meaning: Meaning, negated: bool, language: Language) -> str:
+    name, at = FIELD_NAMES[language][meaning.field], f"{meaning.at:g}"
+    if language == "zh":
+        wordings = " 或 ".join(f"“{wording}”" for wording in meaning.wordings)
+        words = ("不接近", "低于") if negated else ("接近", "不低于")
+        return f"{name}的意思{words[0]}{wordings}（相似度{words[1]} {at}）"
+    wordings = " or ".join(f'"{wording}"' for wording in meaning.wordings)
+    verb = "mean" if meaning.field in _SEVERAL else "means"
+    words = (f"{verb} nothing near", "below") if negated else (f"{verb} nearly", "at least")
+    return f"{name} {words[0]} {wordings} (similarity {words[1]} {at})"
 
 
 def rule_words(conditions: Sequence[Condition], language: Language) -> str:

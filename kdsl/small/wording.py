@@ -32,6 +32,7 @@ class Wording:
     describe: str
     judge: str
     has: str
+    means: str
     either: str
     both: str
     answered: str
@@ -59,6 +60,9 @@ class Wording:
             words = self.answered.format(self.quoted.format(condition.question))
         elif condition.comparison is not None:
             words = f"{self.fields[condition.field]} {condition.comparison}"
+        elif condition.meaning is not None:
+            wordings = self.either.join(map(self.quoted.format, condition.meaning.wordings))
+            words = self.means.format(field=self.fields[condition.meaning.field], terms=wordings)
         else:
             terms = self.either.join(map(self.quoted.format, condition.terms))
             words = self.has.format(field=self.fields[condition.field], terms=terms)
@@ -81,6 +85,7 @@ CHINESE = Wording(
     describe="描述图片。",
     judge="如果{rule}，就是{label}。合理吗？只回答是或否。",
     has="{field}有{terms}",
+    means="{field}意思接近{terms}",
     either="或",
     both="且",
     answered="{}答是",
@@ -123,6 +128,7 @@ ENGLISH = Wording(
     describe="Describe the picture.",
     judge="If {rule}, then the class is {label}. Does this rule make sense? Answer yes or no only.",
     has="{field} contains {terms}",
+    means="{field} means nearly {terms}",
     either=" or ",
     both=" and ",
     answered="the answer to {} is yes",

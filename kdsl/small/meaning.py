@@ -1,0 +1,93 @@
+"""The sentence encoder as the small model: what lies near a label in meaning is worth trying, and makes sense."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.bitmaps import Flags
+from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.fields.table import FieldTable
+from kdsl.mining.proposer import Judged, LexicalProposer, label_texts
+from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
+from kdsl.sample import Task
+from kdsl.small.proposer import BOOST, SHARE
+from kdsl.text import normalise
+
+Floats = NDArray[np.float64]
+
+
+class MeaningProposer:
+    """Implements `Proposer`: conditions near to a label's description and to what its samples say come first."""
+
+    name = "meaning"
+
+    def __init__(self, vectors: SentenceVectors, table: FieldTable, labels: NDArray[np.int64]) -> None:
+        """`labels` [n_samples] index the task's labels."""
+        self._vectors = vectors
+        self._labels = labels
+        spoken = table.vectors("last_user")
+        self._said = np.where(np.any(spoken, axis=1)[:, None], spoken, table.vectors("ocr"))
+        self._lexical = LexicalProposer()
+        self._known: tuple[Task, Vocabulary, Floats] | None = None
+        """Of the last task and vocabulary: all labels of a task are asked about in turn."""
+
+    def terms(self, task: Task) -> Collection[str]:
+        """The words that describe labels."""
+        return self._lexical.terms(task)
+
+    def prior(self, task: Task, label: int, vocabulary: Vocabulary, parts: Flags) -> Floats:
+        """Half the lexical prior, half 1 to `BOOST` by how much nearer a condition is to the label than to others.
+
+        The label is what it is called and described as, and the positives inside each part.
+        """
+        lexical = self._lexical.prior(task, label, vocabulary)
+        known = self._known
+        if known is None or known[0] is not task or known[1] is not vocabulary:
+            self._known = known = task, vocabulary, self._preferred(task, vocabulary, parts)
+        return (1 - SHARE) * lexical + SHARE * (1 + (BOOST - 1) * known[2][:, label])
+
+    def _preferred(self, task: Task, vocabulary: Vocabulary, parts: Flags) -> Floats:
+        """How much each condition speaks for each label: [n_parts, n_labels, n_conditions], 0 to 1."""
+        conditions = self._vectors.of([_words((condition,)) for condition in vocabulary.conditions])
+        names = self._vectors.of(label_texts(task))
+        members = np.eye(len(task.labels))[self._labels]
+        found = []
+        for part in parts:
+            said = (members * part[:, None]).T @ self._said
+            said /= np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-9)
+            share = shares(conditions @ names.T) + shares(conditions @ said.T)
+            found.append((share / np.maximum(share.max(axis=0), 1e-300)).T)
+        return np.stack(found)
+
+
+class MeaningValidator:
+    """Implements `Validator`: a rule makes sense for the label that its words lie nearest to."""
+
+    def __init__(self, vectors: SentenceVectors) -> None:
+        self._vectors = vectors
+
+    def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
+        """The label's share of the nearness of the rule's words to all labels; None for a rule without words."""
+        words = [_words(conditions) for _, conditions in rules]
+        if not rules:
+            return []
+        share = shares(self._vectors.of(words) @ self._vectors.of(label_texts(task)).T)
+        return [float(share[index, label]) if words[index] else None for index, (label, _) in enumerate(rules)]
+
+
+def shares(cosines: NDArray[np.floating]) -> Floats:
+    """Cosines with every label as shares of 1: [n, n_labels]. Softmax in units of their own spread, which differs from
+    encoder to encoder."""
+    spread = max(float(np.std(cosines - cosines.mean(axis=0))), 1e-6)
+    scaled = (cosines - cosines.mean(axis=0)) / spread
+    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _words(conditions: Sequence[Condition]) -> str:
+    """What the conditions look for, as one text; empty where they look for no words."""
+    plain = [condition for condition in conditions if not condition.negated]
+    said = [word for each in plain for word in (each.terms or (each.meaning.wordings if each.meaning else ()))]
+    return normalise(" ".join(said))

@@ -1,0 +1,127 @@
+"""The lexical proposer against the sentence encoder as the small model: how many mined rules hold on new samples."""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.sets import DataSet, mire, plain
+from kdsl.data.splits import stratified_folds
+from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.embeddings.use import UniversalSentenceEncoder
+from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import mined_rules
+from kdsl.mining.miner import MiningSettings
+from kdsl.mining.run import mine_task
+from kdsl.rules.engine import Engine
+from kdsl.sample import label_indices
+from kdsl.small.meaning import MeaningProposer, MeaningValidator
+
+FOLDS = 5
+"""Of a set without test samples one fold is kept back from everything, in turn."""
+FEWEST_HITS = 3
+"""On kept samples: precision on fewer is no figure."""
+PRECISION = 0.8
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What rules mined on some samples do on others."""
+
+    hits: NDArray[np.int64]
+    """[n_rules]"""
+    correct: NDArray[np.int64]
+    covered: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples to mine on, and those kept back."""
+
+    data: DataSet
+    train: FieldTable
+    test: FieldTable
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench small", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that holds mire, hint3_sofmattress and banking77")
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions with other folds (default 1)")
+    parser.add_argument("--sets", nargs="*", default=[], help="only these: mire_scene, mire_intent, hint3, banking77")
+    options = parser.parse_args(arguments)
+    vectors = SentenceVectors(UniversalSentenceEncoder())
+    table = Table(
+        title=f"Rules on kept samples: precision at least {PRECISION} of those with {FEWEST_HITS} hits there"
+    )
+    for column in ("", "small", "rules", "with hits", "share", "precision", "coverage"):
+        table.add_column(column, justify="left" if column in ("", "small") else "right")
+    for data, test in _sets(options.data):
+        if options.sets and data.task.name not in options.sets:
+            continue
+        for small in ("lexical", "lexical, meanings", "meaning"):
+            known = vectors if small != "lexical" else None
+            kept = [
+                _kept(split, small, seed)
+                for seed in range(options.seeds)
+                for split in _splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
+            ]
+            table.add_row(data.task.name, small, *_figures(kept))
+    Console(width=110).print(table)
+    return 0
+
+
+def _sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
+    hint3, banking77 = folder / "hint3_sofmattress", folder / "banking77"
+    return [
+        *((data, None) for data in mire(folder)),
+        (plain(hint3 / "train.jsonl", "hint3"), hint3 / "test.jsonl"),
+        (plain(banking77 / "train_5shot.jsonl", "banking77"), banking77 / "test.jsonl"),
+    ]
+
+
+def _splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
+    if test is not None:
+        known = [sample for sample in plain(test, data.task.name).samples if sample.label in data.task.label_names]
+        return [Split(data, FieldTable(data.samples, data.sidecars), FieldTable(known, data.sidecars))]
+    table = FieldTable(data.samples, data.sidecars)
+    folds = stratified_folds(np.array(label_indices(data.samples, data.task)), FOLDS, seed)
+    return [
+        Split(data, table.select(np.flatnonzero(folds != fold)), table.select(np.flatnonzero(folds == fold)))
+        for fold in range(FOLDS)
+    ]
+
+
+def _kept(split: Split, small: str, seed: int) -> Kept:
+    begun = time.perf_counter()
+    task, vectors = split.data.task, split.train.sentence_vectors
+    labels = np.array(label_indices([row.sample for row in split.train.rows], task))
+    proposer = validator = None
+    if small == "meaning" and vectors is not None:
+        proposer, validator = MeaningProposer(vectors, split.train, labels), MeaningValidator(vectors)
+    mined = mine_task(task, split.train, labels, MiningSettings(), seed, proposer=proposer, validator=validator)
+    rules, _ = mined_rules(mined, "", seed)
+    hits = Engine(rules).matrix(split.test)
+    truth = np.array(label_indices([row.sample for row in split.test.rows], task))
+    right = hits & (truth[:, None] == [task.label_names.index(rule.label) for rule in rules])
+    print(f"  {task.name}, {small}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
+    return Kept(hits.sum(axis=0), right.sum(axis=0), int(hits.any(axis=1).sum()), len(split.test))
+
+
+def _figures(kept: list[Kept]) -> list[str]:
+    hits, correct = (np.concatenate([getattr(each, name) for each in kept]) for name in ("hits", "correct"))
+    told = hits >= FEWEST_HITS
+    share = np.mean(correct[told] >= PRECISION * hits[told])
+    coverage = sum(each.covered for each in kept) / sum(each.samples for each in kept)
+    return [
+        f"{len(hits) / len(kept):.0f}",
+        f"{told.sum() / len(kept):.0f}",
+        f"{100 * share:.1f}",
+        f"{100 * correct.sum() / max(hits.sum(), 1):.1f}",
+        f"{100 * coverage:.0f} %",
+    ]
