@@ -26,8 +26,12 @@ CONFIG_NAME = "kdsl.yaml"
 RECORDED = "recorded:"
 EMBEDDED = ("linear", "neighbours")
 """What `large:` names that needs no weights."""
+SMALL_EMBEDDED = ("lexical", "meaning")
+"""The same of `small:`."""
+NO_ENCODER, EMBEDDED_ENCODER = "none", "use"
+"""What `encoder:` names that is no directory, hub id or address."""
 
-_AS_WRITTEN = ("small", "large", "rules", "checkpoint")
+_AS_WRITTEN = ("encoder", "small", "large", "rules", "checkpoint")
 """Overrides of these keys, and of those in `data`, are taken as text: a file may be called 2024 or true."""
 
 
@@ -84,10 +88,15 @@ class FieldsConfig(_Part):
     last_agent: bool = True
     """What the agent answers in the end; `false` where predictions are made before the agent answers."""
 
+    visual: bool = True
+    """What images look like, beside the text on them: their kind, their colours, and what the classifier sees."""
+
     @property
     def left_out(self) -> frozenset[str]:
-        """The fields that are not looked at."""
-        return frozenset() if self.last_agent else frozenset({"last_agent"})
+        """The fields of rules that are not looked at."""
+        answer = () if self.last_agent else ("last_agent",)
+        looks = () if self.visual else ("image.kind", "image.colour")
+        return frozenset((*answer, *looks))
 
 
 class MiningConfig(_Part):
@@ -208,8 +217,11 @@ class ProjectConfig(_Part):
     """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
     data: DataConfig = DataConfig()
     fields: FieldsConfig = FieldsConfig()
+    encoder: str = NO_ENCODER
+    """What turns sentences into vectors: `none`, `use` (embedded), or a directory, a hub id or a server's address."""
     small: str = "lexical"
-    """What proposes conditions: `lexical`, or a model: a directory, a hub id or a server's address."""
+    """What proposes conditions: `lexical`, `meaning` (by the encoder), or a model: a directory, a hub id or a server's
+    address."""
     large: str = "linear"
     """The classifier: `linear`, `neighbours`, `recorded:FILE`, or a model, as in `small`."""
     rules: ProjectPath = Path("rules")
@@ -238,7 +250,12 @@ class ProjectConfig(_Part):
     @property
     def typed_models(self) -> tuple[str, ...]:
         """Names and addresses of models that do not come from the file, but from the command line."""
-        models = {"small": self.small, "large": self.large, "distill.teacher": self.distill.teacher}
+        models = {
+            "encoder": self.encoder,
+            "small": self.small,
+            "large": self.large,
+            "distill.teacher": self.distill.teacher,
+        }
         return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
 
     @property
@@ -253,8 +270,8 @@ class ProjectConfig(_Part):
 
     @property
     def small_model(self) -> str | None:
-        """The directory, hub id or server address in `small:`, None for the embedded part."""
-        return None if self.small == "lexical" else self.small
+        """The directory, hub id or server address in `small:`, None for an embedded part."""
+        return None if self.small in SMALL_EMBEDDED else self.small
 
     @field_validator("tasks")
     @classmethod
@@ -266,17 +283,27 @@ class ProjectConfig(_Part):
                 raise ValueError(f"{task!r} is listed twice; keep one of the two")
         return tasks
 
-    @field_validator("small", "large")
+    @field_validator("encoder", "small", "large")
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
+        embedded = {"encoder": (EMBEDDED_ENCODER, NO_ENCODER), "small": SMALL_EMBEDDED, "large": EMBEDDED}
+        own = embedded[info.field_name or ""]
         if not value.strip():
-            raise ValueError("is empty; name the embedded part (`small: lexical`, `large: linear`) or a model")
+            raise ValueError(f"is empty; name the embedded part (`{info.field_name}: {own[0]}`) or a model")
         file = value.removeprefix(RECORDED)
         if file == value:
-            return _model_name(value, info)
-        if info.field_name == "small" or not file.strip():
-            raise ValueError(f"{value!r} is not possible here; write `small: lexical` or `large: recorded:FILE`")
+            return value if value in own else _model_name(value, info)
+        if info.field_name != "large" or not file.strip():
+            right = "recorded:FILE" if info.field_name == "large" else own[0]
+            raise ValueError(f"{value!r} is not possible here; write `{info.field_name}: {right}`")
         return f"{RECORDED}{_in_folder(file, info)}"
+
+    @field_validator("small")
+    @classmethod
+    def _meaning(cls, value: str, info: ValidationInfo) -> str:
+        if value == "meaning" and info.data.get("encoder") == NO_ENCODER:
+            raise ValueError("'meaning' needs an encoder; write `encoder: use` too, or `small: lexical`")
+        return value
 
 
 def _model_name(name: str, info: ValidationInfo) -> str:
@@ -339,14 +366,18 @@ def _changes_by_key(overrides: Mapping[str, object]) -> list[_Change]:
 
 def _changed(config: ProjectConfig, changes: Sequence[_Change]) -> ProjectConfig:
     values = config.model_dump()
+    wrong: KdslError | None = None
     for change in changes:
         try:
             _set(values, change.key, change.value())
-            config = ProjectConfig.model_validate(values)
+            config, wrong = ProjectConfig.model_validate(values), None
         except ValidationError as error:
-            raise KdslError(f"{change.words}: {first_mistake(ProjectConfig, error)}") from error
+            # Unless a later change goes with this one, whatever their order: `small=meaning encoder=use`.
+            wrong = wrong or KdslError(f"{change.words}: {first_mistake(ProjectConfig, error)}")
         except (YAMLError, ValueError, RecursionError) as error:
-            raise KdslError(f"{change.words}: {str(error).splitlines()[0]}") from error
+            raise wrong or KdslError(f"{change.words}: {str(error).splitlines()[0]}") from error
+    if wrong is not None:
+        raise wrong
     return config
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 NAME = "kdsl-rules"
 """On a package index the name `kdsl` belongs to another project."""
 
-Extra = Literal["ocr", "vlm", "review"]
-EXTRAS: tuple[Extra, ...] = ("ocr", "vlm", "review")
+Extra = Literal["meaning", "ocr", "vlm", "review"]
+EXTRAS: tuple[Extra, ...] = ("meaning", "ocr", "vlm", "review")
 """What a user may want besides the core; `test` and `mutants` are for those who work on KDSL."""
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
@@ -44,7 +44,7 @@ def installation() -> dict[str, str]:
 
     from kdsl.version import __version__
 
-    installed = _version(NAME)
+    installed = installed_version(NAME)
     facts = {
         "kdsl": __version__,
         "distribution": f"{NAME} {installed}" if installed else f"{NAME} is not installed, only imported",
@@ -66,10 +66,12 @@ def installation() -> dict[str, str]:
 
 def _versions(requirements: list[str]) -> dict[str, str | None]:
     """The package of each requirement, which begins with its name, and the version that is installed."""
-    return {name: _version(name) for name in (re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements)}
+    names = (re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements)
+    return {name: installed_version(name) for name in names}
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """The version of a package, None where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -78,7 +80,7 @@ def _version(name: str) -> str | None:
 
 def _devices() -> str:
     """Accelerators that torch sees. Importing torch takes seconds, which a bug report is worth."""
-    if _version("torch") is None:
+    if installed_version("torch") is None:
         return "cpu (torch is not installed)"
     import torch
 

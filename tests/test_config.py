@@ -99,7 +99,7 @@ def test_keys_of_the_large_model(write):
         ("tasks: [a, a]\n", "line 1: tasks: 'a' is listed twice"),
         ("tasks: [a, 3]\n", "line 1: tasks.2 is 3; it must be text"),
         ("tasks: [a]\nsead: 1\n", "line 2: unknown key 'sead'; did you mean 'seed'\\?"),
-        ("tasks: [a]\nzzz: 1\n", "line 2: unknown key 'zzz'; keys here are tasks, data, small"),
+        ("tasks: [a]\nzzz: 1\n", "line 2: unknown key 'zzz'; keys here are tasks, data, encoder"),
         ("tasks: [a]\ndata:\n  trian: x\n", "line 3: unknown key 'data.trian'; did you mean 'train'\\?"),
         ("tasks: [a]\ndata:\n  train: 3\n", "line 3: data.train: 3 is not a path"),
         ('tasks: [a]\ndata:\n  train: "a\\0b"\n', r"line 3: data.train: 'a\\x00b' is not a path; no name of a file"),

@@ -10,7 +10,10 @@ Vectors32 = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors of unit length, whose cosine says how near two texts are in meaning."""
+    """Turns texts into vectors of unit length, whose cosine says how near two texts are in meaning.
+
+    It is loaded when it is first asked for something that needs its weights.
+    """
 
     @property
     def name(self) -> str:
@@ -27,6 +30,12 @@ class Encoder(Protocol):
         """Dimensions of a vector."""
         ...
 
+    @property
+    def lacks(self) -> str:
+        """What has to be installed before it can encode, and how, as a part of a sentence; empty where nothing."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> Vectors32:
-        """[n_texts, size]; no text is empty. The vector of a text does not depend on the texts beside it."""
+        """[n_texts, size]; no text is empty or holds half a character. The vector of a text does not depend on the
+        texts beside it, beyond the last bits of half precision. Raises KdslError where something is lacking."""
         ...

@@ -1,18 +1,37 @@
-"""Sentence vectors by text: each text is encoded once."""
+"""Sentence vectors by text: each text is encoded once, and kept in memory and on disk."""
 
+import hashlib
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.embeddings.encoder import Encoder, Vectors32
+from kdsl.progress import Progress, track
+from kdsl.text import writable
+from kdsl.vector_cache import VectorCache
+
+_CHUNK = 512
+"""Texts that are encoded, and then kept, at once; an interruption loses no more than these."""
+_LONG = 2048
+"""From so many new texts on it is worth saying how far the work is."""
+_HELD = 65_536
+"""Vectors in memory, at most; a file of any length may be predicted."""
 
 
 class SentenceVectors:
-    """The vectors that one encoder gives, kept by text."""
+    """The vectors that one encoder gives, kept by text. For several threads at once, one after the other."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, cache: VectorCache | None = None, progress: Progress | None = None) -> None:
+        """Without a `cache` vectors are kept in memory only."""
         self.encoder = encoder
-        self._known: dict[str, Vectors32] = {}
+        self.missing = 0
+        """Texts so far that have no vector, as the encoder is not installed and nothing was kept of them."""
+        self._cache = VectorCache(None) if cache is None else cache
+        self._progress = progress
+        self._known: dict[bytes, NDArray[np.float16]] = {}
+        self._lock = Lock()
 
     @property
     def name(self) -> str:
@@ -21,17 +40,64 @@ class SentenceVectors:
 
     @property
     def identity(self) -> str:
-        """See `Encoder.identity`."""
+        """See `Encoder.identity`; known without its package too."""
         return self.encoder.identity
 
     @property
     def size(self) -> int:
         return self.encoder.size
 
+    @property
+    def available(self) -> bool:
+        """Whether texts can be encoded; if not, only those have vectors of which the cache knows them."""
+        return not self.encoder.lacks
+
     def of(self, texts: Sequence[str]) -> Vectors32:
-        """[n_texts, size], of unit length; zeros for a text without a visible character."""
-        missing = list(dict.fromkeys(text for text in texts if text not in self._known and text.strip()))
-        if missing:
-            self._known.update(zip(missing, self.encoder.encode(missing), strict=True))
-        nothing = np.zeros(self.size, dtype=np.float32)
-        return np.array([self._known.get(text, nothing) for text in texts], dtype=np.float32).reshape(-1, self.size)
+        """[n_texts, size], of unit length; zeros for a text without a visible character, and where one is missing.
+
+        A vector is the same, bit for bit, whether it was kept or is new: both come from half precision.
+        """
+        keys = [_key(text) if text.strip() else None for text in texts]
+        vectors = np.zeros((len(texts), self.size), dtype=np.float32)
+        with self._lock:
+            found = self._found({key: text for key, text in zip(keys, texts, strict=True) if key is not None})
+        for row, key in enumerate(keys):
+            if key in found:
+                vectors[row] = found[key]
+            elif key is not None:
+                self.missing += 1
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors /= np.where(lengths > 0, lengths, 1)
+        return vectors
+
+    def _found(self, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float16]]:
+        """key → vector, of memory, of the cache, or new."""
+        found = {key: self._known[key] for key in texts if key in self._known}
+        kept = self._cache.get(self.identity, [key for key in texts if key not in found], self.size)
+        found |= kept
+        new = [key for key in texts if key not in found]
+        made: dict[bytes, NDArray[np.float16]] = {}
+        if self.available:
+            chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
+            progress = self._progress if len(new) >= _LONG else None
+            for chunk in track(chunks, "Encoding sentences", len(chunks), progress):
+                rows = self.encoder.encode([writable(texts[key]) for key in chunk]).astype(np.float16)
+                vectors = dict(zip(chunk, rows, strict=True))
+                self._cache.put(self.identity, vectors)
+                made |= vectors
+        self._hold(kept | made)
+        return found | made
+
+    def _hold(self, vectors: dict[bytes, NDArray[np.float16]]) -> None:
+        """Keep them in memory, in place of the oldest ones where there are too many."""
+        self._known |= vectors
+        for key in list(self._known)[: max(0, len(self._known) - _HELD)]:
+            del self._known[key]
+
+    def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:
+        """Worker processes read what they need from the cache."""
+        return SentenceVectors, (self.encoder, self._cache)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

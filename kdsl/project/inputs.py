@@ -89,6 +89,12 @@ def can_read_images(project: Project) -> object:
     return ocr_installed()
 
 
+def sentence_encoder(project: Project) -> object:
+    """Whose sentence vectors there are, by its weights; None where there are none, as its package is missing."""
+    vectors = project.vectors
+    return vectors.identity if vectors is not None and vectors.available else None
+
+
 def rule_files(project: Project) -> object:
     """The rules of all tasks, as people left them, and what mining measured."""
     return contents((project.config.rules / task.name for task in project.tasks), project.config.folder)

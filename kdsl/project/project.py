@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
+    from kdsl.embeddings.sentence_vectors import SentenceVectors
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
@@ -287,7 +288,8 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist, and the
+        sentence vectors.
 
         What is seen on the images themselves is looked for when it is first asked for. They say too which fields are
         left out.
@@ -307,14 +309,24 @@ class Project:
             else self.kept.file(data.questions, read_probabilities)
         )
         folder, left_out = data.images, self.config.fields.left_out
-        pictures = (
-            None if folder is None else self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
-        )
-        return self.kept.made(
-            ("sidecars", left_out),
-            (ocr, captions, answers, pictures),
-            lambda: Sidecars(ocr, captions, answers, pictures=pictures, left_out=left_out),
-        )
+        pictures = None
+        if folder is not None and self.config.fields.visual:
+            pictures = self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
+        made_of = (ocr, captions, answers, self.vectors, pictures)
+        return self.kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
+
+    @cached_property
+    def vectors(self) -> "SentenceVectors | None":
+        """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
+        from kdsl.config import NO_ENCODER
+        from kdsl.embeddings.load import load_encoder
+        from kdsl.embeddings.sentence_vectors import SentenceVectors
+        from kdsl.vector_cache import VECTORS_FILE, VectorCache
+
+        if self.config.encoder == NO_ENCODER:
+            return None
+        cache = VectorCache(self.config.checkpoint / VECTORS_FILE)
+        return SentenceVectors(load_encoder(self.config.encoder), cache, self.progress)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
