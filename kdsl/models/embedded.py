@@ -118,6 +118,12 @@ class EmbeddedClassifier:
     ensemble: Ensemble
     cleaned: bool
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """How much of the linear part each kind of view is, see `kdsl.models.views.leaning`; nothing without one."""
+        linear = self.ensemble.parts.get("linear")
+        return linear.leaning if isinstance(linear, LinearClassifier) else {}
+
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
         return Predicted(self.ensemble.probabilities(table.cleaned() if self.cleaned else table))

@@ -13,7 +13,7 @@ from kdsl.fields.features import Features, Matrix, features_of_record, fit_featu
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import label_texts
 from kdsl.models.classifier import Predicted
-from kdsl.models.views import fit_views, view_kernels
+from kdsl.models.views import fit_views, leaning, view_kernels
 from kdsl.npz_file import floats, integers, open_npz, write_npz
 from kdsl.sample import Task
 
@@ -81,6 +81,7 @@ class LinearTrainer:
             factors = fit_views(*_one_label_each(table, labels, shares)) if self.factors is None else self.factors
             features = features.weighted(factors)
             parts = [(view, matrix * factors.get(view, 1.0)) for view, matrix in parts]
+            shares_of_views = leaning(parts)
             if self.task is not None:
                 texts = features.parts_of_texts(table, label_texts(self.task))
                 parts = [
@@ -91,7 +92,7 @@ class LinearTrainer:
             weights, intercepts = _regression(parts, targets, self.seed, shares)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
-        return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels)
+        return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels, shares_of_views)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class LinearClassifier:
     intercepts: Floats  # [n_present]
     present: NDArray[np.int64]  # [n_present] indices of the labels seen in training
     n_labels: int
+    leaning: Mapping[str, float]
+    """How much each kind of view counts: see `kdsl.models.views.leaning`."""
 
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
@@ -126,7 +129,8 @@ class LinearClassifier:
             "present": self.present,
             **self.features.arrays(),
         }
-        write_npz(folder / LINEAR_FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
+        header = {"n_labels": self.n_labels, "leaning": dict(self.leaning), **self.features.record()}
+        write_npz(folder / LINEAR_FILE, VERSION, header, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "LinearClassifier":
@@ -134,7 +138,9 @@ class LinearClassifier:
         with open_npz(folder / LINEAR_FILE, VERSION, "the linear classifier") as (header, arrays):
             features = features_of_record(header, arrays)
             weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
-            classifier = cls(features, weights, intercepts, integers(arrays, "present", 1), int(header["n_labels"]))
+            shares = {str(kind): float(share) for kind, share in header["leaning"].items()}
+            present, n_labels = integers(arrays, "present", 1), int(header["n_labels"])
+            classifier = cls(features, weights, intercepts, present, n_labels, shares)
             classifier._check()
         return classifier
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.features import CHARACTERS, Features, Matrix, fit_features
+from kdsl.fields.features import CHARACTERS, Matrix, fit_features
 from kdsl.fields.table import FieldTable
 from kdsl.sample import original_rows
 
@@ -60,13 +60,13 @@ def view_kernels(parts: "Sequence[tuple[str, Matrix]]") -> dict[str, Floats]:
     return {view: kernel for view, kernel in kernels.items() if kernel.any()}
 
 
-def leaning(features: Features, table: FieldTable) -> dict[str, float]:
+def leaning(parts: "Sequence[tuple[str, Matrix]]") -> dict[str, float]:
     """How much of the samples' squared length each kind of view has: characters, meaning, last_agent, sight.
 
-    The shares sum to 1; a kind that there is not is left out.
+    `parts` as `Features.parts` gives them. The shares sum to 1; a kind that there is not is left out.
     """
     lengths: dict[str, float] = {}
-    for view, matrix in features.parts(table):
+    for view, matrix in parts:
         kind = "last_agent" if view.endswith(".last_agent") else view.split(".")[0]
         squares = matrix**2 if isinstance(matrix, np.ndarray) else matrix.multiply(matrix)
         lengths[kind] = lengths.get(kind, 0.0) + float(squares.sum())
