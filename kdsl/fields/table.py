@@ -264,14 +264,19 @@ class FieldTable:
         return found
 
     def look(self) -> None:
-        """Look at the images of all samples, many at once; one warning counts those that cannot be read."""
-        images: dict[int, tuple[Pictures, list[str]]] = {}
+        """Look at the images of all samples, many at once; `tell_unseen` counts those that cannot be read."""
+        images: dict[Pictures, list[str]] = {}
         for row in self.rows:
             if row.sidecars.pictures is not None:
-                images.setdefault(id(row.sidecars.pictures), (row.sidecars.pictures, []))[1].extend(row.shown.images)
-        for pictures, names in images.values():
+                images.setdefault(row.sidecars.pictures, []).extend(row.shown.images)
+        for pictures, names in images.items():
             pictures.read(names)
-            pictures.tell()
+
+    def tell_unseen(self) -> None:
+        """Log one warning that counts the images that could not be looked at, for whoever learns from the samples."""
+        for pictures in dict.fromkeys(row.sidecars.pictures for row in self.rows):
+            if pictures is not None:
+                pictures.tell()
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]

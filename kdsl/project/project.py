@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kdsl.embeddings.sentence_vectors import SentenceVectors
     from kdsl.evaluate.report import Summary
     from kdsl.fields.ocr import OcrOutcome
+    from kdsl.fields.pictures import Pictures
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
     from kdsl.progress import Progress
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
+    from kdsl.vector_cache import VectorCache
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.hosts import Consent
 
@@ -288,13 +290,11 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist, and the
-        sentence vectors.
+        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
 
-        What is seen on the images themselves is looked for when it is first asked for. They say too which fields are
-        left out.
+        With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and which
+        fields are left out.
         """
-        from kdsl.fields.pictures import Pictures
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
 
@@ -308,11 +308,8 @@ class Project:
             if data.questions is None or not data.questions.exists()
             else self.kept.file(data.questions, read_probabilities)
         )
-        folder, left_out = data.images, self.config.fields.left_out
-        pictures = None
-        if folder is not None and self.config.fields.visual:
-            pictures = self.kept.made("pictures", (folder,), lambda: Pictures(folder, self.progress))
-        made_of = (ocr, captions, answers, self.vectors, pictures)
+        made_of = (ocr, captions, answers, self.vectors, self.pictures)
+        left_out = self.config.fields.left_out
         return self.kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
 
     @cached_property
@@ -321,12 +318,25 @@ class Project:
         from kdsl.config import NO_ENCODER
         from kdsl.embeddings.load import load_encoder
         from kdsl.embeddings.sentence_vectors import SentenceVectors
-        from kdsl.vector_cache import VECTORS_FILE, VectorCache
 
         if self.config.encoder == NO_ENCODER:
             return None
-        cache = VectorCache(self.config.checkpoint / VECTORS_FILE)
-        return SentenceVectors(load_encoder(self.config.encoder), cache, self.progress)
+        return SentenceVectors(load_encoder(self.config.encoder), self._vector_cache, self.progress)
+
+    @cached_property
+    def pictures(self) -> "Pictures | None":
+        """What is seen on images, looked for when it is first asked for and kept in the checkpoint; None without
+        `data.images`."""
+        from kdsl.fields.pictures import Pictures
+
+        folder = self.config.data.images
+        return None if folder is None else Pictures(folder, self._vector_cache, self.progress)
+
+    @cached_property
+    def _vector_cache(self) -> "VectorCache":
+        from kdsl.vector_cache import VECTORS_FILE, VectorCache
+
+        return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
