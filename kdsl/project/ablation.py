@@ -28,7 +28,6 @@ from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
 from kdsl.version import RESULTS_VERSION
 
-
 MEANING, VISUAL = "meaning", "visual"
 ABLATION_STEPS = ("augment", "ocr", MEANING, VISUAL, "reasons", "retrieval", "distill", RULES)
 _MINED_WITH = (MEANING, VISUAL)
@@ -138,8 +137,8 @@ def ablate(
     """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.
 
     `tasks` has the same samples with some steps on and the others off; without "rules", which no classifier is trained
-    with. Rules are mined once a fold, as the classifier has no part in that, unless `settings.focus` gives it one; with
-    and without "meaning" and "visual" they are others.
+    with. Rules are mined once a fold, as the classifier has no part in that, unless `settings.focus` gives it one;
+    with and without "meaning" and "visual" they are others.
     `advance` is called with what was done: `len(wanted)` times a fold. What is in `results` is not done again, and
     what is done is added to them. Errors are those of `kdsl.project.cross_validation.cross_validate`.
     """

@@ -292,8 +292,8 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
 
-        With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and which
-        fields are left out.
+        With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and
+        which fields are left out.
         """
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
@@ -326,11 +326,13 @@ class Project:
     @cached_property
     def pictures(self) -> "Pictures | None":
         """What is seen on images, looked for when it is first asked for and kept in the checkpoint; None without
-        `data.images`."""
+        `data.images`, and where `fields.visual` is false."""
         from kdsl.fields.pictures import Pictures
 
         folder = self.config.data.images
-        return None if folder is None else Pictures(folder, self._vector_cache, self.progress)
+        if folder is None or not self.config.fields.visual:
+            return None
+        return Pictures(folder, self._vector_cache, self.progress)
 
     @cached_property
     def _vector_cache(self) -> "VectorCache":
