@@ -127,9 +127,9 @@ class Project:
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
-        return check_samples(
-            splits, self.tasks, self.config.data.images, notes, self.progress, self.config.fields.left_out
-        )
+        encode = None if self.vectors is None else self.vectors.of
+        left_out = self.config.fields.left_out
+        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
 
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.

@@ -306,7 +306,6 @@ def test_meaning_is_measured(project, kdsl, monkeypatch):
     from concept_encoder import ConceptEncoder
 
     monkeypatch.setattr("kdsl.embeddings.load.UniversalSentenceEncoder", ConceptEncoder)
-    monkeypatch.setattr(ConceptEncoder, "lacks", "", raising=False)
     result = kdsl("evaluate", project, "--ablate", "meaning,rules", "--cross-validate", "2", "--workers", "1",
                   "mining.iterations=20")  # fmt: skip
     assert result.code == 0, result.err
