@@ -52,12 +52,11 @@ def near_pairs(samples: Sequence[Sample], encode: Encode) -> Iterator[tuple[int,
     """(i, j, nearness) of samples i < j, the nearest first: at least `LIKE` by what the user said last and by all that
     the user said.
 
-    Nearness is how far the cosine lies between that of any two samples, 0, and that of equal ones, 1: encoders differ
-    in what they call near.
+    By words alone the same, and samples with other images, are none.
     """
     words = [_users(sample) for sample in samples]
     parts = [encode([_last_user(sample) for sample in samples]), encode(words)]
-    usual = [_usual_cosine(vectors) for vectors in parts]
+    usual = [usual_cosine(vectors) for vectors in parts]
     found = []
     for begin in range(0, len(samples), _BLOCK):
         cosines = [vectors[begin : begin + _BLOCK] @ vectors.T for vectors in parts]
@@ -67,16 +66,20 @@ def near_pairs(samples: Sequence[Sample], encode: Encode) -> Iterator[tuple[int,
             i = begin + row
             if i < j and samples[i].images == samples[j].images and words[i] != words[j]:
                 of_parts = zip(cosines, usual, strict=True)
-                found.append((i, j, min(_nearness(float(cosine[row, j]), own) for cosine, own in of_parts)))
+                found.append((i, j, min(nearness(float(cosine[row, j]), own) for cosine, own in of_parts)))
     yield from sorted(found, key=lambda pair: -pair[2])
 
 
-def _nearness(cosine: float, usual: float) -> float:
+def nearness(cosine: float, usual: float) -> float:
+    """Where a cosine lies between the usual one of two texts, 0, and that of equal ones, 1.
+
+    Encoders differ in what they call near.
+    """
     return (cosine - usual) / (1 - usual) if usual < 1 else 1.0
 
 
-def _usual_cosine(vectors: NDArray[np.float32]) -> float:
-    """The mean cosine of two different samples, of those that have a vector."""
+def usual_cosine(vectors: NDArray[np.float32]) -> float:
+    """The mean cosine of two different ones of `vectors` [n_texts, size], of those that are not zero."""
     n = int(np.any(vectors, axis=1).sum())
     both = float(np.sum(vectors.sum(axis=0, dtype=np.float64) ** 2)) - n
     return both / (n * (n - 1)) if n > 1 else 0.0
