@@ -140,9 +140,9 @@ class PromptConfig(_Part):
     """Tokens of that text, at most; the least informative lines are left out."""
     neighbours: int = Field(0, ge=0)
     """How many of the nearest training samples to add, with their labels."""
-    embeddings: Literal["text", "encoder", "model"] = "text"
-    """How nearness is measured: by texts, by their sentence vectors, or by hidden states of the large model, which
-    costs one more call."""
+    embeddings: Literal["text", "model"] = "text"
+    """How nearness is measured: by texts, and by their meaning where there is an encoder; or by hidden states of the
+    large model, which costs one more call."""
     knowledge: int = Field(0, ge=0)
     """How many passages to add: label descriptions, accepted rules and pages of the knowledge folder that fit best."""
     max_tokens: int = Field(8192, ge=64)

@@ -12,8 +12,8 @@ from kdsl.vlm.conversation import Instruction, ask
 from kdsl.vlm.model import VisionLanguageModel, probabilities
 
 FAR = 0.25
-"""Nearness below which two texts are about different things: each of 24 paraphrases in Chinese and English was nearer to
-its source, with `encoder: use`. Two requests about one thing are near as well, which is for the model to judge."""
+"""Nearness below which two texts are about different things: each of 24 paraphrases in Chinese and English was nearer
+to its source, with `encoder: use`. Two requests about one thing are near as well, which is for the model to judge."""
 
 _CHINESE = (
     "下面是两个用户说的话。\n第一个：{text}\n第二个：{other}\n他们要问的或要说的是同一件事吗？只回答{yes}或{no}。"

@@ -219,8 +219,6 @@ def with_steps(config: ProjectConfig, on: Steps, of: Sequence[str]) -> ProjectCo
         encoder = EMBEDDED_ENCODER
     elif MEANING in of and MEANING not in on:
         encoder, small = NO_ENCODER, "lexical" if small == "meaning" else small
-        if prompt.embeddings == "encoder":
-            prompt = prompt.model_copy(update={"embeddings": "text"})
     if VISUAL in of:
         fields = fields.model_copy(update={"visual": VISUAL in on})
     changes = {

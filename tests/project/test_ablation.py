@@ -247,11 +247,11 @@ def test_of_a_recorded_model_the_samples_that_its_file_covers_take_part(project,
 
 
 def test_meaning_is_an_encoder_and_what_needs_one(project):
-    config = load_config(project, ["encoder=use", "small=meaning", "prompt.embeddings=encoder"])
+    config = load_config(project, ["encoder=use", "small=meaning"])
     off = with_steps(config, (), ["meaning"])
-    assert (off.encoder, off.small, off.prompt.embeddings) == ("none", "lexical", "text")
+    assert (off.encoder, off.small) == ("none", "lexical")
     on = with_steps(config, ("meaning",), ["meaning"])
-    assert (on.encoder, on.small, on.prompt.embeddings) == ("use", "meaning", "encoder")
+    assert (on.encoder, on.small) == ("use", "meaning")
     assert with_steps(config, (), ["ocr"]).encoder == "use", "what is not measured stays as it is"
 
 
