@@ -217,9 +217,9 @@ class ProjectConfig(_Part):
     tasks: list[str] = Field(min_length=1)
     """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
     data: DataConfig = DataConfig()
-    fields: FieldsConfig = FieldsConfig()
     encoder: str = NO_ENCODER
     """What turns sentences into vectors: `none`, `use` (embedded), or a directory, a hub id or a server's address."""
+    fields: FieldsConfig = FieldsConfig()
     small: str = "lexical"
     """What proposes conditions: `lexical`, `meaning` (by the encoder), or a model: a directory, a hub id or a server's
     address."""

@@ -27,6 +27,7 @@ class Lengths:
     """An encoder whose vectors tell texts apart."""
 
     name = identity = "lengths"
+    lacks = ""
     size = 2
 
     def encode(self, texts):
