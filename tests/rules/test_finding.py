@@ -3,10 +3,12 @@
 import re
 import string
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +85,7 @@ RULES = st.builds(
 SAMPLES = [Sample(id, TASK.name, (Turn("user", "我要退款"),)) for id in ("一", "二", "四", "五")]
 
 
-def broken(folder: Path, rules: list[dict], copies: int) -> list[Finding]:
+def broken(folder: Path, rules: list[dict], copies: int, sidecars: Sidecars | None = None) -> list[Finding]:
     """What lint finds about these rules; the first few lie there twice, in files that are no rules, too."""
     base = RuleBase(folder, TASK.name)
     for number, entries in enumerate(rules):
@@ -98,7 +100,7 @@ def broken(folder: Path, rules: list[dict], copies: int) -> list[Finding]:
     if len(base.rules) > 1:
         first = base.path(base.rules[0])
         first.write_text(first.read_text("utf-8").replace("when:", "何时："), "utf-8")
-    return lint(folder, TASK, SAMPLES, Sidecars(left_out=frozenset({"last_agent"})))
+    return lint(folder, TASK, SAMPLES, replace(sidecars or Sidecars(), left_out=frozenset({"last_agent"})))
 
 
 @given(st.lists(RULES, min_size=1, max_size=4), st.integers(0, 2))
@@ -128,4 +130,12 @@ def test_the_rules_above_have_every_kind_of_finding(tmp_path):
         {**rule, "when": {"all": [{"not": {"user": ["钱"]}}]}, "label": "换货"},
         {**rule, "when": {"all": [{"last_agent": ["退款"]}]}},
     ]
-    assert {finding.check for finding in broken(tmp_path, rules, 3)} == set(CHECKS)
+    meanings = [
+        {**rule, "when": {"all": [{"means": {"user": wording, "at": 0.5, **encoder}}]}}
+        for wording, encoder in (("退钱" * 31, {}), ("退钱", {"encoder": "other"}), ("退钱", {}))
+    ]
+    findings = [
+        *broken(tmp_path / "a", [*rules, meanings[0]], 3),
+        *broken(tmp_path / "b", meanings, 0, Sidecars(vectors=concept_vectors())),
+    ]
+    assert {finding.check for finding in findings} == set(CHECKS)

@@ -1,6 +1,7 @@
 """Which conditions follow from which."""
 
 import pytest
+from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,9 @@ def rule(id, *conditions, label="x") -> Rule:
         ({"turns": ">3"}, {"turns": ">=3"}),
         ({"turns": "=3"}, {"turns": "<4"}),
         ({"turns": ">3"}, {"not": {"turns": "<2"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": ["退 钱", "快递"], "at": 0.6}}),
+        ({"means": {"last_user": "退钱", "at": 0.6}}, {"means": {"dialogue": "退钱", "at": 0.6}}),
         ({"sees": "快递？ "}, {"sees": "快递？"}),
     ],
 )
@@ -48,6 +52,7 @@ def test_what_follows(first, second):
         ({"turns": ">3"}, {"turns": "<=3"}),
         ({"turns": "=3"}, {"turns": "=4"}),
         ({"image.aspect": ">1"}, {"not": {"image.aspect": ">0.5"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"not": {"means": {"user": "退钱", "at": 0.7}}}),
         ({"sees": "快递？"}, {"not": {"sees": "快递？"}}),
     ],
 )
@@ -64,6 +69,10 @@ def test_what_contradicts(first, second):
         ({"user": ["message"]}, {"user": ["age"]}),
         ({"turns": ">=3"}, {"turns": "<=3"}),
         ({"not": {"user": ["亮"]}}, {"not": {"user": ["暗"]}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": "退钱", "at": 0.7}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "快递", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7, "encoder": "a"}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"user": ["退钱"]}),
         ({"sees": "快递？"}, {"not": {"sees": "页面？"}}),
         # Without an image neither comparison holds, and both negations do.
         ({"not": {"image.aspect": ">1"}}, {"not": {"image.aspect": "<=1"}}),
@@ -105,6 +114,12 @@ tests = st.one_of(
         st.sampled_from([">", ">=", "<", "<=", "="]),
         st.integers(0, 2),
     ),
+    st.builds(
+        lambda field, wordings, at: {"means": {field: wordings, "at": at}},
+        st.sampled_from(["last_user", "user", "dialogue"]),
+        st.lists(st.sampled_from(["亮度", "灯", "快递"]), min_size=1, max_size=2),
+        st.sampled_from([0.5, 0.9]),
+    ),
     st.just({"sees": "?"}),
 )
 conditions = st.one_of(tests, tests.map(lambda test: {"not": test}))
@@ -126,7 +141,7 @@ def _every_kind_of_sample() -> FieldTable:
         for count in (0, 1, 2)
         for image in (None, *pages)
     ]
-    return FieldTable(samples, Sidecars(ocr=pages, answers=answers))
+    return FieldTable(samples, Sidecars(ocr=pages, answers=answers, vectors=concept_vectors()))
 
 
 TABLE = _every_kind_of_sample()

@@ -3,8 +3,10 @@
 import time
 
 import pytest
+from concept_encoder import concept_vectors
 
-from kdsl.rules.lint import lint
+from kdsl.fields.sidecar import Sidecars
+from kdsl.rules.lint import LONGEST_WORDING, lint
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rulebase import RuleBase
@@ -31,9 +33,9 @@ def base(tmp_path):
     return base
 
 
-def found(base, *samples):
+def found(base, *samples, vectors=None):
     """(rule, check, severity, line) of every finding, sorted."""
-    findings = lint(base.folder, TASK, samples)
+    findings = lint(base.folder, TASK, samples, Sidecars(vectors=vectors))
     return sorted((finding.rule, finding.check, finding.severity, finding.line) for finding in findings)
 
 
@@ -95,6 +97,45 @@ def test_a_special_rule_that_is_the_more_reliable_one_says_something(base, speci
         ],
     )
     assert found(base) == ([("r-0002", "subsumed rule", "warning", 5)] if superfluous else [])
+
+
+def means(wording="退钱给我", at=0.6, **encoder):
+    return {"means": {"user": wording, "at": at, **encoder}}
+
+
+def test_a_meaning_for_another_encoder_or_without_one_never_holds(base):
+    base.add(1, {"user": ["退"]}, means(encoder="concepts"), means("灯"))
+    assert found(base, vectors=concept_vectors()) == []
+    assert found(base) == [("r-0001", "no encoder", "error", 8), ("r-0001", "no encoder", "error", 9)]
+    assert found(base, vectors=concept_vectors("other")) == [("r-0001", "other encoder", "error", 8)]
+    [finding] = lint(base.folder, TASK, (), Sidecars(vectors=concept_vectors("other")))
+    assert finding.message == (
+        "`user means 退钱给我 (at 0.6)` is meant for the encoder 'concepts', and the project has 'other': the rule "
+        "never hits; choose `at` anew and name the encoder, or set `encoder:` in kdsl.yaml"
+    )
+
+
+def test_a_wording_says_one_thing(base):
+    base.add(1, means("退" * LONGEST_WORDING))
+    base.add(2, means(["退款", "退 " * (LONGEST_WORDING + 1)]))
+    assert found(base, vectors=concept_vectors()) == [("r-0002", "long wording", "warning", 7)]
+
+
+def test_a_meaning_that_most_samples_have_says_little(base):
+    samples = [sample("1", "退款"), sample("2", "退钱"), sample("3", "灯"), sample("4", "快递")]
+    base.add(1, {"turns": ">0"}, {"not": means()})
+    assert found(base, *samples, vectors=concept_vectors()) == []
+    samples += [sample("5", "退款了")]
+    assert found(base, *samples, vectors=concept_vectors()) == [("r-0001", "vague meaning", "warning", 8)]
+
+
+def test_of_two_meanings_that_differ_in_how_near_the_looser_one_is_superfluous(base):
+    base.add(1, means(at=0.7), means(at=0.6))
+    base.add(2, means("灯", 0.9), {"not": means("灯", 0.8)})
+    assert found(base, vectors=concept_vectors()) == [
+        ("r-0001", "redundant condition", "warning", 8),
+        ("r-0002", "contradiction", "error", 8),
+    ]
 
 
 def test_statistics_that_cannot_be_read_are_a_finding(base):
