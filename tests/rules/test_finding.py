@@ -12,6 +12,7 @@ from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.fields import COLOURS, KINDS, ZONES
 from kdsl.fields.sidecar import Sidecars
 from kdsl.rules.condition import Condition
 from kdsl.rules.finding import CHINESE_NAMES, SENTENCES, Check, Finding, check_name, pieces, sentence
@@ -72,7 +73,16 @@ POSITIVE = st.one_of(
     ),
     st.builds(lambda number: {"turns": f">{number}"}, st.integers(0, 3)),
     st.builds(lambda number: {"turns": f"<{number}"}, st.integers(1, 3)),
-)
+    st.builds(lambda kind: {"image.kind": kind}, st.sampled_from(KINDS)),
+    st.builds(
+        lambda zone, colour, share: {"image.colour": {"zone": zone, "colour": colour, "share": share}},
+        st.sampled_from(list(ZONES)), st.sampled_from(COLOURS), st.sampled_from([">0.5", "<0", ">=1", "<=0.25"]),
+    ),
+    st.builds(
+        lambda terms, height: {"ocr.size": {"terms": terms, "height": height}},
+        TERMS, st.sampled_from([">0.02", ">1", "<0.1"]),
+    ),
+)  # fmt: skip
 CONDITIONS = st.lists(st.one_of(POSITIVE, st.builds(lambda each: {"not": each}, POSITIVE)), min_size=1, max_size=3)
 RULES = st.builds(
     lambda conditions, label, status, of, hit, miss: {
@@ -129,6 +139,7 @@ def test_the_rules_above_have_every_kind_of_finding(tmp_path):
         {**rule, "when": {"all": [{"turns": ">1"}, {"turns": "<1"}]}, "tests": {"hit": ["一"]}},
         {**rule, "when": {"all": [{"not": {"user": ["钱"]}}]}, "label": "换货"},
         {**rule, "when": {"all": [{"last_agent": ["退款"]}]}},
+        {**rule, "when": {"all": [{"image.colour": {"zone": "top", "colour": "red", "share": ">1.2"}}]}},
     ]
     meanings = [
         {**rule, "when": {"all": [{"means": {"user": wording, "at": 0.5, **encoder}}]}}

@@ -4,8 +4,10 @@ import time
 
 import pytest
 from concept_encoder import concept_vectors
+from PIL import Image
 
-from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.pictures import Pictures
+from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.rules.lint import LONGEST_WORDING, lint
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import rule_text
@@ -271,3 +273,40 @@ def test_thousands_of_rules_take_seconds():
     pairs = list(subsumed(rules))
     assert time.process_time() - begun < 10
     assert all(special.label == general.label for special, general in pairs)
+
+
+def test_a_share_that_nothing_has_is_impossible(base):
+    def colour(share):
+        return {"image.colour": {"zone": "top", "colour": "red", "share": share}}
+
+    for number, share in enumerate([">1", ">=1.2", "<0", "=1.5", "=-1"], start=1):
+        base.add(number, colour(share))
+    base.add(6, {"ocr.size": {"terms": ["退款"], "height": ">1"}})
+    base.add(7, {"image.text_area": ">1"})
+    impossible = [finding for finding in found(base) if finding[1] == "impossible share"]
+    assert impossible == [(f"r-{number:04d}", "impossible share", "error", 7) for number in range(1, 8)]
+
+
+def test_a_share_that_something_has_or_that_is_negated_is_possible(base):
+    for number, share in enumerate([">0.99", ">=1", "<=0", "<0.1", "=0.3", "=1"], start=1):
+        base.add(number, {"image.colour": {"zone": "top", "colour": "red", "share": share}})
+    base.add(7, {"user": ["退"]}, {"not": {"image.text_area": ">1"}})
+    base.add(8, {"image.text_lines": ">1"}, {"image.aspect": ">2"})
+    assert {check for _, check, _, _ in found(base)} <= {"subsumed rule"}
+
+
+def test_a_condition_on_images_that_no_sample_has_is_told(base, tmp_path):
+    base.add(1, {"image.kind": "photo"})
+    base.add(2, {"user": ["退"]}, {"ocr.size": {"terms": ["退款"], "height": ">0.1"}})
+    base.add(3, {"user": ["退"]}, {"not": {"image.kind": "photo"}})
+    told = [("r-0001", "no images", "warning", 7), ("r-0002", "no images", "warning", 8)]
+    with_image = Sample("2", "returns", images=("a.png",))
+    assert found(base) == []
+    assert found(base, sample("1", "你好"), with_image) == told
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    seen = Sidecars(pictures=Pictures(tmp_path))
+    read = Sidecars({"a.png": OcrPage("a.png", (9, 9), ())})
+    for sidecars, left in ((seen, told[1:]), (read, told[:1])):
+        findings = lint(base.folder, TASK, [sample("1", "你好"), with_image], sidecars)
+        assert [(each.rule, each.check, each.severity, each.line) for each in findings] == left
+    assert "name data.images" in findings[0].message
