@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from kdsl.fields.ocr import OcrOutcome
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
+    from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vlm.cache import CachedModel
-    from kdsl.vlm.hosts import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -339,8 +339,7 @@ class Project:
     @property
     def consent(self) -> "Consent":
         """For contact with servers that are not this machine."""
-        from kdsl.vlm.hosts import Consent
-        from kdsl.vlm.load import is_address
+        from kdsl.hosts import Consent, is_address
 
         return Consent(self.config.folder, tuple(filter(is_address, self.config.typed_models)))
 

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from kdsl.errors import KdslError
-from kdsl.vlm.server.client import HttpClient, ServerError
+from kdsl.http_client import HttpClient, ServerError
 from kdsl.vlm.server.messages import JsonMessages, data_url
 
 

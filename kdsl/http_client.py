@@ -11,7 +11,7 @@ from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolEr
 from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
-from kdsl.vlm.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
+from kdsl.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class HttpClient:
 
     Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter; Retry-After
     is kept, redirections and proxies of the environment are not followed. Whether the server may be contacted, and
-    which key it gets, `kdsl.vlm.hosts` says.
+    which key it gets, `kdsl.hosts` says.
     """
 
     def __init__(
