@@ -207,6 +207,7 @@ def _renamed(row: SampleFields, images: Mapping[str, str]) -> SampleFields:
         {name(image): replace(known.ocr[image], image=name(image)) for image in own if image in known.ocr},
         {name(image): known.captions[image] for image in own if image in known.captions},
         {name(image): known.answers[image] for image in own if image in known.answers},
+        known.vectors,
     )
     return SampleFields(replace(sample, turns=turns, images=tuple(map(name, sample.images))), sidecars)
 

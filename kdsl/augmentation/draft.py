@@ -62,7 +62,8 @@ class Draft:
     def plan(self, plans: Mapping[str, Plan]) -> None:
         """Change images by `plans`, instead of what was planned before."""
         self.plans = dict(plans)
-        known, new = self.known, Sidecars()
+        known = self.known
+        new = Sidecars(vectors=known.vectors)
         for image in self.original.images:
             name = self._name(image)
             if image in known.ocr:

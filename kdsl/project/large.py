@@ -145,7 +145,7 @@ def _soft_labels(project: Project) -> "Mapping[str, SoftLabels]":
         return {}
     from kdsl.project.soft_labels import soft_labelled_samples
 
-    return soft_labelled_samples(project, project.sidecars())
+    return soft_labelled_samples(project, project.learned_sidecars())
 
 
 def _embedded(

@@ -61,6 +61,8 @@ class ImageReader:
         """Log counted warnings, if there is anything to warn of."""
         self.pages.tell()
         self.answers.tell()
+        if self.sidecars.vectors is not None:
+            self.sidecars.vectors.tell()
         if self._uncaptioned:
             _log.warning(
                 "%d images have no caption in %s, the first being %s: rules on captions do not hold there; name the "

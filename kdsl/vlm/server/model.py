@@ -15,11 +15,11 @@ import numpy as np
 
 from kdsl.errors import KdslError
 from kdsl.hosts import Consent
-from kdsl.http_client import HttpClient, ServerError
+from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
 from kdsl.vlm.conversation import Conversation, drop_earliest
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.capabilities import about_a_picture, chosen_model, refuses_pictures, served_models
+from kdsl.vlm.server.capabilities import about_a_picture, refuses_pictures
 from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_pictures
 from kdsl.vlm.server.replies import replied
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
