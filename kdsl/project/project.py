@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kdsl.fields.pictures import Pictures
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
+    from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.mining import MinedTask
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from kdsl.sample import Sample, Task
     from kdsl.vector_cache import VectorCache
     from kdsl.vlm.cache import CachedModel
-    from kdsl.vlm.hosts import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -257,7 +257,7 @@ class Project:
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
         from kdsl.fields.table import FieldTable
 
-        samples, sidecars = self.samples(split), self.sidecars()
+        samples, sidecars = self.samples(split), self._learnable(self.sidecars())
         return self.kept.made(
             ("fields", task.name, split),
             (samples, sidecars),
@@ -321,7 +321,7 @@ class Project:
 
         if self.config.encoder == NO_ENCODER:
             return None
-        return SentenceVectors(load_encoder(self.config.encoder), self._vector_cache, self.progress)
+        return SentenceVectors(load_encoder(self.config.encoder, self.consent), self._vector_cache, self.progress)
 
     @cached_property
     def pictures(self) -> "Pictures | None":
@@ -341,10 +341,24 @@ class Project:
         return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.
+
+        Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
+        that were kept could make nothing of new texts.
+        """
         known, samples = self.sidecars(), self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
-        return known
+        return self._learnable(known)
+
+    def _learnable(self, known: "Sidecars") -> "Sidecars":
+        vectors = known.vectors
+        if vectors is None or vectors.available:
+            return known
+        self.kept.made("warned of encoder", (vectors,), lambda: self._warn_of_encoder(vectors))
+        return self.kept.made("without vectors", (known,), lambda: replace(known, vectors=None))
+
+    def _warn_of_encoder(self, vectors: "SentenceVectors") -> None:
+        _log.warning("encoder: %s needs %s; without it all goes on as with none", vectors.name, vectors.encoder.lacks)
 
     def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
         data = self.config.data
@@ -362,8 +376,7 @@ class Project:
     @property
     def consent(self) -> "Consent":
         """For contact with servers that are not this machine."""
-        from kdsl.vlm.hosts import Consent
-        from kdsl.vlm.load import is_address
+        from kdsl.hosts import Consent, is_address
 
         return Consent(self.config.folder, tuple(filter(is_address, self.config.typed_models)))
 
