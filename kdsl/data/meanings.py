@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.data.duplicates import near_duplicates
 from kdsl.data.finding import Finding, finding
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
@@ -22,7 +23,7 @@ _BLOCK = 1024
 
 def check_meanings(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], encode: Encode) -> Iterator[Finding]:
     """For each task: samples that mean nearly the same as one of another label, and test samples that mean the same as
-    a training one. What is said word for word alike is found elsewhere, and what comes with other images is not alike.
+    a training one. What is alike word for word is found elsewhere, and what comes with other images is not alike.
     """
     for task in tasks:
         named = [
@@ -40,7 +41,8 @@ def check_meanings(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task]
             if None not in (samples[i].label, samples[j].label) and samples[i].label != samples[j].label:
                 odd.append(" like ".join(_told(*speaking[each], several) for each in (i, j)))
         for i, j, nearness in pairs:
-            if nearness >= SAME and (speaking[i][0], speaking[j][0]) == ("train", "test"):
+            of_both = (speaking[i][0], speaking[j][0]) == ("train", "test")
+            if nearness >= SAME and of_both and not near_duplicates([samples[i]], [samples[j]], {}):
                 known.setdefault(j, f"{samples[j].id} like {samples[i].id}")
         message = "pairs of samples mean nearly the same but have different labels; look whether both are right"
         yield from finding("like-other-label", "", task.name, odd, message)

@@ -94,6 +94,14 @@ def test_test_samples_that_are_known_in_other_words_are_a_finding():
     assert finding.examples == ("b like a",)
 
 
+def test_near_duplicates_are_told_as_such_alone():
+    long = "请问我上个星期在你们店里买的那个东西现在可以申请退钱吗"
+    splits = {"train": [said("a", long), *OTHERS], "test": [said("b", f"{long}呢")]}
+    report = check_samples(splits, [TASK], None, encode=encode)
+    kinds = {finding.kind for finding in report.findings}
+    assert "near-duplicates" in kinds and "same-meaning" not in kinds
+
+
 def test_labels_of_both_splits_are_compared_and_told_with_the_split():
     splits = {"train": [said("a", "退钱"), *OTHERS], "test": [said("b", "要退款", label="物流")]}
     kinds = {finding.kind: finding for finding in check_meanings(splits, [TASK], encode)}
