@@ -141,7 +141,8 @@ class PromptConfig(_Part):
     neighbours: int = Field(0, ge=0)
     """How many of the nearest training samples to add, with their labels."""
     embeddings: Literal["text", "model"] = "text"
-    """How nearness is measured: by texts, or by hidden states of the large model, which costs one more call."""
+    """How nearness is measured: by texts, and by their meaning where there is an encoder; or by hidden states of the
+    large model, which costs one more call."""
     knowledge: int = Field(0, ge=0)
     """How many passages to add: label descriptions, accepted rules and pages of the knowledge folder that fit best."""
     max_tokens: int = Field(8192, ge=64)
@@ -216,9 +217,9 @@ class ProjectConfig(_Part):
     tasks: list[str] = Field(min_length=1)
     """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
     data: DataConfig = DataConfig()
-    fields: FieldsConfig = FieldsConfig()
     encoder: str = NO_ENCODER
     """What turns sentences into vectors: `none`, `use` (embedded), or a directory, a hub id or a server's address."""
+    fields: FieldsConfig = FieldsConfig()
     small: str = "lexical"
     """What proposes conditions: `lexical`, `meaning` (by the encoder), or a model: a directory, a hub id or a server's
     address."""

@@ -14,6 +14,7 @@ class ConceptEncoder:
     """A text is the counts of its concepts; one without any points in a direction of its own."""
 
     size = len(CONCEPTS) + 1
+    lacks = ""
 
     def __init__(self, name: str = "concepts") -> None:
         self.name = self.identity = name

@@ -208,11 +208,7 @@ def _counted(hits: Sequence[WeighedHit]) -> str:
 
 def _conditions(hit: Hit) -> str:
     """The rule's conditions, of an any-list only the term that was found."""
-    words = []
-    for evidence in hit.evidence:
-        found = evidence.term
-        words.append(str(evidence.condition) if found is None else f"{evidence.field} has {found}")
-    return " and ".join(words)
+    return " and ".join(str(evidence.as_found) for evidence in hit.evidence)
 
 
 def _share(probability: float) -> str:

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from kdsl.arbiter.decision import Decision, WeighedHit
-from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, seen_on
 from kdsl.notebook import shown, table
 from kdsl.rules.evidence import Evidence
 
@@ -49,27 +49,35 @@ def _dialogue(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Ite
 
 
 def _images(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
-    """A row an image: its name, and of what is known about it the lines that rules speak about."""
+    """A row an image: its name, and of what is known about it the regions and lines that rules speak about."""
     for image in decision.sample.images:
         lines = [
             _marked(here[0].segment.text, here, decision.label)
             for (_, name, _), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
             if name == image
         ]
-        yield '<span class="dim">image</span>', "<br>".join([escape(image), *lines])
+        seen = [
+            f"{escape(str(region))}: {_mark(words, hits, decision.label)}"
+            for (region, words), hits in seen_on(image, decision.rules).items()
+        ]
+        yield '<span class="dim">image</span>', "<br>".join([escape(image), *seen, *lines])
 
 
 def _marked(text: str, found: Sequence[Found], label: str) -> str:
     parts = []
     for piece in marked_pieces(text, found):
         if piece.hits:
-            against = all(hit.rule.label != label for hit in piece.hits)
-            rules = ", ".join(f"{hit.rule.id}: {hit.rule.label}" for hit in piece.hits)
-            kind = ' class="against"' if against else ""
-            parts.append(f'<mark{kind} title="{escape(rules)}">{escape(piece.text)}</mark>')
+            parts.append(_mark(piece.text, piece.hits, label))
         else:
             parts.append(escape(piece.text))
     return "".join(parts)
+
+
+def _mark(text: str, hits: Sequence[WeighedHit], label: str) -> str:
+    against = all(hit.rule.label != label for hit in hits)
+    rules = ", ".join(f"{hit.rule.id}: {hit.rule.label}" for hit in hits)
+    kind = ' class="against"' if against else ""
+    return f'<mark{kind} title="{escape(rules)}">{escape(text)}</mark>'
 
 
 def _rules(decision: Decision) -> str:
@@ -96,12 +104,10 @@ def _because(hit: WeighedHit) -> str:
 
 def _told(evidence: Evidence) -> str:
     """A condition in words, with the term, number or probability that makes it hold."""
-    if evidence.term is not None:
-        return f"{evidence.field} has {evidence.term}"
-    if evidence.nearest is not None:
-        return f"{evidence.condition}: {evidence.nearest}"
+    if (more := evidence.detail) is not None:
+        return f"{evidence.as_found}: {more}"
     found = evidence.value if evidence.comparison is not None else evidence.probability
-    return str(evidence.condition) if found is None else f"{evidence.condition} ({found:.3g})"
+    return str(evidence.as_found) if found is None else f"{evidence.condition} ({found:.3g})"
 
 
 def _probabilities(decision: Decision) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from kdsl.arbiter.decision import WeighedHit
 from kdsl.fields.table import Segment
+from kdsl.rules.sight import Region
 
 _LONGEST = 300
 """Characters of a text shown without evidence, and around it."""
@@ -38,6 +39,16 @@ def found_by_place(hits: Iterable[WeighedHit]) -> dict[Place, list[Found]]:
                 segment, span = evidence.place
                 place = segment.turn, segment.image, segment.line
                 found.setdefault(place, []).append(Found(span, hit, segment))
+    return found
+
+
+def seen_on(image: str, hits: Iterable[WeighedHit]) -> dict[tuple[Region, str], list[WeighedHit]]:
+    """What rules see on an image: the region and the words for what is there, with the rules that see it."""
+    found: dict[tuple[Region, str], list[WeighedHit]] = {}
+    for hit in hits:
+        for evidence in hit.evidence:
+            if evidence.region is not None and evidence.region.image == image and evidence.seen is not None:
+                found.setdefault((evidence.region, evidence.seen), []).append(hit)
     return found
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.arbiter.decision import Decision, WeighedHit
-from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line, seen_on
 from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table, visible
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
@@ -53,11 +53,13 @@ def _dialogue(decision: Decision, found: Mapping[Place, list[Found]], console: C
 def _pages(
     decision: Decision, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
 ) -> Iterator[Text]:
-    """Every image, and of its text the lines that rules speak about."""
+    """Every image, and of what is seen on it and of its text what rules speak about."""
     for image in decision.sample.images:
         page = sidecars.ocr.get(image)
         read = "no text was read" if page is None else f"{len(page.lines)} lines of text"
         yield Text(f"image {image}: {read}", style="dim")
+        for region, words in seen_on(image, decision.rules):
+            yield Text(f"    {region}  ").append_text(_mark(words, console))
         if page is not None:
             for index, line in enumerate(page.lines):
                 if here := found.get((None, image, index)):
@@ -70,11 +72,15 @@ def _marked(text: str, found: Sequence[Found], console: Console) -> Text:
     result = Text()
     for piece in marked_pieces(text, found):
         if piece.hits:
-            words = visible(piece.text)
-            result.append(words if console.is_terminal else f"【{words}】", style=_MARK)
+            result.append_text(_mark(piece.text, console))
         else:
             result.append(visible(piece.text))
     return result
+
+
+def _mark(text: str, console: Console) -> Text:
+    words = visible(text)
+    return Text(words if console.is_terminal else f"【{words}】", style=_MARK)
 
 
 def _rules(decision: Decision) -> Table:
@@ -87,10 +93,9 @@ def _rules(decision: Decision) -> Table:
 
 
 def _because(hit: WeighedHit) -> str:
-    """The conditions, and of those on meaning what came nearest."""
-    return " and ".join(
-        str(each.condition) if each.nearest is None else f"{each.condition}: {each.nearest}" for each in hit.evidence
-    )
+    """The conditions, and of those on meaning and on sight what was found."""
+    found = [(each.condition, each.detail) for each in hit.evidence]
+    return " and ".join(str(condition) if what is None else f"{condition}: {what}" for condition, what in found)
 
 
 def _probabilities(decision: Decision) -> Table:

@@ -83,10 +83,12 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
         words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")
         words.append(visible(segment.text[start:end]), style=f"bold reverse {style}")
         words.append(after + ("…" if len(segment.text) > end + _CONTEXT else ""))
-        return words if evidence.nearest is None else words.append(visible(f" ({evidence.nearest})"))
+        return words if evidence.detail is None else words.append(visible(f" ({evidence.detail})"))
     if evidence.condition.meaning is not None:
         found = "nothing to compare" if evidence.nearest is None else str(evidence.nearest)
         return Text(visible(f"{evidence.condition}: {found}"))
+    if evidence.region is not None:
+        return Text(visible(f"{evidence.condition} ({evidence.image}, {evidence.region}): {evidence.seen}"))
     if evidence.absent is not None:
         return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")
     number = evidence.value if evidence.question is None else evidence.probability

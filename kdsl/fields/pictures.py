@@ -1,4 +1,4 @@
-"""What is seen on the images of samples: each file read once, those that cannot be read counted."""
+"""What is seen on the images of samples: each file looked at once, those that cannot be read counted."""
 
 import logging
 import os
@@ -9,19 +9,26 @@ from typing import Any
 
 from kdsl.data.images import decoded, open_image, picture_path
 from kdsl.errors import KdslError, first_line
-from kdsl.fields.visual import PictureFeatures, picture_features
-from kdsl.files import Stamp, stamp_of
+from kdsl.fields.visual import MADE_BY, SIZE, PictureFeatures, picture_features
+from kdsl.files import Stamp, file_digest, stamp_of
 from kdsl.progress import Progress, track
+from kdsl.vector_cache import VectorCache
 
 _log = logging.getLogger(__name__)
+
+_CHUNK = 64
+"""Images that are looked at, and then kept, at once; an interruption loses no more than these."""
+_LONG = 256
+"""From so many new images on it is worth saying how far the work is."""
 
 
 class Pictures:
     """Image name → what is seen on it. A file is looked at when it is first asked for, and again once it changed."""
 
-    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
-        """`folder` holds the images."""
+    def __init__(self, folder: Path, cache: VectorCache | None = None, progress: Progress | None = None) -> None:
+        """`folder` holds the images; without a `cache` what is seen is kept in memory only."""
         self._folder = folder
+        self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[str, tuple[Stamp | None, PictureFeatures | None]] = {}
         self._problems: dict[str, str] = {}
@@ -30,34 +37,39 @@ class Pictures:
 
     def get(self, image: str) -> PictureFeatures | None:
         """What is seen on the image of that name; None where it cannot be read, which `tell` counts."""
-        image = self._original(image)
-        try:
-            path = picture_path(self._folder, image)
-        except KdslError as error:
-            self._problems.setdefault(image, str(error))
-            return None
-        stamp = stamp_of(path)
-        known = self._known.get(image)
-        if known is None or known[0] != stamp:
-            self._known[image] = known = stamp, self._look_at(image, path)
-        return known[1]
+        self.read([image])
+        return self._known[self._original(image)][1]
 
     def read(self, images: Iterable[str]) -> None:
-        """Look at all of these images that are not known yet, several at once."""
-        new = [image for image in dict.fromkeys(map(self._original, images)) if image not in self._known]
-        if not new:
-            return
-        # Decoders release the interpreter lock, so threads are enough.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for _ in track(pool.map(self.get, new), "Looking at images", len(new), self._progress):
-                pass
+        """Look at all of these images that are not known as they are now, several at once."""
+        new: dict[str, tuple[Path, Stamp]] = {}
+        for image in dict.fromkeys(map(self._original, images)):
+            path, stamp, problem = self._file(image)
+            if image in self._known and self._known[image][0] == stamp:
+                continue
+            if path is None or stamp is None:
+                self._known[image] = stamp, None
+                self._problems[image] = problem
+            else:
+                new[image] = path, stamp
+        names = list(new)
+        chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
+        progress = self._progress if len(names) >= _LONG else None
+        for chunk in track(chunks, "Looking at images", len(chunks), progress):
+            found = self._look_at([new[image][0] for image in chunk])
+            for image, seen in zip(chunk, found, strict=True):
+                if isinstance(seen, str):
+                    self._problems[image] = seen
+                else:
+                    self._problems.pop(image, None)
+                self._known[image] = new[image][1], None if isinstance(seen, str) else seen
 
     def renamed(self, originals: Mapping[str, str]) -> "Pictures":
         """The same with more names: what is seen on an image is seen on those whose original it is (name → original).
 
         For copies of images that were changed so little that what was seen on the original still holds.
         """
-        other = Pictures(self._folder, self._progress)
+        other = Pictures(self._folder, self._cache, self._progress)
         other._known, other._problems = self._known, self._problems
         other._originals = {**self._originals, **{name: self._original(image) for name, image in originals.items()}}
         return other
@@ -67,7 +79,7 @@ class Pictures:
         if self._problems:
             image, reason = next(iter(self._problems.items()))
             _log.warning(
-                "%d images were taken as not there to be seen, the first being %s (%s)",
+                "%d images cannot be looked at and count as unseen, the first being %s (%s)",
                 len(self._problems), image, reason,
             )  # fmt: skip
             self._problems.clear()
@@ -78,15 +90,48 @@ class Pictures:
     def _original(self, image: str) -> str:
         return self._originals.get(image, image)
 
-    def _look_at(self, image: str, path: Path) -> PictureFeatures | None:
+    def _file(self, image: str) -> tuple[Path | None, Stamp | None, str]:
+        """Where an image lies, its stamp, and why there is none where there is none."""
         try:
-            with open_image(path) as opened:
-                features = picture_features(decoded(opened))
-        except FileNotFoundError:
-            self._problems[image] = "no such file"
-        except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …
-            self._problems[image] = first_line(error)
-        else:
-            self._problems.pop(image, None)
-            return features
-        return None
+            path = picture_path(self._folder, image)
+        except KdslError as error:
+            return None, None, str(error)
+        return path, stamp_of(path), "no such file"
+
+    def _look_at(self, paths: list[Path]) -> list[PictureFeatures | str]:
+        """What is seen on each, or why nothing is."""
+        # Decoders release the interpreter lock, so threads are enough.
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, len(paths))) as pool:
+            digests = list(pool.map(_digest, paths))
+            kept = self._cache.get(MADE_BY, [digest for digest in digests if isinstance(digest, bytes)], SIZE)
+
+            def seen(path: Path, digest: bytes | str) -> PictureFeatures | str:
+                if isinstance(digest, str):
+                    return digest
+                return PictureFeatures.of_vector(kept[digest]) if digest in kept else _features(path)
+
+            found = list(pool.map(seen, paths, digests))
+        new = {
+            digest: features.vector()
+            for digest, features in zip(digests, found, strict=True)
+            if isinstance(digest, bytes) and digest not in kept and isinstance(features, PictureFeatures)
+        }
+        self._cache.put(MADE_BY, new)
+        return found
+
+
+def _digest(path: Path) -> bytes | str:
+    """The hash of the content, or why it cannot be read."""
+    try:
+        return file_digest(path)
+    except KdslError as error:
+        return str(error)
+
+
+def _features(path: Path) -> PictureFeatures | str:
+    """What is seen, or why nothing is."""
+    try:
+        with open_image(path) as image:
+            return picture_features(decoded(image))
+    except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …
+        return first_line(error)

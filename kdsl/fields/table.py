@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
@@ -118,6 +118,12 @@ class SampleFields:
             made = self._texts[field] = self._make(field)
         return made
 
+    def lines_of(self, height: Callable[[float], bool]) -> FieldText:
+        """The OCR lines whose height, as a share of their page's, is one for which `height` is true."""
+        segments, _, lines = self._lines
+        chosen = [index for index, share in enumerate(self._line_heights) if height(share)]
+        return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
+
     def number(self, field: str) -> float | None:
         """The number field of that name; None where it does not exist, such as the aspect without a known image.
 
@@ -190,6 +196,11 @@ class SampleFields:
         ]
         segments = [segment for segment, _ in found]
         return segments, [share for _, share in found], _Normalised.of([segment.text for segment in segments])
+
+    @cached_property
+    def _line_heights(self) -> list[float]:
+        """The height of every OCR line of all pages, as a share of its page's."""
+        return [height_share(line.box, page.size[1]) for page in self.pages for line in page.lines]
 
     def _make(self, field: str) -> FieldText:
         if field in self.sidecars.left_out:
@@ -264,14 +275,19 @@ class FieldTable:
         return found
 
     def look(self) -> None:
-        """Look at the images of all samples, many at once; one warning counts those that cannot be read."""
-        images: dict[int, tuple[Pictures, list[str]]] = {}
+        """Look at the images of all samples, many at once; `tell_unseen` counts those that cannot be read."""
+        images: dict[Pictures, list[str]] = {}
         for row in self.rows:
             if row.sidecars.pictures is not None:
-                images.setdefault(id(row.sidecars.pictures), (row.sidecars.pictures, []))[1].extend(row.shown.images)
-        for pictures, names in images.values():
+                images.setdefault(row.sidecars.pictures, []).extend(row.shown.images)
+        for pictures, names in images.items():
             pictures.read(names)
-            pictures.tell()
+
+    def tell_unseen(self) -> None:
+        """Log one warning that counts the images that could not be looked at, for whoever learns from the samples."""
+        for pictures in dict.fromkeys(row.sidecars.pictures for row in self.rows):
+            if pictures is not None:
+                pictures.tell()
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]
@@ -322,6 +338,11 @@ def last_agent_turn(sample: Sample) -> int | None:
 def middle(box: Box, height: float) -> float:
     """Where the middle of a line lies on a page of that height: from 0, the upper edge, to 1."""
     return (box[1] + box[3]) / 2 / height
+
+
+def height_share(box: Box, height: float) -> float:
+    """The height of a line on a page of that height, as a share of it."""
+    return (box[3] - box[1]) / height
 
 
 def text_area(page: OcrPage) -> float:

@@ -49,11 +49,14 @@ _PALE = 0.5
 """HSV saturation below which a light red is pink."""
 _GRID = (100, 50)
 """Rows and columns on which colours are counted: zones begin and end between two rows."""
+_DIGIT, _FACTS = 256, 5
+"""Width and height are two digits each in a vector, to this base, as half precision knows no large number; with the
+kind that makes five numbers."""
 
 
 @dataclass(frozen=True)
 class PictureFeatures:
-    """What is seen on one image."""
+    """What is seen on one image; all numbers are those of half precision, whether they were kept or are new."""
 
     size: tuple[int, int]
     """Width and height in pixels, upright."""
@@ -75,19 +78,21 @@ class PictureFeatures:
         """The share of the zone's area that has the colour, 0 to 1."""
         return float(self.shares[list(ZONES).index(zone), COLOURS.index(colour)])
 
-    def vector(self) -> Vectors32:
+    def vector(self) -> NDArray[np.float16]:
         """All of it in one vector of `SIZE` numbers, which `of_vector` reads."""
-        facts = np.array([*self.size, KINDS.index(self.kind)], dtype=np.float32)
-        return np.concatenate([facts, self.shares.ravel(), *(self.views[name].ravel() for name in VIEWS)])
+        width, height = self.size
+        facts = [*divmod(width, _DIGIT), *divmod(height, _DIGIT), KINDS.index(self.kind)]
+        views = [self.views[name].ravel() for name in VIEWS]
+        return np.concatenate([facts, self.shares.ravel(), *views]).astype(np.float16)
 
     @classmethod
-    def of_vector(cls, vector: Vectors32) -> "PictureFeatures":
+    def of_vector(cls, vector: NDArray[np.float16]) -> "PictureFeatures":
         """What `vector` gave."""
-        width, height, kind = vector[:3].astype(int).tolist()
-        ends = np.cumsum([3, len(ZONES) * len(COLOURS), *map(_numbers, VIEWS.values())])
-        shares, *views = np.split(vector, ends)[1:-1]
+        *size, kind = vector[:_FACTS].astype(int).tolist()
+        ends = np.cumsum([_FACTS, len(ZONES) * len(COLOURS), *map(_numbers, VIEWS.values())])
+        shares, *views = np.split(vector.astype(np.float32), ends)[1:-1]
         return cls(
-            (width, height),
+            (size[0] * _DIGIT + size[1], size[2] * _DIGIT + size[3]),
             KINDS[kind],
             shares.reshape(len(ZONES), len(COLOURS)),
             {name: view.reshape(VIEWS[name]) for name, view in zip(VIEWS, views, strict=True)},
@@ -98,7 +103,7 @@ def _numbers(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape))
 
 
-SIZE = 3 + len(ZONES) * len(COLOURS) + sum(map(_numbers, VIEWS.values()))
+SIZE = _FACTS + len(ZONES) * len(COLOURS) + sum(map(_numbers, VIEWS.values()))
 """Numbers in `PictureFeatures.vector`."""
 
 
@@ -111,12 +116,13 @@ def picture_features(image: "Image") -> PictureFeatures:
         "bands": _bands(image),
         "edges": _edges(grey),
     }
-    return PictureFeatures(
+    exact = PictureFeatures(
         image.size,
         kind_of(np.asarray(grey)),
         _colour_shares(image).astype(np.float32),
         {name: view.astype(np.float32) for name, view in views.items()},
     )
+    return PictureFeatures.of_vector(exact.vector())
 
 
 def kind_of(grey: NDArray[np.uint8]) -> str:

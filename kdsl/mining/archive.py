@@ -110,8 +110,8 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
     label = task.label_names.index(rule.label) if rule.label in task.label_names else len(task.labels)
     plain = [condition for condition in rule.conditions if not condition.negated]
     parts = tuple(
-        condition.model_copy(update={"terms": (term,)}) for condition in plain for term in condition.terms
-    )  # fmt: skip
+        Condition(field=condition.field, terms=(word,)) for condition in plain for word in condition.normalised_words
+    )
     specific = described(task, Vocabulary(parts, pack(np.zeros((len(parts), 0), dtype=bool)), 0))
     return Shown(
         hits=int(hits.sum()),

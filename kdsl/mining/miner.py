@@ -1,7 +1,7 @@
 """Mining one task: search every label, choose rules, and cross-validate the whole procedure for reliability."""
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from kdsl.mining.proposer import Proposer, Validator, described, label_words
 from kdsl.mining.reliability import Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward, wilson
 from kdsl.mining.search import Search, SearchSettings
-from kdsl.mining.selection import select_rules
+from kdsl.mining.selection import select_reliable, select_rules
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task
@@ -274,11 +274,46 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
 
 
 def assemble(
-    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], validator: Validator | None = None
+    problem: MiningProblem,
+    found: dict[tuple[int, int], list[FoundRule]],
+    validator: Validator | None = None,
+    wanted: int | None = None,
 ) -> Mined:
-    """Put the results of all `jobs` together, ask the `validator` about the rules, and fit the reliability."""
-    n_labels = len(problem.task.labels)
+    """Put the results of all `jobs` together, ask the `validator` about the rules, and fit the reliability.
+
+    Where more than the `wanted` rules of a label were found, those are kept that are most reliable by everything that
+    is known of them, the validator's judgement included: see `kdsl.mining.selection.select_reliable`. What judges the
+    rules mined without a fold was not fitted on that fold. None: all are kept.
+    """
     sense = {} if validator is None else _judged(problem, found, validator)
+    mined = _assembled(problem, found, sense)
+    return mined if wanted is None else _assembled(problem, _chosen(mined, wanted), sense)
+
+
+def _chosen(mined: Mined, wanted: int) -> dict[tuple[int, int], list[FoundRule]]:
+    """The `wanted` rules of each job that are most reliable."""
+    problem, n_samples = mined.problem, len(mined.problem.labels)
+    parts = [(ALL_SAMPLES, mined.rules, mined.shown, mined.reliability)]
+    for part in mined.held_out:
+        others = [other for other in mined.held_out if other.fold != part.fold]
+        parts.append((part.fold, part.rules, part.shown, _reliability(problem, others)))
+    chosen: dict[tuple[int, int], list[FoundRule]] = {job: [] for job in jobs(problem)}
+    for fold, rules, shown, reliability in parts:
+        estimates = reliability.estimate(shown)
+        of = np.array([rule.label for rule in rules], dtype=np.int64)
+        for label in range(len(problem.task.labels)):
+            candidates = np.flatnonzero(of == label)
+            positives = pack(problem.labels == label) & problem.members(fold)
+            covers = [unpack(rules[index].bits(problem.vocabulary) & positives, n_samples) for index in candidates]
+            kept = select_reliable(estimates[candidates], covers, wanted)
+            chosen[fold, label] = [rules[candidates[index]] for index in kept]
+    return chosen
+
+
+def _assembled(
+    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], sense: "dict[_Said, float | None]"
+) -> Mined:
+    n_labels = len(problem.task.labels)
     held_out = []
     for fold in range(int(problem.folds.max()) + 1):
         rules = tuple(rule for label in range(n_labels) for rule in found[fold, label])
@@ -291,14 +326,19 @@ def assemble(
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
     shown = tuple(replace(problem.shown(rule, everyone), sense=sense.get(_said(rule))) for rule in rules)
+    return Mined(problem, rules, shown, _reliability(problem, held_out), tuple(held_out))
+
+
+def _reliability(problem: MiningProblem, held_out: Sequence[HeldOut]) -> Reliability:
+    """What the rules mined without these folds kept on them."""
     counts = [_held_out_counts(problem, part) for part in held_out]
     every = [rule for part in held_out for rule in part.rules]
-    hits = np.concatenate([part[0] for part in counts])
-    correct = np.concatenate([part[1] for part in counts])
-    base_rates = np.bincount(problem.labels, minlength=n_labels) / len(problem.labels)
+    none = np.zeros(0, dtype=np.int64)
+    hits = np.concatenate([none, *(part[0] for part in counts)])
+    correct = np.concatenate([none, *(part[1] for part in counts)])
+    base_rates = np.bincount(problem.labels, minlength=len(problem.task.labels)) / len(problem.labels)
     expected = sum(float(hit * base_rates[rule.label]) for rule, hit in zip(every, hits.tolist(), strict=True))
-    reliability = fit_reliability([each for part in held_out for each in part.shown], hits, correct, expected)
-    return Mined(problem, rules, shown, reliability, tuple(held_out))
+    return fit_reliability([each for part in held_out for each in part.shown], hits, correct, expected)
 
 
 def _held_out_counts(problem: MiningProblem, part: HeldOut) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -99,6 +99,11 @@ Judged = tuple[int, tuple[Condition, ...]]
 class Validator(Protocol):
     """Judges rules by what they say, without a look at samples, so that no held-out sample can leak into it."""
 
+    @property
+    def choice(self) -> int:
+        """How many times as many rules as are wanted it should be asked about; 1 where every question costs."""
+        ...
+
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
         """The probability that each rule makes sense, in the order of `rules`; None where it was not asked."""
         ...

@@ -104,7 +104,7 @@ def build_vocabulary(
     for question, flags in _answered(table):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
         coverage.append(flags)
-    for condition, flags in meaning_conditions(table, said_of_labels, MIN_SAMPLES, _most(len(table))):
+    for condition, flags in meaning_conditions(table, fields, said_of_labels, MIN_SAMPLES, _most(len(table))):
         key = flags.tobytes()
         if key not in seen:
             seen.add(key)

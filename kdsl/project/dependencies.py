@@ -87,7 +87,8 @@ _CLASSIFIER = (
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
     "check": (
         Reads(
-            ("fields.last_agent",), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)
+            ("encoder", "fields"),
+            (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images, inputs.sentence_encoder),
         ),
     ),
     "ocr": (Reads((), (inputs.can_read_images, inputs.all_images)),),

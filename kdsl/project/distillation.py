@@ -210,7 +210,7 @@ def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
 
 
 def _required(project: Project) -> tuple[Path, str]:
-    from kdsl.vlm.load import is_address
+    from kdsl.hosts import is_address
 
     data, teacher = project.config.data, project.config.distill.teacher
     if project.config.large == "neighbours":

@@ -65,6 +65,8 @@ class ImageReader:
         if self.sidecars.pictures is not None:
             self.sidecars.pictures.tell()
         self.answers.tell()
+        if self.sidecars.vectors is not None:
+            self.sidecars.vectors.tell()
         if self._uncaptioned:
             _log.warning(
                 "%d images have no caption in %s, the first being %s: rules on captions do not hold there; name the "

@@ -82,9 +82,4 @@ def _lines(sample: Sample, wording: ReasonWording) -> Iterable[str]:
 
 def _as_found(hit: Hit) -> list[Condition]:
     """The rule's conditions, of any-lists only the term that the sample has."""
-    return [
-        evidence.condition
-        if evidence.term is None
-        else evidence.condition.model_copy(update={"terms": (evidence.term,)})
-        for evidence in hit.evidence
-    ]
+    return [evidence.as_found for evidence in hit.evidence]

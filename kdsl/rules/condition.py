@@ -180,8 +180,21 @@ class Condition(BaseModel):
         return self.colour or self.size or self.meaning
 
     @property
+    def sought(self) -> tuple[str, ...]:
+        """The terms of a test on terms, anywhere in a field or in large type, as written."""
+        return self.terms if self.size is None else self.size.terms
+
+    @property
     def normalised_terms(self) -> frozenset[str]:
-        return frozenset(normalise(term) for term in self.terms)
+        """`sought`, normalised."""
+        return frozenset(normalise(term) for term in self.sought)
+
+    @property
+    def compared(self) -> Comparison | None:
+        """What a number, a colour's share or a line's height must be."""
+        if self.colour is not None:
+            return self.colour.share
+        return self.comparison if self.size is None else self.size.height
 
     @property
     def normalised_words(self) -> frozenset[str]:

@@ -11,13 +11,14 @@ from itertools import islice
 import numpy as np
 
 from kdsl.bitmaps import Bitmap, Flags, indices, pack, unpack
-from kdsl.fields import QUESTION_FIELD
+from kdsl.fields import COLOUR_FIELD, KIND_FIELD, QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition, Meaning
-from kdsl.rules.evidence import Explained, Hit
+from kdsl.rules.evidence import Explained, Hit, searched
 from kdsl.rules.matcher import Matcher, is_bounded
 from kdsl.rules.meaning import Wordings, comparable, meanings
 from kdsl.rules.rule import Rule
+from kdsl.rules.sight import holds_on_sight
 from kdsl.text import normalise
 
 BATCH = 256
@@ -94,24 +95,26 @@ class _Tests:
     def __init__(self, conditions: Iterable[Condition]) -> None:
         distinct = {positive.canonical(): positive for positive in map(_positive, conditions)}
         terms = {key: positive.normalised_terms for key, positive in distinct.items()}
-        # Tests on the same field stand together, those of many terms first: see `_compile`.
-        ordered = sorted(distinct, key=lambda key: (distinct[key].field, -len(terms[key])))
+        # Tests on the same text stand together, those of many terms first: see `_compile`.
+        ordered = sorted(distinct, key=lambda key: (_text_of(distinct[key]), -len(terms[key])))
         self._rows = {key: row for row, key in enumerate(ordered)}
         self.count = len(ordered)
-        fields: dict[str, list[str]] = {}
+        texts: dict[tuple[str, str], list[str]] = {}
         on_meaning: dict[int, Meaning] = {}
         self._others: list[tuple[int, Condition]] = []
         for row, key in enumerate(ordered):
             meaning = distinct[key].meaning
             if terms[key]:
-                fields.setdefault(distinct[key].field, []).append(key)
+                texts.setdefault(_text_of(distinct[key]), []).append(key)
             elif meaning is not None:
                 on_meaning[row] = meaning
             else:
                 self._others.append((row, distinct[key]))
-        self._fields = [
-            (field, self._rows[keys[0]], *_compile([terms[key] for key in keys])) for field, keys in fields.items()
+        self._texts = [
+            (distinct[keys[0]], self._rows[keys[0]], *_compile([terms[key] for key in keys]))
+            for keys in texts.values()
         ]
+        self._sees = any(condition.field in (KIND_FIELD, COLOUR_FIELD) for _, condition in self._others)
         self._meanings = list(on_meaning)
         self._wordings = Wordings(list(on_meaning.values()))
 
@@ -124,21 +127,28 @@ class _Tests:
         everywhere = pack(np.ones(len(batch), dtype=bool))
         bits = np.zeros((self.count + 1, len(everywhere)), dtype=np.uint64)
         bits[-1] = everywhere
-        for field, first, matcher, alternatives in self._fields:
-            found = matcher.bitmaps([row.text(field).text for row in batch])
+        for condition, first, matcher, alternatives in self._texts:
+            found = matcher.bitmaps([searched(condition, row).text for row in batch])
             for terms in alternatives:
                 bits[first : first + len(terms)] |= found.take(terms, axis=0)
         vectors = batch[0].sidecars.vectors if self._meanings else None
         if vectors is not None:
             for row, flags in zip(self._meanings, self._wordings.holds(batch, vectors), strict=True):
                 bits[row] = pack(flags)
+        if self._sees:
+            FieldTable.of_rows(batch).look()
         for row, condition in self._others:
             bits[row] = pack(np.array([_holds(condition, fields) for fields in batch], dtype=bool))
         return bits
 
 
+def _text_of(condition: Condition) -> tuple[str, str]:
+    """The same for conditions whose terms are searched in the same text: see `searched`."""
+    return condition.field, "" if condition.size is None else str(condition.size.height)
+
+
 def _compile(tests: list[frozenset[str]]) -> tuple[Matcher, list[np.ndarray]]:
-    """The matcher of one field, and its terms: the first of all tests, the second of all that have two, and so on.
+    """The matcher of one text, and its terms: the first of all tests, the second of all that have two, and so on.
 
     Tests come with those of most terms first, so that every one of these lists is for the first so many tests.
     """
@@ -149,7 +159,7 @@ def _compile(tests: list[frozenset[str]]) -> tuple[Matcher, list[np.ndarray]]:
 
 
 def _explain(index: int, condition: Condition) -> Explained:
-    written = () if condition.negated else condition.terms
+    written = () if condition.negated else condition.sought
     terms = tuple((normalise(term), term, is_bounded(normalise(term))) for term in written)
     return index, condition, condition.field, terms
 
@@ -161,4 +171,6 @@ def _positive(condition: Condition) -> Condition:
 def _holds(condition: Condition, row: SampleFields) -> bool:
     if condition.field == QUESTION_FIELD:
         return (row.answer(condition.question or "") or 0.0) >= YES
+    if condition.field in (KIND_FIELD, COLOUR_FIELD):
+        return holds_on_sight(condition, row)
     return condition.comparison is not None and condition.comparison.holds(row.number(condition.field))

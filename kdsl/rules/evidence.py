@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdsl.fields.sidecar import Box
-from kdsl.fields.table import Place, SampleFields, Segment
+from kdsl.fields.table import FieldText, Place, SampleFields, Segment, height_share
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.meaning import Nearest, nearest
 from kdsl.rules.rule import Rule
+from kdsl.rules.sight import Region, colour_share, region
 
 Terms = tuple[tuple[str, str, bool], ...]
 """(normalised, as the rule file writes it, whether only whole words count): what a condition on terms looks for."""
@@ -17,19 +18,27 @@ Explained = tuple[int, Condition, str, Terms]
 """Index, condition, field and terms (none where it is negated): the same for every hit of a rule."""
 
 
+def searched(condition: Condition, row: SampleFields) -> FieldText:
+    """The text in which the terms of a condition are looked for."""
+    return row.text(condition.field) if condition.size is None else row.lines_of(condition.size.height.holds)
+
+
 class Evidence:
     """What one condition of a rule that hits found in the sample.
 
     - Terms: `term` as the rule file writes it, and where it occurs first: `turn`, or `image`, `line` and `box`, and
       the character `span` [start, end) in the original text of that turn, OCR line or caption.
+      In large type `value` is the line's height as a share of the page's, and `comparison` what it must be.
     - A number: `value` (None where the sample has none) and `comparison` such as ">1.8".
+    - A colour: `value`, the zone's share, and `comparison`; the zone as `image` and `box` (None without a picture).
+    - A kind of image: `kind`, what it is, and the whole image as `image` and `box` (None without a picture).
     - A meaning: `similarity` of the nearest piece to the nearest `wording`, and `at`, the least that holds; where it
       holds also where the piece stands, as for terms, `span` being all of it.
     - A visual question: `question` and `probability` of yes (None where never asked).
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_row", "condition", "field", "index", "nearest", "segment", "span", "term")
+    __slots__ = ("_row", "condition", "field", "index", "nearest", "region", "segment", "span", "term")
 
     def __init__(self, explained: Explained, row: SampleFields) -> None:
         self.index, self.condition, self.field, terms = explained
@@ -42,8 +51,10 @@ class Evidence:
         meaning = self.condition.meaning
         self.nearest: Nearest | None = None if meaning is None else nearest(meaning, row)
         """What comes nearest to the wordings of a meaning; of a negated one it is not near enough."""
+        self.region: Region | None = region(self.condition, row)
+        """Where a colour or a kind is seen."""
         if terms:
-            text = row.text(self.field)
+            text = searched(self.condition, row)
             self.term, start, end = _earliest(text.text, terms)
             self.segment, self.span = text.place(start, end)
         elif self.nearest is not None and not self.negated:
@@ -57,8 +68,19 @@ class Evidence:
         return self.condition.negated
 
     @property
+    def as_found(self) -> Condition:
+        """The condition, of several terms only the one that was found."""
+        if self.term is None:
+            return self.condition
+        size = self.condition.size
+        if size is not None:
+            return self.condition.model_copy(update={"size": size.model_copy(update={"terms": (self.term,)})})
+        return self.condition.model_copy(update={"terms": (self.term,)})
+
+    @property
     def comparison(self) -> str | None:
-        return None if self.condition.comparison is None else str(self.condition.comparison)
+        compared = self.condition.compared
+        return None if compared is None else str(compared)
 
     @property
     def question(self) -> str | None:
@@ -66,11 +88,40 @@ class Evidence:
 
     @property
     def absent(self) -> tuple[str, ...] | None:
-        return self.condition.terms if self.condition.negated and self.condition.terms else None
+        return self.condition.sought if self.condition.negated and self.condition.sought else None
 
     @property
     def value(self) -> float | None:
-        return None if self.condition.comparison is None else self._row.number(self.field)
+        if self.condition.comparison is not None:
+            return self._row.number(self.field)
+        if self.condition.colour is not None:
+            return colour_share(self.condition.colour, self._row)
+        if self.condition.size is None or self.segment is None or self.segment.image is None:
+            return None
+        return height_share(self.segment.box or (0, 0, 0, 0), self._row.sidecars.ocr[self.segment.image].size[1])
+
+    @property
+    def seen(self) -> str | None:
+        """In a few words what was seen, for a condition on sight or large type: `orange 0.41, >0.3` or `photo`."""
+        condition, value = self.condition, self.value
+        if condition.colour is not None and value is not None:
+            return f"{condition.colour.colour} {value:.2f}, {condition.colour.share}"
+        if condition.size is not None and value is not None:
+            return f"height {value:.3f}, {condition.size.height}"
+        return self.kind
+
+    @property
+    def detail(self) -> str | None:
+        """What the condition in words does not say yet: what came nearest in meaning, or what was seen."""
+        if self.nearest is not None:
+            return str(self.nearest)
+        return self.seen if self.kind is None or self.negated else None
+
+    @property
+    def kind(self) -> str | None:
+        """What kind of image a condition on the kind found."""
+        picture = self._row.picture if self.condition.image_kind is not None else None
+        return None if picture is None else picture.kind
 
     @property
     def probability(self) -> float | None:
@@ -88,7 +139,7 @@ class Evidence:
 
     @property
     def image(self) -> str | None:
-        return None if self.segment is None else self.segment.image
+        return self.region.image if self.region is not None else None if self.segment is None else self.segment.image
 
     @property
     def line(self) -> int | None:
@@ -97,7 +148,8 @@ class Evidence:
 
     @property
     def box(self) -> Box | None:
-        return None if self.segment is None else self.segment.box
+        """In pixels of the image's OCR page, or of the image itself where it has none."""
+        return self.region.box if self.region is not None else None if self.segment is None else self.segment.box
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction; what does not apply is left out."""
@@ -117,6 +169,7 @@ class Evidence:
             "at": None if self.condition.meaning is None else self.condition.meaning.at,
             "comparison": self.comparison,
             "value": self.value,
+            "kind": self.kind,
             "question": self.question,
             "probability": self.probability,
         }

@@ -19,6 +19,7 @@ _INSIDE = {
     "ocr.body": ("ocr",),
     "ocr.bottom": ("ocr",),
     "ocr.bar": ("ocr.bottom", "ocr"),
+    "ocr.size": ("ocr",),
 }
 """field → the fields whose text holds all of its text"""
 
@@ -120,18 +121,18 @@ def _consequences(conditions: Sequence[Condition]) -> dict[str, set[str]]:
     by_term: dict[tuple[str, str, bool], list[Condition]] = defaultdict(list)
     by_field: dict[str, list[Condition]] = defaultdict(list)
     for condition in conditions:
-        if condition.terms:
+        if condition.sought:
             for term in condition.normalised_terms:
                 by_term[condition.field, term, condition.negated].append(condition)
-        elif condition.comparison is not None or condition.meaning is not None:
+        elif condition.question is None:
             by_field[condition.field].append(condition)
     follows = {condition.canonical(): {condition.canonical()} for condition in conditions}
     for condition in conditions:
         key = condition.canonical()
-        for other in by_field[condition.field] if not condition.terms else ():
+        for other in by_field[condition.field] if not condition.sought else ():
             if implies(condition, other):
                 follows[key].add(other.canonical())
-        if condition.terms:
+        if condition.sought:
             # Whatever follows from this condition looks for a piece of its first term; negated, the other way round.
             for other in _sharing_a_piece(condition, by_term):
                 if condition.negated and implies(other, condition):
@@ -153,8 +154,11 @@ def _sharing_a_piece(
 
 def _stronger(first: Condition, second: Condition) -> bool:
     """Whether the test of `first` holding means that the test of `second` holds, both taken without negation."""
-    if first.comparison is not None and second.comparison is not None:
-        return first.field == second.field and _within(first.comparison, second.comparison)
+    quantity, other = _quantity(first), _quantity(second)
+    if quantity is not None and other is not None:
+        return quantity[0] == other[0] and _within(quantity[1], other[1])
+    if first.image_kind is not None or second.image_kind is not None:
+        return first.image_kind == second.image_kind
     if first.question is not None or second.question is not None:
         return (
             first.question is not None
@@ -164,6 +168,8 @@ def _stronger(first: Condition, second: Condition) -> bool:
     if first.meaning is not None or second.meaning is not None:
         return first.meaning is not None and second.meaning is not None and _nearer(first.meaning, second.meaning)
     if second.field != first.field and second.field not in _INSIDE.get(first.field, ()):
+        return False
+    if first.size is not None and second.size is not None and not _within(first.size.height, second.size.height):
         return False
     wanted = second.normalised_terms
     return bool(wanted) and all(any(_holds(term, short) for short in wanted) for term in first.normalised_terms)
@@ -185,14 +191,24 @@ def _holds(longer: str, shorter: str) -> bool:
 
 
 def _excludes(first: Condition, second: Condition) -> bool:
-    """Whether the tests of two number conditions cannot both hold."""
-    if first.comparison is None or second.comparison is None or first.field != second.field:
+    """Whether the tests of two conditions on the same number, the same colour or the kind cannot both hold."""
+    if first.image_kind is not None and second.image_kind is not None:
+        return first.image_kind != second.image_kind
+    quantity, other = _quantity(first), _quantity(second)
+    if quantity is None or other is None or quantity[0] != other[0]:
         return False
     (low, low_open), (high, high_open) = (
-        max(_low(first.comparison), _low(second.comparison)),
-        min(_high(first.comparison), _high(second.comparison)),
+        max(_low(quantity[1]), _low(other[1])),
+        min(_high(quantity[1]), _high(other[1])),
     )
     return low > high or (low == high and (low_open > 0 or high_open < 0))
+
+
+def _quantity(condition: Condition) -> tuple[tuple[str, ...], Comparison] | None:
+    """What number is compared, one of the sample or a colour's share of a zone, and with what; None where none is."""
+    if condition.colour is not None:
+        return (condition.field, condition.colour.zone, condition.colour.colour), condition.colour.share
+    return None if condition.comparison is None else ((condition.field,), condition.comparison)
 
 
 def _within(inner: Comparison, outer: Comparison) -> bool:

@@ -14,6 +14,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.file_names import safe_name
+from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.finding import Check, Finding, Severity, Values
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
@@ -53,7 +54,9 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
         statistics = read_statistics(statistics_path(folder, task.name))
     except KdslError as error:
         findings.append(_unreadable(statistics_path(folder, task.name), error.in_commands()))
-    findings += _check_all(base.files, task, samples, sidecars or Sidecars(), statistics)
+    sidecars = sidecars or Sidecars()
+    findings += _check_all(base.files, task, samples, sidecars, statistics)
+    findings += _check_sight(base.files, samples, sidecars)
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 
 
@@ -132,12 +135,14 @@ def _check_rule(file: RuleFile, task: Task, left_out: Collection[str]) -> Iterat
         if condition.reads in left_out:
             yield _found(file, "left out field", "warning", number, {"condition": condition})
         seen: set[str] = set()
-        for term in condition.terms:
+        for term in condition.sought:
             if normalise(term) in seen:
                 yield _found(file, "duplicate term", "warning", number, {"term": term})
             seen.add(normalise(term))
         for longer, shorter in redundant_terms(condition):
             yield _found(file, "redundant term", "warning", number, {"term": longer, "shorter": shorter})
+        if not condition.negated and _is_impossible(condition):
+            yield _found(file, "impossible share", "error", number, {"condition": condition})
         for earlier in rule.conditions[:number]:
             if contradicts(condition, earlier):
                 yield _found(file, "contradiction", "error", number, {"condition": condition, "earlier": earlier})
@@ -145,6 +150,15 @@ def _check_rule(file: RuleFile, task: Task, left_out: Collection[str]) -> Iterat
                 weaker, stronger = (condition, earlier) if implies(earlier, condition) else (earlier, condition)
                 values: Values = {"weaker": weaker, "stronger": stronger}
                 yield _found(file, "redundant condition", "warning", number, values)
+
+
+def _is_impossible(condition: Condition) -> bool:
+    """Whether a share is compared with something that no number from 0 to 1 is."""
+    if condition.colour is None and condition.size is None and condition.field != "image.text_area":
+        return False
+    compared = condition.compared
+    # Strictly below 0 or above 1 as much as at these ends: such a comparison is on one side of all shares.
+    return compared is not None and not any(map(compared.holds, (0.0, 1.0, min(max(compared.value, 0.0), 1.0))))
 
 
 def _check_meanings(file: RuleFile, vectors: SentenceVectors | None) -> Iterator[Finding]:
@@ -160,6 +174,23 @@ def _check_meanings(file: RuleFile, vectors: SentenceVectors | None) -> Iterator
         elif meaning.encoder not in (None, vectors.name):
             values: Values = {"condition": condition, "encoder": meaning.encoder, "own": vectors.name}
             yield _found(file, "other encoder", "error", number, values)
+
+
+def _check_sight(files: Sequence[RuleFile], samples: Sequence[Sample], sidecars: Sidecars) -> Iterator[Finding]:
+    """The conditions on images that no sample meets because none has an image that can be looked at."""
+    places = [
+        (file, number, condition)
+        for file in files
+        for number, condition in enumerate(file.rule.conditions)
+        if not condition.negated and (condition.colour or condition.size or condition.image_kind)
+    ]
+    rows = FieldTable(samples, sidecars).rows
+    for on_text in {condition.size is not None for _, _, condition in places} if samples else ():
+        if any(row.pages if on_text else row.picture is not None for row in rows):
+            continue
+        for file, number, condition in places:
+            if (condition.size is not None) == on_text:
+                yield _found(file, "no images", "warning", number, {"condition": condition})
 
 
 def _is(folder: Path, other: Path) -> bool:

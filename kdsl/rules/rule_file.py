@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from kdsl.errors import KdslError
+from kdsl.fields import MEANING_FIELD
 from kdsl.files import parsing, read_text
 from kdsl.rules.rule import Rule
 from kdsl.yaml_file import (
@@ -25,6 +26,9 @@ from kdsl.yaml_file import (
 LONGEST = 1_000_000
 """Characters of a rule file."""
 _NUMBERS = ("schema", "seed")
+_SIMILARITY = f"{MEANING_FIELD}: at"
+"""How the key of the one decimal number is called, so that no other `at` is one."""
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
 _WORDS = ("id", "status", "source", "proposer", "run", "by", "at", "of", "hit", "miss")
 """Keys whose values are single words, ids or dates: behind them a comment is a comment."""
 _NOT_TEXT = re.compile(
@@ -101,12 +105,12 @@ class _Reader:
         if event.tag is not None and event.tag != "!":
             raise self._error(event, f"the tag {event.tag} is not allowed in rule files; put text in double quotes")
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(event)
+            return self._mapping(event, key)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(event, key)
         return self._scalar(event, key)
 
-    def _mapping(self, start: yaml.Event) -> dict[str, Any]:
+    def _mapping(self, start: yaml.Event, within: str = "") -> dict[str, Any]:
         if start.anchor is not None or start.tag is not None:
             raise self._error(start, "anchors and tags are not allowed in rule files; write the value out")
         mapping: dict[str, Any] = {}
@@ -120,7 +124,8 @@ class _Reader:
                 raise self._error(event, f"the key {key!r} is given twice; keep one of the two")
             if event.anchor is not None or event.tag is not None or key == "<<":
                 raise self._error(event, "anchors, tags and `<<` are not allowed in rule files; write the value out")
-            mapping[key] = self._value(self._parser.get_event(), key)
+            name = f"{within}: {key}" if within == MEANING_FIELD else key
+            mapping[key] = self._value(self._parser.get_event(), name)
         return mapping
 
     def _list(self, start: yaml.SequenceStartEvent, key: str) -> list[Any]:
@@ -133,12 +138,14 @@ class _Reader:
             items.append(value)
         return items
 
-    def _scalar(self, event: yaml.ScalarEvent, key: str) -> str | int | None:
+    def _scalar(self, event: yaml.ScalarEvent, key: str) -> str | int | float | None:
         value = event.value
         if event.style is not None and event.style != "":
             return value
         if key in _NUMBERS and (value == "null" or re.fullmatch(r"-?\d+", value)):
             return None if value == "null" else int(value)
+        if key == _SIMILARITY and _DECIMAL.fullmatch(value):
+            return float(value)
         if _NOT_TEXT.fullmatch(value):
             if not value:
                 raise self._error(event, f'{key} has no value; write "" for empty text or [] for an empty list')
@@ -201,8 +208,13 @@ def _condition(mapping: dict[str, Any]) -> str:
     return f"not: {{{_condition(test)}}}" if key == "not" else f"{key}: {_test(test)}"
 
 
-def _test(test: str | list[str]) -> str:
-    return yaml_string(test) if isinstance(test, str) else f"[{', '.join(yaml_string(term) for term in test)}]"
+def _test(test: Any) -> str:
+    """A text, a number, a list of texts, or a mapping to these, in flow style."""
+    if isinstance(test, dict):
+        return f"{{{', '.join(f'{key}: {_test(value)}' for key, value in test.items())}}}"
+    if isinstance(test, list):
+        return f"[{', '.join(map(yaml_string, test))}]"
+    return yaml_string(test) if isinstance(test, str) else str(test)
 
 
 def _provenance(rule: Rule) -> str:
@@ -274,7 +286,7 @@ def _take_over_items(old: Any, new: Any) -> None:
 def _take_over_quotes(old: Any, new: Any) -> None:
     """Give equal mappings and lists the strings of `new`, which are in double quotes; their layout stays."""
     for key in new if isinstance(new, dict) else range(len(new)):
-        if isinstance(new[key], str):
+        if isinstance(new[key], str | float):
             old[key] = new[key]
         else:
             _take_over_quotes(old[key], new[key])

@@ -8,6 +8,7 @@ from pathlib import Path
 from kdsl.errors import KdslError
 from kdsl.file_names import cut_name, safe_name
 from kdsl.files import inside, read_bytes, read_text, sync, write_atomically
+from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
@@ -118,13 +119,20 @@ def rule_file_name(rule: Rule) -> str:
     return f"{safe_name(rule.label)}/{_slug(rule)}--{rule.id}.yaml"
 
 
+def _gist(condition: Condition) -> str:
+    if condition.sought:
+        return condition.sought[0]
+    if condition.colour is not None:
+        return f"{condition.colour.zone} {condition.colour.colour}"
+    if condition.meaning is not None:
+        return condition.meaning.wordings[0]
+    return condition.question or condition.image_kind or condition.field
+
+
 def _slug(rule: Rule) -> str:
     """A few words from the conditions, for people who look at file names."""
     words = []
     for condition in rule.conditions:
-        text = (
-            condition.terms[0] if condition.terms else condition.field if condition.comparison else condition.question
-        )
-        word = "-".join(re.findall(r"\w+", normalise(text or "")))
+        word = "-".join(re.findall(r"\w+", normalise(_gist(condition))))
         words.append(f"not-{word}" if condition.negated else word)
     return cut_name("-".join(word for word in words if word), 60).strip("-") or "rule"

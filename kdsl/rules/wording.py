@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from kdsl.rules.condition import Condition, Meaning
+from kdsl.fields import COLOURS
+from kdsl.rules.condition import Colour, Comparison, Condition, Meaning
 from kdsl.rules.statistics import wilson_interval
 
 Language = Literal["en", "zh"]
@@ -30,6 +31,30 @@ FIELD_NAMES: dict[Language, dict[str, str]] = {
         "image.kind": "图片", "image.colour": "图片", "turns": "轮数", "sees": "看图回答“是”", "means": "意思接近",
     },
 }  # fmt: skip
+ZONE_NAMES: dict[Language, dict[str, str]] = {
+    "en": {
+        "page": "the image", "header": "the header of the image", "top": "the top of the image",
+        "body": "the body of the image", "bottom": "the bottom of the image", "bar": "the bottom bar of the image",
+    },
+    "zh": {
+        "page": "图片", "header": "图片标题栏", "top": "图片顶部", "body": "图片中部", "bottom": "图片底部",
+        "bar": "图片底栏",
+    },
+}  # fmt: skip
+COLOUR_NAMES: dict[Language, dict[str, str]] = {
+    "en": {colour: colour for colour in COLOURS},
+    "zh": dict(
+        zip(COLOURS, ("红色", "橙色", "黄色", "绿色", "蓝色", "紫色", "粉色", "黑色", "灰色", "白色"), strict=True)
+    ),
+}
+KIND_NAMES: dict[Language, dict[str, str]] = {
+    "en": {"photo": "a photo", "screenshot": "a screenshot", "long_page": "a long page"},
+    "zh": {"photo": "照片", "screenshot": "截图", "long_page": "长截图"},
+}
+_COMPARED: dict[Language, dict[str, str]] = {
+    "en": {">": "more than", ">=": "at least", "<": "less than", "<=": "at most", "=": "exactly"},
+    "zh": {">": "超过", ">=": "不少于", "<": "不到", "<=": "不超过", "=": "正好"},
+}
 _SEVERAL = ("user", "agent")
 """Fields whose English name is a plural."""
 
@@ -43,15 +68,39 @@ def condition_words(condition: Condition, language: Language) -> str:
     if condition.question is not None:
         words = f"{name}: {condition.question}"
         return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
+    if condition.colour is not None:
+        words = _colour_words(condition.colour, language)
+        return f"not ({words})" if condition.negated and language == "en" else _not_zh(words, condition)
+    if condition.image_kind is not None:
+        kind = KIND_NAMES[language][condition.image_kind]
+        if language == "zh":
+            return f"{name}{'不' if condition.negated else ''}是{kind}"
+        return f"the {name} is {'not ' if condition.negated else ''}{kind}"
     if condition.meaning is not None:
         return _meaning_words(condition.meaning, condition.negated, language)
+    if condition.size is not None:
+        high = _share_words(condition.size.height, language)
+        name += f" in lines of {high} of its height" if language == "en" else f"（行高{high}）"
     if language == "en":
         several = condition.field in _SEVERAL
         verb = "contain" if several else "contains"
         if condition.negated:
             verb = "do not contain" if several else "does not contain"
-        return f"{name} {verb} {' or '.join(condition.terms)}"
-    return f"{name}{'不含' if condition.negated else '含'} {' 或 '.join(condition.terms)}"
+        return f"{name} {verb} {' or '.join(condition.sought)}"
+    return f"{name}{'不含' if condition.negated else '含'} {' 或 '.join(condition.sought)}"
+
+
+def _colour_words(colour: Colour, language: Language) -> str:
+    zone, name = ZONE_NAMES[language][colour.zone], COLOUR_NAMES[language][colour.colour]
+    share = _share_words(colour.share, language)
+    return f"{zone} is {share} {name}" if language == "en" else f"{zone}的{name}{share}"
+
+
+def _share_words(comparison: Comparison, language: Language) -> str:
+    """`more than 30 %`"""
+    percent = f"{100 * comparison.value:.6g}"
+    words = _COMPARED[language][comparison.op]
+    return f"{words} {percent} %" if language == "en" else f"{words} {percent}%"
 
 
 def _meaning_words(meaning: Meaning, negated: bool, language: Language) -> str:

@@ -13,6 +13,8 @@ from kdsl.vlm.usage import CallBudget
 class SmallValidator:
     """Implements `Validator`: the model is told the rule and its label with description, and no sample."""
 
+    choice = 1
+
     def __init__(self, model: VisionLanguageModel, budget: CallBudget) -> None:
         self._model = model
         self._budget = budget

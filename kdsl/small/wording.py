@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kdsl.language import labels_in_chinese
 from kdsl.rules.condition import Condition
+from kdsl.rules.wording import Language, condition_words
 from kdsl.sample import Label, Task
 
 
@@ -13,6 +14,7 @@ from kdsl.sample import Label, Task
 class Wording:
     """Templates of one language."""
 
+    language: Language
     yes: str
     no: str
     positive: str
@@ -63,13 +65,16 @@ class Wording:
         elif condition.meaning is not None:
             wordings = self.either.join(map(self.quoted.format, condition.meaning.wordings))
             words = self.means.format(field=self.fields[condition.meaning.field], terms=wordings)
+        elif condition.colour is not None or condition.image_kind is not None:
+            words = condition_words(condition.model_copy(update={"negated": False}), self.language)
         else:
-            terms = self.either.join(map(self.quoted.format, condition.terms))
+            terms = self.either.join(map(self.quoted.format, condition.sought))
             words = self.has.format(field=self.fields[condition.field], terms=terms)
         return self.not_.format(words) if condition.negated else words
 
 
 CHINESE = Wording(
+    language="zh",
     yes="是",
     no="否",
     positive="是：",
@@ -103,6 +108,7 @@ CHINESE = Wording(
         "ocr.body": "图中部文字",
         "ocr.bar": "图底栏文字",
         "caption": "图片描述",
+        "ocr.size": "图中大字",
         "image.aspect": "图片高宽比",
         "image.count": "图片数",
         "image.text_area": "文字占图片的面积",
@@ -112,6 +118,7 @@ CHINESE = Wording(
 )
 
 ENGLISH = Wording(
+    language="en",
     yes="yes",
     no="no",
     positive="An example: ",
@@ -146,6 +153,7 @@ ENGLISH = Wording(
         "ocr.body": "the text in the body of the picture",
         "ocr.bar": "the text in the bottom bar of the picture",
         "caption": "the caption",
+        "ocr.size": "the large text in the picture",
         "image.aspect": "the height-to-width ratio of the picture",
         "image.count": "the number of pictures",
         "image.text_area": "the share of the picture covered by text",

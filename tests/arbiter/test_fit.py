@@ -71,6 +71,8 @@ def test_the_small_model_proposes_and_judges_in_mining():
         name = "small"
 
     class Doubting:
+        choice = 1
+
         def judge(self, task, rules):
             return [0.25] * len(rules)
 

@@ -5,10 +5,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_decision import LABELS, PAGES, RULES, decision
 
 from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.arbiter.marked import found_by_place, marked_pieces
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.rules.condition import Condition
@@ -169,3 +171,17 @@ def test_a_decision_tells_itself_in_a_line():
     assert made.probabilities == {"调光": 0.7, "材质": 0.2, "物流": 0.1}
     assert [rule.rule.id for rule in made.rules] == ["r-lamp", "r-linen"]
     assert made.rules[0].evidence[0].term == "亮度"
+
+
+def test_what_is_seen_on_an_image_is_marked_with_its_region(tmp_path):
+    Image.new("RGB", (50, 100), "red").save(tmp_path / "<b>.png")
+    colour = {"image.colour": {"zone": "top", "colour": "red", "share": ">0.3"}}
+    rule = Rule(id="r-sees", label="调光", when={"all": [colour, {"image.kind": "screenshot"}]})
+    sample = Sample("a", "shop", images=("<b>.png",))
+    [[hit]] = Engine([rule]).hits(FieldTable([sample], Sidecars(pictures=Pictures(tmp_path))))
+    labels = ("调光", "材质")
+    page = shown(Decision(sample, labels, np.ones(2) / 2, np.array([0.8, 0.2]), (WeighedHit(hit, 0.9, 1.0),), "all"))
+    assert "<b>.png" in page.text
+    assert "0,0 to 50,20: red 1.00, >0.3" in page.text
+    assert ("red 1.00, >0.3", None) in page.marked
+    assert re.search(r"image.colour top red >0.3: red 1.00, >0.3 and image.kind screenshot0.90", page.text)

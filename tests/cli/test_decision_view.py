@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdsl.arbiter.decision import Decision, WeighedHit
 from kdsl.cli.decision_view import print_decision
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.explanation import Explanation, LikeDescription, NearSample
@@ -173,3 +175,28 @@ def test_what_a_terminal_would_obey_is_made_visible(printed):
     text = "\n".join(printed(decision(hostile), PAGES))
     assert not any(character in text for character in "\x1b\x07\x9b")
     assert "a␛[2J" in text and "␛]0;title␇【调亮】\ufffd31m" in text
+
+
+def test_what_rules_see_on_an_image_is_told_with_its_region(printed, tmp_path):
+    Image.new("RGB", (50, 100), "red").save(tmp_path / "p.png")
+    known = Sidecars(PAGES.ocr, pictures=Pictures(tmp_path))
+    conditions = [
+        {"image.colour": {"zone": "top", "colour": "red", "share": ">0.3"}},
+        {"image.kind": "screenshot"},
+        {"ocr.size": {"terms": ["发货", "收货"], "height": ">0.04"}},
+    ]
+    rules = [Rule(id="r-sees", label="物流", when={"all": conditions})]
+    [hits] = Engine(rules).hits(FieldTable([SAMPLE], known))
+    weighed = tuple(WeighedHit(hit, 0.9, 2.0) for hit in hits)
+    lines = printed(Decision(SAMPLE, LABELS, np.ones(6) / 6, np.ones(6) / 6, weighed, "all"), known)
+    assert lines[4:8] == [
+        "image p.png: 2 lines of text",
+        "    0,0 to 100,40  【red 1.00, >0.3】",
+        "    0,0 to 100,200  【screenshot】",
+        "    line 0  【发货】",
+    ]
+    row = next(line for line in lines if line.startswith("r-sees"))
+    assert row.endswith(
+        "image.colour top red >0.3: red 1.00, >0.3 and image.kind screenshot and ocr.size has 发货|收货 in lines "
+        ">0.04: height 0.045, >0.04"
+    )

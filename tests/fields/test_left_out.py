@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from kdsl.config import FieldsConfig
 from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.fields import FIELDS
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.mining.vocabulary import build_vocabulary
@@ -27,6 +29,7 @@ class Lengths:
     """An encoder whose vectors tell texts apart."""
 
     name = identity = "lengths"
+    lacks = ""
     size = 2
 
     def encode(self, texts):
@@ -111,3 +114,16 @@ def test_a_small_model_is_not_shown_its_pictures(tmp_path):
     (tmp_path / "b.png").write_bytes(b"")
     assert shown_sample(row("last_agent"), tmp_path) == ["能退吗"]
     assert len(shown_sample(row(), tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "fields"),
+    [
+        (FieldsConfig(), set()),
+        (FieldsConfig(last_agent=False), {"last_agent"}),
+        (FieldsConfig(visual=False), {"image.kind", "image.colour"}),
+        (FieldsConfig(last_agent=False, visual=False), {"last_agent", "image.kind", "image.colour"}),
+    ],
+)
+def test_what_the_configuration_leaves_out_are_fields_of_rules(config, fields):
+    assert config.left_out == fields <= set(FIELDS)

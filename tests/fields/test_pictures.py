@@ -13,6 +13,7 @@ from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.sample import Sample
+from kdsl.vector_cache import VectorCache
 
 
 def draw(path, colour="white"):
@@ -60,14 +61,16 @@ def test_what_cannot_be_read_is_none_and_counted_in_one_warning(tmp_path, caplog
     pictures.tell()
     pictures.tell()
     [record] = caplog.records
-    assert record.getMessage().startswith("6 images were taken as not there to be seen, the first being ")
+    assert record.getMessage().startswith("6 images cannot be looked at and count as unseen, the first being ")
 
 
 def test_the_warning_says_why(tmp_path, caplog):
     pictures = Pictures(tmp_path)
     pictures.get("gone.png")
     pictures.tell()
-    assert caplog.messages == ["1 images were taken as not there to be seen, the first being gone.png (no such file)"]
+    assert caplog.messages == [
+        "1 images cannot be looked at and count as unseen, the first being gone.png (no such file)"
+    ]
 
 
 def test_an_image_that_came_later_is_seen(tmp_path, caplog):
@@ -77,6 +80,20 @@ def test_an_image_that_came_later_is_seen(tmp_path, caplog):
     assert pictures.get("late.png") is not None
     pictures.tell()
     assert caplog.messages == []
+
+
+def test_what_is_seen_is_kept_by_the_content_of_the_file(tmp_path, looked_at):
+    draw(tmp_path / "a.png", "red")
+    (tmp_path / "broken.png").write_text("no image")
+    Pictures(tmp_path, VectorCache(tmp_path / "vectors.sqlite")).read(["a.png", "broken.png"])
+    (tmp_path / "a.png").rename(tmp_path / "b.png")
+    draw(tmp_path / "a.png", "blue")
+    again = Pictures(tmp_path, VectorCache(tmp_path / "vectors.sqlite"))
+    again.read(["a.png", "b.png", "broken.png"])
+    assert len(looked_at) == 2
+    assert again.get("b.png").share("page", "red") == 1
+    assert again.get("a.png").share("page", "blue") == 1
+    assert again.get("broken.png") is None
 
 
 def test_a_copy_is_seen_as_its_original_is(tmp_path):
@@ -114,6 +131,8 @@ def test_a_view_of_a_table_has_a_row_of_nan_without_a_picture(tmp_path, caplog):
     assert thumbnails.dtype == np.float32
     assert thumbnails[0].reshape(12, 6, 3)[5, 5].tolist() == [1, 0, 0]
     assert np.isnan(thumbnails).all(axis=1).tolist() == [False, True, True]
+    assert caplog.messages == []
+    table.tell_unseen()
     assert len(caplog.messages) == 1
     assert np.isnan(FieldTable(samples, Sidecars()).pictures("edges")).all()
     assert FieldTable([], Sidecars()).pictures("grey").shape == (0, 240)

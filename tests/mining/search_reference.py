@@ -90,7 +90,7 @@ class SlowSearch:
         return self.best()
 
     def best(self) -> list[Child]:
-        return sorted(self.shown.values(), key=lambda rule: (-rule.reward, rule.key))[: self.settings.pool]
+        return sorted(self.seen.values(), key=lambda rule: (-rule.reward, rule.key))[: self.settings.pool]
 
     def counts(self, samples: frozenset[int], cost: float) -> tuple[float, float, float]:
         self.evaluations += 1
@@ -251,19 +251,19 @@ class SlowSearch:
         return value
 
     def remember(self, child: Child) -> None:
-        known = self.shown.get(child.samples)
+        known = self.seen.get(child.samples)
         if known is not None:
             if known.reward >= child.reward:
                 return
             if known.reward in self.elite:
                 self.elite.remove(known.reward)
-        self.shown[child.samples] = child
+        self.seen[child.samples] = child
         if len(self.elite) < ELITE or child.reward > min(self.elite):
             self.elite = sorted([*self.elite, child.reward], reverse=True)[:ELITE]
             self.last_change = self.iterations
-        if len(self.shown) >= 2 * self.settings.pool:
-            self.shown = {rule.samples: rule for rule in self.best()}
-            self.floor = min(rule.reward for rule in self.shown.values())
+        if len(self.seen) >= 2 * self.settings.pool:
+            self.seen = {rule.samples: rule for rule in self.best()}
+            self.floor = min(rule.reward for rule in self.seen.values())
 
 
 def has_terms(literal: Literal) -> bool:

@@ -31,7 +31,7 @@ class MemoryTrainer:
 
     def fit(self, table: FieldTable, labels: np.ndarray, n_labels: int) -> Memory:
         ids = [row.sample.id for row in table.rows]
-        self.shown.append(dict(zip(ids, labels.tolist(), strict=True)))
+        self.seen.append(dict(zip(ids, labels.tolist(), strict=True)))
         return Memory(set(ids))
 
 

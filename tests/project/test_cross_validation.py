@@ -49,7 +49,7 @@ class Remembering:
     def fit(self, table, labels, n_labels):
         trained = {row.sample.id for row in table.rows}
         classifier = LinearTrainer(0).fit(table, labels, n_labels)
-        seen = self.shown
+        seen = self.seen
 
         class Watched:
             def predict(self, table):

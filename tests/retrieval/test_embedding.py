@@ -23,10 +23,10 @@ class Lengths:
     identity = "lengths"
 
     def __init__(self) -> None:
-        self.shown: list[Conversation] = []
+        self.seen: list[Conversation] = []
 
     def embed(self, conversations: Sequence[Conversation]) -> np.ndarray:
-        self.shown += conversations
+        self.seen += conversations
         pieces = [message.pieces for [message] in conversations]
         rows = [[sum(len(p) for p in each if isinstance(p, str)), 50 * any(isinstance(p, Picture) for p in each), 1]
                 for each in pieces]  # fmt: skip

@@ -3,13 +3,16 @@
 import re
 import string
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.fields import COLOURS, KINDS, ZONES
 from kdsl.fields.sidecar import Sidecars
 from kdsl.rules.condition import Condition
 from kdsl.rules.finding import CHINESE_NAMES, SENTENCES, Check, Finding, check_name, pieces, sentence
@@ -70,7 +73,16 @@ POSITIVE = st.one_of(
     ),
     st.builds(lambda number: {"turns": f">{number}"}, st.integers(0, 3)),
     st.builds(lambda number: {"turns": f"<{number}"}, st.integers(1, 3)),
-)
+    st.builds(lambda kind: {"image.kind": kind}, st.sampled_from(KINDS)),
+    st.builds(
+        lambda zone, colour, share: {"image.colour": {"zone": zone, "colour": colour, "share": share}},
+        st.sampled_from(list(ZONES)), st.sampled_from(COLOURS), st.sampled_from([">0.5", "<0", ">=1", "<=0.25"]),
+    ),
+    st.builds(
+        lambda terms, height: {"ocr.size": {"terms": terms, "height": height}},
+        TERMS, st.sampled_from([">0.02", ">1", "<0.1"]),
+    ),
+)  # fmt: skip
 CONDITIONS = st.lists(st.one_of(POSITIVE, st.builds(lambda each: {"not": each}, POSITIVE)), min_size=1, max_size=3)
 RULES = st.builds(
     lambda conditions, label, status, of, hit, miss: {
@@ -83,7 +95,7 @@ RULES = st.builds(
 SAMPLES = [Sample(id, TASK.name, (Turn("user", "我要退款"),)) for id in ("一", "二", "四", "五")]
 
 
-def broken(folder: Path, rules: list[dict], copies: int) -> list[Finding]:
+def broken(folder: Path, rules: list[dict], copies: int, sidecars: Sidecars | None = None) -> list[Finding]:
     """What lint finds about these rules; the first few lie there twice, in files that are no rules, too."""
     base = RuleBase(folder, TASK.name)
     for number, entries in enumerate(rules):
@@ -98,7 +110,7 @@ def broken(folder: Path, rules: list[dict], copies: int) -> list[Finding]:
     if len(base.rules) > 1:
         first = base.path(base.rules[0])
         first.write_text(first.read_text("utf-8").replace("when:", "何时："), "utf-8")
-    return lint(folder, TASK, SAMPLES, Sidecars(left_out=frozenset({"last_agent"})))
+    return lint(folder, TASK, SAMPLES, replace(sidecars or Sidecars(), left_out=frozenset({"last_agent"})))
 
 
 @given(st.lists(RULES, min_size=1, max_size=4), st.integers(0, 2))
@@ -127,5 +139,14 @@ def test_the_rules_above_have_every_kind_of_finding(tmp_path):
         {**rule, "when": {"all": [{"turns": ">1"}, {"turns": "<1"}]}, "tests": {"hit": ["一"]}},
         {**rule, "when": {"all": [{"not": {"user": ["钱"]}}]}, "label": "换货"},
         {**rule, "when": {"all": [{"last_agent": ["退款"]}]}},
+        {**rule, "when": {"all": [{"image.colour": {"zone": "top", "colour": "red", "share": ">1.2"}}]}},
     ]
-    assert {finding.check for finding in broken(tmp_path, rules, 3)} == set(CHECKS)
+    meanings = [
+        {**rule, "when": {"all": [{"means": {"user": wording, "at": 0.5, **encoder}}]}}
+        for wording, encoder in (("退钱" * 31, {}), ("退钱", {"encoder": "other"}), ("退钱", {}))
+    ]
+    findings = [
+        *broken(tmp_path / "a", [*rules, meanings[0]], 3),
+        *broken(tmp_path / "b", meanings, 0, Sidecars(vectors=concept_vectors())),
+    ]
+    assert {finding.check for finding in findings} == set(CHECKS)

@@ -1,11 +1,19 @@
 """Which conditions follow from which."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from kdsl.fields import KINDS
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.fields.visual import PictureFeatures, picture_features
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
@@ -15,6 +23,14 @@ from kdsl.sample import Sample, Turn
 
 def condition(test) -> Condition:
     return Condition.model_validate(test)
+
+
+def colour(zone, name, share):
+    return {"image.colour": {"zone": zone, "colour": name, "share": share}}
+
+
+def large(terms, height):
+    return {"ocr.size": {"terms": terms, "height": height}}
 
 
 def rule(id, *conditions, label="x") -> Rule:
@@ -32,7 +48,16 @@ def rule(id, *conditions, label="x") -> Rule:
         ({"turns": ">3"}, {"turns": ">=3"}),
         ({"turns": "=3"}, {"turns": "<4"}),
         ({"turns": ">3"}, {"not": {"turns": "<2"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": ["退 钱", "快递"], "at": 0.6}}),
+        ({"means": {"last_user": "退钱", "at": 0.6}}, {"means": {"dialogue": "退钱", "at": 0.6}}),
         ({"sees": "快递？ "}, {"sees": "快递？"}),
+        (colour("top", "red", ">0.3"), colour("top", "red", ">0.2")),
+        (colour("top", "red", "<0.3"), {"not": colour("top", "red", ">=0.3")}),
+        ({"image.kind": "photo"}, {"not": {"image.kind": "screenshot"}}),
+        (large(["退款成功"], ">0.03"), large(["退款"], ">0.02")),
+        (large(["退款成功"], ">0.03"), {"ocr": ["退款成功"]}),
+        ({"not": {"ocr": ["退款"]}}, {"not": large(["退款成功"], "<0.1")}),
     ],
 )
 def test_what_follows(first, second):
@@ -48,7 +73,13 @@ def test_what_follows(first, second):
         ({"turns": ">3"}, {"turns": "<=3"}),
         ({"turns": "=3"}, {"turns": "=4"}),
         ({"image.aspect": ">1"}, {"not": {"image.aspect": ">0.5"}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"not": {"means": {"user": "退钱", "at": 0.7}}}),
         ({"sees": "快递？"}, {"not": {"sees": "快递？"}}),
+        (colour("top", "red", ">0.3"), colour("top", "red", "<=0.3")),
+        (colour("top", "red", ">0.3"), {"not": colour("top", "red", ">0.1")}),
+        ({"image.kind": "photo"}, {"image.kind": "long_page"}),
+        ({"image.kind": "photo"}, {"not": {"image.kind": "photo"}}),
+        (large(["退款"], ">0.03"), {"not": {"ocr": ["退款"]}}),
     ],
 )
 def test_what_contradicts(first, second):
@@ -64,7 +95,19 @@ def test_what_contradicts(first, second):
         ({"user": ["message"]}, {"user": ["age"]}),
         ({"turns": ">=3"}, {"turns": "<=3"}),
         ({"not": {"user": ["亮"]}}, {"not": {"user": ["暗"]}}),
+        ({"means": {"user": "退钱", "at": 0.6}}, {"means": {"user": "退钱", "at": 0.7}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"means": {"user": "快递", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7, "encoder": "a"}}, {"means": {"user": "退钱", "at": 0.6}}),
+        ({"means": {"user": "退钱", "at": 0.7}}, {"user": ["退钱"]}),
         ({"sees": "快递？"}, {"not": {"sees": "页面？"}}),
+        (colour("top", "red", ">0.3"), colour("header", "red", "<=0.3")),
+        (colour("top", "red", ">0.3"), colour("top", "blue", ">0.2")),
+        ({"not": {"image.kind": "photo"}}, {"image.kind": "screenshot"}),
+        ({"not": {"image.kind": "photo"}}, {"not": {"image.kind": "screenshot"}}),
+        (large(["退款"], ">0.02"), large(["退款"], ">0.03")),
+        (large(["退款"], ">0.03"), large(["退款"], "<0.03")),
+        ({"ocr": ["退款"]}, large(["退款"], ">0.03")),
+        (large(["退款"], ">0.03"), {"ocr.top": ["退款"]}),
         # Without an image neither comparison holds, and both negations do.
         ({"not": {"image.aspect": ">1"}}, {"not": {"image.aspect": "<=1"}}),
     ],
@@ -105,9 +148,41 @@ tests = st.one_of(
         st.sampled_from([">", ">=", "<", "<=", "="]),
         st.integers(0, 2),
     ),
+    st.builds(
+        lambda field, wordings, at: {"means": {field: wordings, "at": at}},
+        st.sampled_from(["last_user", "user", "dialogue"]),
+        st.lists(st.sampled_from(["亮度", "灯", "快递"]), min_size=1, max_size=2),
+        st.sampled_from([0.5, 0.9]),
+    ),
     st.just({"sees": "?"}),
-)
+    st.builds(lambda kind: {"image.kind": kind}, st.sampled_from(KINDS)),
+    st.builds(
+        colour, st.sampled_from(["top", "page"]), st.sampled_from(["red", "white"]),
+        st.sampled_from([">0", ">0.1", ">=0.5", "<0.5", "<=0.1", "=1"]),
+    ),
+    st.builds(large, terms, st.sampled_from([">0.1", ">=0.1", "<=0.1", ">0.3", "<0.3"])),
+)  # fmt: skip
 conditions = st.one_of(tests, tests.map(lambda test: {"not": test}))
+
+
+class Drawn(Pictures):
+    """What is seen, without files."""
+
+    def __init__(self, known):
+        super().__init__(Path())
+        self.get = known.get
+
+    def read(self, images):
+        pass
+
+
+def _picture(number: int) -> PictureFeatures:
+    """Of each kind, with a top that is red or white in part or as a whole."""
+    size = [(8, 8), (8, 16), (8, 32)][number % 3]
+    image = Image.fromarray(np.random.default_rng(number).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    image.paste("white", (0, 0, 8, size[1] // 4))
+    image.paste("red", (0, 0, number % 5 * 2, size[1] // 4))
+    return picture_features(image)
 
 
 def _every_kind_of_sample() -> FieldTable:
@@ -119,6 +194,7 @@ def _every_kind_of_sample() -> FieldTable:
         for i, (top, aspect) in enumerate((top, aspect) for top in texts for aspect in (1, 2))
     }
     answers = {name: {"?": float(int(name) % 2)} for name in pages}
+    pictures = Drawn({name: _picture(int(name)) for name in pages})
     samples = [
         Sample("1", "t", (Turn("user", user), Turn("agent", agent))[:count], (image,) if image else ())
         for user in texts
@@ -126,7 +202,7 @@ def _every_kind_of_sample() -> FieldTable:
         for count in (0, 1, 2)
         for image in (None, *pages)
     ]
-    return FieldTable(samples, Sidecars(ocr=pages, answers=answers))
+    return FieldTable(samples, Sidecars(ocr=pages, answers=answers, pictures=pictures, vectors=concept_vectors()))
 
 
 TABLE = _every_kind_of_sample()

@@ -3,8 +3,12 @@
 import time
 
 import pytest
+from concept_encoder import concept_vectors
+from PIL import Image
 
-from kdsl.rules.lint import lint
+from kdsl.fields.pictures import Pictures
+from kdsl.fields.sidecar import OcrPage, Sidecars
+from kdsl.rules.lint import LONGEST_WORDING, lint
 from kdsl.rules.rule import Rule
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rulebase import RuleBase
@@ -31,9 +35,9 @@ def base(tmp_path):
     return base
 
 
-def found(base, *samples):
+def found(base, *samples, vectors=None):
     """(rule, check, severity, line) of every finding, sorted."""
-    findings = lint(base.folder, TASK, samples)
+    findings = lint(base.folder, TASK, samples, Sidecars(vectors=vectors))
     return sorted((finding.rule, finding.check, finding.severity, finding.line) for finding in findings)
 
 
@@ -95,6 +99,45 @@ def test_a_special_rule_that_is_the_more_reliable_one_says_something(base, speci
         ],
     )
     assert found(base) == ([("r-0002", "subsumed rule", "warning", 5)] if superfluous else [])
+
+
+def means(wording="退钱给我", at=0.6, **encoder):
+    return {"means": {"user": wording, "at": at, **encoder}}
+
+
+def test_a_meaning_for_another_encoder_or_without_one_never_holds(base):
+    base.add(1, {"user": ["退"]}, means(encoder="concepts"), means("灯"))
+    assert found(base, vectors=concept_vectors()) == []
+    assert found(base) == [("r-0001", "no encoder", "error", 8), ("r-0001", "no encoder", "error", 9)]
+    assert found(base, vectors=concept_vectors("other")) == [("r-0001", "other encoder", "error", 8)]
+    [finding] = lint(base.folder, TASK, (), Sidecars(vectors=concept_vectors("other")))
+    assert finding.message == (
+        "`user means 退钱给我 (at 0.6)` is meant for the encoder 'concepts', and the project has 'other': the rule "
+        "never hits; choose `at` anew and name the encoder, or set `encoder:` in kdsl.yaml"
+    )
+
+
+def test_a_wording_says_one_thing(base):
+    base.add(1, means("退" * LONGEST_WORDING))
+    base.add(2, means(["退款", "退 " * (LONGEST_WORDING + 1)]))
+    assert found(base, vectors=concept_vectors()) == [("r-0002", "long wording", "warning", 7)]
+
+
+def test_a_meaning_that_most_samples_have_says_little(base):
+    samples = [sample("1", "退款"), sample("2", "退钱"), sample("3", "灯"), sample("4", "快递")]
+    base.add(1, {"turns": ">0"}, {"not": means()})
+    assert found(base, *samples, vectors=concept_vectors()) == []
+    samples += [sample("5", "退款了")]
+    assert found(base, *samples, vectors=concept_vectors()) == [("r-0001", "vague meaning", "warning", 8)]
+
+
+def test_of_two_meanings_that_differ_in_how_near_the_looser_one_is_superfluous(base):
+    base.add(1, means(at=0.7), means(at=0.6))
+    base.add(2, means("灯", 0.9), {"not": means("灯", 0.8)})
+    assert found(base, vectors=concept_vectors()) == [
+        ("r-0001", "redundant condition", "warning", 8),
+        ("r-0002", "contradiction", "error", 8),
+    ]
 
 
 def test_statistics_that_cannot_be_read_are_a_finding(base):
@@ -230,3 +273,40 @@ def test_thousands_of_rules_take_seconds():
     pairs = list(subsumed(rules))
     assert time.process_time() - begun < 10
     assert all(special.label == general.label for special, general in pairs)
+
+
+def test_a_share_that_nothing_has_is_impossible(base):
+    def colour(share):
+        return {"image.colour": {"zone": "top", "colour": "red", "share": share}}
+
+    for number, share in enumerate([">1", ">=1.2", "<0", "=1.5", "=-1"], start=1):
+        base.add(number, colour(share))
+    base.add(6, {"ocr.size": {"terms": ["退款"], "height": ">1"}})
+    base.add(7, {"image.text_area": ">1"})
+    impossible = [finding for finding in found(base) if finding[1] == "impossible share"]
+    assert impossible == [(f"r-{number:04d}", "impossible share", "error", 7) for number in range(1, 8)]
+
+
+def test_a_share_that_something_has_or_that_is_negated_is_possible(base):
+    for number, share in enumerate([">0.99", ">=1", "<=0", "<0.1", "=0.3", "=1"], start=1):
+        base.add(number, {"image.colour": {"zone": "top", "colour": "red", "share": share}})
+    base.add(7, {"user": ["退"]}, {"not": {"image.text_area": ">1"}})
+    base.add(8, {"image.text_lines": ">1"}, {"image.aspect": ">2"})
+    assert {check for _, check, _, _ in found(base)} <= {"subsumed rule"}
+
+
+def test_a_condition_on_images_that_no_sample_has_is_told(base, tmp_path):
+    base.add(1, {"image.kind": "photo"})
+    base.add(2, {"user": ["退"]}, {"ocr.size": {"terms": ["退款"], "height": ">0.1"}})
+    base.add(3, {"user": ["退"]}, {"not": {"image.kind": "photo"}})
+    told = [("r-0001", "no images", "warning", 7), ("r-0002", "no images", "warning", 8)]
+    with_image = Sample("2", "returns", images=("a.png",))
+    assert found(base) == []
+    assert found(base, sample("1", "你好"), with_image) == told
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    seen = Sidecars(pictures=Pictures(tmp_path))
+    read = Sidecars({"a.png": OcrPage("a.png", (9, 9), ())})
+    for sidecars, left in ((seen, told[1:]), (read, told[:1])):
+        findings = lint(base.folder, TASK, [sample("1", "你好"), with_image], sidecars)
+        assert [(each.rule, each.check, each.severity, each.line) for each in findings] == left
+    assert "name data.images" in findings[0].message

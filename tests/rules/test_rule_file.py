@@ -56,6 +56,23 @@ def test_the_form_in_the_design_is_read_and_written_to_the_letter(read):
     assert rule_text(rule) == CANONICAL
 
 
+def test_a_meaning_is_written_with_its_number_and_read_again(read):
+    meaning = 'means: {last_user: "退钱给我", at: 0.62, encoder: "use"}'
+    text = CANONICAL.replace('image.aspect: ">1.8"', meaning)
+    rule = read(text)
+    assert rule.conditions[3].meaning.at == 0.62
+    assert rule_text(rule) == text
+    plain = read(text.replace(meaning, "means: {last_user: 退钱给我, at: 1, encoder: use}"))
+    assert (plain.conditions[3].meaning.at, plain.conditions[3].meaning.encoder) == (1.0, "use")
+
+
+@pytest.mark.parametrize("at", ["62", "0", "-.5", '"0.62"', "high"])
+def test_how_near_is_a_number_from_0_to_1(read, at):
+    told = {"62": "62.0", "0": "0.0", "-.5": "-0.5", "high": "'high'"}.get(at, "'0.62'")
+    with pytest.raises(KdslError, match=rf"means: at is the least similarity, .* at most 1, not {told}"):
+        read(CANONICAL.replace('image.aspect: ">1.8"', f'means: {{user: "退钱", at: {at}}}'))
+
+
 def test_only_id_label_and_conditions_are_needed(read):
     rule = read('id: r-0001\nlabel: 退款\nwhen:\n  all:\n    - user:\n        - 退款\n        - "退 钱"\n')
     assert rule.status == "proposed"
@@ -233,6 +250,12 @@ terms = texts.filter(lambda text: bool(normalise(text)) and not any("\ud800" <= 
 conditions = st.one_of(
     st.lists(terms, min_size=1, max_size=3).map(lambda found: {"user": found}),
     terms.filter(lambda text: text.strip()).map(lambda question: {"not": {"sees": question}}),
+    st.builds(
+        lambda wordings, at, encoder: {"means": {"last_user": wordings, "at": at, **encoder}},
+        st.one_of(terms, st.lists(terms, min_size=1, max_size=2)),
+        st.floats(1e-9, 1),
+        st.one_of(st.just({}), terms.filter(lambda text: text.strip()).map(lambda name: {"encoder": name})),
+    ),
 )
 rules = st.builds(
     lambda label, tests, notes, by, hits: Rule(
