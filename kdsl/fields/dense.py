@@ -71,7 +71,8 @@ class DenseBlock:
         return {"view": self.view, "weight": self.weight, "scale": self.scale, "encoder": self.encoder}
 
     def _weighted(self, vectors: NDArray[np.float32]) -> Floats:
-        there = np.all(np.isfinite(vectors) & vectors.any(axis=1, keepdims=True), axis=1, keepdims=True)
+        # A text without a vector is zeros, a sample without a picture NaN: a black picture is zeros rightly.
+        there = np.isfinite(vectors) if self.encoder is None else vectors.any(axis=1, keepdims=True)
         return np.where(there, (vectors - self.mean) * (self.weight / self.scale), 0.0)
 
 

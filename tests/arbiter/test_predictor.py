@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
@@ -60,8 +61,9 @@ class Project:
     def save(self, rule: Rule) -> None:
         RuleBase.load(self.rules, "shop").save(rule)
 
-    def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None) -> Predictor:
-        return Predictor(tasks, self.checkpoint, self.base_of, recorded, Sidecars(), large, embedded=self.embedded)
+    def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None, sidecars=None) -> Predictor:
+        known = sidecars or Sidecars()
+        return Predictor(tasks, self.checkpoint, self.base_of, recorded, known, large, embedded=self.embedded)
 
     def base_of(self, task) -> RuleBase:
         return RuleBase.load(self.rules, task.name)
@@ -184,6 +186,28 @@ def test_what_was_trained_on_other_fields_does_not_predict(project, trained, now
     with pytest.raises(KdslError) as error:
         Predictor((SHOP,), project.checkpoint, project.base_of, None, sidecars).decide([sample("a", SHOP, "台灯")])
     assert str(error.value) == (f"{project.checkpoint / 'shop'}: {told}; set it back, or call project.train() again")
+
+
+def on_meaning(id_: str, **encoder: str) -> Rule:
+    return Rule(id=id_, label="调光", when=When(all=({"means": {"user": "灯", "at": 0.5, **encoder}},)))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "left", "why"),
+    [
+        (concept_vectors(), 1, "1 rules on meaning do not count, the first being r-othr, made with the encoder other: "
+                               "the encoder is concepts"),
+        (concept_vectors("other"), 2, None),
+        (None, 0, "2 rules on meaning do not count, the first being r-mean: there is no encoder"),
+    ],
+)  # fmt: skip
+def test_rules_on_meaning_count_with_their_encoder_only_and_are_counted(project, caplog, vectors, left, why):
+    project.save(on_meaning("r-mean"))
+    project.save(on_meaning("r-othr", encoder="other"))
+    [decision] = project.predictor(sidecars=Sidecars(vectors=vectors)).decide([sample("a", SHOP, "亮度")])
+    assert len(decision.rules) == left
+    told = [message for message in caplog.messages if "on meaning" in message]
+    assert told == ([] if why is None else [f"shop: {why}; set `encoder:` in kdsl.yaml"])
 
 
 def test_what_the_classifier_looked_at(tmp_path):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 from sklearn.linear_model import Ridge
 
 import kdsl.models.views as views
-from concept_encoder import concept_vectors
 from kdsl.fields.features import CHARACTERS, fit_features
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
