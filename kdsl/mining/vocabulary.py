@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, Flags, pack, unpack
-from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, TEXT_FIELDS
-from kdsl.fields.table import FieldTable
+from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, SIZE_FIELD
+from kdsl.fields.table import FieldTable, height_share
 from kdsl.mining.function_words import says_nothing
 from kdsl.mining.meanings import meaning_conditions
+from kdsl.mining.sights import sight_conditions
 from kdsl.mining.units import candidate_terms, family, words
-from kdsl.rules.condition import Comparison, Condition
+from kdsl.rules.condition import Comparison, Condition, LargeType
 from kdsl.rules.engine import YES
 from kdsl.rules.matcher import Matcher
 
@@ -22,8 +23,18 @@ MIN_SAMPLES = 2
 """A term in a single sample says nothing that can be checked."""
 MAX_SHARE = 0.6
 """A term in more of the samples than this says nothing about any label of several."""
-MINED_FIELDS = tuple(field for field in TEXT_FIELDS if field not in ("dialogue", "agent"))
-"""What the agent says answers a question asked before: rules on it hold by chance on few samples."""
+MINED_FIELDS = (
+    "last_user", "user", "last_agent", "ocr", "ocr.top", "ocr.bottom", "ocr.header", "ocr.body", "ocr.bar",
+    "caption",
+)  # fmt: skip
+"""Text fields. Of those that say the same the first is taken: of a page the plainest.
+
+What the agent said before the end answers a question asked before: rules on it hold by chance on few samples.
+"""
+_PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size")
+"""Of a page whose top, bottom and all of it come first: they are there for what those do not say."""
+_LARGE = 0.9
+"""Lines higher than this share of all lines are large type."""
 _SPOKEN = ("last_user", "user")
 """Here 我的 is grammar; on a page it is a tab."""
 _SHORTEST = dict.fromkeys(_SPOKEN, 1)
@@ -60,12 +71,12 @@ class Vocabulary:
 
 def build_vocabulary(
     table: FieldTable,
-    fields: Sequence[str] = MINED_FIELDS,
+    fields: Sequence[str] = (*MINED_FIELDS, SIZE_FIELD),
     known_terms: Collection[str] = (),
     said_of_labels: Sequence[str] = (),
 ) -> Vocabulary:
-    """All conditions worth trying on the samples of `table`: terms of every text field, thresholds of every number,
-    and visual questions that were asked about the images.
+    """All conditions worth trying on the samples of `table`: terms of every text field and of large type, thresholds
+    of every number, what is seen on images, and visual questions that were asked about them.
 
     The forms of an English word or phrase that occur are one condition, any of which may hold. `known_terms` (words
     that describe labels) are taken however few samples hold them. Where samples have sentence vectors there are also
@@ -77,7 +88,8 @@ def build_vocabulary(
     seen: set[bytes] = set()
     earlier: list[list[str]] = []
     for field in fields:
-        texts = table.texts(field)
+        height = _large_type(table) if field == SIZE_FIELD else None
+        texts = _texts(table, field, height)
         # On bare texts last_user and user are the same: known terms alone would make the second look better.
         if not any(texts) or texts in earlier:
             continue
@@ -87,7 +99,9 @@ def build_vocabulary(
             families = [forms for forms in families if not says_nothing(forms[0]) or not known.isdisjoint(forms)]
         if not families:
             continue
-        described = {index for index, forms in enumerate(families) if not known.isdisjoint(forms)}
+        described = {
+            index for index, forms in enumerate(families) if field not in _PARTS and not known.isdisjoint(forms)
+        }
         flags = _coverage(families, texts)
         for index in _most_readable(families, flags, texts, described):
             # The same samples through an earlier field: that one is named first because it is the narrower.
@@ -95,12 +109,15 @@ def build_vocabulary(
             if key in seen and index not in described:
                 continue
             seen.add(key)
-            conditions.append(Condition(field=field, terms=families[index]))
+            conditions.append(_on_terms(field, families[index], height))
             coverage.append(flags[index])
     for field in NUMBER_FIELDS:
         for comparison, flags in _thresholds(table.numbers(field)):
             conditions.append(Condition(field=field, comparison=comparison))
             coverage.append(flags)
+    for condition, flags in sight_conditions(table, MIN_SAMPLES, MAX_SHARE * len(table)):
+        conditions.append(condition)
+        coverage.append(flags)
     for question, flags in _answered(table):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
         coverage.append(flags)
@@ -112,6 +129,27 @@ def build_vocabulary(
             coverage.append(flags)
     matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
     return Vocabulary(tuple(conditions), pack(matrix), len(table))
+
+
+def _texts(table: FieldTable, field: str, height: Comparison | None) -> list[str]:
+    """The text of each sample that terms of the field are looked for in, of large type that in lines of `height`."""
+    if field != SIZE_FIELD:
+        return table.texts(field)
+    return [] if height is None else [row.lines_of(height.holds).text for row in table.rows]
+
+
+def _large_type(table: FieldTable) -> Comparison | None:
+    """The height, in hundredths of a page, from which lines are large among all lines; None without any."""
+    heights = [height_share(line.box, page.size[1]) for row in table.rows for page in row.pages for line in page.lines]
+    if not heights:
+        return None
+    return Comparison(op=">", value=max(round(float(np.quantile(heights, _LARGE)), 2), 0.01))
+
+
+def _on_terms(field: str, terms: tuple[str, ...], height: Comparison | None) -> Condition:
+    if height is None:
+        return Condition(field=field, terms=terms)
+    return Condition(field=field, size=LargeType(terms=terms, height=height))
 
 
 def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collection[str]) -> list[tuple[str, ...]]:

@@ -111,3 +111,49 @@ def test_coverage_is_what_the_engine_matches(texts):
 def test_very_long_text_and_lone_surrogates_are_read():
     vocabulary = build_vocabulary(table_of(["亮度\ud800灯光" + "长" * 100_000, "亮度\ud800灯光", "材质", "尺码"]))
     assert any("亮度" in term for term in terms(vocabulary))
+
+
+def paged(*lines: tuple[str, float, float]) -> FieldTable:
+    """A table of one sample a page of 100 x 100, each with one line: its text, its upper edge and its height."""
+    pages = {
+        f"{i}.png": OcrPage(f"{i}.png", (100, 100), (OcrLine(text, 1.0, (0, y, 50, y + height)),))
+        for i, (text, y, height) in enumerate(lines)
+    }
+    return FieldTable([Sample(f"s{i}", "t", (), (image,)) for i, image in enumerate(pages)], Sidecars(ocr=pages))
+
+
+OTHERS = [("支付", 50, 2), ("物流", 50, 2), ("购物", 50, 2), ("店铺", 50, 2)]
+
+
+def test_a_narrow_zone_speaks_only_where_plainer_fields_do_not():
+    vocabulary = build_vocabulary(paged(("退款", 1, 2), ("退款", 1, 2), ("退款", 14, 2), ("退款", 14, 2), *OTHERS))
+    assert [str(condition) for condition in vocabulary.conditions if "退款" in condition.sought] == [
+        "ocr has 退款",
+        "ocr.header has 退款",
+    ]
+
+
+def test_a_narrow_zone_does_not_repeat_the_words_of_labels():
+    table = paged(("退款", 1, 2), ("退款", 1, 2), *OTHERS)
+    vocabulary = build_vocabulary(table, known_terms=["退款"])
+    fields = [condition.field for condition in vocabulary.conditions if "退款" in condition.sought]
+    assert fields == ["ocr", "ocr.top"]
+
+
+def test_large_type_is_said_where_it_tells_more_than_the_text():
+    table = paged(("退款", 50, 9), ("退款", 50, 9), ("退款", 50, 2), *OTHERS * 5)
+    said = [str(condition) for condition in build_vocabulary(table).conditions if "退款" in condition.sought]
+    assert said == ["ocr has 退款", "ocr.size has 退款 in lines >0.02"]
+    table = paged(("退款", 50, 9), ("退款", 50, 9), *OTHERS * 5)
+    said = [str(condition) for condition in build_vocabulary(table).conditions if "退款" in condition.sought]
+    assert said == ["ocr has 退款"]
+
+
+def test_large_type_is_covered_as_the_engine_finds_it():
+    table = paged(
+        *[("退款成功", 50, 9)] * 2, *[("退款成功", 50, 2)] * 2, *[("refund", 50, 9)] * 2, ("refund", 5, 2), *OTHERS * 9
+    )
+    vocabulary = build_vocabulary(table)
+    assert "ocr.size" in {condition.field for condition in vocabulary.conditions}
+    rules = [Rule(id="r-0000", label="甲", when=When(all=(condition,))) for condition in vocabulary.conditions]
+    assert (Engine(rules).matrix(table) == unpack(vocabulary.coverage, len(table)).T).all()
