@@ -54,6 +54,15 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it(encoder, texts):
     assert together.shape == (len(texts) + 2, encoder.size)
 
 
+def test_many_texts_are_encoded_in_their_order(encoder):
+    texts = [f"第{number}件商品什么时候发货" for number in range(300)]
+    together = encoder.encode(texts)
+    np.testing.assert_allclose(
+        together[[0, 127, 128, 299]], encoder.encode([texts[i] for i in (0, 127, 128, 299)]), atol=HALF
+    )
+    assert encoder.encode([]).shape == (0, 512)
+
+
 def test_of_a_hundred_thousand_characters_the_first_four_thousand_count(encoder):
     begun = "我要退款，" * 800
     long, short, other = encoder.encode([begun + "今天" * 48_000, begun, begun[:-1]])
