@@ -304,16 +304,21 @@ class Project:
         made_of = (ocr, captions, answers, self.vectors)
         return self.kept.made("sidecars", made_of, lambda: Sidecars(*made_of))
 
-    @cached_property
+    @property
     def vectors(self) -> "SentenceVectors | None":
         """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
         from kdsl.config import NO_ENCODER
+
+        encoder, checkpoint = self.config.encoder, self.config.checkpoint
+        if encoder == NO_ENCODER:
+            return None
+        return self.kept.made(("vectors", encoder, checkpoint), (), self._new_vectors)
+
+    def _new_vectors(self) -> "SentenceVectors":
         from kdsl.embeddings.load import load_encoder
         from kdsl.embeddings.sentence_vectors import SentenceVectors
         from kdsl.vector_cache import VECTORS_FILE, VectorCache
 
-        if self.config.encoder == NO_ENCODER:
-            return None
         cache = VectorCache(self.config.checkpoint / VECTORS_FILE)
         return SentenceVectors(load_encoder(self.config.encoder, self.consent), cache, self.progress)
 
