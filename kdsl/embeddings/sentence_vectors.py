@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from threading import Lock
 
 import numpy as np
@@ -101,7 +102,7 @@ class SentenceVectors:
     def _hold(self, vectors: dict[bytes, NDArray[np.float16]]) -> None:
         """Keep them in memory, in place of the oldest ones where there are too many."""
         self._known |= vectors
-        for key in list(self._known)[: max(0, len(self._known) - _HELD)]:
+        for key in list(islice(self._known, max(0, len(self._known) - _HELD))):
             del self._known[key]
 
     def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:

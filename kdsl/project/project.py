@@ -312,15 +312,20 @@ class Project:
         left_out = self.config.fields.left_out
         return self.kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
 
-    @cached_property
+    @property
     def vectors(self) -> "SentenceVectors | None":
         """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
         from kdsl.config import NO_ENCODER
+
+        encoder, checkpoint = self.config.encoder, self.config.checkpoint
+        if encoder == NO_ENCODER:
+            return None
+        return self.kept.made(("vectors", encoder, checkpoint), (), self._new_vectors)
+
+    def _new_vectors(self) -> "SentenceVectors":
         from kdsl.embeddings.load import load_encoder
         from kdsl.embeddings.sentence_vectors import SentenceVectors
 
-        if self.config.encoder == NO_ENCODER:
-            return None
         return SentenceVectors(load_encoder(self.config.encoder, self.consent), self._vector_cache, self.progress)
 
     @cached_property

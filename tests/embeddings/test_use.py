@@ -54,6 +54,32 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it(encoder, texts):
     assert together.shape == (len(texts) + 2, encoder.size)
 
 
+@pytest.mark.parametrize(
+    ("text", "other", "least", "most"),
+    [
+        ("我要退款", "我不要退款", 0.85, 1.0),
+        ("买家给卖家退货", "卖家给买家退货", 0.95, 1.0),
+        ("我要退款", "我要退货", 0.8, 0.9),
+        ("亮度 3000 流明", "亮度 5000 流明", 0.75, 0.85),
+        ("I want a refund", "मुझे पैसे वापस चाहिए", -0.2, 0.2),
+        ("我要退款", "我要退款。今天的天气很好，我们去公园散步，看到了很多花。", 0.3, 0.4),
+        ("我要退款", "我要退款。" + "今天的天气很好，我们去公园散步，看到了很多花。" * 5, -0.1, 0.15),
+    ],
+)
+def test_what_the_documentation_says_it_cannot_do(encoder, text, other, least, most):
+    vectors = SentenceVectors(encoder).of([text, other])
+    assert least <= vectors[0] @ vectors[1] <= most
+
+
+def test_many_texts_are_encoded_in_their_order(encoder):
+    texts = [f"第{number}件商品什么时候发货" for number in range(300)]
+    together = encoder.encode(texts)
+    np.testing.assert_allclose(
+        together[[0, 127, 128, 299]], encoder.encode([texts[i] for i in (0, 127, 128, 299)]), atol=HALF
+    )
+    assert encoder.encode([]).shape == (0, 512)
+
+
 def test_of_a_hundred_thousand_characters_the_first_four_thousand_count(encoder):
     begun = "我要退款，" * 800
     long, short, other = encoder.encode([begun + "今天" * 48_000, begun, begun[:-1]])

@@ -72,7 +72,7 @@ def test_copies_of_a_sample_take_no_part():
     table, labels = with_meaning()
     doubled = table.joined(
         FieldTable(
-            [Sample(f"{row.sample.id}#1", "t", row.sample.turns, original=row.sample.id) for row in table.rows],
+            [Sample(f"{row.sample.id}#1", "t", row.sample.turns, copy_of=row.sample.id) for row in table.rows],
             table.sidecars,
         )
     )

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_vectors_of_a_project_are_kept_in_its_checkpoint(shop):
     assert found.shape == (60, 512)
     assert (shop / "checkpoints/run" / VECTORS_FILE).is_file()
     assert project.sidecars().vectors is project.learned_sidecars().vectors is project.vectors
+    assert replace(project, config=project.config.model_copy()).vectors is project.vectors
     again = Project.open(shop, ["encoder=use"])
     again.vectors.encoder.encode = None  # nothing is left to encode
     assert (again.field_table(again.task()).vectors("user") == found).all()
