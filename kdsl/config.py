@@ -82,6 +82,23 @@ class DataConfig(_Part):
     """Samples that a teacher labelled, trained on besides those of `train`."""
 
 
+class FieldsConfig(_Part):
+    """What of a sample is looked at: by the classifier, by rules, and in prompts."""
+
+    last_agent: bool = True
+    """What the agent answers in the end; `false` where predictions are made before the agent answers."""
+
+    visual: bool = True
+    """What images look like, beside the text on them: their kind, their colours, and what the classifier sees."""
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The fields of rules that are not looked at."""
+        answer = () if self.last_agent else ("last_agent",)
+        looks = () if self.visual else ("image.kind", "image.colour")
+        return frozenset((*answer, *looks))
+
+
 class MiningConfig(_Part):
     """The budget of the rule search."""
 
@@ -124,7 +141,8 @@ class PromptConfig(_Part):
     neighbours: int = Field(0, ge=0)
     """How many of the nearest training samples to add, with their labels."""
     embeddings: Literal["text", "model"] = "text"
-    """How nearness is measured: by texts, or by hidden states of the large model, which costs one more call."""
+    """How nearness is measured: by texts, and by their meaning where there is an encoder; or by hidden states of the
+    large model, which costs one more call."""
     knowledge: int = Field(0, ge=0)
     """How many passages to add: label descriptions, accepted rules and pages of the knowledge folder that fit best."""
     max_tokens: int = Field(8192, ge=64)
@@ -201,6 +219,7 @@ class ProjectConfig(_Part):
     data: DataConfig = DataConfig()
     encoder: str = NO_ENCODER
     """What turns sentences into vectors: `none`, `use` (embedded), or a directory, a hub id or a server's address."""
+    fields: FieldsConfig = FieldsConfig()
     small: str = "lexical"
     """What proposes conditions: `lexical`, `meaning` (by the encoder), or a model: a directory, a hub id or a server's
     address."""

@@ -2,7 +2,8 @@
 
 With a model directory it answers as vLLM would, by `kdsl.vlm.local`: chat completions with pictures, constrained
 choices, several samples, log-probabilities of the prompt. Without one it needs no torch and always gives the same
-answer. It can lack abilities, and fail in many ways when it is told to (`RunningServer.fail`).
+answer. Its embeddings count characters. It can lack abilities, and fail in many ways when it is told to
+(`RunningServer.fail`).
 """
 
 import base64
@@ -171,6 +172,21 @@ class Service:
         }
         return reply | ({"prompt_logprobs": prompt_logprobs} if told and prompt_logprobs else {})
 
+    def embed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The numbers of each text's characters in a vector of 8, the last text first."""
+        if body["model"] not in self.options["models"]:
+            raise Refused(404, f"The model `{body['model']}` does not exist.")
+        limit = self.options["context"]
+        if limit is not None and max(map(len, body["input"])) > limit:
+            raise Refused(400, f"This model's maximum context length is {limit} tokens.")
+        data = []
+        for index, text in enumerate(body["input"]):
+            vector = [0.0] * 8
+            for character in text:
+                vector[ord(character) % 8] += 1.0
+            data.append({"object": "embedding", "index": index, "embedding": vector})
+        return {"object": "list", "data": data[::-1], "model": body["model"]}
+
     def _formed(self, text: str) -> dict[str, Any]:
         if self.options["form"] is None:
             return {"message": {"role": "assistant", "content": text}}
@@ -312,10 +328,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(401, {"error": "Unauthorized"})
         elif self.path == "/v1/models":
             self._send(200, {"data": [{"id": name, "max_model_len": 4096} for name in service.options["models"]]})
-        elif self.path == "/v1/chat/completions":
+        elif self.path in ("/v1/chat/completions", "/v1/embeddings"):
             time.sleep(service.options["delay"])
             try:
-                self._send(200, service.ask(body))
+                self._send(200, service.ask(body) if self.path.endswith("completions") else service.embed(body))
             except Refused as refusal:
                 self._send(refusal.status, {"error": {"message": refusal.message, "type": "BadRequestError"}})
         else:

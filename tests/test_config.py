@@ -66,6 +66,45 @@ def test_the_small_model_is_lexical_or_named(write, tmp_path):
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
+        ("none", "none"),
+        ("use", "use"),
+        ("BAAI/bge-m3", "BAAI/bge-m3"),
+        ("http://localhost:8000/v1#bge", "http://localhost:8000/v1#bge"),
+        ("./gone", "{folder}/gone"),
+        ("models/tiny", "{folder}/models/tiny"),
+    ],
+)
+def test_an_encoder_is_embedded_a_directory_a_hub_id_or_a_server(write, tmp_path, name, meant):
+    (tmp_path / "models/tiny").mkdir(parents=True)
+    (tmp_path / "use").mkdir()  # is named as ./use
+    config = load_config(write("kdsl.yaml", f'tasks: [a]\nencoder: "{name}"\n'))
+    assert config.encoder == meant.format(folder=tmp_path)
+    assert config.typed_models == ()
+    assert len(load_config(tmp_path, [f"encoder={name}"]).typed_models) == 1
+
+
+def test_there_is_no_encoder_unless_one_is_named(write):
+    assert load_config(write("kdsl.yaml", "tasks: [a]\n")).encoder == "none"
+
+
+def test_the_small_model_by_meaning_is_embedded_and_needs_an_encoder(write):
+    path = write("kdsl.yaml", "tasks: [a]\nencoder: use\nsmall: meaning\n")
+    assert load_config(path).small_model is None
+    path = write("kdsl.yaml", "tasks: [a]\n")
+    with pytest.raises(KdslError, match=r"^small=meaning on the command line: small: 'meaning' needs an encoder"):
+        load_config(path, ["small=meaning"])
+    for changes in (["small=meaning", "encoder=use"], ["encoder=use", "small=meaning"]):
+        config = load_config(path, changes)
+        assert (config.encoder, config.small) == ("use", "meaning")
+    with pytest.raises(KdslError, match=r"^seed=-1 on the command line: seed is -1"):
+        load_config(path, ["small=meaning", "encoder=use", "seed=-1"])
+    with pytest.raises(KdslError, match=r"^mining=3 on the command line: mining is 3"):
+        load_config(path, ["mining=3", "mining.focus=0.1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
         ("linear", None),
         ("recorded:p.jsonl", None),
         ("Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2-VL-7B-Instruct"),
@@ -109,6 +148,9 @@ def test_keys_of_the_large_model(write):
         ("tasks: [a]\nseed: -1\n", "line 2: seed is -1; it must be greater than or equal to 0"),
         ("tasks: [a]\nsmall:\n", "line 2: small is empty; it must be text"),
         ("tasks: [a]\npixels: {min: 5000, max: 4000}\n", "line 2: pixels: max 4000 is below min 5000; swap them"),
+        ("tasks: [a]\nencoder: ''\n", r"line 2: encoder: is empty; name the embedded part \(`encoder: use`\) or"),
+        ("tasks: [a]\nencoder: recorded:x\n", "line 2: encoder: 'recorded:x' is not possible here; write `encoder: u"),
+        ("tasks: [a]\nsmall: meaning\n", "line 2: small: 'meaning' needs an encoder; write `encoder: use` too"),
         ("tasks: [a]\ntraining: {vision: true}\n", "training: vision: true goes with `method: full` only"),
         ("tasks: [a]\nlarge: 'recorded:'\n", "line 2: large: 'recorded:' is not possible here"),
         ("tasks: [a]\nmining: {iterations: 0}\n", "line 2: mining.iterations is 0; it must be greater than"),

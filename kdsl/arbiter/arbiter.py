@@ -49,6 +49,8 @@ class Arbiter(RecordModel):
     rules: tuple[Standing, ...]
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
+    left_out: tuple[str, ...] = ()
+    """Fields that were not looked at in training."""
 
     @model_validator(mode="after")
     def _whole(self) -> "Arbiter":

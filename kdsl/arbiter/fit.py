@@ -70,6 +70,7 @@ def fit_arbiter(
         base_rates=tuple(base_rates.tolist()),
         rules=standings,
         overlaps=tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005)),
+        left_out=tuple(sorted(table.sidecars.left_out)),
     )
 
 

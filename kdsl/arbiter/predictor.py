@@ -1,7 +1,7 @@
 """Collaborative prediction with a checkpoint: classifier, rule base and arbiter of every task of a project."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +74,10 @@ class Predictor:
             classifier.explain(SampleFields(sample, self._sidecars)) if isinstance(classifier, Explainable) else None
         )
 
+    def shares(self, task: str) -> Mapping[str, float]:
+        """See `TrainedTask.shares`. Errors of `decide`."""
+        return self._task(task).shares
+
     def _task(self, name: str) -> TrainedTask:
         if name not in self._loaded:
             checkpoint, recorded, large = self._place
@@ -88,7 +92,7 @@ class Predictor:
                     large,
                     self._orders,
                     self._embedded,
-                    self._sidecars.vectors,
+                    self._sidecars,
                 )
         return self._loaded[name]
 

@@ -1,7 +1,7 @@
 """A trained task: the classifier, the rules and the arbiter that together decide about a sample."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
-from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import Hint, KdslError
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
@@ -57,6 +58,11 @@ class TrainedTask:
     trained_on: TrainedOn | None = None
     """None once it was read from disk."""
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """How much the classifier goes by each view of a sample; empty for one that cannot tell (`Leaning`)."""
+        return self.classifier.shares if isinstance(self.classifier, Leaning) else {}
+
     @cached_property
     def judge(self) -> RuleJudge:
         """What finds the rules that hold, and weighs them."""
@@ -95,19 +101,25 @@ class TrainedTask:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
-        vectors: SentenceVectors | None = None,
+        sidecars: Sidecars | None = None,
     ) -> "TrainedTask":
         """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the `embedded` classifier. `vectors` are what rules on meaning are compared by. Raises
-        KdslError when the task was not trained, or with other labels. Rules that training did not know as they stand
-        are counted in a warning.
+        without both it is the `embedded` classifier; `sidecars` are what rules are tested with. Raises KdslError when
+        the task was not trained, or with other labels, or on other fields. Rules that training did not know as they
+        stand are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
+        known = sidecars or Sidecars()
+        if set(arbiter.left_out) != known.left_out:
+            was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, known.left_out))
+            raise KdslError(
+                f"{folder}: training left out {was}, but `fields:` in kdsl.yaml now leaves out {now}", Hint.SET_BACK
+            )
         classifier: Classifier
         if large is not None:
             classifier = large.load_classifier(task)
@@ -115,7 +127,7 @@ class TrainedTask:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        trained = cls(task, classifier, tuple(active_rules(rules, task, vectors)), arbiter)
+        trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter)
         weighed = trained.judge.weighed
         new = int((~weighed.known).sum())
         if new:
@@ -128,42 +140,58 @@ class TrainedTask:
         return trained
 
 
-def active_rules(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
-    """Those that count: accepted and proposed ones, for labels that the task has, whose meanings can be compared.
+def active_rules(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
+    """Those that count: accepted and proposed ones, for labels that the task has, that can be tested with what is
+    `known` beside the samples: their fields are looked at, and their meanings can be compared.
 
-    The others are left out, with a counted warning; `vectors` are those of the project's encoder, where it has one.
+    The others do not count, with counted warnings.
     """
-    known = [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
-    left_out = sum(rule.status in ACTIVE for rule in rules) - len(known)
-    if left_out:
+    labelled = [rule for rule in rules if rule.status in ACTIVE and rule.label in task.label_names]
+    unknown = sum(rule.status in ACTIVE for rule in rules) - len(labelled)
+    if unknown:
         _log.warning(
             "%s: %d rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them",
-            task.name, left_out,
+            task.name, unknown,
         )  # fmt: skip
-    usable = _active(rules, task, vectors)
-    if len(usable) < len(known):
-        example = next(rule for rule in known if not comparable(rule, vectors))
+    looking = [rule for rule in labelled if not _is_blind(rule, known)]
+    if len(looking) < len(labelled):
+        _log.warning(
+            "%s: %d rules test %s, which `fields:` in kdsl.yaml leaves out, and do not count; `kdsl rules lint` lists "
+            "them",
+            task.name, len(labelled) - len(looking), " or ".join(sorted(known.left_out)),
+        )  # fmt: skip
+    usable = _active(rules, task, known)
+    if len(usable) < len(looking):
+        example = next(rule for rule in looking if not comparable(rule, known.vectors))
         wanted = next((meaning.encoder for meaning in meanings(example) if meaning.encoder), None)
         _log.warning(
             "%s: %d rules on meaning do not count, the first being %s%s: %s; set `encoder:` in kdsl.yaml",
-            task.name, len(known) - len(usable), example.id,
+            task.name, len(looking) - len(usable), example.id,
             "" if wanted is None else f", made with the encoder {wanted}",
-            "there is no encoder" if vectors is None else f"the encoder is {vectors.name}",
+            "there is no encoder" if known.vectors is None else f"the encoder is {known.vectors.name}",
         )  # fmt: skip
     return usable
 
 
-def usable_rules(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
+def usable_rules(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
     """The active ones, then those that people ruled out: all that `kdsl.arbiter.fit.fit_arbiter` wants to know of.
 
     It says nothing of what is left out: `active_rules` does, once for a task that is trained or read.
     """
-    return [*_active(rules, task, vectors), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
+    return [*_active(rules, task, known), *(rule for rule in rules if rule.status in ("rejected", "disabled"))]
 
 
-def _active(rules: Sequence[Rule], task: Task, vectors: SentenceVectors | None) -> list[Rule]:
+def _active(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:
     return [
         rule
         for rule in rules
-        if rule.status in ACTIVE and rule.label in task.label_names and comparable(rule, vectors)
+        if rule.status in ACTIVE
+        and rule.label in task.label_names
+        and not _is_blind(rule, known)
+        and comparable(rule, known.vectors)
     ]
+
+
+def _is_blind(rule: Rule, known: Sidecars) -> bool:
+    """Whether it tests a field that is left out: negated, such a test would hold on every sample."""
+    return any(condition.reads in known.left_out for condition in rule.conditions)

@@ -15,7 +15,6 @@ from kdsl.augmentation.guard import Guard
 from kdsl.augmentation.plan import REENCODED, draw_plan
 from kdsl.augmentation.text import AGENT, USER, change_text
 from kdsl.augmentation.words import Span, families
-from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.mining.proposer import label_texts
 from kdsl.rules.rule import Rule
@@ -203,11 +202,11 @@ def _renamed(row: SampleFields, images: Mapping[str, str]) -> SampleFields:
     sample, known = row.sample, row.sidecars
     turns = tuple(replace(turn, images=tuple(map(name, turn.images))) for turn in sample.turns)
     own = dict.fromkeys(sample.images)
-    sidecars = Sidecars(
-        {name(image): replace(known.ocr[image], image=name(image)) for image in own if image in known.ocr},
-        {name(image): known.captions[image] for image in own if image in known.captions},
-        {name(image): known.answers[image] for image in own if image in known.answers},
-        vectors=known.vectors,
+    sidecars = replace(
+        known,
+        ocr={name(image): replace(known.ocr[image], image=name(image)) for image in own if image in known.ocr},
+        captions={name(image): known.captions[image] for image in own if image in known.captions},
+        answers={name(image): known.answers[image] for image in own if image in known.answers},
         pictures=known.pictures and known.pictures.renamed({name(image): image for image in own}),
     )
     return SampleFields(replace(sample, turns=turns, images=tuple(map(name, sample.images))), sidecars)

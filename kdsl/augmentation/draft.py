@@ -64,7 +64,8 @@ class Draft:
         self.plans = dict(plans)
         known = self.known
         originals = {self._name(image): image for image in self.original.images}
-        new = Sidecars(vectors=known.vectors, pictures=known.pictures and known.pictures.renamed(originals))
+        pictures = known.pictures and known.pictures.renamed(originals)
+        new = replace(known, ocr={}, captions={}, answers={}, pictures=pictures)
         for image in self.original.images:
             name = self._name(image)
             if image in known.ocr:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import rjieba
 
 from kdsl.augmentation.augmenter import Rewording
-from kdsl.augmentation.meaning import same_request
+from kdsl.augmentation.meaning import far_apart, same_request
 from kdsl.augmentation.synonym_table import SYNONYMS
 from kdsl.augmentation.words import cut
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields.table import SampleFields, last_user_turn
 from kdsl.sample import Task, Turn
 from kdsl.small.synonyms import Meant, write_synonyms
@@ -42,7 +43,8 @@ class SmallRewording:
         spoken = [last_user_turn(row.sample) for row in rows]
         texts = ["" if turn is None else row.sample.turns[turn].text for row, turn in zip(rows, spoken, strict=True)]
         synonyms = self._synonyms(texts, labels)
-        ways = self._ways(texts) if self.paraphrase else {}
+        vectors = rows[0].sidecars.vectors if rows else None
+        ways = self._ways(texts, vectors) if self.paraphrase else {}
         return [
             Rewording(
                 tuple(_said(row.sample.turns, turn, way) for way, same in ways.get(text, {}).items() if same),
@@ -60,7 +62,7 @@ class SmallRewording:
         found = write_synonyms(self.model, self.task, every, CallBudget(len(every)))
         return [{word: found[label, word] for label, word in own if found.get((label, word))} for own in asked]
 
-    def _ways(self, texts: Sequence[str]) -> dict[str, dict[str, bool]]:
+    def _ways(self, texts: Sequence[str], vectors: SentenceVectors | None) -> dict[str, dict[str, bool]]:
         """Text → other ways to say it → whether they ask for the same thing."""
         prompt = _CHINESE if wording_of(self.task) is CHINESE else _ENGLISH
         wanted = list(dict.fromkeys(text for text in texts if text))
@@ -74,9 +76,12 @@ class SmallRewording:
             for text, answer in zip(wanted, answers, strict=True)
             for way in [line for line in dict.fromkeys(listed(answer.text, "\n")) if is_like(text, line)][:WAYS]
         ]
+        far = far_apart(vectors, wanted, pairs)
+        near = [pair for pair, is_far in zip(pairs, far, strict=True) if not is_far]
+        same = {pair for pair, is_same in zip(near, same_request(self.model, self.task, near), strict=True) if is_same}
         found: dict[str, dict[str, bool]] = {}
-        for (text, way), same in zip(pairs, same_request(self.model, self.task, pairs), strict=True):
-            found.setdefault(text, {})[way] = same
+        for text, way in pairs:
+            found.setdefault(text, {})[way] = (text, way) in same
         return found
 
 

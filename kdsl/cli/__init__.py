@@ -28,7 +28,7 @@ def main() -> None:
     handler.setFormatter(_Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.addLevelName(logging.WARNING, "warning")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.vlm.server.client` tells it once
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # a line a retry: `kdsl.http_client` tells it once
     try:
         application()(prog_name="kdsl")
     except KeyboardInterrupt:  # while commands are still being imported

@@ -21,7 +21,7 @@ ProjectAndAddress = Annotated[
 @app.command("list")
 def list_hosts(format: FormatOption = Format.table) -> None:
     """List the servers that each project may contact, and the environment variables that hold keys of servers."""
-    from kdsl.vlm.hosts import ALLOWED, KEYS, allowed_contacts, key_variables, user_folder
+    from kdsl.hosts import ALLOWED, KEYS, allowed_contacts, key_variables, user_folder
 
     keys, allowed = key_variables(), allowed_contacts()
     if format is Format.json:
@@ -40,7 +40,7 @@ def list_hosts(format: FormatOption = Format.table) -> None:
 def allow(arguments: ProjectAndAddress = None) -> None:
     """Allow a project to send dialogues and screenshots to a server; the yes is kept until it is taken back."""
     from kdsl.config import load_config
-    from kdsl.vlm.hosts import origin_of, remember
+    from kdsl.hosts import origin_of, remember
 
     address, project = _address(arguments)
     origin = origin_of(address)
@@ -52,7 +52,7 @@ def allow(arguments: ProjectAndAddress = None) -> None:
 @app.command()
 def forget(arguments: ProjectAndAddress = None) -> None:
     """Take back that a project may contact a server; the project itself need not be there any more."""
-    from kdsl.vlm.hosts import origin_of, take_back
+    from kdsl.hosts import origin_of, take_back
 
     address, project = _address(arguments)
     folder = project.parent if project.is_file() else project

@@ -6,10 +6,14 @@ from kdsl.cli.options import Format, FormatOption, print_json
 
 
 def info(format: FormatOption = Format.table) -> None:
-    """Print versions, devices and installed extras, for a bug report."""
+    """Print versions, devices, installed extras and the embedded encoder, for a bug report."""
+    from kdsl.config import EMBEDDED_ENCODER
     from kdsl.distribution import installation
+    from kdsl.embeddings.load import load_encoder
 
     facts = installation()
+    encoder = load_encoder(EMBEDDED_ENCODER)
+    facts[f"encoder {encoder.name}"] = f"needs {encoder.lacks}" if encoder.lacks else encoder.identity
     if format is Format.json:
         print_json(facts)
         return

@@ -8,7 +8,7 @@ import typer
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kdsl.arbiter.arbiter import Arbiter
 
@@ -34,11 +34,13 @@ def train(
     if fine_tune_only or deepspeed is not None:
         fine_tune_project(open_project(arguments), deepspeed)
         return
-    arbiters = train_project(open_project(arguments))
+    trained = train_project(open_project(arguments))
     if format is Format.json:
-        print_json([arbiter.record() for arbiter in arbiters])
-    else:
-        print_arbiters(arbiters)
+        print_json([{**task.arbiter.record(), "shares": dict(task.shares)} for task in trained])
+        return
+    print_arbiters([task.arbiter for task in trained])
+    for task in trained:
+        print_shares(task.task.name, task.shares)
 
 
 _LEFT_OUT = {
@@ -71,3 +73,18 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
         if arbiter.listens_to != "all":
             why = _LEFT_OUT[arbiter.listens_to] if arbiter.rules else "there are no rules, so the model decides alone"
             console.print(f"{escape(arbiter.task)}: {why}.")
+
+
+def print_shares(task: str, shares: "Mapping[str, float]") -> None:
+    """What the classifier of one task goes by, in a sentence; nothing for one that cannot tell."""
+    from rich.markup import escape
+
+    from kdsl.cli.console import results_console
+    from kdsl.models.explanation import leans_on_answer
+
+    seen = [f"{view} {share:.0%}" for view, share in sorted(shares.items(), key=lambda each: -each[1]) if share > 0]
+    if not seen:
+        return
+    hint = "; last_agent is what the agent answers: where predictions are made before, set fields.last_agent: false"
+    line = f"the model goes by {', '.join(seen)}{hint if leans_on_answer(shares) else ''}."
+    results_console().print(f"{escape(task)}: {line}")

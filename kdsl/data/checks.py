@@ -1,14 +1,16 @@
 """What is wrong with a data set, as findings that a person can act on."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdsl.data.answers import check_answers
 from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
 from kdsl.data.image_checks import check_images, check_near_duplicates
+from kdsl.data.meanings import Encode, check_meanings
 from kdsl.data.notes import Notes
 from kdsl.data.repeats import check_repeats
 from kdsl.progress import Progress
@@ -43,11 +45,14 @@ def check_samples(
     images: Path | None,
     notes: Mapping[str, Notes] | None = None,
     progress: Progress | None = None,
+    left_out: Collection[str] = (),
+    encode: Encode | None = None,
 ) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
-    `images` is the folder that image names are relative to; `notes` is what reading each split left. Reads every image
-    once; never raises for what is in it.
+    `images` is the folder that image names are relative to; `notes` is what reading each split left; `left_out` are
+    fields that nothing will look at, and `encode` gives sentence vectors. Reads every image once; never raises for
+    what is in it.
     """
     report = Report(count_labels(splits, tasks))
     for split, noted in (notes or {}).items():
@@ -65,6 +70,10 @@ def check_samples(
     report.findings.extend(image_findings)
     report.findings.extend(check_near_duplicates(splits, tasks, hashes))
     report.findings.extend(check_repeats(splits, tasks, images))
+    if encode is not None:
+        report.findings.extend(check_meanings(splits, tasks, encode))
+    if "last_agent" not in left_out:
+        report.findings.extend(check_answers(splits, tasks))
     return report
 
 

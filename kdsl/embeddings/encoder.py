@@ -39,3 +39,9 @@ class Encoder(Protocol):
         """[n_texts, size]; no text is empty or holds half a character. The vector of a text does not depend on the
         texts beside it, beyond the last bits of half precision. Raises KdslError where something is lacking."""
         ...
+
+
+def of_unit_length(vectors: Vectors32) -> Vectors32:
+    """The same directions: [n, size], zeros where they are zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)

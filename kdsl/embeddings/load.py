@@ -1,9 +1,16 @@
 """A sentence encoder by its name in kdsl.yaml."""
 
+from kdsl.config import EMBEDDED_ENCODER
 from kdsl.embeddings.encoder import Encoder
+from kdsl.embeddings.server import ServedEncoder
+from kdsl.embeddings.transformer import TransformerEncoder
 from kdsl.embeddings.use import UniversalSentenceEncoder
+from kdsl.hosts import Consent, is_address
 
 
-def load_encoder(name: str) -> Encoder:
-    """The encoder that `encoder:` names, `none` apart; its weights are read when they are needed."""
-    return UniversalSentenceEncoder()
+def load_encoder(name: str, consent: Consent | None = None) -> Encoder:
+    """The encoder `use`, or that of a directory, a hub id or an http:// address; `consent` is for a server that is
+    not this machine. Weights are read, and servers contacted, when they are needed."""
+    if name == EMBEDDED_ENCODER:
+        return UniversalSentenceEncoder()
+    return ServedEncoder(name, consent) if is_address(name) else TransformerEncoder(name)

@@ -1,16 +1,20 @@
 """Sentence vectors by text: each text is encoded once, and kept in memory and on disk."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
+from itertools import islice
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.embeddings.encoder import Encoder, Vectors32
+from kdsl.embeddings.encoder import Encoder, Vectors32, of_unit_length
 from kdsl.progress import Progress, track
 from kdsl.text import writable
 from kdsl.vector_cache import VectorCache
+
+_log = logging.getLogger(__name__)
 
 _CHUNK = 512
 """Texts that are encoded, and then kept, at once; an interruption loses no more than these."""
@@ -27,7 +31,7 @@ class SentenceVectors:
         """Without a `cache` vectors are kept in memory only."""
         self.encoder = encoder
         self.missing = 0
-        """Texts so far that have no vector, as the encoder is not installed and nothing was kept of them."""
+        """Texts since the last `tell` that have no vector: the encoder is not installed, nothing was kept of them."""
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[bytes, NDArray[np.float16]] = {}
@@ -52,6 +56,15 @@ class SentenceVectors:
         """Whether texts can be encoded; if not, only those have vectors of which the cache knows them."""
         return not self.encoder.lacks
 
+    def tell(self) -> None:
+        """Log one warning of the texts since the last one that have no vector, if there are any."""
+        missing, self.missing = self.missing, 0
+        if missing:
+            _log.warning(
+                "%d texts have no sentence vector and count as without meaning: encoder `%s` needs %s",
+                missing, self.name, self.encoder.lacks,
+            )  # fmt: skip
+
     def of(self, texts: Sequence[str]) -> Vectors32:
         """[n_texts, size], of unit length; zeros for a text without a visible character, and where one is missing.
 
@@ -66,9 +79,7 @@ class SentenceVectors:
                 vectors[row] = found[key]
             elif key is not None:
                 self.missing += 1
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors /= np.where(lengths > 0, lengths, 1)
-        return vectors
+        return of_unit_length(vectors)
 
     def _found(self, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float16]]:
         """key → vector, of memory, of the cache, or new."""
@@ -91,7 +102,7 @@ class SentenceVectors:
     def _hold(self, vectors: dict[bytes, NDArray[np.float16]]) -> None:
         """Keep them in memory, in place of the oldest ones where there are too many."""
         self._known |= vectors
-        for key in list(self._known)[: max(0, len(self._known) - _HELD)]:
+        for key in list(islice(self._known, max(0, len(self._known) - _HELD))):
             del self._known[key]
 
     def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:

@@ -1,12 +1,13 @@
-"""Samples as vectors: TF-IDF of the character n-grams of every text field, and image numbers."""
+"""Samples as vectors: TF-IDF of the character n-grams of every text field, numbers, sentence vectors, pictures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.fields.dense import DenseBlock, dense_of_record, fit_dense
 from kdsl.fields.ngrams import LONGEST_NGRAM, NgramWeights
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.npz_file import floats
@@ -21,6 +22,7 @@ Floats = NDArray[np.float64]
 FIELD_WEIGHTS = {
     "last_user": 1.0,
     "user": 0.7,
+    "last_agent": 0.4,
     "dialogue": 0.5,
     "ocr": 0.3,
     "ocr.top": 0.15,
@@ -29,6 +31,10 @@ FIELD_WEIGHTS = {
 }
 """The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
 NUMBER_WEIGHT = 0.03
+CHARACTERS = "characters"
+"""The view of all n-grams but the last agent turn's, and of numbers; the weights of others are relative to it."""
+
+Matrix: TypeAlias = "csr_matrix | Floats"
 
 
 @dataclass(frozen=True)
@@ -39,31 +45,76 @@ class FieldBlock:
     weight: float
     vectorizer: NgramWeights
 
+    @property
+    def view(self) -> str:
+        return f"{CHARACTERS}.{self.field}" if self.field == "last_agent" else CHARACTERS
+
 
 @dataclass(frozen=True)
 class Features:
-    """Which n-grams and thresholds the samples that it was fitted on call for."""
+    """Which n-grams, thresholds and dense vectors the samples that it was fitted on call for.
+
+    They stand in several views of a sample, which count as much as they prove worth (`kdsl.models.views`).
+    """
 
     blocks: tuple[FieldBlock, ...]
     thresholds: dict[str, Floats]
     """For every number that varied in training: a feature for each threshold says whether the number is above."""
+    dense: tuple[DenseBlock, ...] = ()
 
     @property
-    def size(self) -> int:
+    def sparse_size(self) -> int:
+        """Features in front of the dense ones."""
         texts = sum(len(block.vectorizer.ngrams) for block in self.blocks)
         return texts + sum(len(thresholds) for thresholds in self.thresholds.values())
 
-    def matrix(self, table: FieldTable) -> "csr_matrix":
-        """[n_samples, n_features]"""
+    @property
+    def size(self) -> int:
+        return self.sparse_size + sum(block.size for block in self.dense)
+
+    def parts(self, table: FieldTable) -> "list[tuple[str, Matrix]]":
+        """(view, [n_samples, n_features of it]), side by side all features; a view may come in several parts."""
+        return self._parts(
+            [block.vectorizer.transform(table.texts(block.field)) for block in self.blocks],
+            _above(table, self.thresholds),
+            [block.matrix(table) for block in self.dense],
+        )
+
+    def parts_of_texts(self, table: FieldTable, texts: Sequence[str]) -> "list[tuple[str, Matrix]]":
+        """The same for samples that hold each of the normalised `texts` in every field, and nothing else.
+
+        `table` knows the encoder.
+        """
         from scipy.sparse import csr_matrix
 
-        if len(table) == 0:
-            return csr_matrix((0, self.size))
-        texts = [block.vectorizer.transform(table.texts(block.field)) * block.weight for block in self.blocks]
-        return _joined(texts, table, self.thresholds)
+        numbers = sum(len(values) for values in self.thresholds.values())
+        return self._parts(
+            [block.vectorizer.transform(texts) for block in self.blocks],
+            csr_matrix((len(texts), numbers)),
+            [block.of_texts(table, texts) for block in self.dense],
+        )
+
+    def _parts(
+        self, texts: "Sequence[csr_matrix]", numbers: "csr_matrix", dense: Sequence[Floats]
+    ) -> "list[tuple[str, Matrix]]":
+        parts: list[tuple[str, Matrix]] = [
+            (block.view, matrix * block.weight) for block, matrix in zip(self.blocks, texts, strict=True)
+        ]
+        parts.append((CHARACTERS, numbers))
+        return parts + [(block.view, matrix) for block, matrix in zip(self.dense, dense, strict=True)]
+
+    def matrix(self, table: FieldTable) -> "csr_matrix":
+        """[n_samples, n_features]"""
+        return joined(self.parts(table))
+
+    def weighted(self, factors: Mapping[str, float]) -> "Features":
+        """The same with the weights of some views multiplied by `factors`, all above 0."""
+        blocks = tuple(replace(block, weight=block.weight * factors.get(block.view, 1.0)) for block in self.blocks)
+        dense = tuple(block.scaled(factors.get(block.view, 1.0)) for block in self.dense)
+        return replace(self, blocks=blocks, dense=dense)
 
     def record(self) -> dict[str, Any]:
-        """Everything but the idf values, for JSON."""
+        """Everything but idf values and means, for JSON."""
         return {
             "blocks": [
                 {
@@ -74,11 +125,20 @@ class Features:
                 for block in self.blocks
             ],
             "thresholds": {name: values.tolist() for name, values in self.thresholds.items()},
+            "dense": [block.record() for block in self.dense],
         }
 
     def arrays(self) -> dict[str, Floats]:
-        """The idf values of every block, for an npz file."""
-        return {f"idf{number}": block.vectorizer.idf for number, block in enumerate(self.blocks)}
+        """The idf values and means of every block, for an npz file."""
+        idf = {f"idf{number}": block.vectorizer.idf for number, block in enumerate(self.blocks)}
+        return {**idf, **{f"mean{number}": block.mean for number, block in enumerate(self.dense)}}
+
+
+def joined(parts: "Sequence[tuple[str, Matrix]]") -> "csr_matrix":
+    """All parts side by side: [n_samples, n_features]"""
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([csr_matrix(matrix) for _, matrix in parts], format="csr")
 
 
 def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
@@ -97,7 +157,8 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     thresholds = {name: np.asarray(values, dtype=np.float64) for name, values in record["thresholds"].items()}
     if any(values.ndim != 1 or not np.isfinite(values).all() for values in thresholds.values()):
         raise ValueError("thresholds that are no numbers")
-    return Features(tuple(blocks), thresholds)
+    dense = [dense_of_record(block, arrays, f"mean{number}") for number, block in enumerate(record["dense"])]
+    return Features(tuple(blocks), thresholds, tuple(dense))
 
 
 def ngram_weights(ngrams: Sequence[str], idf: Floats) -> NgramWeights:
@@ -109,10 +170,10 @@ def ngram_weights(ngrams: Sequence[str], idf: Floats) -> NgramWeights:
     return NgramWeights(tuple(ngrams), idf)
 
 
-def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
-    """The features that training samples call for, and their matrix [n_samples, n_features]."""
+def fit_features(table: FieldTable) -> "tuple[Features, list[tuple[str, Matrix]]]":
+    """The features that training samples call for, and their parts, as `Features.parts` gives them."""
     blocks: list[FieldBlock] = []
-    texts: list[Any] = []
+    texts: list[csr_matrix] = []
     seen: list[list[str]] = []
     sources = original_rows([row.sample for row in table.rows])
     for field, weight in FIELD_WEIGHTS.items():
@@ -123,7 +184,7 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
         seen.append(values)
         vectorizer, matrix = fit_ngrams(values, sources)
         blocks.append(FieldBlock(field, weight, vectorizer))
-        texts.append(matrix * weight)
+        texts.append(matrix)
     thresholds = {}
     for name, number in _NUMBERS.items():
         values_ = np.array([number(row) for row in table.rows])
@@ -131,7 +192,9 @@ def fit_features(table: FieldTable) -> tuple[Features, "csr_matrix"]:
         candidates = candidates[candidates < values_.max()]
         if len(candidates) and values_.min() < values_.max():
             thresholds[name] = candidates
-    return Features(tuple(blocks), thresholds), _joined(texts, table, thresholds)
+    dense = fit_dense(table)
+    features = Features(tuple(blocks), thresholds, tuple(block for block, _ in dense))
+    return features, features._parts(texts, _above(table, thresholds), [matrix for _, matrix in dense])
 
 
 def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple[NgramWeights, "csr_matrix"]:
@@ -171,13 +234,14 @@ def _share_characters(texts: list[str]) -> bool:
     return False
 
 
-def _joined(texts: list[Any], table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":
+def _above(table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":
+    """Which thresholds the numbers of the samples are above: [n_samples, n_thresholds]"""
     from scipy.sparse import csr_matrix, hstack
 
-    parts = list(texts)
+    parts = []
     for name, values in thresholds.items():
         column = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
-        parts.append(csr_matrix((column > values) * NUMBER_WEIGHT))
+        parts.append(csr_matrix((column > values) * NUMBER_WEIGHT) if len(table) else csr_matrix((0, len(values))))
     return hstack(parts, format="csr") if parts else csr_matrix((len(table), 0))
 
 

@@ -49,6 +49,8 @@ class Sidecars:
     """None without an encoder."""
     pictures: Pictures | None = None
     """What is seen on images; None where nobody knows where they lie."""
+    left_out: frozenset[str] = frozenset()
+    """Fields that are not looked at, as `fields:` of kdsl.yaml has it: they are empty, whatever a sample holds."""
 
 
 def read_ocr(path: Path) -> dict[str, OcrPage]:

@@ -9,6 +9,7 @@ from itertools import compress
 
 import numpy as np
 
+from kdsl.data.answers import before_answer
 from kdsl.embeddings.encoder import Vectors32
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
@@ -102,6 +103,9 @@ class SampleFields:
     def __init__(self, sample: Sample, sidecars: Sidecars, turns: _Normalised | None = None) -> None:
         """`turns` are the texts of the sample's turns, where they are normalised already."""
         self.sample = sample
+        """As it was given."""
+        self.shown = before_answer(sample) if "last_agent" in sidecars.left_out else sample
+        """What is looked at: all but the agent's answer, where that is left out. Turns keep their indices."""
         self.sidecars = sidecars
         """What is known about images, those of other samples too."""
         self._turns = turns
@@ -126,11 +130,11 @@ class SampleFields:
         Numbers about an image are those of the first one that OCR has read.
         """
         if field == "turns":
-            return float(len(self.sample.turns))
+            return float(len(self.shown.turns))
         if field == "image.count":
-            return float(len(self.sample.images))
+            return float(len(self.shown.images))
         if field == "image.aspect":
-            for image in self.sample.images:
+            for image in self.shown.images:
                 page = self.sidecars.ocr.get(image)
                 if page is not None:
                     width, height = page.original_size or page.size
@@ -145,13 +149,13 @@ class SampleFields:
 
     def answer(self, question: str) -> float | None:
         """The highest probability of "yes" to a visual question over the sample's images; None where never asked."""
-        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.sample.images]
+        asked = [self.sidecars.answers.get(image, {}).get(question) for image in self.shown.images]
         return max((probability for probability in asked if probability is not None), default=None)
 
     @property
     def questions(self) -> frozenset[str]:
         """The visual questions that were asked about any of the sample's images."""
-        return frozenset(q for image in self.sample.images for q in self.sidecars.answers.get(image, ()))
+        return frozenset(q for image in self.shown.images for q in self.sidecars.answers.get(image, ()))
 
     @cached_property
     def cleaned(self) -> "SampleFields":
@@ -162,7 +166,7 @@ class SampleFields:
     @cached_property
     def pages(self) -> list[OcrPage]:
         """The OCR pages of the sample's images, of those that have one."""
-        return [self.sidecars.ocr[image] for image in self.sample.images if image in self.sidecars.ocr]
+        return [self.sidecars.ocr[image] for image in self.shown.images if image in self.sidecars.ocr]
 
     @property
     def picture(self) -> PictureFeatures | None:
@@ -173,13 +177,13 @@ class SampleFields:
     def seen(self) -> tuple[str, PictureFeatures] | None:
         """`picture` with the name of its image."""
         pictures = self.sidecars.pictures
-        found = () if pictures is None else ((image, pictures.get(image)) for image in self.sample.images)
+        found = () if pictures is None else ((image, pictures.get(image)) for image in self.shown.images)
         return next(((image, picture) for image, picture in found if picture is not None), None)
 
     def _said(self) -> _Normalised:
         """The texts of all turns."""
         if self._turns is None:
-            self._turns = _Normalised.of([turn.text for turn in self.sample.turns])
+            self._turns = _Normalised.of([turn.text for turn in self.shown.turns])
         return self._turns
 
     @cached_property
@@ -199,7 +203,9 @@ class SampleFields:
         return [height_share(line.box, page.size[1]) for page in self.pages for line in page.lines]
 
     def _make(self, field: str) -> FieldText:
-        turns = self.sample.turns
+        if field in self.sidecars.left_out:
+            return FieldText(_Normalised.of([]))
+        turns = self.shown.turns
         if field in _OCR_ZONES:
             segments, middles, lines = self._lines
             begin, end = ZONES[_OCR_ZONES[field]]
@@ -209,14 +215,14 @@ class SampleFields:
             return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
         if field == "caption":
             captions = self.sidecars.captions
-            segments = [Segment(captions[image], image=image) for image in self.sample.images if image in captions]
+            segments = [Segment(captions[image], image=image) for image in self.shown.images if image in captions]
             return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
         if field == "dialogue":
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
         elif field in ("last_user", "last_agent"):
-            last = last_user_turn(self.sample) if field == "last_user" else last_agent_turn(self.sample)
+            last = last_user_turn(self.shown) if field == "last_user" else last_agent_turn(self.shown)
             chosen = [] if last is None else [last]
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
@@ -273,7 +279,7 @@ class FieldTable:
         images: dict[Pictures, list[str]] = {}
         for row in self.rows:
             if row.sidecars.pictures is not None:
-                images.setdefault(row.sidecars.pictures, []).extend(row.sample.images)
+                images.setdefault(row.sidecars.pictures, []).extend(row.shown.images)
         for pictures, names in images.items():
             pictures.read(names)
 
@@ -285,6 +291,11 @@ class FieldTable:
 
     def numbers(self, field: str) -> list[float | None]:
         return [row.number(field) for row in self.rows]
+
+    @property
+    def sidecars(self) -> Sidecars:
+        """What is known beside the samples, for all rows alike but for what copies know of their own images."""
+        return self.rows[0].sidecars if self.rows else Sidecars()
 
     def select(self, indices: Iterable[int]) -> "FieldTable":
         """A table of some of the rows; rows are shared, not copied."""

@@ -109,8 +109,9 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
     """What any rule, a hand-written one too, shows on samples: `hits` and `labels` (indices) are [n_samples]."""
     label = task.label_names.index(rule.label) if rule.label in task.label_names else len(task.labels)
     plain = [condition for condition in rule.conditions if not condition.negated]
-    parts = tuple(
-        Condition(field=condition.field, terms=(word,)) for condition in plain for word in condition.normalised_words
+    parts = (
+        *(Condition(field=c.field, terms=(word,)) for c in plain for word in c.normalised_words),
+        *(condition for condition in plain if condition.meaning is not None),
     )
     specific = described(task, Vocabulary(parts, pack(np.zeros((len(parts), 0), dtype=bool)), 0))
     return Shown(
@@ -120,7 +121,7 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
         conditions=len(rule.conditions),
         negations=len(rule.conditions) - len(plain),
         further_terms=sum(
-            max(len(set(map(family, condition.normalised_terms))) - 1, 0) for condition in rule.conditions
+            max(len(set(map(family, condition.normalised_words))) - 1, 0) for condition in rule.conditions
         ),
         described=float(specific[label].max(initial=0.0)) if label < len(task.labels) else 0.0,
     )

@@ -33,9 +33,9 @@ _GROWTH = 3
 
 
 def meaning_conditions(
-    table: FieldTable, said_of_labels: Sequence[str], least: int, most: float
+    table: FieldTable, fields: Sequence[str], said_of_labels: Sequence[str], least: int, most: float
 ) -> Iterator[tuple[Condition, Flags]]:
-    """Conditions with the samples of `table` that they hold on; none where the samples have no vectors.
+    """Conditions on `fields`, with the samples of `table` that they hold on; none where these have no vectors.
 
     `said_of_labels` are sentences that name or describe labels. A wording comes with a few thresholds, strict ones
     first, that at least `least` and at most `most` of the samples are near enough to.
@@ -45,6 +45,8 @@ def meaning_conditions(
         return
     typical = {field: _typical(table, field) for field in dict.fromkeys(SOURCES.values()) if field is not None}
     for field, source in SOURCES.items():
+        if field not in fields:
+            continue
         wordings = list(dict.fromkeys([*filter(_short, said_of_labels), *typical.get(source or "", ())]))
         if not wordings or not any(table.texts(field)):
             continue

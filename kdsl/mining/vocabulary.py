@@ -121,7 +121,7 @@ def build_vocabulary(
     for question, flags in _answered(table):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
         coverage.append(flags)
-    for condition, flags in meaning_conditions(table, said_of_labels, MIN_SAMPLES, _most(len(table))):
+    for condition, flags in meaning_conditions(table, fields, said_of_labels, MIN_SAMPLES, _most(len(table))):
         key = flags.tobytes()
         if key not in seen:
             seen.add(key)
@@ -223,7 +223,7 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
 
 def _answered(table: FieldTable) -> list[tuple[str, Flags]]:
     """Visual questions with the samples that they hold on, without those asked about too few of the images."""
-    pictured = sum(bool(row.sample.images) for row in table.rows)
+    pictured = sum(bool(row.shown.images) for row in table.rows)
     asked = Counter(question for row in table.rows for question in row.questions)
     result = []
     seen: set[bytes] = set()

@@ -1,5 +1,6 @@
 """The classifiers that run anywhere, `large: linear` and `large: neighbours`, with what `prompt` adds to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from kdsl.models.explanation import Explanation
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.soft_labels import SoftLabels, SoftLabelTrainer
+from kdsl.models.views import fit_views
 from kdsl.record_file import RecordModel, read_trained
 from kdsl.sample import Task
 
@@ -92,17 +94,18 @@ class EmbeddedTrainer:
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
         """See `Trainer.fit`."""
+        read = table.cleaned() if self.embedded.cleaned else table
         made: dict[str, Trainer] = {
-            "linear": self._linear(),
+            "linear": self._linear(fit_views(read, labels) if len(read) else {}),
             "neighbours": NeighboursTrainer(),
             "described": DescribedTrainer(self.task),
         }
         trainers = {str(part): made[part] for part in self.embedded.parts}
-        read = table.cleaned() if self.embedded.cleaned else table
         return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
 
-    def _linear(self) -> Trainer:
-        linear = LinearTrainer(self.seed)
+    def _linear(self, factors: Mapping[str, float]) -> Trainer:
+        """With views weighted once for all folds of the ensemble."""
+        linear = LinearTrainer(self.seed, self.task, factors)
         if self.soft_labels is None:
             return linear
         return SoftLabelTrainer(linear, self.soft_labels.cleaned() if self.embedded.cleaned else self.soft_labels)
@@ -114,6 +117,12 @@ class EmbeddedClassifier:
 
     ensemble: Ensemble
     cleaned: bool
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """How much of the linear part each kind of view is, see `kdsl.models.views.leaning`; nothing without one."""
+        linear = self.ensemble.parts.get("linear")
+        return linear.leaning if isinstance(linear, LinearClassifier) else {}
 
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""

@@ -8,6 +8,8 @@ from kdsl.fields.table import SampleFields
 
 MOST_NEAR = 5
 """Nearest samples that are told of."""
+LEANS = 0.05
+"""From this share on, a view is missed where it is empty."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,18 @@ class Explainable(Protocol):
     def explain(self, row: SampleFields) -> Explanation:
         """About one sample, as `predict` sees it."""
         ...
+
+
+@runtime_checkable
+class Leaning(Protocol):
+    """A classifier that can tell which views of a sample it goes by."""
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """View, such as characters, meaning or last_agent → how much of all it counts: 0 to 1, together 1."""
+        ...
+
+
+def leans_on_answer(shares: Mapping[str, float]) -> bool:
+    """Whether a classifier with these `Leaning.shares` predicts worse where the agent has not answered yet."""
+    return shares.get("last_agent", 0.0) >= LEANS

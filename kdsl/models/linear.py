@@ -1,5 +1,6 @@
 """The embedded large model: logistic regression on character n-grams of every field and on image numbers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,19 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.fields.features import Features, features_of_record, fit_features
+from kdsl.fields.features import Features, Matrix, features_of_record, fit_features, joined
 from kdsl.fields.table import FieldTable
+from kdsl.mining.proposer import label_texts
 from kdsl.models.classifier import Predicted
+from kdsl.models.views import fit_views, leaning, view_kernels
 from kdsl.npz_file import floats, integers, open_npz, write_npz
+from kdsl.sample import Task
 
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
-    from scipy.sparse import csr_matrix
+    pass
 
 Floats = NDArray[np.float64]
 
 LINEAR_FILE = "linear.npz"
-VERSION = 1
+VERSION = 2
 
 TOLERANCE = 1e-4
 """Of the solver; probabilities are then right to about 0.005, and a tighter one takes three times as long."""
@@ -29,6 +33,8 @@ MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
 SMALLEST_SHARE = 0.01
 """Of a sample with several labels, those with less are not learned."""
+LABEL_TEXT_WEIGHT = 0.5
+"""What a label's name and description count, as one more sample of it."""
 UNSEEN_LABEL = 1e-6
 """Probability, before rows are made to sum to 1, of a label that no training sample has."""
 
@@ -38,6 +44,10 @@ class LinearTrainer:
     """Trains a `LinearClassifier`; the same samples give the same classifier."""
 
     seed: int = 0
+    task: Task | None = None
+    """Where it is given, the names and descriptions of its labels are learned from too, as samples of these labels."""
+    factors: Mapping[str, float] | None = None
+    """Of the views' weights; where it is None they are fitted to the samples."""
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "LinearClassifier":
         """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
@@ -65,14 +75,24 @@ class LinearTrainer:
             raise KdslError("the linear classifier: no labelled samples to learn from; give at least one")
         from threadpoolctl import threadpool_limits
 
-        features, matrix = fit_features(table)
-        present, targets = np.unique(labels, return_inverse=True)
         # The products are so small that threads only wait for each other: on busy cores 20 s instead of half a second.
         with threadpool_limits(1):
-            weights, intercepts = _regression(matrix, targets, self.seed, shares)
+            features, parts = fit_features(table)
+            factors = fit_views(*_one_label_each(table, labels, shares)) if self.factors is None else self.factors
+            features = features.weighted(factors)
+            parts = [(view, matrix * factors.get(view, 1.0)) for view, matrix in parts]
+            shares_of_views = leaning(parts)
+            if self.task is not None:
+                texts = features.parts_of_texts(table, label_texts(self.task))
+                parts = [
+                    (view, _stacked(matrix, text)) for (view, matrix), (_, text) in zip(parts, texts, strict=True)
+                ]
+                labels, shares = _with_label_texts(len(table), labels, shares, n_labels)
+            present, targets = np.unique(labels, return_inverse=True)
+            weights, intercepts = _regression(parts, targets, self.seed, shares)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
-        return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels)
+        return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels, shares_of_views)
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,8 @@ class LinearClassifier:
     intercepts: Floats  # [n_present]
     present: NDArray[np.int64]  # [n_present] indices of the labels seen in training
     n_labels: int
+    leaning: Mapping[str, float]
+    """How much each kind of view counts: see `kdsl.models.views.leaning`."""
 
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
@@ -91,7 +113,11 @@ class LinearClassifier:
 
         result = np.full((len(table), self.n_labels), UNSEEN_LABEL)
         if len(table):
-            scores = self.features.matrix(table) @ self.weights + self.intercepts
+            scores = np.tile(self.intercepts, (len(table), 1))
+            first = 0
+            for _, matrix in self.features.parts(table):
+                scores += matrix @ self.weights[first : first + matrix.shape[1]]
+                first += matrix.shape[1]
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)
         return Predicted(result / result.sum(axis=1, keepdims=True))
 
@@ -103,7 +129,8 @@ class LinearClassifier:
             "present": self.present,
             **self.features.arrays(),
         }
-        write_npz(folder / LINEAR_FILE, VERSION, {"n_labels": self.n_labels, **self.features.record()}, arrays)
+        header = {"n_labels": self.n_labels, "leaning": dict(self.leaning), **self.features.record()}
+        write_npz(folder / LINEAR_FILE, VERSION, header, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "LinearClassifier":
@@ -111,7 +138,9 @@ class LinearClassifier:
         with open_npz(folder / LINEAR_FILE, VERSION, "the linear classifier") as (header, arrays):
             features = features_of_record(header, arrays)
             weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
-            classifier = cls(features, weights, intercepts, integers(arrays, "present", 1), int(header["n_labels"]))
+            shares = {str(kind): float(share) for kind, share in header["leaning"].items()}
+            present, n_labels = integers(arrays, "present", 1), int(header["n_labels"])
+            classifier = cls(features, weights, intercepts, present, n_labels, shares)
             classifier._check()
         return classifier
 
@@ -125,29 +154,67 @@ class LinearClassifier:
             raise ValueError("a label that was seen twice")
 
 
+def _one_label_each(
+    table: FieldTable, labels: NDArray[np.int64], shares: tuple[NDArray[np.int64], Floats] | None
+) -> tuple[FieldTable, NDArray[np.int64]]:
+    """Samples with their label; of a sample with several the one that weighs most, and of samples those that count."""
+    if shares is None:
+        return table, labels
+    rows, share = shares
+    order = np.argsort(share, kind="stable")
+    best = np.full(len(table), -1, dtype=np.int64)
+    best[rows[order]] = labels[order]
+    counts = np.bincount(rows, share, minlength=len(table))
+    chosen = np.flatnonzero((best >= 0) & (counts > counts.max() - 1e-9))
+    return table.select(chosen), best[chosen]
+
+
+def _stacked(above: Matrix, below: Matrix) -> Matrix:
+    from scipy.sparse import vstack
+
+    return np.concatenate([above, below]) if isinstance(above, np.ndarray) else vstack([above, below], format="csr")
+
+
+def _with_label_texts(
+    n_samples: int, labels: NDArray[np.int64], shares: tuple[NDArray[np.int64], Floats] | None, n_labels: int
+) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], Floats]]:
+    """Labels and shares, see `LinearTrainer._fit`, with one more row for each label."""
+    rows, share = (np.arange(n_samples), np.ones(n_samples)) if shares is None else shares
+    names = np.arange(n_labels)
+    more = np.full(n_labels, LABEL_TEXT_WEIGHT)
+    return np.concatenate([labels, names]), (
+        np.concatenate([rows, n_samples + names]),
+        np.concatenate([share, more]),
+    )
+
+
 def _regression(
-    matrix: "csr_matrix",
+    parts: "Sequence[tuple[str, Matrix]]",
     targets: NDArray[np.int64],
     seed: int,
     shares: tuple[NDArray[np.int64], Floats] | None = None,
 ) -> tuple[Floats, Floats]:
     """Weights [n_features, n_classes] and intercepts [n_classes] of the penalised maximum likelihood.
 
-    Target k is that of row k of the matrix, or, with `shares`, of the row and with the weight that they say.
+    Target k is that of row k of the parts, or, with `shares`, of the row and with the weight that they say.
     """
     rows, share = (np.arange(len(targets)), None) if shares is None else shares
     counts = np.bincount(targets, share)
-    if len(counts) == 1 or matrix.nnz == 0:
-        return np.zeros((matrix.shape[1], len(counts))), np.log(counts / counts.sum())
-    if matrix.shape[0] > MANY_SAMPLES or matrix.shape[0] >= matrix.shape[1]:
+    n_rows, n_features = parts[0][1].shape[0], sum(matrix.shape[1] for _, matrix in parts)
+    kernels = {} if n_rows > MANY_SAMPLES else view_kernels(parts)
+    if len(counts) == 1 or (n_rows <= MANY_SAMPLES and not kernels):
+        return np.zeros((n_features, len(counts))), np.log(counts / counts.sum())
+    if n_rows > MANY_SAMPLES or n_rows >= n_features:
+        matrix = joined(parts)
         return _logistic(matrix if shares is None else matrix[rows], targets, seed, share)
     # Representer theorem: the penalised optimum is a combination of samples, so it is sought in their span. There the
     # samples are the rows of Z with Z Z' = X X', and weights on Z become weights on X by X' U diag(1/sqrt(s)).
-    values, vectors = np.linalg.eigh((matrix @ matrix.T).toarray())
+    values, vectors = np.linalg.eigh(sum(kernels.values()))
     kept = values > 1e-9 * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
     weights, intercepts = _logistic((vectors * roots)[rows], targets, seed, share)
-    return matrix.T @ ((vectors / roots) @ weights), intercepts
+    combined = (vectors / roots) @ weights
+    return np.concatenate([matrix.T @ combined for _, matrix in parts]), intercepts
 
 
 def _logistic(

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.config import EMBEDDED_ENCODER, NO_ENCODER, ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.evaluate.ablation import RULES, Row, Steps, combinations, fed_with, rows
 from kdsl.evaluate.fold_results import FoldResults, fold_results
@@ -27,10 +28,10 @@ from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
 from kdsl.version import RESULTS_VERSION
 
-if TYPE_CHECKING:
-    from kdsl.config import ProjectConfig
-
-ABLATION_STEPS = ("augment", "ocr", "reasons", "retrieval", "distill", RULES)
+MEANING, VISUAL = "meaning", "visual"
+ABLATION_STEPS = ("augment", "ocr", MEANING, VISUAL, "reasons", "retrieval", "distill", RULES)
+_MINED_WITH = (MEANING, VISUAL)
+"""Steps that change which conditions there are, so that rules are mined anew."""
 ABLATION_FOLDS = 5
 RESUME_FILE = "ablation.resume.jsonl"
 COPIES, NEIGHBOURS, KNOWLEDGE = 4, 8, 3
@@ -136,7 +137,8 @@ def ablate(
     """What every combination in `wanted` predicts for every sample when all of it comes from the other k-1 folds.
 
     `tasks` has the same samples with some steps on and the others off; without "rules", which no classifier is trained
-    with. Rules are mined once a fold, as the classifier has no part in that, unless `settings.focus` gives it one.
+    with. Rules are mined once a fold, as the classifier has no part in that, unless `settings.focus` gives it one;
+    with and without "meaning" and "visual" they are others.
     `advance` is called with what was done: `len(wanted)` times a fold. What is in `results` is not done again, and
     what is done is added to them. Errors are those of `kdsl.project.cross_validation.cross_validate`.
     """
@@ -164,16 +166,17 @@ def _fold(
     tasks: Mapping[Steps, TaskProject], wanted: Sequence[Steps], outside: Labels, inside: Labels, workers: int
 ) -> Iterator[tuple[Steps, NDArray[np.float64]]]:
     """The probabilities [n_inside, n_labels] of every combination."""
-    mined: MinedRules | None = None
+    mined: dict[Steps, MinedRules] = {}
     for combination in wanted:
         own = tasks[fed_with(combination)]
         learned, asked = own.select(outside), own.table.select(inside)
         if RULES not in combination:
             yield combination, fit_alone(learned).predict(asked).probabilities
             continue
-        if mined is None or own.settings.focus:
-            mined = mine_in_memory(learned, workers)
-        yield combination, fit(learned, mined, workers).predict(asked)[2]
+        seen = tuple(step for step in combination if step in _MINED_WITH)
+        if seen not in mined or own.settings.focus:
+            mined[seen] = mine_in_memory(learned, workers)
+        yield combination, fit(learned, mined[seen], workers).predict(asked)[2]
 
 
 def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
@@ -194,9 +197,10 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     return hashlib.sha256(repr(described).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "ProjectConfig":
+def with_steps(config: ProjectConfig, on: Steps, of: Sequence[str]) -> ProjectConfig:
     """The project with the steps `on`, and those in `of` that are not among them off."""
     prompt, augment, training, data = config.prompt, config.augment, config.training, config.data
+    encoder, small, fields = config.encoder, config.small, config.fields
     if "augment" in of:
         copies = (augment.copies or COPIES) if "augment" in on else 0
         augment = augment.model_copy(update={"copies": copies})
@@ -211,7 +215,22 @@ def with_steps(config: "ProjectConfig", on: Steps, of: Sequence[str]) -> "Projec
         training = training.model_copy(update={"target": target if "reasons" in on else "label"})
     if "distill" in of and "distill" not in on:
         data = data.model_copy(update={"distilled": None})
-    changed = config.model_copy(update={"prompt": prompt, "augment": augment, "training": training, "data": data})
+    if MEANING in on and encoder == NO_ENCODER:
+        encoder = EMBEDDED_ENCODER
+    elif MEANING in of and MEANING not in on:
+        encoder, small = NO_ENCODER, "lexical" if small == "meaning" else small
+    if VISUAL in of:
+        fields = fields.model_copy(update={"visual": VISUAL in on})
+    changes = {
+        "prompt": prompt,
+        "augment": augment,
+        "training": training,
+        "data": data,
+        "encoder": encoder,
+        "small": small,
+        "fields": fields,
+    }
+    changed = config.model_copy(update=changes)
     changed._folder = config.folder
     return changed
 
@@ -223,6 +242,10 @@ def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
         return "a recorded model cannot be fed anything"
     if step == "ocr" and not any(i in sidecars.ocr for sample in project.samples() for i in sample.images):
         return "no text on an image is known; name data.images and data.ocr, and run `kdsl ocr`"
+    if step == MEANING and not _can_encode(project):
+        return "there is no sentence encoder; install `kdsl[meaning]`, or name one in `encoder:`"
+    if step == VISUAL and (config.data.images is None or not any(sample.images for sample in project.samples())):
+        return "no image is known; name data.images, and samples with images"
     large = large_model(project) if step in ("augment", "reasons", "distill") else None
     tuned = large is not None and tunes(project, large)
     if step == "augment" and large is not None and not tuned:
@@ -239,6 +262,12 @@ def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
     if step == "distill" and (config.data.distilled is None or not config.data.distilled.exists()):
         return "there are no distilled samples; name their file in data.distilled, or make it with `kdsl distill`"
     return None
+
+
+def _can_encode(project: Project) -> bool:
+    """Whether the project's encoder, or the embedded one where it has none, gives vectors."""
+    vectors = replace(project, config=with_steps(project.config, (MEANING,), (MEANING,))).vectors
+    return vectors is not None and vectors.available
 
 
 def write_ablation(folder: Path, ablation: Ablation) -> None:

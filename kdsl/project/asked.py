@@ -29,8 +29,9 @@ def open_model(
     `by_hand` says that the user typed the name, and so allows this run to contact it.
     Raises KdslError in one sentence for a model that cannot be loaded or reached.
     """
+    from kdsl.hosts import is_address
     from kdsl.vlm.cache import CachedModel
-    from kdsl.vlm.load import is_address, load_model
+    from kdsl.vlm.load import load_model
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.server.model import ServedModel
 

@@ -61,7 +61,7 @@ def _has_test(config: ProjectConfig) -> bool:
 
 
 _SAMPLES = Reads(
-    ("seed", "encoder"),
+    ("seed", "encoder", "fields"),
     (
         inputs.task_files,
         inputs.train_samples,
@@ -85,7 +85,12 @@ _CLASSIFIER = (
 )
 
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
-    "check": (Reads((), (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images)),),
+    "check": (
+        Reads(
+            ("encoder", "fields"),
+            (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images, inputs.sentence_encoder),
+        ),
+    ),
     "ocr": (Reads((), (inputs.can_read_images, inputs.all_images)),),
     "captions": (Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),),
     "questions": (

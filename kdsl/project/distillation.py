@@ -186,9 +186,9 @@ def _student(project: Project, own: TaskProject, pool: FieldTable, teacher_label
     mined, arbiter = mined_rules_of(project, task), Arbiter.load(archive_path(project, task).parent)
     archive = mined.archive
     folds = archive.folds_of(own.sample_ids)
-    weighed = arbiter.weigh(active_rules(mined.rules, task, table.sentence_vectors))
+    weighed = arbiter.weigh(active_rules(mined.rules, task, table.sidecars))
     rules = rule_votes(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
-    known, without = usable_rules(mined.rules, task, table.sentence_vectors), {}
+    known, without = usable_rules(mined.rules, task, table.sidecars), {}
     for fold in np.unique(folds).tolist():
         chosen, reliability, _ = fold_rules(task, table, labels, archive, fold, known, folds != fold)
         without[fold] = rule_votes(
@@ -210,7 +210,7 @@ def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
 
 
 def _required(project: Project) -> tuple[Path, str]:
-    from kdsl.vlm.load import is_address
+    from kdsl.hosts import is_address
 
     data, teacher = project.config.data, project.config.distill.teacher
     if project.config.large == "neighbours":

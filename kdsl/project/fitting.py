@@ -37,7 +37,7 @@ def fit(
     if mined is None:
         mined = mine_in_memory(own, workers, advance)
     task, table, labels, n_labels = own.task, own.table, own.labels, len(own.task.labels)
-    active = active_rules(mined.rules, task, table.sentence_vectors)
+    active = active_rules(mined.rules, task, table.sidecars)
     learner = learn(active)
     known = covered_rows(own, learner)
     rows = np.flatnonzero(known)
@@ -79,7 +79,7 @@ def arbitrate(
     own: TaskProject, mined: MinedRules, probabilities: NDArray[np.float64], known: NDArray[np.bool_]
 ) -> Arbiter:
     """The last step of `fit`: the arbiter, from `probabilities` [n_samples, n_labels] out of fold where `known`."""
-    rules = usable_rules(mined.rules, own.task, own.table.sentence_vectors)
+    rules = usable_rules(mined.rules, own.task, own.table.sidecars)
     return fit_arbiter(
         own.task, own.table, own.labels, probabilities, mined.archive, rules, mined.statistics, own.seed, known
     )  # fmt: skip

@@ -28,11 +28,10 @@ def large_model(project: Project) -> "LargeModel | None":
     config = project.config
     if config.large_model is None:
         return None
+    from kdsl.hosts import contact, is_address
     from kdsl.models.large.model import LargeModel
     from kdsl.models.large.weights import LargeWeights
     from kdsl.retrieval.embedding import Embedder
-    from kdsl.vlm.hosts import contact
-    from kdsl.vlm.load import is_address
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.usage import Limits, Usage
 
@@ -146,7 +145,7 @@ def _soft_labels(project: Project) -> "Mapping[str, SoftLabels]":
         return {}
     from kdsl.project.soft_labels import soft_labelled_samples
 
-    return soft_labelled_samples(project, project.sidecars())
+    return soft_labelled_samples(project, project.learned_sidecars())
 
 
 def _embedded(

@@ -1,6 +1,7 @@
 """What a project predicts with."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -9,13 +10,14 @@ from pathlib import Path
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
+from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
-from kdsl.models.explanation import Explanation
+from kdsl.models.explanation import Explanation, leans_on_answer
 from kdsl.progress import track
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
@@ -63,6 +65,8 @@ class ImageReader:
         if self.sidecars.pictures is not None:
             self.sidecars.pictures.tell()
         self.answers.tell()
+        if self.sidecars.vectors is not None:
+            self.sidecars.vectors.tell()
         if self._uncaptioned:
             _log.warning(
                 "%d images have no caption in %s, the first being %s: rules on captions do not hold there; name the "
@@ -78,6 +82,8 @@ class ProjectPredictor:
 
     predictor: Predictor
     images: ImageReader
+    _dialogues: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """How many of a task ended with an answer of the agent, and how many without one, since the last `warn`."""
 
     @classmethod
     def open(
@@ -92,12 +98,23 @@ class ProjectPredictor:
     def decide(self, samples: Sequence[Sample]) -> list[Decision]:
         """One decision for every sample, in their order; images that nobody has read are read first."""
         self.images.fill(samples)
-        return self.predictor.decide(samples)
+        decisions = self.predictor.decide(samples)
+        self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
+        return decisions
 
     def warn(self) -> None:
         """Log counted warnings of what was missing or unusable, if there was anything."""
         self.images.tell()
         self.predictor.tell()
+        for task in dict.fromkeys(task for task, _ in self._dialogues):
+            shares = self.predictor.shares(task)
+            if not self._dialogues[task, True] and leans_on_answer(shares):
+                _log.warning(
+                    "%s: none of %d dialogues ends with an answer of the agent, by which the model goes to %.0f %%; "
+                    "if that is always so, set fields.last_agent: false and train again",
+                    task, self._dialogues[task, False], 100 * shares["last_agent"],
+                )  # fmt: skip
+        self._dialogues.clear()
 
     def cost(self) -> str | None:
         """What the samples have cost so far, in a sentence; None where no model was asked."""

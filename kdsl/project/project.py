@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kdsl.fields.pictures import Pictures
     from kdsl.fields.sidecar import Sidecars
     from kdsl.fields.table import FieldTable
+    from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.mining import MinedTask
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from kdsl.sample import Sample, Task
     from kdsl.vector_cache import VectorCache
     from kdsl.vlm.cache import CachedModel
-    from kdsl.vlm.hosts import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +127,9 @@ class Project:
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
-        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress)
+        encode = None if self.vectors is None else self.vectors.of
+        left_out = self.config.fields.left_out
+        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
 
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
@@ -164,7 +166,7 @@ class Project:
         """
         from kdsl.project.training import train_project
 
-        return train_project(self)
+        return [trained.arbiter for trained in train_project(self)]
 
     def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
         """One decision for every sample, in their order.
@@ -255,7 +257,7 @@ class Project:
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
         from kdsl.fields.table import FieldTable
 
-        samples, sidecars = self.samples(split), self.sidecars()
+        samples, sidecars = self.samples(split), self._learnable(self.sidecars())
         return self.kept.made(
             ("fields", task.name, split),
             (samples, sidecars),
@@ -290,7 +292,8 @@ class Project:
     def sidecars(self) -> "Sidecars":
         """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
 
-        With the sentence vectors, and what is seen on the images: both are made when first asked for.
+        With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and
+        which fields are left out.
         """
         from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
         from kdsl.fields.vqa import read_probabilities
@@ -306,27 +309,35 @@ class Project:
             else self.kept.file(data.questions, read_probabilities)
         )
         made_of = (ocr, captions, answers, self.vectors, self.pictures)
-        return self.kept.made("sidecars", made_of, lambda: Sidecars(*made_of))
+        left_out = self.config.fields.left_out
+        return self.kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
 
-    @cached_property
+    @property
     def vectors(self) -> "SentenceVectors | None":
         """The sentence vectors of `encoder:`, kept in the checkpoint; None without an encoder."""
         from kdsl.config import NO_ENCODER
+
+        encoder, checkpoint = self.config.encoder, self.config.checkpoint
+        if encoder == NO_ENCODER:
+            return None
+        return self.kept.made(("vectors", encoder, checkpoint), (), self._new_vectors)
+
+    def _new_vectors(self) -> "SentenceVectors":
         from kdsl.embeddings.load import load_encoder
         from kdsl.embeddings.sentence_vectors import SentenceVectors
 
-        if self.config.encoder == NO_ENCODER:
-            return None
-        return SentenceVectors(load_encoder(self.config.encoder), self._vector_cache, self.progress)
+        return SentenceVectors(load_encoder(self.config.encoder, self.consent), self._vector_cache, self.progress)
 
     @cached_property
     def pictures(self) -> "Pictures | None":
         """What is seen on images, looked for when it is first asked for and kept in the checkpoint; None without
-        `data.images`."""
+        `data.images`, and where `fields.visual` is false."""
         from kdsl.fields.pictures import Pictures
 
         folder = self.config.data.images
-        return None if folder is None else Pictures(folder, self._vector_cache, self.progress)
+        if folder is None or not self.config.fields.visual:
+            return None
+        return Pictures(folder, self._vector_cache, self.progress)
 
     @cached_property
     def _vector_cache(self) -> "VectorCache":
@@ -335,10 +346,24 @@ class Project:
         return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read."""
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.
+
+        Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
+        that were kept could make nothing of new texts.
+        """
         known, samples = self.sidecars(), self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
-        return known
+        return self._learnable(known)
+
+    def _learnable(self, known: "Sidecars") -> "Sidecars":
+        vectors = known.vectors
+        if vectors is None or vectors.available:
+            return known
+        self.kept.made("warned of encoder", (vectors,), lambda: self._warn_of_encoder(vectors))
+        return self.kept.made("without vectors", (known,), lambda: replace(known, vectors=None))
+
+    def _warn_of_encoder(self, vectors: "SentenceVectors") -> None:
+        _log.warning("encoder: %s needs %s; without it all goes on as with none", vectors.name, vectors.encoder.lacks)
 
     def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
         data = self.config.data
@@ -356,8 +381,7 @@ class Project:
     @property
     def consent(self) -> "Consent":
         """For contact with servers that are not this machine."""
-        from kdsl.vlm.hosts import Consent
-        from kdsl.vlm.load import is_address
+        from kdsl.hosts import Consent, is_address
 
         return Consent(self.config.folder, tuple(filter(is_address, self.config.typed_models)))
 

@@ -11,6 +11,7 @@ from kdsl.mining.update import Synonyms
 from kdsl.project.project import Project
 from kdsl.project.small import small_name
 from kdsl.sample import Task
+from kdsl.small.meaning import MeaningProposer, MeaningValidator
 from kdsl.small.proposer import SmallProposer
 from kdsl.small.synonyms import unseen_synonyms
 from kdsl.small.validator import SmallValidator
@@ -49,8 +50,12 @@ class SmallParts:
 
 
 def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:
-    """The parts of the small model, with one budget of calls; the lexical proposer alone for `small: lexical`."""
-    model, config = project.small, project.config
+    """The parts of the small model, with one budget of calls; the lexical proposer alone for `small: lexical`, the
+    encoder's for `small: meaning`."""
+    config, vectors = project.config, table.sentence_vectors
+    if config.small == MeaningProposer.name and vectors is not None:
+        return SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors))
+    model = project.small
     if model is None:
         return SmallParts()
     budget = CallBudget(config.mining.calls)

@@ -168,7 +168,7 @@ class Pipeline:
             f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
             f"{arbiter.both.weighted_f1:.3f} with rules"
             + (_LEFT_OUT[arbiter.listens_to] if arbiter.rules else "; there are none")
-            for arbiter in train_project(self._project)
+            for arbiter in (trained.arbiter for trained in train_project(self._project))
         ]
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kdsl.arbiter.arbiter import Arbiter
+from kdsl.arbiter.trained import TrainedTask
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 from kdsl.mining.update import MinedRules
@@ -15,7 +15,7 @@ from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
 
 
-def train_project(project: Project) -> list[Arbiter]:
+def train_project(project: Project) -> list[TrainedTask]:
     """Train all tasks; nothing is trained when any of them lacks what training needs."""
     tasks = TaskProject.all_of(project)
     mined = [mined_rules_of(project, task) for task in project.tasks]
@@ -25,10 +25,10 @@ def train_project(project: Project) -> list[Arbiter]:
             return [_train(project, own, found, advance) for own, found in zip(learning, mined, strict=True)]
 
 
-def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Advance) -> Arbiter:
+def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Advance) -> TrainedTask:
     trained = fit(own, mined, advance=advance)
     trained.save(project.config.checkpoint / own.task.name, project.config.large)
-    return trained.arbiter
+    return trained
 
 
 def fine_tune_project(project: Project, deepspeed: Path | None = None) -> None:

@@ -56,9 +56,9 @@ def ask_why(task: Task, row: SampleFields, hits: Sequence[Hit], prompts: Prompts
     label = next(label for label in task.labels if label.name == row.sample.label)
     rules = wording.between.join(dict.fromkeys(small.rule(_as_found(hit)) for hit in hits))
     known = wording.known.format(rules=rules) if rules else ""
-    pictures = prompts.pictures_of(row.sample) if prompts.pictures and prompts.images is not None else []
+    pictures = prompts.pictures_of(row.shown) if prompts.pictures and prompts.images is not None else []
     question = wording.why.format(label=small.label(label), known=known)
-    return ask(*prompts.pages(task, row), *pictures, *_lines(row.sample, wording), Instruction(question))
+    return ask(*prompts.pages(task, row), *pictures, *_lines(row.shown, wording), Instruction(question))
 
 
 def ask_back(task: Task, masked: str) -> Conversation:

@@ -31,7 +31,7 @@ class Content:
 
     @classmethod
     def of(cls, row: SampleFields, hashes: tuple[int, ...] = ()) -> "Content":
-        sample = row.sample
+        sample = row.shown
         words, page = dialogue_words(sample), row.text("ocr").text
         return cls(sample.source, sample.copy_of, words, page, sample.images, hashes)
 

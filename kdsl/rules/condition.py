@@ -141,6 +141,11 @@ class Condition(BaseModel):
     meaning: Meaning | None = None
     negated: bool = False
 
+    @property
+    def reads(self) -> str:
+        """The field whose content decides: of a meaning the text field that is compared."""
+        return self.field if self.meaning is None else self.meaning.field
+
     @model_validator(mode="before")
     @classmethod
     def _from_mapping(cls, value: Any) -> Any:

@@ -14,6 +14,7 @@ Check = Literal[
     "stale review", "only negated", "duplicate term", "redundant term", "contradiction", "redundant condition",
     "long wording", "other encoder", "no encoder", "vague meaning", "impossible share", "no images",
     "duplicate rule", "conflict", "overlap", "subsumed rule", "missing hit", "forbidden hit", "unknown sample",
+    "left out field",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 Value = str | int | Condition | tuple[Condition, ...]
@@ -54,6 +55,8 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "missing hit": "must hit sample {sample!r} but does not",
         "forbidden hit": "must not hit sample {sample!r} but does",
         "unknown sample": "the test names sample {sample!r}, which is not among the samples of the task",
+        "left out field": "`{condition}` tests what `fields:` in kdsl.yaml leaves out, so the rule does not count; "
+                          "switch the field on, or delete the condition",
     },
     "zh": {
         "unreadable": "文件无法读取：{reason}",
@@ -83,6 +86,7 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "missing hit": "必须命中样本“{sample}”，却没有命中",
         "forbidden hit": "不得命中样本“{sample}”，却命中了",
         "unknown sample": "测试用到样本“{sample}”，但任务里没有这个样本",
+        "left out field": "条件“{condition}”所看的字段在项目配置里已关闭，规则不起作用；请重新打开，或删去条件",
     },
 }  # fmt: skip
 
@@ -95,6 +99,7 @@ CHINESE_NAMES: Mapping[Check, str] = {
     "impossible share": "占比不可能", "no images": "没有图片",
     "duplicate rule": "重复规则", "conflict": "标签冲突", "overlap": "命中重叠", "subsumed rule": "被其他规则包含",
     "missing hit": "漏命中", "forbidden hit": "误命中", "unknown sample": "样本不存在",
+    "left out field": "关闭的字段",
 }  # fmt: skip
 
 

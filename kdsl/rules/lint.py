@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def _check_all(
     sidecars: Sidecars,
     statistics: StatisticsByRule,
 ) -> list[Finding]:
-    findings = [finding for file in files for finding in _check_rule(file, task)]
+    findings = [finding for file in files for finding in _check_rule(file, task, sidecars.left_out)]
     findings += [finding for file in files for finding in _check_meanings(file, sidecars.vectors)]
     findings += _check_together(files, statistics)
     if samples:
@@ -120,7 +120,7 @@ def _unreadable(path: Path, sentence: str) -> Finding:
     return Finding("unreadable", "error", path, line, None, {"reason": reason})
 
 
-def _check_rule(file: RuleFile, task: Task) -> Iterator[Finding]:
+def _check_rule(file: RuleFile, task: Task, left_out: Collection[str]) -> Iterator[Finding]:
     rule = file.rule
     if rule.label not in task.label_names:
         yield _found(file, "unknown label", "error", "label", {"label": rule.label, "task": task.name})
@@ -132,6 +132,8 @@ def _check_rule(file: RuleFile, task: Task) -> Iterator[Finding]:
     if all(condition.negated for condition in rule.conditions):
         yield _found(file, "only negated", "warning", "when")
     for number, condition in enumerate(rule.conditions):
+        if condition.reads in left_out:
+            yield _found(file, "left out field", "warning", number, {"condition": condition})
         seen: set[str] = set()
         for term in condition.sought:
             if normalise(term) in seen:

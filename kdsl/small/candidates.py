@@ -12,9 +12,11 @@ MOST_CANDIDATES = 24
 
 
 def spoken(condition: Condition) -> str | None:
-    """A condition as an answer of the model: its term or its question; None for a number."""
+    """A condition as an answer of the model: its term, its wording or its question; None for a number."""
     if condition.question is not None:
         return condition.question
+    if condition.meaning is not None:
+        return condition.meaning.wordings[0]
     return condition.terms[0] if condition.terms else None
 
 

@@ -1,6 +1,7 @@
 """The sentence encoder as the small model: what lies near a label in meaning is worth trying, and makes sense."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from kdsl.bitmaps import Flags
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import Judged, LexicalProposer, label_texts
+from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task
@@ -57,7 +59,8 @@ class MeaningProposer:
         for part in parts:
             said = (members * part[:, None]).T @ self._said
             said /= np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-9)
-            share = shares(conditions @ names.T) + shares(conditions @ said.T)
+            described, spoken = conditions @ names.T, conditions @ said.T
+            share = shares(described, described) + shares(spoken, spoken)
             found.append((share / np.maximum(share.max(axis=0), 1e-300)).T)
         return np.stack(found)
 
@@ -72,18 +75,22 @@ class MeaningValidator:
 
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
         """The label's share of the nearness of the rule's words to all labels; None for a rule without words."""
+        names = self._vectors.of(label_texts(task)).T
         words = [_words(conditions) for _, conditions in rules]
-        if not rules:
-            return []
-        share = shares(self._vectors.of(words) @ self._vectors.of(label_texts(task)).T)
+        # What is usual is told by the words of labels, so that a rule's sense does not depend on rules beside it.
+        usual = sorted({word for text in label_texts(task) for word in segmented(text) if word.isalnum()})
+        share = shares(self._vectors.of(words) @ names, self._vectors.of(usual) @ names)
         return [float(share[index, label]) if words[index] else None for index, (label, _) in enumerate(rules)]
 
 
-def shares(cosines: NDArray[np.floating]) -> Floats:
-    """Cosines with every label as shares of 1: [n, n_labels]. Softmax in units of their own spread, which differs from
-    encoder to encoder."""
-    spread = max(float(np.std(cosines - cosines.mean(axis=0))), 1e-6)
-    scaled = (cosines - cosines.mean(axis=0)) / spread
+def shares(cosines: NDArray[np.floating[Any]], usual: NDArray[np.floating[Any]]) -> Floats:
+    """Cosines with every label as shares of 1: [n, n_labels].
+
+    A softmax of how far they are above the mean of `usual` ones [n_usual, n_labels] with the same label, in units of
+    the spread of these: both differ from encoder to encoder.
+    """
+    mean = usual.mean(axis=0)
+    scaled = (cosines - mean) / max(float(np.std(usual - mean)), 1e-6)
     weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 

@@ -9,7 +9,8 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from kdsl.config import TrainingConfig
 from kdsl.errors import KdslError
-from kdsl.vlm.checkpoint import load_base, quiet
+from kdsl.pretrained import quiet
+from kdsl.vlm.checkpoint import load_base
 
 TARGETS = r"^model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)$"
 """The language model's linear layers; `all-linear` would hit the vision tower too."""

@@ -19,6 +19,7 @@ from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.models.large.card import TrainingCard, installed_versions
 from kdsl.models.large.prompts import Prompts
+from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot
@@ -27,7 +28,7 @@ from kdsl.training.examples import Collator, Example, Examples, blank_picture
 from kdsl.training.held_out import HeldOut
 from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
 from kdsl.training.resuming import last_checkpoint, prepare_steps
-from kdsl.vlm.checkpoint import find_model, fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
+from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor
 

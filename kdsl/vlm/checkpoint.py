@@ -2,24 +2,20 @@
 
 import logging
 import re
-import sys
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 from peft import PeftConfig, PeftModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 
-from kdsl.errors import KdslError, first_line
-from kdsl.files import opened, parsing
+from kdsl.errors import KdslError
+from kdsl.files import parsing
 from kdsl.json_file import read_json
+from kdsl.pretrained import is_path, loading_in_one_sentence, location_of, number_format, quiet
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +23,8 @@ FAMILIES = {"qwen2_vl": "Qwen2-VL", "qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwe
 ADAPTER_CONFIG = "adapter_config.json"
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _OLD_LAYOUT = {r"^model\.layers\.": "model.language_model.layers.", r"^visual\.": "model.visual."}
 """Before transformers 4.52 the language model and the vision tower had these names, and adapters still do."""
-_BLOCKS = 256
 _PREFIX = "base_model.model."
 
 
@@ -51,7 +45,7 @@ def load_base(
     with loading_in_one_sentence(name), quiet():
         model, info = AutoModelForImageTextToText.from_pretrained(
             location,
-            dtype=dtype or _dtype(device),
+            dtype=dtype or number_format(device),
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
             output_loading_info=True,
@@ -100,7 +94,7 @@ def adapter_base(folder: Path) -> str:
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if not base or not isinstance(base, str):
         raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
-    if _is_path(base) and not Path(base).expanduser().is_dir():
+    if is_path(base) and not Path(base).expanduser().is_dir():
         raise KdslError(
             f"{folder / ADAPTER_CONFIG}: the base model {base} is not there; correct base_model_name_or_path"
         )
@@ -116,18 +110,10 @@ def is_adapter(name: str) -> bool:
 def find_model(name: str) -> str:
     """What `from_pretrained` takes for this model: a directory that exists, or a hub id.
 
-    A path that does not exist is never looked up on the hub. Raises KdslError for it, for a hub id that cannot be
-    fetched, and for a model of a family that KDSL cannot run.
+    Raises KdslError as `location_of` does, for a hub id that cannot be fetched, and for a model of a family that KDSL
+    cannot run.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise KdslError(f"{name}: holds no model (config.json is missing); name the directory of a whole model")
-    if _is_path(name) and not folder.is_dir():
-        raise KdslError(
-            f"{name}: no such model directory; name a directory, a hub id such as Qwen/Qwen2-VL-2B-Instruct, or the "
-            "http:// address of a server"
-        )
-    location = str(folder) if folder.is_dir() else name
+    location = location_of(name)
     with loading_in_one_sentence(name):
         family = AutoConfig.from_pretrained(location, trust_remote_code=False).model_type
     if family not in FAMILIES:
@@ -136,69 +122,6 @@ def find_model(name: str) -> str:
             "or serve it and give the server's http:// address"
         )
     return location
-
-
-def fingerprint(name: str) -> str:
-    """A short hash of the weights in a directory (from their sizes and blocks all over the files), or the hub id."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        return name
-    digest = sha256()
-    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*config.json"))):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with opened(path) as file:
-            for block in range(_BLOCKS):
-                file.seek(size * block // _BLOCKS)
-                digest.update(file.read(4096))
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def loading_in_one_sentence(name: str) -> Iterator[None]:
-    """Tells the mistakes of `from_pretrained` for this model as a KdslError."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        if is_out_of_memory(error):
-            raise KdslError(f"{name}: does not fit the memory of this device; take a smaller model") from error
-        if Path(name).expanduser().is_dir():
-            reason = "its weights are not of this config.json" if "mismatched" in str(error) else _reason(error)
-            raise KdslError(f"{name}: cannot be loaded ({reason})") from error
-        raise KdslError(
-            f"{name}: no directory here, and cannot be fetched from the hub ({_reason(error)}); name the "
-            "directory of a model that you have downloaded"
-        ) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' reports on weights, which are read from its loading information instead, without what its
-    versions and peft's tell each other, and without bars where nobody looks."""
-    before = transformers.logging.get_verbosity()
-    bar = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()
-    if not sys.stderr.isatty():
-        transformers.logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        transformers.logging.set_verbosity(before)
-        if bar:
-            transformers.logging.enable_progress_bar()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device, or the CPU's allocator, had no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name means a directory, here or missing: `checkpoints/run` does, given a folder checkpoints."""
-    path = Path(name).expanduser()
-    return path.is_dir() or not _HUB_ID.fullmatch(name) or Path(path.parts[0]).is_dir()
 
 
 def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
@@ -241,18 +164,6 @@ def _new_name(module: str) -> str:
     return module
 
 
-def _dtype(device: str) -> torch.dtype:
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
 def _attention(device: str) -> str:
     flash = device != "cpu" and transformers.utils.is_flash_attn_2_available()
     return "flash_attention_2" if flash else "sdpa"
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, StrictDataclassError) and error.__cause__ is not None:  # says more than its wrapper
-        error = error.__cause__
-    return first_line(error).rstrip(".")

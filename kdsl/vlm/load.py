@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from kdsl.distribution import install_command
 from kdsl.errors import KdslError
-from kdsl.vlm.hosts import Consent
+from kdsl.hosts import Consent, is_address
+from kdsl.pretrained import without_extra
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.server.model import ServedModel
@@ -34,16 +34,3 @@ def load_model(
     except ImportError as error:
         raise without_extra(name, error) from error
     return LocalModel.load(name, budget, max_tokens, device, batch_size, adapters)
-
-
-def without_extra(name: str, error: ImportError) -> KdslError:
-    """What to tell where the extra `vlm` is missing."""
-    return KdslError(
-        f"{name}: a model in this process needs torch and transformers ({error}): {install_command('vlm')}, or "
-        "give the http:// address of a server"
-    )
-
-
-def is_address(name: str) -> bool:
-    """Whether the name means a server."""
-    return name.startswith(("http://", "https://"))

@@ -14,15 +14,13 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from kdsl.errors import KdslError
+from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence
 from kdsl.vlm.checkpoint import (
     adapter_base,
     find_model,
-    fingerprint,
     is_adapter,
-    is_out_of_memory,
     load_adapters,
     load_base,
-    loading_in_one_sentence,
 )
 from kdsl.vlm.conversation import Conversation
 from kdsl.vlm.free_text import said

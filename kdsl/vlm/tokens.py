@@ -5,7 +5,8 @@ from functools import cache
 from typing import Any
 
 from kdsl.fields.ocr_budget import estimated_tokens
-from kdsl.vlm.load import is_address, without_extra
+from kdsl.hosts import is_address
+from kdsl.pretrained import loading_in_one_sentence, without_extra
 
 
 def token_counter(name: str) -> Callable[[str], int]:
@@ -27,7 +28,7 @@ def _tokenizer(name: str) -> Any:
     try:
         from transformers import AutoTokenizer
 
-        from kdsl.vlm.checkpoint import adapter_base, find_model, is_adapter, loading_in_one_sentence
+        from kdsl.vlm.checkpoint import adapter_base, find_model, is_adapter
     except ImportError as error:
         raise without_extra(name, error) from error
     from pathlib import Path

@@ -20,6 +20,7 @@ data:
   test: data/test.json          # labelled too, used for the result table only
   images: data/images           # the folder of the file names in the samples
   ocr: data/ocr.jsonl           # text on the images; `kdsl ocr` fills in what is missing
+encoder: use                    # sentence vectors: embedded, a package of 32 MB
 small: lexical                  # proposes conditions of rules: embedded, no model weights
 large: linear                   # the classifier beside the rules: embedded, no model weights
 rules: rules                    # mined rules land here, one file a rule

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 from PIL import Image
 from test_decision import LABELS, PAGES, RULES, decision
 
@@ -130,6 +131,16 @@ def test_a_number_or_a_negation_that_holds_is_told():
     ):
         page = shown(one_rule("", turns=(Turn("user", "灯"), Turn("agent", "好")), **condition))
         assert told in page.text
+
+
+def test_a_meaning_is_told_with_what_came_nearest():
+    rule = Rule(id="r-means", label="调光", when=When(all=({"means": {"user": "灯", "at": 0.5}},)))
+    sample = Sample("a", "shop", (Turn("user", "谢谢。亮度"),))
+    [[hit]] = Engine([rule]).hits(FieldTable([sample], Sidecars(vectors=concept_vectors())))
+    one = Decision(sample, LABELS, np.array([1, 0, 0]), np.array([1, 0, 0]), (WeighedHit(hit, 0.9, 1.0),), "all")
+    page = shown(one)
+    assert "user means 灯 (at 0.5): similarity 1.00 to 灯" in page.text
+    assert [text for text, _ in page.marked if "亮" in text] == ["亮度"]
 
 
 def test_many_rules_are_counted_and_long_texts_shortened():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.predictor import Predictor
@@ -60,8 +61,9 @@ class Project:
     def save(self, rule: Rule) -> None:
         RuleBase.load(self.rules, "shop").save(rule)
 
-    def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None) -> Predictor:
-        return Predictor(tasks, self.checkpoint, self.base_of, recorded, Sidecars(), large, embedded=self.embedded)
+    def predictor(self, tasks=(SHOP, DESK), recorded=None, large=None, sidecars=None) -> Predictor:
+        known = sidecars or Sidecars()
+        return Predictor(tasks, self.checkpoint, self.base_of, recorded, known, large, embedded=self.embedded)
 
     def base_of(self, task) -> RuleBase:
         return RuleBase.load(self.rules, task.name)
@@ -152,6 +154,60 @@ def test_rules_for_labels_that_the_task_does_not_have_are_left_out_and_counted(p
     assert caplog.messages == [
         "shop: 1 rules are for labels that the task does not have and are left out; `kdsl rules lint` lists them"
     ]
+
+
+def test_rules_on_fields_that_are_left_out_do_not_count_and_are_counted(project, caplog):
+    """Even a negated one, which an empty field would have hold everywhere."""
+    no_answer = Condition(field="last_agent", terms=("好的",), negated=True)
+    some_answer = Condition(field="last_agent", terms=("好的",))
+    for number, condition in enumerate((no_answer, some_answer)):
+        project.save(Rule(id=f"r-blind{number}", label="调光", when=When(all=(condition,))))
+    arbiter(SHOP, LAMP).model_copy(update={"left_out": ("last_agent",)}).save(project.checkpoint / "shop")
+    sidecars = Sidecars(left_out=frozenset({"last_agent"}))
+    predictor = Predictor((SHOP,), project.checkpoint, project.base_of, None, sidecars)
+    [decision] = predictor.decide([sample("a", SHOP, "台灯")])
+    assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp"]
+    assert caplog.messages == [
+        "shop: 2 rules test last_agent, which `fields:` in kdsl.yaml leaves out, and do not count; "
+        "`kdsl rules lint` lists them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trained", "now", "told"),
+    [
+        (("last_agent",), (), "training left out last_agent, but `fields:` in kdsl.yaml now leaves out no field"),
+        ((), ("last_agent",), "training left out no field, but `fields:` in kdsl.yaml now leaves out last_agent"),
+    ],
+)
+def test_what_was_trained_on_other_fields_does_not_predict(project, trained, now, told):
+    arbiter(SHOP, LAMP).model_copy(update={"left_out": trained}).save(project.checkpoint / "shop")
+    sidecars = Sidecars(left_out=frozenset(now))
+    with pytest.raises(KdslError) as error:
+        Predictor((SHOP,), project.checkpoint, project.base_of, None, sidecars).decide([sample("a", SHOP, "台灯")])
+    assert str(error.value) == (f"{project.checkpoint / 'shop'}: {told}; set it back, or call project.train() again")
+
+
+def on_meaning(id_: str, **encoder: str) -> Rule:
+    return Rule(id=id_, label="调光", when=When(all=({"means": {"user": "灯", "at": 0.5, **encoder}},)))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "left", "why"),
+    [
+        (concept_vectors(), 1, "1 rules on meaning do not count, the first being r-othr, made with the encoder other: "
+                               "the encoder is concepts"),
+        (concept_vectors("other"), 2, None),
+        (None, 0, "2 rules on meaning do not count, the first being r-mean: there is no encoder"),
+    ],
+)  # fmt: skip
+def test_rules_on_meaning_count_with_their_encoder_only_and_are_counted(project, caplog, vectors, left, why):
+    project.save(on_meaning("r-mean"))
+    project.save(on_meaning("r-othr", encoder="other"))
+    [decision] = project.predictor(sidecars=Sidecars(vectors=vectors)).decide([sample("a", SHOP, "亮度")])
+    assert len(decision.rules) == left
+    told = [message for message in caplog.messages if "on meaning" in message]
+    assert told == ([] if why is None else [f"shop: {why}; set `encoder:` in kdsl.yaml"])
 
 
 def test_what_the_classifier_looked_at(tmp_path):

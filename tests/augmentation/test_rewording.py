@@ -1,10 +1,13 @@
 """Other words from a small model: what is used, and what is dropped."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from augmented_shop import TASK, shop
+from concept_encoder import concept_vectors
 
+from kdsl.augmentation.meaning import far_apart
 from kdsl.augmentation.rewording import WAYS, SmallRewording, is_like
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import SampleFields
@@ -72,6 +75,27 @@ def test_paraphrases_that_ask_for_something_else_are_dropped_and_named():
     [found] = SmallRewording(writer, TASK, True)(*rows(1))
     assert [turns[0].text for turns in found.dialogues] == [asked]
     assert found.strayed == ("多长时间给它浇水一次呢",)
+
+
+def test_what_an_encoder_finds_far_from_the_source_is_dropped_and_nobody_is_asked_about_it():
+    near, far = "这盏灯的亮度可以调整吗", "请问快递什么时候会到这里呢"
+    writer = Writer(f"{far}\n{near}")
+    table, labels = rows(1)
+    known = SampleFields(table[0].sample, replace(table[0].sidecars, vectors=concept_vectors()))
+    [found] = SmallRewording(writer, TASK, True)([known], labels)
+    assert [turns[0].text for turns in found.dialogues] == [near]
+    assert found.strayed == (far,)
+    assert len(writer.judged) == 1 and far not in writer.judged[0]
+
+
+def test_how_far_is_told_from_what_is_usual():
+    """Texts that share one of two things have a cosine of 0.71: near for most texts, far where all are alike."""
+    pairs = [("退钱", "退款的快递")]
+    assert far_apart(concept_vectors(), ["退钱", "快递", "灯", "谢谢"], pairs) == [False]
+    assert far_apart(concept_vectors(), ["退款的快递", "快递和退钱", "退钱"], pairs) == [True]
+    assert far_apart(concept_vectors(), ["退钱", "快递"], [("退钱", "快递"), ("退钱", "退款")]) == [True, False]
+    assert far_apart(None, ["退钱", "快递"], [("退钱", "快递")]) == [False]
+    assert far_apart(concept_vectors(), [], []) == []
 
 
 def test_who_judges_sees_the_two_texts_and_no_label():

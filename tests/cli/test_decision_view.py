@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 from PIL import Image
 
 from kdsl.arbiter.decision import Decision, WeighedHit
@@ -106,6 +107,20 @@ def test_where_little_is_known_little_is_printed(printed):
         "No rule holds.",
     ]
     assert not any("own label" in line or "reason" in line for line in printed(decision(Sample("b", "shop")), PAGES))
+
+
+def test_a_meaning_is_told_with_what_came_nearest(printed):
+    near, far = ({"means": {"user": text, "at": 0.5}} for text in ("灯亮吗", "快递"))
+    rule = Rule(id="r-means", label="调光", when=When(all=(near, {"not": far})))
+    seen = Sidecars(vectors=concept_vectors())
+    [found] = Engine([rule]).hits(FieldTable([Sample("b", "shop", (Turn("user", "谢谢。亮度不行"),))], seen))
+    hits = tuple(WeighedHit(hit, 0.9, 1.0) for hit in found)
+    merged = np.array([1.0, 0, 0, 0, 0, 0])
+    lines = printed(Decision(found[0]._row.sample, LABELS, merged, merged, hits, "all"), seen)
+    assert lines[1] == "  0 user   谢谢。【亮度不行】"
+    told = " ".join(lines)
+    assert "user means 灯亮吗 (at 0.5): similarity 1.00 to 灯亮吗" in told
+    assert "not user means 快递 (at 0.5): similarity 0.00 to 快递" in told
 
 
 def test_conditions_of_one_rule_are_joined_with_and(printed):

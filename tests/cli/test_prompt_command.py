@@ -87,3 +87,13 @@ def test_text_on_images_that_nobody_read_is_told(kdsl, project, caplog):
 def test_neighbours_that_a_model_would_find_are_told_to_be_others(kdsl, project, caplog):
     assert kdsl("prompt", project, "--sample", "a", "prompt.neighbours=1", "prompt.embeddings=model").code == 0
     assert "as no model is loaded, texts make neighbours here" in caplog.text
+
+
+def test_an_answer_that_is_left_out_is_not_shown(kdsl, project):
+    turns = [{"role": "user", "text": "能退吗"}, {"role": "agent", "text": "可以退的"}]
+    with (project / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "e", "task": "shop", "turns": turns, "label": "商品材质"}) + "\n")
+    assert "客服: 可以退的\n" in kdsl("prompt", project, "--sample", "e").out
+    result = kdsl("prompt", project, "--sample", "e", "fields.last_agent=false", "prompt.neighbours=1")
+    assert result.code == 0, result.err
+    assert "用户: 能退吗\n标签" in result.out and "可以退的" not in result.out

@@ -9,7 +9,7 @@ from small_shop import WORDS, read, write, write_project
 
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.weighing import Standing
-from kdsl.cli.train import print_arbiters
+from kdsl.cli.train import print_arbiters, print_shares
 from kdsl.rules.rule import Review
 from kdsl.rules.rulebase import RuleBase
 
@@ -59,13 +59,29 @@ def test_training_tells_which_rules_count(capsys, listens_to, rules, told):
     assert told in sentence and bool(sentence) == bool(told)
 
 
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ({}, ""),
+        ({"characters": 0.75, "last_agent": 0.04, "sight": 0.0, "meaning": 0.21},
+         "shop: the model goes by characters 75%, meaning 21%, last_agent 4%."),
+        ({"characters": 0.4, "last_agent": 0.6},
+         "shop: the model goes by last_agent 60%, characters 40%; last_agent is what the agent answers: where "
+         "predictions are made before, set fields.last_agent: false."),
+    ],
+)  # fmt: skip
+def test_training_tells_what_the_model_leans_on(capsys, shares, told):
+    print_shares("shop", shares)
+    assert " ".join(capsys.readouterr().out.split()) == told
+
+
 def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, project):
     result = kdsl("train", project)
     assert result.code == 0
     for part in ("shop", "F1", "model", "both", "log loss"):
         assert part in result.out
     [entry] = json.loads(kdsl("train", project, "--format", "json").out)
-    assert entry["samples"] == 60
+    assert entry["samples"] == 60 and isinstance(entry["shares"], dict)
     assert (entry["listens_to"] == "none") == (entry["b"] == 0)
     assert {path.name for path in (project / "checkpoints/run/shop").iterdir()} == {
         "arbiter.json", "embedded.json", "linear.npz", "mining.json", "out_of_fold.npz",

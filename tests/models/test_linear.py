@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from concept_encoder import concept_vectors
 
 import kdsl.models.linear as linear
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.linear import LinearClassifier, LinearTrainer
-from kdsl.sample import Sample, Turn
+from kdsl.sample import Label, Sample, Task, Turn
 
 LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
 FABRICS = ["这是什么材质", "面料是纯棉的吗", "材质是什么做的", "是棉的还是麻的", "什么面料呀", "面料材质怎么样"]
@@ -226,3 +227,42 @@ def test_copies_of_a_sample_are_no_further_samples_to_count_ngrams_in():
     plain = fit(table, LABELS, 2)
     augmented = fit(FieldTable.of_rows([*table.rows, *copies]), np.concatenate([LABELS, LABELS]), 2)
     assert augmented.features.record()["blocks"] == plain.features.record()["blocks"]
+
+
+DESCRIBED = Task(
+    "t", (Label("调光", "咨询亮度能否调节"), Label("材质", "咨询面料"), Label("发货", "咨询何时发出快递"))
+)
+
+
+def test_label_texts_are_learned_as_samples_of_their_labels():
+    table = texts_table(TEXTS)
+    plain = LinearTrainer(0).fit(table, LABELS, 3)
+    described = LinearTrainer(0, DESCRIBED).fit(table, LABELS, 3)
+    unseen = texts_table(["何时发出"])
+    assert plain.predict(unseen).probabilities.argmax() != 2
+    assert described.predict(unseen).probabilities.argmax() == 2
+
+
+def test_a_label_text_counts_half_a_sample():
+    table, labels = texts_table(["亮"] * 6), np.array([0, 0, 0, 1, 1, 1])
+    # Texts that share nothing with the samples leave only the counts: 3 + ½ against 3 + ½, and ½ for the third label.
+    unlike = Task("t", (Label("q"), Label("w"), Label("z")))
+    probabilities = LinearTrainer(0, unlike).fit(table, labels, 3).predict(texts_table(["亮"])).probabilities[0]
+    assert probabilities[0] == pytest.approx(probabilities[1], abs=0.01)
+    assert probabilities[2] < 0.1
+
+
+def test_words_that_share_no_character_are_near_in_meaning():
+    def table(*texts: str) -> FieldTable:
+        samples = [Sample(str(i), "t", (Turn("user", text),)) for i, text in enumerate(texts)]
+        return FieldTable(samples, Sidecars(vectors=concept_vectors()))
+
+    learned = table("退钱", "要退钱", "parcel", "a parcel")
+    classifier = LinearTrainer(0).fit(learned, np.array([0, 0, 1, 1]), 2)
+    assert classifier.predict(table("refund", "物流")).probabilities.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_how_much_it_leans_on_each_kind_of_view_is_saved(tmp_path: Path):
+    classifier = fit(texts_table(TEXTS), LABELS, 2)
+    classifier.save(tmp_path)
+    assert LinearClassifier.load(tmp_path).leaning == classifier.leaning == {"characters": 1.0}

@@ -151,7 +151,7 @@ def test_steps_that_would_change_nothing_are_not_measured(project, kdsl, options
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ocr,magic", "'magic' is no step; choose from augment,ocr,reasons,retrieval,distill,rules"),
+        ("ocr,magic", "'magic' is no step; choose from augment,ocr,meaning,visual,reasons,retrieval,distill,rules"),
         ("ocr,ocr", "ocr stands there twice"),
         (",", "nothing is no step"),
     ],
@@ -244,3 +244,70 @@ def test_of_a_recorded_model_the_samples_that_its_file_covers_take_part(project,
                   "mining.iterations=20", recorded, "--format", "json")  # fmt: skip
     assert result.code == 0, result.err
     assert json.loads(result.out)["samples"] == 24
+
+
+def test_meaning_is_an_encoder_and_what_needs_one(project):
+    config = load_config(project, ["encoder=use", "small=meaning"])
+    off = with_steps(config, (), ["meaning"])
+    assert (off.encoder, off.small) == ("none", "lexical")
+    on = with_steps(config, ("meaning",), ["meaning"])
+    assert (on.encoder, on.small) == ("use", "meaning")
+    assert with_steps(config, (), ["ocr"]).encoder == "use", "what is not measured stays as it is"
+
+
+def test_where_no_encoder_is_configured_meaning_is_measured_with_the_embedded_one(project):
+    assert with_steps(load_config(project), ("meaning",), ["meaning"]).encoder == "use"
+    other = load_config(project, ["encoder=some/encoder"])
+    assert with_steps(other, ("meaning",), ["meaning"]).encoder == "some/encoder"
+    large = load_config(project, ["encoder=use", "small=org/model"])
+    assert with_steps(large, (), ["meaning"]).small == "org/model"
+
+
+def test_visual_is_what_images_look_like(project):
+    config = load_config(project)
+    assert with_steps(config, ("visual",), ["visual"]).fields.visual
+    off = with_steps(config, (), ["visual"])
+    assert not off.fields.visual and off.fields.last_agent
+
+
+def test_rules_are_mined_anew_with_what_they_can_test(monkeypatch):
+    from kdsl.project import ablation
+
+    mined = []
+    mine = ablation.mine_in_memory
+    monkeypatch.setattr(ablation, "mine_in_memory", lambda own, workers: mined.append(len(own.table)) or mine(own, 1))
+    own = shop(LinearTrainer(0))
+    fed = ((), ("meaning",), ("visual",), ("ocr",), ("meaning", "visual", "ocr"))
+    wanted = [
+        ("rules",),
+        ("meaning", "rules"),
+        ("visual", "rules"),
+        ("ocr", "rules"),
+        ("meaning", "visual", "ocr", "rules"),
+    ]
+    ablate({steps: own for steps in fed}, wanted, 2, workers=1)
+    assert mined == [16] * 8, "for none, meaning, visual and both, in two folds; ocr changes no condition"
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("meaning", "meaning: there is no sentence encoder; install `kdsl[meaning]`, or name one in `encoder:`"),
+        ("visual", "visual: no image is known; name data.images, and samples with images"),
+    ],
+)
+def test_what_cannot_be_seen_or_compared_is_not_measured(project, kdsl, monkeypatch, step, why):
+    monkeypatch.setattr("kdsl.embeddings.use.UniversalSentenceEncoder.lacks", "the package")
+    result = kdsl("evaluate", project, "--ablate", step)
+    assert (result.code, why in result.err) == (2, True), result.err
+
+
+def test_meaning_is_measured(project, kdsl, monkeypatch):
+    from concept_encoder import ConceptEncoder
+
+    monkeypatch.setattr("kdsl.embeddings.load.UniversalSentenceEncoder", ConceptEncoder)
+    result = kdsl("evaluate", project, "--ablate", "meaning,rules", "--cross-validate", "2", "--workers", "1",
+                  "mining.iterations=20")  # fmt: skip
+    assert result.code == 0, result.err
+    record = json.loads((project / "checkpoints" / "run" / "ablation" / "ablation.json").read_text(encoding="utf-8"))
+    assert [row["steps"] for row in record["rows"]] == [[], ["meaning"], ["rules"], ["meaning", "rules"]]

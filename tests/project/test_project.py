@@ -308,3 +308,35 @@ def test_the_review_page_is_served_in_a_notebook_until_it_is_interrupted(trained
         loop.close()
         signal.signal(signal.SIGINT, handler)
     assert "returns" in pages[0]
+
+
+def test_fields_that_are_left_out_are_left_out_everywhere(tmp_path):
+    folder = make(tmp_path / "returns").config.folder
+    (folder / "images").mkdir(exist_ok=True)
+    whole = quick(folder).sidecars()
+    assert whole.left_out == set() and whole.pictures is not None
+    known = Project.open(folder, {**QUICK, "fields.visual": False, "fields.last_agent": False}).sidecars()
+    assert known.left_out == {"last_agent", "image.kind", "image.colour"}
+    assert known.pictures is None, "nor does the classifier see them"
+
+
+def test_what_was_trained_with_the_answer_does_not_predict_without_it(trained):
+    blind = Project.open(trained.config.folder, {**QUICK, "fields.last_agent": False})
+    with pytest.raises(KdslError) as error:
+        blind.predict("退款呢")
+    assert "training left out no field, but `fields:` in kdsl.yaml now leaves out last_agent; set it back" in str(
+        error.value
+    )
+
+
+def test_the_check_compares_meanings_where_there_is_an_encoder(tmp_path):
+    folder = make(tmp_path / "returns").config.folder
+    records = json.loads((folder / "data" / "train.json").read_text("utf-8"))
+    odd = {"id": "odd", "task": "returns", "text": "我要退款了", "label": "尺码"}
+    (folder / "data" / "train.json").write_text(json.dumps([*records, odd]), "utf-8")
+
+    def kinds(encoder: str) -> set[str]:
+        return {finding.kind for finding in Project.open(folder, {**QUICK, "encoder": encoder}).check().findings}
+
+    assert "like-other-label" in kinds("use")
+    assert "like-other-label" not in kinds("none")

@@ -8,8 +8,8 @@ import pytest
 from model_server import RunningServer
 
 from kdsl.errors import KdslError
+from kdsl.http_client import ServerError
 from kdsl.vlm.conversation import ask
-from kdsl.vlm.server.client import ServerError
 from kdsl.vlm.server.model import ServedModel
 from kdsl.vlm.server.scoring import ChatFormat, score_closed
 
@@ -180,7 +180,7 @@ def test_a_list_of_models_that_is_none(server, answer, told) -> None:
     ],
 )
 def test_a_prompt_that_is_too_long_is_told_by_servers_in_many_words(message) -> None:
-    from kdsl.vlm.hosts import contact
+    from kdsl.hosts import contact
 
     assert ServerError("http://localhost/v1", 400, message, contact("http://localhost")).too_long
 
@@ -190,7 +190,7 @@ def test_a_prompt_that_is_too_long_is_told_by_servers_in_many_words(message) -> 
     ["Unrecognized request argument supplied: top_k", "prompt_logprobs not supported", "the image is broken"],
 )
 def test_other_refusals_are_not_taken_for_that(message) -> None:
-    from kdsl.vlm.hosts import contact
+    from kdsl.hosts import contact
 
     assert not ServerError("http://localhost/v1", 400, message, contact("http://localhost")).too_long
 

@@ -64,7 +64,7 @@ class Prompts:
 
     def shows(self, task: Task, row: SampleFields) -> bool:
         """Whether the model sees anything of the sample's images, if it has any: pictures, or text on them."""
-        return self.pictures or not row.sample.images or any(self.pages(task, row))
+        return self.pictures or not row.shown.images or any(self.pages(task, row))
 
     def pages(self, task: Task, row: SampleFields) -> Iterator[str]:
         """The cleaned text on each picture, as much as fits; nothing without `ocr`."""
@@ -110,7 +110,7 @@ class Prompts:
                 yield Instruction(wording.labels.format("\n".join(described)))
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
-        sample = row.sample
+        sample = row.shown
         shown: list[Piece] = [*self.pictures_of(sample)] if self.pictures else [""] * len(sample.images)
         pictures = iter(shown)
         text = fill_prompt(task, sample)

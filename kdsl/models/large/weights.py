@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 from kdsl.errors import KdslError
 from kdsl.files import inside
+from kdsl.hosts import Consent, is_address
+from kdsl.pretrained import without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
-from kdsl.vlm.hosts import Consent
-from kdsl.vlm.load import is_address, load_model, without_extra
+from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget
 

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kdsl.errors import KdslError
+from kdsl.hosts import Consent
+from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
 from kdsl.vlm.conversation import Conversation, drop_earliest
-from kdsl.vlm.hosts import Consent
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.capabilities import about_a_picture, chosen_model, refuses_pictures, served_models
-from kdsl.vlm.server.client import HttpClient, ServerError
+from kdsl.vlm.server.capabilities import about_a_picture, refuses_pictures
 from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_pictures
 from kdsl.vlm.server.replies import replied
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed

@@ -16,9 +16,9 @@ from model_server import RunningServer, model_server
 from urllib3.util import parse_url
 
 from kdsl.errors import KdslError
+from kdsl.hosts import Consent, allowed_contacts, contact, origin_of, remember
+from kdsl.http_client import HttpClient
 from kdsl.vlm.conversation import ask
-from kdsl.vlm.hosts import Consent, allowed_contacts, contact, origin_of, remember
-from kdsl.vlm.server.client import HttpClient
 from kdsl.vlm.server.model import ServedModel
 
 SECRET = "sk-very-secret"

@@ -11,7 +11,7 @@ from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolEr
 from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
-from kdsl.vlm.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
+from kdsl.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class HttpClient:
 
     Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter; Retry-After
     is kept, redirections and proxies of the environment are not followed. Whether the server may be contacted, and
-    which key it gets, `kdsl.vlm.hosts` says.
+    which key it gets, `kdsl.hosts` says.
     """
 
     def __init__(
@@ -156,6 +156,33 @@ class HttpClient:
             return KdslError(f"{url}: the connection breaks off ({reason.args[-1]}); look at the server's log")
         text = str(reason).rsplit(": ", 1)[-1]
         return KdslError(f"{url}: cannot be reached ({text}); start the server, or correct the address")
+
+
+def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
+    """Model name → what the server says of it; KdslError where it says nothing of the kind."""
+    try:
+        answer = client.get("/models")
+    except ServerError as error:
+        if error.status == 404 and name:  # not every proxy lists its models
+            return {name: {}}
+        raise
+    models = answer.get("data")
+    if not isinstance(models, list) or not all(isinstance(m, dict) and isinstance(m.get("id"), str) for m in models):
+        raise client.garbage("/models", "an answer without a list of models")
+    return {model["id"]: model for model in models}
+
+
+def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
+    """The model called `name`, or the only one; KdslError where that is none of the `served` ones."""
+    if not served:
+        raise KdslError(f"{url}: the server has no model; load one there")
+    names = ", ".join(served)
+    if name and name not in served:
+        raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
+    if not name and len(served) != 1:
+        example = next(iter(served))
+        raise KdslError(f"{url}: name one of the models that the server has ({names}), like {url}#{example}")
+    return name or next(iter(served))
 
 
 class _FewTimeouts(Retry):

@@ -49,6 +49,11 @@ class Server:
     """Empty where there is none."""
 
 
+def is_address(name: str) -> bool:
+    """Whether the name of a model means a server."""
+    return name.startswith(("http://", "https://"))
+
+
 def contact(address: str, consent: Consent | None = None) -> Server:
     """The server at http://host:port/v1, once it is sure that it may be contacted; nothing is sent, no name looked up.
 

@@ -10,10 +10,10 @@ import pytest
 from model_server import RunningServer, model_server
 
 from kdsl.errors import KdslError
+from kdsl.http_client import HttpClient
 from kdsl.vlm.conversation import Picture, ask
 from kdsl.vlm.load import load_model
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.client import HttpClient
 from kdsl.vlm.server.model import ServedModel
 
 CHAT = "/v1/chat/completions"
@@ -76,7 +76,7 @@ def test_slow_answer_is_asked_for_again_and_the_first_is_told(server: RunningSer
     for _ in range(2):
         server.fail("stall")
         assert model.generate([ask("？")], 5)[0].text == "是"
-    told = [record.getMessage() for record in caplog.records if record.name == "kdsl.vlm.server.client"]
+    told = [record.getMessage() for record in caplog.records if record.name == "kdsl.http_client"]
     assert told == [
         f"{server.url}: the server does not answer within 1 seconds; such requests are made again, up to 1 times"
     ]
