@@ -213,7 +213,10 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
     values = np.array([np.nan if number is None else number for number in numbers])
     result = []
     seen: set[bytes] = set()
-    for threshold in sorted({float(f"{value:.3g}") for value in np.quantile(known, _QUANTILES)}):
+    quantiles = np.quantile(known, _QUANTILES)
+    if (known == np.floor(known)).all():  # between two counts the lower one is as good a threshold, and readable
+        quantiles = np.floor(quantiles)
+    for threshold in sorted({float(f"{value:.3g}") for value in quantiles}):
         for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
             if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
                 seen.add(flags.tobytes())

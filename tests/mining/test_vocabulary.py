@@ -11,7 +11,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
-from kdsl.sample import Sample
+from kdsl.sample import Sample, Turn
 
 
 def terms(vocabulary: Vocabulary, field: str = "last_user") -> set[str]:
@@ -90,6 +90,13 @@ def test_numbers_give_thresholds_in_both_directions():
     assert any(words.startswith("image.aspect >1.") for words in written)
     assert any(words.startswith("image.aspect <=") for words in written)
     assert not any("turns" in words for words in written)  # the same for all
+
+
+def test_counts_have_whole_numbers_for_thresholds():
+    samples = [Sample(f"s{i}", "t", (Turn("user", ""),) * (1 + i * i)) for i in range(6)]
+    found = [each.comparison for each in build_vocabulary(FieldTable(samples, Sidecars())).conditions]
+    assert len(found) > 4
+    assert all(comparison.value == int(comparison.value) for comparison in found)
 
 
 @pytest.mark.parametrize("texts", [[""] * 3, ["。", "，", "！"], ["甲", "乙", "丙"]])
