@@ -31,7 +31,7 @@ _ROUNDS, _STEP, _SMALLEST_STEP = 5, 1.4, 0.1
 
 
 def fit_views(table: FieldTable, labels: NDArray[np.int64]) -> dict[str, float]:
-    """view → the factor of its default weight, or nothing where all keep theirs; samples keep their mean squared length.
+    """view → the factor of its default weight, or nothing where all keep theirs; samples stay as long.
 
     `labels` [n_samples]. Copies of samples take no part: they would tell what is left out.
     """
