@@ -20,9 +20,10 @@ from kdsl.sample import Task
 from kdsl.text import normalise
 
 SOURCES: Mapping[str, str | None] = {
-    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr.top": "ocr", "ocr": "ocr",
+    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr": "ocr", "ocr.top": "ocr",
 }  # fmt: skip
-"""field → the field whose typical pieces it is compared with, beside the words of labels; narrower fields first"""
+"""field → the field whose typical pieces it is compared with, beside the words of labels. Of two that hold on the same
+samples the first is named: what the last turn says, and what the page says anywhere."""
 MOST_CHARACTERS, MOST_WORDS = 30, 12
 """Of a wording: a longer one says several things at once."""
 MOST_WORDINGS = 300
