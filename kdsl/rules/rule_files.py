@@ -122,8 +122,9 @@ def _slug(rule: Rule) -> str:
     """A few words from the conditions, for people who look at file names."""
     words = []
     for condition in rule.conditions:
-        said = condition.terms or (() if condition.meaning is None else condition.meaning.wordings)
-        text = said[0] if said else condition.field if condition.comparison else condition.question
+        text = (
+            condition.terms[0] if condition.terms else condition.field if condition.comparison else condition.question
+        )
         word = "-".join(re.findall(r"\w+", normalise(text or "")))
         words.append(f"not-{word}" if condition.negated else word)
     return cut_name("-".join(word for word in words if word), 60).strip("-") or "rule"

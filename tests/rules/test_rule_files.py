@@ -13,7 +13,6 @@ from kdsl.rules import rulebase
 from kdsl.rules.lint import lint
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rule_file import rule_text
-from kdsl.rules.rule_files import rule_file_name
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Label, Task
 
@@ -249,16 +248,3 @@ def test_reading_looks_at_every_file_once(base, monkeypatch):
     monkeypatch.setattr(rulebase, "rule_text_of", lambda folder, path: opened.append(path) or real(folder, path))
     RuleBase.load(base.folder, TASK.name)
     assert sorted(opened) == sorted([base.path(GOOD), base.path(OTHER)])
-
-
-def test_the_name_of_a_file_tells_what_the_rule_looks_for():
-    near = {"means": {"user": ["退钱 给我", "退款"], "at": 0.5}}
-    names = [
-        rule_file_name(Rule(id="r-0000", label="退款", when={"all": when}))
-        for when in ([{"user": ["退钱"]}, {"turns": ">1"}], [near, {"not": near}], [{"sees": "？"}])
-    ]
-    assert names == [
-        "退款/退钱-turns--r-0000.yaml",
-        "退款/退钱给我-not-退钱给我--r-0000.yaml",
-        "退款/rule--r-0000.yaml",
-    ]
