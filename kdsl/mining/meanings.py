@@ -20,9 +20,10 @@ from kdsl.sample import Task
 from kdsl.text import normalise
 
 SOURCES: Mapping[str, str | None] = {
-    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr.top": "ocr", "ocr": "ocr",
+    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr": "ocr", "ocr.top": "ocr",
 }  # fmt: skip
-"""field → the field whose typical pieces it is compared with, beside the words of labels; narrower fields first"""
+"""field → the field whose typical pieces it is compared with, beside the words of labels. Of two that hold on the same
+samples the first is named: what the last turn says, and what the page says anywhere."""
 MOST_CHARACTERS, MOST_WORDS = 30, 12
 """Of a wording: a longer one says several things at once."""
 MOST_WORDINGS = 300
@@ -60,7 +61,7 @@ def meaning_conditions(
 def label_sentences(task: Task) -> list[str]:
     """The names of labels, and the sentences of their descriptions, normalised."""
     said = [text for label in task.labels for text in (label.name.replace("_", " "), *sentences(label.description))]
-    return list(dict.fromkeys(filter(None, map(normalise, said))))
+    return list(dict.fromkeys(filter(None, (_bare(normalise(text)) for text in said))))
 
 
 def representatives(vectors: Vectors32, weights: NDArray[np.float64], most: int) -> list[int]:
@@ -87,7 +88,8 @@ def _typical(table: FieldTable, field: str) -> list[str]:
     """The short pieces of a field that stand for the others best; of pages the lines that several samples have."""
     holders: Counter[str] = Counter()
     for row in table.rows:
-        holders.update({piece.text for piece in pieces(row.text(field)) if _short(piece.text)})
+        said = {_bare(piece.text) for piece in pieces(row.text(field))}
+        holders.update(text for text in said if text and _short(text))
     least = 2 if field == "ocr" else 1
     texts = sorted((text for text, n in holders.items() if n >= least), key=lambda text: (-holders[text], text))
     vectors, texts = table.sentence_vectors, texts[:MOST_PIECES]
@@ -95,6 +97,11 @@ def _typical(table: FieldTable, field: str) -> list[str]:
         return []
     weights = np.array([holders[text] for text in texts], dtype=np.float64)
     return [texts[index] for index in representatives(vectors.of(texts), weights, MOST_WORDINGS)]
+
+
+def _bare(text: str) -> str:
+    """Without the punctuation at its end, which says hardly anything."""
+    return text.rstrip(" 。.!?;,~…")
 
 
 def _short(text: str) -> bool:
