@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from kdsl.rules.rule import Rule, rule_id
 from kdsl.rules.rulebase import RuleBase
@@ -181,3 +182,36 @@ def test_fmt_writes_the_one_form(project, kdsl):
     assert kdsl("rules", "fmt", project.config).code == 0
     assert path.read_text("utf-8") == wanted
     assert kdsl("rules", "fmt", "--check", project.config).out == "0 of 3 rule files would be rewritten.\n"
+
+
+def test_show_tells_what_is_seen_and_where(project, kdsl):
+    folder = project.config.parent
+    (folder / "images").mkdir()
+    Image.new("RGB", (50, 100), "red").save(folder / "images/red.png")
+    page = {"image": "red.png", "size": [100, 200], "lines": [{"text": "已退款", "box": [0, 100, 50, 110]}]}
+    (folder / "ocr.jsonl").write_text(json.dumps(page))
+    with (folder / "train.jsonl").open("a") as file:
+        print(json.dumps({"id": "red", "text": "看图", "label": "退款", "images": ["red.png"]}), file=file)
+    project.save(
+        Rule(
+            id="r-sees",
+            label="退款",
+            when={
+                "all": [
+                    {"image.colour": {"zone": "top", "colour": "red", "share": ">0.3"}},
+                    {"not": {"image.kind": "photo"}},
+                    {"ocr.size": {"terms": ["退款"], "height": ">0.03"}},
+                ]
+            },
+        )
+    )
+    data = [f"data.images={folder / 'images'}", f"data.ocr={folder / 'ocr.jsonl'}"]
+    out = kdsl("rules", "show", "r-sees", project.config, *data).out
+    for part in (
+        "image.colour top red >0.3 (red.png, 0,0 to 100,40): red 1.00, >0.3",
+        "not image.kind photo (red.png, 0,0 to 100,200): screenshot",
+        "ocr.size (red.png): 已退款 (height 0.050, >0.03)",
+    ):
+        assert part in out
+    hits = json.loads(kdsl("rules", "show", "r-sees", project.config, *data, "--format", "json").out)["hits"]
+    assert [each.get("box") for each in hits[0]["evidence"]] == [[0, 0, 100, 40], [0, 0, 100, 200], [0, 100, 50, 110]]
