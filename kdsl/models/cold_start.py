@@ -83,9 +83,10 @@ class ColdStartClassifier:
         rows = [row.cleaned for row in table.rows]
         words = _words(self.texts)
         described = words.transform(self.texts).toarray()
+        characters = ALONE if vectors is None else CHARACTERS
         for number, (field, weight) in enumerate(FIELD_WEIGHTS.items()):
             texts = [_own_text(row, field) for row in rows]
-            scores += weight * (ALONE if vectors is None else CHARACTERS) * (words.transform(texts).toarray() @ described.T)
+            scores += weight * characters * (words.transform(texts).toarray() @ described.T)
             if vectors is not None:
                 scores += weight * MEANING * self._nearness(texts, vectors, self.means[number], self.pieces[number])
         return scores
@@ -97,6 +98,7 @@ class ColdStartClassifier:
         ends = np.cumsum([len(each) for each in pieces])
         nearness = np.zeros((len(texts), self.n_labels))
         for row, own in enumerate(np.split(found, ends[:-1])):
+            own = own[own.any(axis=1)]  # without those that the encoder could not be asked about
             if len(own):
                 common = (known * mean + own.sum(axis=0)) / (known + len(own) + MANY_PIECES)
                 nearness[row] = np.sort((own - common) @ self.directions.T, axis=0)[-NEAREST_PIECES:].mean(axis=0)
@@ -129,8 +131,8 @@ class ColdStartClassifier:
         write_npz(folder / COLD_START_FILE, VERSION, header, arrays)
 
     @classmethod
-    def load(cls, folder: Path) -> "ColdStartClassifier":
-        """Read what `save` wrote; KdslError when it is missing, damaged or of another version."""
+    def load(cls, folder: Path, n_labels: int) -> "ColdStartClassifier":
+        """Read what `save` wrote; KdslError when it is missing, damaged, of another version, or for other labels."""
         with open_npz(folder / COLD_START_FILE, VERSION, "the labels' names and descriptions") as (header, arrays):
             directions, means = floats(arrays, "directions", 2), floats(arrays, "means", 2)
             texts, encoder, identity = tuple(header["texts"]), header["encoder"], header["identity"]
@@ -141,8 +143,10 @@ class ColdStartClassifier:
             expected = (len(texts), size), (n_fields, size), (n_fields,), (len(texts),)
             if (directions.shape, means.shape, pieces.shape, offsets.shape) != expected:
                 raise ValueError(f"vectors of shape {directions.shape} for {len(texts)} labels")
+            if len(texts) != n_labels:
+                raise ValueError(f"{len(texts)} labels instead of {n_labels}")
             if (pieces < 0).any():
-                raise ValueError("fewer than no pieces")
+                raise ValueError("a number of pieces below 0")
         return cls(texts, directions, means, pieces, offsets, encoder, identity)
 
 
@@ -161,8 +165,9 @@ def fit_cold_start(task: Task, unlabelled: FieldTable, vectors: SentenceVectors 
         directions = (_centred(vectors.of(names)) + _centred(vectors.of(descriptions))) / 2
         for number, field in enumerate(FIELD_WEIGHTS):
             pieces = [piece for row in unlabelled.rows for piece in _pieces(_own_text(row.cleaned, field))]
-            if pieces:
-                means[number], counts[number] = vectors.of(pieces).mean(axis=0), len(pieces)
+            found = vectors.of(pieces)
+            counts[number] = found.any(axis=1).sum()
+            means[number] = found.sum(axis=0) / max(counts[number], 1)
     said = ("", "") if vectors is None else (vectors.name, vectors.identity)
     classifier = ColdStartClassifier(texts, directions, means, counts, np.zeros(len(texts)), *said)
     if not len(unlabelled):
@@ -195,11 +200,12 @@ def _balancing(scores: Floats) -> Floats:
 def _words(texts: Sequence[str]) -> NgramWeights:
     """The n-grams of the labels' texts, of which those weigh most that few labels have, and those nothing that all
     have."""
+    lengths = range(1, LONGEST_NGRAM + 1)
     found = [
-        {line[at : at + n] for line in text.split("\n") for n in range(1, LONGEST_NGRAM + 1) for at in range(len(line))}
+        {line[at : at + n] for line in text.split("\n") for n in lengths for at in range(len(line) - n + 1)}
         for text in texts
     ]
-    ngrams = sorted({ngram for each in found for ngram in each if ngram})
+    ngrams = sorted(set().union(*found))
     idf = np.array([np.log(len(found) / sum(ngram in each for each in found)) for ngram in ngrams])
     return NgramWeights(tuple(ngrams), idf)
 

@@ -11,6 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.predictions import task_result
 from kdsl.evaluate.report import TaskResult
 from kdsl.progress import Advance, reported
+from kdsl.project.cold_start import labelled_tasks
 from kdsl.project.fitting import advances, covered_rows, fit
 from kdsl.project.large import with_learners
 from kdsl.project.mining import decided_rules
@@ -73,7 +74,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
 
 def held_out_tasks(project: Project) -> list[TaskProject]:
     """The tasks of a project as they are fitted on some of their samples, with what people decided about rules."""
-    tasks = TaskProject.all_of(project)
+    tasks = TaskProject.all_of(project, labelled_tasks(project, "cross-validation"))
     found = []
     for own in with_learners(project, tasks, holding_out=True):
         covered = own.select(np.flatnonzero(covered_rows(own, own.require_learn()(()))))

@@ -17,6 +17,7 @@ from kdsl.mining.miner import Mined
 from kdsl.mining.run import mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import Advance, reported
+from kdsl.project.cold_start import labelled_tasks
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
@@ -162,14 +163,14 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
 def mine_project(
     project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
 ) -> list[MinedTask]:
-    """Mine all tasks of a project; none is when any of them cannot be.
+    """Mine all tasks of a project that have labelled samples; none is when any of them cannot be.
 
     Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
     """
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
         for line in ask_questions(project, project.small):
             tell(line)
-        tasks = TaskProject.all_of(project)
+        tasks = TaskProject.all_of(project, labelled_tasks(project, "mining"))
         return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
 
 

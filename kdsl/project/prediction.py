@@ -17,6 +17,7 @@ from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
+from kdsl.project.cold_start import train_untrained
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
 from kdsl.project.small import load_small, questions_of
@@ -204,6 +205,7 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
+    train_untrained(project, tasks)
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
