@@ -22,10 +22,7 @@ MOST_UNLABELLED = 2000
 
 
 def cold_tasks(project: Project) -> list[Task]:
-    """The tasks that have no labelled training sample, where the classifier is one that learns from samples alone."""
-    config = project.config
-    if config.large_model is not None or config.recorded is not None:
-        return []
+    """The tasks that have no labelled training sample."""
     return [task for task in project.tasks if not project.has_labels(task)]
 
 
@@ -48,8 +45,14 @@ def labelled_tasks(project: Project, what: str) -> list[Task]:
 def train_cold(project: Project, task: Task) -> TrainedTask:
     """The classifier of a task without labelled samples, with the rules that people accepted; left in the checkpoint.
 
-    Samples without labels, of data.train and data.unlabelled, tell it what samples have in common.
+    Samples without labels, of data.train and data.unlabelled, tell it what samples have in common. Raises KdslError
+    where the project has another classifier than those of KDSL.
     """
+    if not _embedded(project):
+        raise KdslError(
+            f"{task.name}: no training sample has a label, and `large: {project.config.large}` is weighed by some; "
+            "label samples, or set `large: linear`, which goes by the labels' names without any"
+        )
     _log.warning("%s: %s", task.name, NO_LABELS)
     sidecars, base = project.learned_sidecars(), project.rule_base(task)
     unlabelled = FieldTable(_unlabelled(project, task), sidecars)
@@ -64,13 +67,17 @@ def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
     """Train those of `tasks` that need no labelled samples for it, and that nobody has trained."""
     checkpoint, train = project.config.checkpoint, project.config.data.train
     untrained = [task for task in tasks if not is_there(checkpoint / task.name / ARBITER_FILE)]
-    if not untrained or (train is not None and not is_there(train)):
+    if not untrained or not _embedded(project) or (train is not None and not is_there(train)):
         return
     cold = [task for task in cold_tasks(project) if task in untrained]
     if cold:
         with claimed(folders=[checkpoint]):
             for task in cold:
                 train_cold(project, task)
+
+
+def _embedded(project: Project) -> bool:
+    return project.config.large_model is None and project.config.recorded is None
 
 
 def _unlabelled(project: Project, task: Task) -> list[Sample]:

@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdsl.data.checks import NO_LABELS
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
 from kdsl.project.cold_start import cold_tasks
@@ -214,7 +213,7 @@ class Pipeline:
 def _told(arbiter: "Arbiter") -> str:
     """What training a task came to, in a line."""
     if arbiter.model is None or arbiter.both is None:
-        return f"{arbiter.task}: {NO_LABELS}"
+        return f"{arbiter.task}: goes by the names and descriptions of its labels"
     return (
         f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
         f"{arbiter.both.weighted_f1:.3f} with rules"
