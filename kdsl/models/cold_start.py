@@ -191,9 +191,9 @@ def _balancing(scores: Floats) -> Floats:
     from scipy.special import softmax
 
     offsets = np.zeros(scores.shape[1])
-    for _ in range(20):
+    for _ in range(100):
         means = softmax(scores + offsets, axis=1).mean(axis=0)
-        offsets -= 0.5 * np.log(np.maximum(means, SMALLEST) * len(means))
+        offsets -= np.log(np.maximum(means, SMALLEST) * len(means))
     return offsets - offsets.mean()
 
 

@@ -11,12 +11,12 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.predictions import task_result
 from kdsl.evaluate.report import TaskResult
 from kdsl.progress import Advance, reported
-from kdsl.project.cold_start import labelled_tasks
 from kdsl.project.fitting import advances, covered_rows, fit
 from kdsl.project.large import with_learners
 from kdsl.project.mining import decided_rules
 from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
+from kdsl.project.without_labels import labelled_tasks
 
 Progress = Callable[[int, str], None]
 """Called as progress(fold, what was done) after every piece of work of `fit`."""

@@ -28,7 +28,7 @@ def test_samples(project: Project) -> object:
 
 def unlabelled_samples(project: Project) -> object:
     """The file of samples without labels, which training looks at where no others are there."""
-    from kdsl.project.cold_start import cold_tasks
+    from kdsl.project.without_labels import cold_tasks
 
     return _content(project, project.config.data.unlabelled) if cold_tasks(project) else None
 

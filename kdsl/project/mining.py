@@ -17,10 +17,10 @@ from kdsl.mining.miner import Mined
 from kdsl.mining.run import mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import Advance, reported
-from kdsl.project.cold_start import labelled_tasks
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
+from kdsl.project.without_labels import labelled_tasks
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.rules.statistics import RuleStatistics

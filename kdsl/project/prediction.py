@@ -17,10 +17,10 @@ from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation
 from kdsl.progress import track
-from kdsl.project.cold_start import train_untrained
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
 from kdsl.project.small import load_small, questions_of
+from kdsl.project.without_labels import train_untrained
 from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
 from kdsl.locks import claimed
-from kdsl.project.cold_start import cold_tasks
 from kdsl.project.dependencies import StepName, applies, digest, left
 from kdsl.project.inputs import evaluation_folder, images_without_caption, predictions_file, unread_images
 from kdsl.project.project import Project
 from kdsl.project.step_record import DoneStep, StepRecord
+from kdsl.project.without_labels import cold_tasks
 
 if TYPE_CHECKING:
     from kdsl.arbiter.arbiter import Arbiter

@@ -8,12 +8,12 @@ from kdsl.errors import KdslError
 from kdsl.locks import claimed
 from kdsl.mining.update import MinedRules
 from kdsl.progress import Advance, reported
-from kdsl.project.cold_start import cold_tasks, train_cold
 from kdsl.project.fitting import advances, fit
 from kdsl.project.large import tuners_of, with_learners
 from kdsl.project.mining import mined_rules_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
+from kdsl.project.without_labels import cold_tasks, train_cold
 
 
 def train_project(project: Project) -> list[Arbiter]:
