@@ -74,14 +74,14 @@ def test_samples_without_labels_are_looked_at(tmp_path, key):
 
 def test_what_people_accepted_counts_as_much_as_that_promises(tmp_path):
     project = make(tmp_path)
-    add_rule(project, "物流", "多大", accepted=True)
-    [decision] = project.predict("多大")
-    assert (decision.label, decision.by, decision.model_label) == ("物流", "rules", "尺码")
-    assert decision.rules[0].reliability == pytest.approx(0.8)
-    assert "for the model's 尺码, which no labelled sample has taught" in decision.reason
-    # The odds of 0.8 against those of a third, in full: what the model says is multiplied by 8.
-    odds = decision.merged[2] / decision.merged[1] / (decision.model[2] / decision.model[1])
-    assert odds == pytest.approx(8)
+    add_rule(project, "物流", "丢件", accepted=True)
+    unknown, asked = project.predict(["丢件", "丢件了，我要退款"])
+    assert unknown.rules[0].reliability == pytest.approx(0.8)
+    assert unknown.model == pytest.approx([1 / 3] * 3)
+    assert unknown.merged[2] == pytest.approx(0.8)
+    assert (unknown.label, unknown.by) == ("物流", "rules")
+    assert "for the model's 退款, which no labelled sample has taught" in unknown.reason
+    assert (asked.label, asked.by) == ("退款", "model")
 
 
 def test_what_nobody_accepted_does_not_count(tmp_path):
