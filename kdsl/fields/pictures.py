@@ -2,17 +2,27 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kdsl.data.images import decoded, open_image, picture_path
 from kdsl.errors import KdslError, first_line
+from kdsl.fields.page_network import NETWORK_SIZE, page_network
 from kdsl.fields.visual import MADE_BY, SIZE, PictureFeatures, picture_features
 from kdsl.files import Stamp, file_digest, stamp_of
 from kdsl.progress import Progress, track
 from kdsl.vector_cache import VectorCache
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Half = NDArray[np.float16]
+Look = Callable[["Image"], Half]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +41,7 @@ class Pictures:
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[str, tuple[Stamp | None, PictureFeatures | None]] = {}
+        self._activations: dict[str, tuple[Stamp | None, Half | None]] = {}
         self._problems: dict[str, str] = {}
         """Image → why nothing is seen on it, of those that nobody was told of."""
         self._originals: dict[str, str] = {}
@@ -56,13 +67,31 @@ class Pictures:
         chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
         progress = self._progress if len(names) >= _LONG else None
         for chunk in track(chunks, "Looking at images", len(chunks), progress):
-            found = self._look_at([new[image][0] for image in chunk])
+            found = self._look_at([new[image][0] for image in chunk], MADE_BY, SIZE, _features)
             for image, seen in zip(chunk, found, strict=True):
                 if isinstance(seen, str):
                     self._problems[image] = seen
                 else:
                     self._problems.pop(image, None)
-                self._known[image] = new[image][1], None if isinstance(seen, str) else seen
+                features = None if isinstance(seen, str) else PictureFeatures.of_vector(seen)
+                self._known[image] = new[image][1], features
+
+    def activations(self, images: Sequence[str]) -> list[Half | None]:
+        """What `kdsl.fields.page_network` computes of each; None where it cannot be read, or there is no network."""
+        network = page_network()
+        if network is None:
+            return [None] * len(images)
+        self.read(images)
+        stamps = {image: self._known[image][0] for image in map(self._original, images) if self._known[image][1]}
+        new = [image for image, stamp in stamps.items() if self._activations.get(image, (None,))[0] != stamp]
+        chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
+        for chunk in track(chunks, "Looking at pages", len(chunks), self._progress if len(new) >= _LONG else None):
+            paths = [picture_path(self._folder, image) for image in chunk]
+            found = self._look_at(paths, network.identity, NETWORK_SIZE, network.vector)
+            for image, seen in zip(chunk, found, strict=True):
+                self._activations[image] = stamps[image], None if isinstance(seen, str) else seen
+        originals = map(self._original, images)
+        return [self._activations[image][1] if image in stamps else None for image in originals]
 
     def renamed(self, originals: Mapping[str, str]) -> "Pictures":
         """The same with more names: what is seen on an image is seen on those whose original it is (name → original).
@@ -70,7 +99,7 @@ class Pictures:
         For copies of images that were changed so little that what was seen on the original still holds.
         """
         other = Pictures(self._folder, self._cache, self._progress)
-        other._known, other._problems = self._known, self._problems
+        other._known, other._activations, other._problems = self._known, self._activations, self._problems
         other._originals = {**self._originals, **{name: self._original(image) for name, image in originals.items()}}
         return other
 
@@ -98,25 +127,25 @@ class Pictures:
             return None, None, str(error)
         return path, stamp_of(path), "no such file"
 
-    def _look_at(self, paths: list[Path]) -> list[PictureFeatures | str]:
-        """What is seen on each, or why nothing is."""
-        # Decoders release the interpreter lock, so threads are enough.
+    def _look_at(self, paths: list[Path], maker: str, size: int, look: Look) -> list[Half | str]:
+        """What `look` sees on each, a vector [size], or why nothing is seen; kept as what `maker` saw."""
+        # Decoders and networks release the interpreter lock, so threads are enough.
         with ThreadPoolExecutor(min(os.cpu_count() or 1, len(paths))) as pool:
             digests = list(pool.map(_digest, paths))
-            kept = self._cache.get(MADE_BY, [digest for digest in digests if isinstance(digest, bytes)], SIZE)
+            kept = self._cache.get(maker, [digest for digest in digests if isinstance(digest, bytes)], size)
 
-            def seen(path: Path, digest: bytes | str) -> PictureFeatures | str:
+            def seen(path: Path, digest: bytes | str) -> Half | str:
                 if isinstance(digest, str):
                     return digest
-                return PictureFeatures.of_vector(kept[digest]) if digest in kept else _features(path)
+                return kept[digest] if digest in kept else _looked(path, look)
 
             found = list(pool.map(seen, paths, digests))
         new = {
-            digest: features.vector()
-            for digest, features in zip(digests, found, strict=True)
-            if isinstance(digest, bytes) and digest not in kept and isinstance(features, PictureFeatures)
+            digest: vector
+            for digest, vector in zip(digests, found, strict=True)
+            if isinstance(digest, bytes) and digest not in kept and not isinstance(vector, str)
         }
-        self._cache.put(MADE_BY, new)
+        self._cache.put(maker, new)
         return found
 
 
@@ -128,10 +157,14 @@ def _digest(path: Path) -> bytes | str:
         return str(error)
 
 
-def _features(path: Path) -> PictureFeatures | str:
+def _looked(path: Path, look: Look) -> Half | str:
     """What is seen, or why nothing is."""
     try:
         with open_image(path) as image:
-            return picture_features(decoded(image))
+            return look(decoded(image))
     except Exception as error:  # decoders of broken files raise anything: OSError, SyntaxError, struct.error, …
         return first_line(error)
+
+
+def _features(image: "Image") -> Half:
+    return picture_features(image).vector()

@@ -15,6 +15,7 @@ from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.layout import LAYOUT_SIZE, layout
+from kdsl.fields.page_network import NETWORK_SIZE
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.fields.visual import VIEWS, PictureFeatures
@@ -257,13 +258,16 @@ class FieldTable:
         return self.rows[0].sidecars.vectors if self.rows else None
 
     def pictures(self, view: str) -> Vectors32:
-        """One of `kdsl.fields.visual.VIEWS`, flat, or the `layout` of the first OCR page: [n_samples, size].
+        """One of `kdsl.fields.visual.VIEWS`, flat, the `layout` of the first OCR page, or `network`, what
+        `kdsl.fields.page_network` computes: [n_samples, size].
 
-        The row of a sample without a picture, or for `layout` without a page, is NaN throughout.
+        The row of a sample without a picture, for `layout` without a page, or without a network, is NaN throughout.
         """
         if view == "layout":
             known = {index: layout(row.pages[0]) for index, row in enumerate(self.rows) if row.pages}
             size = LAYOUT_SIZE
+        elif view == "network":
+            known, size = self._activations(), NETWORK_SIZE
         else:
             self.look()
             seen = enumerate(row.picture for row in self.rows)
@@ -273,6 +277,21 @@ class FieldTable:
         for index, vector in known.items():
             found[index] = vector
         return found
+
+    def _activations(self) -> dict[int, Vectors32]:
+        """row → what the network computes of its picture, of the rows that have one."""
+        self.look()
+        asked: dict[Pictures, list[tuple[int, str]]] = {}
+        for index, row in enumerate(self.rows):
+            if row.seen is not None and row.sidecars.pictures is not None:
+                asked.setdefault(row.sidecars.pictures, []).append((index, row.seen[0]))
+        known = {}
+        for pictures, places in asked.items():
+            vectors = pictures.activations([image for _, image in places])
+            for (index, _), vector in zip(places, vectors, strict=True):
+                if vector is not None:
+                    known[index] = vector.astype(np.float32)
+        return known
 
     def look(self) -> None:
         """Look at the images of all samples, many at once; `tell_unseen` counts those that cannot be read."""

@@ -182,7 +182,9 @@ def _check_sight(files: Sequence[RuleFile], samples: Sequence[Sample], sidecars:
         (file, number, condition)
         for file in files
         for number, condition in enumerate(file.rule.conditions)
-        if not condition.negated and (condition.colour or condition.size or condition.image_kind)
+        if not condition.negated
+        and condition.field not in sidecars.left_out
+        and (condition.colour or condition.size or condition.image_kind)
     ]
     rows = FieldTable(samples, sidecars).rows
     for on_text in {condition.size is not None for _, _, condition in places} if samples else ():

@@ -310,3 +310,10 @@ def test_a_condition_on_images_that_no_sample_has_is_told(base, tmp_path):
         findings = lint(base.folder, TASK, [sample("1", "你好"), with_image], sidecars)
         assert [(each.rule, each.check, each.severity, each.line) for each in findings] == left
     assert "name data.images" in findings[0].message
+
+
+def test_a_field_that_is_left_out_is_told_as_that_and_not_as_missing_images(base):
+    base.add(1, {"image.kind": "photo"})
+    findings = lint(base.folder, TASK, [sample("1", "你好")], Sidecars(left_out=frozenset({"image.kind"})))
+    assert len(findings) == 1
+    assert findings[0].check != "no images"
