@@ -171,7 +171,7 @@ def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings
     }
     assert gave == {"退款": ([], 0), "退款快递": ([2], 1), "快递": ([], 0)}
     task = Task("shop", (Label("甲"), Label("乙")))
-    said = [f"{word}{end}" for end in "春夏秋冬东南西北金木水火" for word in ("退款", "物流")]
+    said = [f"{each[i % 4]}{end}" for i, end in enumerate("春夏秋冬东南西北金木水火") for each in (PAID, SENT)]
     labels, folds = np.arange(24) % 2, np.arange(24) // 2 % 2
     mined = mine_task(task, table_of(said, vectors=concept_vectors()), labels, settings, 0, folds=folds, workers=0)
     vocabulary = mined.problem.vocabulary
