@@ -116,10 +116,9 @@ class ColdStartClassifier:
 
     def explain(self, row: SampleFields) -> Explanation:
         """See `Explainable.explain`."""
-        table = FieldTable.of_rows([row])
-        best = int(self.predict(table).probabilities[0].argmax())
-        most = (MEANING + CHARACTERS) * sum(FIELD_WEIGHTS.values())
-        likeness = float(self.scores(table)[0, best]) / most
+        scores = self.scores(FieldTable.of_rows([row]))[0]
+        best = int((scores + self.offsets).argmax())
+        likeness = float(scores[best]) / ((MEANING + CHARACTERS) * sum(FIELD_WEIGHTS.values()))
         return Explanation(described=LikeDescription(best, min(likeness, 1.0)) if likeness > 0 else None)
 
     def save(self, folder: Path) -> None:

@@ -168,9 +168,10 @@ def mine_project(
     Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
     """
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        labelled = labelled_tasks(project, "mining")
         for line in ask_questions(project, project.small):
             tell(line)
-        tasks = TaskProject.all_of(project, labelled_tasks(project, "mining"))
+        tasks = TaskProject.all_of(project, labelled)
         return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
 
 

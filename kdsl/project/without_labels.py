@@ -33,10 +33,9 @@ def labelled_tasks(project: Project, what: str) -> list[Task]:
     """
     cold = cold_tasks(project)
     if len(cold) == len(project.tasks):
-        raise KdslError(
-            f"{project.config.folder / 'kdsl.yaml'}: data.train has no sample with a label, and {what} needs some; "
-            "training and predicting go without"
-        )
+        train, config = project.config.data.train, project.config.folder / "kdsl.yaml"
+        found = f"{config}: data.train is not set" if train is None else f"{train}: no sample has a label"
+        raise KdslError(f"{found}, and {what} needs labelled samples; training and predicting go without")
     for task in cold:
         _log.warning("%s: no training sample has a label, so %s leaves the task out", task.name, what)
     return [task for task in project.tasks if task not in cold]

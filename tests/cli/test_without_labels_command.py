@@ -92,6 +92,6 @@ def test_what_needs_labels_is_one_sentence(kdsl, project):
     result = kdsl("mine", project)
     assert result.code == 2
     assert (
-        "data.train has no sample with a label, and mining needs some; training and predicting go without"
+        "kdsl.yaml: data.train is not set, and mining needs labelled samples; training and predicting go without"
         in result.err
     )

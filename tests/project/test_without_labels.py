@@ -149,7 +149,9 @@ def test_a_sample_with_a_label_among_others_without_is_told_of_as_ever(tmp_path)
 @pytest.mark.parametrize(("step", "what"), [("mine", "mining"), ("evaluate", "cross-validation")])
 def test_what_needs_labels_says_so(tmp_path, step, what):
     project = make(tmp_path)
-    told = rf"kdsl\.yaml: data\.train has no sample with a label, and {what} needs some; training and predicting go"
+    told = (
+        rf"kdsl\.yaml: data\.train is not set, and {what} needs labelled samples; training and predicting go without"
+    )
     with pytest.raises(KdslError, match=told):
         getattr(project, step)()
 
