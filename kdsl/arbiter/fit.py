@@ -1,6 +1,6 @@
 """Fitting the arbiter of a task, on what model and rules say about samples that they were not made from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,7 +75,11 @@ def fit_arbiter(
 
 
 def unfitted_arbiter(
-    task: Task, unlabelled: FieldTable, rules: Sequence[Rule], statistics: StatisticsByRule
+    task: Task,
+    unlabelled: FieldTable,
+    rules: Sequence[Rule],
+    statistics: StatisticsByRule,
+    left_out: Collection[str] = (),
 ) -> Arbiter:
     """The arbiter for `rules` (active ones) of a task that has no labelled samples; unlabelled ones tell which rules
     overlap.
@@ -83,6 +87,7 @@ def unfitted_arbiter(
     Nobody has measured a rule here, so those count that people accepted, with the reliability that this promises (see
     `Standing.reviewed`); for others it is that of their label's base rate, unless mining measured them elsewhere.
     A classifier that has learned nothing knows nothing of what the rules say, so that these count in full: `b` is 1.
+    `left_out` are the fields that nothing looks at.
     """
     base_rate = 1 / len(task.labels)
     return Arbiter(
@@ -101,6 +106,7 @@ def unfitted_arbiter(
             for rule in rules
         ),
         overlaps=_overlaps(task, rules, Engine(rules).matrix(unlabelled)),
+        left_out=tuple(sorted(left_out)),
     )
 
 

@@ -56,7 +56,7 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
     sidecars, base = project.learned_sidecars(), project.rule_base(task)
     unlabelled = FieldTable(_unlabelled(project, task), sidecars)
     rules = active_rules(base.rules, task, sidecars)
-    arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics())
+    arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics(), sidecars.left_out)
     trained = TrainedTask(task, fit_cold_start(task, unlabelled, sidecars.vectors), tuple(rules), arbiter)
     trained.save(project.config.checkpoint / task.name, project.config.large)
     return trained

@@ -207,3 +207,10 @@ def test_labelled_test_samples_measure_it(tmp_path):
     summary = project.run(workers=1)
     assert summary is not None
     assert summary.tasks[0].model.scores.accuracy == 1.0
+
+
+def test_fields_that_are_left_out_are_so_in_prediction_too(tmp_path):
+    project = make(tmp_path, "fields: {last_agent: false}")
+    [arbiter] = project.train()
+    assert arbiter.left_out == ("last_agent",)
+    assert project.predict("我要退款")[0].label == "退款"
