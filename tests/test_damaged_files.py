@@ -28,6 +28,7 @@ from kdsl.files import file_hash, read_bytes, read_text
 from kdsl.json_file import append_jsonl, read_json, read_jsonl
 from kdsl.mining.archive import Archive, ArchivedRule, load_archive
 from kdsl.mining.reliability import FEATURES, Reliability, Shown
+from kdsl.models.cold_start import ColdStartClassifier, fit_cold_start
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import EmbeddedRecord
 from kdsl.models.large.record import LargeRecord
@@ -192,6 +193,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "linear.npz": (trained(LinearTrainer(), "linear.npz"), classified(LinearClassifier)),
     "neighbours.npz": (trained(NeighboursTrainer(), "neighbours.npz"), classified(NeighboursClassifier)),
     "described.npz": (trained(DescribedTrainer(TASK), "described.npz"), classified(DescribedClassifier)),
+    "cold_start.npz": (saved(fit_cold_start(TASK, TABLE, None).save, "cold_start.npz"),
+                       lambda path: ColdStartClassifier.load(path.parent, 2).predict(TABLE)),
     "memory.npz": (saved(Memory.fit(TABLE, [s.label for s in SAMPLES], [Passage("灯", "亮度可调", "a.md")]).save,
                          "memory.npz"), use_memory),
     "out_of_fold.npz": (saved(

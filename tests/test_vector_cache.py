@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -199,3 +199,21 @@ def test_two_processes_write_at_once_and_lose_nothing(path):
         assert process.returncode == 0
     found = VectorCache(path).get("one", [key(number) for number in range(80)], 4)
     assert {name: vector[0] for name, vector in found.items()} == {key(number): number for number in range(80)}
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_stands_in_the_file_nothing_is_raised_and_new_vectors_can_be_kept(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damage") / "v.sqlite"
+    VectorCache(path).put("one", {key(number): row(number, 64) for number in range(40)})
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        place = data.draw(st.integers(0, len(content) - 1) | st.integers(0, 120))
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    cache = VectorCache(path)
+    for vector in cache.get("one", [key(number) for number in range(40)], 64).values():
+        assert vector.shape == (64,) and np.isfinite(vector).all()
+    for _ in range(2):
+        cache.put("one", {key(99): row(3, 64)})
+    assert cache.get("one", [key(99)], 64).keys() <= {key(99)}

@@ -42,10 +42,11 @@ class Arbiter(RecordModel):
     """Inverse temperature of the model alone; 1 where a fitted one is no better out of fold."""
     samples: Count
     """Training samples with an out-of-fold prediction of the model, which all this was fitted on."""
-    model: Quality
-    both: Quality
+    model: Quality | None
+    """None where there are no labelled samples to tell it by, as of `both`."""
+    both: Quality | None
     base_rates: tuple[Share, ...]
-    """Share of every label in the training samples."""
+    """Share of every label in the training samples; the same for all labels without labelled samples."""
     rules: tuple[Standing, ...]
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
@@ -60,7 +61,14 @@ class Arbiter(RecordModel):
             raise ValueError("an overlap of rules that are not listed")
         if any(standing.correct > standing.hits for standing in self.rules):
             raise ValueError("a rule with more correct hits than hits")
+        if (self.model is None) != (self.samples == 0) or (self.both is None) != (self.samples == 0):
+            raise ValueError("a quality without samples, or samples without one")
         return self
+
+    @property
+    def cold(self) -> bool:
+        """Whether there were no labelled samples: the classifier goes by the labels' names and descriptions."""
+        return self.samples == 0
 
     @property
     def pool(self) -> Pool:

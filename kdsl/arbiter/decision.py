@@ -60,6 +60,8 @@ class Decision:
     """Model calls and output tokens of a large model that was asked; None for the other classifiers."""
     model_reason: str | None = None
     """What a model that reasons wrote before its label."""
+    cold: bool = False
+    """Whether no labelled sample was there to learn from: the model goes by the labels' names and descriptions."""
 
     @property
     def label(self) -> str:
@@ -95,8 +97,11 @@ class Decision:
             if not self.answered:
                 return f"{speaking} ({_share(self.merged.max())}); the model has no answer"
             rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
-            return f"{speaking} ({rivals} for the model's {self.model_label})"
+            taught = ", which no labelled sample has taught" if self.cold else ""
+            return f"{speaking} ({rivals} for the model's {self.model_label}{taught})"
         own = f"the model says {self.label} ({_share(self.model.max())})"
+        if self.cold:
+            own = f"{own} by the labels' names and descriptions alone, as no labelled sample was there to learn from"
         if not self.answered:
             own = f"the model has no answer; {self.label} is the likeliest without one"
         if not self.rules:
@@ -105,7 +110,8 @@ class Decision:
             return f"{own}; {_counted(self.rules)}: rules do not count, as they did not help in training"
         counted = [hit for hit in self.rules if hit.weight > 0]
         if self.listens_to == "accepted" and not any(hit.rule.approved for hit in self.rules):
-            return f"{own}; {_counted(self.rules)} that nobody has accepted: such rules did not help in training"
+            why = "nothing has shown yet that such rules help" if self.cold else "such rules did not help in training"
+            return f"{own}; {_counted(self.rules)} that nobody has accepted: {why}"
         agree = self._speaking(self.label)
         against = [hit for hit in counted if hit.rule.label != self.label]
         parts = [own]
@@ -187,6 +193,7 @@ def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: Fi
                 said.answered is None or bool(said.answered[row]),
                 None if said.costs is None else said.costs[row],
                 None if said.reasons is None else said.reasons[row],
+                arbiter.cold,
             )
         )
     return decisions

@@ -1,6 +1,6 @@
 """Fitting the arbiter of a task, on what model and rules say about samples that they were not made from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +14,7 @@ from kdsl.arbiter.weighing import Standing
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, accepts, as_mined, shown_of
-from kdsl.mining.reliability import Reliability, rule_weights
+from kdsl.mining.reliability import Reliability, Shown, rule_weights
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
@@ -26,6 +26,8 @@ PARTS = 5
 UNPROVEN = 0.5
 """`b` of accepted rules that nothing out of fold speaks about. Rules and model read the same words, so that fitted
 values are well below 1: 0.1 to 0.5."""
+_UNSEEN = Shown(hits=0, correct=0, positives=0, conditions=1, negations=0, further_terms=0, described=0.0)
+"""What a rule shows where there are no samples."""
 Labels = NDArray[np.int64]
 Fit = Callable[[Floats, Floats, Labels], Pool]
 """Makes a pool of the model's probabilities, the evidence and the labels."""
@@ -55,8 +57,6 @@ def fit_arbiter(
     evidence, of_accepted = out_of_fold_evidence(task, table, labels, archive, rules)
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
     listens_to, compared = choose_rules(model[used], evidence[used], of_accepted[used], labels[used], seed)
-    of = np.array([task.label_names.index(rule.label) for rule in active], dtype=np.int64)
-    shared = np.triu(overlap(of, hits), 1)
     return Arbiter(
         task=task.name,
         labels=task.label_names,
@@ -69,9 +69,52 @@ def fit_arbiter(
         both=compared.both,
         base_rates=tuple(base_rates.tolist()),
         rules=standings,
-        overlaps=tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005)),
+        overlaps=_overlaps(task, active, hits),
         left_out=tuple(sorted(table.sidecars.left_out)),
     )
+
+
+def unfitted_arbiter(
+    task: Task,
+    unlabelled: FieldTable,
+    rules: Sequence[Rule],
+    statistics: StatisticsByRule,
+    left_out: Collection[str] = (),
+) -> Arbiter:
+    """The arbiter for `rules` (active ones) of a task that has no labelled samples; unlabelled ones tell which rules
+    overlap.
+
+    Nobody has measured a rule here, so those count that people accepted, with the reliability that this promises (see
+    `Standing.reviewed`); for others it is that of their label's base rate, unless mining measured them elsewhere.
+    A classifier that has learned nothing knows nothing of what the rules say, so that these count in full: `b` is 1.
+    `left_out` are the fields that nothing looks at.
+    """
+    base_rate = 1 / len(task.labels)
+    return Arbiter(
+        task=task.name,
+        labels=task.label_names,
+        listens_to="accepted",
+        a=1.0,
+        b=1.0,
+        model_a=1.0,
+        samples=0,
+        model=None,
+        both=None,
+        base_rates=(base_rate,) * len(task.labels),
+        rules=tuple(
+            Standing.of(task.name, rule, _UNSEEN, base_rate, statistics.get((rule.id, rule.when_hash)))
+            for rule in rules
+        ),
+        overlaps=_overlaps(task, rules, Engine(rules).matrix(unlabelled)),
+        left_out=tuple(sorted(left_out)),
+    )
+
+
+def _overlaps(task: Task, rules: Sequence[Rule], hits: NDArray[np.bool_]) -> tuple[tuple[int, int, float], ...]:
+    """`Arbiter.overlaps` of rules that hit what `hits` [n_samples, n_rules] says."""
+    of = np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
+    shared = np.triu(overlap(of, hits), 1)
+    return tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005))
 
 
 @dataclass(frozen=True)

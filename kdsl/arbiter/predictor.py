@@ -15,6 +15,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import file_hash, is_there
 from kdsl.locks import held
+from kdsl.models.cold_start import COLD_START_FILE
 from kdsl.models.embedded import LINEAR, Embedded
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
@@ -114,6 +115,8 @@ class Predictor:
         folder = checkpoint / name
         if large is not None or recorded is not None:
             return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
+        if is_there(folder / COLD_START_FILE):
+            return [folder / ARBITER_FILE, folder / COLD_START_FILE]
         return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 
     @property

@@ -15,8 +15,10 @@ from kdsl.arbiter.decision import Decision, decide
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.files import is_there
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
+from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier
 from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
 from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
@@ -85,6 +87,7 @@ class TrainedTask:
         """
         with held(folder):  # who predicts meanwhile reads what belongs together
             (folder / ARBITER_FILE).unlink(missing_ok=True)  # after a kill in between there is nothing to predict with
+            (folder / COLD_START_FILE).unlink(missing_ok=True)  # it may have labelled samples by now
             self.classifier.save(folder)
             if self.trained_on is not None:
                 own = self.trained_on
@@ -106,9 +109,9 @@ class TrainedTask:
         """Read what `save` left in `checkpoint`/<task>; `rules` is the rule base as it is now.
 
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
-        without both it is the `embedded` classifier; `sidecars` are what rules are tested with. Raises KdslError when
-        the task was not trained, or with other labels, or on other fields. Rules that training did not know as they
-        stand are counted in a warning.
+        without both it is the `embedded` classifier, or where no sample had a label the one that goes by their names;
+        `sidecars` are what rules are tested with. Raises KdslError when the task was not trained, or with other
+        labels, or on other fields. Rules that training did not know as they stand are counted in a warning.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
@@ -125,6 +128,8 @@ class TrainedTask:
             classifier = large.load_classifier(task)
         elif recorded is not None:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
+        elif is_there(folder / COLD_START_FILE):
+            classifier = ColdStartClassifier.load(folder, len(task.labels))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
         trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter)

@@ -29,6 +29,8 @@ def _print(report: "Report") -> None:
     console = results_console()
     for task, labels in report.counts.items():
         splits = list(next(iter(labels.values())))
+        if not splits:
+            continue
         table = results_table(task, "label", *(f">{split}" for split in splits))
         for label, found in labels.items():
             table.add_row(Text(label or "(no label)"), *(str(found[split]) for split in splits))

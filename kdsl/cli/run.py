@@ -14,6 +14,8 @@ def run(
     from kdsl.project.steps import Pipeline
 
     pipeline = Pipeline(open_project(arguments), workers, lambda line: typer.echo(line, err=True))
-    print_scores(pipeline.run())
+    summary = pipeline.run()
+    if summary is not None:
+        print_scores(summary)
     for what, path in pipeline.places():
         typer.echo(f"{what:<12} {path}")

@@ -62,15 +62,18 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     names = ("samples", "rules", "F1\nmodel", "F1\nboth", "log loss\nmodel", "log loss\nboth", "a", "b")
     table = results_table("Out of fold, on the training samples", "task", *(f">{name}" for name in names))
     for arbiter in arbiters:
-        pool = arbiter.pool
+        pool, qualities = arbiter.pool, (arbiter.model, arbiter.both)
         table.add_row(
             Text(arbiter.task), str(arbiter.samples), str(len(arbiter.rules)),
-            f"{arbiter.model.weighted_f1:.3f}", f"{arbiter.both.weighted_f1:.3f}",
-            f"{arbiter.model.log_loss:.3f}", f"{arbiter.both.log_loss:.3f}", f"{pool.a:.2f}", f"{pool.b:.2f}",
+            *("–" if each is None else f"{each.weighted_f1:.3f}" for each in qualities),
+            *("–" if each is None else f"{each.log_loss:.3f}" for each in qualities),
+            f"{pool.a:.2f}", f"{pool.b:.2f}",
         )  # fmt: skip
     console.print(table)
     for arbiter in arbiters:
-        if arbiter.listens_to != "all":
+        if arbiter.cold:
+            console.print(f"{escape(arbiter.task)}: of the rules those count that people accepted.")
+        elif arbiter.listens_to != "all":
             why = _LEFT_OUT[arbiter.listens_to] if arbiter.rules else "there are no rules, so the model decides alone"
             console.print(f"{escape(arbiter.task)}: {why}.")
 

@@ -18,6 +18,11 @@ from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 
 FEW_SAMPLES = 5
 """A label with fewer training samples cannot be learnt and judged at once."""
+NO_LABELS = (
+    "no labelled samples: predicts from the names and descriptions of the labels alone; label at least "
+    f"{FEW_SAMPLES} samples of each and train again"
+)
+"""What a task without a single label comes to, where the classifier is one of KDSL's own."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def check_samples(
             report.findings.extend(_labels(split, task, of_task))
             report.findings.extend(_dialogues(split, task, of_task))
             report.findings.extend(_giveaways(split, task, of_task))
+    report.findings.extend(_unlabelled(splits.get("train", ()), tasks))
     image_findings, hashes = check_images(splits, images, progress)
     report.findings.extend(image_findings)
     report.findings.extend(check_near_duplicates(splits, tasks, hashes))
@@ -118,7 +124,7 @@ def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Findi
     yield from finding(
         "unknown-labels", split, task.name, unknown, "samples have a label that the task does not list; correct either"
     )
-    if split != "train":
+    if split != "train" or not any(sample.label for sample in samples):
         return
     yield from finding("no-label", split, task.name, _ids(samples, lambda s: s.label is None), "samples have no label")
     counter = Counter(sample.label for sample in samples if sample.label in known)
@@ -130,6 +136,13 @@ def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Findi
         found = ", ".join(str(label) for label in counter) or "no label"
         message = f"the samples have {found} only; nothing can be learnt without a second label"
         yield Finding("one-label", split, task.name, len(samples), message)
+
+
+def _unlabelled(train: Sequence[Sample], tasks: Sequence[Task]) -> Iterator[Finding]:
+    for task in tasks:
+        of_task = [sample for sample in train if sample.task == task.name]
+        if not any(sample.label for sample in of_task):
+            yield Finding("no-labels", "train", task.name, len(of_task), NO_LABELS)
 
 
 def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:

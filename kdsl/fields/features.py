@@ -32,7 +32,7 @@ FIELD_WEIGHTS = {
 """The length of each field's TF-IDF vector. Weights and penalty were chosen together: docs/classifiers.md."""
 NUMBER_WEIGHT = 0.03
 CHARACTERS = "characters"
-"""The view of all n-grams but the last agent turn's, and of numbers; the weights of others are relative to it."""
+"""The view of all n-grams but the last agent turn's, and of numbers."""
 
 Matrix: TypeAlias = "csr_matrix | Floats"
 
@@ -61,6 +61,7 @@ class Features:
     thresholds: dict[str, Floats]
     """For every number that varied in training: a feature for each threshold says whether the number is above."""
     dense: tuple[DenseBlock, ...] = ()
+    number_weight: float = NUMBER_WEIGHT
 
     @property
     def sparse_size(self) -> int:
@@ -100,7 +101,7 @@ class Features:
         parts: list[tuple[str, Matrix]] = [
             (block.view, matrix * block.weight) for block, matrix in zip(self.blocks, texts, strict=True)
         ]
-        parts.append((CHARACTERS, numbers))
+        parts.append((CHARACTERS, numbers * self.number_weight))
         return parts + [(block.view, matrix) for block, matrix in zip(self.dense, dense, strict=True)]
 
     def matrix(self, table: FieldTable) -> "csr_matrix":
@@ -111,7 +112,9 @@ class Features:
         """The same with the weights of some views multiplied by `factors`, all above 0."""
         blocks = tuple(replace(block, weight=block.weight * factors.get(block.view, 1.0)) for block in self.blocks)
         dense = tuple(block.scaled(factors.get(block.view, 1.0)) for block in self.dense)
-        return replace(self, blocks=blocks, dense=dense)
+        return replace(
+            self, blocks=blocks, dense=dense, number_weight=self.number_weight * factors.get(CHARACTERS, 1.0)
+        )
 
     def record(self) -> dict[str, Any]:
         """Everything but idf values and means, for JSON."""
@@ -126,6 +129,7 @@ class Features:
             ],
             "thresholds": {name: values.tolist() for name, values in self.thresholds.items()},
             "dense": [block.record() for block in self.dense],
+            "number_weight": self.number_weight,
         }
 
     def arrays(self) -> dict[str, Floats]:
@@ -158,7 +162,10 @@ def features_of_record(record: dict[str, Any], arrays: Any) -> Features:
     if any(values.ndim != 1 or not np.isfinite(values).all() for values in thresholds.values()):
         raise ValueError("thresholds that are no numbers")
     dense = [dense_of_record(block, arrays, f"mean{number}") for number, block in enumerate(record["dense"])]
-    return Features(tuple(blocks), thresholds, tuple(dense))
+    number_weight = float(record["number_weight"])
+    if not 0 < number_weight < np.inf:
+        raise ValueError(f"the weight of numbers {number_weight!r}")
+    return Features(tuple(blocks), thresholds, tuple(dense), number_weight)
 
 
 def ngram_weights(ngrams: Sequence[str], idf: Floats) -> NgramWeights:
@@ -235,13 +242,13 @@ def _share_characters(texts: list[str]) -> bool:
 
 
 def _above(table: FieldTable, thresholds: dict[str, Floats]) -> "csr_matrix":
-    """Which thresholds the numbers of the samples are above: [n_samples, n_thresholds]"""
+    """1 for the thresholds that the numbers of the samples are above, else 0: [n_samples, n_thresholds]"""
     from scipy.sparse import csr_matrix, hstack
 
     parts = []
     for name, values in thresholds.items():
         column = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
-        parts.append(csr_matrix((column > values) * NUMBER_WEIGHT) if len(table) else csr_matrix((0, len(values))))
+        parts.append(csr_matrix(column > values, dtype=np.float64) if len(table) else csr_matrix((0, len(values))))
     return hstack(parts, format="csr") if parts else csr_matrix((len(table), 0))
 
 

@@ -124,6 +124,7 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
             max(len(set(map(family, condition.normalised_words))) - 1, 0) for condition in rule.conditions
         ),
         described=float(specific[label].max(initial=0.0)) if label < len(task.labels) else 0.0,
+        meanings=sum(condition.meaning is not None for condition in rule.conditions),
     )
 
 
@@ -137,7 +138,7 @@ class ArchivedRule(RecordModel):
     @model_validator(mode="after")
     def _possible(self) -> "ArchivedRule":
         shown = self.shown
-        counts = shown.hits, shown.positives, shown.conditions, shown.negations, shown.further_terms
+        counts = shown.hits, shown.positives, shown.conditions, shown.negations, shown.further_terms, shown.meanings
         if not 0 <= shown.correct <= shown.hits or min(counts) < 0 or max(counts) > 1 << 53:
             raise ValueError(f"{shown.correct} of {shown.hits} hits on {shown.positives} samples are no counts")
         if not 0 <= shown.described <= 1 or (shown.sense is not None and not 0 <= shown.sense <= 1):

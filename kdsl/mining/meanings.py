@@ -3,7 +3,6 @@
 The labels of samples are not looked at.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags
 from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import MEANING_FIELD
 from kdsl.fields.pieces import pieces, sentences
 from kdsl.fields.table import FieldTable
@@ -20,9 +20,10 @@ from kdsl.sample import Task
 from kdsl.text import normalise
 
 SOURCES: Mapping[str, str | None] = {
-    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr.top": "ocr", "ocr": "ocr",
+    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr": "ocr", "ocr.top": "ocr",
 }  # fmt: skip
-"""field → the field whose typical pieces it is compared with, beside the words of labels; narrower fields first"""
+"""field → the field whose typical pieces it is compared with, beside the words of labels. Of two that hold on the same
+samples the first is named: what the last turn says, and what the page says anywhere."""
 MOST_CHARACTERS, MOST_WORDS = 30, 12
 """Of a wording: a longer one says several things at once."""
 MOST_WORDINGS = 300
@@ -34,8 +35,9 @@ _GROWTH = 3
 
 def meaning_conditions(
     table: FieldTable, fields: Sequence[str], said_of_labels: Sequence[str], least: int, most: float
-) -> Iterator[tuple[Condition, Flags]]:
-    """Conditions on `fields`, with the samples of `table` that they hold on; none where these have no vectors.
+) -> Iterator[tuple[Condition, Flags, Flags]]:
+    """Conditions on `fields`, the samples that they hold on, and of these the one that alone says the wording itself,
+    where there is one: bool [n_samples] both. None where the samples of `table` have no vectors.
 
     `said_of_labels` are sentences that name or describe labels. A wording comes with a few thresholds, strict ones
     first, that at least `least` and at most `most` of the samples are near enough to.
@@ -43,24 +45,28 @@ def meaning_conditions(
     vectors = table.sentence_vectors
     if vectors is None:
         return
-    typical = {field: _typical(table, field) for field in dict.fromkeys(SOURCES.values()) if field is not None}
     for field, source in SOURCES.items():
-        if field not in fields:
+        holders = _holders(table, source or field) if field in fields else {}
+        if not holders:
             continue
-        wordings = list(dict.fromkeys([*filter(_short, said_of_labels), *typical.get(source or "", ())]))
-        if not wordings or not any(table.texts(field)):
+        typical = _typical(holders, vectors, 2 if source == "ocr" else 1) if source is not None else []
+        wordings = list(dict.fromkeys([*filter(_short, said_of_labels), *typical]))
+        if not wordings:
             continue
         nearness = similarities(table.rows, field, wordings)
         for wording, column in zip(wordings, nearness.T, strict=True):
+            giver = np.zeros(len(table), dtype=bool)
+            giver[holders.get(wording, [])] = len(holders.get(wording, [])) == 1
             for at in _thresholds(column, least, most):
+                near = column >= at - ROUNDING
                 meaning = Meaning(field=field, wordings=(wording,), at=at, encoder=vectors.name)
-                yield Condition(field=MEANING_FIELD, meaning=meaning), column >= at - ROUNDING
+                yield Condition(field=MEANING_FIELD, meaning=meaning), near, near & giver
 
 
 def label_sentences(task: Task) -> list[str]:
     """The names of labels, and the sentences of their descriptions, normalised."""
     said = [text for label in task.labels for text in (label.name.replace("_", " "), *sentences(label.description))]
-    return list(dict.fromkeys(filter(None, map(normalise, said))))
+    return list(dict.fromkeys(filter(None, (_bare(normalise(text)) for text in said))))
 
 
 def representatives(vectors: Vectors32, weights: NDArray[np.float64], most: int) -> list[int]:
@@ -83,18 +89,28 @@ def representatives(vectors: Vectors32, weights: NDArray[np.float64], most: int)
     return chosen
 
 
-def _typical(table: FieldTable, field: str) -> list[str]:
-    """The short pieces of a field that stand for the others best; of pages the lines that several samples have."""
-    holders: Counter[str] = Counter()
-    for row in table.rows:
-        holders.update({piece.text for piece in pieces(row.text(field)) if _short(piece.text)})
-    least = 2 if field == "ocr" else 1
-    texts = sorted((text for text, n in holders.items() if n >= least), key=lambda text: (-holders[text], text))
-    vectors, texts = table.sentence_vectors, texts[:MOST_PIECES]
-    if vectors is None or not texts:
+def _holders(table: FieldTable, field: str) -> dict[str, list[int]]:
+    """The samples that hold each piece of a field, end punctuation taken off."""
+    holders: dict[str, list[int]] = {}
+    for index, row in enumerate(table.rows):
+        for text in dict.fromkeys(_bare(piece.text) for piece in pieces(row.text(field))):
+            holders.setdefault(text, []).append(index)
+    return holders
+
+
+def _typical(holders: Mapping[str, Sequence[int]], vectors: SentenceVectors, least: int) -> list[str]:
+    """The short pieces of at least so many samples that stand for the others best."""
+    short = [text for text, found in holders.items() if text and len(found) >= least and _short(text)]
+    texts = sorted(short, key=lambda text: (-len(holders[text]), text))[:MOST_PIECES]
+    if not texts:
         return []
-    weights = np.array([holders[text] for text in texts], dtype=np.float64)
+    weights = np.array([len(holders[text]) for text in texts], dtype=np.float64)
     return [texts[index] for index in representatives(vectors.of(texts), weights, MOST_WORDINGS)]
+
+
+def _bare(text: str) -> str:
+    """Without the punctuation at its end, which says hardly anything."""
+    return text.rstrip(" 。.!?;,~…")
 
 
 def _short(text: str) -> bool:

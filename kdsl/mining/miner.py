@@ -139,6 +139,7 @@ class MiningProblem:
             negations=sum(rule.negated),
             further_terms=sum(map(len, rule.conditions)) - len(rule.conditions),
             described=float(max((self.described[rule.label, index] for index in plain), default=0.0)),
+            meanings=sum(self.vocabulary.meant[part[0]] >= 0 for part in rule.conditions),
         )
 
     def members(self, fold: int) -> Bitmap:
@@ -154,7 +155,7 @@ class HeldOut:
     rules: tuple[FoundRule, ...]
     shown: tuple[Shown, ...]
     hits: Flags
-    """bool [n_samples, n_rules], False outside the fold."""
+    """bool [n_samples, n_rules], False outside the fold, and where a sample gave a rule its wording."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,8 @@ def _assembled(
         shown = tuple(replace(problem.shown(rule, members), sense=sense.get(_said(rule))) for rule in rules)
         hits = np.zeros((len(problem.labels), len(rules)), dtype=bool)
         for index, rule in enumerate(rules):
-            hits[:, index] = unpack(rule.bits(problem.vocabulary) & ~members, len(problem.labels))
+            held = rule.bits(problem.vocabulary) & ~members & ~problem.vocabulary.giving(rule.conditions)
+            hits[:, index] = unpack(held, len(problem.labels))
         held_out.append(HeldOut(fold, rules, shown, hits))
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])

@@ -19,6 +19,7 @@ FEATURES = (
     "conditions",
     "negations",
     "further terms",
+    "meanings",
     "in the label's description",
     "makes sense",
 )
@@ -62,6 +63,8 @@ class Shown:
     """Whether a term stands in the label's name or description and in few others: 0 to 1."""
     sense: float | None = None
     """Probability, by the validator, that the rule makes sense for its label; None where none was asked."""
+    meanings: int = 0
+    """Conditions on meaning: their thresholds were chosen after a look at the samples."""
 
     def features(self, unasked: float = 0.0) -> tuple[float, ...]:
         """One number for each of `FEATURES`; `unasked` are the log odds of sense where no validator was asked."""
@@ -72,6 +75,7 @@ class Shown:
             float(self.conditions - 1),
             float(self.negations),
             float(self.further_terms),
+            float(self.meanings),
             self.described,
             unasked if self.sense is None else float(log_odds(self.sense)),
         )

@@ -52,6 +52,16 @@ class Vocabulary:
     coverage: Bitmap
     """uint64 [n_conditions, n_words]: the samples that each condition holds on."""
     n_samples: int
+    gave: Bitmap | None = None
+    """In the same form the one sample that a wording was taken from: it is near to itself, whatever others say. None
+    without conditions on meaning."""
+
+    def giving(self, conditions: Sequence[Sequence[int]]) -> Bitmap:
+        """The samples that any of the wordings in these conditions, given by indices, was taken from: [n_words]"""
+        nothing = np.zeros(self.coverage.shape[1], dtype=np.uint64)
+        if self.gave is None:
+            return nothing
+        return np.bitwise_or.reduce(self.gave[[index for part in conditions for index in part]], axis=0)
 
     def __len__(self) -> int:
         return len(self.conditions)
@@ -121,14 +131,18 @@ def build_vocabulary(
     for question, flags in _answered(table):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
         coverage.append(flags)
-    for condition, flags in meaning_conditions(table, fields, said_of_labels, MIN_SAMPLES, _most(len(table))):
+    gave: list[Flags] = []
+    for condition, flags, giver in meaning_conditions(table, fields, said_of_labels, MIN_SAMPLES, _most(len(table))):
         key = flags.tobytes()
         if key not in seen:
             seen.add(key)
             conditions.append(condition)
             coverage.append(flags)
+            gave.append(giver)
     matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
-    return Vocabulary(tuple(conditions), pack(matrix), len(table))
+    givers = np.zeros_like(matrix)
+    givers[len(matrix) - len(gave) :] = np.array(gave, dtype=bool).reshape(len(gave), len(table))
+    return Vocabulary(tuple(conditions), pack(matrix), len(table), pack(givers) if gave else None)
 
 
 def _texts(table: FieldTable, field: str, height: Comparison | None) -> list[str]:

@@ -20,7 +20,7 @@ MOST_SAMPLES = 500
 """Samples that weights are fitted on, at most: the time grows with their cube, and a few numbers need no more."""
 LEAST_SAMPLES = 10
 """With fewer samples all views count as they do by default."""
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Candidates for the penalty of the ridge regression."""
 SHARPNESS = (4.0, 6.0, 9.0, 13.0)
 """Candidates for the factor that makes log probabilities of the regression's outputs."""
@@ -31,7 +31,7 @@ _ROUNDS, _STEP, _SMALLEST_STEP = 5, 1.4, 0.1
 
 
 def fit_views(table: FieldTable, labels: NDArray[np.int64]) -> dict[str, float]:
-    """view → the factor of its default weight; no view but the first, characters, has one without need.
+    """view → the factor of its default weight, or nothing where all keep theirs; samples stay as long.
 
     `labels` [n_samples]. Copies of samples take no part: they would tell what is left out.
     """
@@ -122,7 +122,11 @@ def _search(kernels: Mapping[str, Floats], targets: NDArray[np.int64], free: Seq
             step /= 2
             if step < _SMALLEST_STEP:
                 break
-    return {view: float(np.exp(value / 2)) for view, value in logs.items()}
+    squares = {view: float(np.exp(logs.get(view, 0.0))) for view in kernels}
+    # Only how views compare was fitted: the classifier's penalty is for samples of the default length.
+    traces = {view: float(np.trace(kernel)) for view, kernel in kernels.items()}
+    total = sum(squares[view] * trace for view, trace in traces.items())
+    return {view: float(np.sqrt(square * sum(traces.values()) / total)) for view, square in squares.items()}
 
 
 def _spread_over_labels(rows: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from kdsl.project.large import with_learners
 from kdsl.project.mining import decided_rules
 from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
+from kdsl.project.without_labels import labelled_tasks
 
 Progress = Callable[[int, str], None]
 """Called as progress(fold, what was done) after every piece of work of `fit`."""
@@ -73,7 +74,7 @@ def cross_validate_project(project: Project, k: int, workers: int | None = None)
 
 def held_out_tasks(project: Project) -> list[TaskProject]:
     """The tasks of a project as they are fitted on some of their samples, with what people decided about rules."""
-    tasks = TaskProject.all_of(project)
+    tasks = TaskProject.all_of(project, labelled_tasks(project, "cross-validation"))
     found = []
     for own in with_learners(project, tasks, holding_out=True):
         covered = own.select(np.flatnonzero(covered_rows(own, own.require_learn()(()))))

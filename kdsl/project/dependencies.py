@@ -98,7 +98,13 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
     ),
     # Of the rule base only where it lies: that people decide about rules gives no reason to mine again.
     "mine": (_SAMPLES, _SEARCH, _SMALL, _MISTAKES, Reads(("rules",))),
-    "train": (_SAMPLES, _SEARCH, _SMALL, *_CLASSIFIER, Reads((), (inputs.mined_files, inputs.rule_files))),
+    "train": (
+        _SAMPLES,
+        _SEARCH,
+        _SMALL,
+        *_CLASSIFIER,
+        Reads((), (inputs.mined_files, inputs.rule_files, inputs.unlabelled_samples)),
+    ),
     "evaluate": (
         _SAMPLES,
         _SEARCH,
@@ -128,6 +134,8 @@ def applies(config: ProjectConfig, step: StepName) -> bool:
     """Whether the project has what the step is for: images are described and asked about by a small model."""
     if step not in ("captions", "questions"):
         return True
+    if step == "questions" and config.data.train is None:
+        return False
     sidecar = config.data.captions if step == "captions" else config.data.questions
     return config.small_model is not None and config.data.images is not None and sidecar is not None
 

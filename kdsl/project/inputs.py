@@ -26,6 +26,13 @@ def test_samples(project: Project) -> object:
     return _content(project, project.config.data.test)
 
 
+def unlabelled_samples(project: Project) -> object:
+    """The file of samples without labels, which training looks at where no others are there."""
+    from kdsl.project.without_labels import cold_tasks
+
+    return _content(project, project.config.data.unlabelled) if cold_tasks(project) else None
+
+
 def train_images(project: Project) -> object:
     """Name, size and time of the training samples' images."""
     return image_stamps(project, ["train"])
@@ -178,7 +185,8 @@ def _content(project: Project, path: Path | None) -> str | None:
 
 
 def _images(project: Project, splits: Iterable[Split]) -> list[str]:
-    return sorted({image for split in splits for sample in project.samples(split) for image in sample.images})
+    known = [split for split in splits if split in project.splits]
+    return sorted({image for split in known for sample in project.samples(split) for image in sample.images})
 
 
 def _pages(project: Project, splits: Iterable[Split]) -> list[object]:

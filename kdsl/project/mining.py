@@ -20,6 +20,7 @@ from kdsl.progress import Advance, reported
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
+from kdsl.project.without_labels import labelled_tasks
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import MineReport, RuleBase
 from kdsl.rules.statistics import RuleStatistics
@@ -162,14 +163,15 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
 def mine_project(
     project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
 ) -> list[MinedTask]:
-    """Mine all tasks of a project; none is when any of them cannot be.
+    """Mine all tasks of a project that have labelled samples; none is when any of them cannot be.
 
     Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
     """
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
+        labelled = labelled_tasks(project, "mining")
         for line in ask_questions(project, project.small):
             tell(line)
-        tasks = TaskProject.all_of(project)
+        tasks = TaskProject.all_of(project, labelled)
         return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
 
 

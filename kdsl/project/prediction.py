@@ -22,6 +22,7 @@ from kdsl.progress import track
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
 from kdsl.project.small import load_small, questions_of
+from kdsl.project.without_labels import train_untrained
 from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
@@ -223,6 +224,7 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
+    train_untrained(project, tasks)
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}

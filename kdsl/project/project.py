@@ -189,8 +189,11 @@ class Project:
         require_workers(workers)
         return evaluate_project(self, folds, workers)
 
-    def run(self, workers: int | None = None) -> "Summary":
-        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date."""
+    def run(self, workers: int | None = None) -> "Summary | None":
+        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
+
+        None where no sample has a label, so that nothing can be measured.
+        """
         from kdsl.processes import require_workers
         from kdsl.project.steps import Pipeline
 
@@ -212,7 +215,9 @@ class Project:
     @property
     def splits(self) -> "list[Split]":
         """The splits for which the configuration names a file."""
-        return ["train"] if self.config.data.test is None else ["train", "test"]
+        data = self.config.data
+        files: list[tuple[Split, Path | None]] = [("train", data.train), ("test", data.test)]
+        return [split for split, path in files if path is not None]
 
     def notes(self, split: Split) -> "Notes":
         """What was not read of a split's file."""
@@ -252,6 +257,11 @@ class Project:
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
         return [sample for sample in self.samples(split) if sample.task == task.name]
+
+    def has_labels(self, task: "Task") -> bool:
+        """Whether any training sample of a task has a label; what learns from samples can do nothing without one."""
+        known = self.config.data.train is not None and self.task_samples(task)
+        return any(sample.label is not None for sample in known or ())
 
     def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
@@ -351,7 +361,10 @@ class Project:
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        known, samples = self.sidecars(), self.samples("train")
+        known = self.sidecars()
+        if self.config.data.train is None:
+            return self._learnable(known)
+        samples = self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
         return self._learnable(known)
 

@@ -12,8 +12,10 @@ from kdsl.project.dependencies import StepName, applies, digest, left
 from kdsl.project.inputs import evaluation_folder, images_without_caption, predictions_file, unread_images
 from kdsl.project.project import Project
 from kdsl.project.step_record import DoneStep, StepRecord
+from kdsl.project.without_labels import cold_tasks
 
 if TYPE_CHECKING:
+    from kdsl.arbiter.arbiter import Arbiter
     from kdsl.arbiter.decision import Decision
     from kdsl.evaluate.report import Summary
 
@@ -40,8 +42,11 @@ class Pipeline:
         self._tell = tell
         self._config = project.config
 
-    def run(self) -> "Summary":
-        """All steps; returns how good model, rules and both are. Raises KdslError for what stops a step."""
+    def run(self) -> "Summary | None":
+        """All steps; returns how good model, rules and both are, None without labels to tell it by.
+
+        Raises KdslError for what stops a step.
+        """
         with claimed(folders=[self._config.checkpoint, self._config.rules]):
             self.check()
             self.ocr()
@@ -53,7 +58,9 @@ class Pipeline:
 
     def places(self) -> list[tuple[str, Path]]:
         """Where to look next."""
-        found = [("rules", self._config.rules), ("report", evaluation_folder(self._project))]
+        found = [("rules", self._config.rules)]
+        if self._can_evaluate:
+            found.append(("report", evaluation_folder(self._project)))
         return found if self._config.data.test is None else [*found, ("predictions", predictions_file(self._project))]
 
     def check(self) -> None:
@@ -80,11 +87,14 @@ class Pipeline:
         """Train the classifiers and fit the arbiters on the rule base as it is now."""
         self._do("train", self._train)
 
-    def evaluate(self) -> "Summary":
-        """Score model, rules and both, on the test samples or by cross-validation."""
+    def evaluate(self) -> "Summary | None":
+        """Score model, rules and both, on the test samples or by cross-validation; None where nothing is labelled."""
         from kdsl.evaluate.report import Summary
         from kdsl.record_file import read_record
 
+        if not self._can_evaluate:
+            self._tell("evaluate: no labelled samples to measure by")
+            return None
         found: list[Summary] = []
         work = self._cross_validate if self._config.data.test is None else self._predict_test
         self._do("evaluate", lambda: work(found.append))
@@ -92,6 +102,10 @@ class Pipeline:
             return found[0]
         report = evaluation_folder(self._project) / "report.json"
         return read_record(Summary, report, "`kdsl evaluate` writes this file again")
+
+    @cached_property
+    def _can_evaluate(self) -> bool:
+        return self._config.data.test is not None or len(cold_tasks(self._project)) < len(self._project.tasks)
 
     @cached_property
     def _record(self) -> StepRecord:
@@ -158,18 +172,16 @@ class Pipeline:
         from kdsl.project.mining import mine
         from kdsl.project.task import TaskProject
 
-        tasks = [TaskProject.of(self._project, task) for task in self._project.tasks]  # checked before any is mined
-        return [line for own in tasks for line in mine(self._project, own, self._workers).notes()]
+        cold = cold_tasks(self._project)
+        labelled = [task for task in self._project.tasks if task not in cold]
+        tasks = [TaskProject.of(self._project, task) for task in labelled]  # checked before any is mined
+        lines = [f"{task.name}: no labelled samples to mine" for task in cold]
+        return [*lines, *(line for own in tasks for line in mine(self._project, own, self._workers).notes())]
 
     def _train(self) -> Lines:
         from kdsl.project.training import train_project
 
-        return [
-            f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
-            f"{arbiter.both.weighted_f1:.3f} with rules"
-            + (_LEFT_OUT[arbiter.listens_to] if arbiter.rules else "; there are none")
-            for arbiter in (trained.arbiter for trained in train_project(self._project))
-        ]
+        return [_told(trained.arbiter) for trained in train_project(self._project)]
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.data.sample_file import SampleFile
@@ -196,3 +208,14 @@ class Pipeline:
         folder = evaluation_folder(self._project)
         scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder))
         return [f"cross-validation with {EVALUATION_FOLDS} folds, as data.test is not set"]
+
+
+def _told(arbiter: "Arbiter") -> str:
+    """What training a task came to, in a line."""
+    if arbiter.model is None or arbiter.both is None:
+        return f"{arbiter.task}: goes by the names and descriptions of its labels"
+    return (
+        f"{arbiter.task}: out of fold, weighted F1 {arbiter.model.weighted_f1:.3f} alone and "
+        f"{arbiter.both.weighted_f1:.3f} with rules"
+        + (_LEFT_OUT[arbiter.listens_to] if arbiter.rules else "; there are none")
+    )

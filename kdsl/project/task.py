@@ -80,10 +80,13 @@ class TaskProject:
         return own
 
     @classmethod
-    def all_of(cls, project: Project) -> "list[TaskProject]":
-        """All tasks of a project; a warning counts training images whose text nobody has read. Errors of `of`."""
+    def all_of(cls, project: Project, tasks: Sequence[Task] | None = None) -> "list[TaskProject]":
+        """All tasks of a project, or `tasks`; a warning counts training images whose text nobody has read.
+
+        Errors of `of`.
+        """
         project.learned_sidecars()
-        return [cls.of(project, task) for task in project.tasks]
+        return [cls.of(project, task) for task in (project.tasks if tasks is None else tasks)]
 
     @cached_property
     def folds(self) -> Labels:

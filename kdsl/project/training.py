@@ -13,16 +13,25 @@ from kdsl.project.large import tuners_of, with_learners
 from kdsl.project.mining import mined_rules_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
+from kdsl.project.without_labels import cold_tasks, train_cold
 
 
 def train_project(project: Project) -> list[TrainedTask]:
-    """Train all tasks; nothing is trained when any of them lacks what training needs."""
-    tasks = TaskProject.all_of(project)
-    mined = [mined_rules_of(project, task) for task in project.tasks]
+    """Train all tasks; nothing is trained when any of them lacks what training needs.
+
+    A task without a single labelled sample goes by its labels' names and descriptions.
+    """
+    cold = cold_tasks(project)
+    learned = [task for task in project.tasks if task not in cold]
+    tasks = TaskProject.all_of(project, learned)
+    mined = [mined_rules_of(project, task) for task in learned]
     with claimed(folders=[project.config.checkpoint]):
-        learning = with_learners(project, tasks)
+        trained = {task.name: train_cold(project, task) for task in cold}
+        learning = with_learners(project, tasks) if tasks else []
         with reported(project.progress, "Training", sum(advances(own, mining=False) for own in tasks)) as advance:
-            return [_train(project, own, found, advance) for own, found in zip(learning, mined, strict=True)]
+            for own, found in zip(learning, mined, strict=True):
+                trained[own.task.name] = _train(project, own, found, advance)
+    return [trained[task.name] for task in project.tasks]
 
 
 def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Advance) -> TrainedTask:

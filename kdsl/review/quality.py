@@ -58,6 +58,7 @@ def measure(site: Site, task: str) -> Measured:
     def both(chosen: Sequence[Rule], archive: Archive) -> tuple[float, float]:
         mined = MinedRules(tuple(chosen), statistics, archive)
         arbiter = arbitrate(own, mined, predictions.probabilities, predictions.known)
+        assert arbiter.model is not None and arbiter.both is not None  # all samples have labels
         return arbiter.model.weighted_f1, arbiter.both.weighted_f1
 
     accepted = [rule for rule in rules if rule.status == "accepted"]

@@ -67,7 +67,7 @@ class Processor:
     def load(cls, path: str | Path, budget: PixelBudget | None = None, max_tokens: int = 32768) -> "Processor":
         """From a model directory or a hub id of Qwen2-VL, Qwen2.5-VL or Qwen3-VL, with or without torchvision.
 
-        OSError and ValueError of transformers pass through; `kdsl.vlm.checkpoint` words them.
+        OSError and ValueError of transformers pass through; `kdsl.pretrained` words them.
         """
         budget = budget or PixelBudget()
         size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}

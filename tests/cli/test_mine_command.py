@@ -110,7 +110,10 @@ def test_a_label_that_no_task_has_is_an_error_with_a_hint(kdsl, project, option)
         ("checkpoint={}/kdsl.yaml", "kdsl.yaml/shop/mining.resume.jsonl: cannot be"),
         ("data.train={}/nothing.jsonl", "nothing.jsonl: no such file"),
         ("data.train={}/one.jsonl", "shop: mining needs samples of at least two labels, found '其他'"),
-        ("data.train={}/unlabelled.jsonl", "shop: sample 'u' has the label None"),
+        (
+            "data.train={}/unlabelled.jsonl",
+            "unlabelled.jsonl: no sample has a label, and mining needs labelled samples",
+        ),
     ],
 )
 def test_what_cannot_be_mined_is_one_sentence(kdsl, project, override, message):

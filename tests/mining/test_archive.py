@@ -190,3 +190,11 @@ def test_ids_that_occur_twice_are_told_by_their_order_or_not_at_all(mined):
     assert archive.folds_of(archive.samples).tolist() == list(archive.folds)
     with pytest.raises(KdslError, match="in another order than rules were mined on, and some of their ids"):
         archive.folds_of(archive.samples[::-1])
+
+
+def test_a_meaning_in_the_words_of_the_label_is_described_and_further_wordings_are_counted(shop):
+    task, _, labels = shop
+    for wordings, described, further in ((["灯光"], 1.0, 0), (["物流"], 0.0, 0), (["物流", "灯光", "快递"], 1.0, 2)):
+        when = When(all=({"means": {"user": wordings, "at": 0.5}},))
+        shown = shown_of(Rule(id="r-0000", label="调光", when=when), np.ones(90, dtype=bool), labels, task)
+        assert (shown.described, shown.further_terms) == (described, further)

@@ -32,7 +32,7 @@ SENT = ("快递呢", "物流到哪了", "my parcel", "查快递")
 def of(table, said=(), fields=TEXT_FIELDS, least=2, most=100.0):
     """field → wording → [(threshold, samples that are near enough)]"""
     found: dict[str, dict[str, list]] = {}
-    for condition, flags in meaning_conditions(table, fields, said, least, most):
+    for condition, flags, _ in meaning_conditions(table, fields, said, least, most):
         meaning = condition.meaning
         assert meaning.encoder == "concepts"
         [wording] = meaning.wordings
@@ -66,14 +66,19 @@ def test_sentences_of_labels_are_compared_with_every_field():
 
 def test_names_and_sentences_of_descriptions_are_what_labels_say():
     task = Task("t", (Label("ask_refund", "想要退款。问多久到账"), Label("其他"), Label("ask_refund")))
-    assert label_sentences(task) == ["ask refund", "想要退款。", "问多久到账", "其他"]
+    assert label_sentences(task) == ["ask refund", "想要退款", "问多久到账", "其他"]
+
+
+def test_the_same_words_with_another_end_are_one_wording():
+    found = of(table_of(["退款", "退款!", "退款。。", "?", "退款 "], vectors=concept_vectors()))
+    assert found["last_user"].keys() == {"退款"}
 
 
 def test_long_texts_are_no_wordings_but_their_sentences_are():
     long = "灯" * (MOST_CHARACTERS + 1)
     words = " ".join(["lamp"] * (MOST_WORDS + 1))
     texts = [f"退款。{long}", f"退款。{long}", words, words]
-    assert of(table_of(texts, vectors=concept_vectors()), [long]).get("last_user", {}).keys() == {"退款。"}
+    assert of(table_of(texts, vectors=concept_vectors()), [long]).get("last_user", {}).keys() == {"退款"}
     fits = " ".join(["lamp"] * MOST_WORDS)
     assert fits in of(table_of([fits, words], vectors=concept_vectors()))["last_user"]
 
@@ -154,6 +159,36 @@ def test_few_meanings_and_few_thresholds_of_one_stand_beside_the_words(shop, set
     numbers, counts = np.unique(meant[meant >= 0], return_counts=True)
     assert 0 < (meant >= 0).sum() <= MAX_MEANT and counts.max() <= THRESHOLDS and len(numbers) > 1
     assert (meant < 0).any()
+
+
+def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings):
+    texts = ["退款", "退款。", "退款快递！", "快递", "快递"]
+    gave = {
+        condition.meaning.wordings[0]: (np.flatnonzero(giver).tolist(), giver[flags].sum())
+        for condition, flags, giver in meaning_conditions(
+            table_of(texts, vectors=concept_vectors()), TEXT_FIELDS, (), 2, 9
+        )
+    }
+    assert gave == {"退款": ([], 0), "退款快递": ([2], 1), "快递": ([], 0)}
+    task = Task("shop", (Label("甲"), Label("乙")))
+    said = [f"{each[i % 4]}{end}" for i, end in enumerate("春夏秋冬东南西北金木水火") for each in (PAID, SENT)]
+    labels, folds = np.arange(24) % 2, np.arange(24) // 2 % 2
+    mined = mine_task(task, table_of(said, vectors=concept_vectors()), labels, settings, 0, folds=folds, workers=0)
+    vocabulary = mined.problem.vocabulary
+    for part in mined.held_out:
+        for rule, hits in zip(part.rules, part.hits.T, strict=True):
+            giving = unpack(vocabulary.giving(rule.conditions), 24)
+            assert (hits == (unpack(rule.bits(vocabulary), 24) & (folds == part.fold) & ~giving)).all()
+    assert any(vocabulary.giving(rule.conditions).any() for part in mined.held_out for rule in part.rules)
+    assert build_vocabulary(table_of(texts)).giving([(0,)]).tolist() == [0]
+
+
+def test_conditions_on_meaning_are_counted_as_such(shop, settings):
+    mined = mine_task(*shop, settings, seed=0, workers=0)
+    for rule, shown in zip(mined.rules, mined.shown, strict=True):
+        written = rule.written(mined.problem.vocabulary)
+        assert shown.meanings == sum(condition.meaning is not None for condition in written)
+    assert any(shown.meanings for shown in mined.shown)
 
 
 def test_a_wording_of_the_label_itself_is_described(shop):

@@ -23,13 +23,14 @@ def test_log_odds_of_probabilities_near_0_and_1_are_bounded(probability, odds):
 
 
 def test_the_features_in_numbers():
-    rule = shown(8, 5, conditions=3, negations=1, further_terms=2, described=0.25, sense=0.8)
+    rule = shown(8, 5, conditions=3, negations=1, further_terms=2, meanings=2, described=0.25, sense=0.8)
     assert dict(zip(FEATURES, rule.features(), strict=True)) == {
         "log odds of correct to false hits": pytest.approx(np.log(5.5 / 3.5)),
         "log hits": pytest.approx(np.log(8.5)),
         "conditions": 2,
         "negations": 1,
         "further terms": 2,
+        "meanings": 2,
         "in the label's description": 0.25,
         "makes sense": pytest.approx(np.log(4)),
     }
@@ -42,10 +43,10 @@ def test_a_rule_that_nobody_judged_has_the_sense_of_an_average_one():
 
 
 def test_an_estimate_is_the_logistic_function_of_the_features():
-    reliability = Reliability(-1.0, (0.5, 0.0, 0.25, 0.0, 0.0, 0.0, 2.0), unasked=0.75)
+    reliability = Reliability(-1.0, (0.5, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 2.0), unasked=0.75)
     total = -1 + 0.5 * np.log(5.5 / 3.5) + 0.25 + 2 * 0.75
     assert reliability.estimate([shown(conditions=2)]) == pytest.approx([1 / (1 + np.exp(-total))])
-    assert Reliability(0.0, (0.0,) * 6 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
+    assert Reliability(0.0, (0.0,) * 7 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
 
 
 def test_no_rules_have_no_estimates():

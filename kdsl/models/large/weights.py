@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from kdsl.errors import KdslError
 from kdsl.files import inside
 from kdsl.hosts import Consent, is_address
-from kdsl.pretrained import without_extra
+from kdsl.pretrained import fingerprint, without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
@@ -62,7 +62,7 @@ class LargeWeights:
 
     def _local_fingerprint(self) -> str:
         local = _local(self.name)
-        return local.fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
+        return fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
 
     def tuned_folder(self, tuned: str) -> Path:
         """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
@@ -70,7 +70,7 @@ class LargeWeights:
 
     def tuned_fingerprint(self, tuned: str) -> str:
         """A short hash of what was fine-tuned."""
-        return _local(self.name).fingerprint(str(self.tuned_folder(tuned)))
+        return fingerprint(str(self.tuned_folder(tuned)))
 
     def is_adapter(self, tuned: str) -> bool:
         """Whether what was fine-tuned needs its base: a whole model does not."""

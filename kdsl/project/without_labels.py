@@ -1,0 +1,89 @@
+"""What a project predicts with before anybody has labelled a sample: the names of its labels, and people's rules."""
+
+import logging
+from collections.abc import Sequence
+
+from kdsl.arbiter.arbiter import ARBITER_FILE
+from kdsl.arbiter.fit import unfitted_arbiter
+from kdsl.arbiter.trained import TrainedTask, active_rules
+from kdsl.data.checks import NO_LABELS
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.files import is_there
+from kdsl.locks import claimed
+from kdsl.models.cold_start import fit_cold_start
+from kdsl.project.project import Project
+from kdsl.sample import Sample, Task
+
+_log = logging.getLogger(__name__)
+
+MOST_UNLABELLED = 2000
+"""More of them say nothing new about what samples have in common."""
+
+
+def cold_tasks(project: Project) -> list[Task]:
+    """The tasks that have no labelled training sample."""
+    return [task for task in project.tasks if not project.has_labels(task)]
+
+
+def labelled_tasks(project: Project, what: str) -> list[Task]:
+    """The other tasks. Those without labels are told of in a warning: `what` leaves them out.
+
+    Raises KdslError where none is left.
+    """
+    cold = cold_tasks(project)
+    if len(cold) == len(project.tasks):
+        train, config = project.config.data.train, project.config.folder / "kdsl.yaml"
+        found = f"{config}: data.train is not set" if train is None else f"{train}: no sample has a label"
+        raise KdslError(f"{found}, and {what} needs labelled samples; training and predicting go without")
+    for task in cold:
+        _log.warning("%s: no training sample has a label, so %s leaves the task out", task.name, what)
+    return [task for task in project.tasks if task not in cold]
+
+
+def train_cold(project: Project, task: Task) -> TrainedTask:
+    """The classifier of a task without labelled samples, with the rules that people accepted; left in the checkpoint.
+
+    Samples without labels, of data.train and data.unlabelled, tell it what samples have in common. Raises KdslError
+    where the project has another classifier than those of KDSL.
+    """
+    if not _embedded(project):
+        raise KdslError(
+            f"{task.name}: no training sample has a label, and `large: {project.config.large}` is weighed by some; "
+            "label samples, or set `large: linear`, which goes by the labels' names without any"
+        )
+    _log.warning("%s: %s", task.name, NO_LABELS)
+    sidecars, base = project.learned_sidecars(), project.rule_base(task)
+    unlabelled = FieldTable(_unlabelled(project, task), sidecars)
+    rules = active_rules(base.rules, task, sidecars)
+    arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics(), sidecars.left_out)
+    trained = TrainedTask(task, fit_cold_start(task, unlabelled, sidecars.vectors), tuple(rules), arbiter)
+    trained.save(project.config.checkpoint / task.name, project.config.large)
+    return trained
+
+
+def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
+    """Train those of `tasks` that need no labelled samples for it, and that nobody has trained."""
+    checkpoint, train = project.config.checkpoint, project.config.data.train
+    untrained = [task for task in tasks if not is_there(checkpoint / task.name / ARBITER_FILE)]
+    if not untrained or not _embedded(project) or (train is not None and not is_there(train)):
+        return
+    cold = [task for task in cold_tasks(project) if task in untrained]
+    if cold:
+        with claimed(folders=[checkpoint]):
+            for task in cold:
+                train_cold(project, task)
+
+
+def _embedded(project: Project) -> bool:
+    return project.config.large_model is None and project.config.recorded is None
+
+
+def _unlabelled(project: Project, task: Task) -> list[Sample]:
+    """At most `MOST_UNLABELLED` samples of a task, from all parts of the files."""
+    data = project.config.data
+    found = [] if data.train is None else list(project.task_samples(task))
+    if data.unlabelled is not None:
+        found += [sample for sample in project.iterate_samples(data.unlabelled) if sample.task == task.name]
+    step = -(-len(found) // MOST_UNLABELLED)
+    return found[:: max(step, 1)]
