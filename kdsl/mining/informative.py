@@ -4,11 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import unpack
-from kdsl.mining.vocabulary import Vocabulary
+from kdsl.fields import COLOUR_FIELD
+from kdsl.mining.vocabulary import PARTS, Vocabulary
 from kdsl.rules.condition import Condition
 
 LEAST_SHARE = 0.6
 """A field counts when it keeps at least this share of the best held-out precision of a field that says much."""
+_TO_PROVE = (*PARTS, COLOUR_FIELD)
 _LEAST_CORRECT = 3
 _LEAST_PRECISION = 0.5
 
@@ -26,8 +28,8 @@ def informative_fields(
     Conditions with training precision of a half or more on k-1 folds are scored on the fold left out, all labels
     pooled. A field of a few hundred chance words (the text on a screenshot, when the question is what the customer
     asks) looks as good as any in training and falls apart here. All fields with conditions stay when none can be told
-    apart; fields without such conditions stay too, as they may still help in combination. A field that is the only one
-    counts as 1.
+    apart; fields without such conditions stay too, as they may still help in combination, but for colours and narrow
+    parts of a page: of these a few hundred conditions would help by chance. A field that is the only one counts as 1.
     """
     names = np.array([read_field(condition) for condition in vocabulary.conditions])
     hits = {name: 0.0 for name in dict.fromkeys(names.tolist())}
@@ -49,4 +51,9 @@ def informative_fields(
     # A field that holds a few sure words only must not leave out one that says much more.
     much = 0.25 * max(correct.values(), default=0.0)
     best = max((precision[name] for name in precision if correct[name] >= much), default=0.0)
-    return {name: precision.get(name, best) for name in hits if precision.get(name, best) >= LEAST_SHARE * best}
+    unproven = {name for name in _TO_PROVE if name not in precision} if precision else set()
+    return {
+        name: precision.get(name, best)
+        for name in hits
+        if name not in unproven and precision.get(name, best) >= LEAST_SHARE * best
+    }

@@ -31,7 +31,7 @@ MINED_FIELDS = (
 
 What the agent said before the end answers a question asked before: rules on it hold by chance on few samples.
 """
-_PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size")
+PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size")
 """Of a page whose top, bottom and all of it come first: they are there for what those do not say."""
 _LARGE = 0.9
 """Lines higher than this share of all lines are large type."""
@@ -110,7 +110,7 @@ def build_vocabulary(
         if not families:
             continue
         described = {
-            index for index, forms in enumerate(families) if field not in _PARTS and not known.isdisjoint(forms)
+            index for index, forms in enumerate(families) if field not in PARTS and not known.isdisjoint(forms)
         }
         flags = _coverage(families, texts)
         for index in _most_readable(families, flags, texts, described):

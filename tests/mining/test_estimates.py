@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from planted import noise, table_of
 
+from kdsl.bitmaps import pack
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -14,7 +15,8 @@ from kdsl.mining.archive import accepts, mined_rules
 from kdsl.mining.informative import informative_fields
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, fit_reliability
 from kdsl.mining.run import mine_task
-from kdsl.mining.vocabulary import build_vocabulary
+from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
+from kdsl.rules.condition import Condition
 from kdsl.sample import Sample, Turn
 
 
@@ -109,3 +111,19 @@ def test_where_rules_are_chance_together_none_is_accepted_however_rare_its_label
     assert chance.chance and not accepts(chance, rules[0], float(chance.estimate(rules[:1])[0]), base_rate=0.01)
     better = fit_reliability(rules, np.full(40, 5), np.array([4, 2] * 20), expected=55.0)
     assert not better.chance and accepts(better, rules[0], float(better.estimate(rules[:1])[0]), base_rate=0.01)
+
+
+def test_colours_and_parts_of_a_page_that_say_nothing_alone_are_not_searched():
+    labels = np.repeat([0, 1, 2], 8)
+    covers = {
+        "last_user": labels == 0,
+        "image.aspect": np.arange(24) % 2 == 0,
+        "image.colour": np.arange(24) % 2 == 1,
+        "ocr.bar": np.arange(24) % 3 == 1,
+    }
+    conditions = tuple(Condition(field=field, terms=("x",)) for field in covers)
+    vocabulary = Vocabulary(conditions, pack(np.array(list(covers.values()))), 24)
+    folds = stratified_folds(labels, 4, 0)
+    assert set(informative_fields(vocabulary, labels, 3, folds)) == {"last_user", "image.aspect"}
+    vocabulary = Vocabulary(conditions[2:], vocabulary.coverage[2:], 24)
+    assert set(informative_fields(vocabulary, labels, 3, folds)) == {"image.colour", "ocr.bar"}
