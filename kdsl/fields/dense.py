@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
+from kdsl.fields.page_network import NETWORK_SIZE, page_network
 from kdsl.fields.table import FieldTable
 from kdsl.fields.visual import VIEWS
 from kdsl.npz_file import floats
@@ -16,6 +17,10 @@ Floats = NDArray[np.float64]
 
 MEANING_WEIGHTS = {"last_user": 1.0, "user": 0.7, "last_agent": 0.5, "ocr": 0.3, "caption": 0.3}
 """text field → the length of its sentence vector, before weights are fitted (`kdsl.models.views`)."""
+NETWORK = "network"
+"""The view of pictures that a pretrained network gives, where it is installed."""
+SIGHTS = {**{view: int(np.prod(shape)) for view, shape in VIEWS.items()}, NETWORK: NETWORK_SIZE}
+"""view of a picture → its numbers"""
 SIGHT_WEIGHT = 0.14
 """The mean length of every view of a picture, before weights are fitted."""
 
@@ -25,14 +30,14 @@ class DenseBlock:
     """One kind of dense vectors: `weight · (vector - mean) / scale`, zeros where a sample has none."""
 
     view: str
-    """`meaning.` and a text field, or `sight.` and a view of `kdsl.fields.visual`."""
+    """`meaning.` and a text field, or `sight.` and one of `SIGHTS`."""
     weight: float
     mean: Floats
     """[n_dimensions]"""
     scale: float
     """Root of the mean squared length in training, less the mean; 1 for sentence vectors."""
-    encoder: str | None = None
-    """Identity of the encoder whose vectors they are; None for pictures."""
+    maker: str | None = None
+    """Identity of the encoder or network whose vectors they are; None where none is needed."""
 
     @property
     def size(self) -> int:
@@ -42,13 +47,14 @@ class DenseBlock:
         """[n_samples, size]. Raises KdslError where the samples come with another encoder, or with none."""
         kind, name = self.view.split(".", 1)
         if kind == "sight":
-            return self._weighted(table.pictures(name))
+            pictures = table.pictures(name)
+            return self._weighted(np.full_like(pictures, np.nan) if self.lacks else pictures)
         if len(table) == 0:
             return np.zeros((0, self.size))
         vectors = table.sentence_vectors
-        if vectors is None or vectors.identity != self.encoder:
+        if vectors is None or vectors.identity != self.maker:
             given = "kdsl.yaml has no encoder" if vectors is None else f"kdsl.yaml has that of {vectors.identity}"
-            raise KdslError(f"the classifier was trained with sentence vectors of {self.encoder}, but {given}",
+            raise KdslError(f"the classifier was trained with sentence vectors of {self.maker}, but {given}",
                             Hint.SET_BACK)  # fmt: skip
         return self._weighted(table.vectors(name))
 
@@ -58,9 +64,15 @@ class DenseBlock:
         `table` knows the encoder; it has at least one sample.
         """
         vectors = table.sentence_vectors
-        if self.encoder is None or vectors is None:
+        if self.view.startswith("sight.") or vectors is None:
             return np.zeros((len(texts), self.size))
         return self._weighted(vectors.of(texts))
+
+    @property
+    def lacks(self) -> bool:
+        """Whether it was fitted with a network that is not installed now: then every picture counts as the mean."""
+        network = page_network() if self.view == f"sight.{NETWORK}" else None
+        return self.view == f"sight.{NETWORK}" and (network is None or network.identity != self.maker)
 
     def scaled(self, factor: float) -> "DenseBlock":
         """The same with another weight."""
@@ -68,29 +80,30 @@ class DenseBlock:
 
     def record(self) -> dict[str, Any]:
         """Everything but the mean, for JSON."""
-        return {"view": self.view, "weight": self.weight, "scale": self.scale, "encoder": self.encoder}
+        return {"view": self.view, "weight": self.weight, "scale": self.scale, "maker": self.maker}
 
     def _weighted(self, vectors: NDArray[np.float32]) -> Floats:
         # A text without a vector is zeros, a sample without a picture NaN: a black picture is zeros rightly.
-        there = np.isfinite(vectors) if self.encoder is None else vectors.any(axis=1, keepdims=True)
+        pictured = self.view.startswith("sight.")
+        there = np.isfinite(vectors) if pictured else vectors.any(axis=1, keepdims=True)
         return np.where(there, (vectors - self.mean) * (self.weight / self.scale), 0.0)
 
 
 def dense_of_record(record: dict[str, Any], arrays: Any, name: str) -> DenseBlock:
     """What `DenseBlock.record` gave, with its mean in the array of that name; ValueError or KeyError otherwise."""
-    view, encoder = record["view"], record["encoder"]
-    known = {f"meaning.{field}" for field in MEANING_WEIGHTS} | {f"sight.{each}" for each in VIEWS}
+    view, maker = record["view"], record["maker"]
+    known = {f"meaning.{field}" for field in MEANING_WEIGHTS} | {f"sight.{each}" for each in SIGHTS}
     if view not in known:
         raise ValueError(f"unknown view {view!r}")
     weight, scale = float(record["weight"]), float(record["scale"])
     if not (0 < weight < np.inf and 0 < scale < np.inf):
         raise ValueError(f"the weight {weight!r} over {scale!r}")
-    if isinstance(encoder, str) != view.startswith("meaning."):
-        raise ValueError(f"the encoder {encoder!r} of {view}")
+    if isinstance(maker, str) != (view.startswith("meaning.") or view == f"sight.{NETWORK}"):
+        raise ValueError(f"{view} was made by {maker!r}")
     mean = floats(arrays, name, 1)
-    if view.startswith("sight.") and len(mean) != int(np.prod(VIEWS[view.removeprefix("sight.")])):
+    if view.startswith("sight.") and len(mean) != SIGHTS[view.removeprefix("sight.")]:
         raise ValueError(f"{len(mean)} numbers of {view}")
-    return DenseBlock(view, weight, mean, scale, encoder)
+    return DenseBlock(view, weight, mean, scale, maker)
 
 
 def fit_dense(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:
@@ -119,7 +132,8 @@ def _sights(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:
     if not any(row.sidecars.pictures is not None and row.shown.images for row in table.rows):
         return []
     found = []
-    for view in VIEWS:
+    network = page_network()
+    for view in SIGHTS:
         vectors = table.pictures(view)
         seen = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
         if not len(seen):
@@ -128,6 +142,7 @@ def _sights(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:
         mean = seen.mean(axis=0).astype(np.float32).astype(np.float64)
         scale = float(np.sqrt(((seen - mean) ** 2).sum(axis=1).mean()))
         if scale > 1e-6:  # pictures that all look alike tell nothing
-            block = DenseBlock(f"sight.{view}", SIGHT_WEIGHT, mean, scale)
+            maker = network.identity if network is not None and view == NETWORK else None
+            block = DenseBlock(f"sight.{view}", SIGHT_WEIGHT, mean, scale, maker)
             found.append((block, block.matrix(table)))
     return found

@@ -1,5 +1,6 @@
 """The embedded large model: logistic regression on character n-grams of every field and on image numbers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, Matrix, features_of_record, fit_features, joined
 from kdsl.fields.table import FieldTable
@@ -20,6 +22,8 @@ from kdsl.sample import Task
 if TYPE_CHECKING:
     # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
     pass
+
+_log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -142,6 +146,12 @@ class LinearClassifier:
             present, n_labels = integers(arrays, "present", 1), int(header["n_labels"])
             classifier = cls(features, weights, intercepts, present, n_labels, shares)
             classifier._check()
+        if any(block.lacks for block in features.dense):
+            _log.warning(
+                "%s: in training images were seen through the text detector of RapidOCR too, which is not installed "
+                "as it was then; %s, or train again",
+                folder / LINEAR_FILE, install_command("ocr"),
+            )  # fmt: skip
         return classifier
 
     def _check(self) -> None:

@@ -110,8 +110,9 @@ def test_another_encoder_than_in_training_is_told(given: str | None, words: str)
         {"weight": 0.0},
         {"weight": float("nan")},
         {"scale": 0.0},
-        {"encoder": None},
-        {"view": "sight.grey", "encoder": None},
+        {"maker": None},
+        {"view": "sight.grey", "maker": None},
+        {"view": "sight.grey"},
     ],
 )
 def test_records_that_cannot_be_are_refused(change: dict):
@@ -120,3 +121,12 @@ def test_records_that_cannot_be_are_refused(change: dict):
     record["dense"] = [{**record["dense"][0], **change}]
     with pytest.raises((ValueError, KeyError)):
         features_of_record(record, features.arrays())
+
+
+def test_a_network_sees_pictures_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("rapidocr")
+    table = pictured(tmp_path, "red", "blue", "white")
+    [(block, matrix)] = [each for each in fit_dense(table) if each[0].view == "sight.network"]
+    assert matrix.any() and not block.lacks
+    monkeypatch.setattr("kdsl.fields.dense.page_network", lambda: None)
+    assert block.lacks and not block.matrix(table).any()

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from concept_encoder import concept_vectors
+from PIL import Image
 
 import kdsl.models.linear as linear
 from kdsl.errors import KdslError
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.linear import LinearClassifier, LinearTrainer
@@ -266,3 +268,21 @@ def test_how_much_it_leans_on_each_kind_of_view_is_saved(tmp_path: Path):
     classifier = fit(texts_table(TEXTS), LABELS, 2)
     classifier.save(tmp_path)
     assert LinearClassifier.load(tmp_path).leaning == classifier.leaning == {"characters": 1.0}
+
+
+def test_the_network_that_images_were_seen_through_is_missed(tmp_path: Path, monkeypatch, caplog):
+    pytest.importorskip("rapidocr")
+    for name in ("red", "blue", "white", "green"):
+        Image.new("RGB", (60, 120), name).save(tmp_path / f"{name}.png")
+    samples = [Sample(name, "t", (), (f"{name}.png",)) for name in ("red", "blue", "white", "green")]
+    table = FieldTable(samples, Sidecars(pictures=Pictures(tmp_path)))
+    classifier = LinearTrainer(0).fit(table, np.array([0, 1, 0, 1]), 2)
+    classifier.save(tmp_path)
+    assert (
+        LinearClassifier.load(tmp_path).predict(table).probabilities == classifier.predict(table).probabilities
+    ).all()
+    assert caplog.messages == []
+    monkeypatch.setattr("kdsl.fields.dense.page_network", lambda: None)
+    LinearClassifier.load(tmp_path)
+    [told] = caplog.messages
+    assert "linear.npz: in training images were seen through the text detector of RapidOCR too" in told
