@@ -214,7 +214,7 @@ def _test(test: Any) -> str:
         return f"{{{', '.join(f'{key}: {_test(value)}' for key, value in test.items())}}}"
     if isinstance(test, list):
         return f"[{', '.join(map(yaml_string, test))}]"
-    return yaml_string(test) if isinstance(test, str) else str(test)
+    return yaml_string(test) if isinstance(test, str) else repr(test)
 
 
 def _provenance(rule: Rule) -> str:
@@ -242,10 +242,21 @@ def _with_comments(text: str, previous: str) -> str:
     old, new = editor.load(previous), editor.load(text)
     if not isinstance(old, CommentedMap):
         return text
+    _make_plain(old)
+    _make_plain(new)
     _take_over(old, new)
     stream = StringIO()
     editor.dump(old, stream)
     return stream.getvalue()
+
+
+def _make_plain(node: Any) -> None:
+    """Turn numbers that remember how they were written, which loses digits of long ones, into numbers."""
+    for key in list(node) if isinstance(node, dict) else range(len(node)):
+        if isinstance(node[key], dict | list):
+            _make_plain(node[key])
+        elif isinstance(node[key], float):
+            node[key] = float(node[key])
 
 
 def _take_over(old: Any, new: Any) -> None:

@@ -140,13 +140,15 @@ def likely_at_most(counts: Counts) -> float:
 
 
 def estimated(world: World, conditions: Conditions, counts: Counts) -> float:
-    """What the reliability map gives; no term here describes a label, and nobody was asked about sense."""
+    """What the reliability map gives; none is on meaning, no term here describes a
+    label, and nobody was asked about sense."""
     features = (
         math.log((counts.correct + 0.5) / (counts.hits - counts.correct + 0.5)),
         math.log(counts.hits + 0.5),
         len(conditions) - 1,
         sum(negated for _, negated in conditions),
         sum(len(set(terms)) - 1 for terms, _ in conditions),
+        0.0,
         0.0,
         0.0,
     )

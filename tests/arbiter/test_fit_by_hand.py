@@ -26,7 +26,7 @@ def halves(inside: str, outside: str, base=(), mined=(), bias=SURE, chance=False
     labels = (0, 0, 1, 1) * 2
     model = ((0.5, 0.5),) * 8
     texts = tuple(word.replace("-", "无") for word in inside + outside)
-    return World(2, texts, labels, (0,) * 4 + (1,) * 4, model, base, (mined, ()), bias, (0.0,) * 7, chance)
+    return World(2, texts, labels, (0,) * 4 + (1,) * 4, model, base, (mined, ()), bias, (0.0,) * 8, chance)
 
 
 def speaking(world: World) -> list[tuple[str, float]]:
