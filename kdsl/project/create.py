@@ -42,7 +42,7 @@ data:
   # distilled: data/distilled.jsonl  # … and those it labelled, which `kdsl train` learns from too
 
 encoder: use                         # sentence vectors; or none, a model such as BAAI/bge-m3, or http://…/v1
-small: lexical                       # proposes conditions for rules; or a model, such as Qwen/Qwen2-VL-2B-Instruct
+small: meaning                       # proposes conditions for rules; or lexical, or Qwen/Qwen2-VL-2B-Instruct
 large: linear                        # the classifier; or neighbours, Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules

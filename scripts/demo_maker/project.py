@@ -21,7 +21,7 @@ data:
   images: data/images           # the folder of the file names in the samples
   ocr: data/ocr.jsonl           # text on the images; `kdsl ocr` fills in what is missing
 encoder: use                    # sentence vectors: embedded, a package of 32 MB
-small: lexical                  # proposes conditions of rules: embedded, no model weights
+small: meaning                  # proposes conditions of rules by their meaning: embedded, no model weights
 large: linear                   # the classifier beside the rules: embedded, no model weights
 rules: rules                    # mined rules land here, one file a rule
 checkpoint: checkpoints/run     # the trained classifier and the arbiter's calibration
