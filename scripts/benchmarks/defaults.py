@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.sets import DataSet, mire, plain
+from benchmarks.sets import INITIAL, DataSet, mire, plain
 from kdsl.data.splits import stratified_folds
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
@@ -18,11 +18,10 @@ from kdsl.evaluate.calibration import expected_calibration_error
 from kdsl.evaluate.metrics import Outcome, scores
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.table import FieldTable
-from kdsl.models.embedded import Embedded, EmbeddedTrainer
+from kdsl.models.embedded import EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.sample import label_indices
 
-DEFAULTS = Embedded(("linear", "described"), cleaned=True)
 STEPS = {"characters": (False, False), "+ meaning": (True, False), "+ sight": (False, True), "+ both": (True, True)}
 
 
@@ -54,8 +53,9 @@ def main(arguments: list[str]) -> int:
         outcomes = {step: _outcomes(asked, *STEPS[step], options.seeds) for step in steps
                     if asked.images is not None or not STEPS[step][1]}  # fmt: skip
         for step, found in outcomes.items():
-            table.add_row(asked.name, step, *_cells(found, outcomes.get("characters")))
-        print(f"  {asked.name} done", flush=True)
+            cells = _cells(found, outcomes.get("characters"))
+            table.add_row(asked.name, step, *cells)
+            print(f"  {asked.name}, {step}: {cells[0]}", flush=True)
         table.add_section()
     Console(width=110).print(table)
     return 0
@@ -83,15 +83,17 @@ _PICTURES: dict[Path, Pictures] = {}
 def _outcomes(asked: Asked, meaning: bool, sight: bool, seeds: int) -> list[Outcome]:
     """One for each seed."""
     task = asked.data.task
-    added = {"vectors": _VECTORS if meaning else None}
-    if sight and asked.images is not None:
-        added["pictures"] = _PICTURES.setdefault(asked.images, Pictures(asked.images))
-    sidecars = replace(asked.data.sidecars, **added)
+    pictures = asked.data.sidecars.pictures
+    if asked.images is not None:
+        pictures = _PICTURES.setdefault(asked.images, Pictures(asked.images))
+    sidecars = replace(
+        asked.data.sidecars, vectors=_VECTORS if meaning else None, pictures=pictures if sight else None
+    )
     table = FieldTable(asked.data.samples, sidecars)
     labels = np.array(label_indices(asked.data.samples, task), dtype=np.int64)
     outcomes = []
     for seed in range(1 if asked.test is not None else seeds):
-        trainer = EmbeddedTrainer(task, DEFAULTS, seed)
+        trainer = EmbeddedTrainer(task, INITIAL, seed)
         if asked.test is None:
             folds = stratified_folds(labels, 5, seed)
             found, truth = out_of_fold(trainer, table, labels, len(task.labels), folds), labels

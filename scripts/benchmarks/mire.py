@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.sets import figures, mean, mire, show, validated
+from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.embeddings.use import UniversalSentenceEncoder
 
 
 def main(arguments: list[str]) -> int:
@@ -14,11 +16,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=1, help="repetitions with other folds (default 1)")
     parser.add_argument("--captions", action="store_true", help="mine and classify with recorded captions as well")
+    parser.add_argument("--new", action="store_true", help="learn as in a project of `kdsl init`, with its encoder")
     options = parser.parse_args(arguments)
+    vectors = SentenceVectors(UniversalSentenceEncoder()) if options.new else None
     rows = []
     means = []
     for data in mire(options.data, options.captions):
-        results = [figures(validated(data, options.folds, seed), seed) for seed in range(options.seeds)]
+        results = [
+            figures(validated(data, options.folds, seed, vectors=vectors), seed) for seed in range(options.seeds)
+        ]
         rows += [(f"{data.task.name}, seed {seed}", row) for seed, row in enumerate(results)]
         means.append(mean(results))
         rows.append((f"{data.task.name}, mean", means[-1]))

@@ -1,7 +1,7 @@
 """Where the benchmarks find their data sets in a folder given as argument, and how they run one."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kdsl.data.readers import read_samples
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.evaluate.bootstrap import difference_intervals
 from kdsl.evaluate.metrics import scores
 from kdsl.evaluate.report import TaskResult
@@ -16,11 +17,17 @@ from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Trainer
+from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.project.cross_validation import cross_validate
+from kdsl.project.small_parts import SmallParts
 from kdsl.project.task import TaskProject
 from kdsl.sample import Label, Sample, Task, label_indices
+from kdsl.small.meaning import MeaningProposer, MeaningValidator
 from kdsl.tasks import load_task
+
+INITIAL = Embedded(("linear", "described"), cleaned=True)
+"""The classifier of a project that `kdsl init` made."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,14 @@ class DataSet:
         learner = trainer or LinearTrainer(seed)
         return TaskProject(
             self.task, FieldTable(self.samples, self.sidecars), labels, seed=seed, learn=lambda rules: learner
+        )
+
+    def learned_as_new_project(self, seed: int, vectors: SentenceVectors) -> TaskProject:
+        """All samples, learned as in a project that `kdsl init` made: with an encoder, `small: meaning` and pictures."""
+        data = replace(self, sidecars=replace(self.sidecars, vectors=vectors))
+        return replace(
+            data.learned(seed, EmbeddedTrainer(self.task, INITIAL, seed)),
+            small=lambda table, labels: SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors)),
         )
 
 
@@ -59,10 +74,13 @@ def plain(file: Path, name: str) -> DataSet:
     return DataSet(task, samples, Sidecars(pictures=Pictures(file.parent)))
 
 
-def validated(data: DataSet, folds: int, seed: int, trainer: Trainer | None = None) -> TaskResult:
-    """Cross-validation of everything, with progress on stderr."""
+def validated(
+    data: DataSet, folds: int, seed: int, trainer: Trainer | None = None, vectors: SentenceVectors | None = None
+) -> TaskResult:
+    """Cross-validation of everything, with progress on stderr; with `vectors` as a new project has it."""
     begun = time.perf_counter()
-    result = cross_validate(data.learned(seed, trainer), folds)
+    own = data.learned(seed, trainer) if vectors is None else data.learned_as_new_project(seed, vectors)
+    result = cross_validate(own, folds)
     print(f"  {data.task.name}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
     return result
 
