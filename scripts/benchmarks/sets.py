@@ -45,7 +45,7 @@ class DataSet:
         )
 
     def learned_as_new_project(self, seed: int, vectors: SentenceVectors) -> TaskProject:
-        """All samples, learned as in a project that `kdsl init` made: with an encoder, `small: meaning` and pictures."""
+        """All samples, learned as in a project of `kdsl init`: with an encoder, `small: meaning` and pictures."""
         data = replace(self, sidecars=replace(self.sidecars, vectors=vectors))
         return replace(
             data.learned(seed, EmbeddedTrainer(self.task, INITIAL, seed)),
