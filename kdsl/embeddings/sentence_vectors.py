@@ -35,6 +35,7 @@ class SentenceVectors:
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[bytes, NDArray[np.float16]] = {}
+        self._told_lacking = False
         self._lock = Lock()
 
     @property
@@ -55,6 +56,18 @@ class SentenceVectors:
     def available(self) -> bool:
         """Whether texts can be encoded; if not, only those have vectors of which the cache knows them."""
         return not self.encoder.lacks
+
+    def if_available(self) -> "SentenceVectors | None":
+        """For what learns: itself, or None with a warning, the first time, where texts cannot be encoded.
+
+        What learned from the vectors that were kept could make nothing of new texts.
+        """
+        if self.available:
+            return self
+        if not self._told_lacking:
+            self._told_lacking = True
+            _log.warning("encoder: %s needs %s; without it all goes on as with none", self.name, self.encoder.lacks)
+        return None
 
     def tell(self) -> None:
         """Log one warning of the texts since the last one that have no vector, if there are any."""
