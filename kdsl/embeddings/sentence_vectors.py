@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.embeddings.encoder import Encoder, Vectors32, of_unit_length
+from kdsl.errors import Hint, KdslError
 from kdsl.progress import Progress, track
 from kdsl.text import writable
 from kdsl.vector_cache import VectorCache
@@ -121,6 +122,16 @@ class SentenceVectors:
     def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:
         """Worker processes read what they need from the cache."""
         return SentenceVectors, (self.encoder, self._cache)
+
+
+def require_same_encoder(trained: str, vectors: SentenceVectors | None) -> None:
+    """Raises KdslError where vectors come from another encoder than that of the identity `trained`, or from none.
+
+    An empty identity is none.
+    """
+    now = "" if vectors is None else vectors.identity
+    if now != trained:
+        raise KdslError(f"encoder: was {trained or 'none'} in training and is {now or 'none'} now", Hint.SET_BACK)
 
 
 def _key(text: str) -> bytes:
