@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import islice
 from threading import Lock
 
@@ -33,6 +33,8 @@ class SentenceVectors:
         self.encoder = encoder
         self.missing = 0
         """Texts since the last `tell` that have no vector: the encoder is not installed, nothing was kept of them."""
+        self._counted: set[bytes] = set()
+        """Those of them that came last: classifier and rules ask about the same text."""
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[bytes, NDArray[np.float16]] = {}
@@ -73,6 +75,7 @@ class SentenceVectors:
     def tell(self) -> None:
         """Log one warning of the texts since the last one that have no vector, if there are any."""
         missing, self.missing = self.missing, 0
+        self._counted.clear()
         if missing:
             _log.warning(
                 "%d texts have no sentence vector and count as without meaning: encoder `%s` needs %s",
@@ -87,12 +90,12 @@ class SentenceVectors:
         keys = [_key(text) if text.strip() else None for text in texts]
         vectors = np.zeros((len(texts), self.size), dtype=np.float32)
         with self._lock:
-            found = self._found({key: text for key, text in zip(keys, texts, strict=True) if key is not None})
+            wanted = {key: text for key, text in zip(keys, texts, strict=True) if key is not None}
+            found = self._found(wanted)
+            self._count(wanted.keys() - found.keys())
         for row, key in enumerate(keys):
             if key in found:
                 vectors[row] = found[key]
-            elif key is not None:
-                self.missing += 1
         return of_unit_length(vectors)
 
     def _found(self, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float16]]:
@@ -118,6 +121,12 @@ class SentenceVectors:
         self._known |= vectors
         for key in list(islice(self._known, max(0, len(self._known) - _HELD))):
             del self._known[key]
+
+    def _count(self, missing: Set[bytes]) -> None:
+        self.missing += len(missing - self._counted)
+        if len(self._counted) > _HELD:
+            self._counted.clear()
+        self._counted |= missing
 
     def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:
         """Worker processes read what they need from the cache."""

@@ -404,9 +404,7 @@ def test_what_is_saved_has_the_encoder_and_predicts_the_same(concepts, tmp_path,
 
 def test_another_encoder_than_at_fit_is_one_sentence(concepts):
     classifier = quick(encoder="use").fit(MEANT, OF_MEANT)
-    with pytest.raises(
-        KdslError, match=r"^encoder: was use in training and is none now; set it back, or"
-    ):
+    with pytest.raises(KdslError, match=r"^encoder: was use in training and is none now; set it back, or"):
         classifier.set_params(encoder="none").predict(MEANT)
 
 
