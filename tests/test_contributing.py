@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kdsl.fields import FIELDS, NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields import (
+    COLOUR_FIELD,
+    FIELDS,
+    KIND_FIELD,
+    MEANING_FIELD,
+    NUMBER_FIELDS,
+    QUESTION_FIELD,
+    SIZE_FIELD,
+    TEXT_FIELDS,
+)
+from kdsl.rules.condition import Condition
 from kdsl.rules.wording import FIELD_NAMES
 from kdsl.small.wording import CHINESE, ENGLISH
 
@@ -53,7 +63,16 @@ def test_every_field_has_words_for_people_and_for_models():
     for names in FIELD_NAMES.values():
         assert set(names) == set(FIELDS)
     for wording in (CHINESE, ENGLISH):
-        assert set(wording.fields) == {*TEXT_FIELDS, *NUMBER_FIELDS}
+        # Of the others, kinds and colours are told as people are told them, and meanings by the field they compare.
+        assert set(wording.fields) == {*TEXT_FIELDS, *NUMBER_FIELDS, SIZE_FIELD}
+        for condition in (
+            {KIND_FIELD: "photo"},
+            {COLOUR_FIELD: {"zone": "top", "colour": "orange", "share": ">0.3"}},
+            {SIZE_FIELD: {"terms": ["x"], "height": ">0.03"}},
+            {MEANING_FIELD: {"user": "x", "at": 0.5}},
+            {QUESTION_FIELD: "x?"},
+        ):
+            assert wording.rule([Condition.model_validate(condition)])
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -1,7 +1,11 @@
 """A sentence encoder by its name in kdsl.yaml."""
 
+from functools import cache
+from pathlib import Path
+
 from kdsl.config import EMBEDDED_ENCODER
 from kdsl.embeddings.encoder import Encoder
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.server import ServedEncoder
 from kdsl.embeddings.transformer import TransformerEncoder
 from kdsl.embeddings.use import UniversalSentenceEncoder
@@ -14,3 +18,12 @@ def load_encoder(name: str, consent: Consent | None = None) -> Encoder:
     if name == EMBEDDED_ENCODER:
         return UniversalSentenceEncoder()
     return ServedEncoder(name, consent) if is_address(name) else TransformerEncoder(name)
+
+
+@cache
+def vectors_in_memory(name: str, folder: Path) -> SentenceVectors:
+    """The vectors of an encoder for what has no project to keep them in, one object in this process for all of it.
+
+    Contact with a server that is not this machine takes a yes for `folder`.
+    """
+    return SentenceVectors(load_encoder(name, Consent(folder)))

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import islice
 from threading import Lock
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.embeddings.encoder import Encoder, Vectors32, of_unit_length
+from kdsl.errors import Hint, KdslError
 from kdsl.progress import Progress, track
 from kdsl.text import writable
 from kdsl.vector_cache import VectorCache
@@ -32,9 +33,12 @@ class SentenceVectors:
         self.encoder = encoder
         self.missing = 0
         """Texts since the last `tell` that have no vector: the encoder is not installed, nothing was kept of them."""
+        self._counted: set[bytes] = set()
+        """Those of them that came last: classifier and rules ask about the same text."""
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
         self._known: dict[bytes, NDArray[np.float16]] = {}
+        self._told_lacking = False
         self._lock = Lock()
 
     @property
@@ -56,9 +60,22 @@ class SentenceVectors:
         """Whether texts can be encoded; if not, only those have vectors of which the cache knows them."""
         return not self.encoder.lacks
 
+    def if_available(self) -> "SentenceVectors | None":
+        """For what learns: itself, or None with a warning, the first time, where texts cannot be encoded.
+
+        What learned from the vectors that were kept could make nothing of new texts.
+        """
+        if self.available:
+            return self
+        if not self._told_lacking:
+            self._told_lacking = True
+            _log.warning("encoder: %s needs %s; without it all goes on as with none", self.name, self.encoder.lacks)
+        return None
+
     def tell(self) -> None:
         """Log one warning of the texts since the last one that have no vector, if there are any."""
         missing, self.missing = self.missing, 0
+        self._counted.clear()
         if missing:
             _log.warning(
                 "%d texts have no sentence vector and count as without meaning: encoder `%s` needs %s",
@@ -73,12 +90,12 @@ class SentenceVectors:
         keys = [_key(text) if text.strip() else None for text in texts]
         vectors = np.zeros((len(texts), self.size), dtype=np.float32)
         with self._lock:
-            found = self._found({key: text for key, text in zip(keys, texts, strict=True) if key is not None})
+            wanted = {key: text for key, text in zip(keys, texts, strict=True) if key is not None}
+            found = self._found(wanted)
+            self._count(wanted.keys() - found.keys())
         for row, key in enumerate(keys):
             if key in found:
                 vectors[row] = found[key]
-            elif key is not None:
-                self.missing += 1
         return of_unit_length(vectors)
 
     def _found(self, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float16]]:
@@ -105,9 +122,25 @@ class SentenceVectors:
         for key in list(islice(self._known, max(0, len(self._known) - _HELD))):
             del self._known[key]
 
+    def _count(self, missing: Set[bytes]) -> None:
+        self.missing += len(missing - self._counted)
+        if len(self._counted) > _HELD:
+            self._counted.clear()
+        self._counted |= missing
+
     def __reduce__(self) -> tuple[type["SentenceVectors"], tuple[Encoder, VectorCache]]:
         """Worker processes read what they need from the cache."""
         return SentenceVectors, (self.encoder, self._cache)
+
+
+def require_same_encoder(trained: str, vectors: SentenceVectors | None) -> None:
+    """Raises KdslError where vectors come from another encoder than that of the identity `trained`, or from none.
+
+    An empty identity is none.
+    """
+    now = "" if vectors is None else vectors.identity
+    if now != trained:
+        raise KdslError(f"encoder: was {trained or 'none'} in training and is {now or 'none'} now", Hint.SET_BACK)
 
 
 def _key(text: str) -> bytes:

@@ -58,6 +58,10 @@ class ServedEncoder:
             raise self._client.garbage(_PATH, f"vectors of {max(sizes)} numbers after some of {self.size}")
         return np.concatenate([np.zeros((0, self.size), dtype=np.float32), *found])
 
+    def __reduce__(self) -> tuple[type["ServedEncoder"], tuple[str, Consent | None]]:
+        """Connections stay in their process."""
+        return ServedEncoder, (self.identity, self._consent)
+
     def _fitted(self, texts: Sequence[str]) -> Vectors32:
         """The vectors of texts, of as much of each as the server takes."""
         try:

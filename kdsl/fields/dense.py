@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.errors import Hint, KdslError
+from kdsl.embeddings.sentence_vectors import require_same_encoder
 from kdsl.fields.page_network import NETWORK_SIZE, page_network
 from kdsl.fields.table import FieldTable
 from kdsl.fields.visual import VIEWS
@@ -51,11 +51,7 @@ class DenseBlock:
             return self._weighted(np.full_like(pictures, np.nan) if self.lacks else pictures)
         if len(table) == 0:
             return np.zeros((0, self.size))
-        vectors = table.sentence_vectors
-        if vectors is None or vectors.identity != self.maker:
-            given = "kdsl.yaml has no encoder" if vectors is None else f"kdsl.yaml has that of {vectors.identity}"
-            raise KdslError(f"the classifier was trained with sentence vectors of {self.maker}, but {given}",
-                            Hint.SET_BACK)  # fmt: skip
+        require_same_encoder(self.maker or "", table.sentence_vectors)
         return self._weighted(table.vectors(name))
 
     def of_texts(self, table: FieldTable, texts: Sequence[str]) -> Floats:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.embeddings.sentence_vectors import SentenceVectors
-from kdsl.errors import Hint, KdslError
+from kdsl.embeddings.sentence_vectors import SentenceVectors, require_same_encoder
 from kdsl.fields.ngrams import LONGEST_NGRAM, NgramWeights
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
@@ -61,9 +60,7 @@ class ColdStartClassifier:
     offsets: Floats
     """[n_labels]; zeros without unlabelled samples."""
     encoder: str = ""
-    """Name of the encoder; empty without one."""
-    identity: str = ""
-    """See `Encoder.identity`."""
+    """Its identity, see `Encoder.identity`; empty without one."""
 
     @property
     def n_labels(self) -> int:
@@ -105,14 +102,10 @@ class ColdStartClassifier:
         return nearness
 
     def _vectors(self, table: FieldTable) -> SentenceVectors | None:
-        vectors = table.rows[0].sidecars.vectors if len(table) else None
-        now = "" if vectors is None else vectors.identity
-        if len(table) and now != self.identity:
-            raise KdslError(
-                f"encoder: was {self.encoder or 'none'} in training and is {vectors.name if vectors else 'none'} now",
-                Hint.SET_BACK,
-            )
-        return vectors
+        if not self.encoder or not len(table):
+            return None
+        require_same_encoder(self.encoder, table.sentence_vectors)
+        return table.sentence_vectors
 
     def explain(self, row: SampleFields) -> Explanation:
         """See `Explainable.explain`."""
@@ -123,7 +116,7 @@ class ColdStartClassifier:
 
     def save(self, folder: Path) -> None:
         """Write `cold_start.npz` (arrays, and JSON for texts); KdslError when `folder` cannot be written."""
-        header = {"texts": self.texts, "encoder": self.encoder, "identity": self.identity}
+        header = {"texts": self.texts, "encoder": self.encoder}
         arrays = {
             "directions": self.directions, "means": self.means, "pieces": self.pieces, "offsets": self.offsets,
         }  # fmt: skip
@@ -134,8 +127,8 @@ class ColdStartClassifier:
         """Read what `save` wrote; KdslError when it is missing, damaged, of another version, or for other labels."""
         with open_npz(folder / COLD_START_FILE, VERSION, "the labels' names and descriptions") as (header, arrays):
             directions, means = floats(arrays, "directions", 2), floats(arrays, "means", 2)
-            texts, encoder, identity = tuple(header["texts"]), header["encoder"], header["identity"]
-            if not all(isinstance(text, str) for text in (*texts, encoder, identity)):
+            texts, encoder = tuple(header["texts"]), header["encoder"]
+            if not all(isinstance(text, str) for text in (*texts, encoder)):
                 raise ValueError("descriptions that are no texts")
             pieces, offsets = floats(arrays, "pieces", 1), floats(arrays, "offsets", 1)
             size, n_fields = directions.shape[1], len(FIELD_WEIGHTS)
@@ -146,7 +139,7 @@ class ColdStartClassifier:
                 raise ValueError(f"{len(texts)} labels instead of {n_labels}")
             if (pieces < 0).any():
                 raise ValueError("a number of pieces below 0")
-        return cls(texts, directions, means, pieces, offsets, encoder, identity)
+        return cls(texts, directions, means, pieces, offsets, encoder)
 
 
 def fit_cold_start(task: Task, unlabelled: FieldTable, vectors: SentenceVectors | None) -> ColdStartClassifier:
@@ -167,8 +160,8 @@ def fit_cold_start(task: Task, unlabelled: FieldTable, vectors: SentenceVectors 
             found = vectors.of(pieces)
             counts[number] = found.any(axis=1).sum()
             means[number] = found.sum(axis=0) / max(counts[number], 1)
-    said = ("", "") if vectors is None else (vectors.name, vectors.identity)
-    classifier = ColdStartClassifier(texts, directions, means, counts, np.zeros(len(texts)), *said)
+    encoder = "" if vectors is None else vectors.identity
+    classifier = ColdStartClassifier(texts, directions, means, counts, np.zeros(len(texts)), encoder)
     if not len(unlabelled):
         return classifier
     trust = len(unlabelled) / (len(unlabelled) + len(texts))  # a handful of samples says little about all

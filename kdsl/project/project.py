@@ -369,14 +369,9 @@ class Project:
         return self._learnable(known)
 
     def _learnable(self, known: "Sidecars") -> "Sidecars":
-        vectors = known.vectors
-        if vectors is None or vectors.available:
+        if known.vectors is None or known.vectors.if_available() is not None:
             return known
-        self.kept.made("warned of encoder", (vectors,), lambda: self._warn_of_encoder(vectors))
         return self.kept.made("without vectors", (known,), lambda: replace(known, vectors=None))
-
-    def _warn_of_encoder(self, vectors: "SentenceVectors") -> None:
-        _log.warning("encoder: %s needs %s; without it all goes on as with none", vectors.name, vectors.encoder.lacks)
 
     def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
         data = self.config.data

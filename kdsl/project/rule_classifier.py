@@ -17,11 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.config import CONFIG_NAME, EMBEDDED, ProjectConfig, load_config
+from kdsl.config import CONFIG_NAME, EMBEDDED, EMBEDDED_ENCODER, NO_ENCODER, ProjectConfig, load_config
 from kdsl.data.given import samples_given
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.readers import read_samples
 from kdsl.data.writers import plain_record
+from kdsl.embeddings.load import vectors_in_memory
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.pictures import Pictures
@@ -36,6 +38,7 @@ from kdsl.mining.update import MinedRules
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.project.fitting import fit, mine_in_memory
 from kdsl.project.labels import labels_given, task_of
+from kdsl.project.small_parts import meaning_parts
 from kdsl.project.task import TaskProject
 from kdsl.record_file import read_record
 from kdsl.rules.rulebase import RuleBase
@@ -43,7 +46,7 @@ from kdsl.rules.statistics import statistics_path, write_statistics
 from kdsl.rules.table import RuleTable
 from kdsl.sample import Sample, Task
 from kdsl.tasks import load_task, task_text
-from kdsl.yaml_file import first_mistake
+from kdsl.yaml_file import first_mistake, yaml_string
 
 CLASSES_FILE = "classes.json"
 """In a saved classifier: the labels as `y` had them."""
@@ -71,6 +74,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     ocr : the file with the text on the images, which is made and added to where RapidOCR is installed. None: rules and
         model see no text on images.
     n_jobs : processes that search; None is 1 and -1 one a core, as everywhere in scikit-learn.
+    encoder : what turns sentences into vectors, for rules and model: "use" (embedded, the extra `meaning`), a
+        directory, a hub id or a server's address; "none": they know characters alone. Where its package is not
+        installed, a warning says so and `fit` goes on as with "none".
 
     Attributes
     ----------
@@ -97,6 +103,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         images: str | Path | None = None,
         ocr: str | Path | None = None,
         n_jobs: int | None = None,
+        encoder: str = EMBEDDED_ENCODER,
     ) -> None:
         self.labels = labels
         self.large = large
@@ -106,6 +113,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         self.images = images
         self.ocr = ocr
         self.n_jobs = n_jobs
+        self.encoder = encoder
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may give it: texts, no matrix of numbers."""
@@ -129,8 +137,15 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         samples = [replace(sample, label=names[label]) for sample, label in zip(samples, labels, strict=True)]
         trainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
         search = SearchSettings(config.mining.max_conditions, config.mining.iterations)
+        vectors = _vectors(config)
         own = TaskProject(
-            task, self._table(samples), labels, MiningSettings(search), config.seed, learn=lambda rules: trainer
+            task,
+            self._table(samples, vectors and vectors.if_available()),
+            labels,
+            MiningSettings(search),
+            config.seed,
+            learn=lambda rules: trainer,
+            small=meaning_parts,
         )
         mined = mine_in_memory(own, self._workers())
         self._keep(classes, fit(own, mined), mined, samples)
@@ -144,7 +159,11 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""
         check_is_fitted(self)
-        return self._trained.predict(self._table(_samples(X, "X")))[2]
+        vectors = _vectors(self._config(self._trained.task))
+        probabilities = self._trained.predict(self._table(_samples(X, "X"), vectors))[2]
+        if vectors is not None:
+            vectors.tell()
+        return probabilities
 
     def explain(self, x: Any) -> Decision:
         """The decision on one sample, a text, a dict or a `kdsl.Sample`: with rules, their evidence and a reason."""
@@ -152,7 +171,11 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         samples = _samples([x] if isinstance(x, str | Mapping | Sample) else x, "x")
         if len(samples) != 1:
             raise KdslError(f"x: explain takes one sample, not {len(samples)}; give a text, a dict or a kdsl.Sample")
-        return self._trained.decide(self._table(samples))[0]
+        vectors = _vectors(self._config(self._trained.task))
+        decision = self._trained.decide(self._table(samples, vectors))[0]
+        if vectors is not None:
+            vectors.tell()
+        return decision
 
     def save(self, folder: str | Path) -> None:
         """Write everything into a new folder, which is a project: `kdsl review` and `kdsl predict` take it.
@@ -204,8 +227,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             images,
             ocr,
             n_jobs,
+            config.encoder,
         )
-        trained = TrainedTask.load(task, checkpoint, base.rules, embedded=Embedded.of(config))
+        known = Sidecars(vectors=_vectors(config))
+        trained = TrainedTask.load(task, checkpoint, base.rules, embedded=Embedded.of(config), sidecars=known)
         made._keep(
             classes,
             trained,
@@ -249,13 +274,16 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         described = any(label.description for label in task.labels)
         entries = {
             "tasks": [_TASK_FILE],
+            "encoder": self.encoder,
+            "small": "lexical" if self.encoder == NO_ENCODER else "meaning",
             "large": self.large,
             "seed": _number(self.seed),
             "mining": {"max_conditions": _number(self.max_conditions), "iterations": _number(self.iterations)},
             "prompt": {"ocr": self.ocr is not None, "knowledge": len(task.labels) if described else 0},
         }
         try:
-            return ProjectConfig.model_validate(entries)
+            # Where the encoder is a directory, it is one of the current directory, wherever this is saved.
+            return ProjectConfig.model_validate(entries, context={"folder": Path.cwd()})
         except ValidationError as error:
             raise KdslError(f"RuleClassifier: {first_mistake(ProjectConfig, error)}") from error
 
@@ -265,10 +293,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         except (ValueError, TypeError) as error:
             raise KdslError(f"RuleClassifier: n_jobs is {self.n_jobs!r}; give a number of processes, or -1") from error
 
-    def _table(self, samples: Sequence[Sample]) -> FieldTable:
+    def _table(self, samples: Sequence[Sample], vectors: SentenceVectors | None) -> FieldTable:
         """With the text on the images of `samples`, which is read where it is not known."""
         folder = None if self.images is None else Path(self.images)
-        sidecars = Sidecars(pictures=None if folder is None else Pictures(folder))
+        sidecars = Sidecars(vectors=vectors, pictures=None if folder is None else Pictures(folder))
         if self.ocr is not None:
             known = Path(self.ocr)
             if known.exists():
@@ -298,6 +326,11 @@ def _samples(given: Any, name: str) -> list[Sample]:
     return [replace(sample, task=UNNAMED_TASK) for sample in samples]
 
 
+def _vectors(config: ProjectConfig) -> SentenceVectors | None:
+    """Those of `encoder`, of which all classifiers of this process have the same; None without one."""
+    return None if config.encoder == NO_ENCODER else vectors_in_memory(config.encoder, Path.cwd())
+
+
 def _number(value: Any) -> Any:
     """Without numpy's own types, of which parameter grids are made."""
     return value.item() if isinstance(value, np.generic) else value
@@ -309,6 +342,8 @@ def _config_text(config: ProjectConfig) -> str:
 # Saved by kdsl.RuleClassifier. Every command takes it, such as kdsl review and kdsl predict.
 tasks: [{_TASK_FILE}]
 data: {{train: {_TRAIN_FILE}}}
+encoder: {yaml_string(config.encoder)}
+small: {config.small}
 large: {config.large}
 checkpoint: {_CHECKPOINT}
 seed: {config.seed}

