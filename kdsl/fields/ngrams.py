@@ -1,11 +1,13 @@
 """TF-IDF vectors of character n-grams. scikit-learn fits them; to use them it need not be imported, which costs more
 processor time than predicting a sample."""
 
+import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise, repeat
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_NGRAM = 3
 _SPACES = re.compile(r"\s\s+")
+_UNKNOWN = -1
+"""Column of an n-gram that training did not have."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +41,26 @@ class NgramWeights:
         """[n_texts, n_ngrams]; a text without any of the n-grams is a row of zeros."""
         from scipy.sparse import csr_matrix
 
-        rows = [self._row(text) for text in texts]
-        starts = np.cumsum([0, *(len(columns) for columns, _ in rows)])
-        columns = np.concatenate([columns for columns, _ in rows]) if rows else np.zeros(0, dtype=np.intp)
-        values = np.concatenate([values for _, values in rows]) if rows else np.zeros(0)
-        return csr_matrix((values, columns, starts), shape=(len(rows), len(self.ngrams)))
+        found = [self._found(text) for text in texts]
+        # Rows and columns as one number, so that the n-grams of all texts are counted in one go.
+        width = len(self.ngrams)
+        cells = [columns + row * width for row, columns in enumerate(found)]
+        distinct, counts = np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *cells]), return_counts=True)
+        columns = distinct % width
+        values = (1 + np.log(counts)) * self.idf[columns]
+        starts = np.searchsorted(distinct, np.arange(len(texts) + 1) * width)
+        for first, end in pairwise(starts.tolist()):
+            row = values[first:end]
+            row /= math.sqrt(row @ row) or 1.0
+        return csr_matrix((values, columns, starts), shape=(len(texts), width))
 
-    def _row(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """The columns of the text's n-grams, ascending, and its values there."""
+    def _found(self, text: str) -> NDArray[np.intp]:
+        """The column of every occurrence of an n-gram in the text."""
         text = _SPACES.sub(" ", text)
-        starts = range(len(text))
-        found = Counter(
-            text[start : start + length]
-            for length in range(1, LONGEST_NGRAM + 1)
-            for start in starts[: len(text) - length + 1]
-        )
-        known = sorted((self.columns[ngram], count) for ngram, count in found.items() if ngram in self.columns)
-        columns = np.array([column for column, _ in known], dtype=np.intp)
-        values = (1 + np.log([count for _, count in known])) * self.idf[columns]
-        return columns, values / (np.linalg.norm(values) or 1.0)
+        columns: list[int] = []
+        ngrams: Sequence[str] = text
+        for length in range(1, LONGEST_NGRAM + 1):
+            columns += map(self.columns.get, ngrams, repeat(_UNKNOWN))
+            ngrams = list(map(add, ngrams, text[length:]))
+        found = np.array(columns, dtype=np.intp)
+        return found[found != _UNKNOWN]
