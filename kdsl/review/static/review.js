@@ -174,6 +174,25 @@
     if (at.closest(".filters") && (at.matches("[data-search]") || !at.matches(":focus-visible"))) at.blur();
   });
 
+  // Of a condition's inputs those of the chosen field are shown; the others keep what was written into them.
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-chooses]")) return;
+    const option = event.target.selectedOptions[0];
+    const condition = event.target.closest(".condition");
+    condition.dataset.test = option.dataset.test;
+    one("textarea", condition).placeholder = option.dataset.hint;
+    one("textarea", condition).setAttribute("aria-label", option.dataset.hint);
+  });
+
+  // A slider and the number beside it say the same; only the number is sent.
+  document.addEventListener("input", (event) => {
+    const threshold = event.target.closest("[data-threshold]");
+    if (!threshold) return;
+    const [slider, number] = [one("[type=range]", threshold), one("input[name]", threshold)];
+    if (event.target === slider) number.value = slider.value;
+    if (event.target === number) slider.value = number.value;
+  });
+
   function offer() {
     const selection = String(window.getSelection()).trim();
     const anchor = window.getSelection().anchorNode;
