@@ -87,7 +87,7 @@ def similarities(
     title: str, right: Sequence[float], wrong: Sequence[float], low: float, at: float, steps: int = 35
 ) -> Markup:
     """How many samples lie where between the similarities `low` and 1, right ones above the line and others below it,
-    and the threshold `at`."""
+    and the threshold `at`. Heights are square roots, so that few samples are seen beside many."""
     counts = [[0] * steps, [0] * steps]
     for side, values in zip(counts, (right, wrong), strict=True):
         for value in values:
@@ -97,7 +97,7 @@ def similarities(
     body = []
     for kind, side in zip(("accepted", "rejected"), counts, strict=True):
         for step, count in enumerate(side):
-            height = max(_HALF * count / most, 2.0) if count else 0.0
+            height = _HALF * (count / most) ** 0.5
             y = _HALF - height if kind == "accepted" else _HALF
             begin = low + (1 - low) * step / steps
             bar = '<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'

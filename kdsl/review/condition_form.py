@@ -32,8 +32,8 @@ from kdsl.rules.wording import COLOUR_NAMES, FIELD_NAMES, KIND_NAMES, ZONE_NAMES
 
 MOST_CONDITIONS = 30
 """Conditions of one rule that a form may hold."""
-LEAST_SIMILARITY = 0.3
-"""Where the slider of a meaning begins: below it hardly any two texts have anything to do with each other."""
+LEAST_SIMILARITY = 0.1
+"""Where the slider of a meaning begins: texts that are less alike have nothing to do with each other."""
 _WITHOUT_TEXT = (KIND_FIELD, COLOUR_FIELD)
 """Fields whose tests are chosen, not written."""
 

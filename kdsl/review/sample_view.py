@@ -132,7 +132,7 @@ def show_sample(
 def _found(evidence: Evidence) -> str:
     """What stands behind a condition whose evidence has no place: a number, a probability, or what came nearest."""
     if evidence.nearest is not None:
-        return f" ({_near(evidence.nearest)})"
+        return f" {_near(evidence.nearest)}"
     if evidence.probability is not None:
         return f" ({evidence.probability:.2f})"
     return "" if evidence.value is None else f" ({evidence.value:.3g})"
@@ -149,8 +149,8 @@ def _note(evidence: Evidence, language: Language) -> str:
 
 
 def _near(nearest: Nearest) -> str:
-    """`≈ 退钱给我 0.71`"""
-    return f"≈ {nearest.wording} {nearest.similarity:.2f}"
+    """`≈ 退钱给我 (0.71)`"""
+    return f"≈ {nearest.wording} ({nearest.similarity:.2f})"
 
 
 def _seen(evidence: Evidence, language: Language) -> str:

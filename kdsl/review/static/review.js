@@ -211,6 +211,9 @@
     const anywhere = one("#from-selection");
     anywhere.textContent = `${anywhere.dataset.words} ${values.terms.join(" | ")}`;
     anywhere.onclick = () => begin(values, values.field);
+    const meaning = one("#from-meaning"); // there is none without an encoder
+    if (meaning) meaning.textContent = `${meaning.dataset.words} ${values.terms.join(" | ")}`;
+    if (meaning) meaning.onclick = () => begin(values, "means", values.field);
     const zone = one("#from-zone");
     zone.hidden = zones.length !== 1 || !zones[0];
     if (zone.hidden) return;
@@ -218,8 +221,8 @@
     zone.onclick = () => begin(values, zones[0]);
   }
 
-  function begin(values, field) {
-    const query = new URLSearchParams({ field, label: values.sample.dataset.label });
+  function begin(values, field, compared = "") {
+    const query = new URLSearchParams({ field, compared, label: values.sample.dataset.label });
     values.terms.forEach((term) => query.append("term", term));
     window.location = `/t/${encodeURIComponent(values.sample.dataset.task)}/new?${query}`;
   }
