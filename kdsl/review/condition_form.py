@@ -34,6 +34,8 @@ MOST_CONDITIONS = 30
 """Conditions of one rule that a form may hold."""
 LEAST_SIMILARITY = 0.1
 """Where the slider of a meaning begins: texts that are less alike have nothing to do with each other."""
+_EXAMPLES = {"number": " >1.8"}
+"""What stands behind the hint of some tests."""
 _WITHOUT_TEXT = (KIND_FIELD, COLOUR_FIELD)
 """Fields whose tests are chosen, not written."""
 
@@ -99,7 +101,7 @@ class Choice:
 
 def choices(language: Language) -> list[Choice]:
     return [
-        Choice(field, FIELD_NAMES[language][field], test, translate(hint, language))
+        Choice(field, FIELD_NAMES[language][field], test, translate(hint, language) + _EXAMPLES.get(test, ""))
         for field in FIELDS
         for test, hint in [_test_of(field)]
     ]
@@ -108,7 +110,7 @@ def choices(language: Language) -> list[Choice]:
 def _test_of(field: str) -> tuple[str, str]:
     """The kind of test that a field takes, and what is written there."""
     if field in NUMBER_FIELDS:
-        return "number", "a comparison, like >1.8"
+        return "number", "a comparison, written like"
     return {
         KIND_FIELD: ("kind", ""),
         COLOUR_FIELD: ("colour", ""),
