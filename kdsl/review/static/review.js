@@ -257,9 +257,11 @@
     }
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    chosen.clear();
-    one("#offer").hidden = true;
+    // Lines that go are no longer chosen; other parts of the page may come meanwhile.
+    [...chosen.keys()].filter((line) => event.detail.target.contains(line)).forEach((line) => chosen.delete(line));
+    offer();
     if (event.detail.target.id !== "main") return;
+    one("#offer").hidden = true;
     const here = one("[data-sample].here");
     looked = here && { rule: shownRule(), sample: here.dataset.sample };
   });
