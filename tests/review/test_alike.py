@@ -46,6 +46,12 @@ def test_screenshots_are_alike_by_what_their_text_means():
     assert (found(alike), alike.field) == ([("f", 1.0)], "ocr")
 
 
+def test_a_dialogue_about_a_screenshot_is_compared_as_a_dialogue():
+    samples = [*SAMPLES, said("h", "快递怎么样了呢", "e.png")]
+    alike = Likeness(FieldTable(samples, Sidecars(ocr=PAGES, vectors=concept_vectors()))).to(7)
+    assert alike.field == "last_user" and found(alike)[0] == ("d", 1.0)
+
+
 def test_without_an_encoder_they_are_alike_by_their_words():
     alike = likeness(None).to(2)
     assert alike.field is None

@@ -50,6 +50,7 @@ def means(field: str, at: float, *wordings: str, **known: str) -> dict:
 ON_MEANING = [
     ([means("user", 0.6, "退钱")], [1, 1, 1, 0, 0, 0, 0]),
     ([means("user", 0.8, "退钱")], [1, 1, 0, 0, 0, 0, 0]),
+    ([means("user", 1.0, "退钱给我")], [1, 1, 0, 0, 0, 0, 0]),
     ([means("user", 0.8, "退钱", "快递")], [1, 1, 0, 1, 0, 0, 0]),
     ([means("ocr", 0.9, "退钱")], [0, 0, 0, 0, 0, 1, 0]),
     ([means("user", 0.6, "退钱"), {"not": means("user", 0.6, "快递")}], [1, 1, 0, 0, 0, 0, 0]),

@@ -7,7 +7,8 @@ from rule_files import TASK
 from seeing_shop import MEANING, PARCEL, REFUND, open_seeing_shop, with_encoder
 
 from kdsl.embeddings.sentence_vectors import SentenceVectors
-from kdsl.review.threshold import BESIDE, thresholds, unlike
+from kdsl.review import threshold
+from kdsl.review.threshold import thresholds, unlike
 from kdsl.rules.condition import Condition
 
 
@@ -50,11 +51,14 @@ def test_only_samples_on_which_the_other_conditions_hold_matter(tmp_path):
     assert not one.negated
 
 
-def test_no_more_than_a_few_samples_are_shown(tmp_path):
+def test_of_many_samples_those_next_to_the_threshold_are_shown(tmp_path, monkeypatch):
+    assert threshold.BESIDE == 5
+    monkeypatch.setattr(threshold, "BESIDE", 2)
     index = with_encoder(tmp_path).site.indexes[TASK]
-    [found] = thresholds(index, conditions(means("退钱", at=0.0001)), REFUND)
-    assert len(found.reached) == 3 and len(found.missed) == 2
-    assert BESIDE == 5
+    [found] = thresholds(index, conditions(means("退钱", at=0.6)), REFUND)
+    assert [each.id for each in found.reached] == ["s1", "s2"]
+    [found] = thresholds(index, conditions(means("退钱", at=1.0)), REFUND)
+    assert [each.id for each in found.missed] == ["s2", "s3"] and len(found.wrong) == 3
 
 
 @pytest.mark.parametrize(
