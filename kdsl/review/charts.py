@@ -8,6 +8,8 @@ from markupsafe import Markup, escape
 _ROW, _NAME, _WIDE, _NUMBER = 24, 150, 230, 140
 _CHARACTERS = 24
 _SCALE = (0.0, 0.5, 1.0)
+_LEFT, _SPAN, _HALF = 12, 516, 50
+"""Of a chart of similarities: margin, width, and the height of either half."""
 
 
 def stacked_bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> Markup:
@@ -78,6 +80,37 @@ def lines(title: str, series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
         body.append(Markup('<polyline class="line {}" points="{}"/>').format(kind, points))
     return Markup('<svg class="chart" viewBox="0 0 540 120" role="img" aria-label="{}">{}</svg>').format(
         title, Markup("").join(body)
+    )
+
+
+def similarities(
+    title: str, right: Sequence[float], wrong: Sequence[float], low: float, at: float, steps: int = 35
+) -> Markup:
+    """How many samples lie where between the similarities `low` and 1, right ones above the line and others below it,
+    and the threshold `at`. Heights are square roots, so that few samples are seen beside many."""
+    counts = [[0] * steps, [0] * steps]
+    for side, values in zip(counts, (right, wrong), strict=True):
+        for value in values:
+            if value >= low:
+                side[min(int((value - low) / (1 - low) * steps), steps - 1)] += 1
+    most, width = max(*counts[0], *counts[1], 1), _SPAN / steps
+    body = []
+    for kind, side in zip(("accepted", "rejected"), counts, strict=True):
+        for step, count in enumerate(side):
+            height = _HALF * (count / most) ** 0.5
+            y = _HALF - height if kind == "accepted" else _HALF
+            begin = low + (1 - low) * step / steps
+            bar = '<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+            words = f"{begin:.2f}: {count}"
+            body.append(Markup(bar).format(kind, _LEFT + width * step, y, width - 1, height, words))
+    body.append(Markup('<line class="axis" x1="{0}" y1="{2}" x2="{1}" y2="{2}"/>').format(_LEFT, _LEFT + _SPAN, _HALF))
+    for tenth in range(round(10 * low), 11):
+        x = _LEFT + _SPAN * (tenth / 10 - low) / (1 - low)
+        body.append(Markup('<text class="tick" x="{:.1f}" y="{}">{:g}</text>').format(x, 2 * _HALF + 14, tenth / 10))
+    x = _LEFT + _SPAN * (max(at, low) - low) / (1 - low)
+    body.append(Markup('<line class="threshold" x1="{0:.1f}" y1="0" x2="{0:.1f}" y2="{1}"/>').format(x, 2 * _HALF))
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _SPAN + 2 * _LEFT, 2 * _HALF + 20, title, Markup("").join(body)
     )
 
 

@@ -4,9 +4,10 @@ from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from kdsl.errors import KdslError
-from kdsl.fields import FIELDS
+from kdsl.fields import FIELDS, TEXT_FIELDS
 from kdsl.review import decisions
-from kdsl.review.condition_form import Row, conditions_of, rows_of
+from kdsl.review.charts import similarities
+from kdsl.review.condition_form import LEAST_SIMILARITY, Row, choices, conditions_of, is_written, names, rows_of
 from kdsl.review.decision_routes import Sent, SentAboutRule
 from kdsl.review.form import Form
 from kdsl.review.page import Asked, Call, KnownTask
@@ -15,7 +16,7 @@ from kdsl.review.queue import Query
 from kdsl.review.rule_page import edit_values, hits_of
 from kdsl.review.rule_routes import address, rule_page
 from kdsl.review.store import StoredRule
-from kdsl.rules.wording import FIELD_NAMES
+from kdsl.review.threshold import thresholds, unlike
 
 router = APIRouter(prefix="/t/{task}")
 
@@ -23,7 +24,8 @@ router = APIRouter(prefix="/t/{task}")
 @router.get("/rules/{id}/edit")
 def edit_page(call: Asked, task: KnownTask, id: str) -> Response:
     stored = call.site.store.get(task, id)
-    return _editor(call, task, stored, rows_of(stored.rule.conditions), stored.rule.label)
+    rows = rows_of(stored.rule.conditions, _encoder(call, task))
+    return _editor(call, task, stored, rows, stored.rule.label)
 
 
 @router.post("/rules/{id}/edit")
@@ -38,7 +40,11 @@ def new_page(call: Asked, task: KnownTask) -> Response:
     values = call.request.query_params
     field = values.get("field", "")
     terms = "\n".join(values.getlist("term"))[:2000]
-    row = Row(0, field if field in FIELDS else "last_user", terms, False)
+    compared = values.get("compared", "")
+    row = Row(
+        "0", field if field in FIELDS else "last_user", terms, encoder=_encoder(call, task),
+        compared=compared if compared in TEXT_FIELDS else "last_user",
+    )  # fmt: skip
     return _editor(call, task, None, [row], values.get("label", ""))
 
 
@@ -55,15 +61,21 @@ def new(call: Asked, task: KnownTask, form: Sent) -> Response:
 def live(call: Asked, task: KnownTask, form: Sent) -> Response:
     language = call.visitor.language
     saved = call.site.store.get(task, form["id"]) if form["id"] else None
-    if not any(test.strip() for test in form.all("test-").values()):
+    if not is_written(form):
         return call.render("preview.html", sentence="", seen=None)
     try:
         conditions, label = conditions_of(form), _label(call, task, form)
     except KdslError as error:
         return call.render("preview.html", sentence=str(error), seen=None)
-    seen = preview(call.site.indexes[task], conditions, label, saved)
+    index = call.site.indexes[task]
+    seen = preview(index, conditions, label, saved)
     return call.render(
         "preview.html", sentence="", seen=seen, new=saved is None, label=label, conditions=conditions,
+        unlike=unlike(index, conditions, language),
+        thresholds=[
+            (each, similarities(label, each.right.tolist(), each.wrong.tolist(), LEAST_SIMILARITY, each.meaning.at))
+            for each in thresholds(index, conditions, label)
+        ],
         **edit_values(call.site, task, conditions, label, saved, seen.flags),
         gained=hits_of(call.site, task, conditions, seen.gained, language),
         lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),
@@ -74,9 +86,16 @@ def _editor(call: Call, task: str, stored: StoredRule | None, rows: list[Row], l
     """The form for the rule that is `stored`, or for a new one."""
     return call.render(
         "edit.html", task=task, stored=stored, rows=rows, label=label,
-        fields={field: FIELD_NAMES[call.visitor.language][field] for field in FIELDS},
+        blank=Row("N", encoder=_encoder(call, task)), encoder=_encoder(call, task), least=LEAST_SIMILARITY,
+        fields=choices(call.visitor.language), names=names(call.visitor.language),
         labels=call.site.tasks[task].label_names, query=Query.of(call.request.query_params),
     )  # fmt: skip
+
+
+def _encoder(call: Call, task: str) -> str:
+    """The name of the project's encoder; empty without one."""
+    vectors = call.site.indexes[task].table.sentence_vectors
+    return "" if vectors is None else vectors.name
 
 
 def _label(call: Call, task: str, form: Form) -> str:

@@ -29,4 +29,5 @@ def findings(site: Site, stored: StoredRule) -> list[Finding]:
         [index.samples[row] for row in rows],
         site.sidecars,
         {(entry.id, entry.when): entry for entry in overview.statistics if entry is not None},
+        index.table,
     )

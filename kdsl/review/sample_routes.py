@@ -8,7 +8,7 @@ from kdsl.bitmaps import contains
 from kdsl.errors import KdslError
 from kdsl.review.form import whole_number
 from kdsl.review.gaps import KINDS, find_gaps, rows_of
-from kdsl.review.page import Asked, KnownTask
+from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
 from kdsl.rules.engine import Engine
@@ -59,13 +59,11 @@ def samples(call: Asked, task: KnownTask) -> Response:
 @router.get("/sample")
 def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
-    position = index.sample_position.get(id)
-    if position is None:
-        raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
+    position = _position(call, task, id)
     bits = contains(overview.bits, position)
     hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
     [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
-    evidence = [each for hit in hits for each in hit.evidence if each.span is not None]
+    evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
     language = call.visitor.language
     shown = show_sample(
         position, index.samples[position], call.site.sidecars, call.site.image_address, evidence, language
@@ -73,6 +71,21 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     return call.render(
         "sample.html", task=task, sample=shown, hitting=hitting, word=model_label(call.site, task, position)
     )
+
+
+@router.get("/alike")
+def alike(call: Asked, task: KnownTask, id: str = "") -> Response:
+    """The samples like that one: a part of its page, which takes a moment when it is first asked for."""
+    index, position = call.site.indexes[task], _position(call, task, id)
+    return call.render("alike.html", task=task, sample=index.samples[position], alike=index.likeness.to(position))
+
+
+def _position(call: Call, task: str, id: str) -> int:
+    """Of a sample among those of the task."""
+    position = call.site.indexes[task].sample_position.get(id)
+    if position is None:
+        raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
+    return position
 
 
 def _label(text: str | None) -> int | None:

@@ -1,19 +1,31 @@
-"""A sample as the page shows it: its turns cut at the evidence, its images with boxes."""
+"""A sample as the page shows it: its turns cut at the evidence, its images with boxes and regions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdsl.fields import ZONES
 from kdsl.fields.sidecar import Box, Sidecars
 from kdsl.fields.table import last_user_turn, middle
 from kdsl.rules.evidence import Evidence
-from kdsl.rules.wording import Language, condition_words
+from kdsl.rules.meaning import Nearest
+from kdsl.rules.wording import COLOUR_NAMES, KIND_NAMES, ZONE_NAMES, Language, condition_words
 from kdsl.sample import Sample
 
-Piece = tuple[str, bool]
-"""Text, and whether it is evidence."""
-Spans = list[tuple[int, int]]
+
+class Piece(NamedTuple):
+    """A part of a text."""
+
+    text: str
+    marked: bool
+    """Whether it is evidence."""
+    note: str = ""
+    """What marking it does not say: how near in meaning it is, and to which wording, or how large its line is."""
+
+
+Spans = list[tuple[int, int, str]]
+"""Begin and end of what is evidence, and what `Piece.note` says of it."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +52,25 @@ class ShownLine:
 
 
 @dataclass(frozen=True)
+class ShownRegion:
+    """A zone of an image, or all of it, whose looks are evidence; in the units of the image's `size`."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    words: str
+    """What is seen there."""
+
+
+@dataclass(frozen=True)
 class ShownImage:
     address: str
     """Opaque id."""
     size: tuple[int, int] | None
+    """None where nobody has looked at it."""
     lines: tuple[ShownLine, ...]
+    regions: tuple[ShownRegion, ...]
     caption: tuple[Piece, ...]
     found: tuple[tuple[Piece, ...], ...]
     """The lines of text with evidence in them, cut at it."""
@@ -58,7 +84,6 @@ class ShownSample:
     images: tuple[ShownImage, ...]
     others: tuple[str, ...]
     """Evidence that has no place in the sample, in words."""
-    marks: int
 
 
 def show_sample(
@@ -73,18 +98,21 @@ def show_sample(
     turns: dict[int, Spans] = defaultdict(list)
     lines: dict[tuple[str, int], Spans] = defaultdict(list)
     captions: dict[str, Spans] = defaultdict(list)
+    regions: dict[str, list[ShownRegion]] = defaultdict(list)
     others = []
     for each in evidence:
-        if each.span is None:
-            value = "" if each.value is None else f" ({each.value:.3g})"
-            probability = "" if each.probability is None else f" ({each.probability:.2f})"
-            others.append(condition_words(each.condition, language) + value + probability)
+        if each.region is not None:
+            shown = ShownRegion(*_rectangle(each.region.box), _seen(each, language))
+            if shown not in regions[each.region.image]:
+                regions[each.region.image].append(shown)
+        elif each.span is None:
+            others.append(condition_words(each.condition, language) + _found(each))
         elif each.turn is not None:
-            turns[each.turn].append(each.span)
+            turns[each.turn].append((*each.span, _note(each, language)))
         elif each.image is not None and each.line is not None:
-            lines[each.image, each.line].append(each.span)
+            lines[each.image, each.line].append((*each.span, _note(each, language)))
         elif each.image is not None:
-            captions[each.image].append(each.span)
+            captions[each.image].append((*each.span, _note(each, language)))
     last = last_user_turn(sample)
     return ShownSample(
         position,
@@ -93,10 +121,46 @@ def show_sample(
             ShownTurn(turn.role, "last_user" if i == last else turn.role, _cut(turn.text, turns[i]), len(turn.images))
             for i, turn in enumerate(sample.turns)
         ),
-        tuple(_show_image(image, sidecars, image_address, lines, captions[image]) for image in sample.images),
+        tuple(
+            _show_image(image, sidecars, image_address, lines, captions[image], regions[image])
+            for image in sample.images
+        ),
         tuple(dict.fromkeys(others)),
-        len(turns) + len(lines) + len(captions),
     )
+
+
+def _found(evidence: Evidence) -> str:
+    """What stands behind a condition whose evidence has no place: a number, a probability, or what came nearest."""
+    if evidence.nearest is not None:
+        return f" {_near(evidence.nearest)}"
+    if evidence.probability is not None:
+        return f" ({evidence.probability:.2f})"
+    return "" if evidence.value is None else f" ({evidence.value:.3g})"
+
+
+def _note(evidence: Evidence, language: Language) -> str:
+    """See `Piece.note`; empty for terms."""
+    if evidence.nearest is not None:
+        return _near(evidence.nearest)
+    if evidence.value is None:
+        return ""
+    percent = f"{100 * evidence.value:.1f}"
+    return f"height {percent} %" if language == "en" else f"行高 {percent}%"
+
+
+def _near(nearest: Nearest) -> str:
+    """`≈ 退钱给我 (0.71)`"""
+    return f"≈ {nearest.wording} ({nearest.similarity:.2f})"
+
+
+def _seen(evidence: Evidence, language: Language) -> str:
+    """`the top of the image: orange 41 %`, or the kind of image."""
+    colour = evidence.condition.colour
+    if colour is None:
+        return KIND_NAMES[language][evidence.kind or ""]
+    zone, name = ZONE_NAMES[language][colour.zone], COLOUR_NAMES[language][colour.colour]
+    percent = f"{100 * (evidence.value or 0.0):.0f}"
+    return f"{zone}: {name} {percent} %" if language == "en" else f"{zone}：{name} {percent}%"
 
 
 def _show_image(
@@ -105,8 +169,11 @@ def _show_image(
     image_address: Callable[[str], str],
     marked: dict[tuple[str, int], Spans],
     caption: Spans,
+    regions: list[ShownRegion],
 ) -> ShownImage:
     page = sidecars.ocr.get(image)
+    seen = sidecars.pictures.get(image) if page is None and regions and sidecars.pictures is not None else None
+    size = page.size if page is not None else None if seen is None else seen.size
     lines = () if page is None else tuple(
         ShownLine(line.text, *_rectangle(line.box), (image, i) in marked, _zone(line.box, page.size[1]))
         for i, line in enumerate(page.lines)
@@ -115,7 +182,7 @@ def _show_image(
     found = () if page is None else tuple(
         _cut(line.text, marked[image, i]) for i, line in enumerate(page.lines) if (image, i) in marked
     )  # fmt: skip
-    return ShownImage(image_address(image), None if page is None else page.size, lines, _cut(text, caption), found)
+    return ShownImage(image_address(image), size, lines, tuple(regions), _cut(text, caption), found)
 
 
 def _rectangle(box: Box) -> tuple[float, float, float, float]:
@@ -126,16 +193,18 @@ def _rectangle(box: Box) -> tuple[float, float, float, float]:
 def _cut(text: str, spans: Spans) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     done = 0
-    for start, end in sorted(spans):
+    for start, end, note in sorted(spans):
         start = max(start, done)
         if end <= start:
+            if note and pieces and note not in pieces[-1].note:
+                pieces[-1] = pieces[-1]._replace(note="; ".join(filter(None, [pieces[-1].note, note])))
             continue
         if start > done:
-            pieces.append((text[done:start], False))
-        pieces.append((text[start:end], True))
+            pieces.append(Piece(text[done:start], False))
+        pieces.append(Piece(text[start:end], True, note))
         done = end
     if done < len(text):
-        pieces.append((text[done:], False))
+        pieces.append(Piece(text[done:], False))
     return tuple(pieces)
 
 

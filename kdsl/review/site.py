@@ -1,7 +1,7 @@
 """Everything the page knows about a project, from one reading of its data."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
 from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
 from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
@@ -29,6 +30,11 @@ class Picture:
     path: Path
     kind: str
     """Media type by the file's first bytes, never by its name."""
+
+
+def _of_images(sidecars: Sidecars) -> Sidecars:
+    """What the files say; the encoder and the folder of images are those that the page was started with."""
+    return replace(sidecars, vectors=None, pictures=None)
 
 
 class Site:
@@ -57,7 +63,8 @@ class Site:
         samples = tuple(reading.dataset.samples[task.name])
         if before is not None and task.name in before.indexes:
             known = before.indexes[task.name]
-            if (known.task, known.samples, before.sidecars) == (task, samples, self.sidecars):
+            same = _of_images(before.sidecars) == _of_images(self.sidecars)
+            if same and (known.task, known.samples) == (task, samples):
                 return known
         statistics = statistics_path(self.config.rules, task.name)
         return TaskIndex(task, samples, self.sidecars, statistics, reading.counted[task.name])

@@ -13,6 +13,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.files import Stamp, stamp_of
+from kdsl.review.alike import Likeness
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.store import StoredRule
@@ -79,6 +80,7 @@ class TaskIndex:
         self.table = FieldTable(samples, sidecars)
         self.labels = np.array(label_indices(samples, task), dtype=np.int64)
         self.finder = Finder(self.table, counted.columns)
+        self.likeness = Likeness(self.table)
         self.predictions: ModelPredictions | None = None
         """What the model says; None where it is not known."""
         self.no_predictions = ""

@@ -56,7 +56,7 @@ def lint(folder: Path, task: Task, samples: Sequence[Sample] = (), sidecars: Sid
         findings.append(_unreadable(statistics_path(folder, task.name), error.in_commands()))
     sidecars = sidecars or Sidecars()
     findings += _check_all(base.files, task, samples, sidecars, statistics)
-    findings += _check_sight(base.files, samples, sidecars)
+    findings += _check_on_all(base.files, FieldTable(samples, sidecars))
     return sorted(findings, key=lambda finding: (str(finding.file), finding.line or 0, finding.check))
 
 
@@ -67,14 +67,15 @@ def lint_rule(
     samples: Sequence[Sample],
     sidecars: Sidecars,
     statistics: StatisticsByRule,
+    table: FieldTable,
 ) -> list[Finding]:
     """What `lint` finds about one rule, by line.
 
     Of the `others`, those with the same conditions or the same label matter, and those for other labels that hit what
-    it hits; of the samples, its hits and those that its tests name.
+    it hits; of the `samples`, its hits and those that its tests name. `table` has all samples of the task.
     """
     files = sorted([file, *others], key=lambda each: each.path)
-    findings = _check_all(files, task, samples, sidecars, statistics)
+    findings = _check_all(files, task, samples, sidecars, statistics) + list(_check_on_all([file], table))
     own = [finding for finding in findings if finding.rule == file.rule.id]
     return sorted(own, key=lambda finding: (finding.line or 0, finding.check))
 
@@ -176,7 +177,13 @@ def _check_meanings(file: RuleFile, vectors: SentenceVectors | None) -> Iterator
             yield _found(file, "other encoder", "error", number, values)
 
 
-def _check_sight(files: Sequence[RuleFile], samples: Sequence[Sample], sidecars: Sidecars) -> Iterator[Finding]:
+def _check_on_all(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Finding]:
+    """What can only be told from all samples of the task: that most of them, or none, meet a condition."""
+    yield from _check_sight(files, table)
+    yield from _check_thresholds(files, table)
+
+
+def _check_sight(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Finding]:
     """The conditions on images that no sample meets because none has an image that can be looked at."""
     places = [
         (file, number, condition)
@@ -186,9 +193,8 @@ def _check_sight(files: Sequence[RuleFile], samples: Sequence[Sample], sidecars:
         and condition.field not in sidecars.left_out
         and (condition.colour or condition.size or condition.image_kind)
     ]
-    rows = FieldTable(samples, sidecars).rows
-    for on_text in {condition.size is not None for _, _, condition in places} if samples else ():
-        if any(row.pages if on_text else row.picture is not None for row in rows):
+    for on_text in {condition.size is not None for _, _, condition in places} if len(table) else ():
+        if any(row.pages if on_text else row.picture is not None for row in table.rows):
             continue
         for file, number, condition in places:
             if (condition.size is not None) == on_text:
@@ -228,7 +234,6 @@ def _check_on_samples(files: Sequence[RuleFile], samples: Sequence[Sample], side
     for outcome in run_tests([file.rule for file in files], samples, sidecars):
         if outcome.check is not None:
             yield _found(by_id[outcome.rule.id], outcome.check, "error", "tests", {"sample": outcome.sample})
-    yield from _check_thresholds(files, FieldTable(samples, sidecars))
     active = [file for file in files if file.rule.status in ACTIVE]
     for first, second, shared, hits in _overlaps([file.rule for file in active], samples, sidecars):
         other = active[second].rule

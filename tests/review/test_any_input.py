@@ -20,6 +20,7 @@ import kdsl.review
 from kdsl.errors import KdslError
 from kdsl.review import progress_routes
 from kdsl.review.app import create_app
+from kdsl.review.condition_form import Row
 from kdsl.rules.rulebase import RuleBase
 
 SOURCES = Path(kdsl.review.__file__).parent
@@ -32,6 +33,7 @@ MANY_DIGITS = "9" * 4400
 def field_names() -> list[str]:
     """Everything that a form sends, read from the page's own sources."""
     names = {"field-0", "test-0", "not-0", f"field-{MANY_DIGITS}", "field--1", "test-N"}
+    names |= {f"{name}-0" for name in Row.__dataclass_fields__}
     for template in (SOURCES / "templates").glob("*.html"):
         names |= set(re.findall(r'name="([\w-]+)"', template.read_text(encoding="utf-8")))
     return sorted(names | names_read(r'form\["([\w-]+)"'))
@@ -54,6 +56,7 @@ ODD = [
 ]  # fmt: skip
 KNOWN = [
     TASK, *LABELS, "s0", "s1", "accepted", "rejected", "hit", "miss", "none", "zh", "dark", "user", "ocr", "turns",
+    "means", "image.colour", "image.kind", "ocr.size", "top", "orange", "photo", "0.5",
     ">=1", "亮度", "wrong", "uncovered", "cell", "model", "sort=coverage&status=all", "1", "0", "2",
 ]  # fmt: skip
 

@@ -1,53 +1,19 @@
 """The page in a real browser, which may talk to nothing but the page."""
 
 import re
-import socket
-import threading
 import webbrowser
 from collections.abc import Iterator
 
 import pytest
-from browser import chromium
 from reviewed_shop import LABELS, open_shop
 from rule_files import TASK, contents
 
 pytest.importorskip("playwright", reason="needs the extra test")
 pytest.importorskip("fastapi", reason="needs the extra review")
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from served import Served
 
-from kdsl.review.app import create_app
-from kdsl.review.live import LiveSite
-from kdsl.review.server import web_server
 from kdsl.review.serving import opened
-
-CHROMIUM = chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: python -m playwright install chromium")
-
-
-class Served:
-    """A shop on a free port of this computer."""
-
-    def __init__(self, live: LiveSite, token: str | None = None) -> None:
-        self.site = live.site
-        listening = socket.socket()
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()  # who opens it before the server runs waits
-        self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        self._server = web_server(create_app(live, ["127.0.0.1"], token, background=False))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from reviewed_shop import LABELS, ORIGIN, open_shop
 from rule_files import TASK, rule
+from seeing_shop import COLOUR, with_encoder
 
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
@@ -76,3 +77,15 @@ def test_in_chinese_every_finding_is_told_in_chinese_and_leads_to_the_rules_that
             if "other" in finding.values:
                 address = f"/t/{TASK}/rules/{finding.values['other']}"
                 assert f'href="{address}?status=all"' in text and client.get(address).status_code == 200
+
+
+def test_what_most_samples_or_none_meet_is_told_of_all_samples_not_of_the_hits(tmp_path):
+    meaning = {"means": {"last_user": "退钱", "at": 0.6}}  # on 3 of 7 samples, all of its hits
+    wide = {"means": {"last_user": ["退钱", "快递"], "at": 0.6}}  # on 4 of 7
+    site = with_encoder(tmp_path, meaning, wide, COLOUR).site
+    index = site.indexes[TASK]
+    expected = lint(tmp_path / "rules", index.task, index.samples, site.sidecars)
+    found = [finding for stored in site.store.rules(TASK) for finding in findings(site, stored)]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+    assert [each.values["hits"] for each in found if each.check == "vague meaning"] == [4]
+    assert not [each for each in found if each.check == "no images"]

@@ -289,7 +289,9 @@ def test_samples_that_were_read_before_leave_no_trace_in_memory(folder, live, cl
         gc.unfreeze()
 
 
-def test_what_has_not_changed_is_not_counted_again(folder, live):
+def test_what_has_not_changed_is_not_counted_again(folder):
+    (folder / "images").mkdir()
+    live = open_live(Project.open(folder, {"data.images": str(folder / "images"), "encoder": "use"}), "小王")
     index = live.site.indexes[TASK]
     (folder / "train.jsonl").touch()
     live.refresh()

@@ -174,6 +174,25 @@
     if (at.closest(".filters") && (at.matches("[data-search]") || !at.matches(":focus-visible"))) at.blur();
   });
 
+  // Of a condition's inputs those of the chosen field are shown; the others keep what was written into them.
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-chooses]")) return;
+    const option = event.target.selectedOptions[0];
+    const condition = event.target.closest(".condition");
+    condition.dataset.test = option.dataset.test;
+    one("textarea", condition).placeholder = option.dataset.hint;
+    one("textarea", condition).setAttribute("aria-label", option.dataset.hint);
+  });
+
+  // A slider and the number beside it say the same; only the number is sent.
+  document.addEventListener("input", (event) => {
+    const threshold = event.target.closest("[data-threshold]");
+    if (!threshold) return;
+    const [slider, number] = [one("[type=range]", threshold), one("input[name]", threshold)];
+    if (event.target === slider) number.value = slider.value;
+    if (event.target === number) slider.value = number.value;
+  });
+
   function offer() {
     const selection = String(window.getSelection()).trim();
     const anchor = window.getSelection().anchorNode;
@@ -192,6 +211,9 @@
     const anywhere = one("#from-selection");
     anywhere.textContent = `${anywhere.dataset.words} ${values.terms.join(" | ")}`;
     anywhere.onclick = () => begin(values, values.field);
+    const meaning = one("#from-meaning"); // there is none without an encoder
+    if (meaning) meaning.textContent = `${meaning.dataset.words} ${values.terms.join(" | ")}`;
+    if (meaning) meaning.onclick = () => begin(values, "means", values.field);
     const zone = one("#from-zone");
     zone.hidden = zones.length !== 1 || !zones[0];
     if (zone.hidden) return;
@@ -199,8 +221,8 @@
     zone.onclick = () => begin(values, zones[0]);
   }
 
-  function begin(values, field) {
-    const query = new URLSearchParams({ field, label: values.sample.dataset.label });
+  function begin(values, field, compared = "") {
+    const query = new URLSearchParams({ field, compared, label: values.sample.dataset.label });
     values.terms.forEach((term) => query.append("term", term));
     window.location = `/t/${encodeURIComponent(values.sample.dataset.task)}/new?${query}`;
   }
@@ -235,9 +257,11 @@
     }
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    chosen.clear();
-    one("#offer").hidden = true;
+    // Lines that go are no longer chosen; other parts of the page may come meanwhile.
+    [...chosen.keys()].filter((line) => event.detail.target.contains(line)).forEach((line) => chosen.delete(line));
+    offer();
     if (event.detail.target.id !== "main") return;
+    one("#offer").hidden = true;
     const here = one("[data-sample].here");
     looked = here && { rule: shownRule(), sample: here.dataset.sample };
   });
