@@ -190,7 +190,7 @@ def _check_sight(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Findi
         for file in files
         for number, condition in enumerate(file.rule.conditions)
         if not condition.negated
-        and condition.field not in sidecars.left_out
+        and condition.field not in table.sidecars.left_out
         and (condition.colour or condition.size or condition.image_kind)
     ]
     for on_text in {condition.size is not None for _, _, condition in places} if len(table) else ():
