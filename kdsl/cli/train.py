@@ -83,11 +83,8 @@ def print_shares(task: str, shares: "Mapping[str, float]") -> None:
     from rich.markup import escape
 
     from kdsl.cli.console import results_console
-    from kdsl.models.explanation import leans_on_answer
+    from kdsl.models.explanation import goes_by
 
-    seen = [f"{view} {share:.0%}" for view, share in sorted(shares.items(), key=lambda each: -each[1]) if share > 0]
-    if not seen:
-        return
-    hint = "; last_agent is what the agent answers: where predictions are made before, set fields.last_agent: false"
-    line = f"the model goes by {', '.join(seen)}{hint if leans_on_answer(shares) else ''}."
-    results_console().print(f"{escape(task)}: {line}")
+    told = goes_by(shares)
+    if told is not None:
+        results_console().print(f"{escape(task)}: {told}.")

@@ -70,3 +70,16 @@ class Leaning(Protocol):
 def leans_on_answer(shares: Mapping[str, float]) -> bool:
     """Whether a classifier with these `Leaning.shares` predicts worse where the agent has not answered yet."""
     return shares.get("last_agent", 0.0) >= LEANS
+
+
+def goes_by(shares: Mapping[str, float]) -> str | None:
+    """What a classifier goes by, in words, the most first; None for one that cannot tell.
+
+    >>> goes_by({"characters": 0.3, "meaning": 0.7, "sight": 0.0})
+    'the model goes by meaning 70%, characters 30%'
+    """
+    seen = [f"{view} {share:.0%}" for view, share in sorted(shares.items(), key=lambda each: -each[1]) if share > 0]
+    if not seen:
+        return None
+    hint = "; last_agent is what the agent answers: where predictions are made before, set fields.last_agent: false"
+    return f"the model goes by {', '.join(seen)}{hint if leans_on_answer(shares) else ''}"

@@ -179,9 +179,15 @@ class Pipeline:
         return [*lines, *(line for own in tasks for line in mine(self._project, own, self._workers).notes())]
 
     def _train(self) -> Lines:
+        from kdsl.models.explanation import goes_by
         from kdsl.project.training import train_project
 
-        return [_told(trained.arbiter) for trained in train_project(self._project)]
+        lines = []
+        for trained in train_project(self._project):
+            lines.append(_told(trained.arbiter))
+            if (by := goes_by(trained.shares)) is not None:
+                lines.append(f"{trained.task.name}: {by}")
+        return lines
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.data.sample_file import SampleFile

@@ -53,7 +53,9 @@ def test_reviewing_a_rule_trains_again_and_mines_nothing(kdsl, finished):
 def test_what_feeds_the_classifier_trains_again_and_mines_nothing(kdsl, finished, tmp_path, change):
     project = Path(shutil.copytree(finished, tmp_path / "project"))
     kdsl("run", project, "--workers", 1)
-    assert done(kdsl("run", project, change, "--workers", 1)) == ["train", "evaluate"]
+    made = kdsl("run", project, change, "--workers", 1)
+    assert done(made) == ["train", "evaluate"]
+    assert "train: shop: the model goes by " in made.err
     assert done(kdsl("run", project, change, "--workers", 1)) == []
 
 
