@@ -26,6 +26,8 @@ SOURCES: Mapping[str, str | None] = {
 samples the first is named: what the last turn says, and what the page says anywhere."""
 MOST_CHARACTERS, MOST_WORDS = 30, 12
 """Of a wording: a longer one says several things at once."""
+LEAST_LETTERS = 2
+"""Of a wording: numbers and marks have vectors too, and these mean nothing."""
 MOST_WORDINGS = 300
 """Typical pieces of a field that become wordings, of at most `MOST_PIECES` that are looked at."""
 MOST_PIECES = 1000
@@ -50,7 +52,7 @@ def meaning_conditions(
         if not holders:
             continue
         typical = _typical(holders, vectors, 2 if source == "ocr" else 1) if source is not None else []
-        wordings = list(dict.fromkeys([*filter(_short, said_of_labels), *typical]))
+        wordings = list(dict.fromkeys([*filter(_says_one_thing, said_of_labels), *typical]))
         if not wordings:
             continue
         nearness = similarities(table.rows, field, wordings)
@@ -99,8 +101,8 @@ def _holders(table: FieldTable, field: str) -> dict[str, list[int]]:
 
 
 def _typical(holders: Mapping[str, Sequence[int]], vectors: SentenceVectors, least: int) -> list[str]:
-    """The short pieces of at least so many samples that stand for the others best."""
-    short = [text for text, found in holders.items() if text and len(found) >= least and _short(text)]
+    """The pieces of at least so many samples that say one thing and stand for the others best."""
+    short = [text for text, found in holders.items() if text and len(found) >= least and _says_one_thing(text)]
     texts = sorted(short, key=lambda text: (-len(holders[text]), text))[:MOST_PIECES]
     if not texts:
         return []
@@ -113,7 +115,10 @@ def _bare(text: str) -> str:
     return text.rstrip(" 。.!?;,~…")
 
 
-def _short(text: str) -> bool:
+def _says_one_thing(text: str) -> bool:
+    """Whether it is short, and more than a number or a mark."""
+    if sum(map(str.isalpha, text)) < LEAST_LETTERS:
+        return False
     return len(text.split()) <= MOST_WORDS if text.isascii() else len(text) <= MOST_CHARACTERS
 
 
