@@ -207,8 +207,8 @@ def test_without_vectors_mining_is_what_it_was(shop, settings):
     assert all(c.meaning is None for rule in mined.rules for c in rule.written(mined.problem.vocabulary))
 
 
-@pytest.mark.parametrize(("text", "is_wording"), [("-10", False), ("0", False), ("a1", False), ("退钱", True)])
+@pytest.mark.parametrize(("text", "is_wording"), [("-10", False), ("0", False), ("a1", False), ("亮度", True)])
 def test_numbers_and_marks_are_no_wordings(text, is_wording):
-    found = of(table_of([text, "退款", "refund"], vectors=concept_vectors()), ["12", "退款吗"])
+    found = of(table_of([text, "退款", "refund"], vectors=concept_vectors()), ["12", "退款吗"], least=1)
     assert (text in found["last_user"]) == is_wording
     assert "12" not in found["last_user"] and "退款吗" in found["last_user"]
