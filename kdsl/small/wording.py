@@ -48,10 +48,10 @@ class Wording:
 
     def label(self, label: Label) -> str:
         """The label's name, with its description where it has one."""
-        name = label.name.replace("_", " ")
+        name = self.quoted.format(label.words)
         if not label.description:
-            return self.quoted.format(name)
-        return self.explained.format(name=self.quoted.format(name), description=label.description.rstrip("。."))
+            return name
+        return self.explained.format(name=name, description=label.description.rstrip("。."))
 
     def rule(self, conditions: Sequence[Condition]) -> str:
         """Conditions in words."""

@@ -118,7 +118,9 @@ def _kept(split: Split, small: str, seed: int) -> Kept:
 
 
 def _figures(kept: list[Kept]) -> list[str]:
-    hits, correct = (np.concatenate(found) for found in zip(*((each.hits, each.correct) for each in kept), strict=True))
+    hits, correct = (
+        np.concatenate(found) for found in zip(*((each.hits, each.correct) for each in kept), strict=True)
+    )
     shares = []
     for fewest in (1, SEVERAL):
         told = hits >= fewest
