@@ -11,6 +11,8 @@ from kdsl.fields import pictures as pictures_module
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.fields.visual import MADE_BY, SIZE
+from kdsl.files import file_digest
 from kdsl.sample import Sample
 from kdsl.vector_cache import VectorCache
 
@@ -42,6 +44,20 @@ def test_an_image_is_looked_at_once_and_again_when_it_has_changed(tmp_path, look
     draw(tmp_path / "a.png", "blue")
     os.utime(tmp_path / "a.png", ns=(1, 1))
     assert pictures.get("a.png").share("page", "blue") == 1
+    assert len(looked_at) == 2
+
+
+@pytest.mark.parametrize(("place", "value"), [(4, 7), (4, 0.5), (0, -1), (5, 2), (SIZE - 1, -0.5)])
+def test_what_was_kept_and_cannot_be_is_looked_at_again(tmp_path, looked_at, place, value):
+    draw(tmp_path / "a.png", "red")
+    cache = VectorCache(tmp_path / "vectors.sqlite")
+    seen = Pictures(tmp_path, cache).get("a.png")
+    damaged = seen.vector()
+    damaged[place] = value
+    cache.put(MADE_BY, {file_digest(tmp_path / "a.png"): damaged})
+    for _ in range(2):
+        again = Pictures(tmp_path, cache).get("a.png")
+        assert (again.size, again.kind, again.share("page", "red")) == (seen.size, seen.kind, 1)
     assert len(looked_at) == 2
 
 
