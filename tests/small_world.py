@@ -21,17 +21,13 @@ from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 COLOUR, BAR = QUESTIONS
 Page = tuple[Path, str, bool]
 """Picture file, colour, and whether it has a bar."""
+FIELDS = ("last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption", "turns")
+"""Whose names the model learns to read."""
 TASK = Task("shop", tuple(Label(name) for name in LABELS))
-_FIELDS = (
-    "last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption", "image.aspect", "image.count",
-    "turns",
-)  # fmt: skip
-"""Whose names the model's tokenizer knows: a tokenizer of other size makes another model of the same lessons."""
 TEXTS = (
     *(CHINESE.choose, CHINESE.write_terms, CHINESE.write_questions, CHINESE.write_synonyms),
     *(CHINESE.judge, CHINESE.answer, CHINESE.describe, CHINESE.positive, CHINESE.negative, CHINESE.answered),
-    *(CHINESE.fields[field] for field in _FIELDS),
-    *(CHINESE.not_, CHINESE.has, CHINESE.either, CHINESE.both, "我要退货换货色页面还"),
+    *(*(CHINESE.fields[field] for field in FIELDS), CHINESE.not_, CHINESE.has, CHINESE.either, CHINESE.both, "我要退货换货色页面还"),
 )
 CAPTION = "{}色页面"
 TERMS = ("退", "换", "退货", "换货", "我要退货", "我要换货")
@@ -164,8 +160,8 @@ def write_project(folder: Path, n: int = 48, seed: int = 5, **small: object) -> 
         "tasks": ["task.yaml"],
         "data": {"train": "train.jsonl", "images": "images", "questions": "questions.jsonl"},
         "pixels": {"min": 784, "max": 3136},
+        "fields": {"visual": False},  # without the model nobody sees the colour
         "mining": {"max_conditions": 2, "iterations": 60},
-        "fields": {"visual": False},  # colours, which the model is asked about here, are seen without it too
         **small,
     }
     (folder / "kdsl.yaml").write_text(json.dumps(entries), "utf-8")
