@@ -55,6 +55,11 @@ class Label:
     name: str
     description: str = ""
 
+    @property
+    def words(self) -> str:
+        """The name as people read it: underscores separate words."""
+        return self.name.replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -63,8 +63,8 @@ def test_every_field_has_words_for_people_and_for_models():
     for names in FIELD_NAMES.values():
         assert set(names) == set(FIELDS)
     for wording in (CHINESE, ENGLISH):
-        # Of the others, kinds and colours are told as people are told them, and meanings by the field they compare.
-        assert set(wording.fields) == {*TEXT_FIELDS, *NUMBER_FIELDS, SIZE_FIELD}
+        # Of the others, what is seen is told as people are told it, and meanings by the field they compare.
+        assert set(wording.fields) == {*TEXT_FIELDS, *NUMBER_FIELDS}
         for condition in (
             {KIND_FIELD: "photo"},
             {COLOUR_FIELD: {"zone": "top", "colour": "orange", "share": ">0.3"}},

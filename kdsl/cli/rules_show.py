@@ -89,6 +89,8 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
         return Text(visible(f"{evidence.condition}: {found}"))
     if evidence.region is not None:
         return Text(visible(f"{evidence.condition} ({evidence.image}, {evidence.region}): {evidence.seen}"))
+    if evidence.condition.image_kind is not None or evidence.condition.colour is not None:
+        return Text(visible(f"{evidence.condition}: no image that can be looked at"))
     if evidence.absent is not None:
         return Text(f"{evidence.field}: none of {', '.join(evidence.absent)}")
     number = evidence.value if evidence.question is None else evidence.probability

@@ -21,7 +21,7 @@ _LONGEST = 8000
 
 
 class ServedEncoder:
-    """Implements `Encoder`. The server is contacted for the first text that nobody knows the vector of."""
+    """Implements `Encoder`. The server is contacted when it is first asked for a vector, or for their size."""
 
     lacks = ""
 
@@ -50,13 +50,14 @@ class ServedEncoder:
 
     def encode(self, texts: Sequence[str]) -> Vectors32:
         """See `Encoder.encode`. Raises KdslError where the server cannot be reached or gives no such vectors."""
+        size = self.size  # before threads ask: the first request finds out which model there is
         parts = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
         with ThreadPoolExecutor(_CONCURRENCY) as pool:
             found = list(pool.map(self._fitted, parts))
         sizes = {part.shape[1] for part in found}
-        if sizes - {self.size}:
-            raise self._client.garbage(_PATH, f"vectors of {max(sizes)} numbers after some of {self.size}")
-        return np.concatenate([np.zeros((0, self.size), dtype=np.float32), *found])
+        if sizes - {size}:
+            raise self._client.garbage(_PATH, f"vectors of {max(sizes)} numbers after some of {size}")
+        return np.concatenate([np.zeros((0, size), dtype=np.float32), *found])
 
     def __reduce__(self) -> tuple[type["ServedEncoder"], tuple[str, Consent | None]]:
         """Connections stay in their process."""

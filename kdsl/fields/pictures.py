@@ -32,6 +32,10 @@ _LONG = 256
 """From so many new images on it is worth saying how far the work is."""
 
 
+def _any(vector: Half) -> bool:
+    return True
+
+
 class Pictures:
     """Image name → what is seen on it. A file is looked at when it is first asked for, and again once it changed."""
 
@@ -67,7 +71,8 @@ class Pictures:
         chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
         progress = self._progress if len(names) >= _LONG else None
         for chunk in track(chunks, "Looking at images", len(chunks), progress):
-            found = self._look_at([new[image][0] for image in chunk], MADE_BY, SIZE, _features)
+            paths = [new[image][0] for image in chunk]
+            found = self._look_at(paths, MADE_BY, SIZE, _features, PictureFeatures.is_possible)
             for image, seen in zip(chunk, found, strict=True):
                 if isinstance(seen, str):
                     self._problems[image] = seen
@@ -127,12 +132,19 @@ class Pictures:
             return None, None, str(error)
         return path, stamp_of(path), "no such file"
 
-    def _look_at(self, paths: list[Path], maker: str, size: int, look: Look) -> list[Half | str]:
-        """What `look` sees on each, a vector [size], or why nothing is seen; kept as what `maker` saw."""
+    def _look_at(
+        self, paths: list[Path], maker: str, size: int, look: Look, is_possible: Callable[[Half], bool] = _any
+    ) -> list[Half | str]:
+        """What `look` sees on each, a vector [size], or why nothing is seen; kept as what `maker` saw.
+
+        What was kept but is not possible is looked at again.
+        """
         # Decoders and networks release the interpreter lock, so threads are enough.
         with ThreadPoolExecutor(min(os.cpu_count() or 1, len(paths))) as pool:
             digests = list(pool.map(_digest, paths))
-            kept = self._cache.get(maker, [digest for digest in digests if isinstance(digest, bytes)], size)
+            read = [digest for digest in digests if isinstance(digest, bytes)]
+            known = self._cache.get(maker, read, size)
+            kept = {digest: vector for digest, vector in known.items() if is_possible(vector)}
 
             def seen(path: Path, digest: bytes | str) -> Half | str:
                 if isinstance(digest, str):

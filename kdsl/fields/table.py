@@ -14,7 +14,6 @@ from kdsl.embeddings.encoder import Vectors32
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
-from kdsl.fields.layout import LAYOUT_SIZE, layout
 from kdsl.fields.page_network import NETWORK_SIZE
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
@@ -258,15 +257,12 @@ class FieldTable:
         return self.rows[0].sidecars.vectors if self.rows else None
 
     def pictures(self, view: str) -> Vectors32:
-        """One of `kdsl.fields.visual.VIEWS`, flat, the `layout` of the first OCR page, or `network`, what
-        `kdsl.fields.page_network` computes: [n_samples, size].
+        """One of `kdsl.fields.visual.VIEWS`, flat, or `network`, what `kdsl.fields.page_network` computes: [n_samples,
+        size].
 
-        The row of a sample without a picture, for `layout` without a page, or without a network, is NaN throughout.
+        The row of a sample without a picture, or without a network, is NaN throughout.
         """
-        if view == "layout":
-            known = {index: layout(row.pages[0]) for index, row in enumerate(self.rows) if row.pages}
-            size = LAYOUT_SIZE
-        elif view == "network":
+        if view == "network":
             known, size = self._activations(), NETWORK_SIZE
         else:
             self.look()

@@ -85,6 +85,13 @@ class PictureFeatures:
         views = [self.views[name].ravel() for name in VIEWS]
         return np.concatenate([facts, self.shares.ravel(), *views]).astype(np.float16)
 
+    @staticmethod
+    def is_possible(vector: NDArray[np.float16]) -> bool:
+        """Whether `vector` may have given it; what was kept in a file may be damaged."""
+        *size, kind = vector[:_FACTS].tolist()
+        shares = vector[_FACTS:]
+        return kind in range(len(KINDS)) and min(size) >= 0 and bool(((shares >= 0) & (shares <= 1)).all())
+
     @classmethod
     def of_vector(cls, vector: NDArray[np.float16]) -> "PictureFeatures":
         """What `vector` gave."""

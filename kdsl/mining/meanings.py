@@ -67,7 +67,7 @@ def meaning_conditions(
 
 def label_sentences(task: Task) -> list[str]:
     """The names of labels, and the sentences of their descriptions, normalised."""
-    said = [text for label in task.labels for text in (label.name.replace("_", " "), *sentences(label.description))]
+    said = [text for label in task.labels for text in (label.words, *sentences(label.description))]
     return list(dict.fromkeys(filter(None, (_bare(normalise(text)) for text in said))))
 
 

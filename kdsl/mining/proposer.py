@@ -79,7 +79,7 @@ def described(task: Task, vocabulary: Vocabulary) -> NDArray[np.float64]:
 
 def label_texts(task: Task) -> list[str]:
     """Name and description of every label, normalised; underscores in names separate words."""
-    return [normalise(f"{label.name.replace('_', ' ')} {label.description}") for label in task.labels]
+    return [normalise(f"{label.words} {label.description}") for label in task.labels]
 
 
 def label_words(task: Task) -> list[tuple[str, ...]]:

@@ -147,7 +147,7 @@ def fit_cold_start(task: Task, unlabelled: FieldTable, vectors: SentenceVectors 
 
     They tell what samples have in common, and which labels all of them look like.
     """
-    names = [normalise(label.name.replace("_", " ")) for label in task.labels]
+    names = [normalise(label.words) for label in task.labels]
     descriptions = [normalise(label.description) or name for label, name in zip(task.labels, names, strict=True)]
     texts = tuple(f"{name}\n{said}" for name, said in zip(names, descriptions, strict=True))
     size = 0 if vectors is None else vectors.size

@@ -1,10 +1,10 @@
-"""The embedded large model: logistic regression on character n-grams of every field and on image numbers."""
+"""The embedded large model: logistic regression on characters, meaning and sight (`kdsl.fields.features`)."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,6 @@ from kdsl.models.classifier import Predicted
 from kdsl.models.views import fit_views, leaning, view_kernels
 from kdsl.npz_file import floats, integers, open_npz, write_npz
 from kdsl.sample import Task
-
-if TYPE_CHECKING:
-    # scikit-learn and scipy take a second to import: commands that need no classifier must not wait for them.
-    pass
 
 _log = logging.getLogger(__name__)
 

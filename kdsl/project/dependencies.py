@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from kdsl.config import RECORDED, ProjectConfig
+from kdsl.config import EMBEDDED, RECORDED, ProjectConfig
 from kdsl.project import inputs
 from kdsl.project.project import Project
 from kdsl.version import RESULTS_VERSION
@@ -56,6 +56,10 @@ def _is_distilled(config: ProjectConfig) -> bool:
     return config.data.distilled is not None
 
 
+def _is_embedded(config: ProjectConfig) -> bool:
+    return config.large in EMBEDDED
+
+
 def _has_test(config: ProjectConfig) -> bool:
     return config.data.test is not None
 
@@ -77,6 +81,7 @@ _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
 """Of the embedded classifier, whose mistakes mining looks at."""
 _CLASSIFIER = (
     Reads(("large", "prompt", "augment")),
+    Reads((), (inputs.page_network,), _is_embedded),
     Reads(("pixels", "limits", "adapters", "training"), (inputs.train_images, inputs.knowledge_files), _asks_large),
     Reads((), (inputs.reasons_file,), _learns_reasons),
     Reads((), (inputs.recorded_answers, inputs.test_samples), _is_recorded),

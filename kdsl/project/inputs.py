@@ -102,6 +102,14 @@ def sentence_encoder(project: Project) -> object:
     return vectors.identity if vectors is not None and vectors.available else None
 
 
+def page_network(project: Project) -> object:
+    """The network that the classifier sees images through, by its weights; None without images or RapidOCR."""
+    from kdsl.fields.page_network import page_network
+
+    network = None if project.pictures is None else page_network()
+    return None if network is None else network.identity
+
+
 def rule_files(project: Project) -> object:
     """The rules of all tasks, as people left them, and what mining measured."""
     return contents((project.config.rules / task.name for task in project.tasks), project.config.folder)

@@ -127,7 +127,8 @@ class Project:
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
-        encode = None if self.vectors is None else self.vectors.of
+        vectors = self.vectors and self.vectors.if_available()
+        encode = None if vectors is None else vectors.of
         left_out = self.config.fields.left_out
         return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
 

@@ -159,10 +159,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""
         check_is_fitted(self)
-        vectors = _vectors(self._config(self._trained.task))
-        probabilities = self._trained.predict(self._table(_samples(X, "X"), vectors))[2]
-        if vectors is not None:
-            vectors.tell()
+        table = self._table(_samples(X, "X"), _vectors(self._config(self._trained.task)))
+        probabilities = self._trained.predict(table)[2]
+        _tell(table)
         return probabilities
 
     def explain(self, x: Any) -> Decision:
@@ -171,10 +170,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         samples = _samples([x] if isinstance(x, str | Mapping | Sample) else x, "x")
         if len(samples) != 1:
             raise KdslError(f"x: explain takes one sample, not {len(samples)}; give a text, a dict or a kdsl.Sample")
-        vectors = _vectors(self._config(self._trained.task))
-        decision = self._trained.decide(self._table(samples, vectors))[0]
-        if vectors is not None:
-            vectors.tell()
+        table = self._table(samples, _vectors(self._config(self._trained.task)))
+        decision = self._trained.decide(table)[0]
+        _tell(table)
         return decision
 
     def save(self, folder: str | Path) -> None:
@@ -329,6 +327,13 @@ def _samples(given: Any, name: str) -> list[Sample]:
 def _vectors(config: ProjectConfig) -> SentenceVectors | None:
     """Those of `encoder`, of which all classifiers of this process have the same; None without one."""
     return None if config.encoder == NO_ENCODER else vectors_in_memory(config.encoder, Path.cwd())
+
+
+def _tell(table: FieldTable) -> None:
+    """Log counted warnings of texts without a vector and of images that could not be looked at."""
+    if table.sentence_vectors is not None:
+        table.sentence_vectors.tell()
+    table.tell_unseen()
 
 
 def _number(value: Any) -> Any:

@@ -48,11 +48,14 @@ def training_hits(project: Project, task: Task, rule: Rule) -> list[tuple[Sample
 def lint_rules(project: Project, tasks: Sequence[Task]) -> list[Finding]:
     """What a person should look at in the rule bases of `tasks`, with training samples where there are some."""
     labelled, sidecars = project.config.data.train is not None, project.sidecars()
-    return [
+    findings = [
         finding
         for task in tasks
         for finding in lint(project.config.rules, task, project.task_samples(task) if labelled else (), sidecars)
     ]
+    if sidecars.vectors is not None:
+        sidecars.vectors.tell()
+    return findings
 
 
 def run_rule_tests(project: Project, tasks: Sequence[Task]) -> list[TestOutcome]:
@@ -62,6 +65,8 @@ def run_rule_tests(project: Project, tasks: Sequence[Task]) -> list[TestOutcome]
         rules = project.rule_base(task).rules
         if any(rule.tests.hit or rule.tests.miss for rule in rules):
             outcomes += run_tests(rules, project.task_samples(task), project.sidecars())
+    if project.vectors is not None:
+        project.vectors.tell()
     return outcomes
 
 

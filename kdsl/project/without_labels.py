@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.fit import unfitted_arbiter
 from kdsl.arbiter.trained import TrainedTask, active_rules
+from kdsl.config import EMBEDDED
 from kdsl.data.checks import NO_LABELS
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
@@ -76,7 +77,7 @@ def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
 
 
 def _embedded(project: Project) -> bool:
-    return project.config.large_model is None and project.config.recorded is None
+    return project.config.large in EMBEDDED
 
 
 def _unlabelled(project: Project, task: Task) -> list[Sample]:

@@ -16,7 +16,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.evidence import Explained, Hit, searched
 from kdsl.rules.matcher import Matcher, is_bounded
-from kdsl.rules.meaning import Wordings, comparable, meanings
+from kdsl.rules.meaning import Wordings, comparable, meanings, untold
 from kdsl.rules.rule import Rule
 from kdsl.rules.sight import holds_on_sight
 from kdsl.text import normalise
@@ -77,6 +77,9 @@ class Engine:
         if self._on_meaning:  # what cannot be compared does not hold, nor does its negation
             vectors = batch[0].sidecars.vectors
             bits[[r for r, rule in self._on_meaning if not comparable(rule, vectors)]] = 0
+            if vectors is not None and not vectors.available:
+                for r, rule in self._on_meaning:
+                    bits[r] &= ~pack(untold(rule, batch, vectors))
         return bits
 
     def _hits(self, batch: list[SampleFields]) -> list[list[Hit]]:

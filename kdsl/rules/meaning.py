@@ -44,6 +44,23 @@ def comparable(rule: Rule, vectors: SentenceVectors | None) -> bool:
     return all(vectors is not None and meaning.encoder in (None, vectors.name) for meaning in meanings(rule))
 
 
+def untold(rule: Rule, batch: Sequence[SampleFields], vectors: SentenceVectors) -> Flags:
+    """Samples of which nobody can tell whether a negated meaning of the rule holds, as a text that it compares has no
+    vector: bool [n_samples]. Only where the encoder's package is missing there are such."""
+    unknown = np.zeros(len(batch), dtype=bool)
+    if vectors.available:
+        return unknown
+    for condition in rule.conditions:
+        if condition.meaning is None or not condition.negated:
+            continue
+        wordings = [normalise(wording) for wording in condition.meaning.wordings]
+        texts = [[*wordings, *(piece.text for piece in pieces(row.text(condition.reads)))] for row in batch]
+        known = vectors.of([text for of_sample in texts for text in of_sample]).any(axis=1)
+        ends = np.cumsum([len(of_sample) for of_sample in texts])
+        unknown |= ~np.array([each.all() for each in np.split(known, ends[:-1])], dtype=bool)
+    return unknown
+
+
 def nearest(meaning: Meaning, row: SampleFields) -> Nearest | None:
     """What comes nearest in a sample; None where the field is empty. The sample must have vectors."""
     vectors, found = row.sidecars.vectors, list(pieces(row.text(meaning.field)))

@@ -98,5 +98,5 @@ def shares(cosines: NDArray[np.floating[Any]], usual: NDArray[np.floating[Any]])
 def _words(conditions: Sequence[Condition]) -> str:
     """What the conditions look for, as one text; empty where they look for no words."""
     plain = [condition for condition in conditions if not condition.negated]
-    said = [word for each in plain for word in (each.terms or (each.meaning.wordings if each.meaning else ()))]
+    said = [word for each in plain for word in (each.sought or (each.meaning.wordings if each.meaning else ()))]
     return normalise(" ".join(said))

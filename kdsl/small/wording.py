@@ -48,10 +48,10 @@ class Wording:
 
     def label(self, label: Label) -> str:
         """The label's name, with its description where it has one."""
-        name = label.name.replace("_", " ")
+        name = self.quoted.format(label.words)
         if not label.description:
-            return self.quoted.format(name)
-        return self.explained.format(name=self.quoted.format(name), description=label.description.rstrip("。."))
+            return name
+        return self.explained.format(name=name, description=label.description.rstrip("。."))
 
     def rule(self, conditions: Sequence[Condition]) -> str:
         """Conditions in words."""
@@ -65,10 +65,10 @@ class Wording:
         elif condition.meaning is not None:
             wordings = self.either.join(map(self.quoted.format, condition.meaning.wordings))
             words = self.means.format(field=self.fields[condition.meaning.field], terms=wordings)
-        elif condition.colour is not None or condition.image_kind is not None:
+        elif condition.colour is not None or condition.image_kind is not None or condition.size is not None:
             words = condition_words(condition.model_copy(update={"negated": False}), self.language)
         else:
-            terms = self.either.join(map(self.quoted.format, condition.sought))
+            terms = self.either.join(map(self.quoted.format, condition.terms))
             words = self.has.format(field=self.fields[condition.field], terms=terms)
         return self.not_.format(words) if condition.negated else words
 
@@ -108,7 +108,6 @@ CHINESE = Wording(
         "ocr.body": "图中部文字",
         "ocr.bar": "图底栏文字",
         "caption": "图片描述",
-        "ocr.size": "图中大字",
         "image.aspect": "图片高宽比",
         "image.count": "图片数",
         "image.text_area": "文字占图片的面积",
@@ -153,7 +152,6 @@ ENGLISH = Wording(
         "ocr.body": "the text in the body of the picture",
         "ocr.bar": "the text in the bottom bar of the picture",
         "caption": "the caption",
-        "ocr.size": "the large text in the picture",
         "image.aspect": "the height-to-width ratio of the picture",
         "image.count": "the number of pictures",
         "image.text_area": "the share of the picture covered by text",

@@ -169,7 +169,7 @@ def inputs_of(vectors: SentenceVectors, data: DataSet, fields: Fields) -> Vector
 
 def zero_shot(vectors: SentenceVectors, data: DataSet, field: str) -> float:
     """Accuracy of the label whose name or description is nearest to the text."""
-    names = vectors.of([label.name.replace("_", " ") for label in data.task.labels])
+    names = vectors.of([label.words for label in data.task.labels])
     words = names + vectors.of([label.description for label in data.task.labels])
     found = (inputs_of(vectors, data, (field,)) @ words.T / np.linalg.norm(words, axis=1)).argmax(axis=1)
     return float((found == np.array(label_indices(data.samples, data.task))).mean())

@@ -20,10 +20,9 @@ from kdsl.models.classifier import Trainer
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.project.cross_validation import cross_validate
-from kdsl.project.small_parts import SmallParts
+from kdsl.project.small_parts import meaning_parts
 from kdsl.project.task import TaskProject
 from kdsl.sample import Label, Sample, Task, label_indices
-from kdsl.small.meaning import MeaningProposer, MeaningValidator
 from kdsl.tasks import load_task
 
 INITIAL = Embedded(("linear", "described"), cleaned=True)
@@ -47,10 +46,7 @@ class DataSet:
     def learned_as_new_project(self, seed: int, vectors: SentenceVectors) -> TaskProject:
         """All samples, learned as in a project of `kdsl init`: with an encoder, `small: meaning` and pictures."""
         data = replace(self, sidecars=replace(self.sidecars, vectors=vectors))
-        return replace(
-            data.learned(seed, EmbeddedTrainer(self.task, INITIAL, seed)),
-            small=lambda table, labels: SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors)),
-        )
+        return replace(data.learned(seed, EmbeddedTrainer(self.task, INITIAL, seed)), small=meaning_parts)
 
 
 def mire(folder: Path, captions: bool = False) -> list[DataSet]:

@@ -22,9 +22,9 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import mined_rules
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.run import mine_task
+from kdsl.project.small_parts import SmallParts, meaning_parts
 from kdsl.rules.engine import Engine
 from kdsl.sample import label_indices
-from kdsl.small.meaning import MeaningProposer, MeaningValidator
 
 FOLDS = 5
 """Of a set without test samples one fold is kept back from everything, in turn."""
@@ -103,12 +103,12 @@ def _splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
 
 def _kept(split: Split, small: str, seed: int) -> Kept:
     begun = time.perf_counter()
-    task, vectors = split.data.task, split.train.sentence_vectors
+    task = split.data.task
     labels = np.array(label_indices([row.sample for row in split.train.rows], task))
-    proposer = validator = None
-    if small == "meaning" and vectors is not None:
-        proposer, validator = MeaningProposer(vectors, split.train, labels), MeaningValidator(vectors)
-    mined = mine_task(task, split.train, labels, MiningSettings(), seed, proposer=proposer, validator=validator)
+    parts = meaning_parts(split.train, labels) if small == "meaning" else SmallParts()
+    mined = mine_task(
+        task, split.train, labels, MiningSettings(), seed, proposer=parts.proposer, validator=parts.validator
+    )
     rules, _ = mined_rules(mined, "", seed)
     hits = Engine(rules).matrix(split.test)
     truth = np.array(label_indices([row.sample for row in split.test.rows], task))
@@ -118,7 +118,9 @@ def _kept(split: Split, small: str, seed: int) -> Kept:
 
 
 def _figures(kept: list[Kept]) -> list[str]:
-    hits, correct = (np.concatenate([getattr(each, name) for each in kept]) for name in ("hits", "correct"))
+    hits, correct = (
+        np.concatenate(found) for found in zip(*((each.hits, each.correct) for each in kept), strict=True)
+    )
     shares = []
     for fewest in (1, SEVERAL):
         told = hits >= fewest

@@ -213,5 +213,10 @@ def test_show_tells_what_is_seen_and_where(project, kdsl):
         "ocr.size (red.png): 已退款 (height 0.050, >0.03)",
     ):
         assert part in out
+    colour = {"image.colour": {"zone": "top", "colour": "red", "share": ">0.3"}}
+    project.save(Rule(id="r-none", label="退款", when={"all": [{"not": {"image.kind": "photo"}}, {"not": colour}]}))
+    unseen = kdsl("rules", "show", "r-none", project.config, *data).out
+    assert "not image.kind photo: no image that can be looked at" in unseen
+    assert "not image.colour top red >0.3: no image that can be looked at" in unseen
     hits = json.loads(kdsl("rules", "show", "r-sees", project.config, *data, "--format", "json").out)["hits"]
     assert [each.get("box") for each in hits[0]["evidence"]] == [[0, 0, 100, 40], [0, 0, 100, 200], [0, 100, 50, 110]]

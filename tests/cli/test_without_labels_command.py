@@ -1,41 +1,26 @@
 """The command line on a project without a labelled sample."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
+from concept_encoder import ConceptEncoder
 
 from kdsl.data.checks import NO_LABELS
 
 LABELS = "  - {name: 退款, description: 咨询退款}\n  - {name: 物流, description: 咨询物流}\n"
-CONCEPTS = (("退款", "把钱还"), ("物流", "包裹"))
-
-
-class Encoder:
-    """A text is the counts of its concepts; one without any points in a direction of its own."""
-
-    name = identity = "use"
-    size = 3
-    lacks = ""
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        counts = np.array([[sum(map(text.count, words)) for words in CONCEPTS] for text in texts], dtype=np.float32)
-        vectors = np.concatenate([counts, counts.sum(axis=1, keepdims=True) == 0], axis=1)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr("kdsl.embeddings.load.load_encoder", lambda name, consent: Encoder())
+    monkeypatch.setattr("kdsl.embeddings.load.load_encoder", lambda name, consent: ConceptEncoder(name))
     (tmp_path / "task.yaml").write_text(f"name: shop\nlabels:\n{LABELS}", "utf-8")
     (tmp_path / "kdsl.yaml").write_text("tasks: [task.yaml]\nencoder: use\n", "utf-8")
     return tmp_path
 
 
 def test_a_text_is_predicted_by_meaning_at_once(kdsl, project, caplog):
-    result = kdsl("predict", project, "--text", "把钱还给我")
+    result = kdsl("predict", project, "--text", "refund please")
     assert result.code == 0, result.err
     assert "nearest label description: 退款" in result.out
     assert "退款 decided by the model: the model says 退款" in result.out
@@ -44,7 +29,7 @@ def test_a_text_is_predicted_by_meaning_at_once(kdsl, project, caplog):
 
 
 def test_a_file_is_predicted_and_explained(kdsl, project):
-    asked = [{"id": "a", "text": "我的包裹呢"}, {"id": "b", "text": "把钱还给我"}]
+    asked = [{"id": "a", "text": "my parcel"}, {"id": "b", "text": "refund please"}]
     (project / "new.jsonl").write_text("".join(json.dumps(each) + "\n" for each in asked), "utf-8")
     result = kdsl("predict", project, "--input", project / "new.jsonl")
     assert [json.loads(line)["label"] for line in result.out.splitlines()] == ["物流", "退款"]

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from kdsl.fields import pictures as pictures_module
-from kdsl.fields.layout import LAYOUT_SIZE
 from kdsl.fields.pictures import Pictures
-from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.fields.visual import MADE_BY, SIZE
+from kdsl.files import file_digest
 from kdsl.sample import Sample
 from kdsl.vector_cache import VectorCache
 
@@ -43,6 +44,20 @@ def test_an_image_is_looked_at_once_and_again_when_it_has_changed(tmp_path, look
     draw(tmp_path / "a.png", "blue")
     os.utime(tmp_path / "a.png", ns=(1, 1))
     assert pictures.get("a.png").share("page", "blue") == 1
+    assert len(looked_at) == 2
+
+
+@pytest.mark.parametrize(("place", "value"), [(4, 7), (4, 0.5), (0, -1), (5, 2), (SIZE - 1, -0.5)])
+def test_what_was_kept_and_cannot_be_is_looked_at_again(tmp_path, looked_at, place, value):
+    draw(tmp_path / "a.png", "red")
+    cache = VectorCache(tmp_path / "vectors.sqlite")
+    seen = Pictures(tmp_path, cache).get("a.png")
+    damaged = seen.vector()
+    damaged[place] = value
+    cache.put(MADE_BY, {file_digest(tmp_path / "a.png"): damaged})
+    for _ in range(2):
+        again = Pictures(tmp_path, cache).get("a.png")
+        assert (again.size, again.kind, again.share("page", "red")) == (seen.size, seen.kind, 1)
     assert len(looked_at) == 2
 
 
@@ -141,33 +156,7 @@ def test_a_view_of_a_table_has_a_row_of_nan_without_a_picture(tmp_path, caplog):
 def test_nobody_looks_at_an_image_before_it_is_asked_for(tmp_path, looked_at):
     draw(tmp_path / "a.png")
     table = FieldTable([Sample("s", "t", images=("a.png",))], Sidecars(pictures=Pictures(tmp_path)))
-    table.texts("ocr"), table.numbers("image.aspect"), table.cleaned(), table.pictures("layout")
+    table.texts("ocr"), table.numbers("image.aspect"), table.cleaned()
     assert looked_at == []
     table.pictures("grey")
     assert len(looked_at) == 1
-
-
-def layout_of(*boxes, size=(100, 200)):
-    page = OcrPage("a.png", size, tuple(OcrLine("文", 1.0, box) for box in boxes))
-    table = FieldTable([Sample("s", "t", images=("a.png",)), Sample("n", "t")], Sidecars({"a.png": page}))
-    row, nothing = table.pictures("layout")
-    assert np.isnan(nothing).all()
-    return row[:32].reshape(8, 4), row[32:40], row[40:]
-
-
-def test_the_layout_of_a_page_says_where_its_lines_are():
-    cells, heights, edges = layout_of((0, 0, 50, 12.5), (75, 175, 100, 178))
-    assert np.allclose(cells[0] ** 2, [0.5, 0.5, 0, 0])
-    assert np.allclose(cells[7] ** 2, [0, 0, 0, 0.12])
-    assert cells[1:7].max() == 0
-    assert np.allclose(heights**2, [0, 0, 0.5, 0, 0, 0, 0, 0.5])
-    assert np.allclose(edges**2, np.eye(12)[0] / 2 + np.eye(12)[9] / 2)
-
-
-def test_the_layout_of_a_page_without_text_is_zero_and_lines_beyond_the_edge_count_at_it():
-    assert all((part == 0).all() for part in layout_of())
-    cells, _, edges = layout_of((-30, -10, 300, 400))
-    assert (cells == 1).all()
-    assert edges[0] == 1
-    assert layout_of((150, 0, 160, 10))[2][11] == 1
-    assert LAYOUT_SIZE == 52

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from keys_read import KEYS, keys_read
@@ -11,6 +12,7 @@ from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
 
 from kdsl.config import ProjectConfig
+from kdsl.fields import page_network
 from kdsl.project.dependencies import DEPENDENCIES, LEFT, applies, digest, left, value_of
 from kdsl.project.project import Project
 from kdsl.project.step_record import DoneStep, StepRecord
@@ -156,6 +158,22 @@ def test_a_changed_key_has_the_steps_done_again_that_depend_on_it(shop, tmp_path
     if key.startswith("data.") or key in ("rules", "checkpoint", "tasks"):
         value = value.replace("other", str(shop / "other"))
     assert to_do(opened(shop, place, *models, f"{key}={value}")) == (with_models if models else embedded)
+
+
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [((), FIT), (("fields.visual=false",), []), (MODELS, []), (("large=recorded:x.jsonl",), [])],
+    ids=["embedded", "blind", "models", "recorded"],
+)
+def test_another_network_that_sees_images_has_the_embedded_classifier_trained_again(
+    shop, tmp_path, monkeypatch, changes, again
+):
+    before = opened(shop, f"checkpoint={tmp_path}", *changes)
+    record = StepRecord(tmp_path / RECORD_FILE)
+    for step in STEPS:
+        record.add(step, DoneStep(digest(before, step), left(before, step), []))
+    monkeypatch.setattr(page_network, "page_network", lambda: SimpleNamespace(identity="another"))
+    assert to_do(opened(shop, f"checkpoint={tmp_path}", *changes)) == again
 
 
 def record_predictions(shop: Path) -> None:

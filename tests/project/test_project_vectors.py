@@ -11,7 +11,9 @@ from small_shop import write_project
 
 from kdsl.hosts import ALLOWED, user_folder
 from kdsl.project.project import Project
+from kdsl.project.rule_reports import lint_rules, run_rule_tests
 from kdsl.project.task import TaskProject
+from kdsl.rules.rule import Rule
 from kdsl.vector_cache import VECTORS_FILE
 
 
@@ -61,6 +63,29 @@ def test_what_learns_goes_on_without_an_encoder_that_is_not_installed_and_says_s
         "as with none",
         sentence,
     )
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_the_check_says_that_it_cannot_compare_meanings_without_the_package(shop, caplog):
+    with caplog.at_level(logging.WARNING):
+        report = Project.open(shop, ["encoder=use"]).check()
+    assert not {"like-other-label", "same-meaning"} & {finding.kind for finding in report.findings}
+    [told] = [message for message in caplog.messages if message.startswith("encoder: use needs the package ")]
+    assert told.endswith("; without it all goes on as with none")
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_lint_and_tests_of_rules_count_the_texts_that_have_no_vector(shop, caplog):
+    project = Project.open(shop, ["encoder=use"])
+    sample = project.samples()[0]
+    when = {"all": [{"means": {"last_user": "快递什么时候到", "at": 0.3}}]}
+    project.rules().save(Rule(id="r-aaaaaaaa", label="物流", when=when, tests={"miss": [sample.id]}))
+    for work in (lint_rules, run_rule_tests):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            work(project, project.tasks)
+        [told] = [message for message in caplog.messages if "sentence vector" in message]
+        assert "texts have no sentence vector and count as without meaning: encoder `use` needs the package" in told
 
 
 def test_what_predicts_uses_the_vectors_that_were_kept(shop, monkeypatch):

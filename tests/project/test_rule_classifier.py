@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from concept_encoder import ConceptEncoder
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
@@ -271,6 +272,21 @@ def test_text_on_images_counts_where_a_file_of_it_is_named(tmp_path):
     again = RuleClassifier.load(tmp_path / "saved", ocr=tmp_path / "ocr.jsonl")
     assert (again.predict_proba(X) == classifier.predict_proba(X)).all()
     assert "ocr.jsonl" not in (tmp_path / "saved" / "kdsl.yaml").read_text("utf-8"), "names no place outside"
+
+
+def test_images_that_cannot_be_looked_at_are_counted_in_one_warning(tmp_path, caplog):
+    X = [{"images": [f"{n}.png"]} for n in range(10)]
+    for n in range(10):
+        Image.new("RGB", (60, 90), "red" if n < 5 else (0, 0, 200 + n)).save(tmp_path / f"{n}.png")
+    classifier = quick(images=tmp_path).fit(X, LABELS)
+    assert classifier.score(X, LABELS) == 1.0
+    assert caplog.messages == []
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    for work in (classifier.predict, classifier.explain):
+        caplog.clear()
+        work([{"images": ["0.png"]}])
+        [told] = caplog.messages
+        assert told.startswith("1 images cannot be looked at and count as unseen, the first being 0.png (")
 
 
 def test_what_is_saved_is_loaded_and_saved_again(fitted, tmp_path):

@@ -71,6 +71,17 @@ def test_without_the_encoder_that_it_names_neither_a_meaning_nor_its_negation_ho
     assert hits(unnamed, table(["退款"])) == [[False], [False]]
 
 
+def test_of_a_text_without_a_vector_neither_a_meaning_nor_its_negation_holds():
+    vectors = concept_vectors()
+    kept = ["退款", "退钱给我", "灯", "谢谢。退款", "谢谢。"]
+    vectors.of(list(map(normalise, kept)))  # all that is there when the package is gone
+    vectors.encoder.lacks = "the package concepts"
+    fields = table(["退款"], ["谢谢。快递"], ["谢谢。退款"], [], vectors=vectors)
+    near, far = rule(means()), rule({"not": means("灯")})
+    assert hits([near, far], fields) == [[True, False, True, False], [True, False, True, True]]
+    assert hits([rule({"not": means("谢")})], fields) == [[False] * 4]
+
+
 def test_evidence_is_the_sentence_its_similarity_and_the_nearest_wording():
     fields = table(["你好！", "在", "谢谢。我要 退款！"], vectors=concept_vectors())
     [[hit]] = Engine([rule(means(["灯", "退钱给我"], at=0.62), {"not": means("快递", at=0.5)})]).hits(fields)

@@ -77,7 +77,8 @@ def test_every_zone_colour_and_kind_has_a_name_of_its_own(language):
 
 def test_the_small_model_is_told_what_is_seen():
     conditions = [Condition.model_validate(each) for each in ({"not": KIND}, COLOUR, SIZE)]
-    assert CHINESE.rule(conditions) == "并非图片是照片且图片顶部的橙色超过 30%且图中大字有“退款成功”或“退款”"
+    assert CHINESE.rule(conditions[:2]) == "并非图片是照片且图片顶部的橙色超过 30%"
+    assert CHINESE.rule(conditions[2:]) == "图中文字（行高不少于 3.5%）含 退款成功 或 退款"
     assert ENGLISH.rule(conditions[:2]) == (
         "it is not so that the image is a photo and the top of the image is more than 30 % orange"
     )

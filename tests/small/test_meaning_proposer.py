@@ -93,10 +93,11 @@ def test_a_rule_makes_sense_for_the_label_that_its_words_are_nearest_to():
     assert 0 < far < near < 1 and other > far
 
 
-def test_meanings_count_as_words_and_negations_and_numbers_do_not():
+def test_meanings_and_large_type_count_as_words_and_negations_and_numbers_do_not():
     [plain] = judged((0, [{"user": ["refund"]}]))
     means = {"means": {"user": "refund", "at": 0.5}}
     assert judged((0, [means, {"turns": ">1"}, {"not": {"user": ["parcel"]}}])) == [plain]
+    assert judged((0, [{"ocr.size": {"terms": ["refund"], "height": ">0.03"}}])) == [plain]
     assert judged((0, [{"turns": ">1"}]), (0, [{"not": {"user": ["退款"]}}, {"turns": ">1"}])) == [None, None]
     assert judged() == []
 
