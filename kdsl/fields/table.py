@@ -180,6 +180,11 @@ class SampleFields:
         found = () if pictures is None else ((image, pictures.get(image)) for image in self.shown.images)
         return next(((image, picture) for image, picture in found if picture is not None), None)
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether `seen` was asked for before: it stays what it was."""
+        return "seen" in vars(self)
+
     def _said(self) -> _Normalised:
         """The texts of all turns."""
         if self._turns is None:
@@ -290,10 +295,11 @@ class FieldTable:
         return known
 
     def look(self) -> None:
-        """Look at the images of all samples, many at once; `tell_unseen` counts those that cannot be read."""
+        """Look at the images of all samples that were not looked at, many at once; `tell_unseen` counts those that
+        cannot be read."""
         images: dict[Pictures, list[str]] = {}
         for row in self.rows:
-            if row.sidecars.pictures is not None:
+            if row.sidecars.pictures is not None and not row.looked_at:
                 images.setdefault(row.sidecars.pictures, []).extend(row.shown.images)
         for pictures, names in images.items():
             pictures.read(names)

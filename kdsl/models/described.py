@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
-from kdsl.fields.features import Features, features_of_record, fit_features
+from kdsl.fields.features import Features, Fit, features_of_record, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
 from kdsl.models.explanation import LikeDescription
@@ -37,12 +37,13 @@ class DescribedTrainer:
     """Trains a `DescribedClassifier` for one task; the same samples give the same classifier."""
 
     task: Task
+    features: Fit = fit_features
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "DescribedClassifier":
         """See `Trainer.fit`. A label without a description is known by its name alone."""
         if len(table) == 0:
             raise KdslError("the labels' descriptions: no labelled samples to weigh them by; give at least one")
-        features, _ = fit_features(table)
+        features, _ = self.features(table)
         texts = tuple(normalise_lines([label.name, label.description])[0] for label in self.task.labels)
         shares = np.log(np.bincount(labels, minlength=n_labels) + PRIOR_COUNT)
         classifier = DescribedClassifier(features, texts, shares, np.zeros(1 + 2 * len(features.blocks)))

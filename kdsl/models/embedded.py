@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import Hint, KdslError
+from kdsl.fields.features import Fit, FitOnce
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import write_atomically
 from kdsl.models.classifier import Predicted, Trainer
@@ -95,17 +96,18 @@ class EmbeddedTrainer:
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
         """See `Trainer.fit`."""
         read = table.cleaned() if self.embedded.cleaned else table
+        features = FitOnce()
         made: dict[str, Trainer] = {
-            "linear": self._linear(fit_views(read, labels) if len(read) else {}),
-            "neighbours": NeighboursTrainer(),
-            "described": DescribedTrainer(self.task),
+            "linear": self._linear(fit_views(read, labels, features) if len(read) else {}, features),
+            "neighbours": NeighboursTrainer(features),
+            "described": DescribedTrainer(self.task, features),
         }
         trainers = {str(part): made[part] for part in self.embedded.parts}
         return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
 
-    def _linear(self, factors: Mapping[str, float]) -> Trainer:
+    def _linear(self, factors: Mapping[str, float], features: Fit) -> Trainer:
         """With views weighted once for all folds of the ensemble."""
-        linear = LinearTrainer(self.seed, self.task, factors)
+        linear = LinearTrainer(self.seed, self.task, factors, features)
         if self.soft_labels is None:
             return linear
         return SoftLabelTrainer(linear, self.soft_labels.cleaned() if self.embedded.cleaned else self.soft_labels)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kdsl.data.splits import grouped_folds
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier, Trainer
-from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.out_of_fold import out_of_fold_each
 from kdsl.sample import original_rows
 
 Floats = NDArray[np.float64]
@@ -56,8 +56,8 @@ def fit_ensemble(
     if len(parts) == 1 or n_folds < 2:
         return Ensemble(parts, alone)
     folds = grouped_folds(labels.tolist(), sources, n_folds, seed)
-    logs = [np.log(out_of_fold(trainer, table, labels, n_labels, folds)) for trainer in trainers.values()]
-    return Ensemble(parts, _weights(np.stack(logs), labels, np.array(alone)))
+    logs = np.log(out_of_fold_each(list(trainers.values()), table, labels, n_labels, folds))
+    return Ensemble(parts, _weights(logs, labels, np.array(alone)))
 
 
 def _weights(logs: Floats, labels: NDArray[np.int64], alone: Floats) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
-from kdsl.fields.features import Features, Matrix, features_of_record, fit_features, joined
+from kdsl.fields.features import Features, Fit, Matrix, features_of_record, fit_features, joined
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import label_texts
 from kdsl.models.classifier import Predicted
@@ -48,6 +48,7 @@ class LinearTrainer:
     """Where it is given, the names and descriptions of its labels are learned from too, as samples of these labels."""
     factors: Mapping[str, float] | None = None
     """Of the views' weights; where it is None they are fitted to the samples."""
+    features: Fit = fit_features
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "LinearClassifier":
         """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
@@ -77,7 +78,7 @@ class LinearTrainer:
 
         # The products are so small that threads only wait for each other: on busy cores 20 s instead of half a second.
         with threadpool_limits(1):
-            features, parts = fit_features(table)
+            features, parts = self.features(table)
             factors = fit_views(*_one_label_each(table, labels, shares)) if self.factors is None else self.factors
             features = features.weighted(factors)
             parts = [(view, matrix * factors.get(view, 1.0)) for view, matrix in parts]

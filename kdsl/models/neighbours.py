@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
+from kdsl.fields.features import Fit, fit_features
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.models.classifier import Predicted
 from kdsl.models.explanation import MOST_NEAR, NearSample
@@ -54,11 +55,13 @@ class Vote:
 class NeighboursTrainer:
     """Trains a `NeighboursClassifier`; the same samples give the same classifier."""
 
+    features: Fit = fit_features
+
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "NeighboursClassifier":
         """See `Trainer.fit`. The vote is the one with the highest leave-one-out likelihood of the labels."""
         if len(table) == 0:
             raise KdslError("the nearest neighbours: no labelled samples to look among; give at least one")
-        index = SampleIndex.fit(table)
+        index = SampleIndex.fit(table, fit=self.features)
         shares = np.bincount(labels, minlength=n_labels) + PRIOR_COUNT
         found = index.nearest_to_each_other(max(NUMBERS))
         own = np.eye(n_labels)[labels]

@@ -1,6 +1,6 @@
 """Predictions on training samples by classifiers that never saw them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,26 @@ def out_of_fold(
     `folds` [n_samples] as `kdsl.data.splits.stratified_folds` makes them. `progress(done, total)` is called after each
     fold. Raises KdslError when the other folds of one of them hold nothing to learn from.
     """
-    result = np.empty((len(table), n_labels))
+    return out_of_fold_each([trainer], table, labels, n_labels, folds, progress)[0]
+
+
+def out_of_fold_each(
+    trainers: Sequence[Trainer],
+    table: FieldTable,
+    labels: NDArray[np.int64],
+    n_labels: int,
+    folds: NDArray[np.int64],
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """`out_of_fold` of several, which all learn from one fold before the next: [n_trainers, n_samples, n_labels]."""
+    result = np.empty((len(trainers), len(table), n_labels))
     names = np.unique(folds)
     for done, fold in enumerate(names, start=1):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        classifier = trainer.fit(table.select(outside), labels[outside], n_labels)
-        result[inside] = classifier.predict(table.select(inside)).probabilities
+        learned, asked = table.select(outside), table.select(inside)
+        for part, trainer in enumerate(trainers):
+            classifier = trainer.fit(learned, labels[outside], n_labels)
+            result[part, inside] = classifier.predict(asked).probabilities
         if progress is not None:
             progress(done, len(names))
     return result

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.features import CHARACTERS, Matrix, fit_features
+from kdsl.fields.features import CHARACTERS, Fit, Matrix, fit_features
 from kdsl.fields.table import FieldTable
 from kdsl.sample import original_rows
 
@@ -30,7 +30,7 @@ _ROUNDS, _STEP, _SMALLEST_STEP = 5, 1.4, 0.1
 """Of the search, in logarithms of squared weights."""
 
 
-def fit_views(table: FieldTable, labels: NDArray[np.int64]) -> dict[str, float]:
+def fit_views(table: FieldTable, labels: NDArray[np.int64], fit: Fit = fit_features) -> dict[str, float]:
     """view → the factor of its default weight, or nothing where all keep theirs; samples stay as long.
 
     `labels` [n_samples]. Copies of samples take no part: they would tell what is left out.
@@ -38,7 +38,7 @@ def fit_views(table: FieldTable, labels: NDArray[np.int64]) -> dict[str, float]:
     sources = original_rows([row.sample for row in table.rows])
     rows = np.array([row for row, source in enumerate(sources) if row == source], dtype=np.int64)
     rows = _spread_over_labels(rows, labels)
-    _, parts = fit_features(table.select(rows))
+    _, parts = fit(table.select(rows))
     kernels = view_kernels(parts)
     n_labels = len(np.unique(labels[rows]))
     free = [view for view in kernels if view != CHARACTERS]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.fields.features import Features, features_of_record, fit_features, joined
+from kdsl.fields.features import Features, Fit, features_of_record, fit_features, joined
 from kdsl.fields.table import FieldTable
 from kdsl.retrieval.content import Content
 from kdsl.sample import original_rows
@@ -47,6 +47,7 @@ class SampleIndex:
         table: FieldTable,
         hashes: Sequence[tuple[int, ...]] | None = None,
         vectors: NDArray[np.float64] | None = None,
+        fit: Fit = fit_features,
     ) -> "SampleIndex":
         """n-grams and their weights come from the samples themselves; `hashes` as in `Content`, one a sample.
 
@@ -55,7 +56,7 @@ class SampleIndex:
         contents, originals = _contents(table, hashes), tuple(original_rows([row.sample for row in table.rows]))
         if vectors is not None:
             return cls(None, vectors.astype(np.float32).astype(np.float64), contents, originals)
-        features, parts = fit_features(table)
+        features, parts = fit(table)
         return cls(features, _unit(joined(parts)), contents, originals)
 
     def nearest(

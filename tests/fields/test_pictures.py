@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kdsl.data.images import picture_path
 from kdsl.fields import pictures as pictures_module
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
@@ -151,6 +152,20 @@ def test_a_view_of_a_table_has_a_row_of_nan_without_a_picture(tmp_path, caplog):
     assert len(caplog.messages) == 1
     assert np.isnan(FieldTable(samples, Sidecars()).pictures("edges")).all()
     assert FieldTable([], Sidecars()).pictures("grey").shape == (0, 240)
+
+
+def test_views_of_a_table_look_for_a_file_no_more_often_than_one_view(tmp_path, monkeypatch):
+    draw(tmp_path / "a.png")
+    sought = []
+    monkeypatch.setattr(
+        pictures_module, "picture_path", lambda folder, name: sought.append(name) or picture_path(folder, name)
+    )
+    table = FieldTable([Sample("a", "t", (), ("a.png",))], Sidecars(pictures=Pictures(tmp_path)))
+    first = table.pictures("thumbnail")
+    once = list(sought)
+    assert once and (table.pictures("thumbnail") == first).all() and table.pictures("bands").any()
+    table.select([0]).look()
+    assert sought == once
 
 
 def test_nobody_looks_at_an_image_before_it_is_asked_for(tmp_path, looked_at):

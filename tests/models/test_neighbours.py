@@ -10,6 +10,8 @@ import pytest
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
+from kdsl.fields import features
+from kdsl.fields.features import FitOnce, fit_features
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Predicted
@@ -17,6 +19,7 @@ from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer
 from kdsl.models.ensemble import fit_ensemble
 from kdsl.models.explanation import Explanation
+from kdsl.models.linear import LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.sample import Label, Sample, Task, Turn
 
@@ -207,6 +210,27 @@ def test_what_only_knows_the_copies_of_a_sample_gains_no_trust():
     rows = table(*texts, ids=ids, copies=copies)
     trained = fit_ensemble({"memory": Memory()} | {"sure": Sure()}, rows, labels, 2, seed=0)
     assert trained.weights[0] < 0.5
+
+
+def test_the_parts_of_an_ensemble_share_the_features_of_the_samples_they_learn_from(monkeypatch):
+    """Once for all samples and once for each of five folds, whatever there are parts; nothing else changes."""
+    alone = fit_ensemble(
+        {"linear": LinearTrainer(0, TASK), "neighbours": NeighboursTrainer(), "described": DescribedTrainer(TASK)},
+        TRAIN, LABELS, 3, seed=0,
+    )  # fmt: skip
+    fitted = []
+    monkeypatch.setattr(features, "fit_features", lambda table: fitted.append(len(table)) or fit_features(table))
+    shared = EmbeddedTrainer(TASK, Embedded(("linear", "neighbours", "described"))).fit(TRAIN, LABELS, 3)
+    assert len(fitted) == 6 and sorted(set(fitted)) == [9, 10, 12]
+    assert shared.ensemble.weights == alone.weights
+    assert (shared.predict(NEW).probabilities == alone.probabilities(NEW)).all()
+
+
+def test_samples_as_many_as_those_before_have_features_of_their_own():
+    once = FitOnce()
+    lamps, _ = once(table(*LAMPS))
+    fabrics, _ = once(table(*FABRICS))
+    assert fabrics.record() == fit_features(table(*FABRICS))[0].record() != lamps.record()
 
 
 def config(**values: object) -> ProjectConfig:

@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Predicted
-from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.out_of_fold import out_of_fold, out_of_fold_each
 from kdsl.sample import Sample
 
 
@@ -49,6 +49,13 @@ def test_every_classifier_learns_from_all_other_folds_with_their_labels():
     out_of_fold(trainer, TABLE, LABELS, 2, FOLDS)
     others = [{str(i): int(LABELS[i]) for i in range(7) if FOLDS[i] != fold} for fold in range(3)]
     assert trainer.seen == others
+
+
+def test_several_learn_from_one_fold_before_the_next_and_each_as_it_does_alone():
+    seen = []
+    both = out_of_fold_each([MemoryTrainer(seen), MemoryTrainer(seen)], TABLE, LABELS, 2, FOLDS)
+    assert both.tolist() == [[[1.0, 0.0]] * 7] * 2
+    assert [seen[i] == seen[i + 1] for i in range(5)] == [True, False, True, False, True]
 
 
 def test_progress_is_told_after_every_fold():
