@@ -27,7 +27,8 @@ TASK = Task("shop", tuple(Label(name) for name in LABELS))
 TEXTS = (
     *(CHINESE.choose, CHINESE.write_terms, CHINESE.write_questions, CHINESE.write_synonyms),
     *(CHINESE.judge, CHINESE.answer, CHINESE.describe, CHINESE.positive, CHINESE.negative, CHINESE.answered),
-    *(*(CHINESE.fields[field] for field in FIELDS), CHINESE.not_, CHINESE.has, CHINESE.either, CHINESE.both, "我要退货换货色页面还"),
+    *(CHINESE.fields[field] for field in FIELDS),
+    *(CHINESE.not_, CHINESE.has, CHINESE.either, CHINESE.both, "我要退货换货色页面还"),
 )
 CAPTION = "{}色页面"
 TERMS = ("退", "换", "退货", "换货", "我要退货", "我要换货")

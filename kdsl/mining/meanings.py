@@ -14,6 +14,7 @@ from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import MEANING_FIELD
 from kdsl.fields.pieces import pieces, sentences
 from kdsl.fields.table import FieldTable
+from kdsl.language import holds_chinese
 from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.meaning import ROUNDING, similarities
 from kdsl.sample import Task
@@ -119,7 +120,9 @@ def _says_one_thing(text: str) -> bool:
     """Whether it is short, and more than a number or a mark."""
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return False
-    return len(text.split()) <= MOST_WORDS if text.isascii() else len(text) <= MOST_CHARACTERS
+    return len(text) <= MOST_CHARACTERS or (
+        " " in text and not holds_chinese(text) and len(text.split()) <= MOST_WORDS
+    )
 
 
 def _thresholds(nearness: NDArray[np.float32], least: int, most: float) -> Iterator[float]:

@@ -97,8 +97,10 @@ class EmbeddedTrainer:
         """See `Trainer.fit`."""
         read = table.cleaned() if self.embedded.cleaned else table
         features = FitOnce()
+        learned = "linear" in self.embedded.parts and len(read) > 0
+        factors = fit_views(read, labels, features) if learned else {}
         made: dict[str, Trainer] = {
-            "linear": self._linear(fit_views(read, labels, features) if len(read) else {}, features),
+            "linear": self._linear(factors, features),
             "neighbours": NeighboursTrainer(features),
             "described": DescribedTrainer(self.task, features),
         }

@@ -212,3 +212,17 @@ def test_numbers_and_marks_are_no_wordings(text, is_wording):
     found = of(table_of([text, "退款", "refund"], vectors=concept_vectors()), ["12", "退款吗"], least=1)
     assert (text in found["last_user"]) == is_wording
     assert "12" not in found["last_user"] and "退款吗" in found["last_user"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_wording"),
+    [
+        ("I’d like to have a refund for my café", True),
+        ("refund " * 13, False),
+        ("我要退款" * 8, False),
+        ("用户 要求 退款 " * 4, False),
+    ],
+)
+def test_a_wording_is_short_in_words_of_english_and_in_characters_of_chinese(text, is_wording):
+    found = of(table_of(["退款", "refund"], vectors=concept_vectors()), [text])
+    assert (text in found["last_user"]) == is_wording
