@@ -32,6 +32,8 @@ LEAST_LETTERS = 2
 MOST_WORDINGS = 300
 """Typical pieces of a field that become wordings, of at most `MOST_PIECES` that are looked at."""
 MOST_PIECES = 1000
+APART = 1.0
+"""Standard deviations above the mean of all pairs of texts, from where two are near: below, one holds by chance."""
 _GROWTH = 3
 """Each threshold of a wording lets in so many times as many samples as the one above it: few and far apart."""
 
@@ -57,10 +59,11 @@ def meaning_conditions(
         if not wordings:
             continue
         nearness = similarities(table.rows, field, wordings)
+        floor = _unrelated(list(holders)[:MOST_PIECES], vectors)
         for wording, column in zip(wordings, nearness.T, strict=True):
             giver = np.zeros(len(table), dtype=bool)
             giver[holders.get(wording, [])] = len(holders.get(wording, [])) == 1
-            for at in _thresholds(column, least, most):
+            for at in _thresholds(column, least, most, floor):
                 near = column >= at - ROUNDING
                 meaning = Meaning(field=field, wordings=(wording,), at=at, encoder=vectors.name)
                 yield Condition(field=MEANING_FIELD, meaning=meaning), near, near & giver
@@ -125,14 +128,27 @@ def _says_one_thing(text: str) -> bool:
     )
 
 
-def _thresholds(nearness: NDArray[np.float32], least: int, most: float) -> Iterator[float]:
-    """Of two decimals, the highest first: what the nearest `least` samples, three times as many and so on have."""
+def _unrelated(texts: Sequence[str], vectors: SentenceVectors) -> float:
+    """The cosine below which two pieces are unrelated: the mean of all pairs and `APART` deviations, at most 1.
+
+    How near unrelated texts are differs from encoder to encoder.
+    """
+    found = vectors.of(texts)
+    cosines = (found @ found.T)[np.triu_indices(len(found), 1)]
+    return min(float(cosines.mean() + APART * cosines.std()), 1.0) if len(cosines) else 0.0
+
+
+def _thresholds(nearness: NDArray[np.float32], least: int, most: float, floor: float) -> Iterator[float]:
+    """Of two decimals, the highest first: what the nearest `least` samples, three times as many and so on have.
+
+    None is below `floor`, nor 0.
+    """
     ranked = np.sort(nearness)[::-1]
     n, last = least, 2.0
     while n <= min(most, len(ranked)):
         at = np.floor(float(ranked[n - 1]) * 100) / 100
         near = int((ranked >= at - ROUNDING).sum())
-        if 0 < at < last and near <= most:
+        if 0 < at < last and at >= floor - ROUNDING and near <= most:
             yield float(round(at, 2))
             last = at
         n = max(n, near) * _GROWTH

@@ -27,6 +27,8 @@ from kdsl.sample import Label, Sample, Task, Turn
 PAID = ("我要退款", "退钱给我", "refund please", "给我退钱")
 SENT = ("快递呢", "物流到哪了", "my parcel", "查快递")
 """The words differ, what they mean does not."""
+UNRELATED = ["灯", "谢谢", "你好"]
+"""Nothing of these is near to anything else."""
 
 
 def of(table, said=(), fields=TEXT_FIELDS, least=2, most=100.0):
@@ -92,12 +94,19 @@ def test_of_pages_lines_of_several_samples_are_wordings():
 
 
 def test_thresholds_are_few_round_and_let_in_between_the_least_and_the_most():
-    texts = ["退款"] * 2 + ["退款退款快递"] * 4 + ["退款快递"] * 12 + ["快递"] * 6
+    texts = ["退款"] * 2 + ["退款退款快递"] * 4 + ["退款快递"] * 12 + ["快递"] * 6 + UNRELATED
     found = of(table_of(texts, vectors=concept_vectors()), least=2, most=18)
     assert [(at, len(places)) for at, places in found["last_user"]["退款"]] == [(1.0, 2), (0.89, 6), (0.7, 18)]
     assert [
         len(places) for _, places in of(table_of(texts, vectors=concept_vectors()), most=17)["last_user"]["退款"]
     ] == [2, 6]
+
+
+def test_what_most_texts_are_as_near_to_as_to_each_other_is_no_meaning():
+    texts = ["退款"] * 2 + ["退款快递"] * 4 + ["退款灯", "快递灯"]
+    assert [at for at, _ in of(table_of(texts, vectors=concept_vectors()))["last_user"]["退款"]] == [1.0]
+    apart = of(table_of([*texts, "谢谢", "你好"], vectors=concept_vectors()))["last_user"]["退款"]
+    assert [at for at, _ in apart] == [1.0, 0.7]
 
 
 def test_representatives_cover_most_first_and_nothing_is_said_twice():
@@ -162,7 +171,7 @@ def test_few_meanings_and_few_thresholds_of_one_stand_beside_the_words(shop, set
 
 
 def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings):
-    texts = ["退款", "退款。", "退款快递！", "快递", "快递"]
+    texts = ["退款", "退款。", "退款快递！", "快递", "快递", *UNRELATED]
     gave = {
         condition.meaning.wordings[0]: (np.flatnonzero(giver).tolist(), giver[flags].sum())
         for condition, flags, giver in meaning_conditions(
