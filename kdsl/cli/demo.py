@@ -38,7 +38,7 @@ Where to look next
   {folder / "checkpoints" / "run" / "predictions.jsonl"}: a line for each test sample, with the reason
   kdsl rules list {name}
       the rules and what each is worth
-  kdsl predict {name} --input {samples} --explain demo-0399
+  kdsl predict {name} --input {samples} --explain demo-0340
       one decision explained, with the evidence marked in the text
   kdsl init my-project
       a project of your own""")

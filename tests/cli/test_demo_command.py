@@ -27,7 +27,7 @@ def test_the_demo_is_unpacked_into_the_folder_and_run(kdsl, runs, tmp_path):
     assert result.code == 0
     assert contents(folder) == contents(PACKED)
     assert runs == [([str(folder), "seed=3"], 1)]
-    assert f"kdsl predict '{folder}' --input '{folder}/data/test.json' --explain demo-0399" in result.out
+    assert f"kdsl predict '{folder}' --input '{folder}/data/test.json' --explain demo-0340" in result.out
     assert f"{folder}/rules: the rules as files" in result.out
 
 
