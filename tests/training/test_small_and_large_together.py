@@ -22,6 +22,7 @@ def project(folder: Path, small: Path | str, large: Path | str, extra: str) -> P
     config = (folder / "kdsl.yaml").read_text("utf-8")
     config = config.replace("images: images}", "images: images, questions: questions.jsonl}")
     config = config.replace("iterations: 30}", "iterations: 30, calls: 60}") + f"small: {small}\n"
+    config += "fields: {visual: false}\n"  # so that only the models see the colour
     (folder / "kdsl.yaml").write_text(config, "utf-8")
     return folder
 
