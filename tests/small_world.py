@@ -21,7 +21,10 @@ from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
 COLOUR, BAR = QUESTIONS
 Page = tuple[Path, str, bool]
 """Picture file, colour, and whether it has a bar."""
-FIELDS = ("last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption", "turns")
+FIELDS = (
+    *("last_user", "user", "agent", "dialogue", "ocr", "ocr.top", "ocr.bottom", "caption"),
+    *("image.aspect", "image.count", "turns"),
+)
 """Whose names the model learns to read."""
 TASK = Task("shop", tuple(Label(name) for name in LABELS))
 TEXTS = (
