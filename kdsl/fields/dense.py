@@ -43,14 +43,18 @@ class DenseBlock:
     def size(self) -> int:
         return len(self.mean)
 
+    @property
+    def is_sight(self) -> bool:
+        """Whether it is a view of pictures, not the meaning of a text."""
+        return self.view.startswith("sight.")
+
     def matrix(self, table: FieldTable) -> Floats:
         """[n_samples, size]. Raises KdslError where the samples come with another encoder, or with none."""
-        kind, name = self.view.split(".", 1)
-        if kind == "sight":
-            pictures = table.pictures(name)
-            return self._weighted(np.full_like(pictures, np.nan) if self.lacks else pictures)
-        if len(table) == 0:
-            return np.zeros((0, self.size))
+        name = self.view.split(".", 1)[1]
+        if len(table) == 0 or self.lacks:
+            return np.zeros((len(table), self.size))
+        if self.is_sight:
+            return self._weighted(table.pictures(name))
         require_same_encoder(self.maker or "", table.sentence_vectors)
         return self._weighted(table.vectors(name))
 
@@ -60,15 +64,17 @@ class DenseBlock:
         `table` knows the encoder; it has at least one sample.
         """
         vectors = table.sentence_vectors
-        if self.view.startswith("sight.") or vectors is None:
+        if self.is_sight or vectors is None:
             return np.zeros((len(texts), self.size))
         return self._weighted(vectors.of(texts))
 
     @property
     def lacks(self) -> bool:
         """Whether it was fitted with a network that is not installed now: then every picture counts as the mean."""
-        network = page_network() if self.view == f"sight.{NETWORK}" else None
-        return self.view == f"sight.{NETWORK}" and (network is None or network.identity != self.maker)
+        if self.view != f"sight.{NETWORK}":
+            return False
+        network = page_network()
+        return network is None or network.identity != self.maker
 
     def scaled(self, factor: float) -> "DenseBlock":
         """The same with another weight."""
@@ -80,8 +86,7 @@ class DenseBlock:
 
     def _weighted(self, vectors: NDArray[np.float32]) -> Floats:
         # A text without a vector is zeros, a sample without a picture NaN: a black picture is zeros rightly.
-        pictured = self.view.startswith("sight.")
-        there = np.isfinite(vectors) if pictured else vectors.any(axis=1, keepdims=True)
+        there = np.isfinite(vectors) if self.is_sight else vectors.any(axis=1, keepdims=True)
         return np.where(there, (vectors - self.mean) * (self.weight / self.scale), 0.0)
 
 
@@ -109,19 +114,13 @@ def fit_dense(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:
 
 def _meanings(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:
     vectors = table.sentence_vectors
-    found: list[tuple[DenseBlock, Floats]] = []
-    seen: list[list[str]] = []
     if vectors is None or not vectors.available:
-        return found
-    for field, weight in MEANING_WEIGHTS.items():
-        texts = table.texts(field)
-        # On bare texts last_user and user are one and the same: it counts once, as the first of them.
-        if not any(texts) or texts in seen:
-            continue
-        seen.append(texts)
-        block = DenseBlock(f"meaning.{field}", weight, np.zeros(vectors.size), 1.0, vectors.identity)
-        found.append((block, block.matrix(table)))
-    return found
+        return []
+    blocks = [
+        DenseBlock(f"meaning.{field}", MEANING_WEIGHTS[field], np.zeros(vectors.size), 1.0, vectors.identity)
+        for field, _ in table.distinct_texts(MEANING_WEIGHTS)
+    ]
+    return [(block, block.matrix(table)) for block in blocks]
 
 
 def _sights(table: FieldTable) -> list[tuple[DenseBlock, Floats]]:

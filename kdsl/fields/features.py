@@ -184,16 +184,10 @@ def fit_features(table: FieldTable) -> "tuple[Features, list[tuple[str, Matrix]]
     """The features that training samples call for, and their parts, as `Features.parts` gives them."""
     blocks: list[FieldBlock] = []
     texts: list[csr_matrix] = []
-    seen: list[list[str]] = []
     sources = original_rows([row.sample for row in table.rows])
-    for field, weight in FIELD_WEIGHTS.items():
-        values = table.texts(field)
-        # On bare texts last_user, user and dialogue are one and the same: it counts once, as the first of them.
-        if not any(values) or values in seen:
-            continue
-        seen.append(values)
+    for field, values in table.distinct_texts(FIELD_WEIGHTS):
         vectorizer, matrix = fit_ngrams(values, sources)
-        blocks.append(FieldBlock(field, weight, vectorizer))
+        blocks.append(FieldBlock(field, FIELD_WEIGHTS[field], vectorizer))
         texts.append(matrix)
     thresholds = {}
     for name, number in _NUMBERS.items():

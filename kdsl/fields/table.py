@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
@@ -246,6 +246,18 @@ class FieldTable:
     def texts(self, field: str) -> list[str]:
         """The normalised text of one field, one string a sample."""
         return [row.text(field).text for row in self.rows]
+
+    def distinct_texts(self, fields: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+        """Of `fields` those that say something, each with its texts, and none that says what one before it says.
+
+        On bare texts `last_user`, `user` and `dialogue` are one and the same: it counts once, as the first of them.
+        """
+        seen: list[list[str]] = []
+        for field in fields:
+            texts = self.texts(field)
+            if any(texts) and texts not in seen:
+                seen.append(texts)
+                yield field, texts
 
     def vectors(self, field: str) -> Vectors32:
         """The sentence vectors of one text field, zeros where it is empty: [n_samples, size]. Needs an encoder."""
