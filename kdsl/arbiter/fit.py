@@ -261,7 +261,9 @@ def fold_rules(
     for rule, counts, estimate in zip(mined, shown, archive.reliability.estimate(shown), strict=True):
         decided = known.get((rule.label, rule.when_hash))
         # As for the rule base.
-        enters = accepts(archive.reliability, counts, float(estimate), archive.base_rates[rule.label])
+        enters = accepts(
+            archive.reliability, counts, float(estimate), archive.base_rates[rule.label], archive.least_precision
+        )
         # That a rule is in the base because mining found it on all samples, the fold's too, must not help it here.
         if decided is None or decided.status == "proposed":
             if enters:

@@ -29,8 +29,8 @@ ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
 
 LEAST_WEIGHT = 1.0
-"""How much a mined rule must raise the log odds of its label to enter the rule base: to a reliability of 0.11 among 23
-labels, 0.58 among three. It is weighed by just that when merged; a floor at reliability 0.5 lost up to two points."""
+"""How much a mined rule must raise the log odds of its label, beside `MiningSettings.least_precision`: to be right on
+most samples says nothing of a label that most samples have."""
 
 RuleKey = tuple[str, str]
 """(label, hash of the conditions): what makes two rules the same."""
@@ -55,7 +55,7 @@ def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[R
         )
         key = rule.label, rule.when_hash
         base_rate = float(base_rates[found.label])
-        if key in rules or not accepts(mined.reliability, shown, reliability, base_rate):
+        if key in rules or not accepts(mined.reliability, shown, reliability, base_rate, mined.least_precision):
             continue
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
@@ -81,12 +81,16 @@ def rule_statistics(
     )  # fmt: skip
 
 
-def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: float) -> bool:
-    """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate.
+def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: float, least: float) -> bool:
+    """Whether a mined rule enters the rule base: it was right once or more, is right often enough, and says enough
+    beyond the base rate.
 
-    `reliability` is what `judge` estimates; where that found nothing but chance, no rule enters.
+    `reliability` is what `judge` estimates, and `least` where it must be; where `judge` found nothing but chance, no
+    rule enters.
     """
-    return not judge.chance and shown.correct > 0 and bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
+    if judge.chance or shown.correct == 0 or reliability < least:
+        return False
+    return bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
 
 
 def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
@@ -149,10 +153,12 @@ class ArchivedRule(RecordModel):
 class Archive(RecordModel):
     """The cross-validated side of mining one task: JSON in <checkpoint>/<task>/mining.json."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     task: str
     seed: int
     reliability: Reliability
+    least_precision: Share
+    """From which on a mined rule enters the rule base."""
     base_rates: dict[str, Share]
     """label → its share of the samples."""
     samples: tuple[str, ...]
@@ -211,6 +217,7 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         task=problem.task.name,
         seed=problem.seed,
         reliability=mined.reliability,
+        least_precision=mined.least_precision,
         base_rates=dict(zip(names, shares.tolist(), strict=True)),
         samples=tuple(sample_ids),
         folds=tuple(problem.folds.tolist()),

@@ -101,7 +101,7 @@ class Validator(Protocol):
 
     @property
     def choice(self) -> int:
-        """How many times as many rules as are wanted it should be asked about; 1 where every question costs."""
+        """How many candidates of a label it should be asked about; few where every question costs."""
         ...
 
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
