@@ -182,11 +182,11 @@ def test_accepted_rules_predict_before_there_are_samples(tmp_path, caplog):
     add_rule(project, "物流", "单号", accepted=True)
     add_rule(project, "退款", "还钱", accepted=False)
     decisions = project.predict(["单号呢", "还钱"])
-    assert [each.label for each in decisions][0] == "物流"
+    assert decisions[0].label == "物流"
     assert [rule.rule.label for rule in decisions[0].rules] == ["物流"]
     assert caplog.messages == [
-        f"returns: {tmp_path / 'later.jsonl'} is not there yet, so nothing was trained: predicts by 1 rules that people "
-        "accepted and by the names and descriptions of the labels"
+        f"returns: {tmp_path / 'later.jsonl'} is not there yet, so nothing was trained: predicts by the rules "
+        "that people accepted (1) and by the names and descriptions of the labels"
     ]
     with pytest.raises(KdslError, match="later"):
         project.train()

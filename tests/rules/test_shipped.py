@@ -263,6 +263,12 @@ def test_copies_never_touch_what_is_there(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")} == before
 
 
+def test_mining_keeps_them_all(tmp_path):
+    copy_shipped("mire_intent", tmp_path)
+    report = RuleBase.load(tmp_path, "mire_intent").update_mined([])
+    assert (len(report.kept), report.removed) == (len(shipped_rules("mire_intent")), ())
+
+
 def test_a_task_without_rules_that_ship_copies_none(tmp_path):
     copy_shipped("returns", tmp_path)
     assert list(tmp_path.iterdir()) == []
