@@ -362,16 +362,14 @@ class Project:
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        known = self.sidecars()
-        if self.config.data.train is None:
-            return self.sidecars_without_samples()
+        from kdsl.files import is_there
+
+        known, train = self.sidecars(), self.config.data.train
+        if train is None or not is_there(train):
+            return self._learnable(known)
         samples = self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
         return self._learnable(known)
-
-    def sidecars_without_samples(self) -> "Sidecars":
-        """`learned_sidecars` where there are no training samples, or none yet."""
-        return self._learnable(self.sidecars())
 
     def _learnable(self, known: "Sidecars") -> "Sidecars":
         if known.vectors is None or known.vectors.if_available() is not None:

@@ -61,10 +61,9 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
             "the names and descriptions of the labels",
             task.name, project.config.data.train, accepted,
         )  # fmt: skip
-        sidecars = project.sidecars_without_samples()
     else:
         _log.warning("%s: %s", task.name, NO_LABELS)
-        sidecars = project.learned_sidecars()
+    sidecars = project.learned_sidecars()
     unlabelled = FieldTable(_unlabelled(project, task), sidecars)
     rules = active_rules(base.rules, task, sidecars)
     arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics(), sidecars.left_out)
