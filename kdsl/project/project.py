@@ -364,10 +364,14 @@ class Project:
         """
         known = self.sidecars()
         if self.config.data.train is None:
-            return self._learnable(known)
+            return self.sidecars_without_samples()
         samples = self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
         return self._learnable(known)
+
+    def sidecars_without_samples(self) -> "Sidecars":
+        """`learned_sidecars` where there are no training samples, or none yet."""
+        return self._learnable(self.sidecars())
 
     def _learnable(self, known: "Sidecars") -> "Sidecars":
         if known.vectors is None or known.vectors.if_available() is not None:
