@@ -32,4 +32,6 @@ def init(
     for each in project.tasks:
         if count := len(project.rule_base(each)):
             rules = folder / "rules" / each.name
-            typer.echo(f"{rules}: {count} rules that people accepted. They count before any training: kdsl predict {config}")
+            typer.echo(
+                f"{rules}: {count} rules that people accepted. They count before any training: kdsl predict {config}"
+            )

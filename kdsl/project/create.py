@@ -63,9 +63,9 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
     """Make a project in `folder`, new or not, and return its kdsl.yaml; nothing that exists is touched.
 
     `tasks` are names of shipped tasks, task files (relative to the current directory) or `Task` objects, which become
-    tasks/<name>.yaml; by default all shipped tasks. The rules that ship for a task come along where it is named: without
-    `tasks` nobody has said that the project is about these. Raises KdslError, before anything is written, for a task that
-    cannot be one and for files that are there already.
+    tasks/<name>.yaml; by default all shipped tasks. The rules that ship for a task come along where it is named:
+    without `tasks` nobody has said that the project is about these. Raises KdslError, before anything is written, for
+    a task that cannot be one and for files that are there already.
     """
     config = folder / CONFIG_NAME
     if config.exists():

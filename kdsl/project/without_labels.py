@@ -57,8 +57,8 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
     if _awaits_samples(project):
         accepted = sum(rule.approved for rule in base.rules)
         _log.warning(
-            "%s: %s is not there yet, so nothing was trained: predicts by %d rules that people accepted and by the names "
-            "and descriptions of the labels",
+            "%s: %s is not there yet, so nothing was trained: predicts by the rules that people accepted (%d) and by "
+            "the names and descriptions of the labels",
             task.name, project.config.data.train, accepted,
         )  # fmt: skip
         sidecars = project.sidecars_without_samples()
