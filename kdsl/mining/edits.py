@@ -23,7 +23,11 @@ class Edit:
         """
         before, after = self.before, self.after
         if before is None or after is None:
-            return [f"{'-' if after is None else '+'} {condition_words(each, language)}" for each in (before or after,) if each]
+            return [
+                f"{'-' if after is None else '+'} {condition_words(each, language)}"
+                for each in (before or after,)
+                if each
+            ]
         old, new = _wordings(before), _wordings(after)
         if old == new:
             return [f"{condition_words(before, language)} → {condition_words(after, language)}"]
