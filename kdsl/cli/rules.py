@@ -16,12 +16,14 @@ from kdsl.cli.options import (
     taken_out,
 )
 from kdsl.cli.rules_exchange import export_rules, import_rules
+from kdsl.cli.rules_refine import refine
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
     from kdsl.sample import Task
 
 app = typer.Typer(help="Look at, check and tidy the rule base.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(refine)
 app.command("export")(export_rules)
 app.command("import")(import_rules)
 

@@ -89,9 +89,11 @@ def refine(
             "rule names"
         )
     settings = settings or MiningSettings()
-    space = VariantSpace(problem, table, rule.conditions)
     folds = range(ALL_SAMPLES, int(problem.folds.max()) + 1)
-    everywhere, *without = [_choice(space, problem, fold, label, settings) for fold in folds]
+    searches = [start_search(problem, fold, label, settings) for fold in folds]
+    tried = {index for search in searches if search for index in search.literals.condition.tolist()}
+    space = VariantSpace(problem, table, rule.conditions, tried)
+    everywhere, *without = [[] if search is None else _choice(space, search) for search in searches]
     judge = Reward(float((problem.labels == label).sum()) or 1.0, settings.reward_z, settings.recall_power)
     truth = pack(problem.labels == label)
     draft_bits = space.hits(space.draft)
@@ -128,16 +130,11 @@ class _Scored:
     """Mean of its reward and of what would be left if all false hits were removed."""
 
 
-def _choice(
-    space: VariantSpace, problem: MiningProblem, fold: int, label: int, settings: MiningSettings
-) -> list[State]:
-    """Variants that are better than the draft on the samples outside `fold`, by which they are chosen, the best first.
+def _choice(space: VariantSpace, search: Search) -> list[State]:
+    """Variants that are better than the draft on the samples of the search, by which they are chosen, the best first.
 
     None says what a better one says too, or what it says with more edits.
     """
-    search = start_search(problem, fold, label, settings)
-    if search is None:
-        return []
     beam = _Beam(space, search)
     start = beam.scored(space.draft, 0.0)
     found, front, seen = [start], [start], {start.bits.tobytes()}
@@ -166,8 +163,6 @@ class _Beam:
         readable = np.array([_readable(space.conditions[atom]) for atom in atoms], dtype=bool)
         self._plain: list[int] = atoms[readable & ~literals.negated].tolist()
         self._exceptions: list[int] = atoms[readable & literals.negated].tolist()
-        self._field = {atom: space.conditions[atom].field for atom in self._plain if space.conditions[atom].terms}
-        """Of atoms on terms: these may join others of their field in one any-list."""
         self._unit = float(search.weights.count(search.samples)) / max(int(count(search.samples)), 1)
 
     def scored(self, state: State, price: float) -> _Scored:
@@ -211,10 +206,6 @@ class _Beam:
         reward = search.reward(correct, hits, search.settings.cost * prices * self._unit)
         return hits, correct, reward, (reward + search.reward(correct, correct)) / 2
 
-    def _said(self, atom: int) -> frozenset[str]:
-        """What the atom tests, in whatever field: a variant says nothing twice."""
-        return self._space.said[atom]
-
     def _edits(self, state: State) -> Iterator[tuple[list[State], Bitmap, float]]:
         """States one edit further, their bitmaps, and what the edit counts towards the length of a rule."""
         space, samples = self._space, self._search.samples
@@ -243,7 +234,8 @@ class _Beam:
                 yield [(*before, each, *behind) for each in others], bits, 1.0
             first = space.conditions[group.atoms[0]]
             if first.terms and not group.negated:
-                more = [atom for atom in plain if self._field.get(atom) == first.field]
+                terms = [space.in_field(atom, first.field) for atom in plain if space.conditions[atom].terms]
+                more = [atom for atom in terms if atom is not None]
                 wider = rest & (parts[place] | space.bits[more])
                 yield [(*before, replaced((*group.atoms, atom)), *behind) for atom in more], wider, 1.0
 

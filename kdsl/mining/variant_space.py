@@ -1,6 +1,6 @@
 """What variants of one draft are made of: its own terms and conditions, and those that mining knows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,10 @@ class VariantSpace:
     are those of `MiningProblem.with_descriptions`: the samples, and one more a label.
     """
 
-    def __init__(self, problem: MiningProblem, table: FieldTable, draft: Sequence[Condition]) -> None:
+    def __init__(
+        self, problem: MiningProblem, table: FieldTable, draft: Sequence[Condition], tried: Iterable[int]
+    ) -> None:
+        """`tried` are the conditions of the vocabulary, by index, that may be added."""
         self._gave = problem.vocabulary.gave
         self._words = problem.vocabulary.coverage.shape[1]
         self.everyone = pack(np.ones(len(problem.labels), dtype=bool))
@@ -59,10 +62,17 @@ class VariantSpace:
         )
         meanings = [[added(moved) for moved in _moved_meanings(condition)] for condition in draft]
         self._draft = tuple(draft)
+        self._drafted = len(own)
+        """Atoms of the draft itself, its thresholds moved or not; behind them come the vocabulary's in its fields."""
+        in_fields = self._in_fields_of_draft(problem.vocabulary.conditions, tried)
+        own += in_fields.values()
         self.first = len(own)
         """Where the vocabulary's conditions begin among the atoms."""
         self.conditions = (*own, *problem.vocabulary.conditions)
         self._said: dict[int, frozenset[str]] = {}
+        self._twins = {
+            (field, self.first + index): self._drafted + place for place, (field, index) in enumerate(in_fields)
+        }
         rules = [Rule(id="r-0000", label="", when=When(all=(atom,))) for atom in own]
         parts = Vocabulary(tuple(own), pack(np.zeros((len(own), 0), dtype=bool)), 0)
         of_labels = pack(described(problem.task, parts).T > 0)
@@ -73,6 +83,27 @@ class VariantSpace:
             for moved, condition in zip(meanings, draft, strict=True)
         ]
         """For each condition of the draft the atoms of the same test with another threshold."""
+
+    def _in_fields_of_draft(
+        self, conditions: Sequence[Condition], tried: Iterable[int]
+    ) -> dict[tuple[str, int], Condition]:
+        """(field, index) → the terms of a condition looked for in a field of the draft that holds texts of its kind.
+
+        Of fields that say the same the vocabulary knows one; the draft may name another one.
+        """
+        fields = dict.fromkeys(condition.field for condition in self._draft if condition.terms)
+        return {
+            (field, index): conditions[index].model_copy(update={"field": field})
+            for field in fields
+            for index in sorted(tried)
+            if conditions[index].terms
+            and conditions[index].field != field
+            and _speaker(conditions[index].field) == _speaker(field)
+        }
+
+    def in_field(self, atom: int, field: str) -> int | None:
+        """The atom of the same terms in a field; None where they are not looked for there."""
+        return atom if self.conditions[atom].field == field else self._twins.get((field, atom))
 
     def _other_thresholds(self, condition: Condition) -> Iterator[int]:
         """The atoms of the vocabulary that compare the same number in the same way."""
@@ -116,7 +147,7 @@ class VariantSpace:
     def keeps(self, state: State) -> bool:
         """Whether anything of what the draft asks for is left, be it with another threshold."""
         return any(
-            group.atoms[0] < self.first or group.atoms in self.moves[group.origin]
+            group.atoms[0] < self._drafted or group.atoms in self.moves[group.origin]
             for group in state
             if group.origin >= 0 and not group.negated
         )
@@ -186,3 +217,10 @@ def _quantity(condition: Condition) -> tuple[str, ...]:
 
 def _placed(state: State) -> set[tuple[int, int, bool]]:
     return {(group.origin, atom, group.negated) for group in state for atom in group.atoms}
+
+
+def _speaker(field: str) -> str:
+    """Whose words a text field holds: the user's, the agent's, those of a page or of a caption."""
+    if field.startswith("ocr") or field == "caption":
+        return field.partition(".")[0]
+    return "agent" if field.endswith("agent") else "user"
