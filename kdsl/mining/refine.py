@@ -216,9 +216,7 @@ class _Beam:
         )
         parts = [space.group_bits(group) for group in state]
         whole = np.bitwise_and.reduce(parts, axis=0) & samples
-        yield [(*state, Group((atom,), False, -1)) for atom in plain], whole & space.bits[plain], 1.0
-        negation = self._search.settings.negation_cost
-        yield [(*state, Group((atom,), True, -1)) for atom in exceptions], whole & ~space.bits[exceptions], negation
+        # Of two edits to the same end the first is taken: another threshold before a further condition.
         for place, group in enumerate(state):
             before, behind = state[:place], state[place + 1 :]
             rest = np.bitwise_and.reduce([samples, *parts[:place], *parts[place + 1 :]], axis=0)
@@ -238,6 +236,9 @@ class _Beam:
                 more = [atom for atom in terms if atom is not None]
                 wider = rest & (parts[place] | space.bits[more])
                 yield [(*before, replaced((*group.atoms, atom)), *behind) for atom in more], wider, 1.0
+        yield [(*state, Group((atom,), False, -1)) for atom in plain], whole & space.bits[plain], 1.0
+        negation = self._search.settings.negation_cost
+        yield [(*state, Group((atom,), True, -1)) for atom in exceptions], whole & ~space.bits[exceptions], negation
 
     def _other_atoms(self, group: Group) -> list[tuple[int, ...]]:
         """The atoms of a condition with one term fewer, or with another threshold."""

@@ -13,7 +13,7 @@ from kdsl.mining.proposer import described
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
-from kdsl.rules.implication import redundant_terms
+from kdsl.rules.implication import implies, redundant_terms
 from kdsl.rules.rule import Rule, When
 from kdsl.text import normalise
 
@@ -158,17 +158,24 @@ class VariantSpace:
 
     def written(self, state: State) -> tuple[Condition, ...]:
         """The conditions as they stand in a rule file."""
-        return tuple(self._condition(group) for group in state)
+        return tuple(self._conditions(state).values())
 
     def edits(self, state: State) -> tuple[Edit, ...]:
         """What became of each condition of the draft, and the new ones."""
-        kept = {group.origin: group for group in state}
-        old = [
-            (condition, self._condition(kept[origin]) if origin in kept else None)
-            for origin, condition in enumerate(self._draft)
-        ]
-        new = [(None, self._condition(group)) for group in state if group.origin < 0]
+        kept = {group.origin: condition for group, condition in self._conditions(state).items()}
+        old = [(condition, kept.get(origin)) for origin, condition in enumerate(self._draft)]
+        new = [(None, condition) for group, condition in self._conditions(state).items() if group.origin < 0]
         return tuple(Edit(before, after) for before, after in (*old, *new) if before != after)
+
+    def _conditions(self, state: State) -> dict[Group, Condition]:
+        """Without those of the draft that follow from a new one."""
+        conditions = {group: self._condition(group) for group in state}
+        new = [condition for group, condition in conditions.items() if group.origin < 0]
+        return {
+            group: condition
+            for group, condition in conditions.items()
+            if group.origin < 0 or not any(implies(each, condition) for each in new)
+        }
 
     def _condition(self, group: Group) -> Condition:
         if group.origin >= 0 and group.atoms == self.draft[group.origin].atoms:

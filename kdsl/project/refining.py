@@ -36,7 +36,8 @@ class Refiner:
         names = self.problem.task.label_names
         if label not in names:
             raise KdslError(
-                f"{label[:60]!r} is not a label of {self.problem.task.name}, so no sample can tell how to refine it"
+                f"{label[:60]!r} is no label of {self.problem.task.name}, so no sample tells how to refine the rule; "
+                "give the rule one of the task's labels"
             )
         return refine(self.problem, self.table, names.index(label), conditions)
 
