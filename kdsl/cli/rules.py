@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from kdsl.sample import Task
 
 app = typer.Typer(help="Look at, check and tidy the rule base.", no_args_is_help=True, rich_markup_mode=None)
-app.command()(refine)
 app.command("export")(export_rules)
 app.command("import")(import_rules)
+app.command()(refine)
 
 
 class RuleStatus(StrEnum):

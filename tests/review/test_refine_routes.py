@@ -117,3 +117,12 @@ def test_samples_are_prepared_in_the_background_and_again_when_they_change(live,
     live.refresh()
     live.prepare_refining()  # samples of one label: there is nothing to refine on, and that is told when asked
     assert live.site.indexes[TASK].refiner is None
+
+
+def test_what_a_model_drafted_is_shown_as_text(client, live, tmp_path):
+    path = write_rule(tmp_path, "r-ffff", "调光", "user", "变暗")
+    proposed = f'provenance: {{source: draft, proposer: "{MARKUP}"}}\nnotes: "{MARKUP}"\n'
+    path.write_text(path.read_text("utf-8").replace("变暗", MARKUP) + proposed, "utf-8")
+    live.refresh()
+    page = client.get(f"/t/{TASK}/rules/r-ffff?status=all").text + client.get(f"/t/{TASK}/rules?status=all").text
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4 and MARKUP not in page
