@@ -5,11 +5,12 @@ scored in one pass over packed bitmaps, and the best of them edited again (a bea
 literals, the reward and the price of what is added are those of the label's search in mining.
 
 **Held out.** Whoever tries a thousand edits on 15 positives finds one that helps by chance. So the choice is made
-again without each fold of the samples, and what was chosen there is counted on the fold: the held-out counts of a
-variant are those of the choice that, on the samples chosen on, hits the same ones as the variant most nearly. Where
-nothing better than the draft was found without a fold the draft itself is counted there. Only variants that are
-better than the draft by these counts are returned, in the order of their reward. The draft was not chosen here, so the
-held-out counts compare with its own on all samples; of a rule that was mined on them these promise too much.
+again without each fold of the samples, and what was chosen there is counted on the fold: the held-out counts of the
+first variant are those of the first choice without each fold, which may be another one, and so on; where nothing
+better than the draft was found without a fold the draft itself is counted there. They say what variants chosen like
+this are worth. Only those are returned that are better than the draft by these counts, in the order of their reward.
+The draft was not chosen here, so they compare with its own counts on all samples; of a rule that was mined on them
+these promise too much, and so do those of its variants.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ class Variant:
     edits: tuple[Edit, ...]
     training: TrainingCounts
     held_out: HeldOutCounts
-    """See the module: of what was chosen without each fold, on that fold."""
+    """Of what was chosen at its place without each fold, on that fold; see the module."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,18 @@ def refine(
     truth = pack(problem.labels == label)
     draft_bits = space.hits(space.draft)
 
-    def held_out(chosen: State) -> HeldOutCounts:
+    def held_out(place: int) -> HeldOutCounts:
         total = correct = 0
         for fold, choices in enumerate(without):
-            members = problem.members(fold)
-            best = _nearest(space, chosen, choices, members)
-            bits = (draft_bits if best is None else space.held_out_hits(best)) & ~members & space.everyone
+            bits = space.held_out_hits(choices[place]) if place < len(choices) else draft_bits
+            bits = bits & space.everyone & ~problem.members(fold)
             total, correct = total + int(count(bits)), correct + int(count(bits & truth))
         return HeldOutCounts(hits=total, correct=correct)
 
     least = _value(judge, HeldOutCounts(hits=int(count(draft_bits)), correct=int(count(draft_bits & truth))))
     variants: list[Variant] = []
-    for state in everywhere:
-        counts = held_out(state)
+    for place, state in enumerate(everywhere):
+        counts = held_out(place)
         if len(variants) < WANTED and _value(judge, counts) > least:
             training = _training(space.hits(state), truth, len(problem.labels))
             variants.append(Variant(space.written(state), space.edits(state), training, counts))
@@ -254,13 +254,6 @@ def _readable(condition: Condition) -> bool:
         len(term) > 1 and not says_nothing(term) and (term.isascii() or max(map(len, segmented(term))) > 1)
         for term in condition.normalised_terms
     )
-
-
-def _nearest(space: VariantSpace, state: State, choices: Sequence[State], members: Bitmap) -> State | None:
-    """Of the choices the one whose hits among `members` are most nearly those of the state."""
-    own = space.hits(state) & members
-    likeness = [_jaccard(own, space.hits(choice) & members) for choice in choices]
-    return choices[int(np.argmax(likeness))] if choices else None
 
 
 def _jaccard(first: Bitmap, second: Bitmap) -> float:
