@@ -3,11 +3,14 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 from interrupted import run_interrupted
 from model_server import RunningServer
 from shop_of_drafts import write_draft_shop
 
+from kdsl.models.out_of_fold_file import save_out_of_fold
+from kdsl.project.project import Project
 from kdsl.rules.rulebase import RuleBase
 
 MARKUP = "<script>alert(1)</script>"
@@ -150,6 +153,32 @@ def test_samples_that_the_model_was_shown_do_not_speak_for_its_draft(kdsl, shop,
     (shop / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines), "utf-8")
     server.become(replies=replies(调光=[rule("调光", {"user": [f"第{n}次" for n in range(4)]})], 材质=[]))
     assert found(propose(kdsl, shop, server))["dropped"]["hits nothing"] == 1
+
+
+def test_what_the_classifier_confuses_comes_first_and_is_told(kdsl, shop, server):
+    project = Project.open(shop)
+    [task] = project.tasks
+    table = project.field_table(task)
+    probabilities = np.tile([0.9, 0.1], (30, 1))  # 调光 for all: 14 of 材质 are taken for it
+    known = np.arange(30) != 29  # nothing is known of the last
+    save_out_of_fold(project.config.checkpoint / "shop", task, "linear", table, probabilities, known)
+    before = len(server.requests())
+    assert propose(kdsl, shop, server, "--calls", 1).code == 0
+    [question] = [each["body"] for each in server.requests()[before:] if each["path"].endswith("completions")]
+    text = json.dumps(question["messages"], ensure_ascii=False)
+    assert "为标签“材质”" in text and "分类器把“材质”误判成“调光”：13 次。" in text
+    assert text.count("[材质] ") == 4 and text.count("[调光] ") == 2
+
+
+def test_long_samples_are_cut_before_they_are_shown(kdsl, shop, server):
+    lines = [json.loads(line) for line in (shop / "train.jsonl").read_text("utf-8").splitlines()]
+    for each in lines:
+        each["text"] += "。" + "长" * 500
+    (shop / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines), "utf-8")
+    before = len(server.requests())
+    propose(kdsl, shop, server)
+    bodies = [each["body"] for each in server.requests()[before:] if each["path"].endswith("completions")]
+    assert bodies and all("长" * 121 not in json.dumps(each, ensure_ascii=False) for each in bodies)
 
 
 def test_the_table_says_what_happened_and_where_it_went(kdsl, shop, server):
