@@ -43,8 +43,6 @@ _CHOSEN = 2 * WANTED
 """Variants that are chosen, with and without each fold; those that do not hold there are left out."""
 _NEAR = 0.8
 """From this share of common hits (Jaccard) on a variant says what another one says."""
-_LEAST_REMOVED = 1.9
-"""Samples that an exception must remove to be believed, as in the search."""
 
 Floats = NDArray[np.float64]
 
@@ -167,7 +165,7 @@ class _Beam:
 
     def scored(self, state: State, price: float) -> _Scored:
         bits = self._space.state_bits(state) & self._search.samples
-        _, _, reward, promise = self._score(bits[None], np.array([price]))
+        _, reward, promise = self._score(bits[None], np.array([price]))
         return _Scored(state, bits, price, float(reward[0]), float(promise[0]))
 
     def edited(self, front: Sequence[_Scored], seen: set[bytes]) -> list[_Scored]:
@@ -180,10 +178,8 @@ class _Beam:
                 continue
             bits = np.concatenate([each[1] for each in made])
             price = np.repeat([each[2] for each in made], [len(each[0]) for each in made])
-            hits, correct, reward, promise = self._score(bits, parent.price + price)
-            removed = float(self._search.weights.count(parent.bits)) - hits
+            correct, reward, promise = self._score(bits, parent.price + price)
             good = (correct > 0) & (bits != parent.bits).any(axis=1)
-            good &= (price <= 1.0) | (removed > _LEAST_REMOVED * self._unit)
             states += [state for each in made for state in each[0]]
             columns.append((bits, parent.price + price, reward, np.where(good, promise, -1.0)))
         if not columns:
@@ -200,11 +196,12 @@ class _Beam:
                 result.append(_Scored(states[index], bits[index], *values))
         return result
 
-    def _score(self, bits: Bitmap, prices: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def _score(self, bits: Bitmap, prices: Floats) -> tuple[Floats, Floats, Floats]:
+        """Correct hits, reward and promise of states with these bitmaps."""
         search = self._search
         hits, correct = search.weights.count(bits), search.weights.count(bits & search.positives)
         reward = search.reward(correct, hits, search.settings.cost * prices * self._unit)
-        return hits, correct, reward, (reward + search.reward(correct, correct)) / 2
+        return correct, reward, (reward + search.reward(correct, correct)) / 2
 
     def _edits(self, state: State) -> Iterator[tuple[list[State], Bitmap, float]]:
         """States one edit further, their bitmaps, and what the edit counts towards the length of a rule."""

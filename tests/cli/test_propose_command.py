@@ -110,6 +110,19 @@ def test_what_was_answered_is_not_asked_again_and_a_budget_is_gone_on_from(kdsl,
     assert added(shop) == rules
 
 
+def test_the_budget_is_one_for_all_tasks(kdsl, shop, server):
+    (shop / "other.yaml").write_text(
+        (shop / "task.yaml").read_text("utf-8").replace("shop", "other").replace("咨询", "关于"), "utf-8"
+    )
+    config = (shop / "kdsl.yaml").read_text("utf-8").replace("[task.yaml]", "[task.yaml, other.yaml]")
+    (shop / "kdsl.yaml").write_text(config, "utf-8")
+    lines = [json.loads(line) for line in (shop / "train.jsonl").read_text("utf-8").splitlines()]
+    both = [{**each, "id": f"{task}{each['id']}", "task": task} for task in ("shop", "other") for each in lines]
+    (shop / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in both), "utf-8")
+    result = json.loads(propose(kdsl, shop, server, "--calls", 1).out)
+    assert [(result[task]["asked"], result[task]["left"]) for task in ("shop", "other")] == [(1, 1), (0, 2)]
+
+
 def test_a_rejected_draft_is_not_proposed_again_and_mining_deletes_none(kdsl, shop, server):
     propose(kdsl, shop, server)
     base = RuleBase.load(shop / "rules", "shop")

@@ -11,6 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.mining.edits import edit_words
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.refine import MOST_EDITS, WANTED, Refinement, refine
+from kdsl.mining.reward import Reward
 from kdsl.mining.run import prepare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
@@ -123,6 +124,21 @@ def test_no_term_of_one_character_of_grammar_or_cut_out_of_words():
     assert not {"锈", "的", "吗", "这个", "个锈"} & new
 
 
+def test_a_letter_is_no_word_either():
+    said = with_noise([("plan x", 0, 8), ("plan old x", 0, 8), ("plan y", 1, 16)])
+    found = refined(said, {"last_user": ["old x"]})
+    assert not any("x" in condition.terms for each in found.variants for condition in each.conditions)
+
+
+def test_an_exception_must_spare_more_wrong_hits_than_it_costs():
+    """Two samples may lack anything by chance."""
+    few = with_noise([("退款", 0, 12), ("退款政策", 1, 2), ("政策", 1, 6), ("尺码", 1, 12)])
+    many = with_noise([("退款", 0, 12), ("退款政策", 1, 5), ("政策", 1, 6), ("尺码", 1, 12)])
+    exception = ["+ last user turn does not contain 政策"]
+    assert exception not in lines(refined(few, {"last_user": ["退款"]}))
+    assert exception in lines(refined(many, {"last_user": ["退款"]}))
+
+
 def test_a_rule_that_no_edit_helps_has_no_variant():
     found = refined(WORDS, {"last_user": ["退款", "退钱"]}, {"not": {"last_user": ["政策"]}})
     assert found.variants == () and found.training.hits == 20
@@ -141,6 +157,10 @@ def test_the_same_samples_give_the_same_variants():
     assert refined(WORDS, {"last_user": ["退款"]}) == refined(WORDS, {"last_user": ["退款"]})
 
 
+def value(judge: Reward, counts) -> float:
+    return float(judge(np.array([float(counts.correct)]), np.array([float(counts.hits)]))[0])
+
+
 def test_held_out_counts_promise_nothing_where_labels_are_chance():
     """Whatever helps in training is chance here, and chosen without a fold it does not help on the fold."""
     training, held_out = np.zeros(2), np.zeros(2)
@@ -148,7 +168,11 @@ def test_held_out_counts_promise_nothing_where_labels_are_chance():
         source, filler = random.Random(seed), noise(seed, 12)
         said = [(filler(), source.randrange(2)) for _ in range(60)]
         draft = {"last_user": source.sample("春夏秋冬东南西北金木水火", 3)}
-        for each in refined(said, draft).variants:
+        found = refined(said, draft)
+        assert len(found.variants) <= 3
+        judge = Reward(float(found.training.positives))
+        for each in found.variants:
+            assert value(judge, each.held_out) > value(judge, found.training)  # or nobody would want it
             training += each.training.correct, each.training.hits
             held_out += each.held_out.correct, each.held_out.hits
     assert training[0] / training[1] > 0.55  # half of all samples have the label
