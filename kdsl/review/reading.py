@@ -7,6 +7,8 @@ import numpy as np
 
 from kdsl.config import ProjectConfig
 from kdsl.fields.table import FieldTable
+from kdsl.mining.miner import MiningProblem
+from kdsl.project.refining import refining_problem
 from kdsl.review.dataset import Dataset
 from kdsl.review.model_predictions import ModelPredictions, model_predictions
 from kdsl.review.store import RuleStore
@@ -54,3 +56,10 @@ def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) 
     samples = dataset.samples[name]
     labels = np.array(label_indices(samples, task), dtype=np.int64)
     return model_predictions(config, task, FieldTable(samples, dataset.sidecars), labels, dataset.orders)
+
+
+def read_and_prepare(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> MiningProblem:
+    """The samples of the task with that name as rules are refined on them; KdslError where they cannot be."""
+    dataset = read()
+    [task] = [each for each in dataset.tasks if each.name == name]
+    return refining_problem(config, task, FieldTable(dataset.samples[name], dataset.sidecars))

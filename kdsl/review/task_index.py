@@ -13,6 +13,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.files import Stamp, stamp_of
+from kdsl.project.refining import Refiner
 from kdsl.review.alike import Likeness
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
@@ -85,6 +86,8 @@ class TaskIndex:
         """What the model says; None where it is not known."""
         self.no_predictions = ""
         """Why it is not known; empty while it is being found out."""
+        self.refiner: Refiner | None = None
+        """What knows variants of rules; None until its samples are prepared."""
         self.problem = ""
         """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
