@@ -10,10 +10,12 @@ from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
 _INSIDE = {
-    "last_user": ("user", "dialogue"),
-    "user": ("dialogue",),
-    "last_agent": ("agent", "dialogue"),
-    "agent": ("dialogue",),
+    "last_user": ("user", "dialogue", "text"),
+    "user": ("dialogue", "text"),
+    "last_agent": ("agent", "dialogue", "text"),
+    "agent": ("dialogue", "text"),
+    "dialogue": ("text",),
+    "text": ("dialogue",),
     "ocr.header": ("ocr.top", "ocr"),
     "ocr.top": ("ocr",),
     "ocr.body": ("ocr",),
