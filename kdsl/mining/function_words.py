@@ -53,7 +53,7 @@ def says_little(term: str) -> bool:
 
 
 def is_cut(term: str) -> bool:
-    """Whether a term of several words begins with a particle or ends with a word that leads to the next: 的尺寸, 颜色和."""
+    """Whether a term of several words begins with a particle or ends on the way to the next word: 的尺寸, 颜色和."""
     if not (term[0] in _NEVER_FIRST or term[-1] in _NEVER_LAST):
         return False
     words = segmented(term)

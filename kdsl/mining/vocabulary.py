@@ -109,7 +109,11 @@ def build_vocabulary(
         earlier.append(texts)
         families = _frequent_families(texts, _SHORTEST.get(field, 2), known_terms)
         if field in _SPOKEN:
-            families = [forms for forms in families if not says_little(forms[0]) or not known.isdisjoint(forms)]
+            families = [
+                forms
+                for forms in families
+                if not (says_little(forms[0]) or is_cut(forms[0])) or not known.isdisjoint(forms)
+            ]
         if not families:
             continue
         described = {
@@ -208,8 +212,8 @@ def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Flag
 def _most_readable(
     families: Sequence[tuple[str, ...]], flags: Flags, texts: Sequence[str], known: Collection[int]
 ) -> list[int]:
-    """Of the frequent families that cover the same samples one, without cut words (see `is_cut`): words of two or three
-    characters before others. All `known` ones stay."""
+    """Of the frequent families that cover the same samples one, whole words only, those of two or three characters
+    before others. All `known` ones stay."""
     word_frequency: Counter[str] = Counter()
     for text in texts:
         word_frequency.update(phrases(text))
@@ -221,7 +225,7 @@ def _most_readable(
         if index in known or not MIN_SAMPLES <= n <= most:
             continue
         term = forms[0]
-        if is_cut(term) or (holds_han(term) and sum(word_frequency[form] for form in forms) * 2 < n):
+        if holds_han(term) and sum(word_frequency[form] for form in forms) * 2 < n:
             continue
         score = -abs(2 * len(term) - 5) if term[0] >= "\u2e80" else len(term)
         key = row.tobytes()

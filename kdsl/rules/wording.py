@@ -11,7 +11,8 @@ Language = Literal["en", "zh"]
 
 FIELD_NAMES: dict[Language, dict[str, str]] = {
     "en": {
-        "text": "text", "last_user": "last user turn", "user": "user turns", "last_agent": "last agent turn", "agent": "agent turns",
+        "text": "text",
+        "last_user": "last user turn", "user": "user turns", "last_agent": "last agent turn", "agent": "agent turns",
         "dialogue": "dialogue",
         "ocr": "text on the image", "ocr.top": "text at the top of the image",
         "ocr.bottom": "text at the bottom of the image", "ocr.header": "text in the header of the image",
