@@ -16,6 +16,9 @@ STATUSES = ("open", "proposed", "accepted", "rejected", "disabled", "all")
 FLAGS = ("", "stale", "conflict", "never", "tests")
 SORTS = ("value", "precision", "coverage", "disagreement")
 
+SURE = 0.95
+"""Rules above this reliability can be accepted all at once, by label."""
+
 
 @dataclass(frozen=True)
 class Query:
@@ -69,6 +72,16 @@ def ordered(overview: Overview, query: Query, skipped: AbstractSet[str], failing
     found = [[best] * (best in group) + [i for i in group if i != best] for (_, best), group in groups.items()]
     late_last = sorted(zip(groups, found, strict=True), key=lambda each: each[0][0])
     return [i for _, group in late_last for i in group]
+
+
+def sure_rules(overview: Overview, label: str) -> list[int]:
+    """Positions of the open rules for a label whose reliability is above `SURE`, the best first."""
+    found = [
+        i
+        for i, (stored, entry) in enumerate(zip(overview.rules, overview.statistics, strict=True))
+        if stored.open and stored.rule.label == label and entry is not None and (entry.reliability or 0.0) > SURE
+    ]
+    return sorted(found, key=lambda i: (-overview.value[i], -overview.precision[i], i))
 
 
 def lower_bounds(overview: Overview, chosen: Sequence[int] | None = None) -> NDArray[np.float64]:

@@ -158,8 +158,8 @@ class TaskIndex:
         precision, value, best = old.precision.copy(), old.value.copy(), old.best.copy()
         near = np.flatnonzero(np.isin(now["labels"], [*old.labels[changed], *few.labels]))  # they may hit the same
         precision[near], value[near], places = self._values(
-            [rules[i] for i in near.tolist()], [entries[i] for i in near.tolist()], now["labels"][near], now["bits"][near],
-            now["unlabelled"][near], now["correct"][near],
+            [rules[i] for i in near.tolist()], [entries[i] for i in near.tolist()], now["labels"][near],
+            now["bits"][near], now["unlabelled"][near], now["correct"][near],
         )  # fmt: skip
         best[near] = near[places]
         # Accepting a proposed rule changes no conflict: both kinds speak.

@@ -40,7 +40,7 @@ def test_a_rule_without_hits_has_no_precision(client, site):
     ("query", "first", "count"),
     [
         ("flag=never", "明暗", 1),
-        ("flag=conflict", "亮度", 3),
+        ("flag=conflict", "材质", 3),
         ("text=购买", "立即购买", 1),
         ("sort=coverage", "亮度", 4),
         ("sort=precision", "材质", 4),
