@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
+from kdsl.files import stamp_of
 from kdsl.review.charts import intervals, lines, shares, stacked_bars
 from kdsl.review.effect import trained_files
 from kdsl.review.journal import Event
@@ -57,7 +58,7 @@ def _waiting(call: Call, task: str) -> int | None:
     stamp = stamp_of(arbiter)
     if stamp is None:
         return None
-    trained = datetime.fromtimestamp(arbiter.stat().st_mtime).isoformat(timespec="microseconds")
+    trained = datetime.fromtimestamp(stamp[0] / 1e9).isoformat(timespec="microseconds")
     return len({event.rule for event in _deciding(call, task) if event.at > trained})
 
 

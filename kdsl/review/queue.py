@@ -63,7 +63,7 @@ def ordered(overview: Overview, query: Query, skipped: AbstractSet[str], failing
         and _has_flag(overview, i, query.flag, failing)
     ]
     keys = _keys(overview, query.sort)
-    passing.sort(key=lambda i: (-keys[i], -overview.precision[i], -overview.hits[i], i))
+    passing.sort(key=lambda i: (-keys[i], overview.hits[i] == 0, -overview.precision[i], -overview.hits[i], i))
     groups: dict[tuple[bool, int], list[int]] = {}
     for i in passing:
         best = int(overview.best[i])
