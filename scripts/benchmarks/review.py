@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder), *_make(options.rules, options.samples, options.characters, options.seed))
         begun = time.perf_counter()
-        live = open_live(Project.open(folder), PERSON)
+        live = open_live(Project.open(Path(folder)), PERSON)
         opened = time.perf_counter() - begun
         print(
             f"{options.rules} rules, {options.samples} dialogues of {options.characters} characters; "

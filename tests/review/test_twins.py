@@ -6,8 +6,10 @@ import pytest
 from reviewed_shop import LABELS
 from rule_files import TASK, contents, rule
 
+import kdsl.review.store as store_module
 from kdsl.errors import KdslError
 from kdsl.review import decisions
+from kdsl.review.journal import Journal
 from kdsl.review.live import LiveSite
 from kdsl.review.queue import Query
 from kdsl.review.store import RuleStore
@@ -80,3 +82,54 @@ def test_a_rule_that_is_no_copy_is_not_decided_along(shop, client):
     form = {"status": "accepted", "version": version, f"copy-{RIVAL.id}": "0"}
     answer = client.post(f"/t/{TASK}/rules/{best}/twins", data=form)
     assert answer.status_code == 422 and f"is no near copy of {best}" in answer.text.replace("&#39;", "'")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_after_a_kill_the_decision_reached_all_of_them_or_none(shop, monkeypatch, files):
+    best, copy = group(shop)
+    store, before = shop.site.store, contents(shop.site.config.rules)
+    seen = [(id, store.get(TASK, id).version) for id in (best, copy)]
+    real, left = store_module.write_rule_text, [files]
+
+    def put(path, text):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        real(path, text)
+
+    def end(journal, number, done):
+        raise Killed
+
+    monkeypatch.setattr(store_module, "write_rule_text", put)
+    monkeypatch.setattr(Journal, "end", end)
+    with pytest.raises(Killed):
+        decisions.decide_twins(store, "小王", TASK, seen[0], seen[1:], "accepted")
+    monkeypatch.undo()
+    again = RuleStore(store.folder, [TASK])
+    assert len(again.history()) == (2 if files else 0)
+    if files:
+        assert [again.get(TASK, id).rule.status for id in (best, copy)] == ["accepted", "rejected"]
+        decisions.undo(again, "小王")
+    assert contents(store.folder) == before
+
+
+def test_where_only_the_first_end_could_be_written_all_happened(shop, monkeypatch):
+    best, copy = group(shop)
+    store = shop.site.store
+    seen = [(id, store.get(TASK, id).version) for id in (best, copy)]
+    real, left = Journal.end, [1]
+
+    def end(journal, number, done):
+        if not left[0]:
+            raise KdslError("full")
+        left[0] -= 1
+        real(journal, number, done)
+
+    monkeypatch.setattr(Journal, "end", end)
+    decisions.decide_twins(store, "小王", TASK, seen[0], seen[1:], "accepted")
+    monkeypatch.undo()
+    assert [event.action for event in RuleStore(store.folder, [TASK]).history()] == ["accept", "reject"]
