@@ -63,12 +63,14 @@ def ordered(overview: Overview, query: Query, skipped: AbstractSet[str], failing
         and _has_flag(overview, i, query.flag, failing)
     ]
     keys = _keys(overview, query.sort)
-    passing.sort(key=lambda i: (-keys[i], overview.hits[i] == 0, -overview.precision[i], -overview.hits[i], i))
+    hits, best_of = overview.hits, overview.best.tolist()
+    sorted_all = np.lexsort((-hits, -overview.precision, hits == 0, -keys)).tolist()
+    late = {overview.position[id] for id in skipped if id in overview.position}
+    chosen = set(passing)
     groups: dict[tuple[bool, int], list[int]] = {}
-    for i in passing:
-        best = int(overview.best[i])
-        late = bool({overview.rules[i].rule.id, overview.rules[best].rule.id} & skipped)
-        groups.setdefault((late, best), []).append(i)
+    for i in sorted_all:
+        if i in chosen:
+            groups.setdefault((i in late or best_of[i] in late, best_of[i]), []).append(i)
     found = [[best] * (best in group) + [i for i in group if i != best] for (_, best), group in groups.items()]
     late_last = sorted(zip(groups, found, strict=True), key=lambda each: each[0][0])
     return [i for _, group in late_last for i in group]
