@@ -9,17 +9,14 @@ from kdsl.arbiter.trained import TrainedTask, active_rules
 from kdsl.config import EMBEDDED
 from kdsl.data.checks import NO_LABELS
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
 from kdsl.files import is_there
 from kdsl.locks import claimed
 from kdsl.models.cold_start import fit_cold_start
 from kdsl.project.project import Project
-from kdsl.sample import Sample, Task
+from kdsl.project.unlabelled import unlabelled_table
+from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
-
-MOST_UNLABELLED = 2000
-"""More of them say nothing new about what samples have in common."""
 
 
 def cold_tasks(project: Project) -> list[Task]:
@@ -64,7 +61,7 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
     else:
         _log.warning("%s: %s", task.name, NO_LABELS)
     sidecars = project.learned_sidecars()
-    unlabelled = FieldTable(_unlabelled(project, task), sidecars)
+    unlabelled = unlabelled_table(project, task)
     rules = active_rules(base.rules, task, sidecars)
     arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics(), sidecars.left_out)
     trained = TrainedTask(task, fit_cold_start(task, unlabelled, sidecars.vectors), tuple(rules), arbiter)
@@ -99,13 +96,3 @@ def _awaits_samples(project: Project) -> bool:
 
 def _embedded(project: Project) -> bool:
     return project.config.large in EMBEDDED
-
-
-def _unlabelled(project: Project, task: Task) -> list[Sample]:
-    """At most `MOST_UNLABELLED` samples of a task, from all parts of the files."""
-    data = project.config.data
-    found = [] if data.train is None or _awaits_samples(project) else list(project.task_samples(task))
-    if data.unlabelled is not None:
-        found += [sample for sample in project.iterate_samples(data.unlabelled) if sample.task == task.name]
-    step = -(-len(found) // MOST_UNLABELLED)
-    return found[:: max(step, 1)]
