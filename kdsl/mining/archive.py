@@ -138,6 +138,8 @@ class ArchivedRule(RecordModel):
     label: str
     when: tuple[Condition, ...] = Field(min_length=1)
     shown: Shown
+    listed: bool = True
+    """Whether it made the list of its label: the others count where a person accepted them."""
 
     @model_validator(mode="after")
     def _possible(self) -> "ArchivedRule":
@@ -157,7 +159,7 @@ class Archive(RecordModel):
     task: str
     seed: int
     reliability: Reliability
-    least_precision: Share
+    least_precision: Share = 0.0
     """From which on a mined rule enters the rule base."""
     base_rates: dict[str, Share]
     """label → its share of the samples."""
@@ -201,11 +203,11 @@ class Archive(RecordModel):
             )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
-    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
-        """The rules mined without `fold`, as the engine takes them, and what each showed on the other folds."""
+    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[ArchivedRule]]:
+        """The rules mined without `fold`, as the engine takes them, and what is known of each."""
         archived = self.held_out[fold]
         rules = [_rule(self.task, entry.label, entry.when, "", "", self.seed) for entry in archived]
-        return rules, [entry.shown for entry in archived]
+        return rules, list(archived)
 
 
 def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
@@ -223,8 +225,11 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         folds=tuple(problem.folds.tolist()),
         held_out=tuple(
             tuple(
-                ArchivedRule(label=names[found.label], when=found.written(problem.vocabulary), shown=shown)
-                for found, shown in zip(part.rules, part.shown, strict=True)
+                ArchivedRule(
+                    label=names[found.label], when=found.written(problem.vocabulary), shown=shown, listed=listed
+                )
+                for listed, pairs in ((True, zip(part.rules, part.shown, strict=True)), (False, part.others))
+                for found, shown in pairs
             )
             for part in mined.held_out
         ),

@@ -164,6 +164,8 @@ class HeldOut:
     shown: tuple[Shown, ...]
     hits: Flags
     """bool [n_samples, n_rules], False outside the fold, and where a sample gave a rule its wording."""
+    others: tuple[tuple[FoundRule, Shown], ...] = ()
+    """Candidates that did not make the list: a person who accepted one would have accepted it without the fold too."""
 
 
 @dataclass(frozen=True)
@@ -304,9 +306,15 @@ def assemble(
         sense = _judged(problem, found, validator)
         candidates = _assembled(problem, found, sense)
     mined = _assembled(problem, _chosen(candidates, settings), sense)
+    held_out = []
+    for part, all_of_fold in zip(mined.held_out, candidates.held_out, strict=True):
+        taken = {_said(rule) for rule in part.rules}
+        pairs = zip(all_of_fold.rules, all_of_fold.shown, strict=True)
+        held_out.append(replace(part, others=tuple(pair for pair in pairs if _said(pair[0]) not in taken)))
     enough = sum(int(part.hits.sum()) for part in mined.held_out) >= MIN_HITS
     return replace(
         mined,
+        held_out=tuple(held_out),
         reliability=mined.reliability if enough else candidates.reliability,
         least_precision=settings.least_precision,
     )
@@ -357,9 +365,9 @@ def listed(
 def _with_terms_of(
     problem: MiningProblem, fold: int, rule: FoundRule, copy: FoundRule, reliability: Reliability
 ) -> FoundRule:
-    """One rule on the words of two that hit nearly the same samples; `rule` where that is not as reliable, or unlike.
+    """One rule on the words of two that hit nearly the same samples; `rule` where the copy's words do not matter.
 
-    What the copy says in other words holds on samples that these words are not in.
+    They matter where they are right on two samples more, and wrong on none, and the estimate does not fall.
     """
     parts = [each.conditions[0] for each in (rule, copy) if len(each.conditions) == 1 and not each.negated[0]]
     if len(parts) < 2:
@@ -369,8 +377,10 @@ def _with_terms_of(
     if not all(test.terms for test in tests) or len({test.field for test in tests}) > 1 or len(indices) > MOST_TERMS:
         return rule
     both = replace(rule, conditions=(indices,))
-    before, after = reliability.estimate([problem.shown(each, problem.members(fold)) for each in (rule, both)])
-    return both if after >= before else rule
+    shown = [problem.shown(each, problem.members(fold)) for each in (rule, both)]
+    new, new_correct = shown[1].hits - shown[0].hits, shown[1].correct - shown[0].correct
+    before, after = reliability.estimate(shown)
+    return both if new == new_correct >= 2 and after >= before else rule
 
 
 def _assembled(

@@ -14,7 +14,7 @@ REPEAT_DISCOUNT = 0.8
 not mean that the next ones will be, and other words for the same thing may be what those hold."""
 LEAST_GAIN = 0.03
 """A rule must add at least this share of the label's samples."""
-COPY = 0.6
+COPY = 0.5
 """Jaccard overlap of what two rules hit, above which they say the same: below the 0.7 that a person calls a copy, as
 the overlap on other samples differs from that on these."""
 

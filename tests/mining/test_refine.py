@@ -44,10 +44,10 @@ def lines(found: Refinement) -> list[list[str]]:
 
 
 def test_a_term_that_means_the_same_and_an_exception_are_found():
-    found = refined(WORDS, {"last_user": ["退款"]})
+    found = refined(WORDS, {"text": ["退款"]})
     assert (found.training.correct, found.training.hits, found.training.positives) == (10, 16, 20)
     best = found.variants[0]
-    assert set(lines(found)[0]) == {'+ "退钱" (last user turn)', "+ last user turn does not contain 政策"}
+    assert set(lines(found)[0]) == {'+ "退钱" (text)', "+ text does not contain 政策"}
     assert (best.training.correct, best.training.hits) == (20, 20)
     assert (best.held_out.correct, best.held_out.hits) == (20, 20)
     assert 1 <= len(found.variants) <= WANTED
@@ -56,25 +56,25 @@ def test_a_term_that_means_the_same_and_an_exception_are_found():
 def test_counts_are_those_of_the_engine_on_all_samples():
     table = table_of([text for text, _ in WORDS])
     truth = np.array([label == 0 for _, label in WORDS])
-    for each in refined(WORDS, {"last_user": ["退款"]}).variants:
+    for each in refined(WORDS, {"text": ["退款"]}).variants:
         hits = Engine([Rule(id="r-0000", label="甲", when=When(all=each.conditions))]).matrix(table)[:, 0]
         assert (each.training.hits, each.training.correct) == (hits.sum(), (hits & truth).sum())
 
 
 def test_a_term_that_only_brings_wrong_hits_is_dropped():
-    found = refined(WORDS, {"last_user": ["退款", "退钱", "尺码"]}, {"not": {"last_user": ["政策"]}})
-    assert lines(found)[0] == ['- "尺码" (last user turn)']
+    found = refined(WORDS, {"text": ["退款", "退钱", "尺码"]}, {"not": {"text": ["政策"]}})
+    assert lines(found)[0] == ['- "尺码" (text)']
 
 
 def test_a_condition_that_only_loses_right_hits_is_dropped_whatever_it_tests():
     aspects = [2.0 if index % 2 else 1.0 for index in range(len(WORDS))]
-    draft = [{"last_user": ["退款", "退钱"]}, {"not": {"last_user": ["政策"]}}, {"image.aspect": ">1.5"}]
+    draft = [{"text": ["退款", "退钱"]}, {"not": {"text": ["政策"]}}, {"image.aspect": ">1.5"}]
     found = refined(WORDS, *draft, aspects=aspects)
     assert lines(found)[0] == ["- image height / width >1.5"]
 
 
 def test_a_term_with_no_hit_stays_it_may_occur_tomorrow():
-    found = refined(WORDS, {"last_user": ["退款", "返还货款"]})
+    found = refined(WORDS, {"text": ["退款", "返还货款"]})
     assert all("返还货款" in each.conditions[0].terms for each in found.variants)
 
 
@@ -90,7 +90,7 @@ def test_the_threshold_of_a_number_is_moved_along_the_data():
 def test_the_threshold_of_a_meaning_is_moved():
     # 退款快递 is near to 退款 as 0.71, and near to 快递 as well: only the stricter threshold keeps it out.
     said = [("退款", 0)] * 10 + [("退款快递", 1)] * 8 + [("谢谢", 1)] * 8
-    found = refined(said, {"means": {"last_user": "退钱", "at": 0.68}}, vectors=concept_vectors())
+    found = refined(said, {"means": {"text": "退钱", "at": 0.68}}, vectors=concept_vectors())
     assert any(
         each.conditions[0].meaning is not None and each.conditions[0].meaning.at >= 0.71 for each in found.variants
     )
@@ -98,35 +98,35 @@ def test_the_threshold_of_a_meaning_is_moved():
 
 
 def test_a_draft_on_another_field_that_says_the_same_gets_terms_in_its_own_field():
-    """On single turns the vocabulary knows `last_user` alone."""
+    """On single turns the vocabulary knows `text` alone."""
     found = refined(WORDS, {"user": ["退款"]}, {"not": {"user": ["政策"]}})
     assert found.variants[0].conditions[0] == Condition(field="user", terms=("退款", "退钱"))
 
 
 def test_a_term_that_holds_another_one_gives_way_to_it():
-    found = refined(WORDS, {"last_user": ["要退钱", "退款"]}, {"not": {"last_user": ["政策"]}})
+    found = refined(WORDS, {"text": ["要退钱", "退款"]}, {"not": {"text": ["政策"]}})
     assert found.variants[0].conditions[0].terms == ("退款", "退钱")
-    assert lines(found)[0] == ['- "要退钱" (last user turn)', '+ "退钱" (last user turn)']
+    assert lines(found)[0] == ['- "要退钱" (text)', '+ "退钱" (text)']
 
 
 def test_variants_keep_something_of_the_draft_and_add_three_conditions_at_most():
-    draft = [{"last_user": ["尺码"]}]
+    draft = [{"text": ["尺码"]}]
     for each in refined(WORDS, *draft).variants:
         assert any("尺码" in condition.terms and not condition.negated for condition in each.conditions)
-    for each in refined(WORDS, {"last_user": ["款"]}).variants:
+    for each in refined(WORDS, {"text": ["款"]}).variants:
         assert len(each.conditions) <= 1 + MOST_EDITS
 
 
 def test_no_term_of_one_character_of_grammar_or_cut_out_of_words():
     said = with_noise([("锈了的吗", 0, 8), ("这个锈", 0, 8), ("这个好", 1, 16)])
-    found = refined(said, {"last_user": ["锈了"]})
+    found = refined(said, {"text": ["锈了"]})
     new = {term for each in found.variants for condition in each.conditions for term in condition.terms} - {"锈了"}
     assert not {"锈", "的", "吗", "这个", "个锈"} & new
 
 
 def test_a_letter_is_no_word_either():
     said = with_noise([("plan x", 0, 8), ("plan old x", 0, 8), ("plan y", 1, 16)])
-    found = refined(said, {"last_user": ["old x"]})
+    found = refined(said, {"text": ["old x"]})
     assert not any("x" in condition.terms for each in found.variants for condition in each.conditions)
 
 
@@ -134,18 +134,18 @@ def test_an_exception_must_spare_more_wrong_hits_than_it_costs():
     """Two samples may lack anything by chance."""
     few = with_noise([("退款", 0, 12), ("退款政策", 1, 2), ("政策", 1, 6), ("尺码", 1, 12)])
     many = with_noise([("退款", 0, 12), ("退款政策", 1, 5), ("政策", 1, 6), ("尺码", 1, 12)])
-    exception = ["+ last user turn does not contain 政策"]
-    assert exception not in lines(refined(few, {"last_user": ["退款"]}))
-    assert exception in lines(refined(many, {"last_user": ["退款"]}))
+    exception = ["+ text does not contain 政策"]
+    assert exception not in lines(refined(few, {"text": ["退款"]}))
+    assert exception in lines(refined(many, {"text": ["退款"]}))
 
 
 def test_a_rule_that_no_edit_helps_has_no_variant():
-    found = refined(WORDS, {"last_user": ["退款", "退钱"]}, {"not": {"last_user": ["政策"]}})
+    found = refined(WORDS, {"text": ["退款", "退钱"]}, {"not": {"text": ["政策"]}})
     assert found.variants == () and found.training.hits == 20
 
 
 def test_a_label_without_samples_has_no_variant():
-    found = refined([("退款", 0), ("退钱", 0), ("尺码", 1)] * 3, {"last_user": ["退款"]}, label=0)
+    found = refined([("退款", 0), ("退钱", 0), ("尺码", 1)] * 3, {"text": ["退款"]}, label=0)
     task = Task("t", (*TASK.labels, Label("丙")))
     table = table_of(["退款", "尺码"] * 4)
     problem = prepare(task, table, np.array([0, 1] * 4), MiningSettings(), seed=0)
@@ -154,7 +154,7 @@ def test_a_label_without_samples_has_no_variant():
 
 
 def test_the_same_samples_give_the_same_variants():
-    assert refined(WORDS, {"last_user": ["退款"]}) == refined(WORDS, {"last_user": ["退款"]})
+    assert refined(WORDS, {"text": ["退款"]}) == refined(WORDS, {"text": ["退款"]})
 
 
 def value(judge: Reward, counts) -> float:
@@ -167,7 +167,7 @@ def test_held_out_counts_promise_nothing_where_labels_are_chance():
     for seed in range(12):
         source, filler = random.Random(seed), noise(seed, 12)
         said = [(filler(), source.randrange(2)) for _ in range(60)]
-        draft = {"last_user": source.sample("春夏秋冬东南西北金木水火", 3)}
+        draft = {"text": source.sample("春夏秋冬东南西北金木水火", 3)}
         found = refined(said, draft)
         assert len(found.variants) <= 3
         judge = Reward(float(found.training.positives))
@@ -180,6 +180,6 @@ def test_held_out_counts_promise_nothing_where_labels_are_chance():
 
 
 def test_a_meaning_of_another_encoder_is_refused():
-    draft = {"means": {"last_user": "退钱", "at": 0.6, "encoder": "another"}}
+    draft = {"means": {"text": "退钱", "at": 0.6, "encoder": "another"}}
     with pytest.raises(KdslError, match="compares meanings by another encoder than the project has; set `encoder:`"):
         refined(WORDS, draft, vectors=concept_vectors())
