@@ -88,7 +88,7 @@ def choose_rules(model: Floats, evidence: RuleEvidence, labels: Labels, seed: in
         both = Judged(Pool(alone.pool.a, PEOPLE, 0.0), alone.log_probabilities, labels)
     if evidence.mined.any():
         with_mined = _best(model, evidence, labels, seed, people=people, mined=True)
-        if with_mined.gain_over(both)[0] > 0:
+        if with_mined.gain_over(both)[0] > 0 and with_mined.pool.b_mined > 0:
             both = with_mined
     return Choice(alone, both)
 

@@ -48,8 +48,8 @@ _LEFT_OUT = {
     "(b_mined = 0); those count that people accept (kdsl review)",
     "proposed": "the rules that people accepted make the log loss clearly larger out of fold and decide nothing "
     "(b_people = 0)",
-    "none": "the rules that people accepted make the log loss clearly larger out of fold and the others do not make it "
-    "smaller, so the model decides alone (b_people = b_mined = 0)",
+    "none": "the rules that people accepted make the log loss clearly larger out of fold, and the others do not make "
+    "it smaller, so the model decides alone (b_people = b_mined = 0)",
 }
 
 
