@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from kdsl.arbiter.choice import Quality
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.pool import Pool
-from kdsl.arbiter.shift import Means
 from kdsl.arbiter.weighing import RuleWeigher, Standing, WeighedRules
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
@@ -44,8 +43,6 @@ class Arbiter(RecordModel):
     """Share of every label in the training samples; the same for all labels without labelled samples."""
     mean_people: float
     """What a rule that people accepted is taken to weigh before its hits are looked at; see `kdsl.arbiter.shift`."""
-    mean_mined: float
-    """The same of the others."""
     rules: tuple[Standing, ...]
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
@@ -83,10 +80,6 @@ class Arbiter(RecordModel):
     @property
     def model_alone(self) -> Pool:
         return Pool(self.model_a, 0.0, 0.0)
-
-    @property
-    def means(self) -> Means:
-        return Means(self.mean_people, self.mean_mined)
 
     def record(self) -> dict[str, Any]:
         """What training came to, for JSON: the quality and the parameters, and of the rules how many there are."""

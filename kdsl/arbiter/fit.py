@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.choice import choose_rules, judge_alone
 from kdsl.arbiter.evidence import Flags, Floats, RuleEvidence, label_evidence, overlap
-from kdsl.arbiter.shift import VOUCHED, Heard, Means, part_means, shifts
-from kdsl.arbiter.weighing import Measured, Standing
+from kdsl.arbiter.shift import VOUCHED, Heard, mean_shift
+from kdsl.arbiter.weighing import Measured, Standing, weights_of
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, ArchivedRule, accepts, as_mined, shown_of
 from kdsl.mining.reliability import Reliability, Shown, log_odds
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
-from kdsl.rules.rulebase import ACTIVE
+from kdsl.rules.rulebase import ACTIVE, DRAFT
 from kdsl.rules.statistics import StatisticsByRule
 from kdsl.sample import Task
 
@@ -49,8 +49,12 @@ def fit_arbiter(
     choice = choose_rules(model[used], evidence.rows(used), labels[used], seed)
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
-    standings, means = _standings(task, active, hits, labels, tempered, used, statistics, archive.reliability)
     base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
+    measured = _measured(task, active, hits, labels, statistics, archive.reliability)
+    of, people = _indices(task, active), _approved(active)
+    heard = Heard.of(hits & used[:, None], of, tempered)
+    precision = np.array([each.reviewed(rule.approved) for each, rule in zip(measured, active, strict=True)])
+    mean = mean_shift(heard, precision, people)
     return Arbiter(
         task=task.name,
         labels=task.label_names,
@@ -62,9 +66,8 @@ def fit_arbiter(
         model=choice.alone.quality,
         both=choice.both.quality,
         base_rates=tuple(base_rates.tolist()),
-        mean_people=means.people,
-        mean_mined=means.mined,
-        rules=standings,
+        mean_people=mean,
+        rules=Standing.of_all(measured, heard, base_rates[of], mean),
         overlaps=_overlaps(task, active, hits),
         left_out=tuple(sorted(table.sidecars.left_out)),
     )
@@ -88,7 +91,7 @@ def unfitted_arbiter(
     measured = [
         Measured.of(task.name, rule, _UNSEEN, base_rate, statistics.get((rule.id, rule.when_hash))) for rule in rules
     ]
-    means = Means(people=float(log_odds(VOUCHED) - log_odds(base_rate)))
+    mean = float(log_odds(VOUCHED) - log_odds(base_rate))
     nowhere = Heard(np.zeros(0), np.zeros(0, dtype=np.int64), len(rules))
     return Arbiter(
         task=task.name,
@@ -101,9 +104,8 @@ def unfitted_arbiter(
         model=None,
         both=None,
         base_rates=(base_rate,) * len(task.labels),
-        mean_people=means.people,
-        mean_mined=means.mined,
-        rules=Standing.of_all(measured, nowhere, means),
+        mean_people=mean,
+        rules=Standing.of_all(measured, nowhere, np.full(len(rules), base_rate), mean),
         overlaps=_overlaps(task, rules, Engine(rules).matrix(unlabelled)),
         left_out=tuple(sorted(left_out)),
     )
@@ -116,31 +118,28 @@ def _overlaps(task: Task, rules: Sequence[Rule], hits: NDArray[np.bool_]) -> tup
     return tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005))
 
 
-def _standings(
+def _measured(
     task: Task,
     rules: Sequence[Rule],
     hits: Flags,
     labels: Labels,
-    model: Floats,
-    used: Flags,
     statistics: StatisticsByRule,
     reliability: Reliability,
-) -> tuple[tuple[Standing, ...], Means]:
-    """What every rule is worth, by its counts on all training samples, and the means of the two parts."""
+) -> list[Measured]:
+    """How often every rule is right, by its counts on all training samples."""
     shown = [shown_of(rule, hits[:, i], labels, task) for i, rule in enumerate(rules)]
-    measured = [
+    return [
         Measured.of(task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
         for rule, counts, estimate in zip(rules, shown, reliability.estimate(shown), strict=True)
     ]
-    heard = Heard.of(hits & used[:, None], _indices(task, rules), model)
-    people = np.array([rule.approved for rule in rules], dtype=bool)
-    precision = np.array([each.reviewed(rule.approved) for each, rule in zip(measured, rules, strict=True)])
-    means = part_means(heard, precision, people)
-    return Standing.of_all(measured, heard, means), means
 
 
 def _indices(task: Task, rules: Sequence[Rule]) -> Labels:
     return np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
+
+
+def _approved(rules: Sequence[Rule]) -> Flags:
+    return np.array([rule.approved for rule in rules], dtype=bool)
 
 
 def out_of_fold_evidence(
@@ -152,15 +151,16 @@ def out_of_fold_evidence(
     probabilities of the samples that `used` [n_samples] marks. Raises KdslError when `archive` is about other samples.
     """
     folds = archive.folds_of([row.sample.id for row in table.rows])
+    base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
     evidence = RuleEvidence.none(len(table), len(task.labels))
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
         spoken = fold_rules(task, table, labels, archive, int(fold), rules, outside)
         of = _indices(task, spoken.rules)
-        people = np.array([rule.approved for rule in spoken.rules], dtype=bool)
+        people = _approved(spoken.rules)
         heard = Heard.of(spoken.hits & (outside & used)[:, None], of, model)
-        means = part_means(heard, spoken.reliability, people)
-        weights = shifts(heard, spoken.reliability, np.where(people, means.people, means.mined))
+        mean = mean_shift(heard, spoken.reliability, people)
+        weights = weights_of(heard, spoken.reliability, base_rates[of], people, mean)
         between = overlap(of, spoken.hits[outside])
         said = label_evidence(spoken.hits[inside], of, weights, between, len(task.labels), people)
         evidence.people[inside], evidence.mined[inside] = said
@@ -193,13 +193,15 @@ def fold_rules(
     rules that people wrote, measured without the fold.
     """
     known = {(rule.label, rule.when_hash): rule for rule in rules}
-    mined = archive.held_out_rules(fold)
-    estimates = archive.reliability.estimate([entry.shown for _, entry in mined])
+    mined, archived = archive.held_out_rules(fold)
+    estimates = archive.reliability.estimate([entry.shown for entry in archived])
     kept: list[tuple[Rule, ArchivedRule]] = []
-    for (rule, entry), estimate in zip(mined, estimates, strict=True):
+    for rule, entry, estimate in zip(mined, archived, estimates, strict=True):
         decided = known.get((rule.label, rule.when_hash))
         # As for the rule base.
-        enters = accepts(archive.reliability, entry.shown, float(estimate), archive.base_rates[rule.label])
+        enters = entry.listed and accepts(
+            archive.reliability, entry.shown, float(estimate), archive.base_rates[rule.label], archive.least_precision
+        )
         # That a rule is in the base because mining found it on all samples, the fold's too, must not help it here.
         if decided is None or decided.status == "proposed":
             if enters:
@@ -210,7 +212,11 @@ def fold_rules(
     written = [
         rule
         for key, rule in known.items()
-        if rule.status in ACTIVE and key not in found_before and not as_mined(task.name, rule)
+        if rule.status in ACTIVE
+        and key not in found_before
+        and not as_mined(task.name, rule)
+        # A draft was refined on all samples, the fold's too: it speaks here once people vouch for it.
+        and (rule.provenance.source != DRAFT or rule.approved)
     ]
     chosen = [rule for rule, _ in kept] + written
     hits = Engine(chosen).matrix(table)

@@ -1,6 +1,6 @@
-"""What a rule adds to what the model says already: how far it shifts the log odds of its label where it hits.
+"""What an accepted rule adds to what the model says already: how far it shifts the log odds of its label.
 
-    logit P(y = label | the rule hits x) = logit p_model(label | x) + d,      d ~ Normal(mean of its part, WIDTH²)
+    logit P(y = label | the rule hits x) = logit p_model(label | x) + d,      d ~ Normal(mean, WIDTH²)
 
 `d` is the rule's weight, its likeliest value (MAP) given the samples it hits, the model's out-of-fold probabilities
 there, and how many of them it is expected to be right about: with n hits and an expected precision r it solves
@@ -8,9 +8,8 @@ there, and how many of them it is expected to be right about: with n hits and an
     n · r − Σ σ(logit p_model(label | xᵢ) + d) = (d − mean) / WIDTH²                                          (1)
 
 A rule that is right as often as the model expects shifts nothing, however precise it is; with no hits `d` is the mean.
-The mean of a part, of what people accepted or of what nobody has vouched for, is that of the rules of this part (an
-empirical Bayes estimate): the common shift of all their hits, by the same equation, with a normal prior around what is
-assumed where nothing is known.
+The mean is that of all accepted rules (an empirical Bayes estimate): the common shift of all their hits, by the same
+equation, with a normal prior around what is assumed where nothing is known, EXPECTED_SHIFT.
 """
 
 from dataclasses import dataclass
@@ -26,22 +25,12 @@ UNSURE = 0.2
 """What an unsure model gives the right label."""
 VOUCHED = 0.8
 """What a person's approval says: right at least this often."""
-PEOPLE = float(log_odds(VOUCHED) - log_odds(UNSURE))
+EXPECTED_SHIFT = float(log_odds(VOUCHED) - log_odds(UNSURE))
 """What an accepted rule is taken to shift where nothing is known, 2.77: from UNSURE to VOUCHED."""
-MINED = 0.0
-"""What a proposed rule is taken to shift where nothing is known."""
 WIDTH = 1.0
-"""Standard deviation of the shifts of rules around the mean of their part; our choice, as the next one."""
+"""Standard deviation of the shifts of rules around their mean; our choice, as the next one."""
 SPREAD = 1.0
-"""Standard deviation of the mean of a part around what is assumed."""
-
-
-@dataclass(frozen=True)
-class Means:
-    """The mean shift of each part."""
-
-    people: float = PEOPLE
-    mined: float = MINED
+"""Standard deviation of the mean around what is assumed."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +55,22 @@ class Heard:
         return np.bincount(self.rules, minlength=self.n_rules).astype(np.float64)
 
 
-def part_means(heard: Heard, precision: Floats, people: Flags) -> Means:
-    """The mean shift of the rules that `people` marks, and that of the others; `precision` and `people` [n_rules].
+def mean_shift(heard: Heard, precision: Floats, people: Flags) -> float:
+    """The mean shift of the rules that `people` marks; `precision` and `people` [n_rules].
 
     A rule counts with the square root of its hits: those of one rule, and of rules alike, are not independent.
     """
-    weights = 1 / np.sqrt(np.maximum(heard.hits, 1.0))
-    part = np.where(people, 0, 1)
-    found = _shifts(
-        heard.log_odds,
-        part[heard.rules],
-        weights[heard.rules],
-        np.bincount(part, weights * heard.hits * precision, minlength=2).astype(np.float64),
-        np.array([PEOPLE, MINED]),
-        SPREAD,
-    )
-    return Means(float(found[0]), float(found[1]))
+    weights = people / np.sqrt(np.maximum(heard.hits, 1.0))
+    right = np.array([(weights * heard.hits * precision).sum()])
+    together = np.zeros(len(heard.rules), dtype=np.int64)
+    [mean] = _shifts(heard.log_odds, together, weights[heard.rules], right, np.array([EXPECTED_SHIFT]), SPREAD)
+    return float(mean)
 
 
-def shifts(heard: Heard, precision: Floats, means: Floats) -> Floats:
-    """`d` of every rule by equation (1), from its expected precision and the mean of its part: all [n_rules]."""
+def shifts(heard: Heard, precision: Floats, mean: float) -> Floats:
+    """`d` of every rule by equation (1), from its expected precision: both [n_rules]."""
     even = np.ones(len(heard.rules))
+    means = np.full(heard.n_rules, mean)
     return _shifts(heard.log_odds, heard.rules, even, heard.hits * precision, means, WIDTH)
 
 

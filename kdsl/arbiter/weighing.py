@@ -9,9 +9,9 @@ from pydantic import Field
 from scipy.sparse import csr_matrix
 
 from kdsl.arbiter.evidence import Flags, Floats, RuleEvidence, label_evidence
-from kdsl.arbiter.shift import Heard, Means, shifts
+from kdsl.arbiter.shift import Heard, shifts
 from kdsl.mining.archive import RuleKey, as_mined
-from kdsl.mining.reliability import Shown
+from kdsl.mining.reliability import Shown, rule_weights
 from kdsl.record_file import Count, RecordModel, Share
 from kdsl.rules.rule import Rule
 from kdsl.rules.statistics import RuleStatistics, wilson_interval
@@ -64,25 +64,43 @@ class Measured(RecordModel):
 
 
 class Standing(Measured):
-    """A measured rule with its weight: how much it adds to the log odds of its label beside the model, at least 0."""
+    """A measured rule with its weight: how much it adds to the log odds of its label, at least 0."""
 
     weight: float = Field(ge=0)
-    """As long as nobody has accepted it."""
+    """As long as nobody has accepted it: by its precision; `Arbiter.b_mined` is what that adds beside the model."""
     accepted_weight: float = Field(ge=0)
-    """Once a person has accepted it as it stands."""
+    """Once a person has accepted it as it stands: what it adds beside the model; see `kdsl.arbiter.shift`."""
 
     @classmethod
-    def of_all(cls, measured: Sequence[Measured], heard: Heard, means: Means) -> "tuple[Standing, ...]":
+    def of_all(
+        cls, measured: Sequence[Measured], heard: Heard, base_rates: Floats, mean: float
+    ) -> "tuple[Standing, ...]":
         """The standings of rules that `heard` tells the hits of; one that would lower the odds of its label says
-        nothing."""
-        proposed, accepted = (
-            shifts(heard, np.array([each.reviewed(approved) for each in measured]), np.full(len(measured), mean))
-            for approved, mean in ((False, means.mined), (True, means.people))
+        nothing. `base_rates` [n_rules] are those of their labels, `mean` is the mean shift of accepted rules."""
+        low, high = (
+            weights_of(
+                heard,
+                np.array([each.reviewed(approved) for each in measured]),
+                base_rates,
+                np.full(len(measured), approved),
+                mean,
+            )
+            for approved in (False, True)
         )
         return tuple(
-            cls(**each.model_dump(), weight=max(low, 0.0), accepted_weight=max(high, 0.0))
-            for each, low, high in zip(measured, proposed.tolist(), accepted.tolist(), strict=True)
+            cls(**each.model_dump(), weight=proposed, accepted_weight=accepted)
+            for each, proposed, accepted in zip(measured, low.tolist(), high.tolist(), strict=True)
         )
+
+
+def weights_of(heard: Heard, reliability: Floats, base_rates: Floats, people: Flags, mean: float) -> Floats:
+    """What rules add to the log odds of their labels, at least 0: all [n_rules].
+
+    Those that `people` marks add what they know beside the model, around `mean`; the others count by their precision,
+    and how much that is worth beside the model is fitted for all of them together: `b_mined`.
+    """
+    shifted = np.maximum(shifts(heard, reliability, mean), 0.0)
+    return np.where(people, shifted, rule_weights(reliability, base_rates))
 
 
 class RuleWeigher:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +75,7 @@ def mine_task(
     end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
-    wanted = None if validator is None or validator.choice == 1 else settings.rules_per_label
-    if wanted is not None and validator is not None:
-        settings = replace(settings, rules_per_label=wanted * validator.choice)
-    mined = assemble(problem, _search_all(problem, settings, resume_file, progress, workers), validator, wanted)
+    mined = assemble(problem, _search_all(problem, settings, resume_file, progress, workers), settings, validator)
     if resume_file is not None:
         resume_file.unlink(missing_ok=True)
     return mined

@@ -226,7 +226,8 @@ class TrainedArbiter:
         tempered = self._arbiter.model_alone.probabilities(model, RuleEvidence.none(*model.shape))
         label = np.array([index.task.label_names.index(rule.label)])
         heard = Heard.of(np.ones((len(rows), 1), dtype=bool), label, tempered)
-        [standing] = Standing.of_all([measured], heard, self._arbiter.means)
+        base_rate = np.array(self._arbiter.base_rates)[label]
+        [standing] = Standing.of_all([measured], heard, base_rate, self._arbiter.mean_people)
         return self._weigher.weight(standing, rule.approved)
 
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept_back import Split, splits
 from benchmarks.sets import DataSet, mire, plain
-from kdsl.data.splits import stratified_folds
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
-from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import mined_rules
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.run import mine_task
@@ -26,8 +25,6 @@ from kdsl.project.small_parts import SmallParts, meaning_parts
 from kdsl.rules.engine import Engine
 from kdsl.sample import label_indices
 
-FOLDS = 5
-"""Of a set without test samples one fold is kept back from everything, in turn."""
 SEVERAL = 3
 """Hits on kept samples."""
 PRECISION = 0.8
@@ -42,15 +39,6 @@ class Kept:
     correct: NDArray[np.int64]
     covered: int
     samples: int
-
-
-@dataclass(frozen=True)
-class Split:
-    """Samples to mine on, and those kept back."""
-
-    data: DataSet
-    train: FieldTable
-    test: FieldTable
 
 
 def main(arguments: list[str]) -> int:
@@ -73,7 +61,7 @@ def main(arguments: list[str]) -> int:
             kept = [
                 _kept(split, small, seed)
                 for seed in range(options.seeds)
-                for split in _splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
+                for split in splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
             ]
             table.add_row(data.task.name, small, *_figures(kept))
     Console(width=110).print(table)
@@ -86,18 +74,6 @@ def _sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
         *((data, None) for data in mire(folder)),
         (plain(hint3 / "train.jsonl", "hint3"), hint3 / "test.jsonl"),
         (plain(banking77 / "train_5shot.jsonl", "banking77"), banking77 / "test.jsonl"),
-    ]
-
-
-def _splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
-    if test is not None:
-        known = [sample for sample in plain(test, data.task.name).samples if sample.label in data.task.label_names]
-        return [Split(data, FieldTable(data.samples, data.sidecars), FieldTable(known, data.sidecars))]
-    table = FieldTable(data.samples, data.sidecars)
-    folds = stratified_folds(np.array(label_indices(data.samples, data.task)), FOLDS, seed)
-    return [
-        Split(data, table.select(np.flatnonzero(folds != fold)), table.select(np.flatnonzero(folds == fold)))
-        for fold in range(FOLDS)
     ]
 
 
