@@ -162,7 +162,8 @@ def estimated(world: World, conditions: Conditions, counts: Counts) -> float:
         0.0,
     )
     total = world.bias + sum(c * f for c, f in zip(world.coefficients, features, strict=True))
-    return 1 / (1 + math.exp(-total))
+    best = (counts.correct + 0.5) / (counts.hits + 0.5)  # no more than the rule showed
+    return min(1 / (1 + math.exp(-total)), best)
 
 
 def between(probability: float) -> float:
@@ -198,7 +199,7 @@ def shift(said: Sequence[float], reliability: float, mean: float) -> float:
 
 
 def mean_shift(rules: Sequence[tuple[list[float], float]], assumed: float) -> float:
-    """What all rules of a part shift, each by the square root of its hits: (model's log odds, reliability) of each."""
+    """What all accepted rules shift, each by the square root of its hits: (model's log odds, reliability) of each."""
 
     def falls(d: float) -> float:
         each = (sum(r - sigmoid(s + d) for s in said) / math.sqrt(len(said)) for said, r in rules if said)
@@ -211,30 +212,21 @@ def heard(world: World, model: Model, rule: Worth, samples: Sequence[int]) -> li
     return [log_odds(model[i][rule.label]) for i in samples if holds(rule.conditions, world.texts[i])]
 
 
-def means(world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int]) -> tuple[float, float]:
-    """Of the rules that people accepted, and of the others."""
-    known = [(rule, heard(world, model, rule, samples)) for rule in rules]
-    return tuple(
-        mean_shift([(said, rule.reliability) for rule, said in known if rule.approved == approved], assumed)
-        for approved, assumed in ((True, math.log(0.8 / 0.2) - math.log(0.2 / 0.8)), (False, 0.0))
-    )
+def mean_of(world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int]) -> float:
+    """Of the rules that people accepted."""
+    known = [(heard(world, model, rule, samples), rule.reliability) for rule in rules if rule.approved]
+    return mean_shift(known, math.log(0.8 / 0.2) - math.log(0.2 / 0.8))
 
 
-def weighed(
-    world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int], of_parts: tuple[float, float]
-) -> list[Worth]:
+def weighed(world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int], mean: float) -> list[Worth]:
     """The rules with their weights, by the model's tempered probabilities of the samples."""
-    people, mined = of_parts
-    return [
-        replace(
-            rule,
-            weight=max(
-                0.0,
-                shift(heard(world, model, rule, samples), rule.reliability, people if rule.approved else mined),
-            ),
-        )
-        for rule in rules
-    ]
+
+    def weight(rule: Worth) -> float:
+        if rule.approved:
+            return shift(heard(world, model, rule, samples), rule.reliability, mean)
+        return log_odds(rule.reliability) - log_odds(world.base_rate(rule.label))
+
+    return [replace(rule, weight=max(0.0, weight(rule))) for rule in rules]
 
 
 def evidence(world: World, rules: Sequence[Worth], text: str, measured_on: Sequence[int]) -> Said:
@@ -285,7 +277,7 @@ def out_of_fold_evidence(world: World, model: Model, answered: Sequence[int] | N
         others = [i for i in range(len(world.texts)) if world.folds[i] != fold]
         known = [i for i in others if i in everyone]
         rules = rules_without(world, fold)
-        rules = weighed(world, model, rules, known, means(world, model, rules, known))
+        rules = weighed(world, model, rules, known, mean_of(world, model, rules, known))
         said.append(evidence(world, rules, text, others))
     return np.array([each for each, _ in said]), np.array([each for _, each in said])
 
@@ -391,8 +383,8 @@ def choose(model: Array, said: tuple[Array, Array], labels: Array, seed: int) ->
     if said[1].any():
         everything = best(model, said, labels, seed, people=count, mined=True)
         more, _ = gain(everything, both)
-        near += [everything.closest, abs(more)]
-        both = everything if more > 0 else both
+        near += [everything.closest, abs(more), everything.b_mined]
+        both = everything if more > 0 and everything.b_mined > 0 else both
     return alone, both, min(near)
 
 
@@ -419,7 +411,7 @@ def speaking(world: World, model: Model, answered: Sequence[int] | None = None) 
         if rule.active
     ]
     known = everyone if answered is None else answered
-    return weighed(world, model, rules, known, means(world, model, rules, known))
+    return weighed(world, model, rules, known, mean_of(world, model, rules, known))
 
 
 def predicted(

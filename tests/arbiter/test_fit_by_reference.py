@@ -21,7 +21,7 @@ from worlds import SEED, TASK_NAMES, arbiter_of, fitted, rules_of, table_of, wor
 NEAR = 1e-4
 """Choices between fits whose log losses are nearer than this may fall either way."""
 
-in_worlds = settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate])
+in_worlds = settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate])
 
 
 def chosen(world: World, answered: np.ndarray | None = None) -> tuple[Fitted, Fitted, float]:
