@@ -324,7 +324,9 @@ def fitted(model: Array, said: tuple[Array, Array], labels: Array, free: tuple[b
         return 1.0, 0.0, 0.0
     start = [each for each, wanted in zip((0.0, 0.6, 0.3), free, strict=True) if wanted]
     options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 4000}
-    found = minimize(loss, start, method="Nelder-Mead", options=options).x
+    found = np.array(start)
+    for _ in range(3):  # it may stop in a corner, which a fresh simplex leaves
+        found = minimize(loss, found, method="Nelder-Mead", options=options).x
     log_a, b_people, b_mined = unpacked(found)
     return math.exp(log_a), float(b_people), float(b_mined)
 

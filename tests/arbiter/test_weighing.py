@@ -63,7 +63,8 @@ def test_nothing_is_certain(estimate, reliability):
 @pytest.mark.parametrize(
     ("standing", "reliability"),
     [
-        (DOUBTFUL, 0.8),
+        (DOUBTFUL, wilson_interval(7, 10)[1]),
+        (DOUBTFUL.model_copy(update={"hits": 10, "correct": 9}), 0.9),  # no more than an approval promises
         (DOUBTFUL.model_copy(update={"hits": 20, "correct": 2}), 0.4),  # the counts say that it is wrong
         (DOUBTFUL.model_copy(update={"reliability": 0.95}), 0.95),
     ],

@@ -142,10 +142,19 @@ def test_broken_statistics_of_mining_leave_those_before(folder, live, client):
 
 def save_arbiter(folder: Path, live: LiveSite) -> None:
     stored = live.site.store.get(TASK, "r-aaaa")
-    standing = Standing(id="r-aaaa", when=stored.when, label="调光", reliability=0.9, hits=2, correct=2)
+    standing = Standing(
+        id="r-aaaa",
+        when=stored.when,
+        label="调光",
+        reliability=0.9,
+        hits=2,
+        correct=2,
+        weight=1.8,
+        accepted_weight=1.8,
+    )
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     Arbiter(
-        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=5, model=quality, both=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0, model_a=1.0, samples=5, model=quality, both=quality,
         base_rates=(0.6, 0.4), rules=(standing,), overlaps=(),
     ).save(folder / "checkpoint" / TASK)  # fmt: skip
 
