@@ -120,6 +120,10 @@ class TrainedArbiter:
         """Whether it listens to rules that nobody has accepted."""
         return self._arbiter.b_mined > 0
 
+    @property
+    def _only_accepted(self) -> bool:
+        return self.rules_count and not self.proposed_count
+
     def effect(self, index: TaskIndex, overview: Overview, rule: int, predictions: ModelPredictions) -> Effect | None:
         """What the rule at position `rule` changes; one that does not count is looked at as if it were accepted.
 
@@ -133,7 +137,7 @@ class TrainedArbiter:
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
         asked, when = overview.rules[rule].rule, overview.rules[rule].when
-        silent = asked.status not in ACTIVE or (not self.proposed_count and not overview.rules[rule].approved)
+        silent = asked.status not in ACTIVE or (self._only_accepted and not overview.rules[rule].approved)
         if silent:
             review = asked.review.model_copy(update={"of": when})
             asked = asked.model_copy(update={"status": "accepted", "review": review})

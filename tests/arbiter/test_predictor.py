@@ -43,12 +43,12 @@ def arbiter(task: Task, *rules: Rule) -> Arbiter:
             correct=9,
             weight=float(np.log(99)),
             accepted_weight=float(np.log(99)),
-        )  # fmt: skip
+        )
         for rule in rules
     )
     return Arbiter(
-        task=task.name, labels=task.label_names, a=1.0, b_people=1.0, b_mined=1.0, mean_people=2.0, model_a=1.0, samples=8,
-        model=Quality(log_loss=1, weighted_f1=0.5), both=Quality(log_loss=1, weighted_f1=0.5),
+        task=task.name, labels=task.label_names, a=1.0, b_people=1.0, b_mined=1.0, mean_people=2.0, model_a=1.0,
+        samples=8, model=Quality(log_loss=1, weighted_f1=0.5), both=Quality(log_loss=1, weighted_f1=0.5),
         base_rates=(0.5, 0.5), rules=standings, overlaps=(),
     )  # fmt: skip
 
