@@ -227,7 +227,8 @@ def _save_arbiter(folder: Path, rules: list[Rule]) -> None:
         {(i, j) for i, j in ((draw.randrange(len(rules)), draw.randrange(len(rules))) for _ in range(20_000)) if i < j}
     )
     Arbiter(
-        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0, model_a=1.0, samples=100, model=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=100, model=quality,
         both=quality, base_rates=(1 / len(LABELS),) * len(LABELS), rules=standings,
         overlaps=tuple((i, j, draw.uniform(0.1, 1.0)) for i, j in overlaps),
     ).save(folder)  # fmt: skip

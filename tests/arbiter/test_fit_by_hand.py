@@ -74,16 +74,16 @@ def test_what_people_ruled_out_does_not_speak_though_it_was_found(status):
     ],
 )
 def test_mined_rules_enter_a_fold_as_they_would_enter_the_base(bias, correct, chance, enters):
-    mined = (Mined(A, 0, Counts(9, correct)),)
+    mined = (Mined(A, 0, Counts(max(correct, 1), correct)),)
     for base in ((), (Known(A, 0, measured=0.9),)):  # that mining found it on all samples too does not help it
         assert bool(speaking(halves("甲---", "甲---", base, mined, bias, chance))) == enters
     assert speaking(halves("甲---", "甲---", (Known(A, 0, "accepted", approved=True),), mined, bias, chance))
 
 
 def test_a_rule_written_by_hand_is_measured_without_the_fold_it_speaks_on():
-    """Right four times of four in the fold and wrong four times of four outside: 0 of 4 is at most 0.49."""
+    """Right four times of four in the fold and wrong four times of four outside: 0.5 of 4.5."""
     world = replace(halves("甲甲甲甲", "甲甲甲甲", (Known(A, 0, as_mined=False),)), labels=(0, 0, 0, 0, 1, 1, 1, 1))
-    assert speaking(world) == [("子", 0.49)]
+    assert speaking(world) == [("子", 0.111)]
     assert speaking(replace(world, labels=(1, 1, 1, 1, 0, 0, 0, 0))) == [("子", 0.953)]
 
 
@@ -92,13 +92,13 @@ def test_a_rule_written_by_hand_is_measured_without_the_fold_it_speaks_on():
     [
         ("----", 0.953),  # no hit: nothing speaks against the estimate
         ("甲甲--", 0.953),  # 2 of 2
-        ("甲甲甲-", 0.939),  # 2 of 3
-        ("甲甲甲甲", 0.85),  # 2 of 4
-        ("--甲甲", 0.658),  # 0 of 2
+        ("甲甲甲-", 0.714),  # 2 of 3
+        ("甲甲甲甲", 0.556),  # 2 of 4
+        ("--甲甲", 0.2),  # 0 of 2
     ],
 )
 def test_a_rule_written_by_hand_is_worth_no_more_than_its_own_counts_allow(outside, reliability):
-    """The upper end of the 95 % Wilson interval: 0 of n is (1.96²) / (n + 1.96²)."""
+    """Half a correct hit is added to both counts."""
     assert speaking(halves("甲---", outside, (Known(A, 0, as_mined=False),))) == [("子", reliability)]
 
 
@@ -111,7 +111,7 @@ def test_a_rule_written_by_hand_that_mining_found_too_speaks_once():
 
 def test_an_approval_lifts_a_rule_out_of_fold_as_far_as_its_counts_there_allow():
     for status, counts, reliability in (
-        ("accepted", Counts(10, 7), 0.8),
+        ("accepted", Counts(10, 7), 0.892),
         ("accepted", Counts(10, 0), 0.278),
         ("proposed", Counts(10, 7), 0.5),
     ):
@@ -217,6 +217,11 @@ def in_errors(seed: int, people: bool) -> float:
     return gain / error if error else 0.0
 
 
+def fitted_on_all(seed: int) -> float:
+    model, evidence, labels = noise(seed)
+    return reference.best(model, (0 * evidence, evidence), labels, 0, mined=True).b_mined
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_accepted_rules_are_left_out_only_where_they_lose_more_than_a_standard_error(seed):
     b_people, _ = chosen(seed, True, False)
@@ -226,7 +231,10 @@ def test_accepted_rules_are_left_out_only_where_they_lose_more_than_a_standard_e
 @pytest.mark.parametrize("seed", range(12))
 def test_proposed_rules_count_exactly_where_the_log_loss_gets_smaller(seed):
     _, b_mined = chosen(seed, False, True)
-    assert (b_mined > 0) == (in_errors(seed, False) > 0)
+    if b_mined > 0:
+        assert in_errors(seed, False) > 0
+    else:  # or it is 0 as fitted on all samples
+        assert in_errors(seed, False) <= 0 or fitted_on_all(seed) == pytest.approx(0, abs=1e-3)
 
 
 def test_the_draws_tell_the_bounds_apart():

@@ -54,7 +54,8 @@ def test_training_tells_which_rules_count(capsys, people, mined, rules, told):
         id="r-1", when="0" * 16, label="调光", reliability=0.5, hits=4, correct=2, weight=1, accepted_weight=1
     )
     arbiter = Arbiter(
-        task="shop", labels=("调光", "材质"), a=1.0, b_people=people, b_mined=mined, mean_people=1.0, model_a=1.0, samples=9,
+        task="shop", labels=("调光", "材质"), a=1.0, b_people=people, b_mined=mined, mean_people=1.0,
+        model_a=1.0, samples=9,
         model=quality, both=quality, base_rates=(0.5, 0.5), rules=(standing,) * rules, overlaps=(),
     )  # fmt: skip
     print_arbiters([arbiter])

@@ -141,7 +141,8 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
     standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2, **SURE)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     arbiter = Arbiter(
-        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0, model_a=1.0, samples=6, model=quality, both=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=6, model=quality, both=quality,
         base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""
@@ -164,7 +165,8 @@ def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, b_m
     standing = Standing(id=rule.rule.id, when=rule.when, label=LABELS[0], reliability=0.9, hits=4, correct=2, **SURE)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     arbiter = Arbiter(
-        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=b_mined, mean_people=1.0, model_a=1.0, samples=6, model=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=b_mined, mean_people=1.0,
+        model_a=1.0, samples=6, model=quality,
         both=quality, base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter), ""

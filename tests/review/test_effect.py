@@ -48,12 +48,13 @@ def trained(site: Site, listens_to: str = "all", rules: int = 3) -> Arbiter:
             correct=4,
             weight=0.5 + 0.5 * i,
             accepted_weight=2.5 - 0.5 * i,
-        )  # fmt: skip
+        )
         for i, each in enumerate(site.overview(TASK).rules[:rules])
     )
     people, mined = {"all": (1.0, 1.0), "accepted": (1.0, 0.0), "proposed": (0.0, 1.0), "none": (0.0, 0.0)}[listens_to]
     return Arbiter(
-        task=TASK, labels=LABELS, a=1.0, b_people=people, b_mined=mined, mean_people=1.5, model_a=1.0, samples=6, model=QUALITY,
+        task=TASK, labels=LABELS, a=1.0, b_people=people, b_mined=mined, mean_people=1.5,
+        model_a=1.0, samples=6, model=QUALITY,
         both=QUALITY, base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
     )  # fmt: skip
 

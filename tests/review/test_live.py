@@ -154,7 +154,8 @@ def save_arbiter(folder: Path, live: LiveSite) -> None:
     )
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     Arbiter(
-        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0, model_a=1.0, samples=5, model=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=5, model=quality,
         both=quality, base_rates=(0.6, 0.4), rules=(standing,), overlaps=(),
     ).save(folder / "checkpoint" / TASK)  # fmt: skip
 
