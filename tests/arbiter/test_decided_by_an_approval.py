@@ -17,7 +17,7 @@ from kdsl.sample import Label, Sample, Task, Turn
 TASK = Task("shop", (Label("调光"), Label("材质"), Label("物流"), Label("退款")))
 TRUTH = np.arange(48) % 4
 WHEN = When(all=(Condition(field="user", terms=("亮度",)),))
-RULE = Rule(id="r-dim", label="调光", when=WHEN)
+RULE = Rule(id="r-aaaa", label="调光", when=WHEN)
 ACCEPTED = RULE.model_copy(update={"status": "accepted", "review": Review(by="小王", of=RULE.when_hash)})
 
 
