@@ -74,9 +74,12 @@ def saved(save: Callable[[Path], object], name: str) -> bytes:
 
 
 ARBITER = Arbiter(
-    task="shop", labels=TASK.label_names, listens_to="all", a=1.0, b=0.5, model_a=1.0, samples=6,
+    task="shop", labels=TASK.label_names, a=1.0, b_people=1.0, b_mined=0.5, mean_people=2.0, model_a=1.0, samples=6,
     model=Quality(log_loss=0.7, weighted_f1=0.6), both=Quality(log_loss=0.5, weighted_f1=0.7), base_rates=(0.5, 0.5),
-    rules=(Standing(id="r-aaaa", when=RULE.when_hash, label="调光", reliability=0.9, hits=3, correct=2),) * 2,
+    rules=2 * (Standing(
+        id="r-aaaa", when=RULE.when_hash, label="调光", reliability=0.9, hits=3, correct=2, weight=2,
+        accepted_weight=3,
+    ),),
     overlaps=((0, 1, 0.5),),
 )  # fmt: skip
 SHOWN = Shown(3, 2, 3, 1, 0, 0, 0.5, 0.7)

@@ -218,7 +218,8 @@ def _save_arbiter(folder: Path, rules: list[Rule]) -> None:
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     standings = tuple(
         Standing(
-            id=rule.id, when=rule.when_hash, label=rule.label, reliability=draw.uniform(0.2, 0.9), hits=20, correct=15
+            id=rule.id, when=rule.when_hash, label=rule.label, reliability=draw.uniform(0.2, 0.9), hits=20, correct=15,
+            weight=draw.uniform(0.0, 3.0), accepted_weight=draw.uniform(0.0, 3.0),
         )
         for rule in rules
     )  # fmt: skip
@@ -226,7 +227,8 @@ def _save_arbiter(folder: Path, rules: list[Rule]) -> None:
         {(i, j) for i, j in ((draw.randrange(len(rules)), draw.randrange(len(rules))) for _ in range(20_000)) if i < j}
     )
     Arbiter(
-        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=100, model=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=100, model=quality,
         both=quality, base_rates=(1 / len(LABELS),) * len(LABELS), rules=standings,
         overlaps=tuple((i, j, draw.uniform(0.1, 1.0)) for i, j in overlaps),
     ).save(folder)  # fmt: skip

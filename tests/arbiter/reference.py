@@ -5,13 +5,16 @@ Nothing of `kdsl.arbiter` or `kdsl.mining` is used here; how samples are dealt o
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from kdsl.data.splits import stratified_folds
 
+Array = np.ndarray
+Model = Sequence[Sequence[float]]
+"""Probabilities: [n_samples, n_labels]."""
 Conditions = tuple[tuple[tuple[str, ...], bool], ...]
 """Of each condition its terms, any of which may occur, and whether it is negated."""
 
@@ -81,20 +84,31 @@ class Worth:
     label: int
     reliability: float
     approved: bool
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
-class Compared:
-    alone: tuple[float, float]
-    """(a, b) of the model alone."""
-    pool: tuple[float, float]
-    gains: list[float]
-    alone_log_loss: float
-    alone_f1: float
-    pool_log_loss: float
-    pool_f1: float
+class Fitted:
+    """Parameters, and what their like gives for each sample when fitted without it."""
+
+    a: float
+    b_people: float
+    b_mined: float
+    losses: list[float]
+    predicted: list[int]
     closest: float
-    """How near the nearest choice between two fits was, in log loss."""
+    """How near the choice between the two fits was, in log loss."""
+
+    def f1(self, labels: Sequence[int]) -> float:
+        return weighted_f1(self.predicted, labels)
+
+    @property
+    def log_loss(self) -> float:
+        return sum(self.losses) / len(self.losses)
+
+
+Said = tuple[list[float], list[float]]
+"""Evidence for every label: of the rules that people accepted, and of the others."""
 
 
 def holds(conditions: Conditions, text: str) -> bool:
@@ -116,11 +130,6 @@ def counted(world: World, conditions: Conditions, label: int, samples: Sequence[
 def log_odds(probability: float) -> float:
     bounded = min(max(probability, 0.001), 0.999)
     return math.log(bounded / (1 - bounded))
-
-
-def weight(reliability: float, base_rate: float) -> float:
-    """Formula (2)."""
-    return max(0.0, log_odds(reliability) - log_odds(base_rate))
 
 
 def likely_at_most(counts: Counts) -> float:
@@ -153,7 +162,8 @@ def estimated(world: World, conditions: Conditions, counts: Counts) -> float:
         0.0,
     )
     total = world.bias + sum(c * f for c, f in zip(world.coefficients, features, strict=True))
-    return 1 / (1 + math.exp(-total))
+    best = (counts.correct + 0.5) / (counts.hits + 0.5)  # no more than the rule showed
+    return min(1 / (1 + math.exp(-total)), best)
 
 
 def between(probability: float) -> float:
@@ -161,8 +171,8 @@ def between(probability: float) -> float:
 
 
 def lifted(reliability: float, approved: bool, counts: Counts) -> float:
-    """Formula (4)."""
-    return max(reliability, min(0.8, likely_at_most(counts))) if approved else reliability
+    """Formula (5)."""
+    return max(reliability, min(0.9, likely_at_most(counts))) if approved else reliability
 
 
 def jaccard(world: World, one: Conditions, other: Conditions, samples: Sequence[int]) -> float:
@@ -171,18 +181,65 @@ def jaccard(world: World, one: Conditions, other: Conditions, samples: Sequence[
     return len(first & second) / len(first | second) if first | second else 0.0
 
 
-def evidence(world: World, rules: Sequence[Worth], text: str, measured_on: Sequence[int]) -> list[float]:
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def root(falls: Callable[[float], float]) -> float:
+    low, high = -1000.0, 1000.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falls(middle) > 0 else (low, middle)
+    return low
+
+
+def shift(said: Sequence[float], reliability: float, mean: float) -> float:
+    """Formula (2); `said` are the model's log odds of the label where the rule hits."""
+    return root(lambda d: sum(reliability - sigmoid(each + d) for each in said) - (d - mean) / 1.0**2)
+
+
+def mean_shift(rules: Sequence[tuple[list[float], float]], assumed: float) -> float:
+    """What all accepted rules shift, each by the square root of its hits: (model's log odds, reliability) of each."""
+
+    def falls(d: float) -> float:
+        each = (sum(r - sigmoid(s + d) for s in said) / math.sqrt(len(said)) for said, r in rules if said)
+        return sum(each) - (d - assumed) / 1.0**2
+
+    return root(falls)
+
+
+def heard(world: World, model: Model, rule: Worth, samples: Sequence[int]) -> list[float]:
+    return [log_odds(model[i][rule.label]) for i in samples if holds(rule.conditions, world.texts[i])]
+
+
+def mean_of(world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int]) -> float:
+    """Of the rules that people accepted."""
+    known = [(heard(world, model, rule, samples), rule.reliability) for rule in rules if rule.approved]
+    return mean_shift(known, math.log(0.8 / 0.2) - math.log(0.2 / 0.8))
+
+
+def weighed(world: World, model: Model, rules: Sequence[Worth], samples: Sequence[int], mean: float) -> list[Worth]:
+    """The rules with their weights, by the model's tempered probabilities of the samples."""
+
+    def weight(rule: Worth) -> float:
+        if rule.approved:
+            return shift(heard(world, model, rule, samples), rule.reliability, mean)
+        return log_odds(rule.reliability) - log_odds(world.base_rate(rule.label))
+
+    return [replace(rule, weight=max(0.0, weight(rule))) for rule in rules]
+
+
+def evidence(world: World, rules: Sequence[Worth], text: str, measured_on: Sequence[int]) -> Said:
     """Formula (3), for every label; overlaps are measured on the samples `measured_on`."""
-    result = []
+    people, mined = [0.0] * world.n_labels, [0.0] * world.n_labels
     for label in range(world.n_labels):
-        speaking = [rule for rule in rules if rule.label == label and holds(rule.conditions, text)]
-        heaviest_first = sorted(speaking, key=lambda rule: -weight(rule.reliability, world.base_rate(label)))
-        total = 0.0
-        for k, rule in enumerate(heaviest_first):
-            said = [jaccard(world, rule.conditions, before.conditions, measured_on) for before in heaviest_first[:k]]
-            total += weight(rule.reliability, world.base_rate(label)) * (1 - max(said, default=0.0) ** 2)
-        result.append(total)
-    return result
+        speaking = [r for r in rules if r.label == label and r.weight > 0 and holds(r.conditions, text)]
+        in_order = sorted(speaking, key=lambda rule: (not rule.approved, -rule.weight))
+        for k, rule in enumerate(in_order):
+            said = [jaccard(world, rule.conditions, before.conditions, measured_on) for before in in_order[:k]]
+            part = people if rule.approved else mined
+            part[label] += rule.weight * (1 - max(said, default=0.0) ** 2)
+    return people, mined
 
 
 def rules_without(world: World, fold: int) -> list[Worth]:
@@ -211,56 +268,67 @@ def rules_without(world: World, fold: int) -> list[Worth]:
     return found + written
 
 
-def out_of_fold_evidence(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Of all rules, and of the accepted ones: [n_samples, n_labels]."""
-    everything, accepted = [], []
+def out_of_fold_evidence(world: World, model: Model, answered: Sequence[int] | None = None) -> tuple[Array, Array]:
+    """Of the rules that people accepted, and of the others: [n_samples, n_labels]; `model` are the tempered
+    probabilities, known of the samples `answered`."""
+    everyone = range(len(world.texts)) if answered is None else answered
+    said = []
     for text, fold in zip(world.texts, world.folds, strict=True):
         others = [i for i in range(len(world.texts)) if world.folds[i] != fold]
+        known = [i for i in others if i in everyone]
         rules = rules_without(world, fold)
-        everything.append(evidence(world, rules, text, others))
-        accepted.append(evidence(world, [rule for rule in rules if rule.approved], text, others))
-    return np.array(everything), np.array(accepted)
+        rules = weighed(world, model, rules, known, mean_of(world, model, rules, known))
+        said.append(evidence(world, rules, text, others))
+    return np.array([each for each, _ in said]), np.array([each for _, each in said])
 
 
-def merged(a: float, b: float, model: Sequence[float], said: Sequence[float]) -> list[float]:
+def merged(pool: tuple[float, float, float], model: Sequence[float], said: Said) -> list[float]:
     """Formula (1)."""
-    scores = [a * math.log(max(p, 1e-6)) + b * e for p, e in zip(model, said, strict=True)]
+    a, b_people, b_mined = pool
+    scores = [
+        a * math.log(max(p, 1e-6)) + b_people * people + b_mined * mined
+        for p, people, mined in zip(model, *said, strict=True)
+    ]
     largest = max(scores)
     powers = [math.exp(score - largest) for score in scores]
     return [power / sum(powers) for power in powers]
 
 
-def log_losses(a: float, b: float, model: np.ndarray, said: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    scores = a * np.log(np.maximum(model, 1e-6)) + b * said
-    scores -= scores.max(axis=1, keepdims=True)
-    return np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(labels)), labels]
+def tempered(a: float, model: Model) -> list[list[float]]:
+    nothing = [0.0] * len(model[0])
+    return [merged((a, 0.0, 0.0), row, (nothing, nothing)) for row in model]
 
 
-Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, float]]
+def fitted(model: Array, said: tuple[Array, Array], labels: Array, free: tuple[bool, bool, bool]) -> tuple[float, ...]:
+    """The likeliest (a, b_people, b_mined) of those that are free; the others are 1, 0 and 0.
 
+    Normal priors: log a around 0 with deviation 1, and a slight pull for each sample; b_people around 1 and b_mined
+    around 0, with deviation 0.5.
+    """
 
-def fitted(free_a: bool, free_b: bool) -> Fit:
-    """Makes (a, b) most likely, with both pulls on their logarithms; a is 1 and b is 0 where they are not free."""
+    def unpacked(values: Array) -> tuple[float, ...]:
+        left = iter(values)
+        log_a = next(left) if free[0] else 0.0
+        return log_a, *(abs(next(left)) if each else 0.0 for each in free[1:])
 
-    def fit(model: np.ndarray, said: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        def unpacked(logs: np.ndarray) -> tuple[float, float, float]:
-            log_a = logs[0] if free_a else 0.0
-            b = math.exp(logs[-1]) if free_b else 0.0
-            return log_a, math.exp(log_a), b
+    def loss(values: Array) -> float:
+        log_a, b_people, b_mined = unpacked(values)
+        scores = math.exp(log_a) * np.log(np.maximum(model, 1e-6)) + b_people * said[0] + b_mined * said[1]
+        scores -= scores.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(labels)), labels]
+        total = losses.sum() + log_a**2 / 2 + 0.001 * len(labels) * log_a**2
+        total += free[1] * (b_people - 1) ** 2 / 2 / 0.5**2 + free[2] * b_mined**2 / 2 / 0.5**2
+        return float(total)
 
-        def loss(logs: np.ndarray) -> float:
-            log_a, a, b = unpacked(logs)
-            pulls = 0.001 * sum(log**2 for log in logs) + log_a**2 / 2 / len(labels)
-            return float(log_losses(a, b, model, said, labels).mean() + pulls)
-
-        start = [0.0] * free_a + [-1.0] * free_b
-        if not start:
-            return 1.0, 0.0
-        logs = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-11}).x
-        _, a, b = unpacked(logs)
-        return a, b
-
-    return fit
+    if not any(free):
+        return 1.0, 0.0, 0.0
+    start = [each for each, wanted in zip((0.0, 0.6, 0.3), free, strict=True) if wanted]
+    options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 4000}
+    found = np.array(start)
+    for _ in range(3):  # it may stop in a corner, which a fresh simplex leaves
+        found = minimize(loss, found, method="Nelder-Mead", options=options).x
+    log_a, b_people, b_mined = unpacked(found)
+    return math.exp(log_a), float(b_people), float(b_mined)
 
 
 def weighted_f1(predicted: Sequence[int], labels: Sequence[int]) -> float:
@@ -272,63 +340,54 @@ def weighted_f1(predicted: Sequence[int], labels: Sequence[int]) -> float:
     return total
 
 
-def compare(model: np.ndarray, said: np.ndarray, labels: np.ndarray, seed: int) -> Compared:
-    """The merge against the model alone, each by the better of its fits, judged on parts that it was not fitted on."""
+def best(
+    model: Array, said: tuple[Array, Array], labels: Array, seed: int, people: bool = False, mined: bool = False
+) -> Fitted:
+    """The better of a = 1 and a fitted `a`, each judged on parts that it was not fitted on."""
     n = len(labels)
     parts = stratified_folds(labels, min(5, n), seed)
-    nearest = []
-
-    def best(*fits: Fit) -> tuple[tuple[float, float], np.ndarray, list[int]]:
-        judged = []
-        for fit in fits:
-            losses, predicted = np.zeros(n), [0] * n
-            for part in set(parts.tolist()):
-                others = parts != part
-                a, b = fit(model[others], said[others], labels[others])
-                for i in np.flatnonzero(parts == part):
-                    probabilities = merged(a, b, model[i], said[i])
-                    losses[i] = -math.log(probabilities[labels[i]])
-                    predicted[i] = probabilities.index(max(probabilities))
-            judged.append((losses, predicted))
-        means = [losses.mean() for losses, _ in judged]
-        nearest.append(abs(means[0] - means[1]))
-        first = 0 if means[0] <= means[1] else 1
-        return fits[first](model, said, labels), *judged[first]
-
-    alone, before, predicted_before = best(fitted(False, False), fitted(True, False))
-    pool, after, predicted_after = best(fitted(False, True), fitted(True, True))
-    truth = labels.tolist()
-    return Compared(
-        alone,
-        pool,
-        (before - after).tolist(),
-        float(before.mean()),
-        weighted_f1(predicted_before, truth),
-        float(after.mean()),
-        weighted_f1(predicted_after, truth),
-        min(nearest),
-    )
+    judged = []
+    for free in ((False, people, mined), (True, people, mined)):
+        losses, predicted = [0.0] * n, [0] * n
+        for part in set(parts.tolist()):
+            others = parts != part
+            pool = fitted(model[others], (said[0][others], said[1][others]), labels[others], free)
+            for i in np.flatnonzero(parts == part):
+                probabilities = merged(pool, model[i], (said[0][i], said[1][i]))
+                losses[i] = -math.log(probabilities[labels[i]])
+                predicted[i] = probabilities.index(max(probabilities))
+        judged.append((fitted(model, said, labels, free), losses, predicted))
+    nearness = abs(sum(judged[0][1]) - sum(judged[1][1])) / n
+    pool, losses, predicted = judged[0] if sum(judged[0][1]) <= sum(judged[1][1]) else judged[1]
+    return Fitted(*pool, losses, predicted, nearness)
 
 
-def choose(
-    model: np.ndarray, everything: np.ndarray, accepted: np.ndarray, labels: np.ndarray, seed: int
-) -> tuple[str, tuple[float, float], Compared, float]:
-    """Which rules count, (a, b), the comparison it rests on, and how near the nearest choice was: the table of
-    docs/arbiter.md, "When rules are left out"."""
-    of_all = compare(model, everything, labels, seed)
-    gain = sum(of_all.gains) / len(labels)
-    near = min(of_all.closest, abs(gain)) if everything.any() else of_all.closest
-    if everything.any() and gain > 0:
-        return "all", of_all.pool, of_all, near
-    if not accepted.any():
-        return "accepted", (of_all.alone[0], 0.5), of_all, near
-    of_accepted = compare(model, accepted, labels, seed)
-    gain = sum(of_accepted.gains) / len(labels)
-    error = math.sqrt(sum((each - gain) ** 2 for each in of_accepted.gains) / len(labels)) / math.sqrt(len(labels))
-    near = min(near, of_accepted.closest, abs(gain + error))
-    if gain >= -error:
-        return "accepted", of_accepted.pool, of_accepted, near
-    return "none", (of_all.pool[0], 0.0), of_all, near
+def gain(after: Fitted, before: Fitted) -> tuple[float, float]:
+    """How much smaller the log loss became, and the standard error of that."""
+    gains = [b - a for b, a in zip(before.losses, after.losses, strict=True)]
+    n, mean = len(gains), sum(gains) / len(gains)
+    return mean, math.sqrt(sum((each - mean) ** 2 for each in gains) / n) / math.sqrt(n)
+
+
+def choose(model: Array, said: tuple[Array, Array], labels: Array, seed: int) -> tuple[Fitted, Fitted, float]:
+    """The model alone, what decides, and how near the nearest choice was: docs/arbiter.md, "When rules are left
+    out"."""
+    alone = best(model, said, labels, seed)
+    near = [alone.closest]
+    if said[0].any():
+        people = best(model, said, labels, seed, people=True)
+        more, error = gain(people, alone)
+        near += [people.closest, abs(more + error), people.b_people]
+        count = more >= -error and people.b_people > 0
+        both = people if count else alone
+    else:
+        count, both = True, replace(alone, b_people=1.0)
+    if said[1].any():
+        everything = best(model, said, labels, seed, people=count, mined=True)
+        more, _ = gain(everything, both)
+        near += [everything.closest, abs(more), everything.b_mined]
+        both = everything if more > 0 and everything.b_mined > 0 else both
+    return alone, both, min(near)
 
 
 def worth_now(world: World, rule: Known) -> float:
@@ -339,10 +398,11 @@ def worth_now(world: World, rule: Known) -> float:
     return between(min(estimated(world, rule.conditions, counts), likely_at_most(counts)))
 
 
-def speaking(world: World, listens_to: str) -> list[Worth]:
-    """The rules that count in predictions, lifted where people accepted them."""
+def speaking(world: World, model: Model, answered: Sequence[int] | None = None) -> list[Worth]:
+    """The active rules, lifted where people accepted them, with their weights; `model` as of
+    `out_of_fold_evidence`."""
     everyone = range(len(world.texts))
-    return [
+    rules = [
         Worth(
             rule.conditions,
             rule.label,
@@ -350,17 +410,19 @@ def speaking(world: World, listens_to: str) -> list[Worth]:
             rule.approved,
         )
         for rule in world.base
-        if rule.active and (listens_to == "all" or (listens_to == "accepted" and rule.approved))
+        if rule.active
     ]
+    known = everyone if answered is None else answered
+    return weighed(world, model, rules, known, mean_of(world, model, rules, known))
 
 
 def predicted(
-    world: World, listens_to: str, a: float, b: float, model_a: float, model: Sequence[float], text: str
+    world: World, pool: tuple[float, float, float], model_a: float, model: Sequence[float], text: str
 ) -> tuple[list[float], list[float]]:
     """Probabilities of the model alone and of the merge for a new sample."""
     nothing = [0.0] * world.n_labels
-    alone = merged(model_a, 0.0, model, nothing)
-    if listens_to == "none":
+    alone = merged((model_a, 0.0, 0.0), model, (nothing, nothing))
+    counting = [r for r in speaking(world, tempered(model_a, world.model)) if pool[1 if r.approved else 2] > 0]
+    if pool[1:] == (0.0, 0.0):
         return alone, alone
-    said = evidence(world, speaking(world, listens_to), text, range(len(world.texts)))
-    return alone, merged(a, b, model, said)
+    return alone, merged(pool, model, evidence(world, counting, text, range(len(world.texts))))

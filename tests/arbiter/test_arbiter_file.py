@@ -24,33 +24,38 @@ def rule(id_, label, *terms):
 DIM, BRIGHT, LINEN = rule("r-dim2", "调光", "变暗"), rule("r-bright", "调光", "亮度"), rule("r-linen", "材质", "棉麻")
 
 
-def standing(of, reliability):
-    return Standing(id=of.id, when=of.when_hash, label=of.label, reliability=reliability, hits=10, correct=9)
+def standing(of, reliability, weight):
+    return Standing(
+        id=of.id, when=of.when_hash, label=of.label, reliability=reliability, hits=10, correct=9, weight=weight,
+        accepted_weight=weight + 1,
+    )  # fmt: skip
 
 
-LINEN_STANDING = standing(LINEN, 0.5).model_dump()
+LINEN_STANDING = standing(LINEN, 0.5, 1.0).model_dump()
 
 
 @pytest.fixture
 def arbiter() -> Arbiter:
     return Arbiter(
-        task="shop", labels=("调光", "材质"), listens_to="all", a=1.0, b=0.5, model_a=1.2, samples=20,
+        task="shop", labels=("调光", "材质"), a=1.0, b_people=0.9, b_mined=0.5, model_a=1.2, samples=20,
         model=Quality(log_loss=0.7, weighted_f1=0.6), both=Quality(log_loss=0.5, weighted_f1=0.7),
-        base_rates=(0.5, 0.5), rules=(standing(DIM, 0.9), standing(BRIGHT, 0.8), standing(LINEN, 0.7)),
+        base_rates=(0.5, 0.5), mean_people=2.5,
+        rules=(standing(DIM, 0.9, 2.0), standing(BRIGHT, 0.8, 1.5), standing(LINEN, 0.7, 1.0)),
         overlaps=((0, 1, 1.0),),
     )  # fmt: skip
 
 
 def evidence(arbiter, rules, text):
     table = FieldTable([Sample("a", "shop", (Turn("user", text),))], Sidecars())
-    return RuleJudge(arbiter.weigh(rules), 2).evidence(table)[1][0].tolist()
+    said = RuleJudge(arbiter.weigh(rules), 2).evidence(table)[1]
+    return said.people[0].tolist(), said.mined[0].tolist()
 
 
 def test_what_was_saved_is_read(arbiter, tmp_path):
     arbiter.save(tmp_path)
     assert Arbiter.load(tmp_path) == arbiter
     assert (tmp_path / "arbiter.json").read_text("utf-8") == arbiter.model_dump_json(indent=1) + "\n"
-    edge = arbiter.model_copy(update={"b": 0.0, "overlaps": ((0, 2, 0.5),)})
+    edge = arbiter.model_copy(update={"b_mined": 0.0, "overlaps": ((0, 2, 0.5),)})
     edge.save(tmp_path)
     assert Arbiter.load(tmp_path) == edge
 
@@ -60,15 +65,29 @@ def test_an_arbiter_does_not_change(arbiter):
         arbiter.a = 2.0
 
 
-def test_a_and_b_are_the_pools_where_rules_count(arbiter):
-    for listens_to in ("all", "accepted"):
-        assert arbiter.model_copy(update={"listens_to": listens_to}).pool == Pool(1.0, 0.5)
-    assert arbiter.model_alone == Pool(1.2, 0.0)
+def with_b(arbiter, people, mined):
+    return arbiter.model_copy(update={"b_people": people, "b_mined": mined})
+
+
+@pytest.mark.parametrize(
+    ("people", "mined", "listens_to", "pool"),
+    [
+        (0.9, 0.5, "all", Pool(1.0, 0.9, 0.5)),
+        (0.9, 0.0, "accepted", Pool(1.0, 0.9, 0.0)),
+        (0.0, 0.5, "proposed", Pool(1.0, 0.0, 0.5)),
+        (0.0, 0.0, "none", Pool(1.2, 0.0, 0.0)),  # only the model's own temperature counts
+    ],
+)
+def test_what_the_arbiter_listens_to_is_what_has_a_b(arbiter, people, mined, listens_to, pool):
+    arbiter = with_b(arbiter, people, mined)
+    assert (arbiter.listens_to, arbiter.pool) == (listens_to, pool)
+    assert arbiter.record()["listens_to"] == listens_to
+    assert arbiter.model_alone == Pool(1.2, 0.0, 0.0)
 
 
 def test_without_rules_there_is_no_evidence(arbiter):
-    for listens_to in ("all", "accepted", "none"):
-        assert evidence(arbiter.model_copy(update={"listens_to": listens_to}), [], "变暗") == [0, 0]
+    for people, mined in ((0.9, 0.5), (0.9, 0.0), (0.0, 0.0)):
+        assert evidence(with_b(arbiter, people, mined), [], "变暗") == ([0, 0], [0, 0])
 
 
 def test_rules_are_weighed_in_the_order_they_come_in(arbiter):
@@ -78,7 +97,7 @@ def test_rules_are_weighed_in_the_order_they_come_in(arbiter):
     assert weighed.labels.tolist() == [1, 1, 0, 0]
     assert weighed.known.tolist() == [True, False, True, True]
     assert weighed.reliability.tolist() == [0.7, 0.5, 0.8, 0.9]
-    assert weighed.weights == pytest.approx([np.log(7 / 3), 0, np.log(4), np.log(9)])
+    assert weighed.weights == pytest.approx([1.0, 0, 1.5, 2.0])
     expected = np.zeros((4, 4))
     expected[2, 3] = expected[3, 2] = 1.0
     assert weighed.overlaps.tolist() == expected.tolist()
@@ -87,9 +106,9 @@ def test_rules_are_weighed_in_the_order_they_come_in(arbiter):
 
 
 def test_evidence_is_in_log_odds_and_overlapping_rules_count_once(arbiter):
-    assert evidence(arbiter, [DIM, BRIGHT, LINEN], "在吗") == [0, 0]
+    assert evidence(arbiter, [DIM, BRIGHT, LINEN], "在吗") == ([0, 0], [0, 0])
     dim = evidence(arbiter, [DIM, BRIGHT, LINEN], "变暗")
-    assert dim == [pytest.approx(2.197, abs=1e-3), 0]
+    assert dim == ([0, 0], [2.0, 0])
     assert evidence(arbiter, [LINEN, BRIGHT, DIM], "变暗的亮度") == dim
 
 
@@ -113,15 +132,13 @@ def test_where_only_accepted_rules_count_the_others_weigh_nothing(arbiter):
     fresh, stale = (Review(by="小王", of=of) for of in (DIM.when_hash, "0" * 16))
     accepted = DIM.model_copy(update={"status": "accepted", "review": fresh})
     edited = BRIGHT.model_copy(update={"status": "accepted", "review": stale})
-    weighed = arbiter.model_copy(update={"listens_to": "accepted"}).weigh([accepted, edited, LINEN])
-    assert (weighed.weights > 0).tolist() == [True, False, False]
+    weighed = with_b(arbiter, 0.9, 0.0).weigh([accepted, edited, LINEN])
+    assert weighed.weights.tolist() == [3.0, 0, 0]
+    assert weighed.people.tolist() == [True, False, False]
+    assert with_b(arbiter, 0.0, 0.5).weigh([accepted, edited, LINEN]).weights.tolist() == [0, 1.5, 1.0]
+    assert arbiter.weigh([accepted, edited, LINEN]).weights.tolist() == [3.0, 1.5, 1.0]
     assert weighed.reliability.tolist() == [0.9, 0.8, 0.7]
     assert weighed.known.all()
-
-
-def test_without_merging_only_the_temperature_counts(arbiter):
-    alone = arbiter.model_copy(update={"listens_to": "none"})
-    assert (alone.pool.a, alone.pool.b) == (1.2, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +147,17 @@ def test_without_merging_only_the_temperature_counts(arbiter):
         ({"a": -1}, r"arbiter\.json: a: Input should be greater than 0; call project\.train\(\) again"),
         (
             {"version": 1, "merged": True},
-            r"arbiter\.json: version 1, this KDSL reads version 2; call project\.train\(\) again",
+            r"arbiter\.json: version 1, this KDSL reads version 3; call project\.train\(\) again",
         ),
         ({"a": 0}, r"arbiter\.json: a: Input should be greater than 0; call project\.train\(\) again"),
-        ({"b": -0.1}, r"arbiter\.json: b: Input should be greater than or equal to 0; call project\.train\(\) again"),
+        (
+            {"b_people": -0.1},
+            r"arbiter\.json: b_people: Input should be greater than or equal to 0; call project\.train\(\) again",
+        ),
+        (
+            {"b_mined": -0.1},
+            r"arbiter\.json: b_mined: Input should be greater than or equal to 0; call project\.train\(\) again",
+        ),
         ({"model_a": 0}, r"arbiter\.json: model_a: Input should be greater than 0; call project\.train\(\) again"),
         ({"colour": 1}, r"arbiter\.json: colour: Extra inputs are not permitted; call project\.train\(\) again"),
         (

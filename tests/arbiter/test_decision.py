@@ -112,7 +112,7 @@ def test_a_record_holds_numbers_to_six_digits_and_what_a_large_model_cost_and_wr
 
 def test_rules_that_are_worth_nothing_are_said_to_be_so():
     kept = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), (0, 3), weights=(0.0, 0.0))
-    assert kept.reason == "the model says 调光 (0.70); the rules that hold are worth nothing"
+    assert kept.reason == "the model says 调光 (0.70); the rules that hold add nothing to what the model says"
     one = decision((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), (0, 3), weights=(0.0, 1.0))
     assert one.reason == (
         "the model says 调光 (0.70); rule r-linen (ocr has 棉麻) speaks for 材质, which is not enough"

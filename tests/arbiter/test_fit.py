@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from shop import SETTINGS, TASK, Knowing, samples
 
-from kdsl.arbiter.fit import choose_rules, compare, fit_arbiter
-from kdsl.arbiter.pool import Pool, fit_temperature
+from kdsl.arbiter.choice import choose_rules, judge_alone
+from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.fit import fit_arbiter
+from kdsl.arbiter.pool import AS_IT_IS, fit_pool
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.mining.proposer import LexicalProposer
@@ -40,10 +42,10 @@ def weak():
 def test_rules_decide_where_the_model_is_weak(weak):
     table, labels = samples(30, seed=9)
     model, evidence, merged = weak.predict(table)
-    assert weak.arbiter.listens_to == "all"
+    assert weak.arbiter.b_mined > 0
     assert np.allclose(model, 1 / 3)
     assert (merged.argmax(axis=1) == labels).mean() > 0.9
-    assert model.shape == evidence.shape == merged.shape == (30, 3)
+    assert model.shape == evidence.people.shape == evidence.mined.shape == merged.shape == (30, 3)
     assert np.allclose(merged.sum(axis=1), 1)
     assert weak.arbiter.both.log_loss < weak.arbiter.model.log_loss
 
@@ -127,28 +129,38 @@ def fair_model() -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
     return model / model.sum(axis=1, keepdims=True), labels, source
 
 
+def chosen(model, labels, people=None, mined=None):
+    none = np.zeros_like(model)
+    return choose_rules(
+        model, RuleEvidence(none if people is None else people, none if mined is None else mined), labels, 0
+    )
+
+
 def test_noise_is_not_merged_and_knowledge_is():
     model, labels, source = fair_model()
     noise = source.choice([0.0, 2.0], (200, 3), p=[0.8, 0.2])
     knowledge = noise * (np.eye(3)[labels] * 2 + 0.2)
-    nothing = np.zeros_like(noise)
-    choice, compared = choose_rules(model, knowledge, nothing, labels, seed=0)
-    assert choice == "all"
-    assert compared.both.log_loss < compared.model.log_loss
-    assert compared.both.weighted_f1 > compared.model.weighted_f1
-    choice, compared = choose_rules(model, noise, nothing, labels, seed=0)
-    assert choice == "accepted"
-    assert compared.both == compared.model
+    choice = chosen(model, labels, mined=knowledge)
+    assert choice.both.pool.b_mined > 0.5
+    assert choice.both.quality.log_loss < choice.alone.quality.log_loss
+    assert choice.both.quality.weighted_f1 > choice.alone.quality.weighted_f1
+    choice = chosen(model, labels, mined=noise)
+    assert choice.both.pool.b_mined == 0
+    assert choice.both.quality == choice.alone.quality
 
 
-def test_accepted_rules_count_where_all_together_do_not_unless_they_do_harm():
+def test_accepted_rules_count_where_proposed_ones_do_not_unless_they_do_harm():
     model, labels, source = fair_model()
     noise = source.choice([0.0, 4.0], (200, 3), p=[0.8, 0.2])
     sound = np.eye(3)[labels] * 2.0
     sound[20:] = 0
-    assert choose_rules(model, noise, sound, labels, seed=0)[0] == "accepted"
+    pool = chosen(model, labels, sound, noise).both.pool
+    assert pool.b_people > 0.5 and pool.b_mined == 0
     wrong = np.eye(3)[(labels + 1) % 3] * 4.0
-    assert choose_rules(model, noise, wrong, labels, seed=0)[0] == "none"
+    pool = chosen(model, labels, wrong, noise).both.pool
+    assert pool.b_people == pool.b_mined == 0
+    helped = chosen(model, labels, wrong, np.eye(3)[labels] * 2.0).both.pool
+    assert helped.b_people == 0 and helped.b_mined > 0
 
 
 def few_sure(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
@@ -164,9 +176,9 @@ def few_sure(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("n", "wrong"), [(5, 0), (5, 1), (5, 3), (12, 1)])
 def test_a_handful_of_samples_leaves_the_model_about_as_sure_as_it_is(n, wrong):
     model, labels = few_sure(n, wrong)
-    compared = compare(model, np.zeros((n, 5)), labels, seed=0)
-    assert 1 / 3 < compared.alone.a < 3
-    assert 1 / 3 < compared.pool.a < 3
+    choice = choose_rules(model, RuleEvidence.none(n, 5), labels, seed=0)
+    assert 1 / 3 < choice.alone.pool.a < 3
+    assert 1 / 3 < choice.both.pool.a < 3
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -175,10 +187,10 @@ def test_out_of_fold_neither_is_worse_than_the_models_own_probabilities(n, seed)
     source = np.random.default_rng(seed)
     labels = source.integers(0, 5, n)
     model = source.dirichlet([0.3] * 5, n)
-    compared = compare(model, source.choice([0.0, 2.0], (n, 5)), labels, seed)
-    own = Pool(1.0, 0.0).log_probabilities(model, np.zeros((n, 5)))[np.arange(n), labels]
-    decides = compared.both if compared.gain > 0 else compared.model
-    assert decides.log_loss <= compared.model.log_loss <= -own.mean() + 1e-9
+    noise = source.choice([0.0, 2.0], (n, 5))
+    choice = choose_rules(model, RuleEvidence(0 * noise, noise), labels, seed)
+    own = AS_IT_IS.log_probabilities(model, RuleEvidence.none(n, 5))[np.arange(n), labels]
+    assert choice.both.quality.log_loss <= choice.alone.quality.log_loss <= -own.mean() + 1e-9
 
 
 def test_many_samples_say_how_much_too_sure_the_model_is():
@@ -187,10 +199,8 @@ def test_many_samples_say_how_much_too_sure_the_model_is():
     scores = source.normal(size=(300, 3)) + 1.5 * np.eye(3)[labels]
     true = np.exp(1.5 * scores)
     sure = true**2
-    found = compare(sure / sure.sum(axis=1, keepdims=True), np.zeros((300, 3)), labels, seed=0)
-    assert 0.4 < found.alone.a < 0.6
-    right = compare(true / true.sum(axis=1, keepdims=True), np.zeros((300, 3)), labels, seed=0)
-    assert 0.8 < right.alone.a < 1.25
+    assert 0.4 < judge_alone(sure / sure.sum(axis=1, keepdims=True), labels, seed=0).pool.a < 0.6
+    assert 0.8 < judge_alone(true / true.sum(axis=1, keepdims=True), labels, seed=0).pool.a < 1.25
 
 
 def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
@@ -200,7 +210,9 @@ def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
     sure = np.exp(3 * (source.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels]))
     model = sure / sure.sum(axis=1, keepdims=True)
     once, often = (
-        fit_temperature(np.tile(model, (times, 1)), np.zeros((200 * times, 3)), np.tile(labels, times)).a
+        fit_pool(
+            np.tile(model, (times, 1)), RuleEvidence.none(200 * times, 3), np.tile(labels, times), temperature=True
+        ).a
         for times in (1, 10)
     )
     assert once == pytest.approx(often, rel=0.02)

@@ -1,62 +1,97 @@
 """The log-linear pool in numbers, and its fits beside slow ones."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import reference
 
-from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_evidence, fit_pool, fit_temperature, log_loss
+from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_pool
 
-MODEL, NOTHING = np.array([[0.8, 0.2], [0.5, 0.5]]), np.zeros((2, 2))
+MODEL = np.array([[0.8, 0.2], [0.5, 0.5]])
+
+
+def evidence(people, mined) -> RuleEvidence:
+    return RuleEvidence(np.array(people, dtype=float), np.array(mined, dtype=float))
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "evidence", "odds"),
+    ("pool", "people", "mined", "odds"),
     [
-        (1, 0, [9, 0], 4),  # b = 0: rules do not count
-        (2, 0, [0, 0], 16),
-        (0.5, 0, [0, 0], 2),
-        (1, 1, [0, np.log(4)], 1),
-        (1, 0.5, [np.log(4), 0], 8),
+        (Pool(1, 0, 0), [9, 0], [9, 0], 4),  # both b = 0: rules do not count
+        (Pool(2, 0, 0), [0, 0], [0, 0], 16),
+        (Pool(0.5, 0, 0), [0, 0], [0, 0], 2),
+        (Pool(1, 1, 0), [0, np.log(4)], [9, 0], 1),
+        (Pool(1, 0.5, 0), [np.log(4), 0], [9, 0], 8),
+        (Pool(1, 0, 0.5), [9, 0], [np.log(4), 0], 8),
+        (Pool(1, 1, 0.5), [np.log(2), 0], [np.log(4), 0], 16),
     ],
 )
-def test_odds_of_the_first_label(a, b, evidence, odds):
-    [first, second] = Pool(a, b).probabilities(np.array([[0.8, 0.2]]), np.array([evidence]))[0]
+def test_odds_of_the_first_label(pool, people, mined, odds):
+    [first, second] = pool.probabilities(np.array([[0.8, 0.2]]), evidence([people], [mined]))[0]
     assert first + second == pytest.approx(1)
     assert first / second == pytest.approx(odds)
 
 
 def test_a_probability_of_0_counts_as_a_millionth():
-    [first, second] = Pool(1, 0).probabilities(np.array([[1.0, 0.0]]), np.zeros((1, 2)))[0]
+    [first, second] = AS_IT_IS.probabilities(np.array([[1.0, 0.0]]), RuleEvidence.none(1, 2))[0]
     assert first / second == pytest.approx(1e6)
-    assert Pool(1, 0).probabilities(np.array([[1 - 2e-6, 2e-6]]), np.zeros((1, 2)))[0][1] == pytest.approx(2e-6)
+    assert AS_IT_IS.probabilities(np.array([[1 - 2e-6, 2e-6]]), RuleEvidence.none(1, 2))[0][1] == pytest.approx(2e-6)
 
 
 def test_as_it_is_are_the_models_own_probabilities():
-    assert AS_IT_IS.probabilities(MODEL, np.ones((2, 2)) * [[3, 0]]) == pytest.approx(MODEL)
+    assert AS_IT_IS.probabilities(MODEL, evidence([[3, 0]] * 2, [[0, 3]] * 2)) == pytest.approx(MODEL)
 
 
-def test_log_loss_is_that_of_each_samples_own_label():
-    assert log_loss(AS_IT_IS, MODEL, NOTHING, np.array([1, 0])) == pytest.approx([-np.log(0.2), -np.log(0.5)])
-
-
-def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Model, evidence and labels; both know something."""
+def drawn(seed: int, n: int) -> tuple[np.ndarray, RuleEvidence, np.ndarray]:
+    """Model, evidence and labels; all know something."""
     source = np.random.default_rng(seed)
     labels = source.integers(0, 3, n)
     scores = source.normal(size=(n, 3)) + source.choice([0.5, 2.0]) * np.eye(3)[labels]
     model = np.exp(2 * scores) / np.exp(2 * scores).sum(axis=1, keepdims=True)
-    return model, (source.random((n, 3)) < 0.3) * 2.0 + np.eye(3)[labels] * (source.random((n, 1)) < 0.5), labels
+    said = [
+        (source.random((n, 3)) < 0.3) * 2.0 + np.eye(3)[labels] * (source.random((n, 1)) < known)
+        for known in (0.5, 0.3)
+    ]
+    return model, RuleEvidence(*said), labels
 
 
-@pytest.mark.parametrize("n", [5, 60])
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(
-    ("fit", "free_a", "free_b"),
-    [(fit_pool, True, True), (fit_evidence, False, True), (fit_temperature, True, False)],
-)
-def test_a_and_b_are_those_of_the_slow_fit(fit, free_a, free_b, seed, n):
-    model, evidence, labels = drawn(seed, n)
-    pool = fit(model, evidence, labels)
-    assert (pool.a, pool.b) == pytest.approx(reference.fitted(free_a, free_b)(model, evidence, labels), rel=0.01)
-    assert free_a or pool.a == 1
-    assert free_b or pool.b == 0
+@pytest.mark.parametrize("free", list(product((False, True), repeat=3)))
+@pytest.mark.parametrize(("seed", "n"), [(0, 5), (1, 60)])
+def test_what_is_fitted_is_what_the_slow_fit_gives_and_the_rest_stays(free, seed, n):
+    model, said, labels = drawn(seed, n)
+    temperature, people, mined = free
+    pool = fit_pool(model, said, labels, temperature=temperature, people=people, mined=mined)
+    slow = reference.fitted(model, tuple(said), labels, free)
+    assert (pool.a, pool.b_people, pool.b_mined) == pytest.approx(slow, rel=0.01, abs=1e-3)
+    assert temperature or pool.a == 1
+    assert people or pool.b_people == 0
+    assert mined or pool.b_mined == 0
+
+
+def test_where_samples_say_nothing_people_count_in_full_and_mining_not_at_all():
+    """Evidence that is the same for all labels changes no probability: only the priors speak."""
+    pool = fit_pool(
+        np.full((40, 2), 0.5), evidence(np.ones((40, 2)), np.ones((40, 2))), np.arange(40) % 2,
+        temperature=True, people=True, mined=True,
+    )  # fmt: skip
+    assert (pool.a, pool.b_people, pool.b_mined) == pytest.approx((1, 1, 0), abs=1e-6)
+
+
+def of_one_part(people: bool, right: int, samples: int) -> float:
+    """The fitted b of a part that speaks for one of two labels by 1 on all samples, `right` of them rightly."""
+    said, nothing = np.tile([1.0, 0.0], (samples, 1)), np.zeros((samples, 2))
+    labels = (np.arange(samples) >= right).astype(int)
+    parts = RuleEvidence(said, nothing) if people else RuleEvidence(nothing, said)
+    pool = fit_pool(np.full((samples, 2), 0.5), parts, labels, temperature=False, people=people, mined=not people)
+    return pool.b_people if people else pool.b_mined
+
+
+def test_few_samples_leave_b_near_its_prior_and_many_move_it():
+    """Right on four of five: the data alone would say b = log 4 = 1.39."""
+    assert of_one_part(True, 4, 5) == pytest.approx(1.06, abs=0.02)
+    assert of_one_part(False, 4, 5) == pytest.approx(0.29, abs=0.02)
+    for people in (True, False):
+        assert of_one_part(people, 800, 1000) == pytest.approx(1.37, abs=0.03)
+        assert of_one_part(people, 0, 1000) == 0

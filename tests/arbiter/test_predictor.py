@@ -34,12 +34,21 @@ def sample(id_: str, task: Task, text: str, label: str | None = None) -> Sample:
 
 def arbiter(task: Task, *rules: Rule) -> Arbiter:
     standings = tuple(
-        Standing(id=rule.id, when=rule.when_hash, label=rule.label, reliability=0.99, hits=9, correct=9)
+        Standing(
+            id=rule.id,
+            when=rule.when_hash,
+            label=rule.label,
+            reliability=0.99,
+            hits=9,
+            correct=9,
+            weight=float(np.log(99)),
+            accepted_weight=float(np.log(99)),
+        )
         for rule in rules
     )
     return Arbiter(
-        task=task.name, labels=task.label_names, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=8,
-        model=Quality(log_loss=1, weighted_f1=0.5), both=Quality(log_loss=1, weighted_f1=0.5),
+        task=task.name, labels=task.label_names, a=1.0, b_people=1.0, b_mined=1.0, mean_people=2.0, model_a=1.0,
+        samples=8, model=Quality(log_loss=1, weighted_f1=0.5), both=Quality(log_loss=1, weighted_f1=0.5),
         base_rates=(0.5, 0.5), rules=standings, overlaps=(),
     )  # fmt: skip
 
@@ -102,7 +111,7 @@ def test_the_heaviest_hit_comes_first(project):
     light = Rule(id="r-tall", label="调光", when=When(all=(Condition(field="user", terms=("灯",)),)))
     project.save(light)
     both = arbiter(SHOP, light, LAMP)
-    standings = (both.rules[0].model_copy(update={"reliability": 0.8}), both.rules[1])
+    standings = (both.rules[0].model_copy(update={"weight": float(np.log(4))}), both.rules[1])
     both.model_copy(update={"rules": standings, "overlaps": ((0, 1, 0.5),)}).save(project.checkpoint / "shop")
     [decision] = project.predictor().decide([sample("a", SHOP, "台灯")])
     assert [hit.hit.rule.id for hit in decision.rules] == ["r-lamp", "r-tall"]
@@ -113,7 +122,7 @@ def test_the_heaviest_hit_comes_first(project):
 
 
 def test_where_rules_do_not_count_a_decision_says_so(project):
-    arbiter(SHOP, LAMP).model_copy(update={"listens_to": "none"}).save(project.checkpoint / "shop")
+    arbiter(SHOP, LAMP).model_copy(update={"b_people": 0.0, "b_mined": 0.0}).save(project.checkpoint / "shop")
     [decision] = project.predictor().decide([sample("a", SHOP, "棉麻台灯")])
     assert (decision.label, decision.by, decision.listens_to) == ("材质", "model", "none")
     assert decision.reason.endswith("; 1 rule holds: rules do not count, as they did not help in training")

@@ -39,19 +39,23 @@ def predict(kdsl, project, *options, input="test.jsonl", output="p.jsonl"):
 
 
 @pytest.mark.parametrize(
-    ("listens_to", "rules", "told"),
+    ("people", "mined", "rules", "told"),
     [
-        ("all", 1, ""),
-        ("accepted", 1, "only those count that people accepted"),
-        ("none", 1, "those that people accepted make it clearly larger, so the model decides alone (b = 0)."),
-        ("accepted", 0, "shop: there are no rules, so the model decides alone."),
+        (1.0, 1.0, 1, ""),
+        (1.0, 0.0, 1, "decide nothing (b_mined = 0); those count that people accepted"),
+        (0.0, 1.0, 1, "accepted make the log loss clearly larger out of fold and decide nothing (b_people = 0)."),
+        (0.0, 0.0, 1, "so the model decides alone (b_people = b_mined = 0)."),
+        (1.0, 0.0, 0, "shop: there are no rules, so the model decides alone."),
     ],
 )
-def test_training_tells_which_rules_count(capsys, listens_to, rules, told):
+def test_training_tells_which_rules_count(capsys, people, mined, rules, told):
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
-    standing = Standing(id="r-1", when="0" * 16, label="调光", reliability=0.5, hits=4, correct=2)
+    standing = Standing(
+        id="r-1", when="0" * 16, label="调光", reliability=0.5, hits=4, correct=2, weight=1, accepted_weight=1
+    )
     arbiter = Arbiter(
-        task="shop", labels=("调光", "材质"), listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=9,
+        task="shop", labels=("调光", "材质"), a=1.0, b_people=people, b_mined=mined, mean_people=1.0,
+        model_a=1.0, samples=9,
         model=quality, both=quality, base_rates=(0.5, 0.5), rules=(standing,) * rules, overlaps=(),
     )  # fmt: skip
     print_arbiters([arbiter])
@@ -82,7 +86,7 @@ def test_training_prints_what_model_and_rules_are_worth_out_of_fold(kdsl, projec
         assert part in result.out
     [entry] = json.loads(kdsl("train", project, "--format", "json").out)
     assert entry["samples"] == 60 and isinstance(entry["shares"], dict)
-    assert (entry["listens_to"] == "none") == (entry["b"] == 0)
+    assert (entry["listens_to"] == "none") == (entry["b_people"] == entry["b_mined"] == 0)
     assert {path.name for path in (project / "checkpoints/run/shop").iterdir()} == {
         "arbiter.json", "embedded.json", "linear.npz", "mining.json", "out_of_fold.npz",
     }  # fmt: skip
@@ -272,7 +276,7 @@ def test_new_images_without_a_caption_are_counted(kdsl, project, caplog):
 def test_where_only_accepted_rules_count_accepting_them_acts_on_the_next_prediction(kdsl, project):
     path = project / "checkpoints/run/shop/arbiter.json"
     fitted = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps({**fitted, "listens_to": "accepted", "a": fitted["model_a"], "b": 1.0}), "utf-8")
+    path.write_text(json.dumps({**fitted, "a": fitted["model_a"], "b_people": 1.0, "b_mined": 0.0}), "utf-8")
     before = predicted(kdsl, project, "before.jsonl")
     assert any("that nobody has accepted" in each["decision"]["reason"] for each in before)
     assert all(each["probabilities"] == each["model"]["probabilities"] for each in before)

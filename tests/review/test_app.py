@@ -131,14 +131,18 @@ def test_a_preview_counts_what_an_edit_would_change_before_anything_is_saved(cli
     assert contents(site.config.rules) == before
 
 
+SURE = {"weight": 3.0, "accepted_weight": 3.0}
+
+
 def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(client, site):
     index, old = site.indexes[TASK], stored(site, "亮度")
     form = {"id": old.rule.id, "label": LABELS[1], "field-0": "last_user", "test-0": "调光"}
     assert "would change, once accepted: n/a (not trained)" in client.post(f"{ROOT}/preview", data=form).text
-    standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
+    standing = Standing(id=old.rule.id, when=old.when, label=LABELS[0], reliability=0.9, hits=4, correct=2, **SURE)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     arbiter = Arbiter(
-        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=6, model=quality, both=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=6, model=quality, both=quality,
         base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter, Reliability(1.0, (0.0,) * len(FEATURES))), ""
@@ -153,15 +157,16 @@ def test_a_preview_shows_the_decisions_that_would_change_with_samples_to_open(cl
 
 
 @pytest.mark.parametrize(
-    ("listens_to", "title"),
-    [("all", "Decisions changed by this rule"), ("accepted", "Decisions that this rule would change, once accepted")],
+    ("b_mined", "title"),
+    [(1.0, "Decisions changed by this rule"), (0.0, "Decisions that this rule would change, once accepted")],
 )
-def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, listens_to, title):
+def test_a_rule_that_counts_only_once_accepted_is_told_as_such(client, site, b_mined, title):
     index, rule = site.indexes[TASK], stored(site, "亮度")
-    standing = Standing(id=rule.rule.id, when=rule.when, label=LABELS[0], reliability=0.9, hits=4, correct=2)
+    standing = Standing(id=rule.rule.id, when=rule.when, label=LABELS[0], reliability=0.9, hits=4, correct=2, **SURE)
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     arbiter = Arbiter(
-        task=TASK, labels=LABELS, listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=6, model=quality,
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=b_mined, mean_people=1.0,
+        model_a=1.0, samples=6, model=quality,
         both=quality, base_rates=(0.3, 0.4, 0.3), rules=(standing,), overlaps=(),
     )  # fmt: skip
     site.arbiters[TASK] = TrainedArbiter(arbiter), ""

@@ -7,7 +7,8 @@ from rule_files import TASK
 
 from kdsl.arbiter.arbiter import Arbiter, Quality
 from kdsl.arbiter.evidence import overlap
-from kdsl.arbiter.weighing import Standing
+from kdsl.arbiter.shift import Heard
+from kdsl.arbiter.weighing import Measured, Standing
 from kdsl.mining.archive import shown_of
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.review.decisions import decide, edit, written
@@ -17,7 +18,6 @@ from kdsl.review.site import Site
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
-from kdsl.rules.statistics import wilson_interval
 
 RELIABILITY = Reliability(0.4, (0.5,) + (0.1,) * (len(FEATURES) - 1))
 BRIGHTNESS = Condition(field="last_user", terms=("亮度",))
@@ -39,11 +39,22 @@ def predictions(site: Site) -> ModelPredictions:
 def trained(site: Site, listens_to: str = "all", rules: int = 3) -> Arbiter:
     """The fourth rule is unknown to training."""
     standings = tuple(
-        Standing(id=each.rule.id, when=each.when, label=each.rule.label, reliability=0.5 + 0.1 * i, hits=5, correct=4)
+        Standing(
+            id=each.rule.id,
+            when=each.when,
+            label=each.rule.label,
+            reliability=0.5 + 0.1 * i,
+            hits=5,
+            correct=4,
+            weight=0.5 + 0.5 * i,
+            accepted_weight=2.5 - 0.5 * i,
+        )
         for i, each in enumerate(site.overview(TASK).rules[:rules])
     )
+    people, mined = {"all": (1.0, 1.0), "accepted": (1.0, 0.0), "proposed": (0.0, 1.0), "none": (0.0, 0.0)}[listens_to]
     return Arbiter(
-        task=TASK, labels=LABELS, listens_to=listens_to, a=1.0, b=1.0, model_a=1.0, samples=6, model=QUALITY,
+        task=TASK, labels=LABELS, a=1.0, b_people=people, b_mined=mined, mean_people=1.5,
+        model_a=1.0, samples=6, model=QUALITY,
         both=QUALITY, base_rates=(0.3, 0.4, 0.3), rules=standings, overlaps=((0, 1, 0.5), (0, 2, 0.25)),
     )  # fmt: skip
 
@@ -58,16 +69,18 @@ def changes(before: np.ndarray, after: np.ndarray) -> list[tuple[int, int, int]]
     return [(row, before[row], after[row]) for row in np.flatnonzero(before != after).tolist()]
 
 
-def with_standing(arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site) -> Arbiter:
+def with_standing(
+    arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site, predictions: ModelPredictions
+) -> Arbiter:
     """The arbiter as training would have made it had it known the rule, all else being as it is."""
     index = site.indexes[TASK]
     hits = Engine([*rules, rule]).matrix(index.table)
     shown = shown_of(rule, hits[:, -1], index.labels, index.task)
-    most = wilson_interval(shown.correct, shown.hits)[1]
-    standing = Standing(
-        id=rule.id, when=rule.when_hash, label=rule.label, hits=shown.hits, correct=shown.correct,
-        reliability=min(float(RELIABILITY.estimate([shown])[0]), most),
-    )  # fmt: skip
+    measured = Measured.of(TASK, rule, shown, float(RELIABILITY.estimate([shown])[0]))
+    label = LABELS.index(rule.label)
+    heard = Heard.of(hits[:, -1:], np.array([label]), predictions.probabilities)
+    base_rate = np.array([arbiter.base_rates[label]])
+    [standing] = Standing.of_all([measured], heard, base_rate, arbiter.mean_people)
     shared = overlap(np.array([LABELS.index(each.label) for each in [*rules, rule]]), hits)[-1]
     places = {(each.label, each.when): i for i, each in enumerate(arbiter.rules)}
     known = [(places.get((each.label, each.when_hash)), value) for each, value in zip(rules, shared, strict=False)]
@@ -75,7 +88,7 @@ def with_standing(arbiter: Arbiter, rule: Rule, rules: list[Rule], site: Site) -
     return arbiter.model_copy(update={"rules": (*arbiter.rules, standing), "overlaps": (*arbiter.overlaps, *new)})
 
 
-@pytest.mark.parametrize("listens_to", ["all", "none"])
+@pytest.mark.parametrize("listens_to", ["all", "proposed", "none"])
 def test_the_page_decides_as_the_arbiter_does_with_and_without_the_rule(site, predictions, listens_to):
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site, listens_to)
     rules = [each.rule for each in overview.rules]
@@ -119,7 +132,7 @@ def test_a_rule_that_training_did_not_know_weighs_what_training_would_give_it(si
     overview, index, arbiter = site.overview(TASK), site.indexes[TASK], trained(site)
     rules = [each.rule for each in overview.rules]
     effect = TrainedArbiter(arbiter, RELIABILITY).effect(index, overview, 3, predictions)
-    then = with_standing(arbiter, rules[3], rules[:3], site)
+    then = with_standing(arbiter, rules[3], rules[:3], site, predictions)
     assert effect.weight == pytest.approx(float(then.weigh(rules).weights[3])) and effect.estimated
     assert list(effect.changed) == changes(
         labels(then, rules[:3], site, predictions), labels(then, rules, site, predictions)
@@ -136,7 +149,7 @@ def test_an_edit_changes_the_decisions_that_it_would_change_after_training(site,
     hits = index.flags(rule.conditions)
     effect = TrainedArbiter(arbiter, RELIABILITY).edited(index, overview, saved, rule, hits, predictions)
     others = [each for i, each in enumerate(rules) if i != saved]
-    then = with_standing(arbiter, rule, others, site)
+    then = with_standing(arbiter, rule, others, site, predictions)
     assert list(effect.changed) == changes(
         labels(arbiter, rules, site, predictions), labels(then, [*others, rule], site, predictions)
     )

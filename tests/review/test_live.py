@@ -142,11 +142,21 @@ def test_broken_statistics_of_mining_leave_those_before(folder, live, client):
 
 def save_arbiter(folder: Path, live: LiveSite) -> None:
     stored = live.site.store.get(TASK, "r-aaaa")
-    standing = Standing(id="r-aaaa", when=stored.when, label="调光", reliability=0.9, hits=2, correct=2)
+    standing = Standing(
+        id="r-aaaa",
+        when=stored.when,
+        label="调光",
+        reliability=0.9,
+        hits=2,
+        correct=2,
+        weight=1.8,
+        accepted_weight=1.8,
+    )
     quality = Quality(log_loss=1.0, weighted_f1=0.5)
     Arbiter(
-        task=TASK, labels=LABELS, listens_to="all", a=1.0, b=1.0, model_a=1.0, samples=5, model=quality, both=quality,
-        base_rates=(0.6, 0.4), rules=(standing,), overlaps=(),
+        task=TASK, labels=LABELS, a=1.0, b_people=1.0, b_mined=1.0, mean_people=1.0,
+        model_a=1.0, samples=5, model=quality,
+        both=quality, base_rates=(0.6, 0.4), rules=(standing,), overlaps=(),
     ).save(folder / "checkpoint" / TASK)  # fmt: skip
 
 
@@ -155,11 +165,11 @@ def test_the_arbiter_of_a_new_training_is_asked_and_a_broken_one_is_not(folder, 
     assert "no trained arbiter (not trained)" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
     save_arbiter(folder, live)
     live.refresh()
-    assert "weight 1.79" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
+    assert "weight 1.80" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
     (folder / "checkpoint" / TASK / "arbiter.json").write_text('{"version": 1', encoding="utf-8")
     live.refresh()
     assert "arbiter.json" in client.get(f"{ROOT}/rules").text
-    assert "weight 1.79" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
+    assert "weight 1.80" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
 
 
 def test_recorded_predictions_are_read_again_and_broken_ones_leave_those_before(tmp_path):
