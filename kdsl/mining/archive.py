@@ -17,6 +17,7 @@ from kdsl.mining.units import family
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.record_file import Count, RecordModel, Share, read_record
 from kdsl.rules.condition import Condition
+from kdsl.rules.implication import subsumed
 from kdsl.rules.rule import Provenance, Rule, When, rule_id, when_hash
 from kdsl.rules.rulebase import MINED
 from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
@@ -64,7 +65,11 @@ def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[R
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
         statistics.append(entry.model_copy(update={"held_out": held_out.get(key)}))
-    return list(rules.values()), statistics
+    # What can only hit where another rule of its label does says nothing beside it, unless it is surer.
+    estimates = {entry.id: entry.reliability for entry in statistics if entry.reliability is not None}
+    beside = {special.id for special, _ in subsumed(list(rules.values()), estimates)}
+    kept = [pair for pair in zip(rules.values(), statistics, strict=True) if pair[0].id not in beside]
+    return [rule for rule, _ in kept], [entry for _, entry in kept]
 
 
 def rule_statistics(
