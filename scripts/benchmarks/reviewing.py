@@ -30,7 +30,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.update import MinedRules
 from kdsl.project.fitting import fit, mine_in_memory
 from kdsl.project.task import TaskProject
-from kdsl.review.value_of_looking import new_hits, value_of_looking
+from kdsl.review.value_of_looking import Precision, value_of_looking
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Review, Rule
 from kdsl.sample import Sample, label_indices
@@ -108,19 +108,27 @@ class World:
         found = trained.predict(FieldTable(self.test, self.own.table.sidecars))[2]
         return scores(Outcome(truth, found.argmax(axis=1), found))
 
-    def queue(self, length: int) -> list[int]:
-        """The first rules that the review page shows, one decision after the other."""
-        rules, statistics = list(self.mined.rules), self.mined.statistics
-        hits = Engine(rules).matrix(self.own.table)
-        correct = (hits & (self.own.labels[:, None] == self.speaks_for)).sum(axis=0)
-        entries = [statistics.get((rule.id, rule.when_hash)) for rule in rules]
-        bits, looked_at = pack(hits.T), []
+    def queue(self, untaught: TrainedTask, length: int) -> list[int]:
+        """The first rules that the review page shows, one decision after the other; nobody trains in between."""
+        own, rules, statistics = self.own, self.mined.rules, self.mined.statistics
+        unlabelled = own.unlabelled()
+        assert untaught.trained_on is not None
+        probabilities = np.concatenate(
+            [untaught.trained_on.probabilities, untaught.classifier.predict(unlabelled).probabilities]
+        )
+        truth = np.concatenate([own.labels, np.full(len(unlabelled), -1)])
+        hits = pack(Engine(rules).matrix(own.table.joined(unlabelled)).T)
+        entries = [statistics[rule.id, rule.when_hash] for rule in rules]
+        held_out = [(0, 0) if e.held_out is None else (e.held_out.correct, e.held_out.hits) for e in entries]
+        right, tried = np.array(held_out, dtype=np.int64).T
+        precision = Precision.of(np.array([e.reliability or 0.0 for e in entries]), right, tried)
+        precision = precision.heard(hits, self.speaks_for, probabilities, truth)
+        looked_at: list[int] = []
+        open_, accepted = np.ones(len(rules), dtype=bool), np.zeros(len(rules), dtype=bool)
         for _ in range(min(length, len(rules))):
-            new = new_hits(rules, bits, self.speaks_for)
-            value = value_of_looking(rules, entries, hits.sum(axis=0), correct, new)
-            open_ = [i for i, rule in enumerate(rules) if rule.status == "proposed"]
-            best = min(open_, key=lambda i: (-value[i], -hits[:, i].sum(), i))
-            rules[best] = _decided(rules[best], bool(self.right[best]))
+            value = value_of_looking(hits, self.speaks_for, precision, probabilities, truth, accepted)
+            best = int(np.where(open_, value, -1.0).argmax())
+            open_[best], accepted[best] = False, self.right[best]
             looked_at.append(best)
         return looked_at
 
@@ -144,9 +152,10 @@ def _measure(world: World, decisions: Sequence[int]) -> None:
         found[way, count] = world.measured(trained), told
         print(f"  {name}, {way} {count}: F1 {100 * found[way, count][0].weighted_f1:.1f} {told}", flush=True)
 
-    add("none", 0, fit(world.own, world.mined))
+    untaught = fit(world.own, world.mined)
+    add("none", 0, untaught)
     orders: dict[str, Callable[[], list[int]]] = {
-        "queue": lambda: world.queue(most),
+        "queue": lambda: world.queue(untaught, most),
         "random": lambda: np.random.default_rng(world.seed).permutation(len(world.mined.rules)).tolist(),
     }
     for way, order in orders.items():
