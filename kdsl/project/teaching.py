@@ -34,7 +34,8 @@ AnyLearner = TypeVar("AnyLearner", bound=Learner)
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Candidates for what a sample that rules labelled counts against one that people labelled, beside 0."""
 MOST_TAUGHT = 1000
-"""Samples that are learned from, at most: the time grows with their square, and more brought nothing
+"""Samples that are learned from, at most, each label having its share of it, so that labels with many or broad rules do
+not crowd out the others. The time grows with the square of their number, and more brought nothing
 (docs/classifiers.md)."""
 
 
@@ -171,7 +172,7 @@ class _Lessons:
         evidence = rule_evidence(hits, labels, reliability, base_rates)
         rows = np.flatnonzero(evidence.any(axis=1))
         shares = label_probabilities(classifier.predict(self.unlabelled.select(rows)).probabilities, evidence[rows])
-        kept = _spread(shares.argmax(axis=1), MOST_TAUGHT, own.seed)
+        kept = _spread(shares.argmax(axis=1), np.ceil(MOST_TAUGHT * base_rates), own.seed)
         return _Lesson(len(rows), SoftLabels(self.unlabelled.select(rows[kept]), shares[kept]))
 
 
@@ -180,14 +181,11 @@ class _Lesson:
     count: int
     """Samples that rules label."""
     soft_labels: SoftLabels
-    """At most `MOST_TAUGHT` of them."""
+    """Of each label at most its share of `MOST_TAUGHT`."""
 
 
-def _spread(labels: Labels, most: int, seed: int) -> Labels:
-    """At most `most` rows in their order, of every label as many as of any other as far as it has them."""
+def _spread(labels: Labels, most: Floats, seed: int) -> Labels:
+    """Rows in their order, of each label at most `most` [n_labels], by chance."""
     order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        rows = order[labels[order] == label]
-        turn[rows] = np.arange(len(rows))
-    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
+    chosen = [order[labels[order] == label][: int(most[label])] for label in np.unique(labels)]
+    return np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *chosen]))
