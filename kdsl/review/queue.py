@@ -1,6 +1,7 @@
 """The queue of rules to review: filters and order."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlencode
 
@@ -43,8 +44,11 @@ class Query:
         return urlencode({name: value for name, value in asdict(self).items() if value != default[name]})
 
 
-def ordered(overview: Overview, query: Query, skipped: Collection[str], failing: Collection[str]) -> list[int]:
-    """Positions in `overview` of the rules that pass, in order; those that the person skipped come last."""
+def ordered(overview: Overview, query: Query, skipped: AbstractSet[str], failing: Collection[str]) -> list[int]:
+    """Positions in `overview` of the rules that pass, in order, near copies right behind the best of them.
+
+    What the person skipped comes last, with its copies.
+    """
     wanted = normalise(query.text)
     passing = [
         i
@@ -56,9 +60,15 @@ def ordered(overview: Overview, query: Query, skipped: Collection[str], failing:
         and _has_flag(overview, i, query.flag, failing)
     ]
     keys = _keys(overview, query.sort)
-    return sorted(
-        passing, key=lambda i: (overview.rules[i].rule.id in skipped, -keys[i], -overview.hits[i], i)
-    )  # fmt: skip
+    passing.sort(key=lambda i: (-keys[i], -overview.precision[i], -overview.hits[i], i))
+    groups: dict[tuple[bool, int], list[int]] = {}
+    for i in passing:
+        best = int(overview.best[i])
+        late = bool({overview.rules[i].rule.id, overview.rules[best].rule.id} & skipped)
+        groups.setdefault((late, best), []).append(i)
+    found = [[best] * (best in group) + [i for i in group if i != best] for (_, best), group in groups.items()]
+    late_last = sorted(zip(groups, found, strict=True), key=lambda each: each[0][0])
+    return [i for _, group in late_last for i in group]
 
 
 def lower_bounds(overview: Overview, chosen: Sequence[int] | None = None) -> NDArray[np.float64]:

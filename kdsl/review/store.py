@@ -68,6 +68,11 @@ class StoredRule:
         """`rule.approved`, which takes long to find out."""
         return self.rule.status == "accepted" and not self.stale
 
+    @property
+    def open(self) -> bool:
+        """Whether nobody has decided about the rule as it stands."""
+        return self.rule.status == "proposed" or self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
