@@ -34,8 +34,8 @@ AnyLearner = TypeVar("AnyLearner", bound=Learner)
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Candidates for what a sample that rules labelled counts against one that people labelled, beside 0."""
 MOST_TAUGHT = 1000
-"""Samples that are learned from, at most, each label having its share of them: labels with many or broad rules must not
-crowd out others. The time grows with the square of their number, and more brought nothing (docs/classifiers.md)."""
+"""Samples that are learned from, at most, each label having its share of them: labels with many or broad rules must
+not crowd out others. Time grows with the square of their number, and more brought nothing: docs/classifiers.md."""
 
 
 @dataclass(frozen=True)
