@@ -7,8 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from kdsl.arbiter.evidence import Floats
+from kdsl.arbiter.choice import Quality
+from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.pool import Pool
+from kdsl.arbiter.shift import Means
 from kdsl.arbiter.weighing import RuleWeigher, Standing, WeighedRules
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
@@ -20,24 +22,17 @@ from kdsl.rules.rule import Rule
 ARBITER_FILE = "arbiter.json"
 
 
-class Quality(RecordModel):
-    """How good predictions were on samples that neither they nor the arbiter's two parameters were fitted on."""
-
-    log_loss: float = Field(ge=0)
-    weighted_f1: float = Field(ge=0, le=1)
-
-
 class Arbiter(RecordModel):
     """Saved as <checkpoint>/<task>/arbiter.json; fitted by `kdsl.arbiter.fit`."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     task: str
     labels: tuple[str, ...]
-    listens_to: Literal["all", "accepted", "none"]
-    """Which rules count. Where all together did not help out of fold, those still do that a person accepted as they
-    stand, unless these clearly did harm; with none the model stands alone."""
     a: float = Field(gt=0)
-    b: float = Field(ge=0)
+    b_people: float = Field(ge=0)
+    """How much those rules count that a person accepted as they stand; 0 where these clearly did harm out of fold."""
+    b_mined: float = Field(ge=0)
+    """How much the others count; 0 where they did not help out of fold."""
     model_a: float = Field(gt=0)
     """Inverse temperature of the model alone; 1 where a fitted one is no better out of fold."""
     samples: Count
@@ -47,6 +42,10 @@ class Arbiter(RecordModel):
     both: Quality | None
     base_rates: tuple[Share, ...]
     """Share of every label in the training samples; the same for all labels without labelled samples."""
+    mean_people: float
+    """What a rule that people accepted is taken to weigh before its hits are looked at; see `kdsl.arbiter.shift`."""
+    mean_mined: float
+    """The same of the others."""
     rules: tuple[Standing, ...]
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
@@ -71,17 +70,29 @@ class Arbiter(RecordModel):
         return self.samples == 0
 
     @property
+    def listens_to(self) -> Literal["all", "accepted", "proposed", "none"]:
+        """Which rules count: all; only those that a person accepted as they stand; only the others; or none."""
+        if self.b_people > 0:
+            return "all" if self.b_mined > 0 else "accepted"
+        return "proposed" if self.b_mined > 0 else "none"
+
+    @property
     def pool(self) -> Pool:
-        return self.model_alone if self.listens_to == "none" else Pool(self.a, self.b)
+        return self.model_alone if self.listens_to == "none" else Pool(self.a, self.b_people, self.b_mined)
 
     @property
     def model_alone(self) -> Pool:
-        return Pool(self.model_a, 0.0)
+        return Pool(self.model_a, 0.0, 0.0)
+
+    @property
+    def means(self) -> Means:
+        return Means(self.mean_people, self.mean_mined)
 
     def record(self) -> dict[str, Any]:
         """What training came to, for JSON: the quality and the parameters, and of the rules how many there are."""
-        known = self.model_dump(include={"task", "samples", "listens_to", "a", "b", "model_a", "model", "both"})
-        return {**known, "rules": len(self.rules)}
+        parameters = {"a", "b_people", "b_mined", "model_a", "model", "both"}
+        known = self.model_dump(include={"task", "samples", *parameters})
+        return {**known, "listens_to": self.listens_to, "rules": len(self.rules)}
 
     def save(self, folder: Path) -> None:
         """Write `arbiter.json`, atomically; KdslError when it cannot be written."""
@@ -93,13 +104,15 @@ class Arbiter(RecordModel):
         return read_trained(cls, folder / ARBITER_FILE)
 
     def weigh(self, rules: Sequence[Rule]) -> WeighedRules:
-        """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, as one
-        that nobody accepted where only accepted ones count."""
+        """What `rules` are worth; one unknown to training as it stands has its label's base rate and weight 0, and one
+        of a part that does not count weight 0."""
         return self.weigher.weigh(rules)
 
     @property
     def weigher(self) -> RuleWeigher:
-        return RuleWeigher(self.labels, self.base_rates, self.rules, self.overlaps, self.listens_to == "accepted")
+        return RuleWeigher(
+            self.labels, self.base_rates, self.rules, self.overlaps, self.b_people > 0, self.b_mined > 0
+        )
 
 
 class RuleJudge:
@@ -111,8 +124,8 @@ class RuleJudge:
         self._engine = Engine(weighed.rules)
         self._position = {rule.id: index for index, rule in enumerate(weighed.rules)}
 
-    def evidence(self, table: FieldTable) -> tuple[list[list[Hit]], Floats]:
-        """The hits of every sample, and the evidence for every label [n_samples, n_labels]."""
+    def evidence(self, table: FieldTable) -> tuple[list[list[Hit]], RuleEvidence]:
+        """The hits of every sample, and the evidence for every label."""
         hits = self._engine.hits(table)
         flags = np.zeros((len(table), len(self.weighed.rules)), dtype=bool)
         for row, found in enumerate(hits):

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from kdsl.arbiter.arbiter import Arbiter, RuleJudge
-from kdsl.arbiter.evidence import Floats
+from kdsl.arbiter.evidence import Floats, RuleEvidence
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
 from kdsl.rules.evidence import Evidence, Hit
@@ -28,7 +26,7 @@ class WeighedHit:
     reliability: float
     """Estimated precision on new samples, 0 to 1."""
     weight: float
-    """What it adds to the log odds of its label; 0 where it does not count."""
+    """What it adds to the log odds of its label beside the model, before `b`; 0 where it does not count."""
 
     @property
     def rule(self) -> Rule:
@@ -106,12 +104,9 @@ class Decision:
             own = f"the model has no answer; {self.label} is the likeliest without one"
         if not self.rules:
             return f"{own}; no rule holds"
-        if self.listens_to == "none":
-            return f"{own}; {_counted(self.rules)}: rules do not count, as they did not help in training"
         counted = [hit for hit in self.rules if hit.weight > 0]
-        if self.listens_to == "accepted" and not any(hit.rule.approved for hit in self.rules):
-            why = "nothing has shown yet that such rules help" if self.cold else "such rules did not help in training"
-            return f"{own}; {_counted(self.rules)} that nobody has accepted: {why}"
+        if (silent := self._silent()) is not None:
+            return f"{own}; {_counted(self.rules)}{silent}"
         agree = self._speaking(self.label)
         against = [hit for hit in counted if hit.rule.label != self.label]
         parts = [own]
@@ -121,8 +116,19 @@ class Decision:
             others = ", ".join(dict.fromkeys(hit.rule.label for hit in against))
             parts.append(f"{_named(against)} for {others}, which is not enough")
         if not counted:
-            parts.append("the rules that hold are worth nothing")
+            parts.append("the rules that hold add nothing to what the model says")
         return "; ".join(parts)
+
+    def _silent(self) -> str | None:
+        """Why no rule that holds counts, where that is so because of the part they are of; else None."""
+        if self.listens_to == "none":
+            return ": rules do not count, as they did not help in training"
+        if self.listens_to == "accepted" and not any(hit.rule.approved for hit in self.rules):
+            why = "nothing has shown yet that such rules help" if self.cold else "such rules did not help in training"
+            return f" that nobody has accepted: {why}"
+        if self.listens_to == "proposed" and all(hit.rule.approved for hit in self.rules):
+            return " that people accepted: accepted rules did harm in training"
+        return None
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction file: docs/prediction.md."""
@@ -171,8 +177,7 @@ def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: Fi
     said = classifier.predict(table)
     model = said.probabilities
     hits, evidence = judge.evidence(table)
-    nothing = np.zeros_like(evidence)
-    alone = arbiter.model_alone.probabilities(model, nothing)
+    alone = arbiter.model_alone.probabilities(model, RuleEvidence.none(*model.shape))
     merged = arbiter.pool.probabilities(model, evidence)
     decisions = []
     for row, found in enumerate(hits):

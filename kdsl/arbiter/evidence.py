@@ -1,10 +1,30 @@
-"""From hits of weighed rules to evidence for each label: what overlapping rules say counts once."""
+"""From hits of weighed rules to evidence for each label, in two parts: what overlapping rules say counts once."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+
+class RuleEvidence(NamedTuple):
+    """What rules say for every label, in log odds: each part [n_samples, n_labels], at least 0."""
+
+    people: Floats
+    """Rules that a person accepted, as they stand."""
+    mined: Floats
+    """The others: what mining proposes, and what nobody has vouched for yet."""
+
+    @classmethod
+    def none(cls, n_samples: int, n_labels: int) -> "RuleEvidence":
+        """No rule says anything."""
+        return cls(np.zeros((n_samples, n_labels)), np.zeros((n_samples, n_labels)))
+
+    def rows(self, chosen: Flags | NDArray[np.int64]) -> "RuleEvidence":
+        """That of some of the samples."""
+        return RuleEvidence(self.people[chosen], self.mined[chosen])
 
 
 def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
@@ -19,18 +39,22 @@ def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:
     return np.where(labels[:, None] == labels[None, :], both / np.maximum(either, 1.0), 0.0)
 
 
-def label_evidence(hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int) -> Floats:
-    """Evidence for every label on every sample: [n_samples, n_labels], at least 0.
+def label_evidence(
+    hits: Flags, labels: NDArray[np.int64], weights: Floats, overlaps: Floats, n_labels: int, people: Flags
+) -> RuleEvidence:
+    """Evidence for every label on every sample, of the rules that `people` [n_rules] marks and of the others.
 
-    The heaviest rule of a label that hits counts in full, every further one by `1 − overlap²` of its weight, `overlap`
-    being the largest with a heavier one that hits: what the same samples say twice counts once.
+    Of the rules of a label that hit, those of people come first, then the heavier ones. The first counts in full,
+    every further one by `1 − overlap²` of its weight, `overlap` being the largest with one before it that hits and
+    weighs something: what the same samples say twice counts once, and a mined twin of an accepted rule says nothing.
     """
-    evidence = np.zeros((len(hits), n_labels))
+    evidence = RuleEvidence.none(len(hits), n_labels)
     for label in np.unique(labels):
-        rules = np.flatnonzero(labels == label)
-        rules = rules[np.argsort(-weights[rules], kind="stable")]
+        rules = np.flatnonzero((labels == label) & (weights > 0))
+        rules = rules[np.lexsort((-weights[rules], ~people[rules]))]
         present = hits[:, rules].astype(np.float64)
         for position, rule in enumerate(rules):
             shared = (present[:, :position] * overlaps[rule, rules[:position]]).max(axis=1, initial=0.0)
-            evidence[:, label] += present[:, position] * weights[rule] * (1 - shared**2)
+            part = evidence.people if people[rule] else evidence.mined
+            part[:, label] += present[:, position] * weights[rule] * (1 - shared**2)
     return evidence

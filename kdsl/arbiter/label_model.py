@@ -16,7 +16,8 @@ def rule_evidence(hits: Flags, labels: NDArray[np.int64], reliability: Floats, b
     Rules of one label that overlap on these samples count once, as they do for the arbiter (`label_evidence`).
     """
     weights = rule_weights(reliability, base_rates[labels])
-    return label_evidence(hits, labels, weights, overlap(labels, hits), len(base_rates))
+    people = np.ones(len(labels), dtype=bool)
+    return label_evidence(hits, labels, weights, overlap(labels, hits), len(base_rates), people).people
 
 
 def label_probabilities(prior: Floats, evidence: Floats) -> Floats:

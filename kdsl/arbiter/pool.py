@@ -1,72 +1,95 @@
 """The log-linear pool: how much to trust the classifier and how much the rules, fitted on out-of-fold predictions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from kdsl.arbiter.evidence import RuleEvidence
+
 Floats = NDArray[np.float64]
 
 _SMALLEST = 1e-6
 _PULL = 1e-3
-"""Strength of the pull of log a and log b towards 0, per sample: labels that are all foretold must not give extreme
-values."""
-_PRIOR = 0.5
-"""Strength of the pull of log a towards 0 over all samples, that of a normal prior of variance 1: a handful of samples
-must not say how much too sure the model is, from some dozens on it hardly matters."""
+"""Strength of the pull of log a towards 0, per sample: labels that are all foretold must not give extreme values."""
+_WIDTH_A = 1.0
+"""Standard deviation of the normal prior on log a: a handful of samples must not say how much too sure the model is,
+from some dozens on it hardly matters."""
+PEOPLE, MINED = 1.0, 0.0
+"""Means of the normal priors on `b_people` and `b_mined`. What people vouch for counts in full until data say
+otherwise; what nobody has looked at counts for nothing until data speak for it."""
+WIDTH_B = 0.5
+"""Standard deviation of both priors, our choice: values from 0 to 1 stay likely for either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """`log p(label) = a · log p_model(label) + b · evidence(label)`, normalised. `a` is an inverse temperature."""
+    """`log p(label) = a · log p_model(label) + b_people · E_people(label) + b_mined · E_mined(label)`, normalised.
+
+    `a` is an inverse temperature.
+    """
 
     a: float
-    b: float
+    b_people: float
+    b_mined: float
 
-    def probabilities(self, model: Floats, evidence: Floats) -> Floats:
-        """Merged probabilities from the model's and the rules' evidence, both [n_samples, n_labels]."""
+    def probabilities(self, model: Floats, evidence: RuleEvidence) -> Floats:
+        """Merged probabilities from the model's [n_samples, n_labels] and the rules' evidence."""
         return np.exp(self.log_probabilities(model, evidence))
 
-    def log_probabilities(self, model: Floats, evidence: Floats) -> Floats:
-        return log_softmax(self.a * np.log(np.maximum(model, _SMALLEST)) + self.b * evidence, axis=1)
+    def log_probabilities(self, model: Floats, evidence: RuleEvidence) -> Floats:
+        own = self.a * np.log(np.maximum(model, _SMALLEST))
+        return log_softmax(own + self.b_people * evidence.people + self.b_mined * evidence.mined, axis=1)
 
 
-AS_IT_IS = Pool(1.0, 0.0)
+AS_IT_IS = Pool(1.0, 0.0, 0.0)
 """The model's own probabilities."""
 
 
-def fit_pool(model: Floats, evidence: Floats, truth: NDArray[np.int64]) -> Pool:
-    """Maximum likelihood of `a` and `b` > 0 on out-of-fold predictions; `truth` [n_samples] are label indices."""
-    return _fit(lambda a, b: Pool(a, b), (0.0, -1.0), model, evidence, truth)
-
-
-def fit_evidence(model: Floats, evidence: Floats, truth: NDArray[np.int64]) -> Pool:
-    """Maximum likelihood of `b` > 0 beside the model's own probabilities, a = 1."""
-    return _fit(lambda b: Pool(1.0, b), (-1.0,), model, evidence, truth)
-
-
-def fit_temperature(model: Floats, evidence: Floats, truth: NDArray[np.int64]) -> Pool:
-    """The model alone: maximum likelihood of `a` with b = 0 (temperature scaling, Guo et al. 2017)."""
-    return _fit(lambda a: Pool(a, 0.0), (0.0,), model, evidence, truth)
-
-
-def log_loss(pool: Pool, model: Floats, evidence: Floats, truth: NDArray[np.int64]) -> Floats:
-    """Minus log probability of the true label, for every sample."""
-    return -pool.log_probabilities(model, evidence)[np.arange(len(truth)), truth]
-
-
-def _fit(
-    make: Callable[..., Pool], start: tuple[float, ...], model: Floats, evidence: Floats, truth: NDArray[np.int64]
+def fit_pool(
+    model: Floats,
+    evidence: RuleEvidence,
+    truth: NDArray[np.int64],
+    *,
+    temperature: bool,
+    people: bool = False,
+    mined: bool = False,
 ) -> Pool:
-    """`start` holds the logarithms of what `make` takes."""
+    """The likeliest pool (MAP) on out-of-fold predictions; `truth` [n_samples] are label indices.
+
+    `a` stays 1 without `temperature` (with it alone this is temperature scaling, Guo et al. 2017); the part of the
+    rules that is not wanted has `b` = 0. Both `b` are at least 0. The priors count as much for any number of samples,
+    so that few samples leave the values near their means: 1 for `a` and `b_people`, 0 for `b_mined`.
+    """
     from scipy.optimize import minimize
 
-    def loss(logs: Floats) -> float:
-        pool = make(*np.exp(logs))
-        pull = _PULL * (logs**2).sum() + _PRIOR / len(truth) * np.log(pool.a) ** 2
-        return float(log_loss(pool, model, evidence, truth).mean() + pull)
+    free = np.array([temperature, people, mined])
+    fixed = np.zeros(3)  # log a, b_people, b_mined
+    start = np.array([0.0, PEOPLE, MINED])
+    logs = np.log(np.maximum(model, _SMALLEST))
+    rows = np.arange(len(truth))
 
-    best = minimize(loss, np.array(start), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6}).x
-    return make(*(float(value) for value in np.exp(best)))
+    def loss(values: Floats) -> tuple[float, Floats]:
+        """Minus log posterior per sample, and its gradient."""
+        log_a, b_people, b_mined = (every := _filled(fixed, free, values))
+        parts = np.exp(log_a) * logs, evidence.people, evidence.mined
+        log_p = log_softmax(parts[0] + b_people * parts[1] + b_mined * parts[2], axis=1)
+        p = np.exp(log_p)
+        slopes = np.array([((p * part).sum(axis=1) - part[rows, truth]).mean() for part in parts])
+        away = every - start
+        pull = np.array([2 * _PULL + 1 / (_WIDTH_A**2 * len(truth)), *(1 / (WIDTH_B**2 * len(truth)),) * 2]) * free
+        return float(-log_p[rows, truth].mean() + (pull * away**2).sum() / 2), (slopes + pull * away)[free]
+
+    if not free.any():
+        return AS_IT_IS
+    bounds = np.array([(-5.0, 5.0), (0.0, np.inf), (0.0, np.inf)])[free]
+    found = minimize(loss, start[free], jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}).x
+    log_a, b_people, b_mined = _filled(fixed, free, found).tolist()
+    return Pool(float(np.exp(log_a)), b_people, b_mined)
+
+
+def _filled(fixed: Floats, free: NDArray[np.bool_], values: Floats) -> Floats:
+    every = fixed.copy()
+    every[free] = values
+    return every

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -73,8 +74,8 @@ class TrainedTask:
         """What finds the rules that hold, and weighs them."""
         return RuleJudge(self.arbiter.weigh(self.rules), len(self.task.labels))
 
-    def predict(self, table: FieldTable) -> tuple[Floats, Floats, Floats]:
-        """The model's probabilities, the rules' evidence and the merged probabilities, all [n_samples, n_labels]."""
+    def predict(self, table: FieldTable) -> tuple[Floats, RuleEvidence, Floats]:
+        """The model's probabilities, the rules' evidence and the merged probabilities, all for every label."""
         model = self.classifier.predict(table).probabilities
         _, evidence = self.judge.evidence(table)
         return model, evidence, self.arbiter.pool.probabilities(model, evidence)

@@ -46,10 +46,12 @@ def train(
 
 
 _LEFT_OUT = {
-    "accepted": "all rules together do not make the log loss smaller out of fold, so only those count that people "
-    "accepted (kdsl review)",
-    "none": "all rules together do not make the log loss smaller out of fold, and those that people accepted make it "
-    "clearly larger, so the model decides alone (b = 0)",
+    "accepted": "the rules that nobody has accepted do not make the log loss smaller out of fold and decide nothing "
+    "(b_mined = 0); those count that people accept (kdsl review)",
+    "proposed": "the rules that people accepted make the log loss clearly larger out of fold and decide nothing "
+    "(b_people = 0)",
+    "none": "the rules that people accepted make the log loss clearly larger out of fold and the others do not make it "
+    "smaller, so the model decides alone (b_people = b_mined = 0)",
 }
 
 
@@ -61,7 +63,17 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
     from kdsl.cli.console import results_console, results_table
 
     console = results_console()
-    names = ("samples", "rules", "F1\nmodel", "F1\nboth", "log loss\nmodel", "log loss\nboth", "a", "b")
+    names = (
+        "samples",
+        "rules",
+        "F1\nmodel",
+        "F1\nboth",
+        "log loss\nmodel",
+        "log loss\nboth",
+        "a",
+        "b_\npeople",
+        "b_\nmined",
+    )
     table = results_table("Out of fold, on the training samples", "task", *(f">{name}" for name in names))
     for arbiter in arbiters:
         pool, qualities = arbiter.pool, (arbiter.model, arbiter.both)
@@ -69,7 +81,7 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
             Text(arbiter.task), str(arbiter.samples), str(len(arbiter.rules)),
             *("–" if each is None else f"{each.weighted_f1:.3f}" for each in qualities),
             *("–" if each is None else f"{each.log_loss:.3f}" for each in qualities),
-            f"{pool.a:.2f}", f"{pool.b:.2f}",
+            f"{pool.a:.2f}", f"{pool.b_people:.2f}", f"{pool.b_mined:.2f}",
         )  # fmt: skip
     console.print(table)
     for arbiter in arbiters:

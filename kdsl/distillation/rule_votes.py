@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.evidence import label_evidence, overlap
-from kdsl.arbiter.weighing import REVIEWED
+from kdsl.arbiter.shift import VOUCHED
 from kdsl.distillation.agreement import SILENT
 from kdsl.fields.table import FieldTable
 from kdsl.mining.reliability import rule_weights
@@ -14,7 +14,7 @@ from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
 
-VOTING_RELIABILITY = REVIEWED
+VOTING_RELIABILITY = VOUCHED
 """The reliability from which on a rule has a say: that from which on people are advised to accept it."""
 
 
@@ -35,5 +35,6 @@ def rule_votes(
     hits = Engine(chosen).matrix(table)
     of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
     weights = rule_weights(reliability[reliability >= VOTING_RELIABILITY], base_rates[of])
-    evidence = label_evidence(hits, of, weights, overlap(of, hits), len(task.labels))
+    alike = np.zeros(len(of), dtype=bool)
+    evidence = label_evidence(hits, of, weights, overlap(of, hits), len(task.labels), alike).mined
     return np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), SILENT)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from kdsl.bitmaps import pack
+from kdsl.bitmaps import members, pack
 from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
 from kdsl.mining.proposer import described
@@ -23,7 +23,11 @@ from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
 from kdsl.sample import Task
 
 if TYPE_CHECKING:
-    from kdsl.mining.miner import Mined  # imports the search, for which what only predicts need not wait
+    from kdsl.mining.miner import (
+        FoundRule,
+        Mined,
+        MiningProblem,
+    )  # imports the search, for which what only predicts need not wait
 
 ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
@@ -134,6 +138,8 @@ class ArchivedRule(RecordModel):
     label: str
     when: tuple[Condition, ...] = Field(min_length=1)
     shown: Shown
+    gave: tuple[str, ...] = ()
+    """Ids of the samples of the fold that the rule has a wording from: its hits there say nothing."""
 
     @model_validator(mode="after")
     def _possible(self) -> "ArchivedRule":
@@ -173,6 +179,9 @@ class Archive(RecordModel):
         )
         if strange is not None:
             raise ValueError(f"a rule for {strange!r}, which has no base rate")
+        unknown = {sample for fold in self.held_out for each in fold for sample in each.gave} - set(self.samples)
+        if unknown:
+            raise ValueError(f"a rule has its wording from {min(unknown)!r}, which was not mined on")
         return self
 
     def folds_of(self, sample_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -195,11 +204,9 @@ class Archive(RecordModel):
             )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
-    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
-        """The rules mined without `fold`, as the engine takes them, and what each showed on the other folds."""
-        archived = self.held_out[fold]
-        rules = [_rule(self.task, entry.label, entry.when, "", "", self.seed) for entry in archived]
-        return rules, [entry.shown for entry in archived]
+    def held_out_rules(self, fold: int) -> list[tuple[Rule, ArchivedRule]]:
+        """The rules mined without `fold`, as the engine takes them, and what is known about each."""
+        return [(_rule(self.task, entry.label, entry.when, "", "", self.seed), entry) for entry in self.held_out[fold]]
 
 
 def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
@@ -216,12 +223,23 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         folds=tuple(problem.folds.tolist()),
         held_out=tuple(
             tuple(
-                ArchivedRule(label=names[found.label], when=found.written(problem.vocabulary), shown=shown)
+                ArchivedRule(
+                    label=names[found.label],
+                    when=found.written(problem.vocabulary),
+                    shown=shown,
+                    gave=tuple(sample_ids[row] for row in _gave(problem, found, part.fold)),
+                )
                 for found, shown in zip(part.rules, part.shown, strict=True)
             )
             for part in mined.held_out
         ),
     )
+
+
+def _gave(problem: "MiningProblem", found: "FoundRule", fold: int) -> list[int]:
+    """The samples of the fold that the rule has a wording from."""
+    giving = problem.vocabulary.giving(found.conditions) & ~problem.members(fold)
+    return members(giving).tolist()
 
 
 def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path) -> Archive:

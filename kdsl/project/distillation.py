@@ -188,12 +188,11 @@ def _student(project: Project, own: TaskProject, pool: FieldTable, teacher_label
     folds = archive.folds_of(own.sample_ids)
     weighed = arbiter.weigh(active_rules(mined.rules, task, table.sidecars))
     rules = rule_votes(task, pool, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
+    base_rates = np.array([archive.base_rates[label] for label in task.label_names])
     known, without = usable_rules(mined.rules, task, table.sidecars), {}
     for fold in np.unique(folds).tolist():
-        chosen, reliability, _ = fold_rules(task, table, labels, archive, fold, known, folds != fold)
-        without[fold] = rule_votes(
-            task, pool, chosen, reliability, np.array([archive.base_rates[label] for label in task.label_names])
-        )
+        spoken = fold_rules(task, table, labels, archive, fold, known, folds != fold)
+        without[fold] = rule_votes(task, pool, spoken.rules, spoken.reliability, base_rates)
     confidence, trainer = project.config.distill.confidence, partial(_learner, own)
     return Student(task, table, labels, folds, pool, teacher_labels, rules, without, confidence, trainer)
 

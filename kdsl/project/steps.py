@@ -24,7 +24,12 @@ EVALUATION_FOLDS = 5
 RECORD_FILE = "run.json"
 """In the checkpoint."""
 
-_LEFT_OUT = {"all": "", "accepted": "; only accepted ones count", "none": "; the model decides alone"}
+_LEFT_OUT = {
+    "all": "",
+    "accepted": "; only accepted ones count",
+    "proposed": "; accepted ones do not count",
+    "none": "; the model decides alone",
+}
 
 Lines = list[str]
 """What a step tells of what it did."""

@@ -11,11 +11,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.arbiter.choice import judge_alone
 from kdsl.arbiter.fit import fold_rules
 from kdsl.arbiter.label_model import label_probabilities, rule_evidence
 from kdsl.arbiter.taught import Taught
 from kdsl.arbiter.trained import usable_rules
-from kdsl.arbiter.weighing import Standing
+from kdsl.arbiter.weighing import Measured
 from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import shown_of
@@ -67,7 +68,7 @@ def teach(own: TaskProject, learner: Learner, mined: MinedRules) -> Teaching:
     """Let the accepted rules of `mined` label the unlabelled samples of a task for what `learner` trains.
 
     How much a sample labelled so counts is the weight of `WEIGHTS` with which the linear classifier has the least log
-    loss on the folds of mining; 0, where that is not smaller by more than its standard error. Out of fold those
+    loss on the folds of mining; 0 where that is not smaller by more than its standard error. Out of fold those
     accepted rules teach that people wrote or that were found again without the fold, measured without it: rules found
     on all samples know the labels of those that are left out.
     """
@@ -126,11 +127,11 @@ class _Lessons:
         own, archive, statistics = self.own, self.mined.archive, self.mined.statistics
         hits = Engine(accepted).matrix(own.table)
         shown = [shown_of(rule, hits[:, i], own.labels, own.task) for i, rule in enumerate(accepted)]
-        standings = [
-            Standing.of(own.task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
+        measured = [
+            Measured.of(own.task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
             for rule, counts, estimate in zip(accepted, shown, archive.reliability.estimate(shown), strict=True)
         ]
-        return np.array([standing.reviewed(True) for standing in standings], dtype=np.float64)
+        return np.array([each.reviewed(True) for each in measured], dtype=np.float64)
 
     def _without_folds(self, folds: Labels) -> tuple[Floats, dict[int, SoftLabels]]:
         """The probabilities of the untaught classifier out of fold, and fold → what is to be learned without it."""
@@ -140,27 +141,26 @@ class _Lessons:
             inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
             classifier = self.trainer.fit(own.table.select(outside), own.labels[outside], n_labels)
             untaught[inside] = classifier.predict(own.table.select(inside)).probabilities
-            chosen, reliability, _ = fold_rules(
-                own.task, own.table, own.labels, self.mined.archive, fold, self.rules, folds != fold
-            )
-            known = [i for i, rule in enumerate(chosen) if rule.approved]
-            lesson = self._lesson(classifier, [chosen[i] for i in known], reliability[known])
+            spoken = fold_rules(own.task, own.table, own.labels, self.mined.archive, fold, self.rules, folds != fold)
+            known = [i for i, rule in enumerate(spoken.rules) if rule.approved]
+            lesson = self._lesson(classifier, [spoken.rules[i] for i in known], spoken.reliability[known])
             without[fold] = lesson.soft_labels
         return untaught, without
 
     def _weight(self, folds: Labels, untaught: Floats, without: Mapping[int, SoftLabels]) -> float:
+        """Temperatures are fitted first: that the taught are less sure must not count as if they knew more."""
         own, n_labels = self.own, len(self.own.task.labels)
-        rows = np.arange(len(own.labels)), own.labels
-        found = {0.0: -np.log(untaught[rows])}
+        before, judged = judge_alone(untaught, own.labels, own.seed), {}
         for weight in WEIGHTS:
             trainers = {
                 fold: self.trainer.with_soft_labels(replace(soft_labels, weight=weight))
                 for fold, soft_labels in without.items()
             }
-            found[weight] = -np.log(out_of_fold(trainers, own.table, own.labels, n_labels, folds)[rows])
-        best = min(found, key=lambda weight: float(found[weight].mean()))
-        gains = found[0.0] - found[best]
-        return best if gains.mean() > gains.std() / np.sqrt(len(gains)) else 0.0
+            taught = out_of_fold(trainers, own.table, own.labels, n_labels, folds)
+            judged[weight] = judge_alone(taught, own.labels, own.seed).gain_over(before)
+        best = max(WEIGHTS, key=lambda weight: judged[weight][0])
+        gain, error = judged[best]
+        return best if gain > error else 0.0
 
     def _lesson(self, classifier: Classifier, rules: Sequence[Rule], reliability: Floats) -> "_Lesson":
         """What `rules` say about the unlabelled samples, given what an untaught classifier says."""

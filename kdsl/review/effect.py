@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter
-from kdsl.arbiter.evidence import Floats, label_evidence
-from kdsl.arbiter.weighing import RuleWeigher, Standing
+from kdsl.arbiter.evidence import Floats, RuleEvidence, label_evidence
+from kdsl.arbiter.shift import Heard
+from kdsl.arbiter.weighing import Measured, RuleWeigher, Standing
 from kdsl.bitmaps import Bitmap, Flags, contains, count, members, pack, unpack
 from kdsl.errors import KdslError
 from kdsl.files import is_there
@@ -56,6 +57,8 @@ class _Speakers:
 
     flags: Flags
     labels: Counts
+    people: Flags
+    """Which of them a person accepted as they stand."""
     weights: Floats
     places: Counts
     """Which rule of the arbiter's each is; -1 for one that training did not know."""
@@ -65,20 +68,26 @@ class _Speakers:
     shared: Floats
     """Its overlaps with all, where training did not know it."""
 
-    def evidence(self, n_labels: int, keep: Flags, but: Floats | None = None, of: Sequence[int] = ()) -> Floats:
+    def evidence(
+        self, n_labels: int, keep: Flags, but: RuleEvidence | None = None, of: Sequence[int] = ()
+    ) -> RuleEvidence:
         """Evidence of the rules that `keep` marks; with `but` only that for the labels `of` is another."""
-        result = np.zeros((len(self.flags), n_labels)) if but is None else but.copy()
-        for label in np.unique(self.labels) if but is None else set(of):
-            result[:, label] = self._for(int(label), np.flatnonzero(keep & (self.labels == label)), n_labels)
+        n_rows = len(self.flags)
+        result = RuleEvidence.none(n_rows, n_labels) if but is None else but.rows(np.arange(n_rows))
+        for label in np.unique(self.labels).tolist() if but is None else sorted(set(of)):
+            found = self._for(label, np.flatnonzero(keep & (self.labels == label)), n_labels)
+            result.people[:, label], result.mined[:, label] = found.people[:, label], found.mined[:, label]
         return result
 
-    def _for(self, label: int, chosen: Counts, n_labels: int) -> Floats:
+    def _for(self, label: int, chosen: Counts, n_labels: int) -> RuleEvidence:
         overlaps = self.weigher.overlaps(self.places[chosen])
         if self.asked in chosen and self.places[self.asked] < 0:
             at = int(np.flatnonzero(chosen == self.asked)[0])
             overlaps[at] = overlaps[:, at] = self.shared[chosen]
         of_label = np.full(len(chosen), label)
-        return label_evidence(self.flags[:, chosen], of_label, self.weights[chosen], overlaps, n_labels)[:, label]
+        return label_evidence(
+            self.flags[:, chosen], of_label, self.weights[chosen], overlaps, n_labels, self.people[chosen]
+        )
 
 
 class TrainedArbiter:
@@ -103,12 +112,13 @@ class TrainedArbiter:
 
     @property
     def rules_count(self) -> bool:
-        """Whether the arbiter listens to rules at all."""
-        return self._arbiter.listens_to != "none"
+        """Whether the arbiter listens to rules that people accept."""
+        return self._arbiter.b_people > 0
 
     @property
-    def _accepted_only(self) -> bool:
-        return self._arbiter.listens_to == "accepted"
+    def proposed_count(self) -> bool:
+        """Whether it listens to rules that nobody has accepted."""
+        return self._arbiter.b_mined > 0
 
     def effect(self, index: TaskIndex, overview: Overview, rule: int, predictions: ModelPredictions) -> Effect | None:
         """What the rule at position `rule` changes; one that does not count is looked at as if it were accepted.
@@ -123,17 +133,18 @@ class TrainedArbiter:
         used = overview.active & (overview.labels >= 0)
         used[rule] = True
         asked, when = overview.rules[rule].rule, overview.rules[rule].when
-        silent = asked.status not in ACTIVE or (self._accepted_only and not overview.rules[rule].approved)
+        silent = asked.status not in ACTIVE or (not self.proposed_count and not overview.rules[rule].approved)
         if silent:
             review = asked.review.model_copy(update={"of": when})
             asked = asked.model_copy(update={"status": "accepted", "review": review})
         chosen, flags = _speaking(overview, used, rows, rule)
         own = chosen == rule
-        places, weights = self._places_and_weights(overview, chosen)
+        places, people, weights = self._known(overview, chosen)
         [known] = self._weigher.places([(asked.label, when)]).tolist()
-        weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule])
+        weight = self._weight(index, overview.bits[rule], asked, known, overview.statistics[rule], predictions)
         speakers = _Speakers(
-            flags, overview.labels[chosen], np.where(own, weight or 0.0, weights), places, self._weigher,
+            flags, overview.labels[chosen], np.where(own, asked.approved, people),
+            np.where(own, weight or 0.0, weights), places, self._weigher,
             int(np.flatnonzero(own)[0]), _overlaps(overview, chosen, overview.bits[rule], label),
         )  # fmt: skip
         n_labels = len(self._arbiter.labels)
@@ -161,14 +172,14 @@ class TrainedArbiter:
         rows = np.sort(rows[predictions.known[rows]][:MOST_JUDGED])
         used = overview.active & (overview.labels >= 0)
         chosen, flags = _speaking(overview, used, rows, None)
-        places, weights = self._places_and_weights(overview, chosen)
+        places, people, weights = self._known(overview, chosen)
         bits = pack(hits)
         [known] = self._weigher.places([(rule.label, rule.when_hash)]).tolist()
-        weight = self._weight(index, bits, rule, known, None)
+        weight = self._weight(index, bits, rule, known, None, predictions)
         speakers = _Speakers(
             np.column_stack([flags, hits[rows]]), np.append(overview.labels[chosen], label),
-            np.append(weights, weight or 0.0), np.append(places, known), self._weigher,
-            len(chosen), np.append(_overlaps(overview, chosen, bits, label), 0.0),
+            np.append(people, rule.approved), np.append(weights, weight or 0.0), np.append(places, known),
+            self._weigher, len(chosen), np.append(_overlaps(overview, chosen, bits, label), 0.0),
         )  # fmt: skip
         n_labels = len(self._arbiter.labels)
         is_old, is_new = np.append(chosen == saved, False), np.arange(len(chosen) + 1) == len(chosen)
@@ -178,7 +189,7 @@ class TrainedArbiter:
         return Effect(weight, known < 0, True, len(rows), self._changes(predictions, rows, now, then))
 
     def _changes(
-        self, predictions: ModelPredictions, rows: NDArray[np.int64], before: Floats, after: Floats
+        self, predictions: ModelPredictions, rows: NDArray[np.int64], before: RuleEvidence, after: RuleEvidence
     ) -> tuple[tuple[int, int, int], ...]:
         old, new = (
             self._arbiter.pool.probabilities(predictions.probabilities[rows], evidence).argmax(axis=1)
@@ -186,24 +197,36 @@ class TrainedArbiter:
         )
         return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
 
-    def _places_and_weights(self, overview: Overview, chosen: Counts) -> tuple[Counts, Floats]:
+    def _known(self, overview: Overview, chosen: Counts) -> tuple[Counts, Flags, Floats]:
+        """Places, approvals and weights of the rules at the positions `chosen`."""
         rules = [overview.rules[i] for i in chosen]
         places = self._weigher.places((stored.rule.label, stored.when) for stored in rules)
-        approved = [stored.approved for stored in rules]
-        return places, self._weigher.weights(overview.labels[chosen], places, approved)[1]
+        people = np.array([stored.approved for stored in rules], dtype=bool)
+        return places, people, self._weigher.weights(overview.labels[chosen], places, people)[1]
 
     def _weight(
-        self, index: TaskIndex, bits: Bitmap, rule: Rule, known: int, entry: RuleStatistics | None
+        self,
+        index: TaskIndex,
+        bits: Bitmap,
+        rule: Rule,
+        known: int,
+        entry: RuleStatistics | None,
+        predictions: ModelPredictions,
     ) -> float | None:
         """The weight of a rule, where training did not know it the one that it would give it."""
         if known >= 0:
-            standing = self._arbiter.rules[known]
-        elif self._reliability is None:
+            return self._weigher.weight(self._arbiter.rules[known], rule.approved)
+        if self._reliability is None:
             return None
-        else:
-            shown = shown_of(rule, unpack(bits, len(index.samples)), index.labels, index.task)
-            estimate = float(self._reliability.estimate([shown])[0])
-            standing = Standing.of(index.task.name, rule, shown, estimate, entry)
+        hits = unpack(bits, len(index.samples))
+        shown = shown_of(rule, hits, index.labels, index.task)
+        measured = Measured.of(index.task.name, rule, shown, float(self._reliability.estimate([shown])[0]), entry)
+        rows = np.flatnonzero(hits & predictions.known)
+        model = predictions.probabilities[rows]
+        tempered = self._arbiter.model_alone.probabilities(model, RuleEvidence.none(*model.shape))
+        label = np.array([index.task.label_names.index(rule.label)])
+        heard = Heard.of(np.ones((len(rows), 1), dtype=bool), label, tempered)
+        [standing] = Standing.of_all([measured], heard, self._arbiter.means)
         return self._weigher.weight(standing, rule.approved)
 
 

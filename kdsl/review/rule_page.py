@@ -111,6 +111,7 @@ def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, 
         "no_arbiter": why,
         "no_predictions": index.no_predictions if index.predictions is None else "",
         "rules_count": arbiter is not None and arbiter.rules_count,
+        "proposed_count": arbiter is None or arbiter.proposed_count,
         "labels": index.task.label_names,
         "samples": index.samples,
     }

@@ -106,8 +106,8 @@ def _student(
     weighed = fitted.arbiter.weigh(fitted.rules)
     without = {}
     for fold in np.unique(folds).tolist():
-        rules, reliability, _ = fold_rules(task, own, own_labels, archive, fold, fitted.rules, folds != fold)
-        without[fold] = rule_votes(task, unlabelled, rules, reliability, base_rates)
+        spoken = fold_rules(task, own, own_labels, archive, fold, fitted.rules, folds != fold)
+        without[fold] = rule_votes(task, unlabelled, spoken.rules, spoken.reliability, base_rates)
     rules = rule_votes(task, unlabelled, weighed.rules, weighed.reliability, base_rates)
     trainer = partial(_soft_labels, seed=seed)
     return Student(task, own, own_labels, folds, unlabelled, teacher_labels, rules, without, 0.8, trainer)
