@@ -16,6 +16,7 @@ from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.soft_labels import SoftLabels
 from kdsl.project import teaching
+from kdsl.project.ablation import ablate
 from kdsl.project.fitting import fit, mine_in_memory
 from kdsl.project.task import TaskProject
 from kdsl.project.teaching import WEIGHTS, teach
@@ -193,3 +194,13 @@ def test_what_was_taught_is_told_in_a_line(own, mined):
         f"{both.weight:g} of a labelled sample"
     )
     assert both.record() == {"unlabelled": 120, "rules": 2, "labelled": 120, "learned": 120, "weight": both.weight}
+
+
+def test_ablation_tells_what_teaching_brings_beside_what_the_rules_themselves_say(own):
+    plain = own.deciding(ACCEPTED)
+    tasks = {(): plain, ("teaching",): with_unlabelled(plain, unlabelled())}
+    found = ablate(tasks, [(), ("teaching",), ("rules",), ("teaching", "rules")], 3, workers=1)
+    right = {steps: float((each.predicted == each.truth).mean()) for steps, each in found.items()}
+    assert right["teaching",] > right[()] + 0.2
+    assert right["rules",] == right[()]  # no labelled sample has the words that rules look for
+    assert right["teaching", "rules"] == right["teaching",]
