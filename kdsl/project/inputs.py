@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdsl.data.images import existing_image
-from kdsl.files import file_hash
+from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 
@@ -32,7 +32,11 @@ def unlabelled_samples(project: Project) -> object:
     if path is None or not path.exists():
         return None
     known = project.sidecars()
-    images = sorted({image for sample in project.iterate_samples(path) for image in sample.images})
+    images = project.kept.made(
+        ("unlabelled images", path),
+        (stamp_of(path), project.tasks),
+        lambda: sorted({image for sample in project.iterate_samples(path) for image in sample.images}),
+    )
     pages = [(i, known.ocr.get(i), known.captions.get(i), sorted(known.answers.get(i, {}).items())) for i in images]
     return _content(project, path), pages, _stamps(project, images)
 
