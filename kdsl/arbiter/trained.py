@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -59,7 +60,9 @@ class TrainedTask:
     """The active rules."""
     arbiter: Arbiter
     trained_on: TrainedOn | None = None
-    """None once it was read from disk."""
+    """None once it was read from disk, as `taught` is."""
+    taught: Taught | None = None
+    """What accepted rules taught the classifier; None without unlabelled samples."""
 
     @property
     def shares(self) -> Mapping[str, float]:

@@ -1,7 +1,7 @@
 """kdsl train: the classifier, and the arbiter that merges it with the rules."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kdsl.arbiter.arbiter import Arbiter
+    from kdsl.arbiter.trained import TrainedTask
 
 
 def train(
@@ -36,11 +37,12 @@ def train(
         return
     trained = train_project(open_project(arguments))
     if format is Format.json:
-        print_json([{**task.arbiter.record(), "shares": dict(task.shares)} for task in trained])
+        print_json([{**task.arbiter.record(), "shares": dict(task.shares), **_taught(task)} for task in trained])
         return
     print_arbiters([task.arbiter for task in trained])
     for task in trained:
         print_shares(task.task.name, task.shares)
+        print_taught(task)
 
 
 _LEFT_OUT = {
@@ -100,3 +102,17 @@ def print_shares(task: str, shares: "Mapping[str, float]") -> None:
     told = goes_by(shares)
     if told is not None:
         results_console().print(f"{escape(task)}: {told}.")
+
+
+def print_taught(trained: "TrainedTask") -> None:
+    """What accepted rules taught the classifier, in a sentence; nothing where there are no unlabelled samples."""
+    from rich.markup import escape
+
+    from kdsl.cli.console import results_console
+
+    if trained.taught is not None:
+        results_console().print(f"{escape(trained.taught.told(trained.task.name))}.")
+
+
+def _taught(trained: "TrainedTask") -> dict[str, Any]:
+    return {} if trained.taught is None else {"taught": trained.taught.record()}

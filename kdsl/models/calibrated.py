@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier, Trainer
-from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.out_of_fold import OfFolds, out_of_fold
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,13 @@ def fit_calibrated(
     n_labels: int,
     folds: NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
-    of_folds: Trainer | CalibratingTrainer | None = None,
+    of_folds: OfFolds | None = None,
 ) -> Calibrated:
     """Train on all samples, and predict them out of fold unless the trainer has its own way; see `out_of_fold`.
 
-    `of_folds` trains without a fold in place of a `trainer` that knows something about all samples.
+    `of_folds` train without a fold in place of a `trainer` that knows something about all samples.
     """
     if isinstance(trainer, CalibratingTrainer):
         return trainer.fit_calibrated(table, labels, n_labels)
-    assert not isinstance(of_folds, CalibratingTrainer)
     probabilities = out_of_fold(of_folds or trainer, table, labels, n_labels, folds, progress)
     return Calibrated(trainer.fit(table, labels, n_labels), probabilities, np.ones(len(table), dtype=bool))

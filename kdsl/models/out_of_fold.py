@@ -1,6 +1,6 @@
 """Predictions on training samples by classifiers that never saw them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Trainer
 
+OfFolds = Mapping[int, Trainer]
+"""Fold → what trains without it."""
+
 
 def out_of_fold(
-    trainer: Trainer,
+    trainer: Trainer | OfFolds,
     table: FieldTable,
     labels: NDArray[np.int64],
     n_labels: int,
@@ -26,7 +29,7 @@ def out_of_fold(
 
 
 def out_of_fold_each(
-    trainers: Sequence[Trainer],
+    trainers: Sequence[Trainer | OfFolds],
     table: FieldTable,
     labels: NDArray[np.int64],
     n_labels: int,
@@ -40,7 +43,8 @@ def out_of_fold_each(
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         learned, asked = table.select(outside), table.select(inside)
         for part, trainer in enumerate(trainers):
-            classifier = trainer.fit(learned, labels[outside], n_labels)
+            learner = trainer[int(fold)] if isinstance(trainer, Mapping) else trainer
+            classifier = learner.fit(learned, labels[outside], n_labels)
             result[part, inside] = classifier.predict(asked).probabilities
         if progress is not None:
             progress(done, len(names))

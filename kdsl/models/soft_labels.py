@@ -1,6 +1,6 @@
-"""Samples that a teacher labelled, which a classifier learns from besides those that people labelled."""
+"""Samples that a teacher or rules labelled, which a classifier learns from besides those that people labelled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -23,16 +23,18 @@ class SoftLabels:
     table: FieldTable
     shares: NDArray[np.float64]
     """[n_samples, n_labels]: how probable each label is; rows sum to 1."""
+    weight: float = SOFT_LABEL_WEIGHT
+    """What one of them counts against one that people labelled."""
 
     def __len__(self) -> int:
         return len(self.table)
 
     def cleaned(self) -> "SoftLabels":
         """The same samples as they read on cleaned OCR pages."""
-        return SoftLabels(self.table.cleaned(), self.shares)
+        return replace(self, table=self.table.cleaned())
 
     def select(self, rows: NDArray[np.int64]) -> "SoftLabels":
-        return SoftLabels(self.table.select(rows), self.shares[rows])
+        return replace(self, table=self.table.select(rows), shares=self.shares[rows])
 
 
 @runtime_checkable
@@ -50,7 +52,6 @@ class SoftLabelTrainer:
 
     trainer: LinearTrainer
     soft_labels: SoftLabels
-    weight: float = SOFT_LABEL_WEIGHT
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> LinearClassifier:
         """See `Trainer.fit`."""
@@ -60,7 +61,8 @@ class SoftLabelTrainer:
         shares = np.concatenate([own, self.soft_labels.shares])
         # With changed copies one of people's samples counts once and again for each: a teacher's keeps its share.
         copied = len(table) / len(set(original_rows([row.sample for row in table.rows])))
-        weights = np.concatenate([np.ones(len(table)), self.weight * copied * _balance(own, self.soft_labels.shares)])
+        weight = self.soft_labels.weight * copied
+        weights = np.concatenate([np.ones(len(table)), weight * _balance(own, self.soft_labels.shares)])
         return self.trainer.fit_shares(table.joined(self.soft_labels.table), shares, weights)
 
 

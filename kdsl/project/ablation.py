@@ -28,8 +28,8 @@ from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
 from kdsl.version import RESULTS_VERSION
 
-MEANING, VISUAL = "meaning", "visual"
-ABLATION_STEPS = ("augment", "ocr", MEANING, VISUAL, "reasons", "retrieval", "distill", RULES)
+MEANING, VISUAL, TEACHING = "meaning", "visual", "teaching"
+ABLATION_STEPS = ("augment", "ocr", MEANING, VISUAL, "reasons", "retrieval", "distill", TEACHING, RULES)
 _MINED_WITH = (MEANING, VISUAL)
 """Steps that change which conditions there are, so that rules are mined anew."""
 ABLATION_FOLDS = 5
@@ -170,19 +170,22 @@ def _fold(
     for combination in wanted:
         own = tasks[fed_with(combination)]
         learned, asked = own.select(outside), own.table.select(inside)
-        if RULES not in combination:
+        if RULES not in combination and TEACHING not in combination:
             yield combination, fit_alone(learned).predict(asked).probabilities
             continue
         seen = tuple(step for step in combination if step in _MINED_WITH)
         if seen not in mined or own.settings.focus:
             mined[seen] = mine_in_memory(learned, workers)
-        yield combination, fit(learned, mined[seen], workers).predict(asked)[2]
+        fitted = fit(learned, mined[seen], workers)
+        # What rules taught is in the classifier, whether they are heard besides or not.
+        alone, _, both = fitted.predict(asked)
+        yield combination, both if RULES in combination else alone
 
 
 def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     """Hash of what the results depend on, but for the weights of a model that is named."""
     data = project.config.data
-    named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled)
+    named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled, data.unlabelled)
     files = [path for path in named if path is not None and path.exists()]
     described = [
         RESULTS_VERSION,
@@ -215,6 +218,8 @@ def with_steps(config: ProjectConfig, on: Steps, of: Sequence[str]) -> ProjectCo
         training = training.model_copy(update={"target": target if "reasons" in on else "label"})
     if "distill" in of and "distill" not in on:
         data = data.model_copy(update={"distilled": None})
+    if TEACHING in of and TEACHING not in on:
+        data = data.model_copy(update={"unlabelled": None})
     if MEANING in on and encoder == NO_ENCODER:
         encoder = EMBEDDED_ENCODER
     elif MEANING in of and MEANING not in on:
@@ -257,6 +262,12 @@ def _missing(project: Project, step: str, sidecars: Sidecars) -> str | None:
             return f"`large: {config.large}` writes no reasons; name a model that is fine-tuned"
         if config.data.reasons is None or not config.data.reasons.exists():
             return "there are no reasons; name their file in data.reasons, or make it with `kdsl reasons`"
+    if step == TEACHING and config.large != "linear":
+        return f"`large: {config.large}` learns nothing from what rules say"
+    if step == TEACHING and config.data.unlabelled is None:
+        return "data.unlabelled is not set; name the file of samples without labels"
+    if step == TEACHING and not any(rule.approved for task in project.tasks for rule in project.rule_base(task).rules):
+        return "no rule is accepted yet; accept some with `kdsl review`"
     if step == "distill" and not tuned and config.large != "linear":
         return f"`large: {config.large}` learns nothing from a teacher"
     if step == "distill" and (config.data.distilled is None or not config.data.distilled.exists()):

@@ -39,8 +39,8 @@ data:
   # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
   # knowledge: data/knowledge        # a folder of Markdown and JSON Lines about the products and the shop
   # reasons: data/reasons.jsonl      # why samples have their labels; `kdsl reasons` asks a model for them
-  # unlabelled: data/unlabelled.json # samples for a teacher to label, with `kdsl distill` …
-  # distilled: data/distilled.jsonl  # … and those it labelled, which `kdsl train` learns from too
+  # unlabelled: data/unlabelled.json # samples without labels: accepted rules label them for the classifier …
+  # distilled: data/distilled.jsonl  # … or a teacher does, with `kdsl distill`; here go those that it labelled
 
 encoder: use                         # sentence vectors; or none, a model such as BAAI/bge-m3, or http://…/v1
 small: meaning                       # proposes conditions for rules; or lexical, or Qwen/Qwen2-VL-2B-Instruct

@@ -87,6 +87,8 @@ _CLASSIFIER = (
     Reads((), (inputs.recorded_answers, inputs.test_samples), _is_recorded),
     # Distilled samples that are like a test sample are left out.
     Reads((), (inputs.distilled_file, inputs.test_samples, inputs.all_images), _is_distilled),
+    # Of a task without labelled samples they tell what samples have in common; else accepted rules label them.
+    Reads((), (inputs.unlabelled_samples,)),
 )
 
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
@@ -108,7 +110,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         _SEARCH,
         _SMALL,
         *_CLASSIFIER,
-        Reads((), (inputs.mined_files, inputs.rule_files, inputs.unlabelled_samples)),
+        Reads((), (inputs.mined_files, inputs.rule_files)),
     ),
     "evaluate": (
         _SAMPLES,

@@ -16,6 +16,7 @@ from kdsl.models.recorded import RecordedTrainer
 from kdsl.progress import Advance
 from kdsl.project.mining import search
 from kdsl.project.task import Learner, TaskProject
+from kdsl.project.teaching import teach
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ def fit(
 
     1. Rules: `mined` is what mining left, as `kdsl train` reads it from the rule base; where it is None they are mined
        here, and what people decided (`own.decided`) is merged in, as it is in a rule base.
-    2. Classifier: trained on all samples, and without each fold of the mining.
+    2. Classifier: trained on all samples, and without each fold of the mining; accepted rules teach it what they know
+       about unlabelled samples (`kdsl.project.teaching`).
     3. Arbiter: fitted on the predictions of both, none of them made by what has seen the sample.
 
     `advance` is called after each of `advances(own)` pieces of work. Raises KdslError where there is too little to
@@ -42,23 +44,28 @@ def fit(
     known = covered_rows(own, learner)
     rows = np.flatnonzero(known)
     folds = mined.archive.folds_of(own.sample_ids)
+    teaching, spared = teach(own, learner, mined), learn(())
+    without = (
+        {}
+        if isinstance(spared, CalibratingTrainer)
+        else {fold: teaching.learner_without(spared, fold) for fold in np.unique(folds).tolist()}
+    )
     calibrated = fit_calibrated(
-        learner,
+        teaching.learner(learner),
         table.select(rows),
         labels[rows],
         n_labels,
         folds[rows],
         lambda done, total: advance(f"{task.name}: classifier"),
-        learn(()),
+        without,
     )
     probabilities = np.full((len(table), n_labels), 1 / n_labels)
     probabilities[rows] = calibrated.probabilities
     known[rows] = calibrated.unseen
     arbiter = arbitrate(own, mined, probabilities, known)
     advance(f"{task.name}: arbiter")
-    return TrainedTask(
-        task, calibrated.classifier, tuple(active), arbiter, TrainedOn(table, probabilities, known)
-    )  # fmt: skip
+    trained_on = TrainedOn(table, probabilities, known)
+    return TrainedTask(task, calibrated.classifier, tuple(active), arbiter, trained_on, teaching.taught)
 
 
 def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None = None) -> MinedRules:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdsl.data.images import existing_image
-from kdsl.files import file_hash
+from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 
@@ -27,10 +27,18 @@ def test_samples(project: Project) -> object:
 
 
 def unlabelled_samples(project: Project) -> object:
-    """The file of samples without labels, which training looks at where no others are there."""
-    from kdsl.project.without_labels import cold_tasks
-
-    return _content(project, project.config.data.unlabelled) if cold_tasks(project) else None
+    """The file of samples without labels, and what is known of their images."""
+    path = project.config.data.unlabelled
+    if path is None or not path.exists():
+        return None
+    known = project.sidecars()
+    images = project.kept.made(
+        ("unlabelled images", path),
+        (stamp_of(path), project.tasks),
+        lambda: sorted({image for sample in project.iterate_samples(path) for image in sample.images}),
+    )
+    pages = [(i, known.ocr.get(i), known.captions.get(i), sorted(known.answers.get(i, {}).items())) for i in images]
+    return _content(project, path), pages, _stamps(project, images)
 
 
 def train_images(project: Project) -> object:
@@ -170,11 +178,15 @@ def recorded_answers(project: Project) -> object:
 
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
     """Name, size and time of every image of the samples that is there."""
+    return _stamps(project, _images(project, splits))
+
+
+def _stamps(project: Project, images: Iterable[str]) -> list[tuple[str, int, int]]:
     folder = project.config.data.images
     if folder is None:
         return []
     known = []
-    for name in _images(project, splits):
+    for name in images:
         path = existing_image(folder, name)
         if path is not None:
             status = path.stat()

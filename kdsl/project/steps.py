@@ -192,6 +192,8 @@ class Pipeline:
             lines.append(_told(trained.arbiter))
             if (by := goes_by(trained.shares)) is not None:
                 lines.append(f"{trained.task.name}: {by}")
+            if trained.taught is not None:
+                lines.append(trained.taught.told(trained.task.name))
         return lines
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:

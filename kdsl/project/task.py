@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.data.splits import stratified_folds
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.run import require_labels, sample_weights
@@ -18,6 +19,7 @@ from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.out_of_fold import out_of_fold
 from kdsl.project.project import Project
 from kdsl.project.small_parts import SmallParts, small_parts
+from kdsl.project.unlabelled import unlabelled_table
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task, label_indices
 
@@ -32,6 +34,10 @@ Small = Callable[[FieldTable, Labels], SmallParts]
 
 def _lexical(table: FieldTable, labels: Labels) -> SmallParts:
     return SmallParts()
+
+
+def _no_samples() -> FieldTable:
+    return FieldTable([], Sidecars())
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class TaskProject:
     small: Small = _lexical
     weigher: Trainer | None = None
     """Whose mistakes mining looks at, where `settings.focus` is above 0: a classifier that needs no GPU."""
+    unlabelled: Callable[[], FieldTable] = _no_samples
+    """Gives samples without labels, for accepted rules to label; they are read when first asked for."""
     decided: tuple[Rule, ...] = ()
     """What people wrote, edited, accepted or ruled out; see `kdsl.mining.update.with_decisions`."""
 
@@ -75,6 +83,7 @@ class TaskProject:
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
+            unlabelled=lambda: unlabelled_table(project, task),
         )
         require_labels(task, own.table, own.labels)
         return own

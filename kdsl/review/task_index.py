@@ -188,6 +188,8 @@ class TaskIndex:
                 right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
         precision, beliefs = Precision.of(estimate, right, tried), self._beliefs()
         everything = np.hstack([bits, unlabelled])
+        if self.opinions is not None:
+            precision = precision.heard(everything, labels, beliefs.probabilities, beliefs.truth)
         accepted = np.array([stored.approved for stored in rules], dtype=bool)
         open_ = np.array([stored.open for stored in rules], dtype=bool)
         value = value_of_looking(everything, labels, precision, beliefs.probabilities, beliefs.truth, accepted)

@@ -18,6 +18,8 @@ ACCEPTABLE = 0.8
 """Who looks at a rule accepts it where it is right at least so often."""
 _PRIOR = 4.0
 """An estimated precision counts like so many hits that were looked at."""
+_HEARD = 20.0
+"""What the model expects on a rule's unlabelled hits counts like so many hits that were looked at, at most."""
 _MOST_SHIFT, _STEPS = 12.0, 14
 """Of the log odds, and how often the interval that holds it is halved."""
 _AT_ONCE = 1_000_000
@@ -36,6 +38,20 @@ class Precision:
         """From an estimate, 0 to 1, and counts of held-out hits, `right` of `tried`; all [n_rules]."""
         mean = np.clip(estimate, 0.01, 0.99)
         return cls(mean * _PRIOR + right, (1 - mean) * _PRIOR + tried - right)
+
+    def heard(self, hits: Bitmap, labels: Counts, probabilities: Floats, truth: Counts) -> "Precision":
+        """With what the model expects of the rules on unlabelled samples; arguments as in `value_of_looking`.
+
+        A rule is as likely right there as the model says on average. Without this a rule that is wrong on many
+        unlabelled samples, on which the model says other labels, would seem to have the most to tell.
+        """
+        rules, samples = indices(hits)
+        asked = (truth[samples] < 0) & (labels[rules] >= 0)
+        rules, samples = rules[asked], samples[asked]
+        tried = np.bincount(rules, minlength=len(hits))
+        right = np.bincount(rules, probabilities[samples, labels[rules]], minlength=len(hits))
+        share = np.minimum(_HEARD, tried) / np.maximum(tried, 1)
+        return Precision(self.a + share * right, self.b + share * (tried - right))
 
     @property
     def mean(self) -> Floats:

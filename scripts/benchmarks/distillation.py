@@ -19,7 +19,7 @@ from kdsl.distillation.teacher import NO_LABEL, TeacherLabels
 from kdsl.fields.table import FieldTable
 from kdsl.models.linear import LinearTrainer
 from kdsl.models.recorded import Recorded, read_recorded
-from kdsl.models.soft_labels import SoftLabelTrainer
+from kdsl.models.soft_labels import SOFT_LABEL_WEIGHT, SoftLabelTrainer
 from kdsl.project.fitting import fit, mine_in_memory
 from kdsl.project.task import TaskProject
 from kdsl.sample import label_indices
@@ -113,8 +113,8 @@ def _student(
     return Student(task, own, own_labels, folds, unlabelled, teacher_labels, rules, without, 0.8, trainer)
 
 
-def _soft_labels(soft_labels, seed: int, **options) -> SoftLabelTrainer:
-    return SoftLabelTrainer(LinearTrainer(seed), soft_labels, **options)
+def _soft_labels(soft_labels, seed: int, weight: float = SOFT_LABEL_WEIGHT) -> SoftLabelTrainer:
+    return SoftLabelTrainer(LinearTrainer(seed), replace(soft_labels, weight=weight))
 
 
 def _everywhere(student: Student, flags: np.ndarray) -> Kept:

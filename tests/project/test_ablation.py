@@ -139,6 +139,9 @@ def test_the_command_prints_a_row_a_combination_and_leaves_the_table(project, kd
         (["augment={text: false, images: false}"], "augment: text and images are both false; switch one of them on"),
         (["large=recorded:train.jsonl"], "augment: a recorded model cannot be fed anything"),
         (["large=neighbours"], "distill: `large: neighbours` learns nothing from a teacher"),
+        (["large=neighbours"], "teaching: `large: neighbours` learns nothing from what rules say"),
+        ([], "teaching: data.unlabelled is not set; name the file of samples without labels"),
+        (["data.unlabelled=train.jsonl"], "teaching: no rule is accepted yet; accept some with `kdsl review`"),
     ],
 )
 def test_steps_that_would_change_nothing_are_not_measured(project, kdsl, options, why):
@@ -151,7 +154,10 @@ def test_steps_that_would_change_nothing_are_not_measured(project, kdsl, options
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ocr,magic", "'magic' is no step; choose from augment,ocr,meaning,visual,reasons,retrieval,distill,rules"),
+        (
+            "ocr,magic",
+            "'magic' is no step; choose from augment,ocr,meaning,visual,reasons,retrieval,distill,teaching,rules",
+        ),
         ("ocr,ocr", "ocr stands there twice"),
         (",", "nothing is no step"),
     ],
@@ -244,6 +250,12 @@ def test_of_a_recorded_model_the_samples_that_its_file_covers_take_part(project,
                   "mining.iterations=20", recorded, "--format", "json")  # fmt: skip
     assert result.code == 0, result.err
     assert json.loads(result.out)["samples"] == 24
+
+
+def test_teaching_is_what_accepted_rules_say_about_unlabelled_samples(project):
+    config = load_config(project, ["data.unlabelled=more.jsonl"])
+    assert with_steps(config, (), ["teaching"]).data.unlabelled is None
+    assert with_steps(config, ("teaching",), ["teaching"]).data == config.data == with_steps(config, (), ["ocr"]).data
 
 
 def test_meaning_is_an_encoder_and_what_needs_one(project):
