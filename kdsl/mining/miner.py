@@ -257,9 +257,26 @@ def described_rules(problem: MiningProblem, fold: int, label: int) -> list[Found
         coverage = problem.vocabulary.coverage[list(words)]
         hits, correct = count(coverage & members), count(coverage & positives)
         kept = tuple(word for word, n, right in zip(words, hits, correct, strict=True) if 2 * (right + 1) >= n + 1)
+        kept = _without_longer(problem.vocabulary, kept)
         if kept:
             rules.append(FoundRule(label, (kept,), (False,), len(words)))
     return rules
+
+
+def _without_longer(vocabulary: Vocabulary, indices: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the terms that hold another one of them, which is found wherever they are."""
+    terms = {index: vocabulary.conditions[index].terms for index in indices}
+    return tuple(
+        index
+        for index in indices
+        if not any(
+            short in long
+            for long in terms[index]
+            for other in indices
+            for short in terms[other]
+            if other != index and short != long
+        )
+    )
 
 
 def start_search(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> Search | None:

@@ -14,6 +14,8 @@ REPEAT_DISCOUNT = 0.8
 not mean that the next ones will be, and other words for the same thing may be what those hold."""
 LEAST_GAIN = 0.03
 """A rule must add at least this share of the label's samples."""
+SURER = 0.05
+"""How much more reliable a rule must be to say something beside one that hits wherever it does."""
 COPY = 0.5
 """Jaccard overlap of what two rules hit, above which they say the same: below the 0.7 that a person calls a copy, as
 the overlap on other samples differs from that on these."""
@@ -30,7 +32,7 @@ def rule_list(
 
     over the positives that it hits, each hit by k rules of the list. A rule of the `least` reliability gains nothing.
     `reliability` is [n_rules], `hits[i]` and `positives` are [n_samples]. Near copies of a chosen rule are out of the
-    race; they are ordered by reliability.
+    race, ordered by reliability; so is what hits nothing beside it and is hardly surer.
 
     >>> hits = [np.array([1, 1, 1, 0], bool), np.array([1, 1, 0, 0], bool), np.array([0, 0, 0, 1], bool)]
     >>> rule_list(np.array([0.9, 0.8, 0.8]), hits, np.ones(4, dtype=bool), least=0.6, most=8)
@@ -48,7 +50,12 @@ def rule_list(
         rule = left.pop(best)
         copies = [other for other in left if _jaccard(hits[rule], hits[other]) > COPY]
         chosen.append((rule, tuple(sorted(copies, key=lambda copy: -reliability[copy]))))
-        left = [other for other in left if other not in copies]
+        left = [
+            other
+            for other in left
+            if other not in copies
+            and ((hits[other] & ~hits[rule]).any() or reliability[other] >= reliability[rule] + SURER)
+        ]
         worth[hits[rule] & positives] *= REPEAT_DISCOUNT
     return chosen
 

@@ -75,7 +75,7 @@ _SAMPLES = Reads(
         inputs.sentence_encoder,
     ),
 )
-_SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "small"))
+_SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "mining.least_precision", "small"))
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
 _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
 """Of the embedded classifier, whose mistakes mining looks at."""

@@ -10,7 +10,7 @@ from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
 from kdsl.locks import claimed
 from kdsl.mining.archive import Archive, load_archive
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, mine_label, start_search
+from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, listed, mine_label, start_search
 from kdsl.mining.run import prepare
 from kdsl.mining.trace import write_trace
 from kdsl.project.mining import archive_path
@@ -52,7 +52,7 @@ def search_label(project: Project, label: str, tell: Tell = lambda line: None) -
         path = archive_path(project, task)
         archive = load_archive(path) if path.exists() else None
         problem = _problem(own)
-        return task, _listed(problem, mine_label(problem, ALL_SAMPLES, index, own.settings), archive)
+        return task, _listed(problem, mine_label(problem, ALL_SAMPLES, index, own.settings), archive, own.settings)
 
 
 def trace_label(project: Project, label: str, tell: Tell = lambda line: None) -> tuple[Path, Path]:
@@ -96,13 +96,20 @@ def _problem(own: TaskProject) -> MiningProblem:
     )  # fmt: skip
 
 
-def _listed(problem: MiningProblem, found: Sequence[FoundRule], archive: Archive | None) -> list[LabelRule]:
-    """The most reliable first, or as they were found."""
+def _listed(
+    problem: MiningProblem, found: Sequence[FoundRule], archive: Archive | None, settings: MiningSettings
+) -> list[LabelRule]:
+    """The list of the label, the most reliable first; without an archive the first candidates, as they were found."""
     everyone = problem.members(ALL_SAMPLES)
-    listed = []
-    for rule in found:
+    if archive is None:
+        chosen = list(found[: settings.most_rules])
+    else:
+        counts = [problem.shown(rule, everyone) for rule in found]
+        chosen = listed(problem, ALL_SAMPLES, found, counts, archive.reliability, settings)
+    rows = []
+    for rule in chosen:
         shown = problem.shown(rule, everyone)
         reliability = None if archive is None else round(float(archive.reliability.estimate([shown])[0]), 4)
         words = " and ".join(map(str, rule.written(problem.vocabulary)))
-        listed.append(LabelRule(words, shown.hits, shown.correct, reliability))
-    return sorted(listed, key=lambda rule: -(rule.reliability or 0.0))
+        rows.append(LabelRule(words, shown.hits, shown.correct, reliability))
+    return sorted(rows, key=lambda rule: -(rule.reliability or 0.0))

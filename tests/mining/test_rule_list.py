@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kdsl.mining.miner import ALL_SAMPLES, MOST_TERMS, FoundRule, MiningSettings, assemble, jobs, listed
 from kdsl.mining.reliability import FEATURES, Reliability
-from kdsl.mining.rule_list import COPY, LEAST_GAIN, REPEAT_DISCOUNT, rule_list
+from kdsl.mining.rule_list import COPY, LEAST_GAIN, REPEAT_DISCOUNT, SURER, rule_list
 from kdsl.mining.run import mine_task, prepare
 
 
@@ -67,6 +67,14 @@ def test_near_copies_are_told_of_and_take_no_place():
     assert COPY == 0.5
 
 
+def test_what_hits_nothing_beside_a_rule_must_be_surer():
+    wide, narrow = flags(0, 1, 2, 3, 4, 5), flags(0, 1)
+    assert chosen([0.8, 0.8 + SURER - 0.001], [wide, narrow]) == [0]
+    assert chosen([0.8, 0.8 + SURER + 0.001], [wide, narrow]) == [0, 1]
+    assert chosen([0.8, 0.8], [wide, flags(0, 9)]) == [0, 1]
+    assert SURER == 0.05
+
+
 def slow_list(reliability, hits, positives, least, most):
     """Plain reference: rule by rule, sample by sample."""
     left, result, covered = {i for i, r in enumerate(reliability) if r >= least}, [], [0] * len(positives)
@@ -86,6 +94,10 @@ def slow_list(reliability, hits, positives, least, most):
             if both / max(either, 1) > 0.5:
                 copies.append(other)
         left -= {*copies}
+        inside = {
+            other for other in left if not any(a and not b for a, b in zip(hits[other], hits[best], strict=True))
+        }
+        left -= {other for other in inside if reliability[other] < reliability[best] + 0.05}
         result.append((best, tuple(sorted(copies, key=lambda copy: (-reliability[copy], copy)))))
         for i in range(len(positives)):
             covered[i] += hits[best][i] and positives[i]
@@ -97,7 +109,7 @@ def test_the_list_is_the_slow_one(data):
     n = data.draw(st.integers(1, 8))
     row = st.lists(st.booleans(), min_size=n, max_size=n)
     hits = data.draw(st.lists(row, max_size=6))
-    tenths = st.sampled_from([0.35, 0.6, 0.7, 0.85, 0.97])
+    tenths = st.sampled_from([0.35, 0.6, 0.7, 0.74, 0.85, 0.97])
     reliability = data.draw(st.lists(tenths, min_size=len(hits), max_size=len(hits)))
     positives, most = data.draw(row), data.draw(st.integers(1, 5))
     fast = rule_list(

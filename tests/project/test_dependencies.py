@@ -50,6 +50,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "mining.max_conditions": ("4", RULES, RULES),
     "mining.iterations": ("7", RULES, RULES),
     "mining.focus": ("0.5", RULES, RULES),
+    "mining.least_precision": ("0.7", RULES, RULES),
     "mining.questions": ("3", [], ["questions"]),
     "mining.calls": ("3", [], RULES),
     "adapters": ("per_task", [], FIT),
