@@ -230,7 +230,7 @@ def weighed(world: World, model: Model, rules: Sequence[Worth], samples: Sequenc
 
 
 def evidence(world: World, rules: Sequence[Worth], text: str, measured_on: Sequence[int]) -> Said:
-    """Formula (3), for every label; overlaps are measured on the samples `measured_on`."""
+    """Formula (4), for every label; overlaps are measured on the samples `measured_on`."""
     people, mined = [0.0] * world.n_labels, [0.0] * world.n_labels
     for label in range(world.n_labels):
         speaking = [r for r in rules if r.label == label and r.weight > 0 and holds(r.conditions, text)]

@@ -42,7 +42,7 @@ def predict(kdsl, project, *options, input="test.jsonl", output="p.jsonl"):
     ("people", "mined", "rules", "told"),
     [
         (1.0, 1.0, 1, ""),
-        (1.0, 0.0, 1, "decide nothing (b_mined = 0); those count that people accepted"),
+        (1.0, 0.0, 1, "decide nothing (b_mined = 0); those count that people accept (kdsl review)."),
         (0.0, 1.0, 1, "accepted make the log loss clearly larger out of fold and decide nothing (b_people = 0)."),
         (0.0, 0.0, 1, "so the model decides alone (b_people = b_mined = 0)."),
         (1.0, 0.0, 0, "shop: there are no rules, so the model decides alone."),

@@ -12,6 +12,7 @@ from planted import table_of
 from kdsl.bitmaps import unpack
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.mining.archive import archive_of
 from kdsl.mining.informative import read_field
 from kdsl.mining.literals import MAX_MEANT, THRESHOLDS
 from kdsl.mining.meanings import MOST_CHARACTERS, MOST_WORDS, label_sentences, meaning_conditions, representatives
@@ -188,6 +189,12 @@ def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings
         for rule, hits in zip(part.rules, part.hits.T, strict=True):
             giving = unpack(vocabulary.giving(rule.conditions), 24)
             assert (hits == (unpack(rule.bits(vocabulary), 24) & (folds == part.fold) & ~giving)).all()
+    ids = [f"s{i}" for i in range(24)]
+    for part, kept in zip(mined.held_out, archive_of(mined, ids).held_out, strict=True):
+        for rule, entry in zip(part.rules, kept, strict=False):
+            giving = unpack(vocabulary.giving(rule.conditions), 24) & (folds == part.fold)
+            assert entry.gave == tuple(ids[i] for i in np.flatnonzero(giving))
+    assert any(entry.gave for kept in archive_of(mined, ids).held_out for entry in kept)
     assert any(vocabulary.giving(rule.conditions).any() for part in mined.held_out for rule in part.rules)
     assert build_vocabulary(table_of(texts)).giving([(0,)]).tolist() == [0]
 

@@ -192,7 +192,7 @@ def decided(*turns: Turn) -> tuple[str | None, bool]:
     task, rules = load_task("mire_intent"), shipped_rules("mire_intent")
     weighed = unfitted_arbiter(task, FieldTable([], Sidecars()), rules, {}).weigh(rules)
     table = FieldTable([Sample("a", task.name, turns)], Sidecars())
-    [evidence] = weighed.evidence(Engine(rules).matrix(table), len(task.labels))
+    [evidence] = weighed.evidence(Engine(rules).matrix(table), len(task.labels)).people
     if not evidence.any():
         return None, False
     return task.label_names[int(evidence.argmax())], bool((evidence == evidence.max()).sum() > 1)
