@@ -40,8 +40,8 @@ def evaluate(
         typer.Option(
             "--ablate",
             metavar="STEPS",
-            help="Cross-validate with each of augment,ocr,meaning,visual,reasons,retrieval,distill,teaching,rules alone, "
-            "with all, with none.",
+            help="Cross-validate with each of augment,ocr,meaning,visual,reasons,retrieval,distill,teaching,rules "
+            "alone, with all, with none.",
             show_default=False,
         ),
     ] = None,
