@@ -62,7 +62,7 @@ def alone(data: DataSet, rules: list[Rule]) -> Outcome:
     """What the rules say alone about all samples, knowing none."""
     table = FieldTable(data.samples, data.sidecars)
     arbiter = unfitted_arbiter(data.task, FieldTable([], data.sidecars), rules, {})
-    evidence = arbiter.weigh(rules).evidence(Engine(rules).matrix(table), len(data.task.labels))
+    evidence = arbiter.weigh(rules).evidence(Engine(rules).matrix(table), len(data.task.labels)).people
     predicted = np.where(evidence.any(axis=1), evidence.argmax(axis=1), NO_PREDICTION)
     return Outcome(np.array(label_indices(data.samples, data.task), dtype=np.int64), predicted)
 

@@ -10,13 +10,13 @@ import pytest
 from small_shop import FILLER, read, write
 
 LABELS = ["-", "...", "CON", "a/b", "=1+1", "$\\frac{$", "OK", "ok", "é", "e\u0301", "[b]红[/b]\\", "很长" * 120]
-WORDS = "亮材快尺退票赠换修洗装送"
+WORDS = ["亮度", "材质", "快递", "尺码", "退货", "发票", "赠品", "换货", "维修", "清洗", "安装", "送货"]
 
 
 def samples(n: int, seed: int) -> list[dict]:
     source = random.Random(seed)
     return [
-        {"id": f"{seed}-{i}", "text": "".join(source.choices(FILLER, k=30)) + WORDS[i % len(LABELS)] * 2,
+        {"id": f"{seed}-{i}", "text": "".join(source.choices(FILLER, k=30)) + "，" + WORDS[i % len(LABELS)],
          "label": LABELS[i % len(LABELS)]}
         for i in range(n)
     ]  # fmt: skip

@@ -23,7 +23,7 @@ def test_the_rules_of_one_label_are_listed_and_nothing_is_written(project):
     before = files(project.config.folder)
     task, rules = search_label(project, "调光")
     assert task.name == "shop"
-    assert "last_user has 亮度" in {rule.rule for rule in rules}
+    assert any("亮度" in rule.rule for rule in rules) and len(rules) <= 8
     assert all(rule.correct <= rule.hits and rule.reliability is None for rule in rules)
     assert list(rules[0].record()) == ["rule", "hits", "correct", "reliability"]
     assert files(project.config.folder) == before

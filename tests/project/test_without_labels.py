@@ -76,7 +76,7 @@ def test_what_people_accepted_counts_as_much_as_that_promises(tmp_path):
     project = make(tmp_path)
     add_rule(project, "物流", "丢件", accepted=True)
     unknown, asked = project.predict(["丢件", "丢件了，我要退款"])
-    assert unknown.rules[0].reliability == pytest.approx(0.8)
+    assert unknown.rules[0].reliability == pytest.approx(0.9)
     assert unknown.model == pytest.approx([1 / 3] * 3)
     assert unknown.merged[2] == pytest.approx(0.8)
     assert (unknown.label, unknown.by) == ("物流", "rules")

@@ -56,7 +56,7 @@ def said(folder: Path, image: Image.Image, lines: list[OcrLine]) -> list[str]:
     pages = {"page.png": OcrPage("page.png", image.size, tuple(lines))}
     sidecars = Sidecars(ocr=pages, pictures=Pictures(folder))
     table = FieldTable([Sample("page", TASK.name, (), ("page.png",), None)], sidecars)
-    [evidence] = WEIGHED.evidence(ENGINE.matrix(table), len(TASK.labels))
+    [evidence] = WEIGHED.evidence(ENGINE.matrix(table), len(TASK.labels)).people
     return [label for label, value in zip(TASK.label_names, evidence, strict=True) if value == evidence.max() > 0]
 
 
