@@ -30,7 +30,7 @@ class Inside:
 
     task: Task
     n_samples: int
-    adviser: NodeAdviser | None = None
+    adviser: NodeAdviser
     validator: Validator | None = None
     sense: tuple[tuple[float, float], ...] = ()
     """For each part of the samples, all of them first: what the log odds of sense weigh beside those of a rule's
@@ -45,17 +45,16 @@ class Inside:
     @property
     def local(self) -> bool:
         """Whether searches have to run in this process, where the small model is."""
-        return self.adviser is not None and self.adviser.local
+        return self.adviser.local
 
     def described(self) -> list[Any]:
         """Everything that the rules depend on, for a fingerprint."""
-        adviser = None if self.adviser is None else self.adviser.name
         sense = [[round(number, 6) for number in part] for part in self.sense]
-        return [adviser, sense, self.questions, self.judgements]
+        return [self.adviser.name, sense, self.questions, self.judgements]
 
     def of(self, part: int, label: int) -> "InsideSearch":
         """For one search: `part` 0 looks at all samples, k + 1 at those outside fold k."""
-        adviser = None if self.adviser is None else self.adviser.within(CallBudget(self.questions))
+        adviser = self.adviser.within(CallBudget(self.questions))
         weight, usual = self.sense[part] if self.sense else (0.0, 0.0)
         validator = None
         if self.validator is not None and weight > 0:
@@ -92,8 +91,6 @@ class InsideSearch:
 
     def worth_asking(self, bits: Bitmap, positives: Bitmap) -> bool:
         """Whether a rule that holds on the samples `bits` has right and wrong hits enough to be told apart."""
-        if self._inside.adviser is None:
-            return False
         hits = self._samples(bits)
         right = int(count(hits & self._samples(positives)))
         return right >= LEAST_RIGHT and int(count(hits)) - right >= LEAST_WRONG
@@ -111,11 +108,9 @@ class InsideSearch:
 
         All bitmaps are of the part that is searched, `positives` those of the label.
         """
-        adviser = self._inside.adviser
-        assert adviser is not None
         hits = self._samples(bits)
         positive = self._samples(positives)
-        advice = adviser.advise(
+        advice = self._inside.adviser.advise(
             self._inside.task,
             Partial(
                 self._label,

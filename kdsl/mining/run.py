@@ -79,8 +79,8 @@ def mine_task(
 
     `labels` [n_samples] index `task.labels`; `weights` [n_samples] in (0, 1] are larger where the classifier errs;
     `folds` [n_samples] count from 0 and are made from `seed` where they are None. `proposer` is the lexical one where
-    it is None; the `validator` judges what the rules say; the `adviser` is asked at nodes of the searches, and where
-    it and the validator cost calls, `budget` is what is left of them. `progress(fold, label)` is called after every
+    it is None; the `validator` judges what the rules say; with an `adviser` both are asked inside the searches
+    too, and where that costs calls, `budget` is what is left of them. `progress(fold, label)` is called after every
     search. `workers` processes search; 0 or 1: this one.
 
     Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
@@ -105,12 +105,13 @@ def inside_of(
     validator: Validator | None,
     budget: CallBudget | None,
 ) -> Inside | None:
-    """What the small model does inside the searches of a task; None where there is neither adviser nor validator.
+    """What the small model does inside the searches of a task; None without an adviser: judgements then wait for the
+    rules that the searches find.
 
     `INSIDE` of the budget is spread over the searches alike, whether a search is done or was done before an
     interruption; the rest is for judging the rules that they find.
     """
-    if adviser is None and validator is None:
+    if adviser is None:
         return None
     sense = Sense() if validator is None else fit_sense(problem, validator, settings.reward_z)
     each = 0 if budget is None else budget.set_aside(len(jobs(problem)), INSIDE)
