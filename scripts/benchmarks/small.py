@@ -52,6 +52,11 @@ class Split:
     train: FieldTable
     test: FieldTable
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Of the samples to mine on, as indices. [n_samples]"""
+        return np.array(label_indices([row.sample for row in self.train.rows], self.data.task))
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench small", description=__doc__)
@@ -65,22 +70,22 @@ def main(arguments: list[str]) -> int:
     )
     for column in ("", "small", "rules", "hit", "share", f"{SEVERAL} hits", "share", "precision", "coverage"):
         table.add_column(column, justify="left" if column in ("", "small") else "right")
-    for data, test in _sets(options.data):
+    for data, test in sets(options.data):
         if options.sets and data.task.name not in options.sets:
             continue
         for small in ("lexical", "lexical, meanings", "meaning"):
             known = vectors if small != "lexical" else None
-            kept = [
-                _kept(split, small, seed)
+            found = [
+                kept(split, meaning_parts(split.train, split.labels) if small == "meaning" else SmallParts(), seed)
                 for seed in range(options.seeds)
-                for split in _splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
+                for split in splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
             ]
-            table.add_row(data.task.name, small, *_figures(kept))
+            table.add_row(data.task.name, small, *figures(found))
     Console(width=110).print(table)
     return 0
 
 
-def _sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
+def sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
     hint3, banking77 = folder / "hint3_sofmattress", folder / "banking77"
     return [
         *((data, None) for data in mire(folder)),
@@ -89,7 +94,7 @@ def _sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
     ]
 
 
-def _splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
+def splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
     if test is not None:
         known = [sample for sample in plain(test, data.task.name).samples if sample.label in data.task.label_names]
         return [Split(data, FieldTable(data.samples, data.sidecars), FieldTable(known, data.sidecars))]
@@ -101,23 +106,29 @@ def _splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
     ]
 
 
-def _kept(split: Split, small: str, seed: int) -> Kept:
+def kept(split: Split, parts: SmallParts, seed: int) -> Kept:
+    """Mine on the split's samples, and count on those kept back."""
     begun = time.perf_counter()
     task = split.data.task
-    labels = np.array(label_indices([row.sample for row in split.train.rows], task))
-    parts = meaning_parts(split.train, labels) if small == "meaning" else SmallParts()
     mined = mine_task(
-        task, split.train, labels, MiningSettings(), seed, proposer=parts.proposer, validator=parts.validator
+        task,
+        split.train,
+        split.labels,
+        MiningSettings(),
+        seed,
+        proposer=parts.proposer,
+        validator=parts.validator,
+        adviser=parts.adviser,
     )
     rules, _ = mined_rules(mined, "", seed)
     hits = Engine(rules).matrix(split.test)
     truth = np.array(label_indices([row.sample for row in split.test.rows], task))
     right = hits & (truth[:, None] == [task.label_names.index(rule.label) for rule in rules])
-    print(f"  {task.name}, {small}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
+    print(f"  {task.name}, {parts.proposer.name}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
     return Kept(hits.sum(axis=0), right.sum(axis=0), int(hits.any(axis=1).sum()), len(split.test))
 
 
-def _figures(kept: list[Kept]) -> list[str]:
+def figures(kept: list[Kept]) -> list[str]:
     hits, correct = (
         np.concatenate(found) for found in zip(*((each.hits, each.correct) for each in kept), strict=True)
     )
