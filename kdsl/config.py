@@ -108,6 +108,8 @@ class MiningConfig(_Part):
     """Search iterations for every label."""
     focus: float = Field(0.0, ge=0, lt=1)
     """How much less a sample counts if the classifier predicts it well out of fold; 0 was best in all measurements."""
+    least_precision: float = Field(0.6, ge=0, lt=1)
+    """Expected precision on new samples, from which a mined rule enters the rule base."""
     questions: int = Field(2, ge=0)
     """Visual questions that a small model writes for every label."""
     calls: int = Field(2000, ge=0)

@@ -35,7 +35,7 @@ OTHER = "别的"
 TASK = Task("wishes", (*(Label(f"{wish}货") for wish in TAKEN_BACK), Label(OTHER)))
 RIGHT, WRONG = 12, 7
 """Training samples with a wish's label, and of those that take it back."""
-FIELD = "last_user"
+FIELD = "text"
 
 Lesson = tuple[list[Piece], str]
 

@@ -114,8 +114,8 @@ def use_arbiter(path: Path) -> None:
 def use_archive(path: Path) -> None:
     archive = load_archive(path)
     for fold in range(len(archive.held_out)):
-        _, shown = archive.held_out_rules(fold)
-        assert np.isfinite(archive.reliability.estimate(shown)).all()
+        _, archived = archive.held_out_rules(fold)
+        assert np.isfinite(archive.reliability.estimate([each.shown for each in archived])).all()
 
 
 def use_unseen(path: Path) -> None:

@@ -18,7 +18,7 @@ import kdsl
 from kdsl.version import RESULTS_VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg")
+SOURCES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg", "setup.py")
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
 OFFLINE = ("--no-deps", "--no-index")
 
@@ -52,6 +52,7 @@ def _build(folder: Path) -> Path:
     """The wheel of a copy of the sources: setuptools leaves files beside what it builds."""
     sources = folder / "sources"
     shutil.copytree(ROOT / "kdsl", sources / "kdsl", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "rules", sources / "rules")
     for name in SOURCES:
         shutil.copy(ROOT / name, sources)
     build = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
@@ -87,8 +88,21 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(installed):
     with ZipFile(installed.wheel) as wheel:
         shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     files = (path.relative_to(ROOT) for path in (ROOT / "kdsl").rglob("*") if path.is_file())
-    assert shipped == {path.as_posix() for path in files if "__pycache__" not in path.parts}
+    rules = (path.relative_to(ROOT / "rules") for path in (ROOT / "rules").rglob("*.yaml"))
+    assert shipped == {path.as_posix() for path in files if "__pycache__" not in path.parts} | {
+        f"kdsl/rule_bases/{path.as_posix()}" for path in rules
+    }
     assert {"kdsl/py.typed", "kdsl/demo/kdsl.yaml", "kdsl/demo/data/train.json"} <= shipped
+
+
+def test_the_rules_that_ship_are_installed_and_go_into_a_new_project(installed, tmp_path):
+    done = installed.run("kdsl", "init", tmp_path / "shop", "--task", "mire_intent")
+    assert done.returncode == 0, done.stderr
+    shipped, copied = (
+        {path.name for path in (folder / "mire_intent").rglob("*.yaml")}
+        for folder in (ROOT / "rules", tmp_path / "shop" / "rules")
+    )
+    assert shipped == copied and len(shipped) > 50
 
 
 def test_name_and_version(installed):

@@ -256,15 +256,19 @@ def fold_rules(
     rules that people wrote, measured without the fold.
     """
     known = {(rule.label, rule.when_hash): rule for rule in rules}
-    mined, shown = archive.held_out_rules(fold)
+    mined, archived = archive.held_out_rules(fold)
     kept = []
-    for rule, counts, estimate in zip(mined, shown, archive.reliability.estimate(shown), strict=True):
+    estimated = archive.reliability.estimate([each.shown for each in archived])
+    for rule, entry, estimate in zip(mined, archived, estimated, strict=True):
+        counts = entry.shown
         decided = known.get((rule.label, rule.when_hash))
         # As for the rule base.
-        enters = accepts(archive.reliability, counts, float(estimate), archive.base_rates[rule.label])
+        enters = accepts(
+            archive.reliability, counts, float(estimate), archive.base_rates[rule.label], archive.least_precision
+        )
         # That a rule is in the base because mining found it on all samples, the fold's too, must not help it here.
         if decided is None or decided.status == "proposed":
-            if enters:
+            if enters and entry.listed:
                 kept.append((rule, counts))
         elif decided.status == "accepted":
             kept.append((decided, counts))

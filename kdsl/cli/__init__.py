@@ -60,6 +60,7 @@ def application() -> typer.Typer:
     from kdsl.cli.ocr import ocr
     from kdsl.cli.predict import predict
     from kdsl.cli.prompt import prompt
+    from kdsl.cli.propose import propose
     from kdsl.cli.reasons import reasons
     from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
@@ -77,7 +78,7 @@ def application() -> typer.Typer:
     app.callback()(_options)
     data = check, ocr, caption
     feeding = augment, prompt, reasons, distill
-    for command in (init, demo, run, *data, mine, review, *feeding, train, predict, evaluate, convert, info):
+    for command in (init, demo, run, *data, mine, propose, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     app.add_typer(hosts, name="hosts")

@@ -112,14 +112,17 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def exit_on_failures(failed: Sequence[tuple[str, str]], of: int) -> None:
-    """Where some of `of` samples have no answer, (id, reason) in `failed`: tell how many, and why, and exit with 1."""
+def exit_on_failures(failed: Sequence[tuple[str, str]], of: int, what: str = "samples") -> None:
+    """Where some of `of` samples have no answer, (id, reason) in `failed`: tell how many, and why, and exit with 1.
+
+    `what` they are, where not samples.
+    """
     if not failed:
         return
     first: dict[str, str] = {}
     for identity, reason in failed:
         first.setdefault(reason, identity)
-    typer.echo(f"{len(failed)} of {of} samples have no answer; the same command asks them again:", err=True)
+    typer.echo(f"{len(failed)} of {of} {what} have no answer; the same command asks them again:", err=True)
     for reason, identity in list(first.items())[:3]:
         typer.echo(f"  {identity}: {reason}", err=True)
     raise typer.Exit(1)

@@ -16,6 +16,7 @@ from kdsl.cli.options import (
     taken_out,
 )
 from kdsl.cli.rules_exchange import export_rules, import_rules
+from kdsl.cli.rules_refine import refine
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at, check and tidy the rule base.", no_args_is_help=True, rich_markup_mode=None)
 app.command("export")(export_rules)
 app.command("import")(import_rules)
+app.command()(refine)
 
 
 class RuleStatus(StrEnum):

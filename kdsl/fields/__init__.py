@@ -1,10 +1,11 @@
 """What rules can look at: the fields of a sample, each with the kind of test that it takes."""
 
 TEXT_FIELDS = (
-    "last_user", "user", "last_agent", "agent", "dialogue", "ocr", "ocr.header", "ocr.top", "ocr.body", "ocr.bottom",
-    "ocr.bar", "caption",
+    "text", "last_user", "user", "last_agent", "agent", "dialogue", "ocr", "ocr.header", "ocr.top", "ocr.body",
+    "ocr.bottom", "ocr.bar", "caption",
 )  # fmt: skip
-"""Where terms and meanings are looked for."""
+"""Where terms and meanings are looked for. `text` is what the sample says: the name for it where there are no
+dialogues, and of a dialogue all turns."""
 NUMBER_FIELDS = ("image.aspect", "image.count", "image.text_area", "image.text_lines", "turns")
 KIND_FIELD = "image.kind"
 COLOUR_FIELD = "image.colour"

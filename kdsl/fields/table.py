@@ -222,7 +222,7 @@ class SampleFields:
             captions = self.sidecars.captions
             segments = [Segment(captions[image], image=image) for image in self.shown.images if image in captions]
             return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
-        if field == "dialogue":
+        if field in ("text", "dialogue"):
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]

@@ -29,8 +29,8 @@ ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""
 
 LEAST_WEIGHT = 1.0
-"""How much a mined rule must raise the log odds of its label to enter the rule base: to a reliability of 0.11 among 23
-labels, 0.58 among three. It is weighed by just that when merged; a floor at reliability 0.5 lost up to two points."""
+"""How much a mined rule must raise the log odds of its label, beside `MiningSettings.least_precision`: to be right on
+most samples says nothing of a label that most samples have."""
 
 RuleKey = tuple[str, str]
 """(label, hash of the conditions): what makes two rules the same."""
@@ -55,7 +55,7 @@ def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[R
         )
         key = rule.label, rule.when_hash
         base_rate = float(base_rates[found.label])
-        if key in rules or not accepts(mined.reliability, shown, reliability, base_rate):
+        if key in rules or not accepts(mined.reliability, shown, reliability, base_rate, mined.least_precision):
             continue
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
@@ -81,12 +81,16 @@ def rule_statistics(
     )  # fmt: skip
 
 
-def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: float) -> bool:
-    """Whether a mined rule enters the rule base: it was right once or more, and says enough beyond the base rate.
+def accepts(judge: Reliability, shown: Shown, reliability: float, base_rate: float, least: float) -> bool:
+    """Whether a mined rule enters the rule base: it was right once or more, is right often enough, and says enough
+    beyond the base rate.
 
-    `reliability` is what `judge` estimates; where that found nothing but chance, no rule enters.
+    `reliability` is what `judge` estimates, and `least` where it must be; where `judge` found nothing but chance, no
+    rule enters.
     """
-    return not judge.chance and shown.correct > 0 and bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
+    if judge.chance or shown.correct == 0 or reliability < least:
+        return False
+    return bool(rule_weights(reliability, base_rate) >= LEAST_WEIGHT)
 
 
 def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
@@ -134,6 +138,8 @@ class ArchivedRule(RecordModel):
     label: str
     when: tuple[Condition, ...] = Field(min_length=1)
     shown: Shown
+    listed: bool = True
+    """Whether it made the list of its label: the others count where a person accepted them."""
 
     @model_validator(mode="after")
     def _possible(self) -> "ArchivedRule":
@@ -149,10 +155,12 @@ class ArchivedRule(RecordModel):
 class Archive(RecordModel):
     """The cross-validated side of mining one task: JSON in <checkpoint>/<task>/mining.json."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     task: str
     seed: int
     reliability: Reliability
+    least_precision: Share = 0.0
+    """From which on a mined rule enters the rule base."""
     base_rates: dict[str, Share]
     """label → its share of the samples."""
     samples: tuple[str, ...]
@@ -195,11 +203,11 @@ class Archive(RecordModel):
             )
         return np.array([fold[sample_id] for sample_id in sample_ids], dtype=np.int64)
 
-    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[Shown]]:
-        """The rules mined without `fold`, as the engine takes them, and what each showed on the other folds."""
+    def held_out_rules(self, fold: int) -> tuple[list[Rule], list[ArchivedRule]]:
+        """The rules mined without `fold`, as the engine takes them, and what is known of each."""
         archived = self.held_out[fold]
         rules = [_rule(self.task, entry.label, entry.when, "", "", self.seed) for entry in archived]
-        return rules, [entry.shown for entry in archived]
+        return rules, list(archived)
 
 
 def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
@@ -211,13 +219,17 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         task=problem.task.name,
         seed=problem.seed,
         reliability=mined.reliability,
+        least_precision=mined.least_precision,
         base_rates=dict(zip(names, shares.tolist(), strict=True)),
         samples=tuple(sample_ids),
         folds=tuple(problem.folds.tolist()),
         held_out=tuple(
             tuple(
-                ArchivedRule(label=names[found.label], when=found.written(problem.vocabulary), shown=shown)
-                for found, shown in zip(part.rules, part.shown, strict=True)
+                ArchivedRule(
+                    label=names[found.label], when=found.written(problem.vocabulary), shown=shown, listed=listed
+                )
+                for listed, pairs in ((True, zip(part.rules, part.shown, strict=True)), (False, part.others))
+                for found, shown in pairs
             )
             for part in mined.held_out
         ),

@@ -2,6 +2,8 @@
 
 import re
 
+from kdsl.mining.units import holds_han, segmented
+
 # Words that ask, deny, greet, or say what is possible or wanted (怎么, 不, 谢谢, 能, how, not, thanks, can) are not
 # among them: they tell intents apart.
 _CHINESE = (
@@ -30,3 +32,29 @@ _NOTHING_ELSE = re.compile(rf"(?:{_any_of(_CHINESE)}|(?<![^\W_])(?:{_any_of(_ENG
 def says_nothing(term: str) -> bool:
     """Whether a normalised term is made of such words alone."""
     return _NOTHING_ELSE.fullmatch(term) is not None
+
+
+_LIGHT = frozenset(
+    "有没无不能会要想用买卖发到来去看说问做打开关上下里外前后中内大小多少好坏行对可请亲话人天点号家时年月日次份张条块元件样"
+    "只套台盒瓶包双根支片米斤几两一二三四五六七八九十百千万半每各第拿放装带送收付拍选找叫帮等谁啥哪怎何新老高低长短快慢早晚先"
+    "真钱货店单名字图手头心面身式型了还沒無會買賣發來說問開關裡後內對請話點號時張條塊樣雙幾兩萬裝帶誰麼長錢貨單圖頭"
+)
+"""Characters that say little on their own: what is done, how much and in what unit, not what with."""
+_NEVER_FIRST = frozenset("的了着过呢吗吧啊呀嘛么過嗎")
+_NEVER_LAST = frozenset("的和与跟或把被與")
+
+
+def says_little(term: str) -> bool:
+    """Whether a normalised term is made of function words alone, is a light character, or a single letter.
+
+    Words such as 锈 and 漏 carry an intent on their own; 大 and 用 do not.
+    """
+    return says_nothing(term) or (len(term) == 1 and (term in _LIGHT or not holds_han(term)))
+
+
+def is_cut(term: str) -> bool:
+    """Whether a term of several words begins with a particle or ends on the way to the next word: 的尺寸, 颜色和."""
+    if not (term[0] in _NEVER_FIRST or term[-1] in _NEVER_LAST):
+        return False
+    words = segmented(term)
+    return len(words) > 1 and (words[0] in _NEVER_FIRST or words[-1] in _NEVER_LAST)

@@ -21,7 +21,7 @@ from kdsl.sample import Task
 from kdsl.text import normalise
 
 SOURCES: Mapping[str, str | None] = {
-    "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr": "ocr", "ocr.top": "ocr",
+    "text": "text", "last_user": "last_user", "user": None, "last_agent": "last_agent", "ocr": "ocr", "ocr.top": "ocr",
 }  # fmt: skip
 """field → the field whose typical pieces it is compared with, beside the words of labels. Of two that hold on the same
 samples the first is named: what the last turn says, and what the page says anywhere."""

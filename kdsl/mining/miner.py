@@ -14,14 +14,17 @@ from kdsl.mining.informative import informative_fields, read_field
 from kdsl.mining.inside import Inside
 from kdsl.mining.literals import choose_literals, written
 from kdsl.mining.proposer import Proposer, Validator, described, label_words
-from kdsl.mining.reliability import Reliability, Shown, fit_reliability
+from kdsl.mining.reliability import MIN_HITS, Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward, wilson
+from kdsl.mining.rule_list import rule_list
 from kdsl.mining.search import Search, SearchSettings
-from kdsl.mining.selection import select_reliable, select_rules
+from kdsl.mining.selection import select_rules
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task
 
+MOST_TERMS = 4
+"""In an any-list that near copies are merged into: more is read by nobody."""
 ALL_SAMPLES = -1
 """The fold of rules mined on all samples."""
 
@@ -31,7 +34,12 @@ class MiningSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     reward_z: float = 1.28
     recall_power: float = 0.5
-    rules_per_label: int = 12
+    candidates: int = 36
+    """Rules that the search of a label hands on; the list of `kdsl.mining.rule_list` is chosen from them."""
+    most_rules: int = 8
+    """Rules of one label in that list."""
+    least_precision: float = 0.6
+    """Expected precision, from which a rule enters it."""
     folds: int = 5
     focus: float = 0.0
     """How much less a sample counts that the classifier is sure to get right, in [0, 1): see `sample_weights`."""
@@ -155,6 +163,8 @@ class HeldOut:
     shown: tuple[Shown, ...]
     hits: Flags
     """bool [n_samples, n_rules], False outside the fold, and where a sample gave a rule its wording."""
+    others: tuple[tuple[FoundRule, Shown], ...] = ()
+    """Candidates that did not make the list: a person who accepted one would have accepted it without the fold too."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,8 @@ class Mined:
     shown: tuple[Shown, ...]
     reliability: Reliability
     held_out: tuple[HeldOut, ...]
+    least_precision: float
+    """Expected precision, from which a rule enters the rule base."""
 
 
 def mining_problem(
@@ -228,7 +240,7 @@ def mine_label(
     if search is None:
         return rules
     known = {rule.conditions for rule in rules}
-    found = select_rules(search.run(), search, settings.rules_per_label)
+    found = select_rules(search.run(), search, settings.candidates)
     literals = search.literals
     named = literals.vocabulary.conditions[len(problem.vocabulary) :]
     for chosen in found:
@@ -253,9 +265,26 @@ def described_rules(problem: MiningProblem, fold: int, label: int) -> list[Found
         coverage = problem.vocabulary.coverage[list(words)]
         hits, correct = count(coverage & members), count(coverage & positives)
         kept = tuple(word for word, n, right in zip(words, hits, correct, strict=True) if 2 * (right + 1) >= n + 1)
+        kept = _without_longer(problem.vocabulary, kept)
         if kept:
             rules.append(FoundRule(label, (kept,), (False,), len(words)))
     return rules
+
+
+def _without_longer(vocabulary: Vocabulary, indices: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the terms that hold another one of them, which is found wherever they are."""
+    terms = {index: vocabulary.conditions[index].terms for index in indices}
+    return tuple(
+        index
+        for index in indices
+        if not any(
+            short in long
+            for long in terms[index]
+            for other in indices
+            for short in terms[other]
+            if other != index and short != long
+        )
+    )
 
 
 def start_search(
@@ -288,38 +317,98 @@ def start_search(
 def assemble(
     problem: MiningProblem,
     found: dict[tuple[int, int], list[FoundRule]],
+    settings: MiningSettings,
     validator: Validator | None = None,
-    wanted: int | None = None,
 ) -> Mined:
-    """Put the results of all `jobs` together, ask the `validator` about the rules, and fit the reliability.
+    """Choose from the results of all `jobs`, and fit the reliability on what was chosen without each fold.
 
-    Where more than the `wanted` rules of a label were found, those are kept that are most reliable by everything that
-    is known of them, the validator's judgement included: see `kdsl.mining.selection.select_reliable`. What judges the
-    rules mined without a fold was not fitted on that fold. None: all are kept.
+    The `validator` is asked about as many rules of each label as its `choice`, those that make the best list without
+    it. What judges the rules mined without a fold was not fitted on that fold.
     """
-    sense = {} if validator is None else _judged(problem, found, validator)
-    mined = _assembled(problem, found, sense)
-    return mined if wanted is None else _assembled(problem, _chosen(mined, wanted), sense)
+    sense: dict[_Said, float | None] = {}
+    candidates = _assembled(problem, found, sense)
+    if validator is not None:
+        if validator.choice < settings.candidates:
+            asked = replace(settings, most_rules=validator.choice, least_precision=0.0)
+            found = _chosen(candidates, asked)
+        sense = _judged(problem, found, validator)
+        candidates = _assembled(problem, found, sense)
+    mined = _assembled(problem, _chosen(candidates, settings), sense)
+    held_out = []
+    for part, all_of_fold in zip(mined.held_out, candidates.held_out, strict=True):
+        taken = {_said(rule) for rule in part.rules}
+        pairs = zip(all_of_fold.rules, all_of_fold.shown, strict=True)
+        held_out.append(replace(part, others=tuple(pair for pair in pairs if _said(pair[0]) not in taken)))
+    enough = sum(int(part.hits.sum()) for part in mined.held_out) >= MIN_HITS
+    return replace(
+        mined,
+        held_out=tuple(held_out),
+        reliability=mined.reliability if enough else candidates.reliability,
+        least_precision=settings.least_precision,
+    )
 
 
-def _chosen(mined: Mined, wanted: int) -> dict[tuple[int, int], list[FoundRule]]:
-    """The `wanted` rules of each job that are most reliable."""
-    problem, n_samples = mined.problem, len(mined.problem.labels)
+def _chosen(mined: Mined, settings: MiningSettings) -> dict[tuple[int, int], list[FoundRule]]:
+    """The rules of each job that make the list of its label; no two labels get a rule with the same conditions."""
     parts = [(ALL_SAMPLES, mined.rules, mined.shown, mined.reliability)]
     for part in mined.held_out:
         others = [other for other in mined.held_out if other.fold != part.fold]
-        parts.append((part.fold, part.rules, part.shown, _reliability(problem, others)))
-    chosen: dict[tuple[int, int], list[FoundRule]] = {job: [] for job in jobs(problem)}
+        parts.append((part.fold, part.rules, part.shown, _reliability(mined.problem, others)))
+    chosen: dict[tuple[int, int], list[FoundRule]] = {job: [] for job in jobs(mined.problem)}
     for fold, rules, shown, reliability in parts:
-        estimates = reliability.estimate(shown)
-        of = np.array([rule.label for rule in rules], dtype=np.int64)
-        for label in range(len(problem.task.labels)):
-            candidates = np.flatnonzero(of == label)
-            positives = pack(problem.labels == label) & problem.members(fold)
-            covers = [unpack(rules[index].bits(problem.vocabulary) & positives, n_samples) for index in candidates]
-            kept = select_reliable(estimates[candidates], covers, wanted)
-            chosen[fold, label] = [rules[candidates[index]] for index in kept]
+        for rule in listed(mined.problem, fold, rules, shown, reliability, settings):
+            chosen[fold, rule.label].append(rule)
     return chosen
+
+
+def listed(
+    problem: MiningProblem,
+    fold: int,
+    rules: Sequence[FoundRule],
+    shown: Sequence[Shown],
+    reliability: Reliability,
+    settings: MiningSettings,
+) -> list[FoundRule]:
+    """Of `rules`, mined without `fold`, those that make the lists of their labels, in the order they were chosen."""
+    estimates = reliability.estimate(shown)
+    best: dict[tuple[tuple[tuple[int, ...], ...], tuple[bool, ...]], int] = {}
+    for index in np.argsort(-estimates, kind="stable").tolist():
+        best.setdefault((rules[index].conditions, rules[index].negated), index)
+    of = np.array([rule.label for rule in rules], dtype=np.int64)
+    inside = problem.folds != fold
+    chosen = []
+    for label in range(len(problem.task.labels)):
+        candidates = sorted(index for index in best.values() if of[index] == label)
+        hits = [unpack(rules[index].bits(problem.vocabulary), len(inside)) & inside for index in candidates]
+        positives = (problem.labels == label) & inside
+        ranked = rule_list(estimates[candidates], hits, positives, settings.least_precision, settings.most_rules)
+        for index, copies in ranked:
+            rule = rules[candidates[index]]
+            for copy in copies:
+                rule = _with_terms_of(problem, fold, rule, rules[candidates[copy]], reliability)
+            chosen.append(rule)
+    return chosen
+
+
+def _with_terms_of(
+    problem: MiningProblem, fold: int, rule: FoundRule, copy: FoundRule, reliability: Reliability
+) -> FoundRule:
+    """One rule on the words of two that hit nearly the same samples; `rule` where the copy's words do not matter.
+
+    They matter where they are right on two samples more, and wrong on none, and the estimate does not fall.
+    """
+    parts = [each.conditions[0] for each in (rule, copy) if len(each.conditions) == 1 and not each.negated[0]]
+    if len(parts) < 2:
+        return rule
+    indices = tuple(dict.fromkeys(parts[0] + parts[1]))
+    tests = [problem.vocabulary.conditions[index] for index in indices]
+    if not all(test.terms for test in tests) or len({test.field for test in tests}) > 1 or len(indices) > MOST_TERMS:
+        return rule
+    both = replace(rule, conditions=(indices,))
+    shown = [problem.shown(each, problem.members(fold)) for each in (rule, both)]
+    new, new_correct = shown[1].hits - shown[0].hits, shown[1].correct - shown[0].correct
+    before, after = reliability.estimate(shown)
+    return both if new == new_correct >= 2 and after >= before else rule
 
 
 def _assembled(
@@ -339,7 +428,7 @@ def _assembled(
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
     shown = tuple(replace(problem.shown(rule, everyone), sense=sense.get(_said(rule))) for rule in rules)
-    return Mined(problem, rules, shown, _reliability(problem, held_out), tuple(held_out))
+    return Mined(problem, rules, shown, _reliability(problem, held_out), tuple(held_out), 0.0)
 
 
 def _reliability(problem: MiningProblem, held_out: Sequence[HeldOut]) -> Reliability:

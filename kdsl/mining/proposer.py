@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags, Indices, unpack
+from kdsl.mining.function_words import says_nothing
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
@@ -94,7 +95,8 @@ def label_words(task: Task) -> list[tuple[str, ...]]:
     texts = label_texts(task)
     result = []
     for text in texts:
-        own = [word for word in dict.fromkeys(segmented(text)) if len(word) >= 2 and word.isalnum()]
+        words = dict.fromkeys(segmented(text))
+        own = [word for word in words if len(word) >= 2 and word.isalnum() and not says_nothing(word)]
         result.append(tuple(word for word in own if sum(word in other for other in texts) == 1))
     return result
 
@@ -154,7 +156,7 @@ class Validator(Protocol):
 
     @property
     def choice(self) -> int:
-        """How many times as many rules as are wanted it should be asked about; 1 where every question costs."""
+        """How many candidates of a label it should be asked about; few where every question costs."""
         ...
 
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:

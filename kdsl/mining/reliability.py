@@ -66,6 +66,11 @@ class Shown:
     meanings: int = 0
     """Conditions on meaning: their thresholds were chosen after a look at the samples."""
 
+    @property
+    def best(self) -> float:
+        """What may be hoped of the rule at best: its precision, half a correct hit added to both counts."""
+        return (self.correct + 0.5) / (self.hits + 0.5)
+
     def features(self, unasked: float = 0.0) -> tuple[float, ...]:
         """One number for each of `FEATURES`; `unasked` are the log odds of sense where no validator was asked."""
         wrong = self.hits - self.correct
@@ -93,11 +98,12 @@ class Reliability:
     """Whether all rules together were hardly better than chance where they were held out: none is accepted then."""
 
     def estimate(self, shown: Sequence[Shown]) -> Floats:
-        """Estimated precision out of sample: [n_rules] in (0, 1)."""
+        """Estimated precision out of sample: [n_rules] in (0, 1), never more than a rule showed (see `Shown.best`)."""
         if not shown:
             return np.zeros(0)
         features = np.array([rule.features(self.unasked) for rule in shown])
-        return 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
+        estimates = 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
+        return np.minimum(estimates, [rule.best for rule in shown])
 
 
 def fit_reliability(

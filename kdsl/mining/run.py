@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +86,10 @@ def mine_task(
     end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
-    wanted = None if validator is None or validator.choice == 1 else settings.rules_per_label
-    if wanted is not None and validator is not None:
-        settings = replace(settings, rules_per_label=wanted * validator.choice)
     inside = inside_of(problem, settings, adviser, validator, budget)
     found = _search_all(problem, settings, inside, resume_file, progress, workers)
-    mined = assemble(*with_named(problem, found, table), validator, wanted)
+    problem, found = with_named(problem, found, table)
+    mined = assemble(problem, found, settings, validator)
     if resume_file is not None:
         resume_file.unlink(missing_ok=True)
     return mined

@@ -1,23 +1,17 @@
-"""From everything a search has seen to a small set of rules that complement each other."""
+"""From everything a search has seen to candidates that complement each other."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from kdsl.bitmaps import Bitmap, Flags, unpack
+from kdsl.bitmaps import Bitmap, unpack
 from kdsl.mining.literals import Literals
-from kdsl.mining.reliability import Floats
 from kdsl.mining.search import Found, Key, Search
 
 REPEAT_DISCOUNT = 0.5
 """A positive already covered k times counts 0.5^k for the next rule: some redundancy makes a rule base robust."""
 SHARED_DISCOUNT = 0.5
 """A rule all of whose terms stand in rules chosen before is worth this share: the same words again say little."""
-
-COVERED_DISCOUNT = 0.8
-"""The same where rules are chosen by their reliability, which is what counts then."""
-UNSEEN = 0.5
-"""Worth of a rule that no positive speaks for, as of one on a label's own words, beside one for new positives."""
 
 
 def select_rules(found: Sequence[Found], search: Search, n_rules: int) -> list[Found]:
@@ -51,23 +45,6 @@ def select_rules(found: Sequence[Found], search: Search, n_rules: int) -> list[F
         new_positive[covers[best] > 0] *= REPEAT_DISCOUNT
         new_literal[literals[best] > 0] *= SHARED_DISCOUNT
     return list(chosen.values())
-
-
-def select_reliable(reliability: Floats, covers: Sequence[Flags], wanted: int) -> list[int]:
-    """Indices of at most `wanted` rules of one label, in the order they were chosen.
-
-    Greedy: each time the rule with the largest reliability [n_rules], discounted for the positives that rules chosen
-    before cover; `covers[i]` [n_samples] marks those that rule i is right on.
-    """
-    left = list(range(len(covers)))
-    worth = np.ones(len(covers[0]) if covers else 0)
-    chosen: list[int] = []
-    while left and len(chosen) < wanted:
-        gain = [reliability[rule] * (worth[covers[rule]].mean() if covers[rule].any() else UNSEEN) for rule in left]
-        best = left.pop(int(np.argmax(gain)))
-        chosen.append(best)
-        worth[covers[best]] *= COVERED_DISCOUNT
-    return chosen
 
 
 def _pruned(rule: Found, search: Search) -> Found:

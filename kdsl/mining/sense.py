@@ -16,8 +16,8 @@ from kdsl.mining.proposer import Judged, Validator
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward
 
-_CONDITIONS = 6
-"""Of a label that are judged without each fold, times the validator's `choice`."""
+_SHARE = 0.5
+"""Of the validator's `choice` that are judged without each fold, for every label."""
 _SENSE = FEATURES.index("makes sense")
 
 
@@ -45,7 +45,7 @@ class _HeldOut:
 def fit_sense(problem: MiningProblem, validator: Validator, z: float) -> Sense:
     """Judge single conditions and learn what that is worth; `z` is that of the search's reward."""
     n_folds = int(problem.folds.max()) + 1
-    parts = [_held_out(problem, fold, _CONDITIONS * validator.choice, z) for fold in range(n_folds)]
+    parts = [_held_out(problem, fold, int(_SHARE * validator.choice), z) for fold in range(n_folds)]
     rules = {(rule.label, rule.conditions): rule for part in parts for rule in part.rules}
     asked = [(rule.label, rule.written(problem.vocabulary)) for rule in rules.values()]
     senses = validator.judge(problem.task, asked)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 
 import snowballstemmer
 
@@ -57,10 +56,15 @@ def segmented(text: str) -> list[str]:
     return rjieba.cut(text)
 
 
-def words(text: str) -> set[str]:
-    """The words of normalised `text`, and pairs of adjacent ones."""
+def phrases(text: str) -> set[str]:
+    """The words of normalised `text`, and runs of up to `MAX_WORDS` adjacent ones."""
     cut = segmented(text)
-    return {*cut, *(first + second for first, second in pairwise(cut))}
+    return {"".join(cut[first : first + n]) for n in range(1, MAX_WORDS + 1) for first in range(len(cut) - n + 1)}
+
+
+def holds_han(term: str) -> bool:
+    """Whether a term holds characters of a script without word borders, so that it may begin or end inside a word."""
+    return any(character >= "\u2e80" for character in term)
 
 
 def _runs(text: str) -> Iterator[list[tuple[int, int, bool]]]:

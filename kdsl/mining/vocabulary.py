@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Bitmap, Flags, pack, unpack
 from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, SIZE_FIELD
 from kdsl.fields.table import FieldTable, height_share
-from kdsl.mining.function_words import says_nothing
+from kdsl.mining.function_words import is_cut, says_little
 from kdsl.mining.meanings import meaning_conditions
 from kdsl.mining.sights import sight_conditions
-from kdsl.mining.units import candidate_terms, family, words
+from kdsl.mining.units import candidate_terms, family, holds_han, phrases
 from kdsl.rules.condition import Comparison, Condition, LargeType
 from kdsl.rules.engine import YES
 from kdsl.rules.matcher import Matcher
@@ -24,18 +24,19 @@ MIN_SAMPLES = 2
 MAX_SHARE = 0.6
 """A term in more of the samples than this says nothing about any label of several."""
 MINED_FIELDS = (
-    "last_user", "user", "last_agent", "ocr", "ocr.top", "ocr.bottom", "ocr.header", "ocr.body", "ocr.bar",
+    "text", "last_user", "user", "last_agent", "ocr", "ocr.top", "ocr.bottom", "ocr.header", "ocr.body", "ocr.bar",
     "caption",
 )  # fmt: skip
 """Text fields. Of those that say the same the first is taken: of a page the plainest.
 
-What the agent said before the end answers a question asked before: rules on it hold by chance on few samples.
+What the agent said before the end answers a question asked before: rules on it hold by chance on few samples. Of a
+dialogue its turns are read, of a single text `text`: see `mined_fields`.
 """
 PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size")
 """Of a page whose top, bottom and all of it come first: they are there for what those do not say."""
 _LARGE = 0.9
 """Lines higher than this share of all lines are large type."""
-_SPOKEN = ("last_user", "user")
+_SPOKEN = ("text", "last_user", "user")
 """Here 我的 is grammar; on a page it is a tab."""
 _SHORTEST = dict.fromkeys(_SPOKEN, 1)
 """A single Chinese character can carry an intent in what a user says; on a page or in a caption it is noise."""
@@ -81,18 +82,20 @@ class Vocabulary:
 
 def build_vocabulary(
     table: FieldTable,
-    fields: Sequence[str] = (*MINED_FIELDS, SIZE_FIELD),
+    fields: Sequence[str] | None = None,
     known_terms: Collection[str] = (),
     said_of_labels: Sequence[str] = (),
 ) -> Vocabulary:
     """All conditions worth trying on the samples of `table`: terms of every text field and of large type, thresholds
-    of every number, what is seen on images, and visual questions that were asked about them.
+    of every number, what is seen on images, and visual questions that were asked about them. `fields` are those of
+    `mined_fields` where they are None.
 
     The forms of an English word or phrase that occur are one condition, any of which may hold. `known_terms` (words
     that describe labels) are taken however few samples hold them. Where samples have sentence vectors there are also
     conditions on meaning, near to typical samples and to `said_of_labels`, as far as no other covers the same samples.
     """
     known = frozenset(known_terms)
+    fields = mined_fields(table) if fields is None else fields
     conditions: list[Condition] = []
     coverage: list[Flags] = []
     seen: set[bytes] = set()
@@ -100,13 +103,17 @@ def build_vocabulary(
     for field in fields:
         height = _large_type(table) if field == SIZE_FIELD else None
         texts = _texts(table, field, height)
-        # On bare texts last_user and user are the same: known terms alone would make the second look better.
+        # Where last_user and user are the same, known terms alone would make the second look better.
         if not any(texts) or texts in earlier:
             continue
         earlier.append(texts)
         families = _frequent_families(texts, _SHORTEST.get(field, 2), known_terms)
         if field in _SPOKEN:
-            families = [forms for forms in families if not says_nothing(forms[0]) or not known.isdisjoint(forms)]
+            families = [
+                forms
+                for forms in families
+                if not (says_little(forms[0]) or is_cut(forms[0])) or not known.isdisjoint(forms)
+            ]
         if not families:
             continue
         described = {
@@ -143,6 +150,13 @@ def build_vocabulary(
     givers = np.zeros_like(matrix)
     givers[len(matrix) - len(gave) :] = np.array(gave, dtype=bool).reshape(len(gave), len(table))
     return Vocabulary(tuple(conditions), pack(matrix), len(table), pack(givers) if gave else None)
+
+
+def mined_fields(table: FieldTable) -> tuple[str, ...]:
+    """The fields that rules on these samples read: of dialogues their turns, else `text`."""
+    dialogues = any(len(row.shown.turns) > 1 for row in table.rows)
+    others = ("text",) if dialogues else ("last_user", "user", "last_agent")
+    return (*(field for field in MINED_FIELDS if field not in others), SIZE_FIELD)
 
 
 def _texts(table: FieldTable, field: str, height: Comparison | None) -> list[str]:
@@ -198,12 +212,12 @@ def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Flag
 def _most_readable(
     families: Sequence[tuple[str, ...]], flags: Flags, texts: Sequence[str], known: Collection[int]
 ) -> list[int]:
-    """Of the frequent families that cover the same samples one: whole words before fragments, words of two or three
-    characters before others, long fragments before short ones. All `known` ones stay."""
+    """Of the frequent families that cover the same samples one, whole words only, those of two or three characters
+    before others. All `known` ones stay."""
     word_frequency: Counter[str] = Counter()
     for text in texts:
-        word_frequency.update(words(text))
-    best: dict[bytes, tuple[tuple[bool, int], int]] = {}
+        word_frequency.update(phrases(text))
+    best: dict[bytes, tuple[int, int]] = {}
     most = _most(len(texts))
     for index, forms in enumerate(families):
         row = flags[index]
@@ -211,9 +225,9 @@ def _most_readable(
         if index in known or not MIN_SAMPLES <= n <= most:
             continue
         term = forms[0]
-        is_word = " " in term or sum(word_frequency[form] for form in forms) * 2 >= n
-        length = -abs(2 * len(term) - 5) if is_word and term[0] >= "\u2e80" else len(term)
-        score = (is_word, length)
+        if holds_han(term) and sum(word_frequency[form] for form in forms) * 2 < n:
+            continue
+        score = -abs(2 * len(term) - 5) if term[0] >= "\u2e80" else len(term)
         key = row.tobytes()
         if key not in best or score > best[key][0]:
             best[key] = (score, index)

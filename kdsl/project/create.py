@@ -8,6 +8,7 @@ from pathlib import Path
 from kdsl.config import CONFIG_NAME
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
+from kdsl.rules.shipped import copy_shipped
 from kdsl.sample import Task
 from kdsl.tasks import load_task, shipped_tasks, task_text
 from kdsl.yaml_file import yaml_string
@@ -62,12 +63,14 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
     """Make a project in `folder`, new or not, and return its kdsl.yaml; nothing that exists is touched.
 
     `tasks` are names of shipped tasks, task files (relative to the current directory) or `Task` objects, which become
-    tasks/<name>.yaml; by default all shipped tasks. Raises KdslError, before anything is written, for a task that
-    cannot be one and for files that are there already.
+    tasks/<name>.yaml; by default all shipped tasks. The rules that ship for a task come along where it is named:
+    without `tasks` nobody has said that the project is about these. Raises KdslError, before anything is written, for
+    a task that cannot be one and for files that are there already.
     """
     config = folder / CONFIG_NAME
     if config.exists():
         raise KdslError(f"{config} exists already; choose another folder, or edit that file")
+    named = tasks is not None
     if tasks is None:
         tasks = sorted(shipped_tasks())
     if isinstance(tasks, str | Path | Task) or not isinstance(tasks, Iterable) or not tasks:
@@ -96,6 +99,9 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
         raise KdslError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
     for path, text in files.items():
         write_atomically(path, text)
+    for entry in entries:
+        if named and entry in shipped_tasks():
+            copy_shipped(entry, folder / "rules")
     write_atomically(config, _CONFIG % ", ".join(map(_scalar, entries)))
     return config
 

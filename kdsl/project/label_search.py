@@ -11,7 +11,16 @@ from kdsl.file_names import safe_name
 from kdsl.locks import claimed
 from kdsl.mining.archive import Archive, load_archive
 from kdsl.mining.inside import Inside
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, jobs, mine_label, start_search
+from kdsl.mining.miner import (
+    ALL_SAMPLES,
+    FoundRule,
+    MiningProblem,
+    MiningSettings,
+    jobs,
+    listed,
+    mine_label,
+    start_search,
+)
 from kdsl.mining.named import Found, with_named
 from kdsl.mining.run import inside_of, prepare
 from kdsl.mining.trace import write_trace
@@ -57,7 +66,7 @@ def search_label(project: Project, label: str, tell: Tell = lambda line: None) -
         found: Found = {job: [] for job in jobs(problem)}
         found[ALL_SAMPLES, index] = mine_label(problem, ALL_SAMPLES, index, own.settings, _inside(own, problem))
         problem, found = with_named(problem, found, own.table)
-        return task, _listed(problem, found[ALL_SAMPLES, index], archive)
+        return task, _listed(problem, found[ALL_SAMPLES, index], archive, own.settings)
 
 
 def trace_label(project: Project, label: str, tell: Tell = lambda line: None) -> tuple[Path, Path]:
@@ -106,13 +115,20 @@ def _inside(own: TaskProject, problem: MiningProblem) -> Inside | None:
     return inside_of(problem, own.settings, own.parts.adviser, own.parts.validator, own.parts.budget)
 
 
-def _listed(problem: MiningProblem, found: Sequence[FoundRule], archive: Archive | None) -> list[LabelRule]:
-    """The most reliable first, or as they were found."""
+def _listed(
+    problem: MiningProblem, found: Sequence[FoundRule], archive: Archive | None, settings: MiningSettings
+) -> list[LabelRule]:
+    """The list of the label, the most reliable first; without an archive the first candidates, as they were found."""
     everyone = problem.members(ALL_SAMPLES)
-    listed = []
-    for rule in found:
+    if archive is None:
+        chosen = list(found[: settings.most_rules])
+    else:
+        counts = [problem.shown(rule, everyone) for rule in found]
+        chosen = listed(problem, ALL_SAMPLES, found, counts, archive.reliability, settings)
+    rows = []
+    for rule in chosen:
         shown = problem.shown(rule, everyone)
         reliability = None if archive is None else round(float(archive.reliability.estimate([shown])[0]), 4)
         words = " and ".join(map(str, rule.written(problem.vocabulary)))
-        listed.append(LabelRule(words, shown.hits, shown.correct, reliability))
-    return sorted(listed, key=lambda rule: -(rule.reliability or 0.0))
+        rows.append(LabelRule(words, shown.hits, shown.correct, reliability))
+    return sorted(rows, key=lambda rule: -(rule.reliability or 0.0))

@@ -362,8 +362,10 @@ class Project:
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        known = self.sidecars()
-        if self.config.data.train is None:
+        from kdsl.files import is_there
+
+        known, train = self.sidecars(), self.config.data.train
+        if train is None or not is_there(train):
             return self._learnable(known)
         samples = self.samples("train")
         self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))

@@ -13,7 +13,6 @@ from kdsl.project.small import small_name
 from kdsl.sample import Task
 from kdsl.small.adviser import SmallAdviser
 from kdsl.small.meaning import MeaningProposer, MeaningValidator
-from kdsl.small.meaning_adviser import MeaningAdviser
 from kdsl.small.proposer import SmallProposer
 from kdsl.small.synonyms import unseen_synonyms
 from kdsl.small.validator import SmallValidator
@@ -58,9 +57,7 @@ def meaning_parts(table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:
     vectors = table.sentence_vectors
     if vectors is None:
         return SmallParts()
-    return SmallParts(
-        MeaningProposer(vectors, table, labels), MeaningValidator(vectors), MeaningAdviser(vectors, table)
-    )
+    return SmallParts(MeaningProposer(vectors, table, labels), MeaningValidator(vectors))
 
 
 def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray[np.int64]) -> SmallParts:

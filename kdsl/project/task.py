@@ -71,7 +71,7 @@ class TaskProject:
             task,
             table,
             np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64),
-            MiningSettings(search, focus=config.mining.focus),
+            MiningSettings(search, focus=config.mining.focus, least_precision=config.mining.least_precision),
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,

@@ -9,17 +9,14 @@ from kdsl.arbiter.trained import TrainedTask, active_rules
 from kdsl.config import EMBEDDED
 from kdsl.data.checks import NO_LABELS
 from kdsl.errors import KdslError
-from kdsl.fields.table import FieldTable
 from kdsl.files import is_there
 from kdsl.locks import claimed
 from kdsl.models.cold_start import fit_cold_start
 from kdsl.project.project import Project
-from kdsl.sample import Sample, Task
+from kdsl.project.unlabelled import unlabelled_table
+from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
-
-MOST_UNLABELLED = 2000
-"""More of them say nothing new about what samples have in common."""
 
 
 def cold_tasks(project: Project) -> list[Task]:
@@ -45,17 +42,26 @@ def labelled_tasks(project: Project, what: str) -> list[Task]:
 def train_cold(project: Project, task: Task) -> TrainedTask:
     """The classifier of a task without labelled samples, with the rules that people accepted; left in the checkpoint.
 
-    Samples without labels, of data.train and data.unlabelled, tell it what samples have in common. Raises KdslError
-    where the project has another classifier than those of KDSL.
+    Samples without labels, of data.train and data.unlabelled, tell it what samples have in common; data.train need not
+    be there yet. Raises KdslError where the project has another classifier than those of KDSL.
     """
     if not _embedded(project):
         raise KdslError(
             f"{task.name}: no training sample has a label, and `large: {project.config.large}` is weighed by some; "
             "label samples, or set `large: linear`, which goes by the labels' names without any"
         )
-    _log.warning("%s: %s", task.name, NO_LABELS)
-    sidecars, base = project.learned_sidecars(), project.rule_base(task)
-    unlabelled = FieldTable(_unlabelled(project, task), sidecars)
+    base = project.rule_base(task)
+    if _awaits_samples(project):
+        accepted = sum(rule.approved for rule in base.rules)
+        _log.warning(
+            "%s: %s is not there yet, so nothing was trained: predicts by the rules that people accepted (%d) and by "
+            "the names and descriptions of the labels",
+            task.name, project.config.data.train, accepted,
+        )  # fmt: skip
+    else:
+        _log.warning("%s: %s", task.name, NO_LABELS)
+    sidecars = project.learned_sidecars()
+    unlabelled = unlabelled_table(project, task)
     rules = active_rules(base.rules, task, sidecars)
     arbiter = unfitted_arbiter(task, unlabelled, rules, base.statistics(), sidecars.left_out)
     trained = TrainedTask(task, fit_cold_start(task, unlabelled, sidecars.vectors), tuple(rules), arbiter)
@@ -64,27 +70,29 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
 
 
 def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
-    """Train those of `tasks` that need no labelled samples for it, and that nobody has trained."""
-    checkpoint, train = project.config.checkpoint, project.config.data.train
+    """Train those of `tasks` that need no labelled samples for it, and that nobody has trained.
+
+    Where data.train is not there, be it that its name is mistyped, these are the tasks that people accepted rules for.
+    """
+    checkpoint = project.config.checkpoint
     untrained = [task for task in tasks if not is_there(checkpoint / task.name / ARBITER_FILE)]
-    if not untrained or not _embedded(project) or (train is not None and not is_there(train)):
+    if not untrained or not _embedded(project):
         return
-    cold = [task for task in cold_tasks(project) if task in untrained]
+    if _awaits_samples(project):
+        cold = [task for task in untrained if any(rule.approved for rule in project.rule_base(task).rules)]
+    else:
+        cold = [task for task in cold_tasks(project) if task in untrained]
     if cold:
         with claimed(folders=[checkpoint]):
             for task in cold:
                 train_cold(project, task)
 
 
+def _awaits_samples(project: Project) -> bool:
+    """Whether the file of training samples that kdsl.yaml names is not there."""
+    train = project.config.data.train
+    return train is not None and not is_there(train)
+
+
 def _embedded(project: Project) -> bool:
     return project.config.large in EMBEDDED
-
-
-def _unlabelled(project: Project, task: Task) -> list[Sample]:
-    """At most `MOST_UNLABELLED` samples of a task, from all parts of the files."""
-    data = project.config.data
-    found = [] if data.train is None else list(project.task_samples(task))
-    if data.unlabelled is not None:
-        found += [sample for sample in project.iterate_samples(data.unlabelled) if sample.task == task.name]
-    step = -(-len(found) // MOST_UNLABELLED)
-    return found[:: max(step, 1)]

@@ -1,7 +1,7 @@
 """What the data files of a project say, and when they were last changed."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.fields.sidecar import Sidecars
@@ -21,6 +21,8 @@ class Dataset:
     sidecars: Sidecars
     orders: Orders = ()
     """The samples of the data files in their order, where recorded predictions are told apart by it."""
+    unlabelled: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    """The samples that nobody has labelled, by the task's name."""
 
 
 @dataclass(frozen=True)

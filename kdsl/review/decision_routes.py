@@ -1,9 +1,9 @@
 """Routes for deciding about rules: accept, reject, skip, note, pin, merge, undo."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Annotated, cast, get_args
+from typing import Annotated, Literal, cast, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends
@@ -14,7 +14,7 @@ from kdsl.review import decisions
 from kdsl.review.form import Form, whole_number
 from kdsl.review.journal import Event, version_of
 from kdsl.review.page import Asked, Call, KnownTask
-from kdsl.review.queue import Query
+from kdsl.review.queue import SURE, Query, sure_rules
 from kdsl.review.rule_page import Place, place_in_queue
 from kdsl.review.rule_routes import address, queue_page, rule_page
 from kdsl.review.store import RuleStore, StaleVersion
@@ -44,10 +44,10 @@ class RuleForm:
         """The first arguments of the functions in `decisions`."""
         return self.call.site.store, self.call.site.reviewer, self.task, self.id
 
-    def move_on(self, act: Callable[[], Event]) -> Response:
-        """Do it, then show the rule that came next in the queue before it was done."""
+    def move_on(self, act: Callable[[], Event], others: Collection[str] = ()) -> Response:
+        """Do it, then show the rule that came next in the queue before it was done, past `others`."""
         call, query = self.call, self.query
-        after = place_in_queue(call.site, self.task, query, self.id).after
+        after = place_in_queue(call.site, self.task, query, self.id, others).after
         try:
             event = act()
         except StaleVersion as stale:
@@ -88,6 +88,51 @@ def decide(sent: SentAboutRule) -> Response:
         raise KdslError(f"{form['status'][:60]!r} is no status of a rule")
     status = cast(Status, form["status"])
     return sent.move_on(lambda: decisions.decide(*sent.rule, form["version"], status, form["reason"]))
+
+
+@router.post("/rules/{id}/twins")
+def decide_twins(sent: SentAboutRule) -> Response:
+    """One decision for a rule and its near copies, each of which is sent as copy-ID with the version looked at."""
+    form, (store, by, task, id) = sent.form, sent.rule
+    if form["status"] not in ("accepted", "rejected"):
+        raise KdslError(f"{form['status'][:60]!r} is none of accepted, rejected")
+    status = cast(Literal["accepted", "rejected"], form["status"])
+    copies = form.all("copy-")
+    overview = sent.call.site.overview(task)
+    known = {overview.rules[i].rule.id for i in overview.copies(overview.position.get(id, -1))}
+    for copy in copies:
+        if copy not in known:
+            raise KdslError(f"{copy[:60]!r} is no near copy of {id}, or not any more; open the rule again")
+    best = id, form["version"]
+    return sent.move_on(lambda: decisions.decide_twins(store, by, task, best, list(copies.items()), status), copies)
+
+
+@router.get("/sure")
+def sure_page(call: Asked, task: KnownTask) -> Response:
+    """All rules for a label that could be accepted at once, to be looked at before."""
+    overview, query = call.site.overview(task), Query.of(call.request.query_params)
+    found = sure_rules(overview, query.label)
+    # Of near copies one is enough: the others wait for a decision of their own.
+    copies = {i for i in found if overview.best[i] != i and int(overview.best[i]) in found}
+    return call.render("sure.html", task=task, query=query, overview=overview, found=found, copies=copies, sure=SURE)
+
+
+@router.post("/sure")
+def accept_sure(call: Asked, task: KnownTask, form: Sent) -> Response:
+    """Accept those that are still ticked, each sent as rule-ID with the version looked at; nothing else."""
+    query, overview = query_of(form), call.site.overview(task)
+    known = {overview.rules[i].rule.id for i in sure_rules(overview, query.label)}
+    chosen = list(form.all("rule-").items())
+    for id, _ in chosen:
+        if id not in known:
+            raise KdslError(f"{id[:60]!r} is no open rule for {query.label!r} above {SURE}; open the list again")
+    if not chosen:
+        raise KdslError("no rule is ticked, so none is accepted; tick at least one")
+    try:
+        event = decisions.accept_together(call.site.store, call.site.reviewer, task, chosen)
+    except StaleVersion as stale:
+        return conflict_page(call, task, "", form, stale)
+    return _queue_after(call, task, query, event)
 
 
 @router.post("/rules/{id}/skip")
@@ -144,11 +189,12 @@ def conflict_page(call: Call, task: str, id: str, form: Form, stale: StaleVersio
     """Somebody else was faster: the difference, instead of a silent overwrite."""
     now, wanted = (stale.now or "").splitlines(), (stale.wanted or "").splitlines()
     overview = call.site.overview(task)
+    several = "other_version" in form or bool(form.all("copy-"))  # one version cannot stand for all
     return call.render(
         "conflict.html", 409, task=task, id=id, path=stale.path, query=query_of(form),
         theirs=overview.rules[overview.position[id]].rule if id in overview.position else None,
         difference=list(difflib.ndiff(now, wanted)), fields=form.sent(), version=version_of(stale.now),
-        again=call.request.url.path if "version" in form and "other_version" not in form else "",
+        again="" if several or "version" not in form else call.request.url.path,
         gone=stale.now is None,
     )  # fmt: skip
 

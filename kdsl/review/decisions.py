@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Literal
 
 from kdsl.errors import KdslError
-from kdsl.review.journal import Action, Event, undoable
-from kdsl.review.store import RuleStore, StoredRule, Wanted
+from kdsl.review.journal import Action, Event, decided_together, undoable
+from kdsl.review.store import Act, RuleStore, StoredRule, Wanted
 from kdsl.rules.condition import Condition
 from kdsl.rules.implication import merged_conditions
 from kdsl.rules.rule import Provenance, Review, Rule, Status, Tests, When, rule_id
@@ -14,6 +14,9 @@ from kdsl.rules.rule_file import rule_text
 
 PERSON = "person"
 """`provenance.source` of rules that people wrote."""
+
+Seen = tuple[str, str]
+"""The id of a rule, and the version of its file that somebody looked at."""
 
 Must = Literal["hit", "miss", "none"]
 """What a rule is to do with a sample: a test of it, or none."""
@@ -25,13 +28,35 @@ _ACTIONS: dict[Status, Action] = {
 
 def decide(store: RuleStore, by: str, task: str, id: str, version: str, status: Status, reason: str = "") -> Event:
     """Give the rule a status, and say that its conditions were reviewed. A reason becomes a line of its notes."""
-    stored = store.get(task, id)
+    [event] = store.commit_together(by, [_decision(store, by, task, (id, version), status, reason)])
+    return event
+
+
+def decide_twins(
+    store: RuleStore, by: str, task: str, best: Seen, copies: Sequence[Seen], status: Literal["accepted", "rejected"]
+) -> Event:
+    """Give a rule that status, and reject its near copies. Each is a decision in the log, and one undo takes back all.
+
+    Gives the event about the best rule.
+    """
+    reason = f"copy of {best[0]}"
+    acts = [_decision(store, by, task, copy, "rejected", reason) for copy in copies]
+    return store.commit_together(by, [_decision(store, by, task, best, status), *acts])[0]
+
+
+def accept_together(store: RuleStore, by: str, task: str, rules: Sequence[Seen]) -> Event:
+    """Accept rules, at least one, with one undo for all. Gives the event about the first."""
+    return store.commit_together(by, [_decision(store, by, task, rule, "accepted") for rule in rules])[0]
+
+
+def _decision(store: RuleStore, by: str, task: str, seen: Seen, status: Status, reason: str = "") -> Act:
+    stored = store.get(task, seen[0])
     rule = stored.rule
     line = f"{status}: {reason.strip()}" if reason.strip() else ""
     known = rule.notes.split("\n") if rule.notes else []
     notes = "\n".join(known if not line or line in known else [*known, line])
     changed = rule.model_copy(update={"status": status, "review": _review(by, rule), "notes": notes})
-    return store.commit(by, _ACTIONS[status], task, id, [_wanted(stored, changed, version)], reason.strip())
+    return Act(_ACTIONS[status], task, rule.id, [_wanted(stored, changed, seen[1])], reason.strip())
 
 
 def skip(store: RuleStore, by: str, task: str, id: str) -> Event:
@@ -127,6 +152,7 @@ def merge(store: RuleStore, by: str, task: str, id: str, version: str, other_id:
 def undo(store: RuleStore, by: str, number: int | None = None) -> Event:
     """Take back the person's last event that is not yet taken back, or the one with that number.
 
+    With it goes what was decided together with it, and the event about the first of these rules is given back.
     Raises StaleVersion when a file was changed since, and KdslError when there is nothing to take back.
     """
     events = undoable(store.journal(by))
@@ -134,9 +160,13 @@ def undo(store: RuleStore, by: str, number: int | None = None) -> Event:
         events = [event for event in events if event.number == number]
     if not events:
         raise KdslError(f"there is nothing that {by} did and could take back")
-    event = events[-1]
+    together = decided_together(undoable(store.journal(by)), events[-1])
+    return store.commit_together(by, [_taken_back(store, event) for event in reversed(together)])[-1]
+
+
+def _taken_back(store: RuleStore, event: Event) -> Act:
     wanted = [Wanted(store.folder / change.file, change.version_after, change.before) for change in event.changes]
-    return store.commit(by, "undo", event.task, event.rule, wanted, event.action, event.number)
+    return Act("undo", event.task, event.rule, wanted, event.action, event.number)
 
 
 def _wanted(stored: StoredRule, rule: Rule, version: str) -> Wanted:

@@ -77,6 +77,7 @@ def live(call: Asked, task: KnownTask, form: Sent) -> Response:
             for each in thresholds(index, conditions, label)
         ],
         **edit_values(call.site, task, conditions, label, saved, seen.flags),
+        wrong=hits_of(call.site, task, conditions, seen.wrong, language),
         gained=hits_of(call.site, task, conditions, seen.gained, language),
         lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),
     )  # fmt: skip

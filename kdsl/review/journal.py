@@ -74,6 +74,8 @@ class Event(_Part):
     reason: str = ""
     undoes: int | None = Field(None, ge=1, le=_MOST)
     """Number of the event, of the same person, that this one takes back."""
+    together: int | None = Field(None, ge=1, le=_MOST)
+    """Number of the first of the events that were decided together with this one; None for a decision of its own."""
     changes: Annotated[tuple[FileChange, ...], Field(strict=False)] = ()
 
     @field_validator("changes")
@@ -131,8 +133,9 @@ class Journal:
                 raise KdslError(f"{place}: is by {event.by[:60]!r}, whose log this is not; {REMEDY}")
             meant[event.number] = max(events) + 1 if event.number in events else event.number
             undoes = None if event.undoes is None else meant.get(event.undoes, event.undoes)
+            together = None if event.together is None else meant.get(event.together, event.together)
             number = meant[event.number]
-            events[number] = event.model_copy(update={"number": number, "undoes": undoes})
+            events[number] = event.model_copy(update={"number": number, "undoes": undoes, "together": together})
             lines[number] = line
         self._events, self._ends, self._lines = events, ends, lines
         self._note_size()
@@ -161,7 +164,8 @@ class Journal:
 
     def begin(self, event: Event) -> None:
         """Put the event on disk; raises KdslError when it cannot be, and then it never was."""
-        self._append(event.model_dump(mode="json"))
+        left_out = {"together"} if event.together is None else set()
+        self._append(event.model_dump(mode="json", exclude=left_out))
         self._events[event.number] = event
 
     def end(self, number: int, done: bool) -> None:
@@ -218,6 +222,13 @@ def undoable(events: Sequence[Event]) -> list[Event]:
     """The events that can still be taken back, the oldest first; `events` as `Journal.done` gives them."""
     undone = {event.undoes for event in events if event.action == "undo"}
     return [event for event in events if event.action != "undo" and event.number not in undone]
+
+
+def decided_together(events: Sequence[Event], event: Event) -> list[Event]:
+    """Those of `events` that were decided with `event`, which is one of them, the oldest first."""
+    if event.together is None:
+        return [event]
+    return [each for each in events if each.together == event.together]
 
 
 def replay(events: Iterable[Event]) -> dict[str, str | None]:

@@ -12,12 +12,15 @@ from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
+from kdsl.project.refining import Refiner, labelled
+from kdsl.project.unlabelled import unlabelled_table
 from kdsl.review.dataset import Dataset, Source, Stamps, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_predictions import prediction_files
-from kdsl.review.reading import conditions_of, counted, read_and_ask, read_and_count
+from kdsl.review.reading import Said, conditions_of, counted, read_and_ask, read_and_count, read_and_prepare
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
+from kdsl.review.task_index import TaskIndex
 from kdsl.subprocess_call import Stopped, call_in_subprocess
 
 FRESH = 1.0
@@ -48,6 +51,7 @@ class LiveSite:
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
+        self._not_to_refine: list[TaskIndex] = []
         self._stop = threading.Event()
 
     @property
@@ -72,6 +76,10 @@ class LiveSite:
     def ask_model(self) -> None:
         """Find out what the model says, where that is not known of the files as they are now; takes a while."""
         self._ask_model(_here)
+
+    def prepare_refining(self) -> None:
+        """Prepare the samples on which rules are refined, where that is not done yet; takes seconds."""
+        self._prepare_refining(_here)
 
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
@@ -99,6 +107,7 @@ class LiveSite:
                 before = now
                 self._take_trained()
                 self._ask_model(apart)
+                self._prepare_refining(apart)
             self._stop.wait(FRESH)
 
     def _take_rules(self) -> None:
@@ -138,14 +147,30 @@ class LiveSite:
                 continue
             self._asked[name] = stamps
             try:
-                predictions, no_predictions = call(read_and_ask, self._source.read, self._config, name), ""
+                said = call(read_and_ask, self._source.read, self._config, name)
             except KdslError as error:
-                predictions, no_predictions = index.predictions, error.in_commands()
+                said = Said(None, error.in_commands(), None)
             if self.changing:  # it may have been asked about other samples: ask again once they are read
                 del self._asked[name]
                 return
-            index.predictions, index.no_predictions = predictions, no_predictions
+            # What cannot be known any more is shown as it was.
+            index.predictions = said.predictions or index.predictions
+            index.no_predictions, index.opinions = said.no_predictions, said.unlabelled or index.opinions
             self.site.overview(name)
+
+    def _prepare_refining(self, call: Call) -> None:
+        """So that nobody has to wait for it who refines a rule; who refines one meanwhile waits and prepares it."""
+        for name, index in self.site.indexes.items():
+            if index.refiner is not None or index in self._not_to_refine or "data" in self._problems:
+                continue
+            try:
+                problem = call(read_and_prepare, self._source.read, self._config, name)
+            except KdslError:
+                self._not_to_refine.append(index)  # who tries to refine a rule is told why
+                continue
+            if self.changing:  # it may be about other samples
+                return
+            index.refiner = Refiner(problem, labelled(index.task, index.table))
 
     def _take_trained(self) -> None:
         for name, task in self.site.tasks.items():
@@ -182,12 +207,16 @@ def open_live(project: Project, by: str) -> LiveSite:
     """Everything that the page shows of a project, read and counted, and read again when its files change."""
     config, data = project.config, project.config.data
     tasks = [config.folder / name for name in config.tasks]
-    files = [data.train, data.ocr, data.captions, data.questions, *(path for path in tasks if path.is_file())]
+    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions]
+    files += [path for path in tasks if path.is_file()]
     return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
 
 
 def _read(config: ProjectConfig) -> Dataset:
     """Everything that the data files of a project say now."""
     now = Project(config)
-    samples = {task.name: now.task_samples(task) for task in now.tasks}
-    return Dataset(now.tasks, samples, now.sidecars(), data_orders(now))
+    labelled = {
+        task.name: [sample for sample in now.task_samples(task) if sample.label is not None] for task in now.tasks
+    }
+    unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
+    return Dataset(now.tasks, labelled, now.sidecars(), data_orders(now), unlabelled)

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.arbiter.arbiter import ARBITER_FILE
+from kdsl.arbiter.trained import TrainedTask
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import file_hash, is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
+from kdsl.models.classifier import Classifier
+from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE, load_out_of_fold, rows_of
 from kdsl.npz_file import floats, read_arrays
@@ -63,9 +67,48 @@ def model_predictions(
     return predictions
 
 
+def unlabelled_predictions(
+    config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64], unlabelled: FieldTable
+) -> ModelPredictions | None:
+    """What the trained classifier says about samples without a label, else one that is trained for it (seconds).
+
+    None where a large or recorded model would have to be asked, and where nothing can be learned from the labelled
+    samples, those of `table` with `labels` [n_samples].
+    """
+    if not len(unlabelled) or config.large_model is not None or config.recorded is not None:
+        return None
+    classifier = _trained(config, task, unlabelled) or _fitted(config, task, table, labels)
+    if classifier is None:
+        return None
+    return ModelPredictions(classifier.predict(unlabelled).probabilities, np.ones(len(unlabelled), dtype=bool))
+
+
+def _trained(config: ProjectConfig, task: Task, asked: FieldTable) -> Classifier | None:
+    """The classifier of the checkpoint; None where there is none for the task as it is now."""
+    if not is_there(config.checkpoint / task.name / ARBITER_FILE):
+        return None
+    try:
+        known, embedded = asked.rows[0].sidecars, Embedded.of(config)
+        return TrainedTask.load(task, config.checkpoint, (), embedded=embedded, sidecars=known).classifier
+    except KdslError:  # the page tells of it where it shows the arbiter
+        return None
+
+
+def _fitted(
+    config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64]
+) -> Classifier | None:  # fmt: skip
+    rows = np.flatnonzero(labels >= 0)
+    if len(np.unique(labels[rows])) < 2:
+        return None
+    trainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
+    return trainer.fit(table.select(rows), labels[rows], len(task.labels))
+
+
 def prediction_files(config: ProjectConfig, task: str) -> list[Path]:
     """What the model says is another thing after one of these files has changed."""
-    return [path for path in (config.recorded, config.checkpoint / task / OUT_OF_FOLD_FILE) if path is not None]
+    folder = config.checkpoint / task
+    trained = [folder / OUT_OF_FOLD_FILE, folder / ARBITER_FILE]
+    return trained if config.recorded is None else [config.recorded, *trained]
 
 
 def _learns_more(config: ProjectConfig) -> bool:
@@ -94,7 +137,6 @@ def _of_trained(config: ProjectConfig, task: Task, table: FieldTable) -> ModelPr
 def _find_out(
     config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64], orders: Orders
 ) -> ModelPredictions:
-    from kdsl.models.embedded import Embedded, EmbeddedTrainer
     from kdsl.models.out_of_fold import out_of_fold
     from kdsl.models.recorded import RecordedTrainer, read_recorded
 

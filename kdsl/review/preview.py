@@ -20,6 +20,9 @@ class Preview:
     or the other way round, right ones last."""
 
     flags: NDArray[np.bool_]
+    wrong: tuple[int, ...]
+    """Hits on samples of other labels, the first few; of `wrong_total`."""
+    wrong_total: int
     hits: int
     correct: int
     positives: int
@@ -41,6 +44,8 @@ def preview(index: TaskIndex, conditions: Sequence[Condition], label: str, saved
     gained, lost = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)
     return Preview(
         flags=now,
+        wrong=tuple(np.flatnonzero(now & ~truth)[:SHOWN].tolist()),
+        wrong_total=int((now & ~truth).sum()),
         hits=int(now.sum()),
         correct=int((now & truth).sum()),
         positives=int(truth.sum()),

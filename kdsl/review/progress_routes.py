@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from starlette.responses import Response
 
 from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
+from kdsl.files import stamp_of
 from kdsl.review.charts import intervals, lines, shares, stacked_bars
+from kdsl.review.effect import trained_files
+from kdsl.review.journal import Event
 from kdsl.review.page import Asked, Call, KnownTask, translate
 from kdsl.review.quality import Measured, measure, measurements
 from kdsl.review.task_index import TaskIndex
@@ -39,12 +43,23 @@ def progress(call: Asked, task: KnownTask) -> Response:
         bars=stacked_bars(translate("Progress by label", language), _by_status(call, task, status)),
         covered=intervals(translate("Coverage by label", language), _coverage(call, task)),
         precise=intervals(translate("Precision by label", language), _precision(call, task)),
+        waiting=_waiting(call, task),
         days=stacked_bars(translate("Decisions by day", language), days) if days else "",
         measured=measured[-1] if measured else None, running=call.measuring.get(task) == "",
         problem=call.measuring.get(task) or problem,
         f1=shares(translate("Cross-validated F1", language), _figures(measured[-1], language)) if measured else "",
         line=lines(translate("Cross-validated F1", language), f1),
     )  # fmt: skip
+
+
+def _waiting(call: Call, task: str) -> int | None:
+    """How many rules were decided about, or changed, since the last `kdsl train`; None before there was one."""
+    arbiter, _ = trained_files(call.site.config.checkpoint, task)
+    stamp = stamp_of(arbiter)
+    if stamp is None:
+        return None
+    trained = datetime.fromtimestamp(stamp[0] / 1e9).isoformat(timespec="microseconds")
+    return len({event.rule for event in _deciding(call, task) if event.at > trained})
 
 
 @router.post("/measure")
@@ -101,17 +116,22 @@ def _precision(call: Call, task: str) -> list[Interval]:
 
 def _decisions_by_day(call: Call, task: str) -> list[tuple[str, list[tuple[str, str, int]]]]:
     """How many decisions, of those that were not taken back, fell on each of the last days that had some."""
+    days = Counter(event.at[:10] for event in _deciding(call, task))
+    words = translate("decided", call.visitor.language)
+    return [(day, [("day", words, count)]) for day, count in sorted(days.items())[-DAYS_SHOWN:]]
+
+
+def _deciding(call: Call, task: str) -> list[Event]:
+    """What was decided about rules of the task and was not taken back."""
     events = call.site.store.history()
     undone = {(event.by, event.undoes) for event in events if event.action == "undo"}
-    days = Counter(
-        event.at[:10]
+    return [
+        event
         for event in events
         if event.task == task
         and event.action not in ("undo", "skip", "note", "pin")
         and (event.by, event.number) not in undone
-    )
-    words = translate("decided", call.visitor.language)
-    return [(day, [("day", words, count)]) for day, count in sorted(days.items())[-DAYS_SHOWN:]]
+    ]
 
 
 def _measured(checkpoint: Path, task: str) -> tuple[list[Measured], str]:

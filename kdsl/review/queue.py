@@ -1,6 +1,7 @@
 """The queue of rules to review: filters and order."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlencode
 
@@ -14,6 +15,9 @@ from kdsl.text import normalise
 STATUSES = ("open", "proposed", "accepted", "rejected", "disabled", "all")
 FLAGS = ("", "stale", "conflict", "never", "tests")
 SORTS = ("value", "precision", "coverage", "disagreement")
+
+SURE = 0.95
+"""Rules above this reliability can be accepted all at once, by label."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,11 @@ class Query:
         return urlencode({name: value for name, value in asdict(self).items() if value != default[name]})
 
 
-def ordered(overview: Overview, query: Query, skipped: Collection[str], failing: Collection[str]) -> list[int]:
-    """Positions in `overview` of the rules that pass, in order; those that the person skipped come last."""
+def ordered(overview: Overview, query: Query, skipped: AbstractSet[str], failing: Collection[str]) -> list[int]:
+    """Positions in `overview` of the rules that pass, in order, near copies right behind the best of them.
+
+    What the person skipped comes last, with its copies.
+    """
     wanted = normalise(query.text)
     passing = [
         i
@@ -56,9 +63,27 @@ def ordered(overview: Overview, query: Query, skipped: Collection[str], failing:
         and _has_flag(overview, i, query.flag, failing)
     ]
     keys = _keys(overview, query.sort)
-    return sorted(
-        passing, key=lambda i: (overview.rules[i].rule.id in skipped, -keys[i], -overview.hits[i], i)
-    )  # fmt: skip
+    hits, best_of = overview.hits, overview.best.tolist()
+    sorted_all = np.lexsort((-hits, -overview.precision, hits == 0, -keys)).tolist()
+    late = {overview.position[id] for id in skipped if id in overview.position}
+    chosen = set(passing)
+    groups: dict[tuple[bool, int], list[int]] = {}
+    for i in sorted_all:
+        if i in chosen:
+            groups.setdefault((i in late or best_of[i] in late, best_of[i]), []).append(i)
+    found = [[best] * (best in group) + [i for i in group if i != best] for (_, best), group in groups.items()]
+    late_last = sorted(zip(groups, found, strict=True), key=lambda each: each[0][0])
+    return [i for _, group in late_last for i in group]
+
+
+def sure_rules(overview: Overview, label: str) -> list[int]:
+    """Positions of the open rules for a label whose reliability is above `SURE`, the best first."""
+    found = [
+        i
+        for i, (stored, entry) in enumerate(zip(overview.rules, overview.statistics, strict=True))
+        if stored.open and stored.rule.label == label and entry is not None and (entry.reliability or 0.0) > SURE
+    ]
+    return sorted(found, key=lambda i: (-overview.value[i], -overview.precision[i], i))
 
 
 def lower_bounds(overview: Overview, chosen: Sequence[int] | None = None) -> NDArray[np.float64]:

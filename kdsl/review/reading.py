@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.mining.miner import MiningProblem
+from kdsl.project.refining import refining_problem
 from kdsl.review.dataset import Dataset
-from kdsl.review.model_predictions import ModelPredictions, model_predictions
+from kdsl.review.model_predictions import ModelPredictions, model_predictions, unlabelled_predictions
+from kdsl.review.sample_hits import Counted
 from kdsl.review.store import RuleStore
-from kdsl.review.task_index import Counted
 from kdsl.rules.condition import Condition
-from kdsl.sample import label_indices
+from kdsl.sample import Sample, label_indices
 
 Conditions = Mapping[str, Mapping[str, Sequence[Condition]]]
 """Those of all rules, by task and by their hash."""
@@ -24,6 +27,21 @@ class Reading:
 
     dataset: Dataset
     counted: Mapping[str, Counted]
+    """On training samples."""
+    unlabelled: Mapping[str, Counted]
+    """On unlabelled ones."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the model says about the samples of a task."""
+
+    predictions: ModelPredictions | None
+    """About training samples; None where it cannot be known."""
+    no_predictions: str
+    """Why it cannot."""
+    unlabelled: ModelPredictions | None
+    """About the others; None where it is not known."""
 
 
 def conditions_of(store: RuleStore) -> Conditions:
@@ -37,20 +55,35 @@ def read_and_count(read: Callable[[], Dataset], conditions: Conditions) -> Readi
 
 def counted(dataset: Dataset, conditions: Conditions) -> Reading:
     """The dataset, with what the conditions hold on."""
-    return Reading(
-        dataset,
-        {
-            task.name: Counted.of(FieldTable(dataset.samples[task.name], dataset.sidecars), conditions[task.name])
+
+    def on(samples: Mapping[str, Sequence[Sample]]) -> dict[str, Counted]:
+        return {
+            task.name: Counted.of(FieldTable(samples.get(task.name, ()), dataset.sidecars), conditions[task.name])
             for task in dataset.tasks
             if task.name in conditions
-        },
-    )
+        }
+
+    return Reading(dataset, on(dataset.samples), on(dataset.unlabelled))
 
 
-def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> ModelPredictions:
-    """What the model says about the samples of the task with that name; KdslError where it cannot be known."""
+def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> Said:
+    """What the model says about the samples of the task with that name; KdslError for files that cannot be read."""
     dataset = read()
     [task] = [each for each in dataset.tasks if each.name == name]
     samples = dataset.samples[name]
     labels = np.array(label_indices(samples, task), dtype=np.int64)
-    return model_predictions(config, task, FieldTable(samples, dataset.sidecars), labels, dataset.orders)
+    table = FieldTable(samples, dataset.sidecars)
+    others = FieldTable(dataset.unlabelled.get(name, ()), dataset.sidecars)
+    predictions, no_predictions = None, ""
+    try:
+        predictions = model_predictions(config, task, table, labels, dataset.orders)
+    except KdslError as error:
+        no_predictions = error.in_commands()
+    return Said(predictions, no_predictions, unlabelled_predictions(config, task, table, labels, others))
+
+
+def read_and_prepare(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> MiningProblem:
+    """The samples of the task with that name as rules are refined on them; KdslError where they cannot be."""
+    dataset = read()
+    [task] = [each for each in dataset.tasks if each.name == name]
+    return refining_problem(config, task, FieldTable(dataset.samples[name], dataset.sidecars))

@@ -8,7 +8,8 @@ import numpy as np
 from kdsl.bitmaps import count
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import Overview
-from kdsl.rules.implication import implies, merged_conditions, says_more
+from kdsl.review.twins import follows
+from kdsl.rules.implication import merged_conditions, says_more
 
 MOST_RELATIONS = 8
 Relation = Literal["same", "special", "general", ""]
@@ -59,7 +60,8 @@ def neighbours(overview: Overview, rule: int) -> list[Neighbour]:
 
 
 def _relation(overview: Overview, rule: int, other: int) -> Relation:
-    special, general = _follows(overview, other, rule), _follows(overview, rule, other)
+    own, others = overview.rules[rule].rule, overview.rules[other].rule
+    special, general = follows(others, own), follows(own, others)
     if special and general:
         return "same"
     if special and _superfluous(overview, other, rule):
@@ -73,9 +75,3 @@ def _superfluous(overview: Overview, special: int, general: int) -> bool:
         for known in (overview.statistics[special], overview.statistics[general])
     )
     return bool(overview.active[general]) and not says_more(one, two)
-
-
-def _follows(overview: Overview, first: int, second: int) -> bool:
-    """Whether the rule at `second` hits wherever that at `first` does, by the conditions."""
-    ones, twos = (overview.rules[i].rule.conditions for i in (first, second))
-    return all(any(implies(one, two) for one in ones) for two in twos)

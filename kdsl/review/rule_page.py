@@ -1,13 +1,14 @@
 """The values that the page of one rule shows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kdsl.bitmaps import Flags, contains, members
+from kdsl.bitmaps import Flags, contains, count, members
 from kdsl.review.decisions import written
 from kdsl.review.effect import Effect
 from kdsl.review.journal import Event
@@ -37,13 +38,13 @@ class Place:
     after: str | None
 
 
-def place_in_queue(site: Site, task: str, query: Query, id: str) -> Place:
-    """A rule that the filters leave out is followed by the first that they let pass."""
+def place_in_queue(site: Site, task: str, query: Query, id: str, past: Collection[str] = ()) -> Place:
+    """A rule that the filters leave out is followed by the first that they let pass; none of `past` comes after."""
     queue = site.queue(task, query)
     if id not in queue:
-        return Place(0, len(queue), None, queue[0] if queue else None)
+        return Place(0, len(queue), None, next((each for each in queue if each not in past), None))
     at = queue.index(id)
-    after = queue[at + 1] if at + 1 < len(queue) else None
+    after = next((each for each in queue[at + 1 :] if each not in past), None)
     return Place(at + 1, len(queue), queue[at - 1] if at else None, after)
 
 
@@ -57,6 +58,8 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
     predictions = index.predictions
     said = None if predictions is None else predictions.said[rows]
+    others = unlabelled_rows(site, task, at)
+    opinions = None if index.opinions is None else index.opinions.said[others]
     return {
         "task": task,
         "stored": stored,
@@ -70,6 +73,12 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "wrong_total": len(wrong),
         "right": hits_of(site, task, rule.conditions, right[:FEW], language),
         "right_total": len(right),
+        "unlabelled": hits_of(site, task, rule.conditions, others[:FEW], language, unlabelled=True),
+        "unlabelled_total": len(others),
+        "unlabelled_samples": len(index.unlabelled.samples),
+        "opposed": None if opinions is None else int((opinions != truth).sum()),
+        "best": overview.rules[overview.best[at]],
+        "copies": [overview.rules[i] for i in overview.copies(at)],
         "agree": None if said is None else int((said == truth).sum()),
         "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
         "no_predictions": index.no_predictions,
@@ -79,6 +88,20 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     }
 
 
+def unlabelled_rows(site: Site, task: str, rule: int) -> NDArray[np.int64]:
+    """The unlabelled samples that the rule at that position hits, those first that tell most about it.
+
+    First where the model says another label, the surest first; then the others, the least sure first.
+    """
+    overview, index = site.overview(task), site.indexes[task]
+    rows = members(overview.unlabelled[rule])
+    if index.opinions is None:
+        return rows
+    agrees = index.opinions.said[rows] == overview.labels[rule]
+    sure = index.opinions.probabilities[rows].max(axis=1, initial=0.0)
+    return rows[np.lexsort((np.where(agrees, sure, -sure), agrees))]
+
+
 def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
     """The values of the template effect.html: which decisions change with the rule."""
     overview, index = site.overview(stored.task), site.indexes[stored.task]
@@ -86,7 +109,8 @@ def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
     effect = None
     if arbiter is not None and index.predictions is not None:
         effect = arbiter.effect(index, overview, overview.position[stored.rule.id], index.predictions)
-    return _decision_values(site, stored.task, effect)
+    hits = int(count(overview.unlabelled[overview.position[stored.rule.id]]))
+    return {**_decision_values(site, stored.task, effect), "teaches": hits, "stored": stored}
 
 
 def edit_values(
@@ -117,10 +141,14 @@ def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, 
 
 
 def hits_of(
-    site: Site, task: str, conditions: Sequence[Condition], rows: Sequence[int] | np.ndarray, language: Language
-) -> list[Any]:
-    """The samples at positions `rows`, with the evidence of a rule with these conditions, and what the model says."""
-    index = site.indexes[task]
+    site: Site, task: str, conditions: Sequence[Condition], rows: Sequence[int] | np.ndarray, language: Language,
+    unlabelled: bool = False,
+) -> list[Any]:  # fmt: skip
+    """The samples at positions `rows`, with the evidence of a rule with these conditions, and what the model says.
+
+    These are training samples, or `unlabelled` ones.
+    """
+    index = site.indexes[task].unlabelled if unlabelled else site.indexes[task].training
     engine = Engine([written("", task, "", conditions)] if conditions else [])
     found = engine.hits(index.table.select([int(row) for row in rows]))
     shown = []
@@ -129,22 +157,24 @@ def hits_of(
         sample = show_sample(
             int(row), index.samples[row], site.sidecars, site.image_address, evidence, language
         )  # fmt: skip
-        shown.append((sample, model_label(site, task, int(row))))
+        shown.append((sample, model_label(site, task, int(row), unlabelled)))
     return shown
 
 
-def model_label(site: Site, task: str, row: int) -> tuple[str, float] | None:
+def model_label(site: Site, task: str, row: int, unlabelled: bool = False) -> tuple[str, float] | None:
     """What the model says about a sample, and its probability; None where that is not known."""
-    predictions = site.indexes[task].predictions
+    predictions = site.indexes[task].opinions if unlabelled else site.indexes[task].predictions
     if predictions is None or not predictions.known[row]:
         return None
     best = int(predictions.probabilities[row].argmax())
     return site.tasks[task].label_names[best], float(predictions.probabilities[row, best])
 
 
-def shown_samples(site: Site, task: str, rows: Sequence[int], language: Language) -> list[ShownSample]:
-    """Samples as they are."""
-    index = site.indexes[task]
+def shown_samples(
+    site: Site, task: str, rows: Sequence[int], language: Language, unlabelled: bool = False
+) -> list[ShownSample]:
+    """Samples as they are: training samples, or `unlabelled` ones."""
+    index = site.indexes[task].unlabelled if unlabelled else site.indexes[task].training
     return [
         show_sample(row, index.samples[row], site.sidecars, site.image_address, (), language) for row in rows
     ]  # fmt: skip

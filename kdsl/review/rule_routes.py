@@ -1,18 +1,21 @@
 """Routes for looking at rules: the queue, and one rule with its hits, its effect and what lint finds about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from kdsl.bitmaps import members
+from kdsl.errors import KdslError
 from kdsl.review.findings import findings
 from kdsl.review.form import whole_number
-from kdsl.review.journal import Event
+from kdsl.review.journal import Event, decided_together
 from kdsl.review.page import Asked, Call, KnownTask
-from kdsl.review.queue import STATUSES, Query, figure, ordered
-from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values
+from kdsl.review.queue import STATUSES, SURE, Query, figure, ordered, sure_rules
+from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values, unlabelled_rows
+from kdsl.review.unsure import open_beliefs
+from kdsl.review.value_of_looking import value_of_labelling
 from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.wording import rule_words
 
@@ -38,15 +41,20 @@ def more_hits(call: Asked, task: KnownTask, id: str) -> Response:
     stored = call.site.store.get(task, id)
     overview, index = call.site.overview(task), call.site.indexes[task]
     at = overview.position[id]
-    rows = members(overview.bits[at])
-    kind = "wrong" if call.request.query_params.get("kind") == "wrong" else "right"
-    rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
+    kind = call.request.query_params.get("kind", "")
+    if kind not in ("right", "wrong", "unlabelled"):
+        raise KdslError(f"{kind[:60]!r} is none of right, wrong, unlabelled")
+    rows = unlabelled_rows(call.site, task, at) if kind == "unlabelled" else members(overview.bits[at])
+    if kind != "unlabelled":
+        rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
     first = whole_number(call.request.query_params.get("from", "")) or 0
     end = first + HITS_MORE
     return call.render(
         "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=end, total=len(rows),
         query=Query.of(call.request.query_params),
-        shown=hits_of(call.site, task, stored.rule.conditions, rows[first:end], call.visitor.language),
+        shown=hits_of(
+            call.site, task, stored.rule.conditions, rows[first:end], call.visitor.language, kind == "unlabelled"
+        ),
     )  # fmt: skip
 
 
@@ -77,9 +85,13 @@ def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | 
         place = order.index(overview.position[at])
     first = place // RULES_ON_A_PAGE * RULES_ON_A_PAGE
     model_known = call.site.indexes[task].predictions is not None
+    rows = order[first : first + RULES_ON_A_PAGE]
     return call.render(
         "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
-        rows=[(i, figure(overview, i, query.sort, model_known)) for i in order[first : first + RULES_ON_A_PAGE]],
+        rows=[(i, figure(overview, i, query.sort, model_known)) for i in rows],
+        copies={i: int((overview.best[order] == i).sum()) - 1 for i in rows if overview.best[i] == i},
+        sure=len(sure_rules(overview, query.label)), least=SURE, together=_together(call, event),
+        label_first=_label_first(call, task, order),
         page=RULES_ON_A_PAGE, statuses=STATUSES, event=event, about=_about(call, event), at=at,
         labels=call.site.tasks[task].label_names, failing=failing,
         sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
@@ -96,7 +108,7 @@ def rule_page(
     """
     stored = call.site.store.get(task, id)
     answer = call.render(
-        "rule.html", query=query, event=event, about=_about(call, event),
+        "rule.html", query=query, event=event, about=_about(call, event), together=_together(call, event),
         place=place or place_in_queue(call.site, task, query, id),
         **rule_values(call.site, stored, call.visitor.language),
     )  # fmt: skip
@@ -109,6 +121,17 @@ def address(task: str, id: str, query: Query) -> str:
     """Of a rule; without an id of the queue."""
     place = f"/t/{quote(task, safe='')}/rules" + (f"/{id}" if id else "")
     return place + (f"?{query.address}" if query.address else "")
+
+
+def _together(call: Call, event: Event | None) -> int:
+    """How many rules were decided about together in the event; 1 for a decision of its own."""
+    return 1 if event is None else len(decided_together(call.site.store.journal(event.by), event))
+
+
+def _label_first(call: Call, task: str, order: Sequence[int]) -> bool:
+    """Whether the label of one unlabelled sample is worth more than a look at any rule of the queue."""
+    best = max((float(call.site.overview(task).value[i]) for i in order), default=0.0)
+    return value_of_labelling(*open_beliefs(call.site, task))[1] > best
 
 
 def _about(call: Call, event: Event | None) -> str:

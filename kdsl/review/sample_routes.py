@@ -11,9 +11,12 @@ from kdsl.review.gaps import KINDS, find_gaps, rows_of
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
+from kdsl.review.unsure import unsure_rows
 from kdsl.rules.engine import Engine
 
 SAMPLES_ON_A_PAGE = 20
+UNSURE = "unsure"
+"""Names the unlabelled samples that the model is unsure about, beside the kinds of gaps."""
 
 router = APIRouter(prefix="/t/{task}")
 
@@ -38,11 +41,12 @@ def samples(call: Asked, task: KnownTask) -> Response:
     index = call.site.indexes[task]
     values = call.request.query_params
     kind = values.get("kind", "cell")
-    if kind not in KINDS:
-        raise KdslError(f"{kind[:60]!r} is none of {', '.join(KINDS)}")
+    if kind not in (*KINDS, UNSURE):
+        raise KdslError(f"{kind[:60]!r} is none of {', '.join((*KINDS, UNSURE))}")
+    unlabelled = kind == UNSURE
     gaps = find_gaps(index, call.site.overview(task))
     truth, said = _label(values.get("truth")), _label(values.get("said"))
-    rows = rows_of(index, gaps, kind, truth, said)
+    rows = unsure_rows(call.site, task) if unlabelled else rows_of(index, gaps, kind, truth, said)
     first = whole_number(values.get("from", "")) or 0
     shown = rows[first : first + SAMPLES_ON_A_PAGE].tolist()
     language = call.visitor.language
@@ -50,8 +54,12 @@ def samples(call: Asked, task: KnownTask) -> Response:
         "samples.html", task=task, kind=kind, truth=truth, said=said, total=len(rows), first=first,
         page=SAMPLES_ON_A_PAGE, labels=index.task.label_names,
         shown=[
-            (sample, model_label(call.site, task, sample.position), int(gaps.said[sample.position]))
-            for sample in shown_samples(call.site, task, shown, language)
+            (
+                sample,
+                model_label(call.site, task, sample.position, unlabelled),
+                None if unlabelled else int(gaps.said[sample.position]),
+            )
+            for sample in shown_samples(call.site, task, shown, language, unlabelled)
         ],
     )  # fmt: skip
 
@@ -59,18 +67,21 @@ def samples(call: Asked, task: KnownTask) -> Response:
 @router.get("/sample")
 def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
-    position = _position(call, task, id)
-    bits = contains(overview.bits, position)
+    unlabelled = id not in index.training.position and id in index.unlabelled.position
+    found = index.unlabelled if unlabelled else index.training
+    position = found.position[id] if unlabelled else _position(call, task, id)
+    bits = contains(overview.unlabelled if unlabelled else overview.bits, position)
     hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
-    [hits] = Engine([stored.rule for stored in hitting]).hits(index.table.select([position]))
+    [hits] = Engine([stored.rule for stored in hitting]).hits(found.table.select([position]))
     evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
     language = call.visitor.language
     shown = show_sample(
-        position, index.samples[position], call.site.sidecars, call.site.image_address, evidence, language
+        position, found.samples[position], call.site.sidecars, call.site.image_address, evidence, language
     )  # fmt: skip
     return call.render(
-        "sample.html", task=task, sample=shown, hitting=hitting, word=model_label(call.site, task, position)
-    )
+        "sample.html", task=task, sample=shown, hitting=hitting, unlabelled=unlabelled,
+        word=model_label(call.site, task, position, unlabelled),
+    )  # fmt: skip
 
 
 @router.get("/alike")

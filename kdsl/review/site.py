@@ -15,6 +15,7 @@ from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.queue import Query, ordered
 from kdsl.review.reading import Reading
+from kdsl.review.sample_hits import SampleHits
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
@@ -53,7 +54,8 @@ class Site:
         self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
         self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
-        images = {image for group in dataset.samples.values() for sample in group for image in sample.images}
+        groups = [*dataset.samples.values(), *dataset.unlabelled.values()]
+        images = {image for group in groups for sample in group for image in sample.images}
         self._images = {self.image_address(image): image for image in images}
         self._queue: tuple[object, list[str]] | None = None
         for name in self.tasks:
@@ -61,13 +63,16 @@ class Site:
 
     def _index(self, task: Task, reading: Reading, before: "Site | None") -> TaskIndex:
         samples = tuple(reading.dataset.samples[task.name])
+        unlabelled = tuple(reading.dataset.unlabelled.get(task.name, ()))
         if before is not None and task.name in before.indexes:
             known = before.indexes[task.name]
             same = _of_images(before.sidecars) == _of_images(self.sidecars)
-            if same and (known.task, known.samples) == (task, samples):
+            if same and (known.task, known.samples, known.unlabelled.samples) == (task, samples, unlabelled):
                 return known
         statistics = statistics_path(self.config.rules, task.name)
-        return TaskIndex(task, samples, self.sidecars, statistics, reading.counted[task.name])
+        training = SampleHits(samples, self.sidecars, reading.counted[task.name])
+        others = SampleHits(unlabelled, self.sidecars, reading.unlabelled[task.name])
+        return TaskIndex(task, training, others, statistics)
 
     def overview(self, task: str) -> Overview:
         """All rules of the task with their counts, as they are now."""
@@ -76,7 +81,7 @@ class Site:
 
     def queue(self, task: str, query: Query) -> list[str]:
         """Ids of the rules that pass, in order; the page of a rule and the decision on it ask for the same."""
-        key = task, query, self.store.generation, self.indexes[task].predictions
+        key = task, query, self.store.generation, self.indexes[task].predictions, self.indexes[task].opinions
         if self._queue is None or self._queue[0] != key:
             overview = self.overview(task)
             failing = self.failing(task) if query.flag == "tests" else ()

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +68,11 @@ class StoredRule:
         """`rule.approved`, which takes long to find out."""
         return self.rule.status == "accepted" and not self.stale
 
+    @property
+    def open(self) -> bool:
+        """Whether nobody has decided about the rule as it stands."""
+        return self.rule.status == "proposed" or self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
@@ -85,6 +90,18 @@ class Wanted:
     path: Path
     version: str
     text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody does to a rule; see `Event`."""
+
+    action: Action
+    task: str
+    rule: str
+    wanted: Sequence[Wanted] = ()
+    reason: str = ""
+    undoes: int | None = None
 
 
 class StaleVersion(KdslError):
@@ -196,47 +213,67 @@ class RuleStore:
         Raises StaleVersion when one of the files is not what `wanted` says it was, KdslError when the disk refuses and
         for what is not a rule in the place of one.
         """
+        [event] = self.commit_together(by, [Act(action, task, rule, wanted, reason, undoes)])
+        return event
+
+    def commit_together(self, by: str, acts: Sequence[Act]) -> list[Event]:
+        """Log an event for each act and change all files, or none; several are one decision, and so one undo.
+
+        Raises what `commit` does.
+        """
         with self._locked(to_write=True):
-            changes = []
-            for each in wanted:
-                file = each.path.relative_to(self.folder).as_posix()
-                now = _text(rule_file_at(self.folder, self.tasks, file))
-                if version_of(now) != each.version:
-                    self._refresh()
-                    raise StaleVersion(each.path, now, each.text)
-                change = FileChange(
-                    file=file, before=now, after=each.text,
-                    version_before=each.version, version_after=version_of(each.text),
-                )  # fmt: skip
-                self._require_rule(change)
-                changes.append(change)
+            changes = [tuple(self._change(each) for each in act.wanted) for act in acts]
             journal = self._journal(by)
-            event = Event(
-                number=journal.next_number, at=self._now().isoformat(timespec="microseconds"), by=by, action=action,
-                task=task, rule=rule, reason=writable(reason), undoes=undoes,
-                changes=tuple(changes),
-            )  # fmt: skip
-            journal.begin(event)
-            self._carry_out(journal, event)
-            self._take_in(event)
-            return event
+            first = journal.next_number
+            events = [
+                Event(
+                    number=first + i, at=self._now().isoformat(timespec="microseconds"), by=by, action=act.action,
+                    task=act.task, rule=act.rule, reason=writable(act.reason), undoes=act.undoes,
+                    together=first if len(acts) > 1 else None, changes=changed,
+                )
+                for i, (act, changed) in enumerate(zip(acts, changes, strict=True))
+            ]  # fmt: skip
+            for event in events:
+                journal.begin(event)
+            self._carry_out(journal, events)
+            for event in events:
+                self._take_in(event)
+            return events
 
-    def _carry_out(self, journal: Journal, event: Event) -> None:
-        """Change the files and end the event; where something cannot be written, put back what was changed.
+    def _change(self, wanted: Wanted) -> FileChange:
+        """Raises StaleVersion where the file is another one by now, and KdslError where no rule would be there."""
+        file = wanted.path.relative_to(self.folder).as_posix()
+        now = _text(rule_file_at(self.folder, self.tasks, file))
+        if version_of(now) != wanted.version:
+            self._refresh()
+            raise StaleVersion(wanted.path, now, wanted.text)
+        change = FileChange(
+            file=file, before=now, after=wanted.text,
+            version_before=wanted.version, version_after=version_of(wanted.text),
+        )  # fmt: skip
+        self._require_rule(change)
+        return change
 
-        The log then holds an event without an end, which is settled as one that never happened.
+    def _carry_out(self, journal: Journal, events: Sequence[Event]) -> None:
+        """Change the files and end the events; where something cannot be written, put back what was changed.
+
+        The log then holds events without an end, which are settled as ones that never happened. Where the end of
+        some could be written and that of others could not, all files are as wanted, and so they are settled.
         """
         written = []
         try:
-            for change in event.changes:
+            for change in (change for event in events for change in event.changes):
                 write_rule_text(self._place(change), change.after)
                 written.append(change)
-            journal.end(event.number, True)
+            journal.end(events[0].number, True)
         except KdslError:
             for change in reversed(written):
                 if _text(self._place(change)) == change.after:
                     write_rule_text(self._place(change), change.before)
             raise
+        for event in events[1:]:
+            with suppress(KdslError):  # what happened is on disk: `_settle` ends it
+                journal.end(event.number, True)
 
     def _take_in(self, event: Event) -> None:
         for task, base in self._bases.items():
@@ -268,17 +305,23 @@ class RuleStore:
                 raise KdslError(f"{journal.place(event)}: {error}; {REMEDY}") from error
 
     def _settle(self, journal: Journal) -> None:
-        """End what was interrupted: an event that reached one of its files reaches all, any other never happened.
+        """End what was interrupted: what reached one of its files reaches all, anything else never happened.
 
-        A file that is neither as before nor as after was changed by somebody since, and is left alone.
+        That goes for an event, and for events that were decided together. A file that is neither as before nor as
+        after was changed by somebody since, and is left alone.
         """
+        ended = {event.together for event in journal.done} - {None}
+        groups: dict[int, list[Event]] = {}
         for event in journal.unfinished:
-            states = [(change, _text(self._place(change))) for change in event.changes]
-            begun = any(text == change.after for change, text in states)
+            groups.setdefault(event.together or event.number, []).append(event)
+        for first, events in groups.items():
+            states = [(change, _text(self._place(change))) for event in events for change in event.changes]
+            begun = first in ended or any(text == change.after for change, text in states)
             for change, text in states:
                 if begun and text == change.before != change.after:
                     write_rule_text(self._place(change), change.after)
-            journal.end(event.number, begun)
+            for event in events:
+                journal.end(event.number, begun)
 
     def journal(self, person: str) -> list[Event]:
         """What the person did, the oldest first."""

@@ -1,7 +1,7 @@
 """What the rules of one task do on the training samples: bitmaps, kept while conditions stay the same, and counts."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,41 +10,19 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.errors import KdslError
-from kdsl.fields.sidecar import Sidecars
-from kdsl.fields.table import FieldTable
 from kdsl.files import Stamp, stamp_of
+from kdsl.project.refining import Refiner
 from kdsl.review.alike import Likeness
-from kdsl.review.finder import Columns, Finder
 from kdsl.review.model_predictions import ModelPredictions
+from kdsl.review.sample_hits import FEW, SampleHits
 from kdsl.review.store import StoredRule
-from kdsl.review.value_of_looking import new_hits, value_of_looking
-from kdsl.rules.condition import Condition
-from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule, When
+from kdsl.review.twins import best_of_twins
+from kdsl.review.value_of_looking import Precision, value_of_looking
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
-from kdsl.sample import Sample, Task, label_indices
+from kdsl.sample import Task, label_indices
 
 Counts = NDArray[np.int64]
-FEW = 20
-"""Up to so many new rules are quicker found one by one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Counted:
-    """What takes long to find out about the samples of a task."""
-
-    columns: Columns
-    whens: Sequence[str]
-    """Hashes of conditions."""
-    bits: Bitmap
-    """[n_whens, n_words]: the samples that the conditions hold on."""
-
-    @classmethod
-    def of(cls, table: FieldTable, conditions: Mapping[str, Sequence[Condition]]) -> "Counted":
-        """`conditions` by their hashes."""
-        rules = [Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in conditions.values()]
-        return cls(Columns.of(table), list(conditions), Engine(rules).bitmaps(table))
 
 
 @dataclass(frozen=True)
@@ -63,49 +41,63 @@ class Overview:
     """Hits that an active rule for another label hits too."""
     disagree: Counts
     """Hits on which the model says another label; 0 where nothing is known of it."""
+    unlabelled: Bitmap
+    """The unlabelled samples that each rule hits."""
+    precision: NDArray[np.float64]
+    """Estimated from all that is known: held-out hits, reliability, else training hits."""
     value: NDArray[np.float64]
-    """Expected number of samples decided better if somebody looked at the rule."""
+    """Expected number of samples decided better if somebody looked at the rule; 0 where somebody did."""
+    best: NDArray[np.int64]
+    """Position of the rule that each is a near copy of; its own for one that is none."""
     position: dict[str, int]
+
+    def copies(self, rule: int) -> list[int]:
+        """Positions of the near copies of a rule, the best of which it is; none of a copy."""
+        return [int(i) for i in np.flatnonzero(self.best == rule) if i != rule]
+
+
+@dataclass(frozen=True, eq=False)
+class _Beliefs:
+    """What is known of training samples, up to a whole word, and then of unlabelled ones."""
+
+    probabilities: NDArray[np.float64]
+    """[n_samples, n_labels] by the model; uniform where nothing is known."""
+    truth: NDArray[np.int64]
+    """[n_samples], −1 where there is no label."""
+
+
+_Key = tuple[int, Stamp | None, ModelPredictions | None, ModelPredictions | None]
+"""What an overview was made of: the generation of rules, the statistics, and what the model says."""
 
 
 class TaskIndex:
-    """The training samples of a task, and which rules hit which. Safe for threads."""
+    """The samples of a task, and which rules hit which. Safe for threads."""
 
-    def __init__(
-        self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, statistics: Path, counted: Counted
-    ) -> None:
-        """`counted` is what was counted on these samples."""
+    def __init__(self, task: Task, training: SampleHits, unlabelled: SampleHits, statistics: Path) -> None:
         self.task = task
-        self.samples = tuple(samples)
-        self.table = FieldTable(samples, sidecars)
-        self.labels = np.array(label_indices(samples, task), dtype=np.int64)
-        self.finder = Finder(self.table, counted.columns)
+        self.training = training
+        self.unlabelled = unlabelled
+        self.samples, self.table, self.sample_position = training.samples, training.table, training.position
+        self.bits, self.flags = training.bits, training.flags
+        self.labels = np.array(label_indices(self.samples, task), dtype=np.int64)
         self.likeness = Likeness(self.table)
         self.predictions: ModelPredictions | None = None
-        """What the model says; None where it is not known."""
+        """What the model says of training samples; None where it is not known."""
         self.no_predictions = ""
         """Why it is not known; empty while it is being found out."""
+        self.refiner: Refiner | None = None
+        """What knows variants of rules; None until its samples are prepared."""
+        self.opinions: ModelPredictions | None = None
+        """The same of unlabelled samples."""
         self.problem = ""
         """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
         self._statistics: tuple[Stamp | None, StatisticsByRule] = (None, {})
-        self._known: dict[str, Bitmap] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
-        self._overview: tuple[tuple[int, object, ModelPredictions | None], Overview] | None = None
+        self._overview: tuple[_Key, Overview] | None = None
         self._agreed: tuple[ModelPredictions, Bitmap] | None = None
+        self._believed: tuple[object, _Beliefs] | None = None
         self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
-        self.sample_position = {sample.id: index for index, sample in enumerate(self.samples)}
-
-    def bits(self, stored: StoredRule) -> Bitmap:
-        """The samples that the rule hits: uint64 [n_words]."""
-        with self._mutex:
-            if stored.when not in self._known:
-                self._known[stored.when] = pack(self.finder.rule(stored.rule.conditions))
-            return self._known[stored.when]
-
-    def flags(self, conditions: Sequence[Condition]) -> NDArray[np.bool_]:
-        """The samples that conditions hold on: bool [n_samples]."""
-        return self.finder.rule(conditions)
 
     def of_label(self, label: str) -> Bitmap:
         return self._of_label[self.task.label_names.index(label)] if label in self.task.label_names else self._nothing
@@ -118,7 +110,7 @@ class TaskIndex:
         """The counts of all `rules`, which are those of the store at its `generation`."""
         with self._mutex:
             statistics = self._read_statistics()
-            key = (generation, self._statistics[0], self.predictions)
+            key = (generation, self._statistics[0], self.predictions, self.opinions)
             if self._overview is None or self._overview[0] != key:
                 changed = self._changed(rules, key)
                 if self._overview is None or changed is None:
@@ -127,9 +119,7 @@ class TaskIndex:
                     self._overview = key, self._recount(self._overview[1], rules, statistics, changed)
             return self._overview[1]
 
-    def _changed(
-        self, rules: Sequence[StoredRule], key: tuple[int, object, ModelPredictions | None]
-    ) -> list[int] | None:
+    def _changed(self, rules: Sequence[StoredRule], key: _Key) -> list[int] | None:
         """Positions at which the rules are others than at the last count; None where too much is another."""
         if self._overview is None or self._overview[0][1:] != key[1:] or len(self._overview[1].rules) != len(rules):
             return None
@@ -140,19 +130,17 @@ class TaskIndex:
         return changed
 
     def _count(self, rules: Sequence[StoredRule], statistics: StatisticsByRule) -> Overview:
-        self._fill(rules)
         index = {name: i for i, name in enumerate(self.task.label_names)}
         labels = np.array([index.get(stored.rule.label, -1) for stored in rules], dtype=np.int64)
         active = np.array([stored.rule.status in ACTIVE for stored in rules], dtype=bool)
-        bits = np.empty((len(rules), self._of_label.shape[1]), dtype=np.uint64)
-        for i, stored in enumerate(rules):  # np.stack of thousands holds up all other threads
-            bits[i] = self._known[stored.when]
+        bits, unlabelled = self.training.bitmaps(rules), self.unlabelled.bitmaps(rules)
         entries = tuple(statistics.get((stored.rule.id, stored.when)) for stored in rules)
         hits, correct, disagree = self._counts(bits, labels)
+        precision, value, best = self._values(rules, entries, labels, bits, unlabelled, correct)
         return Overview(
             rules=tuple(rules), statistics=entries, bits=bits, labels=labels, active=active, hits=hits,
             correct=correct, conflicts=self._conflicts(bits, labels, active), disagree=disagree,
-            value=value_of_looking(rules, entries, hits, correct, new_hits(rules, bits, labels)),
+            unlabelled=unlabelled, precision=precision, value=value, best=best,
             position={stored.rule.id: i for i, stored in enumerate(rules)},
         )  # fmt: skip
 
@@ -164,27 +152,63 @@ class TaskIndex:
         entries = list(old.statistics)
         for i, entry in zip(changed, few.statistics, strict=True):
             entries[i] = entry
-        bits, labels, active, hits = old.bits.copy(), old.labels.copy(), old.active.copy(), old.hits.copy()
-        correct, disagree, value = old.correct.copy(), old.disagree.copy(), old.value.copy()
-        bits[changed], labels[changed], active[changed], hits[changed] = few.bits, few.labels, few.active, few.hits
-        correct[changed], disagree[changed] = few.correct, few.disagree
-        near = np.flatnonzero(np.isin(labels, [*old.labels[changed], *few.labels])).tolist()  # they may hit the same
-        value[near] = value_of_looking(
-            [rules[i] for i in near],
-            [entries[i] for i in near],
-            hits[near],
-            correct[near],
-            new_hits([rules[i] for i in near], bits[near], labels[near]),
-        )
-        # Accepting a proposed rule changes no conflict: both kinds speak.
-        same = all(
-            np.array_equal(getattr(old, name)[changed], getattr(few, name)) for name in ("bits", "labels", "active")
-        )
-        return Overview(
-            rules=tuple(rules), statistics=tuple(entries), bits=bits, labels=labels, active=active, hits=hits,
-            correct=correct, conflicts=old.conflicts if same else self._conflicts(bits, labels, active),
-            disagree=disagree, value=value, position=old.position,
+        now = {
+            name: getattr(old, name).copy()
+            for name in ("bits", "unlabelled", "labels", "active", "hits", "correct", "disagree")
+        }
+        for name, values in now.items():
+            values[changed] = getattr(few, name)
+        precision, value, best = old.precision.copy(), old.value.copy(), old.best.copy()
+        near = np.flatnonzero(np.isin(now["labels"], [*old.labels[changed], *few.labels]))  # they may hit the same
+        precision[near], value[near], places = self._values(
+            [rules[i] for i in near.tolist()], [entries[i] for i in near.tolist()], now["labels"][near],
+            now["bits"][near], now["unlabelled"][near], now["correct"][near],
         )  # fmt: skip
+        best[near] = near[places]
+        # Accepting a proposed rule changes no conflict: both kinds speak.
+        same = all(np.array_equal(getattr(old, name), now[name]) for name in ("bits", "labels", "active"))
+        conflicts = old.conflicts if same else self._conflicts(now["bits"], now["labels"], now["active"])
+        return Overview(
+            rules=tuple(rules), statistics=tuple(entries), conflicts=conflicts, precision=precision, value=value,
+            best=best, position=old.position, **now,
+        )  # fmt: skip
+
+    def _values(
+        self, rules: Sequence[StoredRule], entries: Sequence[RuleStatistics | None], labels: NDArray[np.int64],
+        bits: Bitmap, unlabelled: Bitmap, correct: Counts,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
+        """Precision, value of looking and best of twins of rules; they must be all for their labels."""
+        hits = count(bits)
+        estimate = (correct + 1) / (hits + 2)
+        right, tried = np.zeros(len(rules), dtype=np.int64), np.zeros(len(rules), dtype=np.int64)
+        for i, entry in enumerate(entries):
+            if entry is not None and entry.reliability is not None:
+                estimate[i] = entry.reliability
+            if entry is not None and entry.held_out is not None:
+                right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
+        precision, beliefs = Precision.of(estimate, right, tried), self._beliefs()
+        everything = np.hstack([bits, unlabelled])
+        accepted = np.array([stored.approved for stored in rules], dtype=bool)
+        open_ = np.array([stored.open for stored in rules], dtype=bool)
+        value = value_of_looking(everything, labels, precision, beliefs.probabilities, beliefs.truth, accepted)
+        value = np.where(open_, value, 0.0)
+        order = np.lexsort((-hits, -precision.mean, -value)).tolist()
+        return precision.mean, value, best_of_twins(rules, labels, everything, open_, order)
+
+    def _beliefs(self) -> _Beliefs:
+        """Of training and unlabelled samples, for bitmaps side by side."""
+        made_of = self.predictions, self.opinions
+        if self._believed is None or self._believed[0] != made_of:
+            n_labels, padded = len(self.task.labels), 64 * self.training.words
+            probabilities = np.full((padded + len(self.unlabelled.samples), n_labels), 1 / n_labels)
+            truth = np.full(len(probabilities), -1, dtype=np.int64)
+            truth[: len(self.labels)] = self.labels
+            if self.predictions is not None:
+                probabilities[: len(self.labels)] = self.predictions.probabilities
+            if self.opinions is not None:
+                probabilities[padded:] = self.opinions.probabilities
+            self._believed = made_of, _Beliefs(probabilities, truth)
+        return self._believed[1]
 
     def _counts(self, bits: Bitmap, labels: NDArray[np.int64]) -> tuple[Counts, Counts, Counts]:
         """Hits, correct hits, and hits on which the model says another label."""
@@ -211,15 +235,6 @@ class TaskIndex:
             names = [*range(len(self.task.labels)), -1]
             self._agreed = predictions, np.stack([pack((predictions.said == label) | unknown) for label in names])
         return self._agreed[1]
-
-    def _fill(self, rules: Sequence[StoredRule]) -> None:
-        missing = {stored.when: stored for stored in rules if stored.when not in self._known}
-        if len(missing) <= FEW:
-            for stored in missing.values():
-                self.bits(stored)
-            return
-        engine = Engine([stored.rule for stored in missing.values()])
-        self._known.update(zip(missing, engine.bitmaps(self.table), strict=True))
 
     def _read_statistics(self) -> StatisticsByRule:
         stamp = stamp_of(self._statistics_path)

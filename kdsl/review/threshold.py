@@ -85,7 +85,7 @@ def _others(index: TaskIndex, conditions: Sequence[Condition], place: int) -> Fl
 
 
 def _threshold(index: TaskIndex, meaning: Meaning, negated: bool, others: Flags, label: str) -> Threshold:
-    similarities = index.finder.similarities(meaning)
+    similarities = index.training.finder.similarities(meaning)
     asked = np.flatnonzero(others & (similarities > -1))
     asked = asked[np.argsort(-similarities[asked], kind="stable")]
     within = index.flags([Condition(field="means", meaning=meaning)])[asked]

@@ -1,59 +1,150 @@
-"""How many samples would be decided better if somebody looked at a rule; the queue begins with the most."""
+"""How many samples would be decided better if somebody looked at a rule; the queue begins with the most.
 
-from collections.abc import Sequence
+Everything is a function of plain arrays: which rules hit which samples, what the model says, how precise rules are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Bitmap, count
-from kdsl.review.store import StoredRule
-from kdsl.rules.statistics import RuleStatistics
+from kdsl.bitmaps import Bitmap, Flags, count, indices
 
 Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-THRESHOLD = 0.5
-"""A rule that is right more often than this is worth having."""
+ACCEPTABLE = 0.8
+"""Who looks at a rule accepts it where it is right at least so often."""
+_PRIOR = 4.0
+"""An estimated precision counts like so many hits that were looked at."""
+_MOST_SHIFT, _STEPS = 12.0, 14
+"""Of the log odds, and how often the interval that holds it is halved."""
+_AT_ONCE = 1_000_000
+"""Hits that are looked at together, which bounds memory."""
 
 
-def new_hits(rules: Sequence[StoredRule], bits: Bitmap, labels: NDArray[np.int64]) -> Counts:
-    """Each rule's hits that no accepted rule for its label has: a twin of what is accepted can wait.
+@dataclass(frozen=True)
+class Precision:
+    """What is known of the precision of rules: Beta distributions with parameters `a` and `b`, both [n_rules]."""
 
-    `bits` [n_rules, n_words] are the samples that each of `rules` hits, `labels` [n_rules] those it speaks for.
-    """
-    settled = np.zeros((labels.max(initial=-1) + 2, bits.shape[1]), dtype=np.uint64)  # -1 is the last row
-    for i, stored in enumerate(rules):
-        if stored.approved:
-            settled[labels[i]] |= bits[i]
-    return count(bits & ~settled[labels])
+    a: Floats
+    b: Floats
+
+    @classmethod
+    def of(cls, estimate: Floats, right: Counts, tried: Counts) -> "Precision":
+        """From an estimate, 0 to 1, and counts of held-out hits, `right` of `tried`; all [n_rules]."""
+        mean = np.clip(estimate, 0.01, 0.99)
+        return cls(mean * _PRIOR + right, (1 - mean) * _PRIOR + tried - right)
+
+    @property
+    def mean(self) -> Floats:
+        """[n_rules]"""
+        return self.a / (self.a + self.b)
+
+    def acceptable(self) -> tuple[Floats, Floats]:
+        """How likely a rule is right often enough to be accepted, and how often it then is right; both [n_rules]."""
+        from scipy.special import betaincc
+
+        chance = betaincc(self.a, self.b, ACCEPTABLE)
+        above = self.mean * betaincc(self.a + 1, self.b, ACCEPTABLE)
+        return chance, np.clip(above / np.maximum(chance, 1e-12), ACCEPTABLE, 1 - 1e-6)
 
 
 def value_of_looking(
-    rules: Sequence[StoredRule],
-    statistics: Sequence[RuleStatistics | None],
-    hits: Counts,
-    correct: Counts,
-    new: Counts,
-) -> NDArray[np.float64]:
-    """The value of perfect information about each rule's precision (Raiffa and Schlaifer 1961), times its new hits.
+    hits: Bitmap, labels: Counts, precision: Precision, probabilities: Floats, truth: Counts, accepted: Flags
+) -> Floats:
+    """The chance that each rule is worth accepting, times what accepting it would gain: [n_rules], at least 0.
 
-    The precision has a Beta distribution: with held-out counts where there are some, around the reliability or else
-    the shrunk training precision with the weight of four samples. Without a look one does what is best on average:
-    keep a rule whose mean is above `THRESHOLD`, drop it otherwise; what looking is worth is the expected regret of
-    that. A rule that somebody decided about as it stands is worth 0.
+    The gain is a number of samples: by how much half the squared error of the probabilities (Brier 1950) falls, so
+    that one decided wrong for sure before, and right for sure with the rule, is one sample. Hits that an accepted
+    rule for the same label has are decided already, and gain nothing.
+
+    A rule adds to the log odds of its label, on all its hits the same, what makes the model's probabilities there come
+    to the rule's precision: nothing where the model says as much without it, most where the model is unsure, or sure
+    of another label although the rule is right.
+
+    Parameters
+    ----------
+    hits : the samples that rules hit, uint64 [n_rules, n_words], labelled and unlabelled ones alike
+    labels : what each rule speaks for, [n_rules]; −1 for a label that the task does not have, which gains nothing
+    precision : of each rule
+    probabilities : [n_samples, n_labels] by a model that was trained without these labels; uniform where nothing is
+        known of it
+    truth : [n_samples] labels that are known, else −1: then rule and model together say what is to be expected
+    accepted : [n_rules]
     """
-    from scipy.special import betainc
+    chance, precise = precision.acceptable()
+    hits = np.where(labels[:, None] >= 0, hits, np.uint64(0))
+    new = hits & ~_decided(hits, labels, accepted)
+    squares = np.square(probabilities).sum(axis=1)
+    gains = np.zeros(len(hits))
+    for some in _portions(count(hits)):
+        rules, samples = indices(hits[some])
+        of_label = labels[some][rules]
+        before = np.clip(probabilities[samples, of_label], 1e-6, 1 - 1e-6)
+        odds = before / (1 - before)
+        factor = np.exp(_shifts(rules, odds, precise[some]))[rules]
+        after = odds * factor / (1 + odds * factor)
+        # The other labels keep their proportions: `rest` is the sum of their squares where they share 1.
+        rest = np.maximum(squares[samples] - before**2, 0.0) / (1 - before) ** 2
+        sharper = (before**2 - after**2 + ((1 - before) ** 2 - (1 - after) ** 2) * rest) / 2
+        rise = after - before
+        known = truth[samples]
+        of_truth = np.where(known >= 0, probabilities[samples, known], 0.0)
+        expected = after * rise - (1 - after) * rest * rise
+        told = np.where(known == of_label, rise, -of_truth * rise / (1 - before))
+        gain = sharper + np.where(known < 0, expected, told)
+        kept = _marked(new[some], rules, samples)
+        gains[some] = np.bincount(rules[kept], gain[kept], minlength=len(gains[some]))
+    return chance * np.maximum(gains, 0.0)
 
-    mean, weight = np.empty(len(rules)), np.full(len(rules), 4.0)
-    right, tried = np.zeros(len(rules)), np.zeros(len(rules))
-    for i, entry in enumerate(statistics):
-        known = None if entry is None else entry.reliability
-        mean[i] = (correct[i] + 1) / (hits[i] + 2) if known is None else known
-        if entry is not None and entry.held_out is not None:
-            right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
-    a = np.clip(mean, 0.01, 0.99) * weight + right
-    b = (1 - np.clip(mean, 0.01, 0.99)) * weight + tried - right
-    average = a / (a + b)
-    below = THRESHOLD * betainc(a, b, THRESHOLD) - average * betainc(a + 1, b, THRESHOLD)
-    above = below + average - THRESHOLD
-    open_ = np.array([stored.rule.status == "proposed" or stored.stale for stored in rules], dtype=bool)
-    return np.where(open_, new * np.minimum(below, above), 0.0)
+
+def value_of_labelling(probabilities: Floats, open_: Flags) -> tuple[int, float]:
+    """The sample of those that are `open_` [n_samples] whose label would say most, −1 without one, and how much.
+
+    `probabilities` [n_samples, n_labels] are the model's. The value is in the unit of `value_of_looking`, for that
+    sample alone: what the model learns from its label about others comes on top.
+    """
+    values = np.where(open_, (1 - np.square(probabilities).sum(axis=1)) / 2, -1.0)
+    best = int(values.argmax()) if len(values) else -1
+    return (best, float(values[best])) if best >= 0 and open_[best] else (-1, 0.0)
+
+
+def _decided(hits: Bitmap, labels: Counts, accepted: Flags) -> Bitmap:
+    """For each rule the samples that accepted rules for its label hit: [n_rules, n_words]."""
+    by_label = np.zeros((labels.max(initial=-1) + 2, hits.shape[1]), dtype=np.uint64)  # −1 is the last row
+    for rule in np.flatnonzero(accepted):
+        by_label[labels[rule]] |= hits[rule]
+    return by_label[labels]
+
+
+def _shifts(rules: Counts, odds: Floats, precise: Floats) -> Floats:
+    """What to add to log odds so that they come to the precision of each rule, at least 0: [n_rules].
+
+    `rules` and `odds` [n_hits] are of single hits.
+    """
+    tried = np.maximum(np.bincount(rules, minlength=len(precise)), 1)
+    low, high = np.zeros(len(precise)), np.full(len(precise), _MOST_SHIFT)
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        shifted = odds * np.exp(middle)[rules]
+        mean = np.bincount(rules, shifted / (1 + shifted), minlength=len(precise)) / tried
+        low, high = np.where(mean < precise, middle, low), np.where(mean < precise, high, middle)
+    return low
+
+
+def _portions(sizes: Counts) -> Iterator[slice]:
+    """Slices of rules with about `_AT_ONCE` hits each; those with none are left out at the ends."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes) and ends[-1] > (ends[first - 1] if first else 0):
+        done = ends[first - 1] if first else 0
+        last = max(int(np.searchsorted(ends, done + _AT_ONCE, side="right")), first + 1)
+        yield slice(first, last)
+        first = last
+
+
+def _marked(bits: Bitmap, rules: Counts, samples: Counts) -> Flags:
+    """Whether bit `samples[i]` of row `rules[i]` is set, for every i."""
+    return (bits[rules, samples >> 6] >> (samples & 63).astype(np.uint64) & np.uint64(1)).astype(bool)

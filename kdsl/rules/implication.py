@@ -10,10 +10,12 @@ from kdsl.rules.rule import Rule
 from kdsl.text import normalise
 
 _INSIDE = {
-    "last_user": ("user", "dialogue"),
-    "user": ("dialogue",),
-    "last_agent": ("agent", "dialogue"),
-    "agent": ("dialogue",),
+    "last_user": ("user", "dialogue", "text"),
+    "user": ("dialogue", "text"),
+    "last_agent": ("agent", "dialogue", "text"),
+    "agent": ("dialogue", "text"),
+    "dialogue": ("text",),
+    "text": ("dialogue",),
     "ocr.header": ("ocr.top", "ocr"),
     "ocr.top": ("ocr",),
     "ocr.body": ("ocr",),
@@ -44,10 +46,14 @@ def contradicts(first: Condition, second: Condition) -> bool:
 
 
 def redundant_terms(condition: Condition) -> list[tuple[str, str]]:
-    """(longer, shorter) for each term that holds another of the list: where it occurs the shorter one occurs too."""
-    terms = sorted(condition.normalised_terms, key=len)
+    """(longer, shorter) for each term that holds another of the list: where it occurs the shorter one occurs too.
+
+    Both as they are written; of terms that are one and the same the first.
+    """
+    written = {normalise(term): term for term in reversed(condition.sought)}
+    terms = sorted(written, key=len)
     return [
-        (longer, next(shorter for shorter in terms[:index] if _holds(longer, shorter)))
+        (written[longer], written[next(shorter for shorter in terms[:index] if _holds(longer, shorter))])
         for index, longer in enumerate(terms)
         if any(_holds(longer, shorter) for shorter in terms[:index])
     ]

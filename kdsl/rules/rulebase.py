@@ -29,6 +29,8 @@ from kdsl.rules.table import RuleTable
 
 MINED = "mcts"
 """`provenance.source` of rules that mining found."""
+DRAFT = "draft"
+"""`provenance.source` of rules that a model drafted; `provenance.proposer` is the model."""
 ACTIVE: tuple[Status, ...] = ("accepted", "proposed")
 
 _NOWHERE: Stamp = (0, 0, 0)

@@ -11,6 +11,7 @@ Language = Literal["en", "zh"]
 
 FIELD_NAMES: dict[Language, dict[str, str]] = {
     "en": {
+        "text": "text",
         "last_user": "last user turn", "user": "user turns", "last_agent": "last agent turn", "agent": "agent turns",
         "dialogue": "dialogue",
         "ocr": "text on the image", "ocr.top": "text at the top of the image",
@@ -22,7 +23,7 @@ FIELD_NAMES: dict[Language, dict[str, str]] = {
         "turns": "number of turns", "sees": "the image shows", "means": "means",
     },
     "zh": {
-        "last_user": "用户最后一句", "user": "用户的话", "last_agent": "客服最后一句",
+        "text": "文本", "last_user": "用户最后一句", "user": "用户的话", "last_agent": "客服最后一句",
         "agent": "客服的话", "dialogue": "对话",
         "ocr": "图中文字", "ocr.top": "图片顶部文字", "ocr.bottom": "图片底部文字", "ocr.header": "图片标题栏文字",
         "ocr.body": "图片中部文字", "ocr.bar": "图片底栏文字", "ocr.size": "图中文字", "caption": "图片描述",

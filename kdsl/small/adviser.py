@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.bitmaps import Flags, unpack
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import Advice, Partial
-from kdsl.mining.vocabulary import MINED_FIELDS
+from kdsl.mining.vocabulary import MINED_FIELDS, mined_fields
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import Matcher
 from kdsl.sample import Task
@@ -89,14 +89,13 @@ class SmallAdviser:
         if not terms:
             return ()
         matcher = Matcher(terms)
-        flags = np.stack(
-            [unpack(matcher.bitmaps(self._table.texts(field)), len(self._table)) for field in MINED_FIELDS]
-        )
+        fields = [field for field in mined_fields(self._table) if field in MINED_FIELDS]
+        flags = np.stack([unpack(matcher.bitmaps(self._table.texts(field)), len(self._table)) for field in fields])
         held = flags[:, :, partial.right].sum(axis=2)
         for index, term in enumerate(terms):
-            field = int(held[:, index].argmax())
-            if held[field, index] >= LEAST_HITS:
-                named.append((Condition(field=MINED_FIELDS[field], terms=(term,)), flags[field, index]))
+            best = int(held[:, index].argmax())
+            if held[best, index] >= LEAST_HITS:
+                named.append((Condition(field=fields[best], terms=(term,)), flags[best, index]))
         return tuple(named)
 
 

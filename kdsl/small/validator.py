@@ -13,7 +13,7 @@ from kdsl.vlm.usage import CallBudget
 class SmallValidator:
     """Implements `Validator`: the model is told the rule and its label with description, and no sample."""
 
-    choice = 1
+    choice = 12
 
     def __init__(self, model: VisionLanguageModel, budget: CallBudget) -> None:
         self._model = model

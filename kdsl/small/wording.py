@@ -105,6 +105,7 @@ CHINESE = Wording(
     answered="{}答是",
     not_="并非{}",
     fields={
+        "text": "文本",
         "last_user": "用户最后的话",
         "user": "用户的话",
         "last_agent": "客服最后的话",
@@ -154,6 +155,7 @@ ENGLISH = Wording(
     answered="the answer to {} is yes",
     not_="it is not so that {}",
     fields={
+        "text": "the text",
         "last_user": "the user's last message",
         "user": "what the user says",
         "last_agent": "the agent's last message",

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         _write_project(Path(folder), *_make(options.rules, options.samples, options.characters, options.seed))
         begun = time.perf_counter()
-        live = open_live(Project.open(folder), PERSON)
+        live = open_live(Project.open(Path(folder)), PERSON)
         opened = time.perf_counter() - begun
         print(
             f"{options.rules} rules, {options.samples} dialogues of {options.characters} characters; "
@@ -137,7 +137,7 @@ def _requests(client, live, seed: int) -> list[Request]:
 
 def _wait_for_model(live) -> None:
     """Until the page knows what the model says."""
-    while live.site.indexes[TASK].word is None:
+    while live.site.indexes[TASK].predictions is None:
         if live.problems:
             raise KdslError(live.problems[0])
         time.sleep(0.1)
@@ -155,7 +155,7 @@ def _changes(live, folder: Path) -> Iterator[list[str]]:
             if live.site is not site:
                 site = live.site
                 readings.append(site.indexes[TASK].samples[-1].id)
-            if not live.changing and site.indexes[TASK].word is not None:
+            if not live.changing and site.indexes[TASK].predictions is not None:
                 new = folder / "new.jsonl"
                 new.hardlink_to(folder / TEXTS[len(readings) % 2])
                 new.replace(folder / DATA)

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept_back import Split, splits
 from benchmarks.sets import DataSet, mire, plain
-from kdsl.data.splits import stratified_folds
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
-from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import mined_rules
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.run import mine_task
@@ -26,8 +25,6 @@ from kdsl.project.small_parts import SmallParts, meaning_parts
 from kdsl.rules.engine import Engine
 from kdsl.sample import label_indices
 
-FOLDS = 5
-"""Of a set without test samples one fold is kept back from everything, in turn."""
 SEVERAL = 3
 """Hits on kept samples."""
 PRECISION = 0.8
@@ -44,20 +41,6 @@ class Kept:
     samples: int
 
 
-@dataclass(frozen=True)
-class Split:
-    """Samples to mine on, and those kept back."""
-
-    data: DataSet
-    train: FieldTable
-    test: FieldTable
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Of the samples to mine on, as indices. [n_samples]"""
-        return np.array(label_indices([row.sample for row in self.train.rows], self.data.task))
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench small", description=__doc__)
     parser.add_argument("data", type=Path, help="folder that holds mire, hint3_sofmattress and banking77")
@@ -70,22 +53,22 @@ def main(arguments: list[str]) -> int:
     )
     for column in ("", "small", "rules", "hit", "share", f"{SEVERAL} hits", "share", "precision", "coverage"):
         table.add_column(column, justify="left" if column in ("", "small") else "right")
-    for data, test in sets(options.data):
+    for data, test in _sets(options.data):
         if options.sets and data.task.name not in options.sets:
             continue
         for small in ("lexical", "lexical, meanings", "meaning"):
             known = vectors if small != "lexical" else None
-            found = [
-                kept(split, meaning_parts(split.train, split.labels) if small == "meaning" else SmallParts(), seed)
+            kept = [
+                _kept(split, small, seed)
                 for seed in range(options.seeds)
                 for split in splits(replace(data, sidecars=replace(data.sidecars, vectors=known)), test, seed)
             ]
-            table.add_row(data.task.name, small, *figures(found))
+            table.add_row(data.task.name, small, *_figures(kept))
     Console(width=110).print(table)
     return 0
 
 
-def sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
+def _sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
     hint3, banking77 = folder / "hint3_sofmattress", folder / "banking77"
     return [
         *((data, None) for data in mire(folder)),
@@ -94,41 +77,23 @@ def sets(folder: Path) -> list[tuple[DataSet, Path | None]]:
     ]
 
 
-def splits(data: DataSet, test: Path | None, seed: int) -> list[Split]:
-    if test is not None:
-        known = [sample for sample in plain(test, data.task.name).samples if sample.label in data.task.label_names]
-        return [Split(data, FieldTable(data.samples, data.sidecars), FieldTable(known, data.sidecars))]
-    table = FieldTable(data.samples, data.sidecars)
-    folds = stratified_folds(np.array(label_indices(data.samples, data.task)), FOLDS, seed)
-    return [
-        Split(data, table.select(np.flatnonzero(folds != fold)), table.select(np.flatnonzero(folds == fold)))
-        for fold in range(FOLDS)
-    ]
-
-
-def kept(split: Split, parts: SmallParts, seed: int) -> Kept:
-    """Mine on the split's samples, and count on those kept back."""
+def _kept(split: Split, small: str, seed: int) -> Kept:
     begun = time.perf_counter()
     task = split.data.task
+    labels = np.array(label_indices([row.sample for row in split.train.rows], task))
+    parts = meaning_parts(split.train, labels) if small == "meaning" else SmallParts()
     mined = mine_task(
-        task,
-        split.train,
-        split.labels,
-        MiningSettings(),
-        seed,
-        proposer=parts.proposer,
-        validator=parts.validator,
-        adviser=parts.adviser,
+        task, split.train, labels, MiningSettings(), seed, proposer=parts.proposer, validator=parts.validator
     )
     rules, _ = mined_rules(mined, "", seed)
     hits = Engine(rules).matrix(split.test)
     truth = np.array(label_indices([row.sample for row in split.test.rows], task))
     right = hits & (truth[:, None] == [task.label_names.index(rule.label) for rule in rules])
-    print(f"  {task.name}, {parts.proposer.name}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
+    print(f"  {task.name}, {small}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
     return Kept(hits.sum(axis=0), right.sum(axis=0), int(hits.any(axis=1).sum()), len(split.test))
 
 
-def figures(kept: list[Kept]) -> list[str]:
+def _figures(kept: list[Kept]) -> list[str]:
     hits, correct = (
         np.concatenate(found) for found in zip(*((each.hits, each.correct) for each in kept), strict=True)
     )

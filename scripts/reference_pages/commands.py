@@ -50,6 +50,7 @@ _HOW_TO = {
     "caption": "data.md#sidecars",
     "predict": "prediction.md",
     "prompt": "retrieval.md",
+    "propose": "mining.md#rules-that-a-model-drafts",
     "reasons": "reasons.md#reasons",
     "review": "review.md",
     "rules": "rules.md",

@@ -15,6 +15,7 @@ from kdsl import __version__, cli
 from kdsl.config import ProjectConfig, load_config
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
+from kdsl.rules.shipped import shipped_rules
 
 HEAVY = (
     "numpy",
@@ -155,6 +156,24 @@ def test_init_makes_a_project_that_loads_and_never_overwrites(kdsl, tmp_path):
     assert again.code == 2
     assert "kdsl.yaml exists already" in again.err
     assert (folder / "kdsl.yaml").read_text() == "# mine\n"
+
+
+def test_init_of_a_named_task_brings_the_rules_that_ship_for_it(kdsl, tmp_path):
+    shipped = len(shipped_rules("mire_intent"))
+    result = kdsl("init", tmp_path / "shop", "--task", "mire_intent")
+    assert result.code == 0, result.err
+    assert load_config(tmp_path / "shop").tasks == ["mire_intent"]
+    rules = tmp_path / "shop" / "rules" / "mire_intent"
+    assert result.out.splitlines()[1].startswith(f"{rules}: {shipped} rules that people accepted.")
+    assert len(list(rules.rglob("*.yaml"))) == shipped
+    assert kdsl("init", tmp_path / "bare").code == 0
+    assert list((tmp_path / "bare" / "rules").iterdir()) == []
+
+
+def test_init_of_a_task_that_is_none_is_one_sentence_and_writes_nothing(kdsl, tmp_path):
+    result = kdsl("init", tmp_path / "shop", "--task", "mire_inten")
+    assert (result.code, not (tmp_path / "shop").exists()) == (2, True)
+    assert "mire_inten is no file; name a shipped task" in result.err
 
 
 def test_a_new_project_says_what_is_missing(kdsl, tmp_path):

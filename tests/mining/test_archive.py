@@ -113,10 +113,12 @@ def test_an_archive_comes_back_as_it_was(shop, mined, tmp_path):
     assert archive.folds_of(ids).tolist() == mined.problem.folds.tolist()
     assert archive.folds_of(ids[::-1]).tolist() == mined.problem.folds[::-1].tolist()
     for part in mined.held_out:
-        rules, shown = archive.held_out_rules(part.fold)
-        assert shown == list(part.shown)
+        rules, archived = archive.held_out_rules(part.fold)
+        listed = [each.listed for each in archived]
+        assert [each.shown for each in archived if each.listed] == list(part.shown)
+        assert [each.shown for each in archived if not each.listed] == [shown for _, shown in part.others]
         outside = mined.problem.folds == part.fold
-        assert (Engine(rules).matrix(table)[outside] == part.hits[outside]).all()
+        assert (Engine(rules).matrix(table)[outside][:, listed] == part.hits[outside]).all()
 
 
 def test_an_archive_of_other_samples_is_refused(shop, mined, tmp_path):

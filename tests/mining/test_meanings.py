@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from planted import table_of
 
 from kdsl.bitmaps import unpack
-from kdsl.fields import TEXT_FIELDS
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.informative import read_field
@@ -19,7 +18,7 @@ from kdsl.mining.meanings import MOST_CHARACTERS, MOST_WORDS, label_sentences, m
 from kdsl.mining.miner import ALL_SAMPLES, mine_label, start_search
 from kdsl.mining.proposer import described
 from kdsl.mining.run import mine_task, prepare
-from kdsl.mining.vocabulary import build_vocabulary
+from kdsl.mining.vocabulary import build_vocabulary, mined_fields
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
 from kdsl.sample import Label, Sample, Task, Turn
@@ -31,10 +30,10 @@ UNRELATED = ["灯", "谢谢", "你好"]
 """Nothing of these is near to anything else."""
 
 
-def of(table, said=(), fields=TEXT_FIELDS, least=2, most=100.0):
+def of(table, said=(), fields=None, least=2, most=100.0):
     """field → wording → [(threshold, samples that are near enough)]"""
     found: dict[str, dict[str, list]] = {}
-    for condition, flags, _ in meaning_conditions(table, fields, said, least, most):
+    for condition, flags, _ in meaning_conditions(table, fields or mined_fields(table), said, least, most):
         meaning = condition.meaning
         assert meaning.encoder == "concepts"
         [wording] = meaning.wordings
@@ -46,9 +45,9 @@ def of(table, said=(), fields=TEXT_FIELDS, least=2, most=100.0):
 
 def test_what_samples_say_is_compared_with_what_others_say():
     found = of(table_of([*PAID, *SENT], vectors=concept_vectors()))
-    assert found.keys() == {"last_user"}
-    assert sorted(places for [(_, places)] in found["last_user"].values()) == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert all(at == 1.0 for [(at, _)] in found["last_user"].values())
+    assert found.keys() == {"text"}
+    assert sorted(places for [(_, places)] in found["text"].values()) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert all(at == 1.0 for [(at, _)] in found["text"].values())
 
 
 def test_without_vectors_there_are_none():
@@ -73,16 +72,16 @@ def test_names_and_sentences_of_descriptions_are_what_labels_say():
 
 def test_the_same_words_with_another_end_are_one_wording():
     found = of(table_of(["退款", "退款!", "退款。。", "?", "退款 "], vectors=concept_vectors()))
-    assert found["last_user"].keys() == {"退款"}
+    assert found["text"].keys() == {"退款"}
 
 
 def test_long_texts_are_no_wordings_but_their_sentences_are():
     long = "灯" * (MOST_CHARACTERS + 1)
     words = " ".join(["lamp"] * (MOST_WORDS + 1))
     texts = [f"退款。{long}", f"退款。{long}", words, words]
-    assert of(table_of(texts, vectors=concept_vectors()), [long]).get("last_user", {}).keys() == {"退款"}
+    assert of(table_of(texts, vectors=concept_vectors()), [long]).get("text", {}).keys() == {"退款"}
     fits = " ".join(["lamp"] * MOST_WORDS)
-    assert fits in of(table_of([fits, words], vectors=concept_vectors()))["last_user"]
+    assert fits in of(table_of([fits, words], vectors=concept_vectors()))["text"]
 
 
 def test_of_pages_lines_of_several_samples_are_wordings():
@@ -96,16 +95,17 @@ def test_of_pages_lines_of_several_samples_are_wordings():
 def test_thresholds_are_few_round_and_let_in_between_the_least_and_the_most():
     texts = ["退款"] * 2 + ["退款退款快递"] * 4 + ["退款快递"] * 12 + ["快递"] * 6 + UNRELATED
     found = of(table_of(texts, vectors=concept_vectors()), least=2, most=18)
-    assert [(at, len(places)) for at, places in found["last_user"]["退款"]] == [(1.0, 2), (0.89, 6), (0.7, 18)]
-    assert [
-        len(places) for _, places in of(table_of(texts, vectors=concept_vectors()), most=17)["last_user"]["退款"]
-    ] == [2, 6]
+    assert [(at, len(places)) for at, places in found["text"]["退款"]] == [(1.0, 2), (0.89, 6), (0.7, 18)]
+    assert [len(places) for _, places in of(table_of(texts, vectors=concept_vectors()), most=17)["text"]["退款"]] == [
+        2,
+        6,
+    ]
 
 
 def test_what_most_texts_are_as_near_to_as_to_each_other_is_no_meaning():
     texts = ["退款"] * 2 + ["退款快递"] * 4 + ["退款灯", "快递灯"]
-    assert [at for at, _ in of(table_of(texts, vectors=concept_vectors()))["last_user"]["退款"]] == [1.0]
-    apart = of(table_of([*texts, "谢谢", "你好"], vectors=concept_vectors()))["last_user"]["退款"]
+    assert [at for at, _ in of(table_of(texts, vectors=concept_vectors()))["text"]["退款"]] == [1.0]
+    apart = of(table_of([*texts, "谢谢", "你好"], vectors=concept_vectors()))["text"]["退款"]
     assert [at for at, _ in apart] == [1.0, 0.7]
 
 
@@ -175,7 +175,7 @@ def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings
     gave = {
         condition.meaning.wordings[0]: (np.flatnonzero(giver).tolist(), giver[flags].sum())
         for condition, flags, giver in meaning_conditions(
-            table_of(texts, vectors=concept_vectors()), TEXT_FIELDS, (), 2, 9
+            table_of(texts, vectors=concept_vectors()), ("text",), (), 2, 9
         )
     }
     assert gave == {"退款": ([], 0), "退款快递": ([2], 1), "快递": ([], 0)}
@@ -205,7 +205,7 @@ def test_a_wording_of_the_label_itself_is_described(shop):
     vocabulary = build_vocabulary(table, said_of_labels=label_sentences(task))
     [index] = [i for i, c in enumerate(vocabulary.conditions) if c.meaning and c.meaning.wordings == ("退钱",)]
     assert described(task, vocabulary)[:, index].tolist() == [1.0, 0.0]
-    assert read_field(vocabulary.conditions[index]) == "means last_user"
+    assert read_field(vocabulary.conditions[index]) == "means text"
     assert read_field(vocabulary.conditions[0]) == vocabulary.conditions[0].field
 
 
@@ -219,8 +219,8 @@ def test_without_vectors_mining_is_what_it_was(shop, settings):
 @pytest.mark.parametrize(("text", "is_wording"), [("-10", False), ("0", False), ("a1", False), ("亮度", True)])
 def test_numbers_and_marks_are_no_wordings(text, is_wording):
     found = of(table_of([text, "退款", "refund"], vectors=concept_vectors()), ["12", "退款吗"], least=1)
-    assert (text in found["last_user"]) == is_wording
-    assert "12" not in found["last_user"] and "退款吗" in found["last_user"]
+    assert (text in found["text"]) == is_wording
+    assert "12" not in found["text"] and "退款吗" in found["text"]
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_numbers_and_marks_are_no_wordings(text, is_wording):
 )
 def test_a_wording_is_short_in_words_of_english_and_in_characters_of_chinese(text, is_wording):
     found = of(table_of(["退款", "refund"], vectors=concept_vectors()), [text])
-    assert (text in found["last_user"]) == is_wording
+    assert (text in found["text"]) == is_wording

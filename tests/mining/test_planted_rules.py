@@ -38,24 +38,24 @@ def sentences(groups, seed=0):
 
 def test_a_single_term(task, settings):
     table, labels = sentences([(0, ["亮度"], 12), (1, [], 30)])
-    assert mined(task, settings, table, labels)["last_user has 亮度"] == (12, 12)
+    assert mined(task, settings, table, labels)["text has 亮度"] == (12, 12)
 
 
 def test_a_conjunction(task, settings):
     table, labels = sentences([(0, ["亮度", "遥控"], 12), (1, ["亮度"], 15), (1, ["遥控"], 15), (1, [], 10)])
-    assert mined(task, settings, table, labels)["last_user has 亮度 and last_user has 遥控"] == (12, 12)
+    assert mined(task, settings, table, labels)["text has 亮度 and text has 遥控"] == (12, 12)
 
 
 def test_a_negation(task, settings):
     table, labels = sentences([(0, ["亮度"], 14), (1, ["亮度", "手机"], 14), (1, [], 20)])
     found = mined(task, settings, table, labels)
-    assert found["last_user has 亮度 and not last_user has 手机"] == (14, 14)
+    assert found["not text has 手机 and text has 亮度"] == (14, 14)
 
 
 def test_one_of_two_terms(task, settings):
     table, labels = sentences([(0, ["亮度"], 8), (0, ["遥控"], 8), (1, [], 40)])
     found = mined(task, settings, table, labels)
-    assert (16, 16) in [found.get("last_user has 亮度|遥控"), found.get("last_user has 遥控|亮度")]
+    assert (16, 16) in [found.get("text has 亮度|遥控"), found.get("text has 遥控|亮度")]
 
 
 def test_what_speaks_for_another_label_is_negated_first(task, settings):
@@ -66,7 +66,7 @@ def test_what_speaks_for_another_label_is_negated_first(task, settings):
     problem = prepare(three, table, np.array(labels), settings, seed=0)
     literals = start_search(problem, ALL_SAMPLES, 0, settings).literals
     negated = [str(problem.vocabulary.conditions[i]) for i in literals.condition[literals.negated].tolist()]
-    assert negated.index("last_user has 手机") < negated.index("last_user has 今天")
+    assert negated.index("text has 手机") < negated.index("text has 今天")
 
 
 def test_what_a_label_is_called_counts_as_a_sample_of_it(settings):
@@ -75,7 +75,7 @@ def test_what_a_label_is_called_counts_as_a_sample_of_it(settings):
     search = start_search(problem, ALL_SAMPLES, 0, settings)
     counts = {str(problem.vocabulary.conditions[i]): count(search.literals.bits[k] & search.positives)
               for k, i in enumerate(search.literals.condition.tolist()) if not search.literals.negated[k]}  # fmt: skip
-    assert (counts["last_user has 亮度"], counts["last_user has 遥控"]) == (3, 2)
+    assert (counts["text has 亮度"], counts["text has 遥控"]) == (3, 2)
 
 
 def test_a_number(task, settings):
@@ -89,7 +89,7 @@ def test_a_number(task, settings):
 def test_conditions_that_do_not_help_are_pruned(task, settings):
     table, labels = sentences([(0, ["亮度", "遥控"], 12), (1, ["遥控"], 12), (1, [], 20)])
     found = mined(task, settings, table, labels)
-    assert "last_user has 亮度" in found
+    assert "text has 亮度" in found
     assert not [words for words in found if "亮度" in words and "遥控" in words]
 
 

@@ -44,9 +44,17 @@ def test_a_rule_that_nobody_judged_has_the_sense_of_an_average_one():
 
 def test_an_estimate_is_the_logistic_function_of_the_features():
     reliability = Reliability(-1.0, (0.5, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 2.0), unasked=0.75)
-    total = -1 + 0.5 * np.log(5.5 / 3.5) + 0.25 + 2 * 0.75
-    assert reliability.estimate([shown(conditions=2)]) == pytest.approx([1 / (1 + np.exp(-total))])
+    assert reliability.estimate([shown(8, 8, conditions=2)]) < reliability.estimate([shown(9, 9, conditions=2)])
+    total = -1 + 0.5 * np.log(8.5 / 0.5) + 0.25 + 2 * 0.75
+    assert reliability.estimate([shown(8, 8, conditions=2)]) == pytest.approx([1 / (1 + np.exp(-total))])
     assert Reliability(0.0, (0.0,) * 7 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
+
+
+def test_no_rule_is_promised_more_than_it_showed():
+    certain = Reliability(5.0, (0.0,) * 8)
+    sure = 1 / (1 + np.exp(-5))
+    estimates = certain.estimate([shown(8, 5), shown(10, 1), shown(2, 2), shown(0, 0)])
+    assert estimates == pytest.approx([5.5 / 8.5, 1.5 / 10.5, sure, sure])
 
 
 def test_no_rules_have_no_estimates():
@@ -60,7 +68,7 @@ def pooled(hits: list[int], correct: list[int], expected: float = 0.0) -> tuple[
     fitted = fit_reliability(rules, np.array(hits), np.array(correct), expected)
     alike = not any(fitted.coefficients)
     if alike:
-        assert fitted.estimate(rules[:1]) == pytest.approx([(sum(correct) + 0.5) / (sum(hits) + 2)])
+        assert fitted.estimate([shown(500, 500)]) == pytest.approx([(sum(correct) + 0.5) / (sum(hits) + 2)])
     return alike, fitted.chance
 
 
@@ -143,4 +151,5 @@ def test_the_fit_is_that_of_the_slow_one(seed):
     rules, hits, correct = rules_at_random(seed)
     new = rules_at_random(seed + 1)[0]
     fitted = fit_reliability(rules, np.array(hits), np.array(correct))
-    assert fitted.estimate(new) == pytest.approx(slow_estimates(rules, hits, correct, new), abs=2e-3)
+    slow = [min(p, rule.best) for p, rule in zip(slow_estimates(rules, hits, correct, new), new, strict=True)]
+    assert fitted.estimate(new) == pytest.approx(slow, abs=2e-3)

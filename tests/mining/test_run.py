@@ -110,7 +110,9 @@ def test_weights_lead_the_search_to_where_the_classifier_errs(settings):
     weights = np.where(np.arange(12) < 3, 0.125, 1.0)
     problem = prepare(task, table, labels, settings, seed=0, weights=weights)
     assert problem.weights.tolist() == weights.tolist()
-    first = mine_task(task, table, labels, replace(settings, rules_per_label=1), 0, weights, workers=0).rules[0]
+    first = mine_task(
+        task, table, labels, replace(settings, candidates=1, least_precision=0.0), 0, weights, workers=0
+    ).rules[0]
     assert "遥控" in first.written(problem.vocabulary)[0].terms
 
 

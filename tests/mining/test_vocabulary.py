@@ -8,13 +8,13 @@ from planted import table_of
 from kdsl.bitmaps import unpack
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.vocabulary import Vocabulary, build_vocabulary
+from kdsl.mining.vocabulary import Vocabulary, build_vocabulary, mined_fields
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
 from kdsl.sample import Sample, Turn
 
 
-def terms(vocabulary: Vocabulary, field: str = "last_user") -> set[str]:
+def terms(vocabulary: Vocabulary, field: str = "text") -> set[str]:
     return {condition.terms[0] for condition in vocabulary.conditions if condition.field == field}
 
 
@@ -23,12 +23,12 @@ def page_of(text: str) -> OcrPage:
 
 
 def test_of_terms_on_the_same_samples_the_word_is_taken():
-    found = terms(build_vocabulary(table_of(["春亮度夏", "秋亮度冬", "东南", "西北"])))
+    found = terms(build_vocabulary(table_of(["灯的亮度够吗", "调亮度的按钮", "东南", "西北"])))
     assert found == {"亮度"}
 
 
 def test_terms_of_one_sample_or_of_nearly_all_are_left_out():
-    texts = ["谢谢亮度", "谢谢亮度", "谢谢材质", "谢谢包邮", "谢谢尺码"]
+    texts = ["谢谢，亮度", "谢谢，亮度", "谢谢，材质", "谢谢，包邮", "谢谢，尺码"]
     assert terms(build_vocabulary(table_of(texts))) & {"谢谢", "材质", "亮度"} == {"亮度"}
 
 
@@ -39,6 +39,20 @@ def test_grammar_is_left_out_of_what_people_say_but_not_of_pages_and_labels():
     pages = {f"{i}.png": page_of("我的" if i < 2 else f"{i}") for i in range(5)}
     table = FieldTable([Sample(f"s{i}", "t", (), (f"{i}.png",)) for i in range(5)], Sidecars(ocr=pages))
     assert terms(build_vocabulary(table), "ocr") == {"我的"}
+
+
+def test_pieces_of_words_are_left_out():
+    texts = ["这个操控方便吗", "操控怎么样", "会掉色吗", "掉色严重", "杯子漏了", "箱子漏了"]
+    found = terms(build_vocabulary(table_of(texts)))
+    assert {"操控", "掉色", "漏了"} <= found
+    assert found.isdisjoint({"操", "控", "掉", "色", "子", "子漏"})
+
+
+def test_dialogues_are_read_by_their_turns_and_single_texts_as_text():
+    dialogue = (Turn("user", "灯的亮度"), Turn("agent", "可以调亮度"))
+    of_dialogues = FieldTable([Sample(f"s{i}", "t", dialogue) for i in range(3)], Sidecars())
+    assert "text" not in mined_fields(of_dialogues) and "last_user" in mined_fields(of_dialogues)
+    assert mined_fields(table_of(["亮度"]))[0] == "text" and "last_user" not in mined_fields(table_of(["亮度"]))
 
 
 def test_known_terms_are_taken_however_rare():
@@ -64,12 +78,12 @@ def test_forms_that_occur_in_one_sample_only_are_left_out():
 
 def test_the_narrower_field_speaks_for_the_same_samples():
     fields = {c.field for c in build_vocabulary(table_of(["亮度", "亮度", "材质", "材质"])).conditions}
-    assert fields == {"last_user"}
+    assert fields == {"text"}
 
 
 def test_a_field_with_the_same_texts_as_another_gives_nothing():
     vocabulary = build_vocabulary(table_of(["亮度", "亮度", "材质", "尺码"]), known_terms=["材质"])
-    assert [str(condition) for condition in vocabulary.conditions] == ["last_user has 亮度", "last_user has 材质"]
+    assert [str(condition) for condition in vocabulary.conditions] == ["text has 亮度", "text has 材质"]
 
 
 def test_page_text_gives_terms_of_at_least_two_characters_and_zones():
@@ -115,7 +129,7 @@ def test_coverage_is_what_the_engine_matches(texts):
 
 
 def test_very_long_text_and_lone_surrogates_are_read():
-    vocabulary = build_vocabulary(table_of(["亮度\ud800灯光" + "长" * 100_000, "亮度\ud800灯光", "材质", "尺码"]))
+    vocabulary = build_vocabulary(table_of(["亮度，\ud800灯光" + "长" * 100_000, "亮度，\ud800灯光", "材质", "尺码"]))
     assert any("亮度" in term for term in terms(vocabulary))
 
 

@@ -177,6 +177,29 @@ def test_a_file_of_samples_that_is_not_there_is_no_project_without_samples(tmp_p
     assert not (tmp_path / "checkpoints/run/returns").exists()
 
 
+def test_accepted_rules_predict_before_there_are_samples(tmp_path, caplog):
+    project = make(tmp_path, "data: {train: later.jsonl}")
+    add_rule(project, "物流", "单号", accepted=True)
+    add_rule(project, "退款", "还钱", accepted=False)
+    decisions = project.predict(["单号呢", "还钱"])
+    assert decisions[0].label == "物流"
+    assert [rule.rule.label for rule in decisions[0].rules] == ["物流"]
+    assert caplog.messages == [
+        f"returns: {tmp_path / 'later.jsonl'} is not there yet, so nothing was trained: predicts by the rules "
+        "that people accepted (1) and by the names and descriptions of the labels"
+    ]
+    with pytest.raises(KdslError, match="later"):
+        project.train()
+
+
+def test_a_fresh_project_of_a_shipped_task_answers_by_its_rules(tmp_path):
+    project = Project.create(tmp_path, ["mire_intent"])
+    (tmp_path / "kdsl.yaml").write_text("tasks: [mire_intent]\ndata: {train: data/train.json}\n", "utf-8")
+    [decision] = Project.open(project.config.folder).predict("这个会不会生锈呀")
+    assert decision.label == "是否会生锈"
+    assert decision.rules and {hit.rule.label for hit in decision.rules} == {"是否会生锈"}
+
+
 def test_checking_finds_it_and_nothing_that_follows_from_it(tmp_path):
     project = make(tmp_path, "data: {train: data.jsonl}")
     write(tmp_path / "data.jsonl", unlabelled(tmp_path))

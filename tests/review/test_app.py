@@ -40,7 +40,7 @@ def test_a_rule_without_hits_has_no_precision(client, site):
     ("query", "first", "count"),
     [
         ("flag=never", "明暗", 1),
-        ("flag=conflict", "亮度", 3),
+        ("flag=conflict", "材质", 3),
         ("text=购买", "立即购买", 1),
         ("sort=coverage", "亮度", 4),
         ("sort=precision", "材质", 4),
@@ -321,7 +321,7 @@ def test_the_way_back_to_the_queue_leads_to_the_rule_with_all_filters(client, si
 
 
 def test_undo_and_the_queue_after_the_last_rule_keep_the_filters(client, site):
-    each = stored(site, "材质")
+    each = stored(site, "立即购买")
     form = {"version": each.version, "status": "accepted", "queue": "label=商品材质&text=材质"}
     done = client.post(f"{ROOT}/rules/{each.rule.id}/decide", data=form)
     assert done.headers["hx-push-url"].endswith(f"/rules?{urlencode({'label': '商品材质', 'text': '材质'})}")

@@ -5,7 +5,7 @@ import webbrowser
 from collections.abc import Iterator
 
 import pytest
-from reviewed_shop import LABELS, open_shop
+from reviewed_shop import LABELS, open_shop, stored
 from rule_files import TASK, contents
 
 pytest.importorskip("playwright", reason="needs the extra test")
@@ -169,8 +169,8 @@ def test_a_hit_is_made_a_test_of_the_rule_by_a_key_and_stays_in_sight(context, s
 
 def test_an_edit_with_chinese_input_shows_live_what_it_would_change(context, served):
     page = context.new_page()
-    open_first(page)
-    id = shown(page)
+    id = stored(served.site, "亮度").rule.id
+    page.goto(f"/t/{TASK}/rules/{id}")
     page.keyboard.press("e")
     expect(page.locator("#preview")).to_contain_text("2/4")
     box = page.locator("[name=test-0]")

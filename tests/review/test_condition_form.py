@@ -70,7 +70,7 @@ def test_every_condition_comes_back_from_the_form_as_it_went_in(conditions):
         (Row("0", "means", "退钱", at="0"), "condition 1: means: at is the least similarity, a number above 0"),
         (Row("0", "means", "退钱", at="nan"), "condition 1: means: at is the least similarity"),
         (Row("0", "means", "退钱", at=""), "condition 1: means: at is the least similarity"),
-        (Row("0", "means", "退钱", compared="turns"), "condition 1: means takes one field (last_user, "),
+        (Row("0", "means", "退钱", compared="turns"), "condition 1: means takes one field (text, last_user, "),
         (Row("0", "image.colour", share="0.3"), 'condition 1: image.colour: share takes a comparison in quotes'),
         (Row("0", "image.colour", zone="middle"), "condition 1: image.colour: there is no zone 'middle'; choose from"),
         (Row("0", "image.colour", colour="beige"), "condition 1: image.colour: there is no colour 'beige'"),

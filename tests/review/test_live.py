@@ -152,7 +152,7 @@ def save_arbiter(folder: Path, live: LiveSite) -> None:
 
 def test_the_arbiter_of_a_new_training_is_asked_and_a_broken_one_is_not(folder, live, client):
     live.ask_model()
-    assert "n/a (not trained)" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
+    assert "no trained arbiter (not trained)" in client.get(f"{ROOT}/rules/r-aaaa/effect").text
     save_arbiter(folder, live)
     live.refresh()
     assert "weight 1.79" in client.get(f"{ROOT}/rules/r-aaaa/effect").text

@@ -10,15 +10,15 @@ from kdsl.review.live import LiveSite
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import statistics_path
 
-BROAD = rule(LABELS[0], {"last_user": ["亮度", "调光"]})
-TWIN = rule(LABELS[0], {"user": ["亮度", "调光"]})
-OTHER_LABEL = rule(LABELS[1], {"user": ["亮度", "调光"]})
+BROAD = rule(LABELS[0], {"last_user": ["调吗", "调光"]})
+TWIN = rule(LABELS[0], {"user": ["调吗", "调光"]})
+OTHER_LABEL = rule(LABELS[1], {"user": ["调吗", "调光"]})
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> LiveSite:
     live = open_shop(tmp_path)
-    for each in (TWIN, OTHER_LABEL):
+    for each in (BROAD, TWIN, OTHER_LABEL):
         RuleBase(tmp_path / "rules", TASK).save(each)
     live.refresh()
     return live
@@ -50,7 +50,8 @@ def test_a_twin_of_an_accepted_rule_can_wait(live):
 
 def test_an_approval_that_an_edit_has_made_stale_settles_nothing(live):
     before = values(live)
-    review = live.site.overview(TASK).rules[0].rule.review.model_copy(update={"of": "other"})
+    overview = live.site.overview(TASK)
+    review = overview.rules[overview.position[BROAD.id]].rule.review.model_copy(update={"of": "other"})
     decide(live, BROAD.id, status="accepted", review=review)
     assert values(live) == before
 

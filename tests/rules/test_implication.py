@@ -123,6 +123,12 @@ def test_redundant_terms_contain_another_term():
     assert redundant_terms(condition({"user": ["age", "message", "my age"]})) == [("my age", "age")]
 
 
+def test_redundant_terms_are_told_as_they_are_written():
+    """So that a person finds them in the file; of two spellings of one term the first."""
+    assert redundant_terms(condition({"user": ["回T退订", "退订"]})) == [("回T退订", "退订")]
+    assert redundant_terms(condition({"user": ["AB", "ab", "AB 包"]})) == [("AB 包", "AB")]
+
+
 def test_a_special_rule_is_subsumed_by_a_general_one_of_its_label():
     general = rule(1, {"dialogue": ["亮度"]})
     special = rule(2, {"last_user": ["手机亮度"]}, {"turns": ">3"})

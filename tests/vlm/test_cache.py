@@ -25,6 +25,16 @@ def test_the_same_is_asked_once_and_never_again(tmp_path: Path) -> None:
     assert again.identity == model.identity
 
 
+def test_it_says_beforehand_what_it_need_not_ask(tmp_path: Path) -> None:
+    model = CountingModel(reply=lambda conversation: "" if conversation == WORDS[1] else "甲。")
+    cached = CachedModel(model, tmp_path / "small.jsonl")
+    cached.generate(WORDS, 5)
+    again = CachedModel(model, tmp_path / "small.jsonl")
+    for each in (cached, again):
+        assert [each.knows(words, 5) for words in WORDS] == [True, False, True]  # an empty answer is asked again
+        assert not each.knows(WORDS[0], 6)
+
+
 def test_scores_come_back_to_the_last_digit(tmp_path: Path) -> None:
     model = CountingModel(yes=lambda conversation: 1 / 3)
     first = CachedModel(model, tmp_path / "small.jsonl").score(WORDS, ["是", "否"])

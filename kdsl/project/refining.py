@@ -1,0 +1,74 @@
+"""Variants of the rules of a task: its labelled samples prepared once, any number of rules refined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kdsl.config import ProjectConfig
+from kdsl.errors import KdslError
+from kdsl.fields.table import FieldTable
+from kdsl.mining.miner import MiningProblem, MiningSettings
+from kdsl.mining.refine import Refinement, refine
+from kdsl.mining.run import prepare
+from kdsl.project.project import Project
+from kdsl.project.rule_reports import rule_of
+from kdsl.rules.condition import Condition
+from kdsl.rules.rule import Rule
+from kdsl.sample import Task, label_indices
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """Knows the variants of any rule of a task; see `kdsl.mining.refine`."""
+
+    problem: MiningProblem
+    table: FieldTable
+    """The labelled samples, which the problem is about."""
+
+    @classmethod
+    def of(cls, config: ProjectConfig, task: Task, table: FieldTable) -> "Refiner":
+        """Of a task with these training samples; takes seconds. Raises KdslError where too few have a label."""
+        return cls(refining_problem(config, task, table), labelled(task, table))
+
+    def refine(self, conditions: Sequence[Condition], label: str) -> Refinement:
+        """The variants of a rule; KdslError for a label that the task lacks, and for meanings of another encoder."""
+        names = self.problem.task.label_names
+        if label not in names:
+            raise KdslError(
+                f"{label[:60]!r} is no label of {self.problem.task.name}, so no sample tells how to refine the rule; "
+                "give the rule one of the task's labels"
+            )
+        return refine(self.problem, self.table, names.index(label), conditions)
+
+
+def refining_problem(config: ProjectConfig, task: Task, table: FieldTable) -> MiningProblem:
+    """The samples of `table` as a search sees them, which is what takes long about a `Refiner`. No model is asked."""
+    known = labelled(task, table)
+    labels = np.array(label_indices([row.sample for row in known.rows], task), dtype=np.int64)
+    return prepare(task, known, labels, MiningSettings(), config.seed)
+
+
+def labelled(task: Task, table: FieldTable) -> FieldTable:
+    """The samples with a label of the task; without vectors where the encoder can make none of new texts."""
+    names = task.label_names
+    known = table.select([index for index, row in enumerate(table.rows) if row.sample.label in names])
+    vectors = known.sentence_vectors
+    if vectors is None or vectors.if_available() is not None:
+        return known
+    return FieldTable([row.sample for row in known.rows], replace(known.rows[0].sidecars, vectors=None))
+
+
+def refiner_of(project: Project, task: Task) -> Refiner:
+    """The refiner of a project's task, made once; KdslError where the project names no training samples."""
+    return project.kept.made(
+        ("refiner", task.name),
+        (project.field_table(task),),
+        lambda: Refiner.of(project.config, task, project.field_table(task)),
+    )
+
+
+def refine_rule(project: Project, id: str) -> tuple[Task, Rule, Refinement]:
+    """The rule with that id, its task and its variants, as `kdsl rules refine` shows them."""
+    task, rule = rule_of(project, id)
+    return task, rule, refiner_of(project, task).refine(rule.conditions, rule.label)

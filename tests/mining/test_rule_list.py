@@ -1,0 +1,202 @@
+"""A list of few rules a label: what each adds, near copies, and what a validator is asked about."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdsl.mining.miner import ALL_SAMPLES, MOST_TERMS, FoundRule, MiningSettings, assemble, jobs, listed
+from kdsl.mining.reliability import FEATURES, Reliability
+from kdsl.mining.rule_list import COPY, LEAST_GAIN, REPEAT_DISCOUNT, SURER, rule_list
+from kdsl.mining.run import mine_task, prepare
+
+
+def flags(*places, n=10):
+    return np.isin(np.arange(n), places)
+
+
+EVERY = np.ones(10, dtype=bool)
+
+
+def chosen(reliability, hits, positives=EVERY, least=0.6, most=8):
+    return [rule for rule, _ in rule_list(np.array(reliability), hits, positives, least, most)]
+
+
+def test_the_surest_of_equal_coverage_comes_first_and_none_below_the_least():
+    hits = [flags(0, 1), flags(2, 3), flags(4, 5)]
+    assert chosen([0.7, 0.9, 0.59], hits) == [1, 0]
+    assert chosen([0.7, 0.9, 0.61], hits, most=1) == [1]
+    assert chosen([], []) == []
+
+
+def test_a_rule_of_just_the_least_reliability_gains_nothing():
+    assert chosen([0.6], [EVERY]) == []
+    assert chosen([0.62], [EVERY]) == [0]
+
+
+def test_the_gain_is_in_sure_samples():
+    # (0.7 - 0.6) / 0.4 * 5 is more than (0.9 - 0.6) / 0.4 * 1, and less than that times 2
+    assert chosen([0.7, 0.9], [flags(0, 1, 2, 3, 4), flags(5)]) == [0, 1]
+    assert chosen([0.7, 0.9], [flags(0, 1, 2, 3, 4), flags(5, 6)]) == [1, 0]
+
+
+def test_what_rules_before_hit_counts_less():
+    first, again = flags(0, 1, 2, 3), flags(0, 1, 2, 5, 6, 7)  # Jaccard 3 of 7
+    gain = (3 * REPEAT_DISCOUNT + 3) / 6
+    near = 0.6 + 0.4 * 0.5
+    assert chosen([0.95, near, near], [first, again, flags(4, 8, 9)]) == [0, 1, 2]
+    assert 3 < gain * 6 < 6 and REPEAT_DISCOUNT == 0.8
+
+
+def test_a_rule_must_add_a_share_of_the_label():
+    one, positives = [np.arange(100) == 0], np.arange(100) < 20  # 3 % of these are 0.6 sure samples
+    assert chosen([0.6 + 0.4 * 20 * LEAST_GAIN + 0.001], one, positives) == [0]
+    assert chosen([0.6 + 0.4 * 20 * LEAST_GAIN - 0.001], one, positives) == []
+    assert LEAST_GAIN == 0.03
+
+
+def test_only_positives_count():
+    assert chosen([0.9, 0.8], [flags(0, 1, 2), flags(5, 6)], positives=flags(5, 6, 7)) == [1]
+
+
+def test_near_copies_are_told_of_and_take_no_place():
+    hits = [flags(0, 1, 2, 3), flags(0, 1, 2), flags(0, 8, 9), flags(0, 1, 2, 3, 4)]
+    assert rule_list(np.array([0.9, 0.7, 0.7, 0.8]), hits, EVERY, 0.6, 8) == [(0, (3, 1)), (2, ())]
+    assert COPY == 0.5
+
+
+def test_what_hits_nothing_beside_a_rule_must_be_surer():
+    wide, narrow = flags(0, 1, 2, 3, 4, 5), flags(0, 1)
+    assert chosen([0.8, 0.8 + SURER - 0.001], [wide, narrow]) == [0]
+    assert chosen([0.8, 0.8 + SURER + 0.001], [wide, narrow]) == [0, 1]
+    assert chosen([0.8, 0.8], [wide, flags(0, 9)]) == [0, 1]
+    assert SURER == 0.05
+
+
+def slow_list(reliability, hits, positives, least, most):
+    """Plain reference: rule by rule, sample by sample."""
+    left, result, covered = {i for i, r in enumerate(reliability) if r >= least}, [], [0] * len(positives)
+    while left and len(result) < most:
+        gains = {}
+        for rule in left:
+            worth = sum(0.8 ** covered[i] for i in range(len(positives)) if hits[rule][i] and positives[i])
+            gains[rule] = (reliability[rule] - least) / (1 - least) * worth
+        best = min(left, key=lambda rule: (-round(gains[rule], 12), rule))
+        if gains[best] < max(0.03 * sum(positives), 1e-9):
+            break
+        left.remove(best)
+        copies = []
+        for other in left:
+            both = sum(a and b for a, b in zip(hits[best], hits[other], strict=True))
+            either = sum(a or b for a, b in zip(hits[best], hits[other], strict=True))
+            if both / max(either, 1) > 0.5:
+                copies.append(other)
+        left -= {*copies}
+        inside = {
+            other for other in left if not any(a and not b for a, b in zip(hits[other], hits[best], strict=True))
+        }
+        left -= {other for other in inside if reliability[other] < reliability[best] + 0.05}
+        result.append((best, tuple(sorted(copies, key=lambda copy: (-reliability[copy], copy)))))
+        for i in range(len(positives)):
+            covered[i] += hits[best][i] and positives[i]
+    return result
+
+
+@given(st.data())
+def test_the_list_is_the_slow_one(data):
+    n = data.draw(st.integers(1, 8))
+    row = st.lists(st.booleans(), min_size=n, max_size=n)
+    hits = data.draw(st.lists(row, max_size=6))
+    tenths = st.sampled_from([0.35, 0.6, 0.7, 0.74, 0.85, 0.97])
+    reliability = data.draw(st.lists(tenths, min_size=len(hits), max_size=len(hits)))
+    positives, most = data.draw(row), data.draw(st.integers(1, 5))
+    fast = rule_list(
+        np.array(reliability), [np.array(each, dtype=bool) for each in hits], np.array(positives), 0.6, most
+    )
+    assert fast == slow_list(reliability, hits, positives, 0.6, most)
+
+
+SURE = Reliability(3.0, (0.0,) * len(FEATURES))
+"""Every rule is as reliable as it shows."""
+
+
+def of_terms(problem, label, *terms, negated=False):
+    known = {condition.terms[0]: i for i, condition in enumerate(problem.vocabulary.conditions) if condition.terms}
+    return FoundRule(label, (tuple(known[term] for term in terms),), (negated,), 1)
+
+
+def listed_of(problem, *rules, judge=SURE, **settings):
+    shown = [problem.shown(rule, problem.members(ALL_SAMPLES)) for rule in rules]
+    return listed(problem, ALL_SAMPLES, rules, shown, judge, MiningSettings(**settings))
+
+
+@pytest.fixture
+def problem(shop, settings):
+    return prepare(*shop, settings, 0)
+
+
+def test_no_two_labels_get_the_same_conditions(problem):
+    label = int(problem.labels[0])
+    word = next(
+        condition.terms[0]
+        for i, condition in enumerate(problem.vocabulary.conditions)
+        if condition.terms and problem.shown(FoundRule(label, ((i,),), (False,), 1), problem.members(-1)).correct > 5
+    )
+    right, wrong = of_terms(problem, label, word), of_terms(problem, (label + 1) % 3, word)
+    assert listed_of(problem, wrong, right, least_precision=0.0) == [right]
+
+
+class Judge:
+    """Finds sense in what holds one term, and knows nothing else."""
+
+    def __init__(self, term: str, choice: int) -> None:
+        self.term, self.choice = term, choice
+        self.asked = 0
+
+    def judge(self, task, rules):
+        self.asked += len(rules)
+        return [0.9 if any(self.term in c.terms for c in when) else 0.1 for _, when in rules]
+
+
+@pytest.mark.parametrize("choice", [1, 4])
+def test_a_validator_is_asked_about_its_choice_of_candidates(shop, settings, choice):
+    few = replace(settings, most_rules=2)
+    judge = Judge("亮度", choice)
+    mined = mine_task(*shop, few, seed=0, validator=judge, workers=0)
+    searches = len(jobs(mined.problem))
+    assert 0 < judge.asked <= choice * searches
+    assert np.bincount([rule.label for rule in mined.rules]).max() <= 2
+    assert all(shown.sense in (0.1, 0.9) for shown in mined.shown)
+
+
+def test_a_validator_that_costs_nothing_is_asked_about_every_candidate(shop, settings):
+    judge = Judge("亮度", settings.candidates)
+    mine_task(*shop, settings, seed=0, validator=judge, workers=0)
+    few = Judge("亮度", 2)
+    mine_task(*shop, settings, seed=0, validator=few, workers=0)
+    assert judge.asked > few.asked
+
+
+def test_what_judges_does_not_decide_what_is_found_where_it_says_the_same_of_all(shop, settings):
+    class Even(Judge):
+        def judge(self, task, rules):
+            return [0.5] * len(rules)
+
+    judged = mine_task(*shop, settings, seed=0, validator=Even("", settings.candidates), workers=0)
+    plain = mine_task(*shop, settings, seed=0, workers=0)
+    assert [rule.conditions for rule in judged.rules] == [rule.conditions for rule in plain.rules]
+
+
+def test_the_least_precision_thins_the_list(shop, settings):
+    counts = [
+        len(mine_task(*shop, replace(settings, least_precision=least), seed=0, workers=0).rules)
+        for least in (0.0, 0.6, 0.99)
+    ]
+    assert counts[0] >= counts[1] > counts[2]
+
+
+def test_defaults():
+    assert (MiningSettings().most_rules, MiningSettings().least_precision, MOST_TERMS) == (8, 0.6, 4)
+    assert MiningSettings().candidates == 36 and assemble.__name__ == "assemble"
