@@ -1,9 +1,9 @@
 """A world whose training samples cannot tell what a small model knows: which exception of a rule is the real one.
 
 A customer wants something done with the goods; the label is the wish, unless the customer takes it back. In the
-training samples everybody who takes a wish back also happens to say another word, one person says that word without
-it, and nobody with the label says it. So the samples speak for the wrong exception. Among new customers the word is
-as frequent with the label as without.
+training samples those who take a wish back also happen to say another word, and nobody with the label says either;
+one says only the one, one only the other. So the samples speak for both exceptions alike. Among new customers the
+word is as frequent with the label as without.
 """
 
 import random
@@ -33,7 +33,7 @@ BY_CHANCE = {"退": "下雨", "换": "周五", "修": "北京", "寄": "晚上"}
 _FILLERS = ("你好", "请问", "麻烦", "快点", "在吗", "是的")
 OTHER = "别的"
 TASK = Task("wishes", (*(Label(f"{wish}货") for wish in TAKEN_BACK), Label(OTHER)))
-RIGHT, WRONG = 12, 7
+RIGHT, WRONG = 12, 8
 """Training samples with a wish's label, and of those that take it back."""
 FIELD = "text"
 
@@ -45,13 +45,13 @@ def text(source: random.Random, wish: str, *more: str) -> str:
 
 
 def training(seed: int = 0) -> tuple[FieldTable, NDArray[np.int64]]:
-    """Samples and labels that speak for the wrong exceptions."""
+    """Samples and labels that speak for the wrong exceptions as much as for the real ones."""
     source = random.Random(seed)
     texts: list[tuple[str, int]] = []
     for label, wish in enumerate(TAKEN_BACK):
         texts += [(text(source, wish), label) for _ in range(RIGHT)]
-        texts += [(text(source, wish, TAKEN_BACK[wish], BY_CHANCE[wish]), len(TAKEN_BACK)) for _ in range(WRONG - 1)]
-        texts.append((text(source, wish, BY_CHANCE[wish]), len(TAKEN_BACK)))
+        texts += [(text(source, wish, TAKEN_BACK[wish], BY_CHANCE[wish]), len(TAKEN_BACK)) for _ in range(WRONG - 2)]
+        texts += [(text(source, wish, word[wish]), len(TAKEN_BACK)) for word in (BY_CHANCE, TAKEN_BACK)]
     return _table(texts)
 
 

@@ -20,9 +20,10 @@ REAL = tuple(world.TAKEN_BACK.values())
 
 @dataclass
 class Adviser:
-    """Prefers the real exceptions, as far as it `knows`, and names `words`."""
+    """Prefers exceptions on some words, the real ones by default, where it `knows`; and names `words`."""
 
     knows: bool = True
+    prefers: tuple[str, ...] = REAL
     words: tuple[str, ...] = ()
     asked: list[Partial] = field(default_factory=list)
     name: str = "adviser"
@@ -32,7 +33,7 @@ class Adviser:
         self.asked.append(partial)
         if not self.knows:
             return None
-        real = [each.negated and each.terms[0] in REAL for each in partial.candidates]
+        real = [each.negated and each.terms[0] in self.prefers for each in partial.candidates]
         texts = world.training()[0].texts(world.FIELD)
         named = tuple((world.has(word), np.array([word in text for text in texts])) for word in self.words)
         return Advice(np.array(real, dtype=float), named)
@@ -65,11 +66,11 @@ def inside(problem: MiningProblem, adviser: Adviser, **more: object) -> Inside:
     return Inside(problem.task, problem.vocabulary.n_samples, adviser, **more)
 
 
-def exceptions(problem: MiningProblem, own: Inside | None, label: int = 0) -> set[str]:
-    """What the rules of a label leave out."""
+def exception(problem: MiningProblem, own: Inside | None, label: int = 0) -> str:
+    """What the best rule of a label that has an exception leaves out."""
     rules = mine_label(problem, ALL_SAMPLES, label, SETTINGS, own)
     written = [condition for rule in rules for condition in rule.written(problem.vocabulary)]
-    return {term for condition in written if condition.negated for term in condition.terms}
+    return next(condition.terms[0] for condition in written if condition.negated)
 
 
 def test_without_an_answer_a_search_is_what_it_is_without_a_small_model(problem):
@@ -84,8 +85,9 @@ def test_without_an_answer_a_search_is_what_it_is_without_a_small_model(problem)
 
 
 def test_advice_at_a_node_finds_the_exception_that_the_samples_cannot_tell(problem):
-    assert REAL[0] not in exceptions(problem, None)
-    assert REAL[0] in exceptions(problem, inside(problem, Adviser()))
+    for label, (real, chance) in enumerate(zip(REAL, world.BY_CHANCE.values(), strict=True)):
+        assert exception(problem, inside(problem, Adviser()), label) == real
+        assert exception(problem, inside(problem, Adviser(prefers=(chance,))), label) == chance
 
 
 def test_only_a_node_with_enough_right_and_wrong_hits_is_asked_about_and_once(problem):

@@ -24,7 +24,7 @@ def problem(shop) -> MiningProblem:
 
 @dataclass
 class Judge:
-    """Says what `tells` says of whether a rule has a word of its label."""
+    """Says `right` of a rule with a word of its label and `wrong` of others, or anything."""
 
     right: float = 0.9
     wrong: float = 0.1
