@@ -113,7 +113,7 @@ class MiningConfig(_Part):
     questions: int = Field(2, ge=0)
     """Visual questions that a small model writes for every label."""
     calls: int = Field(2000, ge=0)
-    """Calls of a small model for terms, priors and judgements while a task is mined, at most."""
+    """Calls of a small model for terms, priors, nodes and judgements while a task is mined, at most."""
 
 
 class PixelsConfig(_Part):

@@ -1,6 +1,7 @@
 """The literals of one label's search: candidate conditions and negations that could help, with their prior."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Bitmap, SampleWeights, count
 from kdsl.mining.reward import Reward
 from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
 
 MAX_POSITIVE = 200
 MAX_MEANT = 60
@@ -43,6 +45,41 @@ class Literals:
 
     def has_terms(self, literal: int) -> bool:
         return bool(self.vocabulary.conditions[self.condition[literal]].terms)
+
+    def written(self, rule: Sequence[Sequence[int]]) -> tuple[Condition, ...]:
+        """A rule of literals as it stands in a rule file."""
+        conditions = [self.condition[list(part)].tolist() for part in rule]
+        return written(self.vocabulary, conditions, [bool(self.negated[part[0]]) for part in rule])
+
+    def with_more(self, conditions: Sequence[Condition], bits: Bitmap, prior: float) -> "Literals":
+        """These, and after them plain ones on conditions that the vocabulary does not have: bits [n, n_words]."""
+        vocabulary, n = self.vocabulary, len(conditions)
+        gave = vocabulary.gave
+        more = Vocabulary(
+            (*vocabulary.conditions, *conditions),
+            np.concatenate([vocabulary.coverage, bits]),
+            vocabulary.n_samples,
+            None if gave is None else np.concatenate([gave, np.zeros_like(bits)]),
+        )
+        return Literals(
+            more,
+            np.append(self.condition, np.arange(len(vocabulary), len(more))),
+            np.append(self.negated, np.zeros(n, dtype=bool)),
+            np.concatenate([self.bits, bits]),
+            np.append(self.prior, np.full(n, prior)),
+        )
+
+
+def written(
+    vocabulary: Vocabulary, conditions: Sequence[Sequence[int]], negated: Sequence[bool]
+) -> tuple[Condition, ...]:
+    """Conditions as they stand in a rule file: each any of its indices, or none of them where negated."""
+    result = []
+    for indices, none_of in zip(conditions, negated, strict=True):
+        parts = [vocabulary.conditions[index] for index in indices]
+        terms = tuple(term for part in parts for term in part.terms)
+        result.append(parts[0].model_copy(update={"terms": terms, "negated": none_of}))
+    return tuple(result)
 
 
 def choose_literals(

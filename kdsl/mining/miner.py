@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Bitmap, Flags, SampleWeights, count, pack, unpack
 from kdsl.data.splits import stratified_folds
 from kdsl.mining.informative import informative_fields, read_field
-from kdsl.mining.literals import choose_literals
+from kdsl.mining.inside import Inside
+from kdsl.mining.literals import choose_literals, written
 from kdsl.mining.proposer import Proposer, Validator, described, label_words
 from kdsl.mining.reliability import MIN_HITS, Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward, wilson
@@ -53,6 +54,9 @@ class FoundRule:
     negated: tuple[bool, ...]
     candidates: int
     """Rules that the search scored before it was done."""
+    named: tuple[Condition, ...] = ()
+    """Conditions that the small model named in this search, with indices behind those of the vocabulary: see
+    `kdsl.mining.named`. None once a task's vocabulary has them."""
 
     def bits(self, vocabulary: Vocabulary) -> Bitmap:
         """All samples of the vocabulary that the rule holds on."""
@@ -65,12 +69,7 @@ class FoundRule:
 
     def written(self, vocabulary: Vocabulary) -> tuple[Condition, ...]:
         """The conditions as they stand in a rule file."""
-        result = []
-        for indices, negated in zip(self.conditions, self.negated, strict=True):
-            parts = [vocabulary.conditions[index] for index in indices]
-            terms = tuple(term for part in parts for term in part.terms)
-            result.append(parts[0].model_copy(update={"terms": terms, "negated": negated}))
-        return tuple(result)
+        return written(vocabulary, self.conditions, self.negated)
 
 
 @dataclass(frozen=True)
@@ -229,19 +228,28 @@ def jobs(problem: MiningProblem) -> list[tuple[int, int]]:
     return [(fold, label) for fold in folds for label in range(len(problem.task.labels))]
 
 
-def mine_label(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> list[FoundRule]:
-    """The rules of one label, mined on the samples outside `fold`; the same input gives the same rules."""
+def mine_label(
+    problem: MiningProblem, fold: int, label: int, settings: MiningSettings, inside: Inside | None = None
+) -> list[FoundRule]:
+    """The rules of one label, mined on the samples outside `fold`; the same input gives the same rules.
+
+    `inside` is what the small model does there, None without one.
+    """
     rules = described_rules(problem, fold, label)
-    search = start_search(problem, fold, label, settings)
+    search = start_search(problem, fold, label, settings, inside)
     if search is None:
         return rules
-    literals = search.literals
     known = {rule.conditions for rule in rules}
-    for chosen in select_rules(search.run(), search, settings.candidates):
+    found = select_rules(search.run(), search, settings.candidates)
+    literals = search.literals
+    named = literals.vocabulary.conditions[len(problem.vocabulary) :]
+    for chosen in found:
         conditions = tuple(tuple(literals.condition[list(part)].tolist()) for part in chosen.key)
         negated = tuple(bool(literals.negated[part[0]]) for part in chosen.key)
         if conditions not in known:
-            rules.append(FoundRule(label, conditions, negated, search.evaluations))
+            uses_named = any(index >= len(problem.vocabulary) for part in conditions for index in part)
+            own = named if uses_named else ()
+            rules.append(FoundRule(label, conditions, negated, search.evaluations, own))
     return rules
 
 
@@ -279,7 +287,9 @@ def _without_longer(vocabulary: Vocabulary, indices: tuple[int, ...]) -> tuple[i
     )
 
 
-def start_search(problem: MiningProblem, fold: int, label: int, settings: MiningSettings) -> Search | None:
+def start_search(
+    problem: MiningProblem, fold: int, label: int, settings: MiningSettings, inside: Inside | None = None
+) -> Search | None:
     """The search of one label, ready to run; None where the label has no sample or no condition could help."""
     members = problem.members(fold)
     positives = pack(problem.labels == label) & members
@@ -300,7 +310,8 @@ def start_search(problem: MiningProblem, fold: int, label: int, settings: Mining
     if not len(literals):
         return None
     seed = zlib.crc32(f"{problem.seed} {fold} {label}".encode())
-    return Search(literals, positives, members, weights, reward, settings.search, seed)
+    own = None if inside is None else inside.of(fold - ALL_SAMPLES, label)
+    return Search(literals, positives, members, weights, reward, settings.search, seed, inside=own)
 
 
 def assemble(

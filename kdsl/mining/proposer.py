@@ -1,12 +1,13 @@
-"""Proposers give the search its prior: how promising each candidate condition is for a label before it is tried."""
+"""What the small model may say about a search: a prior before it, advice at its nodes, and judgements of its rules."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Flags, unpack
+from kdsl.bitmaps import Flags, Indices, unpack
 from kdsl.mining.function_words import says_nothing
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
@@ -14,10 +15,16 @@ from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import Matcher
 from kdsl.sample import Task
 from kdsl.text import normalise
+from kdsl.vlm.usage import CallBudget
+
+BOOST = 3.0
+"""How much more than an average condition the one that is preferred is worth trying."""
+SHARE = 0.5
+"""Of the small model's preferences in a prior; the rest is what was known without it."""
 
 
 class Proposer(Protocol):
-    """The small model's seat in the search."""
+    """What the small model says before the search."""
 
     @property
     def name(self) -> str:
@@ -43,7 +50,7 @@ class LexicalProposer:
     Statistics of the training samples come in through the search's reward; this is what the label's own words add.
     """
 
-    def __init__(self, boost: float = 3.0) -> None:
+    def __init__(self, boost: float = BOOST) -> None:
         self._boost = boost
         self._described: tuple[Task, Vocabulary, NDArray[np.float64]] | None = None
         """Of the last task and vocabulary: all labels of a task are asked about in turn."""
@@ -94,6 +101,52 @@ def label_words(task: Task) -> list[tuple[str, ...]]:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A node of a search, as the small model is told of it; its samples are all of the part that is searched."""
+
+    label: int
+    rule: tuple[Condition, ...]
+    right: Indices
+    """Samples of the label that the rule holds on. [n_right]"""
+    wrong: Indices
+    """Samples of other labels that it holds on. [n_wrong]"""
+    candidates: tuple[Condition, ...]
+    """What may join the rule, the most promising first; those that are negated would be its exceptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What tells the right hits of a rule from the wrong ones."""
+
+    preferred: NDArray[np.float64]
+    """The probability that it is this candidate; 0 for one that was not asked about. [n_candidates]"""
+    named: tuple[tuple[Condition, Flags], ...] = ()
+    """Further conditions, each with all samples of the table that it holds on [n_samples]."""
+
+
+class NodeAdviser(Protocol):
+    """What the small model says inside the search, at nodes whose hits are mixed."""
+
+    @property
+    def name(self) -> str:
+        """Of the model: other advice may come from another one."""
+        ...
+
+    @property
+    def local(self) -> bool:
+        """Whether it lives in this process alone, so that searches have to run here."""
+        ...
+
+    def advise(self, task: Task, partial: Partial) -> Advice | None:
+        """None where it was not asked, or has nothing to say."""
+        ...
+
+    def within(self, budget: CallBudget) -> "NodeAdviser":
+        """The same adviser on a budget of its own; itself where calls cost nothing."""
+        ...
+
+
 Judged = tuple[int, tuple[Condition, ...]]
 """(label, conditions) of a rule to judge."""
 
@@ -108,4 +161,8 @@ class Validator(Protocol):
 
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
         """The probability that each rule makes sense, in the order of `rules`; None where it was not asked."""
+        ...
+
+    def within(self, budget: CallBudget) -> "Validator":
+        """The same validator on a budget of its own; itself where calls cost nothing."""
         ...

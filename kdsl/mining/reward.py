@@ -29,6 +29,12 @@ class Reward:
         """Rewards of rules with these counts, elementwise; 0 where nothing is hit."""
         return wilson(correct, hits + cost, self.z) * (correct / self.positives) ** self.recall_power
 
+    def with_evidence(self, correct: Floats, hits: Floats, cost: Floats | float, evidence: Floats | float) -> Floats:
+        """The same where something beside the counts speaks for the rules: `evidence` are log odds of precision."""
+        precision = wilson(correct, hits + cost, self.z)
+        odds = precision * np.exp(evidence)
+        return odds / (1 - precision + odds) * (correct / self.positives) ** self.recall_power
+
 
 def wilson(correct: Counts, hits: Counts, z: float) -> Floats:
     """Lower end of the Wilson score interval of the precision, elementwise."""

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter
 
 from kdsl.errors import Hint, KdslError
+from kdsl.fields import TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.files import opened
 from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
+from kdsl.mining.inside import Inside
 from kdsl.mining.meanings import label_sentences
 from kdsl.mining.miner import (
     FoundRule,
@@ -28,16 +30,22 @@ from kdsl.mining.miner import (
     mine_label,
     mining_problem,
 )
-from kdsl.mining.proposer import LexicalProposer, Proposer, Validator
+from kdsl.mining.named import with_named
+from kdsl.mining.proposer import LexicalProposer, NodeAdviser, Proposer, Validator
+from kdsl.mining.sense import Sense, fit_sense
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.record_file import as_record
 from kdsl.sample import Task
 from kdsl.version import RESULTS_VERSION
+from kdsl.vlm.usage import CallBudget
 
 Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.miner.jobs` gives them."""
 Progress = Callable[[int, int], None]
+
+INSIDE = 0.5
+"""Of the calls that are left when the searches begin."""
 
 _RULES = TypeAdapter(list[FoundRule])
 
@@ -60,6 +68,8 @@ def mine_task(
     folds: NDArray[np.int64] | None = None,
     proposer: Proposer | None = None,
     validator: Validator | None = None,
+    adviser: NodeAdviser | None = None,
+    budget: CallBudget | None = None,
     resume_file: Path | None = None,
     progress: Progress | None = None,
     workers: int = 2,
@@ -68,17 +78,51 @@ def mine_task(
 
     `labels` [n_samples] index `task.labels`; `weights` [n_samples] in (0, 1] are larger where the classifier errs;
     `folds` [n_samples] count from 0 and are made from `seed` where they are None. `proposer` is the lexical one where
-    it is None; the `validator` judges what the rules say. `progress(fold, label)` is called after every search.
-    `workers` processes search; 0 or 1: this one.
+    it is None; the `validator` judges what the rules say; with an `adviser` both are asked inside the searches
+    too, and where that costs calls, `budget` is what is left of them. `progress(fold, label)` is called after every
+    search. `workers` processes search; 0 or 1: this one.
 
     Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
     end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
-    mined = assemble(problem, _search_all(problem, settings, resume_file, progress, workers), settings, validator)
+    inside = inside_of(problem, settings, adviser, validator, budget)
+    found = _search_all(problem, settings, inside, resume_file, progress, workers)
+    problem, found = with_named(problem, found, table)
+    mined = assemble(problem, found, settings, validator)
     if resume_file is not None:
         resume_file.unlink(missing_ok=True)
     return mined
+
+
+def inside_of(
+    problem: MiningProblem,
+    settings: MiningSettings,
+    adviser: NodeAdviser | None,
+    validator: Validator | None,
+    budget: CallBudget | None,
+) -> Inside | None:
+    """What the small model does inside the searches of a task; None without an adviser: judgements then wait for the
+    rules that the searches find.
+
+    `INSIDE` of the budget is spread over the searches alike, whether a search is done or was done before an
+    interruption; the rest is for judging the rules that they find.
+    """
+    if adviser is None:
+        return None
+    sense = Sense() if validator is None else fit_sense(problem, validator, settings.reward_z)
+    each = 0 if budget is None else budget.set_aside(len(jobs(problem)), INSIDE)
+    judgements = each // 3
+    return Inside(
+        problem.task,
+        problem.vocabulary.n_samples,
+        adviser,
+        validator,
+        sense.weights,
+        sense.judged,
+        each - judgements,
+        judgements,
+    )
 
 
 def prepare(
@@ -127,13 +171,18 @@ def sample_weights(probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 
 
 def _search_all(
-    problem: MiningProblem, settings: MiningSettings, resume_file: Path | None, progress: Progress | None, workers: int
+    problem: MiningProblem,
+    settings: MiningSettings,
+    inside: Inside | None,
+    resume_file: Path | None,
+    progress: Progress | None,
+    workers: int,
 ) -> dict[Job, list[FoundRule]]:
     with ExitStack() as stack:
         found: dict[Job, list[FoundRule]] = {}
         append: Callable[[dict[str, Any]], None] | None = None
         if resume_file is not None:
-            header = {"fingerprint": fingerprint(problem, settings)}
+            header = {"fingerprint": fingerprint(problem, settings, inside)}
             found = _finished(resume_file, header, problem)
             # Written anew, so that neither a torn line nor another run's searches stand before what is appended.
             write_jsonl(resume_file, [header, *(_record(job, rules) for job, rules in found.items())])
@@ -142,7 +191,7 @@ def _search_all(
             for job in found:
                 progress(*job)
         missing = [job for job in jobs(problem) if job not in found]
-        for job, rules in stack.enter_context(closing(_searched(problem, settings, missing, workers))):
+        for job, rules in stack.enter_context(closing(_searched(problem, settings, inside, missing, workers))):
             found[job] = rules
             if append is not None:
                 append(_record(job, rules))
@@ -151,14 +200,15 @@ def _search_all(
     return found
 
 
-def fingerprint(problem: MiningProblem, settings: MiningSettings) -> str:
-    """Hash of everything that the rules depend on: samples, labels, settings, seed and version."""
+def fingerprint(problem: MiningProblem, settings: MiningSettings, inside: Inside | None = None) -> str:
+    """Hash of everything that the rules depend on: samples, labels, settings, seed, small model and version."""
     described = [
         RESULTS_VERSION,
         repr(settings),
         problem.seed,
         repr(problem.task),
         [condition.canonical() for condition in problem.vocabulary.conditions],
+        None if inside is None else inside.described(),
     ]
     digest = hashlib.sha256(json.dumps(described).encode())
     weights = np.round(problem.weights, 6)  # a classifier's last digits may differ from run to run
@@ -195,25 +245,26 @@ def _finished(path: Path, header: dict[str, Any], problem: MiningProblem) -> dic
 
 def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
     """Whether it is a rule over the problem's vocabulary."""
-    known = range(len(problem.vocabulary))
+    known = range(len(problem.vocabulary) + len(rule.named))
     return (
         0 <= rule.label < len(problem.task.labels)
         and 0 < len(rule.conditions) == len(rule.negated)
         and all(indices and all(index in known for index in indices) for indices in rule.conditions)
+        and all(condition.terms and condition.field in TEXT_FIELDS for condition in rule.named)
     )
 
 
 def _searched(
-    problem: MiningProblem, settings: MiningSettings, missing: Sequence[Job], workers: int
+    problem: MiningProblem, settings: MiningSettings, inside: Inside | None, missing: Sequence[Job], workers: int
 ) -> Generator[tuple[Job, list[FoundRule]], None, None]:
-    """The searches `missing` with the rules they find, as they are done."""
+    """The searches `missing` with the rules they find, as they are done; here, where the small model is in memory."""
     workers = min(workers, len(missing))
-    if workers < 2:
+    if workers < 2 or (inside is not None and inside.local):
         for fold, label in missing:
-            yield (fold, label), mine_label(problem, fold, label, settings)
+            yield (fold, label), mine_label(problem, fold, label, settings, inside)
         return
     try:
-        with worker_pool(workers, _start_worker, (problem, settings)) as pool:
+        with worker_pool(workers, _start_worker, (problem, settings, inside)) as pool:
             futures = {pool.submit(_mine_in_worker, job): job for job in missing}
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -225,12 +276,13 @@ def _searched(
 
 _problem: MiningProblem
 _settings: MiningSettings
+_inside: Inside | None
 """What a worker process searches: sent once, when it starts."""
 
 
-def _start_worker(problem: MiningProblem, settings: MiningSettings) -> None:
-    global _problem, _settings
-    _problem, _settings = problem, settings
+def _start_worker(problem: MiningProblem, settings: MiningSettings, inside: Inside | None) -> None:
+    global _problem, _settings, _inside
+    _problem, _settings, _inside = problem, settings, inside
     ignore_interrupts()
     _end_with_parent()
 
@@ -252,4 +304,4 @@ def _end_with_parent() -> None:
 
 
 def _mine_in_worker(job: Job) -> list[FoundRule]:
-    return mine_label(_problem, *job, _settings)
+    return mine_label(_problem, *job, _settings, _inside)

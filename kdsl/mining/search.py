@@ -4,10 +4,13 @@ A state is a set of conditions, each a set of literals any of which may hold; th
 the order (a transposition table). Actions add a condition, add a negated condition, or add a term to a condition
 (generalise); every node may also stop, which is its own reward. Selection is PUCT (Rosin 2011; Silver et al. 2017)
 with the proposer's prior; backup mixes the mean with the maximum, since the best rule is wanted.
+
+A small model may be asked inside (`kdsl.mining.inside`): its advice at a node with mixed hits changes the prior of the
+children there, and its judgement of a rule is part of the reward.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, SampleWeights, count
+from kdsl.mining.inside import InsideSearch
 from kdsl.mining.literals import Literals
 from kdsl.mining.reward import Reward
 
@@ -23,6 +27,8 @@ Key = tuple[tuple[int, ...], ...]
 """A rule: sorted conditions, each a sorted tuple of literal indices of which any may hold."""
 
 _ELITE = 20
+_JUDGED = 8
+"""Of the children of a node, how many that may be among the best rules are judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class SearchSettings:
     """A node with N visits has `widening · √N` children open."""
     pool: int = 200
     """How many of the best rules are kept for selection."""
+    asked_visits: int = 5
+    """Visits after which a node is worth a question to the small model."""
 
 
 @dataclass(slots=True)
@@ -64,6 +72,10 @@ class Node:
     exhausted: bool = False
     """Nothing below this node is left to look at."""
     expanded: bool = False
+    asked: bool = False
+    """Whether the small model was asked about it."""
+    prior: Floats | None = None
+    """Of every literal, where the small model advised. [n_literals]"""
     child_position: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """For each child, most promising first, the condition that its literal joins; -1 where it makes a new one."""
     child_literal: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -101,8 +113,10 @@ class Search:
         settings: SearchSettings,
         seed: int,
         min_correct: float = 0.0,
+        inside: InsideSearch | None = None,
     ) -> None:
         self.literals, self.settings = literals, settings
+        self._inside = inside
         self.positives, self.samples = positives, samples
         self.weights, self.reward = weights, reward
         self._random = np.random.default_rng(seed)
@@ -118,8 +132,9 @@ class Search:
         """The best rule for each set of samples: the same samples in other words would only crowd others out."""
         self._elite: list[float] = []
         """The largest rewards seen, a heap: a change among them resets the patience."""
-        self._bounded = settings.max_terms == 1
-        """Whether rules only ever lose samples below a node, so that its correct hits bound the rewards there."""
+        self._bounded = settings.max_terms == 1 and (inside is None or not inside.judges)
+        """Whether rules only ever lose samples below a node, so that its correct hits bound the rewards there; a
+        judgement may raise a reward."""
         self._floor = 0.0
         self._last_change = 0
         self._unit = float(weights.count(samples)) / max(int(count(samples)), 1)
@@ -173,6 +188,45 @@ class Search:
                 parent.child_value[child] = -np.inf
                 if np.isneginf(parent.child_value).all():
                     parent.exhausted = True
+        for parent, _, _ in path[1:]:
+            self._ask(parent)
+
+    def _ask(self, node: Node) -> None:
+        """Ask the small model about a node that is worth it, and sort its children anew by what it says."""
+        if self._inside is None or node.asked or node.exhausted or node.visits < self.settings.asked_visits:
+            return
+        node.asked = True
+        if not self._inside.worth_asking(node.bits, self.positives):
+            return
+        parts = self._specialised(node)
+        if not parts:
+            return
+        _, literal, _, _, correct, reward = parts[0]
+        promising = np.argsort(-(reward + self.reward(correct, correct)), kind="stable")
+        candidates = literal[promising]
+        heard = self._inside.advice(self.literals, node.key, node.bits, self.positives, self.samples, candidates)
+        if heard is None:
+            return
+        if len(heard.literals) > len(self.literals):
+            self.literals = heard.literals
+            self._parts = np.append(self._parts, np.ones(len(self.literals) - len(self._parts)))
+            self._same_field = self._literals_by_field()
+        # What the model names is more than absence in a small sample: it costs what any condition costs.
+        self._parts[heard.exceptions] = 1.0
+        node.prior = heard.prior
+        known = {
+            child: (value, visits)
+            for child, value, visits in zip(
+                zip(node.child_position.tolist(), node.child_literal.tolist(), strict=True),
+                node.child_value.tolist(),
+                node.child_visits.tolist(),
+                strict=True,
+            )
+        }
+        self._expand(node)
+        for index, child in enumerate(zip(node.child_position.tolist(), node.child_literal.tolist(), strict=True)):
+            if child in known:
+                node.child_value[index], node.child_visits[index] = known[child]
 
     def _select(self, node: Node) -> int:
         """The child with the largest PUCT score of those that progressive widening has opened; -1 if all are done."""
@@ -235,11 +289,16 @@ class Search:
         position, literal, bits, hits, correct, reward = (
             np.concatenate(columns) for columns in zip(*parts, strict=True)
         )
+        if self._inside is not None:
+            reward = self._judged(node, position, literal, hits, correct, reward)
         potential = self.reward(correct, correct)  # what is left when every false hit is removed
-        prior = np.log(self.literals.prior[literal]) * self.settings.temperature
+        prior = np.log(self._prior(node)[literal]) * self.settings.temperature
         score = prior + (reward + potential) / 2
         better = np.flatnonzero(reward > self._floor)
-        for i in _distinct(bits, better[np.argsort(-reward[better], kind="stable")], self.settings.max_children // 2):
+        # Of rules that hold on the same samples, with the same reward, the one is kept that the small model advised.
+        ties = np.zeros(len(better)) if node.prior is None else prior[better]
+        first = np.lexsort((-ties, -reward[better]))
+        for i in _distinct(bits, better[first], self.settings.max_children // 2):
             key = _extended(node.key, int(position[i]), int(literal[i]))
             self._remember(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
         if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
@@ -263,6 +322,36 @@ class Search:
         node.child_value = reward[chosen].copy()
         if self._bounded and len(node.key) + 1 == self.settings.max_conditions:
             node.exhausted = True  # the children have none of their own, and their rewards are known
+
+    def _prior(self, node: Node) -> Floats:
+        """Of every literal, below this node; literals that were named after it was asked have their own."""
+        prior = self.literals.prior
+        return prior if node.prior is None else np.append(node.prior, prior[len(node.prior) :])
+
+    def _judged(
+        self,
+        node: Node,
+        position: NDArray[np.int64],
+        literal: NDArray[np.int64],
+        hits: Floats,
+        correct: Floats,
+        reward: Floats,
+    ) -> Floats:
+        """The rewards of a node's children with the judgement of those that may be among the best rules."""
+        contenders = np.flatnonzero(reward > self._enough)
+        contenders = contenders[np.argsort(-reward[contenders], kind="stable")[:_JUDGED]]
+        keys = [_extended(node.key, int(position[i]), int(literal[i])) for i in contenders]
+        judged = reward.copy()
+        judged[contenders] = self.valued(keys, hits[contenders], correct[contenders])
+        return judged
+
+    def valued(self, keys: Sequence[Key], hits: Floats, correct: Floats) -> Floats:
+        """The rewards of rules with these counts, what the small model thinks of them included. [n_keys]"""
+        costs = np.array([self.cost(key) for key in keys]) * self._unit
+        if self._inside is None or not self._inside.judges or not len(keys):
+            return self.reward(correct, hits, costs)
+        evidence = self._inside.evidence([self.literals.written(key) for key in keys])
+        return self.reward.with_evidence(correct, hits, costs, evidence)
 
     def _specialised(self, node: Node) -> list[tuple[NDArray[Any], ...]]:
         if len(node.key) >= self.settings.max_conditions:

@@ -78,7 +78,7 @@ def _scored(key: Key, search: Search) -> Found | None:
         return None
     bits = rule_bits(key, search.literals, search.samples)
     hits, correct = search.weights.count(bits[None]), search.weights.count((bits & search.positives)[None])
-    reward = search.reward(correct, hits, search.cost(key))
+    reward = search.valued([key], hits, correct)
     return Found(key, bits, float(hits[0]), float(correct[0]), float(reward[0]))
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.files import write_atomically
-from kdsl.mining.miner import FoundRule
 from kdsl.mining.search import Key, Node, Search
 
 if TYPE_CHECKING:
@@ -68,10 +67,7 @@ def trace_graph(search: Search, label: str) -> "networkx.DiGraph":
 
 
 def _words(search: Search, key: Key) -> str:
-    literals = search.literals
-    conditions = tuple(tuple(literals.condition[list(part)].tolist()) for part in key)
-    negated = tuple(bool(literals.negated[part[0]]) for part in key)
-    return " and ".join(map(str, FoundRule(0, conditions, negated, 0).written(literals.vocabulary)))
+    return " and ".join(map(str, search.literals.written(key)))
 
 
 def _action(search: Search, node: Node, child: int) -> str:

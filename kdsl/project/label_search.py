@@ -10,8 +10,19 @@ from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
 from kdsl.locks import claimed
 from kdsl.mining.archive import Archive, load_archive
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, listed, mine_label, start_search
-from kdsl.mining.run import prepare
+from kdsl.mining.inside import Inside
+from kdsl.mining.miner import (
+    ALL_SAMPLES,
+    FoundRule,
+    MiningProblem,
+    MiningSettings,
+    jobs,
+    listed,
+    mine_label,
+    start_search,
+)
+from kdsl.mining.named import Found, with_named
+from kdsl.mining.run import inside_of, prepare
 from kdsl.mining.trace import write_trace
 from kdsl.project.mining import archive_path
 from kdsl.project.project import Project
@@ -52,7 +63,10 @@ def search_label(project: Project, label: str, tell: Tell = lambda line: None) -
         path = archive_path(project, task)
         archive = load_archive(path) if path.exists() else None
         problem = _problem(own)
-        return task, _listed(problem, mine_label(problem, ALL_SAMPLES, index, own.settings), archive, own.settings)
+        found: Found = {job: [] for job in jobs(problem)}
+        found[ALL_SAMPLES, index] = mine_label(problem, ALL_SAMPLES, index, own.settings, _inside(own, problem))
+        problem, found = with_named(problem, found, own.table)
+        return task, _listed(problem, found[ALL_SAMPLES, index], archive, own.settings)
 
 
 def trace_label(project: Project, label: str, tell: Tell = lambda line: None) -> tuple[Path, Path]:
@@ -63,7 +77,8 @@ def trace_label(project: Project, label: str, tell: Tell = lambda line: None) ->
     task, index = find_label(project, label)
     with claimed(folders=[project.config.checkpoint]):
         own = _asked(project, task, tell)
-        started = start_search(_problem(own), ALL_SAMPLES, index, own.settings)
+        problem = _problem(own)
+        started = start_search(problem, ALL_SAMPLES, index, own.settings, _inside(own, problem))
         if started is None:
             raise KdslError(
                 f"{task.name}: there is nothing to trace, as no condition holds on enough samples of {label!r}"
@@ -94,6 +109,10 @@ def _problem(own: TaskProject) -> MiningProblem:
     return prepare(
         own.task, own.table, own.labels, own.settings, own.seed, own.weights, own.folds, own.parts.proposer
     )  # fmt: skip
+
+
+def _inside(own: TaskProject, problem: MiningProblem) -> Inside | None:
+    return inside_of(problem, own.settings, own.parts.adviser, own.parts.validator, own.parts.budget)
 
 
 def _listed(

@@ -56,6 +56,8 @@ def search(
         own.folds,
         own.parts.proposer,
         own.parts.validator,
+        own.parts.adviser,
+        own.parts.budget,
         resume_file=resume_file,
         progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
         workers=workers,

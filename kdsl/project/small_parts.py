@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
-from kdsl.mining.proposer import LexicalProposer, Proposer, Validator
+from kdsl.mining.proposer import LexicalProposer, NodeAdviser, Proposer, Validator
 from kdsl.mining.update import Synonyms
 from kdsl.project.project import Project
 from kdsl.project.small import small_name
 from kdsl.sample import Task
+from kdsl.small.adviser import SmallAdviser
 from kdsl.small.meaning import MeaningProposer, MeaningValidator
 from kdsl.small.proposer import SmallProposer
 from kdsl.small.synonyms import unseen_synonyms
@@ -21,10 +22,12 @@ from kdsl.vlm.usage import CallBudget
 
 @dataclass(frozen=True)
 class SmallParts:
-    """What proposes conditions, what judges rules, and what knows other words for their terms."""
+    """What proposes conditions, what judges rules, what is asked inside the search, and what knows other words for
+    their terms."""
 
     proposer: Proposer = field(default_factory=LexicalProposer)
     validator: Validator | None = None
+    adviser: NodeAdviser | None = None
     synonyms: Synonyms | None = None
     budget: CallBudget = field(default_factory=lambda: CallBudget(0))
 
@@ -70,6 +73,7 @@ def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray
     return SmallParts(
         SmallProposer(model, small_name(config.small), table, labels, config.data.images, budget),
         SmallValidator(model, budget),
+        SmallAdviser(model, small_name(config.small), table, config.data.images, budget),
         lambda rules: unseen_synonyms(model, task, rules, table, budget),
         budget,
     )

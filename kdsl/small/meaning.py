@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Flags
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields.table import FieldTable
-from kdsl.mining.proposer import Judged, LexicalProposer, label_texts
+from kdsl.mining.proposer import BOOST, SHARE, Judged, LexicalProposer, label_texts
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Task
-from kdsl.small.proposer import BOOST, SHARE
 from kdsl.text import normalise
+from kdsl.vlm.usage import CallBudget
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +29,7 @@ class MeaningProposer:
         """`labels` [n_samples] index the task's labels."""
         self._vectors = vectors
         self._labels = labels
-        spoken = table.vectors("last_user")
-        self._said = np.where(np.any(spoken, axis=1)[:, None], spoken, table.vectors("ocr"))
+        self._said = said(table)
         self._lexical = LexicalProposer()
         self._known: tuple[Task, Vocabulary, Floats] | None = None
         """Of the last task and vocabulary: all labels of a task are asked about in turn."""
@@ -52,7 +51,7 @@ class MeaningProposer:
 
     def _preferred(self, task: Task, vocabulary: Vocabulary, parts: Flags) -> Floats:
         """How much each condition speaks for each label: [n_parts, n_labels, n_conditions], 0 to 1."""
-        conditions = self._vectors.of([_words((condition,)) for condition in vocabulary.conditions])
+        conditions = self._vectors.of([words_of((condition,)) for condition in vocabulary.conditions])
         names = self._vectors.of(label_texts(task))
         members = np.eye(len(task.labels))[self._labels]
         found = []
@@ -73,10 +72,14 @@ class MeaningValidator:
     def __init__(self, vectors: SentenceVectors) -> None:
         self._vectors = vectors
 
+    def within(self, budget: CallBudget) -> "MeaningValidator":
+        """See `Validator.within`: nothing is called."""
+        return self
+
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
         """The label's share of the nearness of the rule's words to all labels; None for a rule without words."""
         names = self._vectors.of(label_texts(task)).T
-        words = [_words(conditions) for _, conditions in rules]
+        words = [words_of(conditions) for _, conditions in rules]
         # What is usual is told by the words of labels, so that a rule's sense does not depend on rules beside it.
         usual = sorted({word for text in label_texts(task) for word in segmented(text) if word.isalnum()})
         share = shares(self._vectors.of(words) @ names, self._vectors.of(usual) @ names)
@@ -95,7 +98,13 @@ def shares(cosines: NDArray[np.floating[Any]], usual: NDArray[np.floating[Any]])
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _words(conditions: Sequence[Condition]) -> str:
+def said(table: FieldTable) -> NDArray[np.floating[Any]]:
+    """What each sample says, as a sentence vector: its last user turn, or else its page. [n_samples, size]"""
+    spoken = table.vectors("last_user")
+    return np.where(np.any(spoken, axis=1)[:, None], spoken, table.vectors("ocr"))
+
+
+def words_of(conditions: Sequence[Condition]) -> str:
     """What the conditions look for, as one text; empty where they look for no words."""
     plain = [condition for condition in conditions if not condition.negated]
     said = [word for each in plain for word in (each.sought or (each.meaning.wordings if each.meaning else ()))]

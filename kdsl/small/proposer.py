@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags, unpack
 from kdsl.fields.table import FieldTable
-from kdsl.mining.proposer import LexicalProposer
+from kdsl.mining.proposer import BOOST, SHARE, LexicalProposer
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task
 from kdsl.small.candidates import grounded, spoken
@@ -18,11 +18,6 @@ from kdsl.small.wording import Wording, wording_of
 from kdsl.vlm.conversation import Conversation, Instruction, Piece, ask
 from kdsl.vlm.model import VisionLanguageModel, normalise_scores, probabilities
 from kdsl.vlm.usage import CallBudget
-
-BOOST = 3.0
-"""How much more than an average condition the one that the model prefers is worth trying; as in the lexical prior."""
-SHARE = 0.5
-"""Of the model's scores in the prior; the rest is the lexical prior."""
 
 
 class SmallProposer:

@@ -19,6 +19,10 @@ class SmallValidator:
         self._model = model
         self._budget = budget
 
+    def within(self, budget: CallBudget) -> "SmallValidator":
+        """See `Validator.within`."""
+        return SmallValidator(self._model, budget)
+
     def judge(self, task: Task, rules: Sequence[Judged]) -> list[float | None]:
         """The probability of yes against no, None where neither was said; the first rules are judged where the budget
         does not reach for all."""

@@ -27,7 +27,13 @@ class Wording:
     """What tells the label from others: the answer is one candidate condition."""
     choose_any: str
     """The same without label or examples: how probable each candidate is anyway."""
+    tell_apart: str
+    """The same for a partial rule, after hits of it that are right and wrong; the answer may be an exception."""
+    unless: str
+    """A word or question as an exception."""
     write_terms: str
+    write_terms_apart: str
+    """Terms of the right hits of a partial rule that its wrong ones do not have."""
     write_synonyms: str
     write_questions: str
     answer: str
@@ -83,7 +89,10 @@ CHINESE = Wording(
     explained="{name}（{description}）",
     choose="类别{label}，哪个词或问题最能认出它？",
     choose_any="哪个词或问题最能认出它？",
+    tell_apart="规则：如果{rule}，就是{label}。哪个词或问题最能分开“是”和“不是”？",
+    unless="除非{}",
     write_terms="类别{label}，写{n}个能认出它的词，每行一个。",
+    write_terms_apart="规则：如果{rule}，就是{label}。写{n}个“是”有而“不是”没有的词，每行一个。",
     write_synonyms="类别{label}，“{term}”还可以怎么说？写{n}个，每行一个。",
     write_questions="类别{label}，写{n}个看图回答是或否、能认出它的问题，每行一个。",
     answer="{question}只回答是或否。",
@@ -127,7 +136,12 @@ ENGLISH = Wording(
     explained="{name} ({description})",
     choose="Class {label}: which word or question tells it best from others?",
     choose_any="Which word or question tells it best from others?",
+    tell_apart="Rule: if {rule}, then the class is {label}. Which word or question best tells the examples from those "
+    "that are none?",
+    unless="unless {}",
     write_terms="Class {label}: write {n} words that tell it from others, one a line.",
+    write_terms_apart="Rule: if {rule}, then the class is {label}. Write {n} words that the examples have and those "
+    "that are none have not, one a line.",
     write_synonyms='Class {label}: how else is "{term}" said? Write {n} ways, one a line.',
     write_questions="Class {label}: write {n} yes/no questions about the picture that tell it from others, one a "
     "line.",

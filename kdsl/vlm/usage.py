@@ -107,3 +107,9 @@ class CallBudget:
             self.refused += wanted
             return False
         return self.take(wanted) == wanted
+
+    def set_aside(self, n: int, share: float) -> int:
+        """Spend a share of what is left on `n` equal budgets; how many calls each of them has."""
+        each = int(share * self._left) // max(n, 1)
+        self._left -= n * each
+        return each

@@ -9,12 +9,11 @@ from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.proposer import LexicalProposer
+from kdsl.mining.proposer import BOOST, SHARE, LexicalProposer
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.small.meaning import MeaningProposer, MeaningValidator, shares
-from kdsl.small.proposer import BOOST, SHARE
 
 TASK = Task("shop", (Label("甲", "退款"), Label("乙", "物流"), Label("丙")))
 """The third label says nothing: only its samples do."""

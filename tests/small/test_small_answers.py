@@ -27,10 +27,11 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars, read_captions
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
+from kdsl.mining.proposer import BOOST
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.sample import Sample, Turn
 from kdsl.small.captions import fill_captions
-from kdsl.small.proposer import BOOST, SmallProposer
+from kdsl.small.proposer import SmallProposer
 from kdsl.small.questions import answer_questions, fit_thresholds, write_questions
 from kdsl.small.synonyms import write_synonyms
 from kdsl.small.terms import write_terms
