@@ -1,9 +1,13 @@
 """From hits of weighed rules to evidence for each label, in two parts: what overlapping rules say counts once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kdsl.rules.rule import Rule
+from kdsl.sample import Task
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -25,6 +29,11 @@ class RuleEvidence(NamedTuple):
     def rows(self, chosen: Flags | NDArray[np.int64]) -> "RuleEvidence":
         """That of some of the samples."""
         return RuleEvidence(self.people[chosen], self.mined[chosen])
+
+
+def rule_labels(task: Task, rules: Sequence[Rule]) -> NDArray[np.int64]:
+    """Index into `task.labels` of what every rule speaks for: [n_rules]."""
+    return np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
 
 
 def overlap(labels: NDArray[np.int64], hits: Flags) -> Floats:

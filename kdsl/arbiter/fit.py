@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.choice import choose_rules, judge_alone
-from kdsl.arbiter.evidence import Flags, Floats, RuleEvidence, label_evidence, overlap
+from kdsl.arbiter.evidence import Flags, Floats, RuleEvidence, label_evidence, overlap, rule_labels
 from kdsl.arbiter.shift import VOUCHED, Heard, mean_shift
 from kdsl.arbiter.weighing import Measured, Standing, weights_of
 from kdsl.fields.table import FieldTable
@@ -50,8 +50,8 @@ def fit_arbiter(
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
     base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
-    measured = _measured(task, active, hits, labels, statistics, archive.reliability)
-    of, people = _indices(task, active), _approved(active)
+    measured = measure(task, active, hits, labels, statistics, archive.reliability)
+    of, people = rule_labels(task, active), _approved(active)
     heard = Heard.of(hits & used[:, None], of, tempered)
     precision = np.array([each.reviewed(rule.approved) for each, rule in zip(measured, active, strict=True)])
     mean = mean_shift(heard, precision, people)
@@ -113,12 +113,11 @@ def unfitted_arbiter(
 
 def _overlaps(task: Task, rules: Sequence[Rule], hits: NDArray[np.bool_]) -> tuple[tuple[int, int, float], ...]:
     """`Arbiter.overlaps` of rules that hit what `hits` [n_samples, n_rules] says."""
-    of = np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
-    shared = np.triu(overlap(of, hits), 1)
+    shared = np.triu(overlap(rule_labels(task, rules), hits), 1)
     return tuple((int(i), int(j), round(float(shared[i, j]), 4)) for i, j in np.argwhere(shared >= 0.00005))
 
 
-def _measured(
+def measure(
     task: Task,
     rules: Sequence[Rule],
     hits: Flags,
@@ -126,16 +125,12 @@ def _measured(
     statistics: StatisticsByRule,
     reliability: Reliability,
 ) -> list[Measured]:
-    """How often every rule is right, by its counts on all training samples."""
+    """How often every rule is right, by its counts on all training samples: `hits` [n_samples, n_rules] on those."""
     shown = [shown_of(rule, hits[:, i], labels, task) for i, rule in enumerate(rules)]
     return [
         Measured.of(task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
         for rule, counts, estimate in zip(rules, shown, reliability.estimate(shown), strict=True)
     ]
-
-
-def _indices(task: Task, rules: Sequence[Rule]) -> Labels:
-    return np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
 
 
 def _approved(rules: Sequence[Rule]) -> Flags:
@@ -156,7 +151,7 @@ def out_of_fold_evidence(
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
         spoken = fold_rules(task, table, labels, archive, int(fold), rules, outside)
-        of = _indices(task, spoken.rules)
+        of = rule_labels(task, spoken.rules)
         people = _approved(spoken.rules)
         heard = Heard.of(spoken.hits & (outside & used)[:, None], of, model)
         mean = mean_shift(heard, spoken.reliability, people)

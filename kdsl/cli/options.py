@@ -39,6 +39,15 @@ WorkersOption = Annotated[
 FormatOption = Annotated[Format, typer.Option("--format", help="How results are printed to stdout.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that a server may take for an answer.")]
 Retries = Annotated[int, typer.Option("--retries", min=0, help="How often a failed request is made again.")]
+AskedModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="A model's directory, hub id or address; the one that `small:` names by default.",
+        show_default=False,
+    ),
+]
 
 
 def not_stdout(output: Path | None) -> Path | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdsl.cli.options import (
+    AskedModel,
     Format,
     FormatOption,
     ProjectArguments,
@@ -22,15 +23,7 @@ if TYPE_CHECKING:
 
 def propose(
     arguments: ProjectArguments = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="A model's directory, hub id or address; the one that `small:` names by default.",
-            show_default=False,
-        ),
-    ] = None,
+    model: AskedModel = None,
     calls: Annotated[
         int | None,
         typer.Option("--calls", min=0, help="Labels that are asked about now; all by default.", show_default=False),

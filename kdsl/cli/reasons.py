@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kdsl.cli.options import (
+    AskedModel,
     Format,
     FormatOption,
     ProjectArguments,
@@ -24,15 +25,7 @@ if TYPE_CHECKING:
 
 def reasons(
     arguments: ProjectArguments = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="A model's directory, hub id or address; the one that `small:` names by default.",
-            show_default=False,
-        ),
-    ] = None,
+    model: AskedModel = None,
     bring: Annotated[
         Path | None,
         typer.Option("--import", metavar="FILE", help="Take over reasons made elsewhere, and ask nothing."),

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.arbiter.evidence import label_evidence, overlap
+from kdsl.arbiter.evidence import rule_labels
+from kdsl.arbiter.label_model import rule_evidence
 from kdsl.arbiter.shift import VOUCHED
 from kdsl.distillation.agreement import SILENT
 from kdsl.fields.table import FieldTable
-from kdsl.mining.reliability import rule_weights
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
@@ -33,8 +33,6 @@ def rule_votes(
     if not chosen or not len(table):
         return np.full(len(table), SILENT)
     hits = Engine(chosen).matrix(table)
-    of = np.array([task.label_names.index(rule.label) for rule in chosen], dtype=np.int64)
-    weights = rule_weights(reliability[reliability >= VOTING_RELIABILITY], base_rates[of])
-    alike = np.zeros(len(of), dtype=bool)
-    evidence = label_evidence(hits, of, weights, overlap(of, hits), len(task.labels), alike).mined
+    reliable = reliability[reliability >= VOTING_RELIABILITY]
+    evidence = rule_evidence(hits, rule_labels(task, chosen), reliable, base_rates)
     return np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), SILENT)

@@ -23,12 +23,8 @@ from kdsl.rules.rulebase import MINED
 from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
 from kdsl.sample import Task
 
-if TYPE_CHECKING:
-    from kdsl.mining.miner import (
-        FoundRule,
-        Mined,
-        MiningProblem,
-    )  # imports the search, for which what only predicts need not wait
+if TYPE_CHECKING:  # the miner imports the search, for which what only predicts need not wait
+    from kdsl.mining.miner import FoundRule, Mined, MiningProblem
 
 ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""

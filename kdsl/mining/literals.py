@@ -53,17 +53,10 @@ class Literals:
 
     def with_more(self, conditions: Sequence[Condition], bits: Bitmap, prior: float) -> "Literals":
         """These, and after them plain ones on conditions that the vocabulary does not have: bits [n, n_words]."""
-        vocabulary, n = self.vocabulary, len(conditions)
-        gave = vocabulary.gave
-        more = Vocabulary(
-            (*vocabulary.conditions, *conditions),
-            np.concatenate([vocabulary.coverage, bits]),
-            vocabulary.n_samples,
-            None if gave is None else np.concatenate([gave, np.zeros_like(bits)]),
-        )
+        more, n = self.vocabulary.with_more(conditions, bits), len(conditions)
         return Literals(
             more,
-            np.append(self.condition, np.arange(len(vocabulary), len(more))),
+            np.append(self.condition, np.arange(len(self.vocabulary), len(more))),
             np.append(self.negated, np.zeros(n, dtype=bool)),
             np.concatenate([self.bits, bits]),
             np.append(self.prior, np.full(n, prior)),

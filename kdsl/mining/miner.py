@@ -326,13 +326,12 @@ def assemble(
     it. What judges the rules mined without a fold was not fitted on that fold.
     """
     sense: dict[_Said, float | None] = {}
-    candidates = _assembled(problem, found, sense)
     if validator is not None:
         if validator.choice < settings.candidates:
             asked = replace(settings, most_rules=validator.choice, least_precision=0.0)
-            found = _chosen(candidates, asked)
+            found = _chosen(_assembled(problem, found, sense), asked)
         sense = _judged(problem, found, validator)
-        candidates = _assembled(problem, found, sense)
+    candidates = _assembled(problem, found, sense)
     mined = _assembled(problem, _chosen(candidates, settings), sense)
     held_out = []
     for part, all_of_fold in zip(mined.held_out, candidates.held_out, strict=True):

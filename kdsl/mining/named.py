@@ -42,13 +42,10 @@ def with_named(
 def _extended(problem: MiningProblem, named: list[Condition], table: FieldTable) -> MiningProblem:
     before = problem.vocabulary
     bits = np.stack([np.bitwise_or.reduce(Matcher(c.terms).bitmaps(table.texts(c.field)), axis=0) for c in named])
-    gave = None if before.gave is None else np.concatenate([before.gave, np.zeros_like(bits)])
     more = Vocabulary(tuple(named), bits, before.n_samples)
     return replace(
         problem,
-        vocabulary=Vocabulary(
-            (*before.conditions, *named), np.concatenate([before.coverage, bits]), before.n_samples, gave
-        ),
+        vocabulary=before.with_more(named, bits),
         prior=np.pad(problem.prior, ((0, 0), (0, 0), (0, len(named)))),  # a search that did not name it has no use
         described=np.concatenate([problem.described, described(problem.task, more)], axis=1),
     )

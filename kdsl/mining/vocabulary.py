@@ -64,6 +64,15 @@ class Vocabulary:
             return nothing
         return np.bitwise_or.reduce(self.gave[[index for part in conditions for index in part]], axis=0)
 
+    def with_more(self, conditions: Sequence[Condition], coverage: Bitmap) -> "Vocabulary":
+        """This one with further conditions behind its own, whose wording no sample gave: coverage [n, n_words]."""
+        return Vocabulary(
+            (*self.conditions, *conditions),
+            np.concatenate([self.coverage, coverage]),
+            self.n_samples,
+            None if self.gave is None else np.concatenate([self.gave, np.zeros_like(coverage)]),
+        )
+
     def __len__(self) -> int:
         return len(self.conditions)
 
@@ -88,14 +97,14 @@ def build_vocabulary(
 ) -> Vocabulary:
     """All conditions worth trying on the samples of `table`: terms of every text field and of large type, thresholds
     of every number, what is seen on images, and visual questions that were asked about them. `fields` are those of
-    `mined_fields` where they are None.
+    `mined_fields` and large type where they are None.
 
     The forms of an English word or phrase that occur are one condition, any of which may hold. `known_terms` (words
     that describe labels) are taken however few samples hold them. Where samples have sentence vectors there are also
     conditions on meaning, near to typical samples and to `said_of_labels`, as far as no other covers the same samples.
     """
     known = frozenset(known_terms)
-    fields = mined_fields(table) if fields is None else fields
+    fields = (*mined_fields(table), SIZE_FIELD) if fields is None else fields
     conditions: list[Condition] = []
     coverage: list[Flags] = []
     seen: set[bytes] = set()
@@ -153,10 +162,10 @@ def build_vocabulary(
 
 
 def mined_fields(table: FieldTable) -> tuple[str, ...]:
-    """The fields that rules on these samples read: of dialogues their turns, else `text`."""
+    """The text fields that rules on these samples read: of dialogues their turns, else `text`."""
     dialogues = any(len(row.shown.turns) > 1 for row in table.rows)
     others = ("text",) if dialogues else ("last_user", "user", "last_agent")
-    return (*(field for field in MINED_FIELDS if field not in others), SIZE_FIELD)
+    return tuple(field for field in MINED_FIELDS if field not in others)
 
 
 def _texts(table: FieldTable, field: str, height: Comparison | None) -> list[str]:

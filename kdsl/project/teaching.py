@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.choice import judge_alone
-from kdsl.arbiter.fit import fold_rules
+from kdsl.arbiter.evidence import rule_labels
+from kdsl.arbiter.fit import fold_rules, measure
 from kdsl.arbiter.label_model import label_probabilities, rule_evidence
 from kdsl.arbiter.taught import Taught
 from kdsl.arbiter.trained import usable_rules
-from kdsl.arbiter.weighing import Measured
 from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import shown_of
 from kdsl.mining.update import MinedRules
 from kdsl.models.classifier import Classifier
 from kdsl.models.embedded import EmbeddedTrainer
@@ -124,13 +123,9 @@ class _Lessons:
 
     def _reliability(self, accepted: Sequence[Rule]) -> Floats:
         """What accepted rules are worth by all training samples: [n_rules], as the arbiter has it."""
-        own, archive, statistics = self.own, self.mined.archive, self.mined.statistics
+        own, mined = self.own, self.mined
         hits = Engine(accepted).matrix(own.table)
-        shown = [shown_of(rule, hits[:, i], own.labels, own.task) for i, rule in enumerate(accepted)]
-        measured = [
-            Measured.of(own.task.name, rule, counts, float(estimate), statistics.get((rule.id, rule.when_hash)))
-            for rule, counts, estimate in zip(accepted, shown, archive.reliability.estimate(shown), strict=True)
-        ]
+        measured = measure(own.task, accepted, hits, own.labels, mined.statistics, mined.archive.reliability)
         return np.array([each.reviewed(True) for each in measured], dtype=np.float64)
 
     def _without_folds(self, folds: Labels) -> tuple[Floats, dict[int, SoftLabels]]:
@@ -166,7 +161,7 @@ class _Lessons:
         """What `rules` say about the unlabelled samples, given what an untaught classifier says."""
         own = self.own
         hits = Engine(rules).matrix(self.unlabelled)
-        labels = np.array([own.task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
+        labels = rule_labels(own.task, rules)
         base_rates = np.bincount(own.labels, minlength=len(own.task.labels)) / len(own.labels)
         evidence = rule_evidence(hits, labels, reliability, base_rates)
         rows = np.flatnonzero(evidence.any(axis=1))

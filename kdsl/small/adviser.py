@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.bitmaps import Flags, unpack
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import Advice, Partial
-from kdsl.mining.vocabulary import MINED_FIELDS, mined_fields
+from kdsl.mining.vocabulary import mined_fields
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import Matcher
 from kdsl.sample import Task
@@ -89,7 +89,7 @@ class SmallAdviser:
         if not terms:
             return ()
         matcher = Matcher(terms)
-        fields = [field for field in mined_fields(self._table) if field in MINED_FIELDS]
+        fields = mined_fields(self._table)
         flags = np.stack([unpack(matcher.bitmaps(self._table.texts(field)), len(self._table)) for field in fields])
         held = flags[:, :, partial.right].sum(axis=2)
         for index, term in enumerate(terms):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kdsl.fields.table import FieldTable
-from kdsl.mining.vocabulary import MINED_FIELDS
+from kdsl.mining.vocabulary import mined_fields
 from kdsl.rules.matcher import first_occurrence
 from kdsl.rules.rule import Rule
 from kdsl.sample import Task
@@ -73,7 +73,7 @@ class Occurrences:
 
     def __init__(self, table: FieldTable, rows: Sequence[int] | None = None) -> None:
         chosen = range(len(table)) if rows is None else rows
-        self._texts = [table.rows[row].text(field).text for field in MINED_FIELDS for row in chosen]
+        self._texts = [table.rows[row].text(field).text for field in mined_fields(table) for row in chosen]
 
     def __contains__(self, term: str) -> bool:
         return any(first_occurrence(text, term, len(text)) >= 0 for text in self._texts)

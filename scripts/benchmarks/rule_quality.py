@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.kept_back import Split, splits
 from benchmarks.sets import DataSet, mire, plain
-from kdsl.arbiter.evidence import overlap
+from kdsl.arbiter.evidence import overlap, rule_labels
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
 from kdsl.mining.archive import mined_rules
@@ -105,7 +105,7 @@ def _judged(split: Split, seed: int) -> Judged:
     engine = Engine(rules)
     kept = engine.matrix(split.test)
     truth = np.array(label_indices([row.sample for row in split.test.rows], task))
-    of = np.array([task.label_names.index(rule.label) for rule in rules], dtype=np.int64)
+    of = rule_labels(task, rules)
     reliability = np.array([entry.reliability or 0.0 for entry in statistics])
     copies = near_copies(of, np.concatenate([engine.matrix(split.train), kept]), reliability)
     hits, correct = kept.sum(axis=0), (kept & (truth[:, None] == of)).sum(axis=0)
