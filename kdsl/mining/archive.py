@@ -24,7 +24,8 @@ from kdsl.rules.statistics import HeldOutCounts, RuleStatistics, TrainingCounts
 from kdsl.sample import Task
 
 if TYPE_CHECKING:  # the miner imports the search, for which what only predicts need not wait
-    from kdsl.mining.miner import FoundRule, Mined, MiningProblem
+    from kdsl.mining.miner import Mined
+    from kdsl.mining.problem import FoundRule, MiningProblem
 
 ARCHIVE_FILE = "mining.json"
 """Name of the archive in a task's folder of the checkpoint."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from kdsl.fields.table import FieldTable
-from kdsl.mining.miner import FoundRule, MiningProblem, jobs
+from kdsl.mining.problem import FoundRule, MiningProblem, jobs
 from kdsl.mining.proposer import described
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition

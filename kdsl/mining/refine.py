@@ -24,7 +24,8 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.edits import Edit
 from kdsl.mining.function_words import says_nothing
-from kdsl.mining.miner import ALL_SAMPLES, MiningProblem, MiningSettings, start_search
+from kdsl.mining.miner import MiningSettings, start_search
+from kdsl.mining.problem import ALL_SAMPLES, MiningProblem
 from kdsl.mining.reward import Reward
 from kdsl.mining.search import Search
 from kdsl.mining.units import segmented

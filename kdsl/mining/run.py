@@ -20,17 +20,9 @@ from kdsl.files import opened
 from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
 from kdsl.mining.inside import Inside
 from kdsl.mining.meanings import label_sentences
-from kdsl.mining.miner import (
-    FoundRule,
-    Mined,
-    MiningProblem,
-    MiningSettings,
-    assemble,
-    jobs,
-    mine_label,
-    mining_problem,
-)
+from kdsl.mining.miner import Mined, MiningSettings, assemble, mine_label
 from kdsl.mining.named import with_named
+from kdsl.mining.problem import FoundRule, MiningProblem, jobs, mining_problem
 from kdsl.mining.proposer import LexicalProposer, NodeAdviser, Proposer, Validator
 from kdsl.mining.sense import Sense, fit_sense
 from kdsl.mining.vocabulary import build_vocabulary
@@ -41,7 +33,7 @@ from kdsl.version import RESULTS_VERSION
 from kdsl.vlm.usage import CallBudget
 
 Job = tuple[int, int]
-"""(fold, label), as `kdsl.mining.miner.jobs` gives them."""
+"""(fold, label), as `kdsl.mining.problem.jobs` gives them."""
 Progress = Callable[[int, int], None]
 
 INSIDE = 0.5

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kdsl.bitmaps import count, pack
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem
+from kdsl.mining.problem import ALL_SAMPLES, FoundRule, MiningProblem
 from kdsl.mining.proposer import Judged, Validator
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, fit_reliability
 from kdsl.mining.reward import Reward

@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.bitmaps import Bitmap, pack
 from kdsl.fields.table import FieldTable
 from kdsl.mining.edits import Edit
-from kdsl.mining.miner import MiningProblem
+from kdsl.mining.problem import MiningProblem
 from kdsl.mining.proposer import described
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition

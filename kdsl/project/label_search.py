@@ -11,17 +11,9 @@ from kdsl.file_names import safe_name
 from kdsl.locks import claimed
 from kdsl.mining.archive import Archive, load_archive
 from kdsl.mining.inside import Inside
-from kdsl.mining.miner import (
-    ALL_SAMPLES,
-    FoundRule,
-    MiningProblem,
-    MiningSettings,
-    jobs,
-    listed,
-    mine_label,
-    start_search,
-)
+from kdsl.mining.miner import MiningSettings, listed, mine_label, start_search
 from kdsl.mining.named import Found, with_named
+from kdsl.mining.problem import ALL_SAMPLES, FoundRule, MiningProblem, jobs
 from kdsl.mining.run import inside_of, prepare
 from kdsl.mining.trace import write_trace
 from kdsl.project.mining import archive_path

@@ -8,7 +8,8 @@ import numpy as np
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.miner import MiningProblem, MiningSettings
+from kdsl.mining.miner import MiningSettings
+from kdsl.mining.problem import MiningProblem
 from kdsl.mining.refine import Refinement, refine
 from kdsl.mining.run import prepare
 from kdsl.project.project import Project

@@ -8,7 +8,7 @@ import numpy as np
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.miner import MiningProblem
+from kdsl.mining.problem import MiningProblem
 from kdsl.project.refining import refining_problem
 from kdsl.review.dataset import Dataset
 from kdsl.review.model_predictions import ModelPredictions, model_predictions, unlabelled_predictions

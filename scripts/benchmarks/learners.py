@@ -24,7 +24,8 @@ from benchmarks.rule_list import ListedRule, ListScore, laplace, score_rule_list
 from benchmarks.sets import plain
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.mining.miner import ALL_SAMPLES, FoundRule, MiningProblem, MiningSettings, mine_label
+from kdsl.mining.miner import MiningSettings, mine_label
+from kdsl.mining.problem import ALL_SAMPLES, FoundRule, MiningProblem
 from kdsl.mining.run import prepare
 from kdsl.mining.search import SearchSettings
 from kdsl.project.fitting import fit

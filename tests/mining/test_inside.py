@@ -8,7 +8,8 @@ import pytest
 
 from kdsl.bitmaps import unpack
 from kdsl.mining.inside import LEAST_RIGHT, LEAST_WRONG, Inside
-from kdsl.mining.miner import ALL_SAMPLES, MiningProblem, MiningSettings, mine_label, start_search
+from kdsl.mining.miner import MiningSettings, mine_label, start_search
+from kdsl.mining.problem import ALL_SAMPLES, MiningProblem
 from kdsl.mining.proposer import Advice, Judged, Partial
 from kdsl.mining.run import mine_task, prepare
 from kdsl.sample import Task

@@ -16,7 +16,8 @@ from kdsl.mining.archive import archive_of
 from kdsl.mining.informative import read_field
 from kdsl.mining.literals import MAX_MEANT, THRESHOLDS
 from kdsl.mining.meanings import MOST_CHARACTERS, MOST_WORDS, label_sentences, meaning_conditions, representatives
-from kdsl.mining.miner import ALL_SAMPLES, mine_label, start_search
+from kdsl.mining.miner import mine_label, start_search
+from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.proposer import described
 from kdsl.mining.run import mine_task, prepare
 from kdsl.mining.vocabulary import build_vocabulary, mined_fields

@@ -7,7 +7,8 @@ import pytest
 from planted import noise, table_of
 
 from kdsl.bitmaps import count
-from kdsl.mining.miner import ALL_SAMPLES, mine_label, start_search
+from kdsl.mining.miner import mine_label, start_search
+from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.run import prepare
 from kdsl.sample import Label, Task
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.mining.miner import ALL_SAMPLES, MOST_TERMS, FoundRule, MiningSettings, assemble, jobs, listed
+from kdsl.mining.miner import MOST_TERMS, MiningSettings, assemble, listed
+from kdsl.mining.problem import ALL_SAMPLES, FoundRule, jobs
 from kdsl.mining.reliability import FEATURES, Reliability
 from kdsl.mining.rule_list import COPY, LEAST_GAIN, REPEAT_DISCOUNT, rule_list
 from kdsl.mining.run import mine_task, prepare

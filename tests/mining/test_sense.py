@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from kdsl.mining.miner import MiningProblem, MiningSettings
+from kdsl.mining.miner import MiningSettings
+from kdsl.mining.problem import MiningProblem
 from kdsl.mining.proposer import Judged
 from kdsl.mining.run import prepare
 from kdsl.mining.sense import fit_sense

@@ -5,7 +5,8 @@ import json
 import networkx
 import pytest
 
-from kdsl.mining.miner import ALL_SAMPLES, start_search
+from kdsl.mining.miner import start_search
+from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.run import prepare
 from kdsl.mining.trace import trace_graph, write_trace
 
