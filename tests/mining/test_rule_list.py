@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.bitmaps import pack
 from kdsl.mining.miner import MOST_TERMS, MiningSettings, assemble, listed
-from kdsl.mining.problem import ALL_SAMPLES, FoundRule, jobs
-from kdsl.mining.reliability import FEATURES, Reliability
+from kdsl.mining.problem import ALL_SAMPLES, FoundRule, jobs, mining_problem
+from kdsl.mining.proposer import LexicalProposer
+from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.mining.rule_list import COPY, LEAST_GAIN, REPEAT_DISCOUNT, rule_list
 from kdsl.mining.run import mine_task, prepare
+from kdsl.mining.vocabulary import Vocabulary
+from kdsl.rules.condition import Condition
+from kdsl.small.meaning import MeaningValidator
+from kdsl.small.validator import SmallValidator
 
 
 def flags(*places, n=10):
@@ -135,6 +141,82 @@ def test_no_two_labels_get_the_same_conditions(problem):
     )
     right, wrong = of_terms(problem, label, word), of_terms(problem, (label + 1) % 3, word)
     assert listed_of(problem, wrong, right, least_precision=0.0) == [right]
+    assert listed_of(problem, right, wrong, least_precision=0.0) == [right]
+
+
+def of_hits(task, *hits, fields=None, right=20):
+    """40 samples, the first `right` of label 0; condition i holds on `hits[i]` and reads `fields[i]`."""
+    fields = fields or ["last_user"] * len(hits)
+    conditions = tuple(Condition(field=field, terms=(f"词{i}",)) for i, field in enumerate(fields))
+    coverage = pack(np.array([flags(*places, n=40) for places in hits]))
+    labels = np.repeat([0, 1], [right, 40 - right])
+    return mining_problem(task, Vocabulary(conditions, coverage, 40), labels, None, LexicalProposer(), 2, 0)
+
+
+def any_of(*indices, negated=False):
+    return FoundRule(0, (indices,), (negated,), 1)
+
+
+def test_a_near_copy_lends_terms_that_are_right_on_two_samples_more(task):
+    problem = of_hits(task, range(8), range(2, 10))
+    assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0, 1)]
+
+
+def test_terms_that_are_right_on_one_sample_more_do_not_matter(task):
+    problem = of_hits(task, range(8), range(1, 9))
+    assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0)]
+
+
+def test_terms_that_bring_a_wrong_hit_are_not_joined(task):
+    problem = of_hits(task, range(8), [*range(2, 10), 20])
+    modest = Reliability(1.0, (0.0,) * len(FEATURES))  # promises so little that one wrong hit costs nothing
+    assert listed_of(problem, any_of(0), any_of(1), judge=modest) == [any_of(0)]
+
+
+def test_terms_are_joined_only_where_the_rule_stays_as_reliable(task):
+    problem = of_hits(task, range(8), range(2, 10))
+    doubts = tuple(-0.5 * (name == "further terms") for name in FEATURES)
+    assert listed_of(problem, any_of(0), any_of(1), judge=Reliability(3.0, doubts)) == [any_of(0)]
+
+
+def test_a_rule_takes_terms_of_several_copies_up_to_the_most(task):
+    more = [[*range(2, 8), 8 + 2 * i, 9 + 2 * i] for i in range(5)]
+    problem = of_hits(task, range(8), *more)
+    rules = [any_of(i) for i in range(6)]
+    assert listed_of(problem, *rules, most_rules=1) == [any_of(0, 1, 2, 3)]
+    assert listed_of(problem, any_of(0, 1, 2), any_of(2, 3), most_rules=1) == [any_of(0, 1, 2, 3)]
+    assert listed_of(problem, any_of(0, 1, 2), any_of(3, 4), most_rules=1) == [any_of(0, 1, 2)]
+
+
+def test_what_is_no_copy_lends_nothing(task):
+    problem = of_hits(task, range(8), range(6, 14))
+    assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0), any_of(1)]
+
+
+def test_terms_of_two_fields_are_not_joined(task):
+    problem = of_hits(task, range(8), range(2, 10), fields=["last_user", "dialogue"])
+    assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0)]
+
+
+def test_the_terms_of_a_negation_are_not_joined(task):
+    # A label of most samples: what holds where the negation does not is right on two samples more.
+    problem = of_hits(task, range(28), range(22, 30), right=30)
+    assert listed_of(problem, any_of(0), any_of(1, negated=True)) == [any_of(0)]
+
+
+def test_rules_of_two_conditions_are_not_joined(task):
+    problem = of_hits(task, range(8), range(2, 10), range(20))
+    two = FoundRule(0, ((1,), (2,)), (False, False), 1)
+    assert listed_of(problem, any_of(0), two) == [any_of(0)]
+    assert listed_of(problem, two, any_of(0)) == [two]
+
+
+def test_no_rule_is_promised_more_than_it_showed():
+    rule = Shown(hits=8, correct=6, positives=20, conditions=1, negations=0, further_terms=0, described=0.0)
+    assert rule.best == pytest.approx(6.5 / 8.5)
+    bold, modest = (Reliability(bias, (0.0,) * len(FEATURES)) for bias in (5.0, 0.0))
+    assert bold.estimate([rule]) == pytest.approx([6.5 / 8.5])
+    assert modest.estimate([rule]) == pytest.approx([0.5])
 
 
 class Judge:
@@ -189,3 +271,8 @@ def test_the_least_precision_thins_the_list(shop, settings):
 def test_defaults():
     assert (MiningSettings().most_rules, MiningSettings().least_precision, MOST_TERMS) == (8, 0.6, 4)
     assert MiningSettings().candidates == 36 and assemble.__name__ == "assemble"
+
+
+def test_a_model_that_costs_calls_is_asked_about_twelve_candidates_and_meaning_about_all():
+    assert SmallValidator.choice == 12
+    assert MeaningValidator.choice == MiningSettings().candidates

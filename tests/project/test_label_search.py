@@ -6,8 +6,12 @@ import pytest
 from small_shop import write_project
 
 from kdsl.errors import KdslError
+from kdsl.mining.archive import load_archive
+from kdsl.mining.miner import MiningSettings
 from kdsl.project.label_search import find_label, search_label, trace_label
+from kdsl.project.mining import archive_path
 from kdsl.project.project import Project
+from kdsl.project.rule_reports import lint_rules
 
 
 @pytest.fixture
@@ -34,6 +38,32 @@ def test_after_mining_the_most_reliable_come_first(project):
     _, rules = search_label(project, "调光")
     found = [rule.reliability for rule in rules]
     assert found and None not in found and found == sorted(found, reverse=True)
+
+
+def test_no_more_rules_are_listed_than_a_label_may_have(project):
+    before = search_label(project, "调光")[1]
+    project.mine(workers=1)
+    after = search_label(project, "调光")[1]
+    assert 0 < len(before) <= MiningSettings().most_rules and 0 < len(after) <= MiningSettings().most_rules
+    assert all(rule.reliability >= MiningSettings().least_precision for rule in after)
+
+
+@pytest.mark.parametrize("least", [0.6, 0.8])
+def test_the_least_precision_of_the_configuration_reaches_the_list(tmp_path, least):
+    folder = write_project(tmp_path / "strict")
+    path = folder / "kdsl.yaml"
+    path.write_text(path.read_text("utf-8").replace("mining: {", f"mining: {{least_precision: {least}, "), "utf-8")
+    project = Project.open(folder)
+    project.mine(workers=1)
+    task = project.tasks[0]
+    reliability = [entry.reliability for entry in project.rule_base(task).statistics().values()]
+    assert load_archive(archive_path(project, task)).least_precision == least
+    assert reliability and min(reliability) >= least
+
+
+def test_lint_finds_nothing_in_what_mining_just_wrote(project):
+    project.mine(workers=1)
+    assert lint_rules(project, project.tasks) == []
 
 
 def test_the_graph_of_a_search_is_written_into_the_checkpoint(project):
