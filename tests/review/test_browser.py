@@ -212,6 +212,21 @@ def test_a_new_rule_from_text_clicked_on_an_image(context, served):
     expect(page.locator("[name=test-0]")).to_have_value(re.compile("立即购买"))
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_form_of_a_meaning_keeps_clear_of_the_wrong_hits(browser, served, width):
+    page = browser.new_page(base_url=served.address, locale="en-US", viewport={"width": width, "height": 900})
+    page.goto(f"/t/{TASK}/new")
+    page.locator('select[name="field-0"]').select_option("means")
+    expect(page.locator('[data-threshold] input[type="range"]').first).to_be_visible()
+    beyond = """() => {
+        const edge = document.querySelector(".writing").getBoundingClientRect().right;
+        const parts = [...document.querySelectorAll("#conditions *")];
+        return parts.filter(each => each.getBoundingClientRect().right > edge + 1).length;
+    }"""
+    assert page.evaluate(beyond) == 0
+    page.close()
+
+
 def test_text_at_the_bottom_of_an_image_may_be_looked_for_there_only(context, served):
     page = context.new_page()
     page.goto(f"/t/{TASK}/sample?id=s1")
