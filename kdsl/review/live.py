@@ -25,6 +25,8 @@ from kdsl.subprocess_call import Stopped, call_in_subprocess
 
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
+_END = 5.0
+"""Seconds that who stops waits for the background: a process that is starting just then would be left half told."""
 _NEVER = 1_000_000_000
 """As many collections of younger objects come before the garbage collector looks through all."""
 
@@ -53,6 +55,7 @@ class LiveSite:
         self._problems: dict[str, str] = {}
         self._not_to_refine: list[TaskIndex] = []
         self._stop = threading.Event()
+        self._worker: threading.Thread | None = None
 
     @property
     def changing(self) -> bool:
@@ -84,10 +87,14 @@ class LiveSite:
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
         gc.freeze()  # what was read stays: looking through it for garbage would hold up requests, again and again
-        threading.Thread(target=self._work, name="kdsl-review", daemon=True).start()
+        self._worker = threading.Thread(target=self._work, name="kdsl-review", daemon=True)
+        self._worker.start()
 
     def stop(self) -> None:
+        """End what runs in the background, processes too."""
         self._stop.set()
+        if self._worker is not None:
+            self._worker.join(_END)
 
     def _work(self) -> None:
         with suppress(Stopped):
