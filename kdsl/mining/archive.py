@@ -155,7 +155,8 @@ class ArchivedRule(RecordModel):
         counts = shown.hits, shown.positives, shown.conditions, shown.negations, shown.further_terms, shown.meanings
         if not 0 <= shown.correct <= shown.hits or min(counts) < 0 or max(counts) > 1 << 53:
             raise ValueError(f"{shown.correct} of {shown.hits} hits on {shown.positives} samples are no counts")
-        if not 0 <= shown.described <= 1 or (shown.sense is not None and not 0 <= shown.sense <= 1):
+        shares = (shown.described, shown.sense, shown.expected)
+        if not all(share is None or 0 <= share <= 1 for share in shares):
             raise ValueError("a share is not from 0 to 1")
         return self
 
@@ -163,7 +164,7 @@ class ArchivedRule(RecordModel):
 class Archive(RecordModel):
     """The cross-validated side of mining one task: JSON in <checkpoint>/<task>/mining.json."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     task: str
     seed: int
     reliability: Reliability

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Flags, SampleWeights, count, pack, unpack
 from kdsl.mining.inside import Inside
 from kdsl.mining.literals import choose_literals
+from kdsl.mining.opinion import Opinion
 from kdsl.mining.problem import ALL_SAMPLES, FoundRule, MiningProblem, jobs
 from kdsl.mining.proposer import Validator
 from kdsl.mining.reliability import MIN_HITS, Reliability, Shown, fit_reliability
@@ -63,6 +64,8 @@ class Mined:
     held_out: tuple[HeldOut, ...]
     least_precision: float
     """Expected precision, from which a rule enters the rule base."""
+    opinion: Opinion | None = None
+    """What was heard about the rules on unlabelled samples."""
 
 
 def mine_label(
@@ -156,20 +159,23 @@ def assemble(
     found: dict[tuple[int, int], list[FoundRule]],
     settings: MiningSettings,
     validator: Validator | None = None,
+    opinion: Opinion | None = None,
 ) -> Mined:
     """Choose from the results of all `jobs`, and fit the reliability on what was chosen without each fold.
 
     The `validator` is asked about as many rules of each label as its `choice`, those that make the best list without
-    it. What judges the rules mined without a fold was not fitted on that fold.
+    it. What judges the rules mined without a fold was not fitted on that fold. An `opinion` says what classifiers
+    expect of each on unlabelled samples.
     """
-    sense: dict[_Said, float | None] = {}
+    beside = _Beside(expected=_expected(problem, found, opinion))
     if validator is not None:
         if validator.choice < settings.candidates:
             asked = replace(settings, most_rules=validator.choice, least_precision=0.0)
-            found = _chosen(_assembled(problem, found, sense), asked)
-        sense = _judged(problem, found, validator)
-    candidates = _assembled(problem, found, sense)
-    mined = _assembled(problem, _chosen(candidates, settings), sense)
+            found = _chosen(_assembled(problem, found, beside), asked)
+        beside = replace(beside, sense=_judged(problem, found, validator))
+    candidates = _assembled(problem, found, beside)
+    chosen = _chosen(candidates, settings)
+    mined = _assembled(problem, chosen, replace(beside, expected=_expected(problem, chosen, opinion)))
     held_out = []
     for part, all_of_fold in zip(mined.held_out, candidates.held_out, strict=True):
         taken = {_said(rule) for rule in part.rules}
@@ -181,6 +187,7 @@ def assemble(
         held_out=tuple(held_out),
         reliability=mined.reliability if enough else candidates.reliability,
         least_precision=settings.least_precision,
+        opinion=opinion,
     )
 
 
@@ -217,13 +224,24 @@ def listed(
         candidates = sorted(index for index in best.values() if of[index] == label)
         hits = [unpack(rules[index].bits(problem.vocabulary), len(inside)) & inside for index in candidates]
         positives = (problem.labels == label) & inside
-        ranked = rule_list(estimates[candidates], hits, positives, settings.least_precision, settings.most_rules)
+        words = [frozenset(_words(problem, rules[index])) for index in candidates]
+        ranked = rule_list(
+            estimates[candidates], hits, positives, settings.least_precision, settings.most_rules, words
+        )  # fmt: skip
         for index, copies in ranked:
             rule = rules[candidates[index]]
             for copy in copies:
                 rule = _with_terms_of(problem, fold, rule, rules[candidates[copy]], reliability)
-            chosen.append(rule)
+            chosen.append(_without_idle_terms(problem, fold, rule))
     return chosen
+
+
+def _words(problem: MiningProblem, rule: FoundRule) -> tuple[int, ...]:
+    """The conditions of a rule that is one list of words and nothing else; () for any other."""
+    if len(rule.conditions) > 1 or rule.negated[0]:
+        return ()
+    tests = [problem.vocabulary.conditions[index] for index in rule.conditions[0]]
+    return rule.conditions[0] if all(test.terms for test in tests) else ()
 
 
 def _with_terms_of(
@@ -233,12 +251,10 @@ def _with_terms_of(
 
     They matter where they are right on two samples more, and wrong on none, and the estimate does not fall.
     """
-    parts = [each.conditions[0] for each in (rule, copy) if len(each.conditions) == 1 and not each.negated[0]]
-    if len(parts) < 2:
-        return rule
+    parts = _words(problem, rule), _words(problem, copy)
     indices = tuple(dict.fromkeys(parts[0] + parts[1]))
-    tests = [problem.vocabulary.conditions[index] for index in indices]
-    if not all(test.terms for test in tests) or len({test.field for test in tests}) > 1 or len(indices) > MOST_TERMS:
+    fields = {problem.vocabulary.conditions[index].field for index in indices}
+    if not all(parts) or len(fields) > 1 or len(indices) > MOST_TERMS:
         return rule
     both = replace(rule, conditions=(indices,))
     shown = [problem.shown(each, problem.members(fold)) for each in (rule, both)]
@@ -247,15 +263,30 @@ def _with_terms_of(
     return both if new == new_correct >= 2 and after >= before else rule
 
 
-def _assembled(
-    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], sense: "dict[_Said, float | None]"
-) -> Mined:
+def _without_idle_terms(problem: MiningProblem, fold: int, rule: FoundRule) -> FoundRule:
+    """The rule without terms of any-lists that hit only what the others hit.
+
+    Words of a description that no sample has stay: they are for samples to come.
+    """
+    members = problem.members(fold)
+    hits = count(rule.bits(problem.vocabulary) & members)
+    for place, part in enumerate(rule.conditions):
+        for index in reversed(part):
+            rest = tuple(other for other in rule.conditions[place] if other != index)
+            shorter = replace(rule, conditions=(*rule.conditions[:place], rest, *rule.conditions[place + 1 :]))
+            seen = (problem.vocabulary.coverage[index] & members).any()
+            if rest and seen and count(shorter.bits(problem.vocabulary) & members) == hits:
+                rule = shorter
+    return rule
+
+
+def _assembled(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], beside: "_Beside") -> Mined:
     n_labels = len(problem.task.labels)
     held_out = []
     for fold in range(int(problem.folds.max()) + 1):
         rules = tuple(rule for label in range(n_labels) for rule in found[fold, label])
         members = problem.members(fold)
-        shown = tuple(replace(problem.shown(rule, members), sense=sense.get(_said(rule))) for rule in rules)
+        shown = tuple(beside.told(fold, rule, problem.shown(rule, members)) for rule in rules)
         hits = np.zeros((len(problem.labels), len(rules)), dtype=bool)
         for index, rule in enumerate(rules):
             held = rule.bits(problem.vocabulary) & ~members & ~problem.vocabulary.giving(rule.conditions)
@@ -263,7 +294,7 @@ def _assembled(
         held_out.append(HeldOut(fold, rules, shown, hits))
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
-    shown = tuple(replace(problem.shown(rule, everyone), sense=sense.get(_said(rule))) for rule in rules)
+    shown = tuple(beside.told(ALL_SAMPLES, rule, problem.shown(rule, everyone)) for rule in rules)
     return Mined(problem, rules, shown, _reliability(problem, held_out), tuple(held_out), 0.0)
 
 
@@ -291,6 +322,32 @@ _Said = tuple[int, tuple[tuple[int, ...], ...], tuple[bool, ...]]
 
 def _said(rule: FoundRule) -> _Said:
     return rule.label, rule.conditions, rule.negated
+
+
+def _expected(
+    problem: MiningProblem, found: dict[tuple[int, int], list[FoundRule]], opinion: Opinion | None
+) -> "dict[tuple[int, _Said], float | None]":
+    """What to expect of the rules of each job on unlabelled samples, by fold and what they say."""
+    shares = {} if opinion is None else opinion.expected(problem.vocabulary, found)
+    return {
+        (fold, _said(rule)): share
+        for (fold, label), of_job in shares.items()
+        for rule, share in zip(found[fold, label], of_job, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What others say about rules, beside what these show."""
+
+    sense: dict[_Said, float | None] = field(default_factory=dict)
+    expected: dict[tuple[int, _Said], float | None] = field(default_factory=dict)
+    """By the fold a rule was found without, too."""
+
+    def told(self, fold: int, rule: FoundRule, shown: Shown) -> Shown:
+        """`shown`, with what is said about the rule."""
+        said = _said(rule)
+        return replace(shown, sense=self.sense.get(said), expected=self.expected.get((fold, said)))
 
 
 def _judged(

@@ -22,6 +22,7 @@ FEATURES = (
     "meanings",
     "in the label's description",
     "makes sense",
+    "expected on unlabelled samples",
 )
 """How many samples of the label there are is none of these: of a label with few samples, all in the folds mined on
 means none in the fold left out, where its rules then cannot be right."""
@@ -65,14 +66,18 @@ class Shown:
     """Probability, by the validator, that the rule makes sense for its label; None where none was asked."""
     meanings: int = 0
     """Conditions on meaning: their thresholds were chosen after a look at the samples."""
+    expected: float | None = None
+    """Mean probability of the label on the unlabelled samples that the rule hits, by a classifier that learned from
+    the samples it was found on; None where it hits none, and where there are none. See `kdsl.mining.opinion`."""
 
     @property
     def best(self) -> float:
         """What may be hoped of the rule at best: its precision, half a correct hit added to both counts."""
         return (self.correct + 0.5) / (self.hits + 0.5)
 
-    def features(self, unasked: float = 0.0) -> tuple[float, ...]:
-        """One number for each of `FEATURES`; `unasked` are the log odds of sense where no validator was asked."""
+    def features(self, unasked: float = 0.0, unheard: float = 0.0) -> tuple[float, ...]:
+        """One number for each of `FEATURES`; `unasked` are the log odds of sense where no validator was asked, and
+        `unheard` those of what is expected where no unlabelled sample is hit."""
         wrong = self.hits - self.correct
         return (
             float(np.log((self.correct + 0.5) / (wrong + 0.5))),
@@ -83,6 +88,7 @@ class Shown:
             float(self.meanings),
             self.described,
             unasked if self.sense is None else float(log_odds(self.sense)),
+            unheard if self.expected is None else float(log_odds(self.expected)),
         )
 
 
@@ -94,6 +100,8 @@ class Reliability:
     coefficients: tuple[float, ...]
     unasked: float = 0.0
     """Log odds of making sense that a rule is taken to have which no validator was asked about: the mean of others."""
+    unheard: float = 0.0
+    """Likewise of what is expected on unlabelled samples, for a rule that hits none."""
     chance: bool = False
     """Whether all rules together were hardly better than chance where they were held out: none is accepted then."""
 
@@ -101,7 +109,7 @@ class Reliability:
         """Estimated precision out of sample: [n_rules] in (0, 1), never more than a rule showed (see `Shown.best`)."""
         if not shown:
             return np.zeros(0)
-        features = np.array([rule.features(self.unasked) for rule in shown])
+        features = np.array([rule.features(self.unasked, self.unheard) for rule in shown])
         estimates = 1 / (1 + np.exp(-(self.bias + features @ np.array(self.coefficients))))
         return np.minimum(estimates, [rule.best for rule in shown])
 
@@ -125,9 +133,9 @@ def fit_reliability(
     from threadpoolctl import threadpool_limits
 
     used = hits > 0
-    senses = [float(log_odds(rule.sense)) for rule in shown if rule.sense is not None]
-    unasked = float(np.mean(senses)) if senses else 0.0
-    features = np.array([rule.features(unasked) for rule in shown])[used]
+    unasked = _mean_log_odds([rule.sense for rule in shown])
+    unheard = _mean_log_odds([rule.expected for rule in shown])
+    features = np.array([rule.features(unasked, unheard) for rule in shown])[used]
     mean, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 1e-9, spread, np.inf)  # a feature that never varies gets coefficient 0
     scaled = (features - mean) / spread
@@ -137,4 +145,10 @@ def fit_reliability(
         model.fit(np.tile(scaled, (2, 1)), np.repeat([1, 0], used.sum()), sample_weight=weight)
     coefficients = model.coef_[0] / spread
     bias = float(model.intercept_[0] - coefficients @ mean)
-    return Reliability(bias, tuple(float(c) for c in coefficients), unasked)
+    return Reliability(bias, tuple(float(c) for c in coefficients), unasked, unheard)
+
+
+def _mean_log_odds(probabilities: Sequence[float | None]) -> float:
+    """Of those that are known; 0 where none is."""
+    known = [float(log_odds(probability)) for probability in probabilities if probability is not None]
+    return float(np.mean(known)) if known else 0.0

@@ -22,6 +22,7 @@ from kdsl.mining.inside import Inside
 from kdsl.mining.meanings import label_sentences
 from kdsl.mining.miner import Mined, MiningSettings, assemble, mine_label
 from kdsl.mining.named import with_named
+from kdsl.mining.opinion import Opinion
 from kdsl.mining.problem import FoundRule, MiningProblem, jobs, mining_problem
 from kdsl.mining.proposer import LexicalProposer, NodeAdviser, Proposer, Validator
 from kdsl.mining.sense import Sense, fit_sense
@@ -62,6 +63,7 @@ def mine_task(
     validator: Validator | None = None,
     adviser: NodeAdviser | None = None,
     budget: CallBudget | None = None,
+    opinion: Opinion | None = None,
     resume_file: Path | None = None,
     progress: Progress | None = None,
     workers: int = 2,
@@ -71,7 +73,8 @@ def mine_task(
     `labels` [n_samples] index `task.labels`; `weights` [n_samples] in (0, 1] are larger where the classifier errs;
     `folds` [n_samples] count from 0 and are made from `seed` where they are None. `proposer` is the lexical one where
     it is None; the `validator` judges what the rules say; with an `adviser` both are asked inside the searches
-    too, and where that costs calls, `budget` is what is left of them. `progress(fold, label)` is called after every
+    too, and where that costs calls, `budget` is what is left of them. An `opinion`, made with the same `folds`, tells
+    what to expect of rules on unlabelled samples. `progress(fold, label)` is called after every
     search. `workers` processes search; 0 or 1: this one.
 
     Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
@@ -81,7 +84,7 @@ def mine_task(
     inside = inside_of(problem, settings, adviser, validator, budget)
     found = _search_all(problem, settings, inside, resume_file, progress, workers)
     problem, found = with_named(problem, found, table)
-    mined = assemble(problem, found, settings, validator)
+    mined = assemble(problem, found, settings, validator, opinion)
     if resume_file is not None:
         resume_file.unlink(missing_ok=True)
     return mined

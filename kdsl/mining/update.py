@@ -10,6 +10,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import Archive, archive_of, as_mined, held_out_counts, mined_rules, rule_statistics, shown_of
 from kdsl.mining.miner import Mined
+from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.proposer import Validator
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
@@ -109,6 +110,13 @@ def _measured(
     labels: NDArray[np.int64] = problem.labels
     hits = Engine(rules).matrix(table)
     shown = [shown_of(rule, hits[:, index], labels, problem.task) for index, rule in enumerate(rules)]
+    if mined.opinion is not None:
+        unlabelled = Engine(rules).bitmaps(mined.opinion.table)
+        for index, rule in enumerate(rules):
+            if rule.label in problem.task.label_names:
+                label = problem.task.label_names.index(rule.label)
+                expected = mined.opinion.mean(ALL_SAMPLES, label, unlabelled[index])
+                shown[index] = replace(shown[index], expected=expected)
     if validator is not None:
         # Of rules for labels that the task does not have there is nothing to judge.
         names = problem.task.label_names

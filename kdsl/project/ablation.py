@@ -104,7 +104,10 @@ def ablate_project(
         raise KdslError("; ".join(f"{step}: {why}" for step, why in left_out.items()))
     wanted = combinations(usable)
     tasks = {
-        fed: held_out_tasks(replace(project, config=with_steps(project.config, fed, steps)))
+        fed: [
+            replace(own, teaching=TEACHING in fed or TEACHING not in steps)
+            for own in held_out_tasks(replace(project, config=with_steps(project.config, fed, steps)))
+        ]
         for fed in map(fed_with, wanted)
     }
     results, plain = [], tasks[()]
@@ -201,7 +204,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
 
 
 def with_steps(config: ProjectConfig, on: Steps, of: Sequence[str]) -> ProjectConfig:
-    """The project with the steps `on`, and those in `of` that are not among them off."""
+    """The project with the steps `on`, and those in `of` that are not among them off; teaching is no setting."""
     prompt, augment, training, data = config.prompt, config.augment, config.training, config.data
     encoder, small, fields = config.encoder, config.small, config.fields
     if "augment" in of:
@@ -218,8 +221,6 @@ def with_steps(config: ProjectConfig, on: Steps, of: Sequence[str]) -> ProjectCo
         training = training.model_copy(update={"target": target if "reasons" in on else "label"})
     if "distill" in of and "distill" not in on:
         data = data.model_copy(update={"distilled": None})
-    if TEACHING in of and TEACHING not in on:
-        data = data.model_copy(update={"unlabelled": None})
     if MEANING in on and encoder == NO_ENCODER:
         encoder = EMBEDDED_ENCODER
     elif MEANING in of and MEANING not in on:

@@ -60,6 +60,10 @@ def _is_embedded(config: ProjectConfig) -> bool:
     return config.large in EMBEDDED
 
 
+def _has_unlabelled(config: ProjectConfig) -> bool:
+    return config.data.unlabelled is not None
+
+
 def _has_test(config: ProjectConfig) -> bool:
     return config.data.test is not None
 
@@ -79,6 +83,8 @@ _SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
 _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
 """Of the embedded classifier, whose mistakes mining looks at."""
+_UNLABELLED = Reads((), (inputs.unlabelled_samples, inputs.page_network), _has_unlabelled)
+"""What mining looks at rules on, besides the samples of data.train that have no label."""
 _CLASSIFIER = (
     Reads(("large", "prompt", "augment")),
     Reads((), (inputs.page_network,), _is_embedded),
@@ -104,7 +110,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         Reads(("small", "pixels", "mining.questions"), (inputs.task_files, inputs.train_samples, inputs.train_images)),
     ),
     # Of the rule base only where it lies: that people decide about rules gives no reason to mine again.
-    "mine": (_SAMPLES, _SEARCH, _SMALL, _MISTAKES, Reads(("rules",))),
+    "mine": (_SAMPLES, _SEARCH, _SMALL, _MISTAKES, _UNLABELLED, Reads(("rules",))),
     "train": (
         _SAMPLES,
         _SEARCH,

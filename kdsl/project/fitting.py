@@ -70,7 +70,8 @@ def fit(
 
 def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None = None) -> MinedRules:
     """The first step of `fit`: the rules that are mined, merged with what people decided."""
-    return with_decisions(search(own, None, advance, workers), own.sample_ids, own.decided, own.seed)
+    mined = search(own, own.opinion(advance or (lambda what: None)), None, advance, workers)
+    return with_decisions(mined, own.sample_ids, own.decided, own.seed)
 
 
 def fit_alone(own: TaskProject) -> Classifier:
@@ -95,7 +96,8 @@ def arbitrate(
 def advances(own: TaskProject, mining: bool = True) -> int:
     """How often `fit` calls `advance` for a classifier that is trained without each fold; fewer times for others."""
     folds = int(own.folds.max()) + 1
-    return folds + 1 + ((folds + 1) * len(own.task.labels) if mining else 0)
+    looked = 1 if len(own.unlabelled()) else 0
+    return (folds + 1) * (1 + (looked + len(own.task.labels) if mining else 0))
 
 
 def covered_rows(own: TaskProject, learner: Learner) -> NDArray[np.bool_]:

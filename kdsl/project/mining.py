@@ -14,6 +14,7 @@ from kdsl.errors import Hint, KdslError
 from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
 from kdsl.mining.miner import Mined
+from kdsl.mining.opinion import Opinion
 from kdsl.mining.run import mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import Advance, reported
@@ -37,13 +38,14 @@ def archive_path(project: Project, task: Task) -> Path:
 
 def search(
     own: TaskProject,
+    opinion: Opinion | None = None,
     resume_file: Path | None = None,
     advance: Advance | None = None,
     workers: int = 2,
 ) -> Mined:
     """Search the rules of every label, and again without each fold; nothing is written but the `resume_file`.
 
-    `advance` is called after each search. Errors are those of `kdsl.mining.run.mine_task`.
+    `opinion` is that of `own`. `advance` is called after each search. Errors are those of `kdsl.mining.run.mine_task`.
     """
     names = own.task.label_names
     return mine_task(
@@ -58,6 +60,7 @@ def search(
         own.parts.validator,
         own.parts.adviser,
         own.parts.budget,
+        opinion,
         resume_file=resume_file,
         progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
         workers=workers,
@@ -147,10 +150,13 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     base = project.rule_base(task)
     require_writable(base.folder / base.task)
     try:
-        with reported(
-            project.progress, f"{task.name}: classifier", (int(own.folds.max()) + 2) * len(task.labels)
-        ) as advance:
-            mined = search(own, archive.with_name(RESUME_FILE), advance, workers)
+        n_parts = int(own.folds.max()) + 2
+        opinion = None
+        if len(own.unlabelled()):
+            with reported(project.progress, f"{task.name}: unlabelled samples", n_parts) as advance:
+                opinion = own.opinion(advance)
+        with reported(project.progress, f"{task.name}: classifier", n_parts * len(task.labels)) as advance:
+            mined = search(own, opinion, archive.with_name(RESUME_FILE), advance, workers)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"the searches of {task.name} that were done are kept; the same command goes on from there"

@@ -11,6 +11,8 @@ from kdsl.data.splits import stratified_folds
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining.miner import MiningSettings
+from kdsl.mining.opinion import Opinion
+from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.run import require_labels, sample_weights
 from kdsl.mining.search import SearchSettings
 from kdsl.models.calibrated import CalibratingTrainer
@@ -65,7 +67,10 @@ class TaskProject:
     weigher: Trainer | None = None
     """Whose mistakes mining looks at, where `settings.focus` is above 0: a classifier that needs no GPU."""
     unlabelled: Callable[[], FieldTable] = _no_samples
-    """Gives samples without labels, for accepted rules to label; they are read when first asked for."""
+    """Gives samples without labels, on which rules are looked at, and for accepted ones to label; they are read when
+    first asked for."""
+    teaching: bool = True
+    """Whether accepted rules teach the classifier what they say about those."""
     decided: tuple[Rule, ...] = ()
     """What people wrote, edited, accepted or ruled out; see `kdsl.mining.update.with_decisions`."""
 
@@ -119,6 +124,22 @@ class TaskProject:
     def parts(self) -> SmallParts:
         """What the small model does in mining these samples."""
         return self.small(self.table, self.labels)
+
+    def opinion(self, advance: Callable[[str], None] = lambda what: None) -> Opinion | None:
+        """What the linear classifier says about the unlabelled samples, without each fold too; None without any.
+
+        `advance` is called after each of `n_folds` + 1 trainings.
+        """
+        unlabelled = self.unlabelled()
+        if not len(unlabelled):
+            return None
+        trainer, probabilities = EmbeddedTrainer(self.task, seed=self.seed), {}
+        for fold in range(ALL_SAMPLES, int(self.folds.max()) + 1):
+            rows = np.flatnonzero(self.folds != fold)
+            classifier = trainer.fit(self.table.select(rows), self.labels[rows], len(self.task.labels))
+            probabilities[fold] = classifier.predict(unlabelled).probabilities
+            advance(f"{self.task.name}: unlabelled samples")
+        return Opinion(unlabelled, probabilities)
 
     def require_learn(self) -> Learn:
         """What `learn` is; ValueError where it is None."""

@@ -72,7 +72,7 @@ def teach(own: TaskProject, learner: Learner, mined: MinedRules) -> Teaching:
     on all samples know the labels of those that are left out.
     """
     unlabelled = own.unlabelled()
-    if not len(unlabelled):
+    if not own.teaching or not len(unlabelled):
         return Teaching()
     rules = usable_rules(mined.rules, own.task, own.table.sidecars)
     accepted = [rule for rule in rules if rule.approved]

@@ -3,6 +3,7 @@
 Mined as in a project of `kdsl init` and judged on samples that mining never saw: test samples where a set has some,
 else one of five folds in turn. A rule is acceptable that is right on at least 80 % of the kept samples it hits; a near
 copy hits nearly the same samples (Jaccard over 0.7, training and kept samples together) as a better rule of its label.
+With --unlabelled mining is given half of those samples without their labels, and judged on the other half.
 """
 
 import argparse
@@ -21,10 +22,11 @@ from benchmarks.sets import DataSet, mire, plain
 from kdsl.arbiter.evidence import overlap, rule_labels
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.embeddings.use import UniversalSentenceEncoder
+from kdsl.fields.table import FieldTable
 from kdsl.mining.archive import mined_rules
-from kdsl.mining.miner import MiningSettings
-from kdsl.mining.run import mine_task
+from kdsl.project.mining import search
 from kdsl.project.small_parts import meaning_parts
+from kdsl.project.task import TaskProject
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import label_indices
@@ -59,7 +61,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench rule_quality", description=__doc__)
     parser.add_argument("data", type=Path, help="folder that holds mire, enrico, hint3_sofmattress and banking77")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions with other folds (default 1)")
-    parser.add_argument("--sets", nargs="*", default=[], help=f"only these: {', '.join(NAMES)}")
+    parser.add_argument("--sets", nargs="*", default=[], choices=NAMES, help="only these")
+    parser.add_argument("--unlabelled", action="store_true", help="half of the kept samples are there, unlabelled")
     options = parser.parse_args(arguments)
     vectors = SentenceVectors(UniversalSentenceEncoder())
     table = Table(title="Mined rules on samples that mining never saw")
@@ -68,8 +71,10 @@ def main(arguments: list[str]) -> int:
     for data, test in _sets(options.data, options.sets):
         known = replace(data, sidecars=replace(data.sidecars, vectors=vectors))
         judged = [
-            _judged(split, seed) for seed in range(options.seeds) for split in splits(known, test, seed)
-        ]  # fmt: skip
+            _judged(_halved(split, seed, options.unlabelled), seed)
+            for seed in range(options.seeds)
+            for split in splits(known, test, seed)
+        ]
         table.add_row(data.task.name, *_figures(judged))
     Console(width=120).print(table)
     return 0
@@ -79,6 +84,26 @@ NAMES = ("mire_scene", "mire_intent", "enrico", "hint3", "banking77")
 COLUMNS = (
     "", "rules", "a label", "acceptable", "near copies", "one character", "acceptable, distinct", "cover", "precision",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Samples to mine on, to be judged on, and others without labels."""
+
+    data: DataSet
+    train: FieldTable
+    test: FieldTable
+    unlabelled: FieldTable
+
+
+def _halved(split: Split, seed: int, unlabelled: bool) -> _Kept:
+    """The kept samples, or one half of them, and the other half without labels."""
+    if not unlabelled:
+        return _Kept(split.data, split.train, split.test, FieldTable([], split.test.sidecars))
+    order = np.random.default_rng(seed).permutation(len(split.test))
+    parts = [split.test.select(np.sort(part)) for part in np.array_split(order, 2)]
+    samples = [replace(row.sample, label=None) for row in parts[0].rows]
+    return _Kept(split.data, split.train, parts[1], FieldTable(samples, split.test.sidecars))
 
 
 def _sets(folder: Path, wanted: Sequence[str]) -> list[tuple[DataSet, Path | None]]:
@@ -93,14 +118,12 @@ def _sets(folder: Path, wanted: Sequence[str]) -> list[tuple[DataSet, Path | Non
     return found
 
 
-def _judged(split: Split, seed: int) -> Judged:
+def _judged(split: _Kept, seed: int) -> Judged:
     begun = time.process_time()
     task = split.data.task
     labels = np.array(label_indices([row.sample for row in split.train.rows], task))
-    parts = meaning_parts(split.train, labels)
-    mined = mine_task(
-        task, split.train, labels, MiningSettings(), seed, proposer=parts.proposer, validator=parts.validator
-    )
+    own = TaskProject(task, split.train, labels, seed=seed, small=meaning_parts, unlabelled=lambda: split.unlabelled)
+    mined = search(own, own.opinion())
     rules, statistics = mined_rules(mined, "", seed)
     engine = Engine(rules)
     kept = engine.matrix(split.test)

@@ -150,13 +150,14 @@ def likely_at_most(counts: Counts) -> float:
 
 def estimated(world: World, conditions: Conditions, counts: Counts) -> float:
     """What the reliability map gives; none is on meaning, no term here describes a
-    label, and nobody was asked about sense."""
+    label, nobody was asked about sense, and there are no unlabelled samples."""
     features = (
         math.log((counts.correct + 0.5) / (counts.hits - counts.correct + 0.5)),
         math.log(counts.hits + 0.5),
         len(conditions) - 1,
         sum(negated for _, negated in conditions),
         sum(len(set(terms)) - 1 for terms, _ in conditions),
+        0.0,
         0.0,
         0.0,
         0.0,

@@ -13,6 +13,7 @@ from kdsl.arbiter.choice import choose_rules
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.fit import fit_arbiter, fold_rules, out_of_fold_evidence
 from kdsl.errors import KdslError
+from kdsl.mining.reliability import FEATURES
 from kdsl.rules.rule import Provenance, Rule
 from kdsl.rules.rulebase import DRAFT
 
@@ -30,7 +31,7 @@ def halves(inside: str, outside: str, base=(), mined=(), bias=SURE, chance=False
     labels = (0, 0, 1, 1) * 2
     model = ((0.5, 0.5),) * 8
     texts = tuple(word.replace("-", "无") for word in inside + outside)
-    return World(2, texts, labels, (0,) * 4 + (1,) * 4, model, base, (mined, ()), bias, (0.0,) * 8, chance)
+    return World(2, texts, labels, (0,) * 4 + (1,) * 4, model, base, (mined, ()), bias, (0.0,) * len(FEATURES), chance)
 
 
 def speaking(world: World) -> list[tuple[str, float]]:

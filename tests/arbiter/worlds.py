@@ -49,7 +49,8 @@ def world(seed: int) -> World:
     folds = tuple(source.sample([i % n_folds for i in range(n)], n))
     world = World(
         n_labels, tuple(texts), labels, folds, tuple(map(tuple, model.tolist())), (), ((),) * n_folds,
-        source.uniform(-1.5, 1.5), (source.uniform(0, 1), *(source.uniform(-0.5, 0.5) for _ in range(5)), 0.0, 0.0),
+        source.uniform(-1.5, 1.5),
+        (source.uniform(0, 1), *(source.uniform(-0.5, 0.5) for _ in range(5)), 0.0, 0.0, 0.0),
         source.random() < 0.1,
     )  # fmt: skip
     pool: list[tuple[Conditions, int]] = []

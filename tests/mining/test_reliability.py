@@ -23,7 +23,7 @@ def test_log_odds_of_probabilities_near_0_and_1_are_bounded(probability, odds):
 
 
 def test_the_features_in_numbers():
-    rule = shown(8, 5, conditions=3, negations=1, further_terms=2, meanings=2, described=0.25, sense=0.8)
+    rule = shown(8, 5, conditions=3, negations=1, further_terms=2, meanings=2, described=0.25, sense=0.8, expected=0.9)
     assert dict(zip(FEATURES, rule.features(), strict=True)) == {
         "log odds of correct to false hits": pytest.approx(np.log(5.5 / 3.5)),
         "log hits": pytest.approx(np.log(8.5)),
@@ -33,25 +33,32 @@ def test_the_features_in_numbers():
         "meanings": 2,
         "in the label's description": 0.25,
         "makes sense": pytest.approx(np.log(4)),
+        "expected on unlabelled samples": pytest.approx(np.log(9)),
     }
 
 
 def test_a_rule_that_nobody_judged_has_the_sense_of_an_average_one():
+    assert shown().features()[-2] == 0
+    assert shown().features(1.5)[-2] == 1.5
+    assert shown(sense=0.5).features(1.5)[-2] == 0
+
+
+def test_a_rule_that_hits_no_unlabelled_sample_is_taken_for_an_average_one():
     assert shown().features()[-1] == 0
-    assert shown().features(1.5)[-1] == 1.5
-    assert shown(sense=0.5).features(1.5)[-1] == 0
+    assert shown().features(0.0, 1.5)[-1] == 1.5
+    assert shown(expected=0.5).features(0.0, 1.5)[-1] == 0
 
 
 def test_an_estimate_is_the_logistic_function_of_the_features():
-    reliability = Reliability(-1.0, (0.5, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 2.0), unasked=0.75)
+    reliability = Reliability(-1.0, (0.5, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 2.0, 3.0), unasked=0.75, unheard=0.5)
     assert reliability.estimate([shown(8, 8, conditions=2)]) < reliability.estimate([shown(9, 9, conditions=2)])
-    total = -1 + 0.5 * np.log(8.5 / 0.5) + 0.25 + 2 * 0.75
+    total = -1 + 0.5 * np.log(8.5 / 0.5) + 0.25 + 2 * 0.75 + 3 * 0.5
     assert reliability.estimate([shown(8, 8, conditions=2)]) == pytest.approx([1 / (1 + np.exp(-total))])
-    assert Reliability(0.0, (0.0,) * 7 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
+    assert Reliability(0.0, (0.0,) * 8 + (1.0,)).estimate([shown()]) == pytest.approx([0.5])
 
 
 def test_no_rule_is_promised_more_than_it_showed():
-    certain = Reliability(5.0, (0.0,) * 8)
+    certain = Reliability(5.0, (0.0,) * len(FEATURES))
     sure = 1 / (1 + np.exp(-5))
     estimates = certain.estimate([shown(8, 5), shown(10, 1), shown(2, 2), shown(0, 0)])
     assert estimates == pytest.approx([5.5 / 8.5, 1.5 / 10.5, sure, sure])
@@ -98,8 +105,10 @@ def slow_estimates(rules: list[Shown], hits: list[int], correct: list[int], new:
     of its hits, features are in standard deviations, and half the sum of squares of their coefficients is a loss."""
     judged = [float(log_odds(rule.sense)) for rule in rules if rule.sense is not None]
     average = sum(judged) / len(judged) if judged else 0.0
+    told = [float(log_odds(rule.expected)) for rule in rules if rule.expected is not None]
+    usual = sum(told) / len(told) if told else 0.0
     seen = [i for i in range(len(rules)) if hits[i] > 0]
-    rows = [rules[i].features(average) for i in seen]
+    rows = [rules[i].features(average, usual) for i in seen]
     mean = [sum(column) / len(seen) for column in zip(*rows, strict=True)]
     spread = [
         (sum((value - middle) ** 2 for value in column) / len(seen)) ** 0.5
@@ -119,12 +128,12 @@ def slow_estimates(rules: list[Shown], hits: list[int], correct: list[int], new:
         return result
 
     weights = minimize(loss, np.zeros(len(FEATURES) + 1), method="BFGS", tol=1e-7).x
-    return [1 / (1 + float(np.exp(-total(weights, rule.features(average))))) for rule in new]
+    return [1 / (1 + float(np.exp(-total(weights, rule.features(average, usual))))) for rule in new]
 
 
 def rules_at_random(seed: int) -> tuple[list[Shown], list[int], list[int]]:
     source = np.random.default_rng(seed)
-    asked = source.random() < 0.5
+    asked, heard = source.random(2) < 0.5
     rules, hits, correct = [], [], []
     for _ in range(int(source.integers(8, 20))):
         n = int(source.integers(2, 12))
@@ -137,6 +146,7 @@ def rules_at_random(seed: int) -> tuple[list[Shown], list[int], list[int]]:
                 further_terms=int(source.integers(0, 3)),
                 described=float(source.choice([0.0, 0.0, 0.5, 1.0])),
                 sense=float(source.uniform(0.05, 0.95)) if asked and source.random() < 0.7 else None,
+                expected=float(source.uniform(0.05, 0.95)) if heard and source.random() < 0.7 else None,
             )
         )
         hits.append(int(source.integers(0, 9)))

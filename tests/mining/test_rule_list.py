@@ -71,10 +71,24 @@ def test_only_positives_count():
 def test_near_copies_are_told_of_and_take_no_place():
     hits = [flags(0, 1, 2, 3), flags(0, 1, 2), flags(0, 8, 9), flags(0, 1, 2, 3, 4)]
     assert rule_list(np.array([0.9, 0.7, 0.7, 0.8]), hits, EVERY, 0.6, 8) == [(0, (3, 1)), (2, ())]
-    assert COPY == 0.5
+    assert COPY == 0.6
 
 
-def slow_list(reliability, hits, positives, least, most):
+def test_what_two_rules_hit_overlaps_more_than_that_where_they_are_copies():
+    three_of_five = [flags(0, 1, 2, 3), flags(0, 1, 2, 4)]
+    assert chosen([0.9, 0.8], three_of_five) == [0, 1]
+    seven_of_eleven = [np.arange(20) < 9, (np.arange(20) > 1) & (np.arange(20) < 11)]
+    assert chosen([0.9, 0.8], seven_of_eleven, positives=np.ones(20, dtype=bool)) == [0]
+
+
+def test_lists_with_a_word_in_common_say_the_same():
+    hits, reliability = [flags(0, 1), flags(2, 3), flags(4, 5)], np.array([0.9, 0.8, 0.85])
+    words = [frozenset({1, 2}), frozenset({2, 3}), frozenset()]
+    assert rule_list(reliability, hits, EVERY, 0.6, 8, words) == [(0, (1,)), (2, ())]
+    assert rule_list(reliability, hits, EVERY, 0.6, 8, [frozenset()] * 3) == [(0, ()), (2, ()), (1, ())]
+
+
+def slow_list(reliability, hits, positives, least, most, words):
     """Plain reference: rule by rule, sample by sample."""
     left, result, covered = {i for i, r in enumerate(reliability) if r >= least}, [], [0] * len(positives)
     while left and len(result) < most:
@@ -90,7 +104,7 @@ def slow_list(reliability, hits, positives, least, most):
         for other in left:
             both = sum(a and b for a, b in zip(hits[best], hits[other], strict=True))
             either = sum(a or b for a, b in zip(hits[best], hits[other], strict=True))
-            if both / max(either, 1) > 0.5:
+            if both / max(either, 1) > 0.6 or any(word in words[other] for word in words[best]):
                 copies.append(other)
         left -= {*copies}
         result.append((best, tuple(sorted(copies, key=lambda copy: (-reliability[copy], copy)))))
@@ -107,10 +121,12 @@ def test_the_list_is_the_slow_one(data):
     tenths = st.sampled_from([0.35, 0.6, 0.7, 0.74, 0.85, 0.97])
     reliability = data.draw(st.lists(tenths, min_size=len(hits), max_size=len(hits)))
     positives, most = data.draw(row), data.draw(st.integers(1, 5))
+    some = st.frozensets(st.integers(0, 9), max_size=2)
+    words = data.draw(st.lists(some, min_size=len(hits), max_size=len(hits)))
     fast = rule_list(
-        np.array(reliability), [np.array(each, dtype=bool) for each in hits], np.array(positives), 0.6, most
+        np.array(reliability), [np.array(each, dtype=bool) for each in hits], np.array(positives), 0.6, most, words
     )
-    assert fast == slow_list(reliability, hits, positives, 0.6, most)
+    assert fast == slow_list(reliability, hits, positives, 0.6, most, words)
 
 
 SURE = Reliability(3.0, (0.0,) * len(FEATURES))
@@ -158,30 +174,30 @@ def any_of(*indices, negated=False):
 
 
 def test_a_near_copy_lends_terms_that_are_right_on_two_samples_more(task):
-    problem = of_hits(task, range(8), range(2, 10))
+    problem = of_hits(task, range(10), range(2, 12))
     assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0, 1)]
 
 
 def test_terms_that_are_right_on_one_sample_more_do_not_matter(task):
-    problem = of_hits(task, range(8), range(1, 9))
+    problem = of_hits(task, range(10), range(1, 11))
     assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0)]
 
 
 def test_terms_that_bring_a_wrong_hit_are_not_joined(task):
-    problem = of_hits(task, range(8), [*range(2, 10), 20])
+    problem = of_hits(task, range(10), [*range(2, 12), 20])
     modest = Reliability(1.0, (0.0,) * len(FEATURES))  # promises so little that one wrong hit costs nothing
     assert listed_of(problem, any_of(0), any_of(1), judge=modest) == [any_of(0)]
 
 
 def test_terms_are_joined_only_where_the_rule_stays_as_reliable(task):
-    problem = of_hits(task, range(8), range(2, 10))
+    problem = of_hits(task, range(10), range(2, 12))
     doubts = tuple(-0.5 * (name == "further terms") for name in FEATURES)
     assert listed_of(problem, any_of(0), any_of(1), judge=Reliability(3.0, doubts)) == [any_of(0)]
 
 
 def test_a_rule_takes_terms_of_several_copies_up_to_the_most(task):
-    more = [[*range(2, 8), 8 + 2 * i, 9 + 2 * i] for i in range(5)]
-    problem = of_hits(task, range(8), *more)
+    more = [[*range(2, 10), 10 + 2 * i, 11 + 2 * i] for i in range(5)]
+    problem = of_hits(task, range(10), *more)
     rules = [any_of(i) for i in range(6)]
     assert listed_of(problem, *rules, most_rules=1) == [any_of(0, 1, 2, 3)]
     assert listed_of(problem, any_of(0, 1, 2), any_of(2, 3), most_rules=1) == [any_of(0, 1, 2, 3)]
@@ -193,19 +209,55 @@ def test_what_is_no_copy_lends_nothing(task):
     assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0), any_of(1)]
 
 
+def test_lists_that_share_a_word_become_one_or_the_better_of_them(task):
+    problem = of_hits(task, range(8), range(8, 12), range(12, 14))  # no sample in common
+    assert listed_of(problem, any_of(0, 1), any_of(1, 2)) == [any_of(0, 1, 2)]
+    wrong = of_hits(task, range(8), range(8, 12), [12, 13, 20])
+    modest = Reliability(1.0, (0.0,) * len(FEATURES))
+    assert listed_of(wrong, any_of(0, 1), any_of(1, 2), judge=modest) == [any_of(0, 1)]
+
+
+@pytest.mark.parametrize(("other", "alike"), [(any_of(1, negated=True), False), (any_of(1), True)])
+def test_only_a_list_of_words_alone_shares_one(task, other, alike):
+    problem = of_hits(task, range(8), range(8, 12), range(12, 14), right=40)
+    assert len(listed_of(problem, any_of(0, 1), other)) == (1 if alike else 2)
+    both = FoundRule(0, ((1,), (2,)), (False, False), 1)
+    apart = of_hits(task, range(8), range(8, 14), range(10, 16))
+    assert listed_of(apart, any_of(0), both) == [any_of(0), both]
+
+
+def test_words_that_hit_nothing_of_their_own_are_left_out(task):
+    problem = of_hits(task, range(8), range(2, 6), range(8, 12), [])
+    assert listed_of(problem, any_of(0, 1, 2)) == [any_of(0, 2)]
+    assert listed_of(problem, any_of(1, 2)) == [any_of(1, 2)]
+    twice = of_hits(task, range(8), range(8))
+    assert listed_of(twice, any_of(0, 1)) == [any_of(0)], "the first of two that say the same stays"
+    described = any_of(0, 3)
+    assert listed_of(problem, described) == [described], "a word that no sample has is for samples to come"
+
+
+def test_a_word_is_left_out_of_a_condition_beside_others_too(task):
+    problem = of_hits(task, range(8), range(2, 6), range(6))
+    rule = FoundRule(0, ((0, 1), (2,)), (False, False), 1)
+    assert listed_of(problem, rule) == [FoundRule(0, ((0,), (2,)), (False, False), 1)]
+    unlike = FoundRule(0, ((2,), (0, 1)), (False, True), 1)
+    problem = of_hits(task, range(30, 38), range(32, 36), range(10))
+    assert listed_of(problem, unlike) == [FoundRule(0, ((2,), (0,)), (False, True), 1)]
+
+
 def test_terms_of_two_fields_are_not_joined(task):
-    problem = of_hits(task, range(8), range(2, 10), fields=["last_user", "dialogue"])
+    problem = of_hits(task, range(10), range(2, 12), fields=["last_user", "dialogue"])
     assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0)]
 
 
 def test_the_terms_of_a_negation_are_not_joined(task):
     # A label of most samples: what holds where the negation does not is right on two samples more.
-    problem = of_hits(task, range(28), range(22, 30), right=30)
+    problem = of_hits(task, range(28), range(24, 30), right=30)
     assert listed_of(problem, any_of(0), any_of(1, negated=True)) == [any_of(0)]
 
 
 def test_rules_of_two_conditions_are_not_joined(task):
-    problem = of_hits(task, range(8), range(2, 10), range(20))
+    problem = of_hits(task, range(10), range(2, 12), range(20))
     two = FoundRule(0, ((1,), (2,)), (False, False), 1)
     assert listed_of(problem, any_of(0), two) == [any_of(0)]
     assert listed_of(problem, two, any_of(0)) == [two]

@@ -37,7 +37,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.questions": ("other-questions.jsonl", RULES, ["questions", *RULES]),
     "data.reasons": ("other-reasons.jsonl", [], FIT),
     "data.knowledge": ("other-knowledge", [], FIT),
-    "data.unlabelled": ("other-train.jsonl", FIT, FIT),
+    "data.unlabelled": ("other-train.jsonl", RULES, RULES),
     "data.distilled": ("other-distilled.jsonl", FIT, FIT),
     "encoder": ("use", ["check", *RULES], ["check", *RULES]),
     "fields.last_agent": ("false", ["check", *RULES], ["check", *RULES]),

@@ -127,6 +127,13 @@ def test_without_an_accepted_rule_that_hits_nothing_changes(own, mined, rules, t
     assert after.arbiter == before.arbiter
 
 
+def test_a_project_may_leave_teaching_out(own, mined):
+    apart = replace(with_unlabelled(own, unlabelled()), teaching=False)
+    before, after = (fit(each, with_rules(mined, *ACCEPTED)) for each in (own, apart))
+    assert after.taught is None
+    assert after.trained_on.probabilities.tolist() == before.trained_on.probabilities.tolist()
+
+
 def test_a_stale_approval_teaches_nothing(own, mined):
     stale = ACCEPTED[0].model_copy(update={"review": Review(by="Li", at="2026-11-30T09:00", of="0" * 16)})
     found = teach(with_unlabelled(own, unlabelled()), EmbeddedTrainer(TASK), with_rules(mined, stale))
@@ -198,7 +205,8 @@ def test_what_was_taught_is_told_in_a_line(own, mined):
 
 def test_ablation_tells_what_teaching_brings_beside_what_the_rules_themselves_say(own):
     plain = own.deciding(ACCEPTED)
-    tasks = {(): plain, ("teaching",): with_unlabelled(plain, unlabelled())}
+    known = with_unlabelled(plain, unlabelled())
+    tasks = {(): replace(known, teaching=False), ("teaching",): known}
     found = ablate(tasks, [(), ("teaching",), ("rules",), ("teaching", "rules")], 3, workers=1)
     right = {steps: float((each.predicted == each.truth).mean()) for steps, each in found.items()}
     assert right["teaching",] > right[()] + 0.2
