@@ -9,24 +9,22 @@ A small model may be asked inside (`kdsl.mining.inside`): its advice at a node w
 children there, and its judgement of a rule is part of the reward.
 """
 
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, SampleWeights, count
+from kdsl.mining.best_rules import BestRules, Found
 from kdsl.mining.inside import InsideSearch
 from kdsl.mining.literals import Literals
+from kdsl.mining.node import Key, Node, extended, literals_of
 from kdsl.mining.reward import Reward
 
 Floats = NDArray[np.float64]
-Key = tuple[tuple[int, ...], ...]
-"""A rule: sorted conditions, each a sorted tuple of literal indices of which any may hold."""
 
-_ELITE = 20
 _JUDGED = 8
 """Of the children of a node, how many that may be among the best rules are judged."""
 
@@ -59,47 +57,6 @@ class SearchSettings:
     """Visits after which a node is worth a question to the small model."""
 
 
-@dataclass(slots=True)
-class Node:
-    key: Key
-    bits: Bitmap
-    hits: float
-    correct: float
-    reward: float
-    visits: int = 0
-    total: float = 0.0
-    best: float = 0.0
-    exhausted: bool = False
-    """Nothing below this node is left to look at."""
-    expanded: bool = False
-    asked: bool = False
-    """Whether the small model was asked about it."""
-    prior: Floats | None = None
-    """Of every literal, where the small model advised. [n_literals]"""
-    child_position: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """For each child, most promising first, the condition that its literal joins; -1 where it makes a new one."""
-    child_literal: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    child_bits: Bitmap = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint64))
-    child_prior: Floats = field(default_factory=lambda: np.zeros(0))
-    child_value: Floats = field(default_factory=lambda: np.zeros(0))
-    child_visits: Floats = field(default_factory=lambda: np.zeros(0))
-    child_counts: Floats = field(default_factory=lambda: np.zeros((0, 3)))
-    """Hits, correct hits and reward of each child. [n_children, 3]"""
-    child_bound: Floats = field(default_factory=lambda: np.zeros(0))
-    """No rule below the child has a larger reward; kept where conditions have one term."""
-
-
-@dataclass(slots=True)
-class Found:
-    """A rule that the search has seen: its samples, weighted counts and reward."""
-
-    key: Key
-    bits: Bitmap
-    hits: float
-    correct: float
-    reward: float
-
-
 class Search:
     """One label against the rest. `run` may be called again to go on with a larger budget."""
 
@@ -128,14 +85,10 @@ class Search:
         """How many rules were scored so far."""
         self.iterations = 0
         self.nodes: dict[Key, Node] = {}
-        self._pool: dict[bytes, Found] = {}
-        """The best rule for each set of samples: the same samples in other words would only crowd others out."""
-        self._elite: list[float] = []
-        """The largest rewards seen, a heap: a change among them resets the patience."""
+        self._best = BestRules(settings.pool)
         self._bounded = settings.max_terms == 1 and (inside is None or not inside.judges)
         """Whether rules only ever lose samples below a node, so that its correct hits bound the rewards there; a
         judgement may raise a reward."""
-        self._floor = 0.0
         self._last_change = 0
         self._unit = float(weights.count(samples)) / max(int(count(samples)), 1)
         """Mean weight of a sample."""
@@ -157,7 +110,7 @@ class Search:
 
     def best(self) -> list[Found]:
         """The best rules seen so far, best first."""
-        return sorted(self._pool.values(), key=lambda found: (-found.reward, found.key))[: self.settings.pool]
+        return self._best.rules()
 
     def _iterate(self) -> None:
         path: list[tuple[Node, int, Node]] = []
@@ -236,7 +189,7 @@ class Search:
             if not len(value):
                 return -1
             if self._bounded:
-                value = np.where(node.child_bound[:opened] > self._enough, value, -np.inf)
+                value = np.where(node.child_bound[:opened] > self._best.enough, value, -np.inf)
             explore = self.settings.exploration * node.child_prior[:opened] * np.sqrt(node.visits + 1)
             score = value + explore / (1 + node.child_visits[:opened])
             child = int(score.argmax())
@@ -248,7 +201,7 @@ class Search:
 
     def child_key(self, node: Node, child: int) -> Key:
         """The rule that the action `child` of `node` leads to."""
-        return _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+        return extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
 
     def _child(self, node: Node, child: int) -> Node:
         key = self.child_key(node, child)
@@ -294,17 +247,18 @@ class Search:
         potential = self.reward(correct, correct)  # what is left when every false hit is removed
         prior = np.log(self._prior(node)[literal]) * self.settings.temperature
         score = prior + (reward + potential) / 2
-        better = np.flatnonzero(reward > self._floor)
+        better = np.flatnonzero(reward > self._best.floor)
         # Of rules that hold on the same samples, with the same reward, the one is kept that the small model advised.
         ties = np.zeros(len(better)) if node.prior is None else prior[better]
         first = np.lexsort((-ties, -reward[better]))
         for i in _distinct(bits, better[first], self.settings.max_children // 2):
-            key = _extended(node.key, int(position[i]), int(literal[i]))
-            self._remember(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i])))
+            key = extended(node.key, int(position[i]), int(literal[i]))
+            if self._best.add(Found(key, bits[i], float(hits[i]), float(correct[i]), float(reward[i]))):
+                self._last_change = self.iterations
         if self._bounded:  # every child that may lead to one of the best rules is kept, so that the search is exact
             more = self.settings.cost * (self._length(node.key) + self._parts[literal])  # and a literal that is free
             bound = self.reward(correct, correct, more * self._unit)
-            promising = np.flatnonzero(bound > self._enough)
+            promising = np.flatnonzero(bound > self._best.enough)
             chosen = _distinct(bits, promising[np.argsort(-reward[promising], kind="stable")], len(promising))
             chosen = chosen[np.argsort(-score[chosen], kind="stable")]
             node.child_bound = bound[chosen]
@@ -338,9 +292,9 @@ class Search:
         reward: Floats,
     ) -> Floats:
         """The rewards of a node's children with the judgement of those that may be among the best rules."""
-        contenders = np.flatnonzero(reward > self._enough)
+        contenders = np.flatnonzero(reward > self._best.enough)
         contenders = contenders[np.argsort(-reward[contenders], kind="stable")[:_JUDGED]]
-        keys = [_extended(node.key, int(position[i]), int(literal[i])) for i in contenders]
+        keys = [extended(node.key, int(position[i]), int(literal[i])) for i in contenders]
         judged = reward.copy()
         judged[contenders] = self.valued(keys, hits[contenders], correct[contenders])
         return judged
@@ -363,7 +317,7 @@ class Search:
         removed = node.hits - hits
         # A condition must change something; a negation must remove the weight of two samples to be believed.
         valid = (correct > self._min_correct) & (removed > np.where(literals.negated, 1.9 * self._unit, 1e-9))
-        valid[_literals(node.key)] = False  # every literal once: otherwise two ways round lead back to an ancestor
+        valid[literals_of(node.key)] = False  # every literal once: otherwise two ways round lead back to an ancestor
         if not node.key:
             valid &= ~literals.negated  # a rule says what is there before what is not
         chosen = np.flatnonzero(valid)
@@ -384,7 +338,7 @@ class Search:
                     rest = rest & np.bitwise_or.reduce(self.literals.bits[list(literals)], axis=0)
             bits = node.bits | (rest & self.literals.bits[others])
             hits, correct, reward = self._counts(bits, self.cost(node.key) + self.settings.cost)
-            valid = (correct > node.correct + 1e-9) & ~np.isin(others, _literals(node.key))
+            valid = (correct > node.correct + 1e-9) & ~np.isin(others, literals_of(node.key))
             chosen = np.flatnonzero(valid)
             if len(chosen):
                 where = np.full(len(chosen), position)
@@ -407,49 +361,16 @@ class Search:
         child = int(np.searchsorted(np.cumsum(node.child_prior), self._random.random() * (1 - 1e-12)))
         value = float(node.child_counts[child, 2])
         bits = node.child_bits[child]
-        key = _extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
+        key = extended(node.key, int(node.child_position[child]), int(node.child_literal[child]))
         while len(key) < self.settings.max_conditions:
             literal = int(self._random.integers(len(self.literals)))
             bits = bits & self.literals.bits[literal]
-            longer = _extended(key, -1, literal)
+            longer = extended(key, -1, literal)
             _, correct, reward = self._counts(bits[None], self.cost(longer))
             if correct[0] <= self._min_correct or longer == key:
                 break
             key, value = longer, max(value, float(reward[0]))
         return value
-
-    @property
-    def _enough(self) -> float:
-        """Rewards up to this one are not among the best seen."""
-        return self._elite[0] if len(self._elite) == _ELITE else 0.0
-
-    def _remember(self, rule: Found) -> None:
-        samples = rule.bits.tobytes()
-        known = self._pool.get(samples)
-        if known is not None:
-            if known.reward >= rule.reward:
-                return
-            if known.reward in self._elite:
-                self._elite.remove(known.reward)
-                heapq.heapify(self._elite)
-        self._pool[samples] = rule
-        if len(self._elite) < _ELITE:
-            heapq.heappush(self._elite, rule.reward)
-            self._last_change = self.iterations
-        elif rule.reward > self._elite[0]:
-            heapq.heapreplace(self._elite, rule.reward)
-            self._last_change = self.iterations
-        if len(self._pool) >= 2 * self.settings.pool:
-            self._pool = {found.bits.tobytes(): found for found in self.best()}
-            self._floor = min(found.reward for found in self._pool.values())
-
-
-def _extended(key: Key, position: int, literal: int) -> Key:
-    """The rule with one more condition (`position` -1) or with one more term in the condition at `position`."""
-    if position < 0:
-        return tuple(sorted({*key, (literal,)}))
-    grown = tuple(sorted({*key[position], literal}))
-    return tuple(sorted({*key[:position], grown, *key[position + 1 :]}))
 
 
 def _distinct(bits: Bitmap, order: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -460,7 +381,3 @@ def _distinct(bits: Bitmap, order: NDArray[np.int64], most: int) -> NDArray[np.i
             break
         first.setdefault(bits[index].tobytes(), index)
     return np.fromiter(first.values(), dtype=np.int64)
-
-
-def _literals(key: Key) -> list[int]:
-    return [literal for condition in key for literal in condition]

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from kdsl.bitmaps import Bitmap, unpack
+from kdsl.mining.best_rules import Found
 from kdsl.mining.literals import Literals
-from kdsl.mining.search import Found, Key, Search
+from kdsl.mining.node import Key
+from kdsl.mining.search import Search
 
 REPEAT_DISCOUNT = 0.5
 """A positive already covered k times counts 0.5^k for the next rule: some redundancy makes a rule base robust."""

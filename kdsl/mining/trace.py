@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.files import write_atomically
-from kdsl.mining.search import Key, Node, Search
+from kdsl.mining.node import Key, Node
+from kdsl.mining.search import Search
 
 if TYPE_CHECKING:
     import networkx
