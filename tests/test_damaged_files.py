@@ -84,8 +84,8 @@ ARBITER = Arbiter(
 )  # fmt: skip
 SHOWN = Shown(3, 2, 3, 1, 0, 0, 0.5, 0.7)
 ARCHIVE = Archive(
-    task="shop", seed=0, reliability=Reliability(0.1, (0.2,) * len(FEATURES)), base_rates={"调光": 0.5, "材质": 0.5},
-    samples=("0", "1"), folds=(0, 1),
+    task="shop", seed=0, least_precision=0.6, reliability=Reliability(0.1, (0.2,) * len(FEATURES)),
+    base_rates={"调光": 0.5, "材质": 0.5}, samples=("0", "1"), folds=(0, 1),
     held_out=((ArchivedRule(label="调光", when=RULE.conditions, shown=SHOWN),), ()),
 )  # fmt: skip
 LARGE = LargeRecord(

@@ -168,7 +168,7 @@ class Archive(RecordModel):
     task: str
     seed: int
     reliability: Reliability
-    least_precision: Share = 0.0
+    least_precision: Share
     """From which on a mined rule enters the rule base."""
     base_rates: dict[str, Share]
     """label → its share of the samples."""

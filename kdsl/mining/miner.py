@@ -214,9 +214,10 @@ def listed(
 ) -> list[FoundRule]:
     """Of `rules`, mined without `fold`, those that make the lists of their labels, in the order they were chosen."""
     estimates = reliability.estimate(shown)
-    best: dict[tuple[tuple[tuple[int, ...], ...], tuple[bool, ...]], int] = {}
+    best: dict[frozenset[tuple[frozenset[int], bool]], int] = {}
     for index in np.argsort(-estimates, kind="stable").tolist():
-        best.setdefault((rules[index].conditions, rules[index].negated), index)
+        rule = rules[index]
+        best.setdefault(frozenset(zip(map(frozenset, rule.conditions), rule.negated, strict=True)), index)
     of = np.array([rule.label for rule in rules], dtype=np.int64)
     inside = problem.folds != fold
     chosen = []

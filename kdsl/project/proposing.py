@@ -16,7 +16,7 @@ from kdsl.language import labels_in_chinese
 from kdsl.locks import claimed, held
 from kdsl.mining.edits import edit_words
 from kdsl.mining.reward import wilson
-from kdsl.mining.vocabulary import MINED_FIELDS, PARTS
+from kdsl.mining.vocabulary import MINED_FIELDS, PARTS, mined_fields
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of
 from kdsl.progress import Advance, reported
 from kdsl.project.asked import open_model
@@ -248,7 +248,7 @@ def draft_fields(table: FieldTable) -> list[str]:
 
 def _questions(project: Project, task: Task, table: FieldTable) -> list[_Question]:
     """One for each label that has samples, those first whose samples the classifier takes for others most often."""
-    fields = draft_fields(table)
+    fields = [name for name in draft_fields(table) if name in mined_fields(table)]  # a dialogue's turns, or `text`
     if not fields:
         raise KdslError(f"{task.name}: no training sample has text, so there is nothing that a draft could be about")
     names = task.label_names

@@ -36,8 +36,8 @@ def decided(rule: Rule, right: int, wrong: int, said: tuple[float, float], new: 
     rows = [Sample(f"s{i}", "shop", (Turn("user", "亮度" if each else "您好"),)) for i, each in enumerate(hit)]
     archive = Archive(
         task="shop", seed=0, reliability=Reliability(1.0, (0.0,) * len(FEATURES)),
-        base_rates={name: 0.25 for name in TASK.label_names}, samples=tuple(row.id for row in rows),
-        folds=tuple(i // 4 % 3 for i in range(48)), held_out=((), (), ()),
+        least_precision=0.0, base_rates={name: 0.25 for name in TASK.label_names},
+        samples=tuple(row.id for row in rows), folds=tuple(i // 4 % 3 for i in range(48)), held_out=((), (), ()),
     )  # fmt: skip
     arbiter = fit_arbiter(TASK, FieldTable(rows, Sidecars()), TRUTH, model, archive, [rule], {}, seed=0)
     task = TrainedTask(TASK, Saying(spread(new)), (rule,), arbiter)

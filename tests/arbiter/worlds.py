@@ -147,6 +147,7 @@ def archive_of(world: World) -> Archive:
         task="world",
         seed=SEED,
         reliability=Reliability(world.bias, world.coefficients, chance=world.chance),
+        least_precision=0.0,
         base_rates={name: world.base_rate(label) for label, name in enumerate(names)},
         samples=tuple(f"s{i}" for i in range(len(world.texts))),
         folds=world.folds,

@@ -183,6 +183,20 @@ def test_what_the_classifier_confuses_comes_first_and_is_told(kdsl, shop, server
     assert text.count("[材质] ") == 4 and text.count("[调光] ") == 2
 
 
+@pytest.mark.parametrize(("turns", "told", "untold"), [(1, "text", "last_user"), (2, "last_user", "text")])
+def test_a_draft_is_asked_for_on_the_fields_that_mining_reads(kdsl, shop, server, turns, told, untold):
+    lines = [json.loads(line) for line in (shop / "train.jsonl").read_text("utf-8").splitlines()]
+    for each in lines:
+        said = each.pop("text")
+        each["turns"] = [{"role": "user", "text": said}, {"role": "user", "text": said}][:turns]
+    (shop / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines), "utf-8")
+    before = len(server.requests())
+    assert propose(kdsl, shop, server, "--calls", 1).code == 0
+    [question] = [each["body"] for each in server.requests()[before:] if each["path"].endswith("completions")]
+    text = json.dumps(question["messages"], ensure_ascii=False)
+    assert f"- {told}: " in text and f"- {untold}: " not in text
+
+
 def test_long_samples_are_cut_before_they_are_shown(kdsl, shop, server):
     lines = [json.loads(line) for line in (shop / "train.jsonl").read_text("utf-8").splitlines()]
     for each in lines:

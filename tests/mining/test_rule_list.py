@@ -173,6 +173,25 @@ def any_of(*indices, negated=False):
     return FoundRule(0, (indices,), (negated,), 1)
 
 
+@pytest.mark.parametrize(
+    ("conditions", "negated", "turned", "turned_negated", "same"),
+    [
+        (((0, 1),), (False,), ((1, 0),), (False,), True),
+        (((0,), (1,)), (False, False), ((1,), (0,)), (False, False), True),
+        (((0,), (2,)), (False, True), ((2,), (0,)), (True, False), True),
+        (((0,), (2,)), (False, True), ((0,), (2,)), (False, False), False),
+        (((0, 1),), (False,), ((0,), (1,)), (False, False), False),
+    ],
+)
+def test_the_order_of_words_and_conditions_makes_no_other_conditions(
+    task, conditions, negated, turned, turned_negated, same
+):
+    half = [*range(4), *range(20, 24)]
+    problem = of_hits(task, half, [*range(2, 6), *range(22, 26)], [2, 3, 22, 23])
+    one, other = FoundRule(0, conditions, negated, 1), FoundRule(1, turned, turned_negated, 1)
+    assert listed_of(problem, one, other, least_precision=0.0) == ([one] if same else [one, other])
+
+
 def test_a_near_copy_lends_terms_that_are_right_on_two_samples_more(task):
     problem = of_hits(task, range(10), range(2, 12))
     assert listed_of(problem, any_of(0), any_of(1)) == [any_of(0, 1)]
