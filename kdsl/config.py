@@ -77,8 +77,8 @@ class DataConfig(_Part):
     knowledge: ProjectPath | None = None
     """A folder of Markdown and JSON Lines about the products and the shop."""
     unlabelled: ProjectPath | None = None
-    """Samples without labels: mining looks at rules on them, accepted rules label them for the classifier to learn from,
-    and a teacher may."""
+    """Samples without labels: mining looks at rules on them, accepted rules label them for the classifier to learn
+    from, and a teacher may."""
     distilled: ProjectPath | None = None
     """Samples that a teacher labelled, trained on besides those of `train`."""
 

@@ -1,23 +1,22 @@
 """Which rules count, and how much: held against the model alone on samples that no parameter was fitted on."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from kdsl.arbiter.evidence import Floats, RuleEvidence
-from kdsl.arbiter.pool import PEOPLE, Pool, fit_pool
+from kdsl.arbiter.pool import Pool, Step, fit_pool
 from kdsl.data.splits import stratified_folds
 from kdsl.record_file import RecordModel
 
 PARTS = 5
 """The arbiter's parameters are fitted on all parts of the out-of-fold predictions but one and judged on that."""
 Labels = NDArray[np.int64]
-Fit = Callable[[Floats, RuleEvidence, Labels], Pool]
-"""Makes a pool of the model's probabilities, the evidence and the labels."""
+_ALONE = (Step(),), (Step(temperature=True),)
+"""The ways to fit the model alone."""
 
 
 class Quality(RecordModel):
@@ -32,6 +31,8 @@ class Judged:
     """A pool fitted on all samples, and what its like says about each sample when fitted without it."""
 
     pool: Pool
+    steps: tuple[Step, ...]
+    """How it was fitted."""
     log_probabilities: Floats
     """[n_samples, n_labels]"""
     labels: Labels
@@ -67,7 +68,7 @@ class Choice:
 
 def judge_alone(model: Floats, labels: Labels, seed: int) -> Judged:
     """The model alone, with a temperature where that is better out of fold."""
-    return _best(model, RuleEvidence.none(*model.shape), labels, seed)
+    return _best(model, RuleEvidence.none(*model.shape), labels, seed, _ALONE)
 
 
 def choose_rules(model: Floats, evidence: RuleEvidence, labels: Labels, seed: int) -> Choice:
@@ -77,38 +78,36 @@ def choose_rules(model: Floats, evidence: RuleEvidence, labels: Labels, seed: in
     than its standard error. What mining proposes counts only where it makes the log loss smaller still; else b_mined
     is 0. Accepted rules that nothing out of fold speaks about have b_people at the mean of its prior.
     """
-    alone = both = _best(model, evidence, labels, seed)
-    if evidence.people.any():
-        with_people = _best(model, evidence, labels, seed, people=True)
-        gain, error = with_people.gain_over(alone)
-        people = gain >= -error and with_people.pool.b_people > 0
-        both = with_people if people else alone
-    else:
-        people = True
-        both = Judged(Pool(alone.pool.a, PEOPLE, 0.0), alone.log_probabilities, labels)
+    alone = _best(model, evidence, labels, seed, _ALONE)
+    with_people = _best(model, evidence, labels, seed, ((*alone.steps, Step(people=True)),))
+    gain, error = with_people.gain_over(alone)
+    both = with_people if gain >= -error and with_people.pool.b_people > 0 else alone
     if evidence.mined.any():
-        with_mined = _best(model, evidence, labels, seed, people=people, mined=True)
+        ways: list[tuple[Step, ...]] = [(Step(free, both is with_people, mined=True),) for free in (False, True)]
+        if evidence.people.any() and both is with_people:
+            # A temperature of the model beside these would only make much of what people had looked at.
+            ways = [(*both.steps, Step(mined=True))]
+        with_mined = _best(model, evidence, labels, seed, ways)
         if with_mined.gain_over(both)[0] > 0 and with_mined.pool.b_mined > 0:
             both = with_mined
     return Choice(alone, both)
 
 
 def _best(
-    model: Floats, evidence: RuleEvidence, labels: Labels, seed: int, people: bool = False, mined: bool = False
+    model: Floats, evidence: RuleEvidence, labels: Labels, seed: int, ways: Sequence[tuple[Step, ...]]
 ) -> Judged:
-    """The pool of these parts, with a temperature only where that is better out of fold."""
+    """The pool that is fitted in the best of these ways, by what they say out of fold."""
     parts = stratified_folds(labels, min(PARTS, len(labels)), seed)
-    judged = [
-        _judged(partial(fit_pool, temperature=free, people=people, mined=mined), model, evidence, labels, parts)
-        for free in (False, True)
-    ]
+    judged = [_judged(steps, model, evidence, labels, parts) for steps in ways]
     return max(judged, key=lambda each: each.log_likelihoods.mean())  # of equals the first
 
 
-def _judged(fit: Fit, model: Floats, evidence: RuleEvidence, labels: Labels, parts: NDArray[np.int64]) -> Judged:
+def _judged(
+    steps: tuple[Step, ...], model: Floats, evidence: RuleEvidence, labels: Labels, parts: NDArray[np.int64]
+) -> Judged:
     held_out = np.empty_like(model)
     for part in np.unique(parts):
         inside, outside = parts == part, parts != part
-        pool = fit(model[outside], evidence.rows(outside), labels[outside])
+        pool = fit_pool(model[outside], evidence.rows(outside), labels[outside], steps)
         held_out[inside] = pool.log_probabilities(model[inside], evidence.rows(inside))
-    return Judged(fit(model, evidence, labels), held_out, labels)
+    return Judged(fit_pool(model, evidence, labels, steps), steps, held_out, labels)

@@ -97,7 +97,9 @@ class Fitted:
     losses: list[float]
     predicted: list[int]
     closest: float
-    """How near the choice between the two fits was, in log loss."""
+    """How near the choice between two ways to fit was, in log loss."""
+    steps: tuple[tuple[bool, bool, bool], ...] = ()
+    """What was fitted, one after the other."""
 
     def f1(self, labels: Sequence[int]) -> float:
         return weighted_f1(self.predicted, labels)
@@ -300,21 +302,37 @@ def tempered(a: float, model: Model) -> list[list[float]]:
     return [merged((a, 0.0, 0.0), row, (nothing, nothing)) for row in model]
 
 
-def fitted(model: Array, said: tuple[Array, Array], labels: Array, free: tuple[bool, bool, bool]) -> tuple[float, ...]:
-    """The likeliest (a, b_people, b_mined) of those that are free; the others are 1, 0 and 0.
+Free = tuple[bool, bool, bool]
+"""Whether a step fits a temperature, b_people and b_mined."""
+PoolOf = tuple[float, float, float]
 
-    Normal priors: log a around 0 with deviation 1, and a slight pull for each sample; b_people around 1 and b_mined
-    around 0, with deviation 0.5.
+
+def fitted(model: Array, said: tuple[Array, Array], labels: Array, steps: Sequence[Free]) -> PoolOf:
+    """The likeliest (a, b_people, b_mined), one step after the other; at first 1, 0 and 0."""
+    pool = (1.0, 0.0, 0.0)
+    for free in steps:
+        pool = fitted_once(model, said, labels, free, pool)
+    return pool
+
+
+def fitted_once(model: Array, said: tuple[Array, Array], labels: Array, free: Free, before: PoolOf) -> PoolOf:
+    """A temperature of the model, b_people up to 1, and b_mined: those that are free.
+
+    Normal priors: log of the temperature around 0 with deviation 1, and a slight pull for each sample; b_people around
+    1 and b_mined around 0, with deviation 0.5.
     """
+    a, earlier, former = before
+    known = a * np.log(np.maximum(model, 1e-6))
 
     def unpacked(values: Array) -> tuple[float, ...]:
         left = iter(values)
         log_a = next(left) if free[0] else 0.0
-        return log_a, *(abs(next(left)) if each else 0.0 for each in free[1:])
+        b_people = min(abs(next(left)), 1.0) if free[1] else 0.0
+        return log_a, b_people, abs(next(left)) if free[2] else 0.0
 
     def loss(values: Array) -> float:
         log_a, b_people, b_mined = unpacked(values)
-        scores = math.exp(log_a) * np.log(np.maximum(model, 1e-6)) + b_people * said[0] + b_mined * said[1]
+        scores = math.exp(log_a) * known + (earlier + b_people) * said[0] + (former + b_mined) * said[1]
         scores -= scores.max(axis=1, keepdims=True)
         losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(labels)), labels]
         total = losses.sum() + log_a**2 / 2 + 0.001 * len(labels) * log_a**2
@@ -322,14 +340,14 @@ def fitted(model: Array, said: tuple[Array, Array], labels: Array, free: tuple[b
         return float(total)
 
     if not any(free):
-        return 1.0, 0.0, 0.0
+        return before
     start = [each for each, wanted in zip((0.0, 0.6, 0.3), free, strict=True) if wanted]
     options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 4000}
     found = np.array(start)
     for _ in range(3):  # it may stop in a corner, which a fresh simplex leaves
         found = minimize(loss, found, method="Nelder-Mead", options=options).x
     log_a, b_people, b_mined = unpacked(found)
-    return math.exp(log_a), float(b_people), float(b_mined)
+    return math.exp(log_a) * a, float(earlier + b_people), float(former + b_mined)
 
 
 def weighted_f1(predicted: Sequence[int], labels: Sequence[int]) -> float:
@@ -341,26 +359,29 @@ def weighted_f1(predicted: Sequence[int], labels: Sequence[int]) -> float:
     return total
 
 
+ALONE = (((False, False, False),), ((True, False, False),))
+
+
 def best(
-    model: Array, said: tuple[Array, Array], labels: Array, seed: int, people: bool = False, mined: bool = False
+    model: Array, said: tuple[Array, Array], labels: Array, seed: int, ways: Sequence[tuple[Free, ...]] = ALONE
 ) -> Fitted:
-    """The better of a = 1 and a fitted `a`, each judged on parts that it was not fitted on."""
+    """The best of several ways to fit the pool, each judged on parts that it was not fitted on."""
     n = len(labels)
     parts = stratified_folds(labels, min(5, n), seed)
     judged = []
-    for free in ((False, people, mined), (True, people, mined)):
+    for steps in ways:
         losses, predicted = [0.0] * n, [0] * n
         for part in set(parts.tolist()):
             others = parts != part
-            pool = fitted(model[others], (said[0][others], said[1][others]), labels[others], free)
+            pool = fitted(model[others], (said[0][others], said[1][others]), labels[others], steps)
             for i in np.flatnonzero(parts == part):
                 probabilities = merged(pool, model[i], (said[0][i], said[1][i]))
                 losses[i] = -math.log(probabilities[labels[i]])
                 predicted[i] = probabilities.index(max(probabilities))
-        judged.append((fitted(model, said, labels, free), losses, predicted))
-    nearness = abs(sum(judged[0][1]) - sum(judged[1][1])) / n
-    pool, losses, predicted = judged[0] if sum(judged[0][1]) <= sum(judged[1][1]) else judged[1]
-    return Fitted(*pool, losses, predicted, nearness)
+        judged.append((fitted(model, said, labels, steps), losses, predicted, steps))
+    nearness = abs(sum(judged[0][1]) - sum(judged[-1][1])) / n if len(judged) > 1 else math.inf
+    pool, losses, predicted, steps = judged[0] if sum(judged[0][1]) <= sum(judged[-1][1]) else judged[-1]
+    return Fitted(*pool, losses, predicted, nearness, steps)
 
 
 def gain(after: Fitted, before: Fitted) -> tuple[float, float]:
@@ -375,16 +396,21 @@ def choose(model: Array, said: tuple[Array, Array], labels: Array, seed: int) ->
     out"."""
     alone = best(model, said, labels, seed)
     near = [alone.closest]
+    vouched = (*alone.steps, (False, True, False))
+    count = False
     if said[0].any():
-        people = best(model, said, labels, seed, people=True)
+        people = best(model, said, labels, seed, [vouched])
         more, error = gain(people, alone)
-        near += [people.closest, abs(more + error), people.b_people]
+        near += [abs(more + error), people.b_people]
         count = more >= -error and people.b_people > 0
         both = people if count else alone
     else:
-        count, both = True, replace(alone, b_people=1.0)
+        both = replace(alone, b_people=1.0, steps=vouched)
     if said[1].any():
-        everything = best(model, said, labels, seed, people=count, mined=True)
+        ways = [((free, both is not alone, True),) for free in (False, True)]
+        if count:
+            ways = [(*both.steps, (False, False, True))]
+        everything = best(model, said, labels, seed, ways)
         more, _ = gain(everything, both)
         near += [everything.closest, abs(more), everything.b_mined]
         both = everything if more > 0 and everything.b_mined > 0 else both

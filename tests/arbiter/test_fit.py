@@ -9,7 +9,7 @@ from shop import SETTINGS, TASK, Knowing, samples
 from kdsl.arbiter.choice import choose_rules, judge_alone
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.fit import fit_arbiter
-from kdsl.arbiter.pool import AS_IT_IS, fit_pool
+from kdsl.arbiter.pool import AS_IT_IS, Step, fit_pool
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.mining.proposer import LexicalProposer
@@ -163,6 +163,20 @@ def test_accepted_rules_count_where_proposed_ones_do_not_unless_they_do_harm():
     assert helped.b_people == 0 and helped.b_mined > 0
 
 
+def test_what_people_add_leaves_the_model_as_sure_as_it_is_alone():
+    """Rules are right on the samples that their authors looked at: that says nothing about the model elsewhere."""
+    model, labels, source = fair_model()
+    right = np.eye(3)[labels] * source.choice([0.0, 1.0], (200, 1))
+    for mined in (None, np.eye(3)[labels] * source.choice([0.0, 0.5], (200, 1))):
+        choice = chosen(model, labels, right, mined)
+        assert choice.both.pool.a == choice.alone.pool.a
+        assert choice.both.pool.b_people == 1, "no more than was measured, however right they are"
+        assert (choice.both.pool.b_mined > 0) == (mined is not None)
+    beside = chosen(model, labels, mined=right * 3)
+    assert beside.both.pool.a != beside.alone.pool.a, "where only mined rules speak, all is fitted at once"
+    assert beside.both.pool.b_people == 1
+
+
 def few_sure(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray]:
     """A model that is sure of every sample of five labels, and wrong on the last `wrong`."""
     labels = np.arange(n) % 5
@@ -210,9 +224,7 @@ def test_two_hundred_samples_hardly_feel_the_pull_that_holds_five_back():
     sure = np.exp(3 * (source.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels]))
     model = sure / sure.sum(axis=1, keepdims=True)
     once, often = (
-        fit_pool(
-            np.tile(model, (times, 1)), RuleEvidence.none(200 * times, 3), np.tile(labels, times), temperature=True
-        ).a
+        fit_pool(np.tile(model, (times, 1)), RuleEvidence.none(200 * times, 3), np.tile(labels, times), [Step(True)]).a
         for times in (1, 10)
     )
     assert once == pytest.approx(often, rel=0.02)

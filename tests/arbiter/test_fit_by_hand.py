@@ -214,13 +214,16 @@ def in_errors(seed: int, people: bool) -> float:
     model, evidence, labels = noise(seed)
     said = (evidence, 0 * evidence) if people else (0 * evidence, evidence)
     alone = reference.best(model, said, labels, 0)
-    gain, error = reference.gain(reference.best(model, said, labels, 0, people=people, mined=not people), alone)
+    ways = [(*alone.steps, (False, True, False))] if people else [((each, True, True),) for each in (False, True)]
+    gain, error = reference.gain(reference.best(model, said, labels, 0, ways), alone)
     return gain / error if error else 0.0
 
 
 def fitted_on_all(seed: int) -> float:
     model, evidence, labels = noise(seed)
-    return reference.best(model, (0 * evidence, evidence), labels, 0, mined=True).b_mined
+    said = 0 * evidence, evidence
+    ways = [((each, False, True),) for each in (False, True)]
+    return reference.best(model, said, labels, 0, ways).b_mined
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -7,7 +7,7 @@ import pytest
 import reference
 
 from kdsl.arbiter.evidence import RuleEvidence
-from kdsl.arbiter.pool import AS_IT_IS, Pool, fit_pool
+from kdsl.arbiter.pool import AS_IT_IS, MOST_PEOPLE, Pool, Step, fit_pool
 
 MODEL = np.array([[0.8, 0.2], [0.5, 0.5]])
 
@@ -62,20 +62,39 @@ def drawn(seed: int, n: int) -> tuple[np.ndarray, RuleEvidence, np.ndarray]:
 def test_what_is_fitted_is_what_the_slow_fit_gives_and_the_rest_stays(free, seed, n):
     model, said, labels = drawn(seed, n)
     temperature, people, mined = free
-    pool = fit_pool(model, said, labels, temperature=temperature, people=people, mined=mined)
-    slow = reference.fitted(model, tuple(said), labels, free)
+    pool = fit_pool(model, said, labels, [Step(*free)])
+    slow = reference.fitted(model, tuple(said), labels, [free])
     assert (pool.a, pool.b_people, pool.b_mined) == pytest.approx(slow, rel=0.01, abs=1e-3)
     assert temperature or pool.a == 1
     assert people or pool.b_people == 0
     assert mined or pool.b_mined == 0
 
 
+ONCE, PEOPLES, MINEDS, BOTH = Step(temperature=True), Step(people=True), Step(mined=True), Step(True, mined=True)
+
+
+@pytest.mark.parametrize(
+    "steps", [(ONCE, PEOPLES), (ONCE, PEOPLES, MINEDS), (PEOPLES, MINEDS), (PEOPLES, BOTH), (MINEDS, PEOPLES)]
+)
+@pytest.mark.parametrize(("seed", "n"), [(0, 8), (2, 60)])
+def test_every_step_goes_on_from_the_one_before(steps, seed, n):
+    model, said, labels = drawn(seed, n)
+    pool = fit_pool(model, said, labels, steps)
+    plain = [(step.temperature, step.people, step.mined) for step in steps]
+    slow = reference.fitted(model, tuple(said), labels, plain)
+    assert (pool.a, pool.b_people, pool.b_mined) == pytest.approx(slow, rel=0.01, abs=1e-3)
+    if not any(step.temperature for step in steps[1:]):
+        assert pool.a == fit_pool(model, said, labels, steps[:1]).a, "what rules say makes the model no less sure"
+
+
 def test_where_samples_say_nothing_people_count_in_full_and_mining_not_at_all():
     """Evidence that is the same for all labels changes no probability: only the priors speak."""
     pool = fit_pool(
-        np.full((40, 2), 0.5), evidence(np.ones((40, 2)), np.ones((40, 2))), np.arange(40) % 2,
-        temperature=True, people=True, mined=True,
-    )  # fmt: skip
+        np.full((40, 2), 0.5),
+        evidence(np.ones((40, 2)), np.ones((40, 2))),
+        np.arange(40) % 2,
+        [Step(True, True, True)],
+    )
     assert (pool.a, pool.b_people, pool.b_mined) == pytest.approx((1, 1, 0), abs=1e-6)
 
 
@@ -84,14 +103,20 @@ def of_one_part(people: bool, right: int, samples: int) -> float:
     said, nothing = np.tile([1.0, 0.0], (samples, 1)), np.zeros((samples, 2))
     labels = (np.arange(samples) >= right).astype(int)
     parts = RuleEvidence(said, nothing) if people else RuleEvidence(nothing, said)
-    pool = fit_pool(np.full((samples, 2), 0.5), parts, labels, temperature=False, people=people, mined=not people)
+    pool = fit_pool(np.full((samples, 2), 0.5), parts, labels, [Step(people=people, mined=not people)])
     return pool.b_people if people else pool.b_mined
 
 
 def test_few_samples_leave_b_near_its_prior_and_many_move_it():
-    """Right on four of five: the data alone would say b = log 4 = 1.39."""
-    assert of_one_part(True, 4, 5) == pytest.approx(1.06, abs=0.02)
-    assert of_one_part(False, 4, 5) == pytest.approx(0.29, abs=0.02)
+    """Right on three of five: the data alone would say b = log 1.5 = 0.41."""
+    assert of_one_part(True, 3, 5) == pytest.approx(0.87, abs=0.02)
+    assert of_one_part(False, 3, 5) == pytest.approx(0.10, abs=0.02)
     for people in (True, False):
-        assert of_one_part(people, 800, 1000) == pytest.approx(1.37, abs=0.03)
+        assert of_one_part(people, 600, 1000) == pytest.approx(0.41, abs=0.03)
         assert of_one_part(people, 0, 1000) == 0
+
+
+def test_what_people_vouch_for_never_counts_more_than_was_measured():
+    """Right on four of five: the data alone would say b = log 4 = 1.39."""
+    assert of_one_part(True, 800, 1000) == MOST_PEOPLE == 1
+    assert of_one_part(False, 800, 1000) == pytest.approx(1.37, abs=0.03)
