@@ -25,6 +25,8 @@ from kdsl.mining.reward import Reward
 
 Floats = NDArray[np.float64]
 
+_TELLING = 2.0
+"""Odds of the label where a term holds to its odds everywhere, from which the term may join an any-list."""
 _JUDGED = 8
 """Of the children of a node, how many that may be among the best rules are judged."""
 
@@ -346,9 +348,15 @@ class Search:
         return parts
 
     def _literals_by_field(self) -> dict[int, NDArray[np.int64]]:
-        """For every plain literal of terms the literals that may join it in one any-list: those on the same field."""
+        """For every plain literal of terms that speaks for the label itself those that may join it in one any-list:
+        the ones on the same field that do so too."""
+        bits = self.literals.bits & self.samples
+        hits, right = self.weights.count(bits), self.weights.count(bits & self.positives)
+        all_hits, all_right = (float(self.weights.count(each)) for each in (self.samples, self.positives))
+        # Odds against odds. Beside other conditions a word that everybody says covers what they do not.
+        telling = right * (all_hits - all_right) >= _TELLING * (hits - right) * all_right
         fields: dict[str, list[int]] = {}
-        for index in np.flatnonzero(~self.literals.negated).tolist():
+        for index in np.flatnonzero(telling & ~self.literals.negated).tolist():
             if self.literals.has_terms(index):
                 fields.setdefault(self.literals.field(index), []).append(index)
         arrays = {name: np.array(members) for name, members in fields.items()}

@@ -216,11 +216,13 @@ class SlowSearch:
             first = self.literals[condition[0]]
             if len(condition) >= self.settings.max_terms or first.negated or not has_terms(first):
                 continue
+            if not self.speaks_for_it(first.samples):
+                continue
             rest = self.everyone
             for other in state.key[:place] + state.key[place + 1 :]:
                 rest = rest & frozenset().union(*(self.literals[i].samples for i in other))
             for i, literal in enumerate(self.literals):
-                if literal.negated or literal.field != first.field:
+                if literal.negated or literal.field != first.field or not self.speaks_for_it(literal.samples):
                     continue
                 grown = tuple(sorted({*condition, i}))
                 key = tuple(sorted({*state.key[:place], grown, *state.key[place + 1 :]}))
@@ -229,6 +231,12 @@ class SlowSearch:
                 if child.correct > state.correct and not any(i in each for each in state.key):
                     found.append(child)
         return found
+
+    def speaks_for_it(self, samples: frozenset[int]) -> bool:
+        """Whether the odds of the label among these samples are twice those among all."""
+        hits, right = (sum(self.weights[i] for i in each) for each in (samples, samples & self.positives))
+        everyone, positives = sum(self.weights), sum(self.weights[i] for i in self.positives)
+        return right * (everyone - positives) >= 2 * (hits - right) * positives
 
     def rollout(self, state: State) -> float:
         """Random conditions from a child drawn by prior up to the limit."""

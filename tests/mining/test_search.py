@@ -114,6 +114,20 @@ def test_it_ends_when_nothing_is_left():
     assert search.root.exhausted and search.iterations < 100
 
 
+@pytest.mark.parametrize(("false_hits", "joins"), [(3, True), (6, True), (7, False)])
+def test_a_word_joins_a_list_only_where_it_speaks_for_the_label_itself(false_hits, joins):
+    """Beside a condition that leaves out its false hits any word covers more: 谢谢 would then stand in many lists."""
+    positives = np.arange(N) < 20  # odds of 1 to 3 everywhere, of 4 to 6 where the second word holds
+    flags = np.zeros((3, N), dtype=bool)
+    flags[0, :16] = flags[0, 70:72] = True
+    flags[1, 16:20] = flags[1, 60 : 60 + false_hits] = True
+    flags[2, :40] = True  # leaves out the false hits of both
+    search = search_of(flags, positives, SearchSettings(max_conditions=2, max_terms=2))
+    condition = search.literals.condition
+    lists = {frozenset(condition[[*part]].tolist()) for found in search.run() for part in found.key if len(part) > 1}
+    assert (frozenset({0, 1}) in lists) == joins
+
+
 def test_chosen_rules_complement_each_other():
     flags = np.zeros((6, N), dtype=bool)
     flags[:3, :20] = True  # three words on the same half of the positives, with different false hits
