@@ -172,7 +172,7 @@ def assemble(
         if validator.choice < settings.candidates:
             asked = replace(settings, most_rules=validator.choice, least_precision=0.0)
             found = _chosen(_assembled(problem, found, beside), asked)
-        beside = replace(beside, sense=_judged(problem, found, validator))
+        beside = _Beside(_judged(problem, found, validator), _expected(problem, found, opinion))
     candidates = _assembled(problem, found, beside)
     chosen = _chosen(candidates, settings)
     mined = _assembled(problem, chosen, replace(beside, expected=_expected(problem, chosen, opinion)))

@@ -100,6 +100,8 @@ class MinedTask:
     """Index of every sample's label. [n_samples]"""
     conditions: int
     """Candidate conditions that the samples gave."""
+    unlabelled: int
+    """Samples without labels that rules were looked at on."""
     told: list[str]
     """What the small model did."""
 
@@ -120,6 +122,7 @@ class MinedTask:
             "task": self.task.name,
             "rules": str(self.base.folder / self.base.task),
             "archive": str(self.archive),
+            "unlabelled": self.unlabelled,
             "added": [rule.id for rule in self.report.added],
             "removed": [rule.id for rule in self.report.removed],
             "kept": [rule.id for rule in self.report.kept],
@@ -138,6 +141,9 @@ class MinedTask:
                 f"warning: {self.task.name}: the samples gave no candidate condition; they need text, "
                 "or images that `kdsl ocr` has read"
             )
+        if self.unlabelled:
+            samples = "1 unlabelled sample" if self.unlabelled == 1 else f"{self.unlabelled} unlabelled samples"
+            lines.append(f"{self.task.name}: reliability goes by {samples}, too")
         return lines + self.told
 
 
@@ -165,7 +171,8 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     run = datetime.now().strftime("%Y-%m-%dT%H:%M")
     report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms)
     told = own.parts.told(task, project.small)
-    return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), told)
+    unlabelled = len(own.unlabelled())
+    return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), unlabelled, told)
 
 
 def mine_project(

@@ -68,6 +68,21 @@ def test_json_says_the_same(kdsl, project):
         assert 0 < row["best"]["training"]["correct"] <= row["best"]["training"]["hits"]
 
 
+@pytest.mark.parametrize(("count", "told"), [(0, None), (1, "1 unlabelled sample"), (7, "7 unlabelled samples")])
+def test_it_says_that_rules_were_looked_at_on_unlabelled_samples(kdsl, project, count, told):
+    texts = [{"task": "shop", "text": f"没有标签的{name}"} for name in "甲乙丙丁戊己庚"[:count]]
+    (project / "new.jsonl").write_text("".join(json.dumps(each) + "\n" for each in texts), "utf-8")
+    asked = [f"data.unlabelled={project / 'new.jsonl'}"] if count else []
+    result = kdsl("mine", project, "--format", "json", "--workers", 1, *asked)
+    assert result.code == 0, result.err
+    assert json.loads(result.out)[0]["unlabelled"] == count
+    assert (f"shop: reliability goes by {told}, too" in result.err) == (told is not None)
+    archive = load_archive(project / "checkpoints/run/shop/mining.json")
+    assert (archive.reliability.unheard != 0) == any(
+        entry.shown.expected is not None for part in archive.held_out for entry in part
+    )
+
+
 def test_a_second_run_changes_no_file(kdsl, project):
     kdsl("mine", project, "--workers", 1)
     before = files(project)
