@@ -15,7 +15,7 @@ from kdsl.review.form import Form, whole_number
 from kdsl.review.journal import Event, version_of
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import SURE, Query, sure_rules
-from kdsl.review.rule_page import Place, place_in_queue
+from kdsl.review.rule_page import Place, following, place_in_queue
 from kdsl.review.rule_routes import address, queue_page, rule_page
 from kdsl.review.store import RuleStore, StaleVersion
 from kdsl.rules.rule import Status
@@ -45,16 +45,18 @@ class RuleForm:
         return self.call.site.store, self.call.site.reviewer, self.task, self.id
 
     def move_on(self, act: Callable[[], Event], others: Collection[str] = ()) -> Response:
-        """Do it, then show the rule that came next in the queue before it was done, past `others`."""
+        """Do it, then show what comes next: of the rules that stood behind this one in the queue, past `others`, the
+        first in the queue as it is now: a near copy of what was accepted, for instance, stands far behind by now."""
         call, query = self.call, self.query
-        after = place_in_queue(call.site, self.task, query, self.id, others).after
+        behind = {*following(call.site, self.task, query, self.id)} - {*others}
         try:
             event = act()
         except StaleVersion as stale:
             return conflict_page(call, self.task, self.id, self.form, stale)
+        after = next((each for each in call.site.queue(self.task, query) if each in behind), None)
         if not call.by_script:
             return RedirectResponse(address(self.task, after or self.id, query), 303)
-        if after is None or after == self.id:
+        if after is None:
             return _queue_after(call, self.task, query, event)
         return rule_page(call, self.task, after, query, event, push=True)
 

@@ -1,6 +1,6 @@
 """The values that the page of one rule shows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,20 @@ class Place:
     after: str | None
 
 
-def place_in_queue(site: Site, task: str, query: Query, id: str, past: Collection[str] = ()) -> Place:
-    """A rule that the filters leave out is followed by the first that they let pass; none of `past` comes after."""
+def place_in_queue(site: Site, task: str, query: Query, id: str) -> Place:
+    """A rule that the filters leave out is followed by the first that they let pass."""
     queue = site.queue(task, query)
     if id not in queue:
-        return Place(0, len(queue), None, next((each for each in queue if each not in past), None))
+        return Place(0, len(queue), None, queue[0] if queue else None)
     at = queue.index(id)
-    after = next((each for each in queue[at + 1 :] if each not in past), None)
-    return Place(at + 1, len(queue), queue[at - 1] if at else None, after)
+    behind = queue[at + 1 :]
+    return Place(at + 1, len(queue), queue[at - 1] if at else None, behind[0] if behind else None)
+
+
+def following(site: Site, task: str, query: Query, id: str) -> list[str]:
+    """The rules behind one in the queue; all where the filters leave it out."""
+    queue = site.queue(task, query)
+    return queue[queue.index(id) + 1 :] if id in queue else queue
 
 
 def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str, Any]:

@@ -43,6 +43,25 @@ def test_copies_have_one_label_and_stand_right_behind_the_best(shop):
     assert queue.index(copy) == queue.index(best) + 1
 
 
+def test_a_copy_that_falls_behind_once_the_best_is_accepted_is_not_what_comes_next(shop, client, monkeypatch):
+    site, (best, copy) = shop.site, group(shop)
+    first, *others = [each for each in site.queue(TASK, Query()) if each not in (best, copy)]
+    before, now = [first, best, copy, *others], [first, *others, copy]
+
+    def queue(task, query):
+        return before if site.store.get(TASK, best).rule.status == "proposed" else now
+
+    def decide(id):
+        form = {"status": "accepted", "version": site.store.get(TASK, id).version, "queue": ""}
+        answer = client.post(f"/t/{TASK}/rules/{id}/decide", data=form)
+        return re.findall(r'data-rule="([^"]*)"', answer.text)
+
+    monkeypatch.setattr(site, "queue", queue)
+    assert decide(best) == [others[0]], "not the copy, behind which nothing is left, nor what stood before"
+    assert decide(others[-1]) == [copy]
+    assert decide(copy) == []
+
+
 def test_one_decision_accepts_the_best_and_rejects_the_copies_each_in_the_log(shop, client):
     best, copy = group(shop)
     store, before = shop.site.store, contents(shop.site.config.rules)
