@@ -83,10 +83,13 @@ def choose_rules(model: Floats, evidence: RuleEvidence, labels: Labels, seed: in
     gain, error = with_people.gain_over(alone)
     both = with_people if gain >= -error and with_people.pool.b_people > 0 else alone
     if evidence.mined.any():
-        ways: list[tuple[Step, ...]] = [(Step(free, both is with_people, mined=True),) for free in (False, True)]
-        if evidence.people.any() and both is with_people:
+        people = both is with_people
+        ways: list[tuple[Step, ...]]
+        if people and evidence.people.any():
             # A temperature of the model beside these would only make much of what people had looked at.
             ways = [(*both.steps, Step(mined=True))]
+        else:
+            ways = [(Step(free, people, mined=True),) for free in (False, True)]
         with_mined = _best(model, evidence, labels, seed, ways)
         if with_mined.gain_over(both)[0] > 0 and with_mined.pool.b_mined > 0:
             both = with_mined

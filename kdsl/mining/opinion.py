@@ -15,8 +15,7 @@ from kdsl.bitmaps import Bitmap, members
 from kdsl.fields.table import FieldTable
 from kdsl.mining.problem import FoundRule
 from kdsl.mining.vocabulary import Vocabulary
-from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule, When, rule_id
+from kdsl.rules.engine import condition_bitmaps
 
 Floats = NDArray[np.float64]
 
@@ -48,9 +47,7 @@ class Opinion:
     def _vocabulary(self, vocabulary: Vocabulary, rules: Sequence[FoundRule]) -> Vocabulary:
         """The vocabulary over these samples; of conditions in none of the rules nothing is known."""
         used = sorted({index for rule in rules for part in rule.conditions for index in part})
-        conditions = [(vocabulary.conditions[index],) for index in used]
-        alone = [Rule(id=rule_id("", "-", each), label="-", when=When(all=each)) for each in conditions]
-        found = Engine(alone).bitmaps(self.table)
+        found = condition_bitmaps([vocabulary.conditions[index] for index in used], self.table)
         coverage = np.zeros((len(vocabulary), found.shape[1]), dtype=np.uint64)
         coverage[used] = found
         return replace(vocabulary, coverage=coverage, n_samples=len(self.table), gave=None)

@@ -108,21 +108,21 @@ def _measured(
     """Statistics of rules that this run did not find, or did not accept."""
     problem = mined.problem
     labels: NDArray[np.int64] = problem.labels
-    hits = Engine(rules).matrix(table)
+    engine = Engine(rules)
+    hits = engine.matrix(table)
     shown = [shown_of(rule, hits[:, index], labels, problem.task) for index, rule in enumerate(rules)]
+    # Of rules for labels that the task does not have there is nothing to judge.
+    names = problem.task.label_names
+    label_of = {index: names.index(rule.label) for index, rule in enumerate(rules) if rule.label in names}
     if mined.opinion is not None:
-        unlabelled = Engine(rules).bitmaps(mined.opinion.table)
-        for index, rule in enumerate(rules):
-            if rule.label in problem.task.label_names:
-                label = problem.task.label_names.index(rule.label)
-                expected = mined.opinion.mean(ALL_SAMPLES, label, unlabelled[index])
-                shown[index] = replace(shown[index], expected=expected)
+        unlabelled = engine.bitmaps(mined.opinion.table)
+        for index, label in label_of.items():
+            expected = mined.opinion.mean(ALL_SAMPLES, label, unlabelled[index])
+            shown[index] = replace(shown[index], expected=expected)
     if validator is not None:
-        # Of rules for labels that the task does not have there is nothing to judge.
-        names = problem.task.label_names
-        asked = [index for index, rule in enumerate(rules) if rule.label in names]
-        senses = validator.judge(problem.task, [(names.index(rules[i].label), rules[i].conditions) for i in asked])
-        for index, sense in zip(asked, senses, strict=True):
+        asked = [(label, rules[index].conditions) for index, label in label_of.items()]
+        senses = validator.judge(problem.task, asked)
+        for index, sense in zip(label_of, senses, strict=True):
             shown[index] = replace(shown[index], sense=sense)
     reliability = mined.reliability.estimate(shown).tolist()
     held_out = held_out_counts(mined)

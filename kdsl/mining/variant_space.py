@@ -12,9 +12,8 @@ from kdsl.mining.problem import MiningProblem
 from kdsl.mining.proposer import described
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.rules.condition import Condition
-from kdsl.rules.engine import Engine
+from kdsl.rules.engine import condition_bitmaps
 from kdsl.rules.implication import implies, redundant_terms
-from kdsl.rules.rule import Rule, When
 from kdsl.text import normalise
 
 _MOVES = (-0.1, -0.06, -0.03, 0.03, 0.06, 0.1)
@@ -73,10 +72,9 @@ class VariantSpace:
         self._twins = {
             (field, self.first + index): self._drafted + place for place, (field, index) in enumerate(in_fields)
         }
-        rules = [Rule(id="r-0000", label="", when=When(all=(atom,))) for atom in own]
         parts = Vocabulary(tuple(own), pack(np.zeros((len(own), 0), dtype=bool)), 0)
         of_labels = pack(described(problem.task, parts).T > 0)
-        bits = np.concatenate([Engine(rules).bitmaps(table), of_labels], axis=1)
+        bits = np.concatenate([condition_bitmaps(own, table), of_labels], axis=1)
         self.bits: Bitmap = np.concatenate([bits, problem.with_descriptions.coverage])
         self.moves: list[list[tuple[int, ...]]] = [
             [*moved, *((index,) for index in self._other_thresholds(condition))]

@@ -171,7 +171,7 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
     run = datetime.now().strftime("%Y-%m-%dT%H:%M")
     report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms)
     told = own.parts.told(task, project.small)
-    unlabelled = len(own.unlabelled())
+    unlabelled = 0 if opinion is None else len(opinion.table)
     return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), unlabelled, told)
 
 

@@ -17,7 +17,7 @@ from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.evidence import Explained, Hit, searched
 from kdsl.rules.matcher import Matcher, is_bounded
 from kdsl.rules.meaning import Wordings, comparable, meanings, untold
-from kdsl.rules.rule import Rule
+from kdsl.rules.rule import Rule, When
 from kdsl.rules.sight import holds_on_sight
 from kdsl.text import normalise
 
@@ -90,6 +90,11 @@ class Engine:
         for r, s in zip(rows.tolist(), samples.tolist(), strict=True):
             hits[s].append(Hit(rules[r], explained[r], batch[s]))
         return hits
+
+
+def condition_bitmaps(conditions: Sequence[Condition], table: FieldTable) -> Bitmap:
+    """The samples that each condition holds on by itself: uint64 [n_conditions, n_words]."""
+    return Engine([Rule(id="r-0000", label="", when=When(all=(each,))) for each in conditions]).bitmaps(table)
 
 
 class _Tests:

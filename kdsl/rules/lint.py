@@ -15,10 +15,10 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.file_names import safe_name
 from kdsl.rules.condition import Condition
-from kdsl.rules.engine import Engine
+from kdsl.rules.engine import Engine, condition_bitmaps
 from kdsl.rules.finding import Check, Finding, Severity, Values
 from kdsl.rules.implication import contradicts, implies, redundant_terms, subsumed
-from kdsl.rules.rule import Rule, When
+from kdsl.rules.rule import Rule
 from kdsl.rules.rule_files import files_of
 from kdsl.rules.rule_tests import run_tests
 from kdsl.rules.rulebase import ACTIVE, RuleBase, RuleFile
@@ -249,8 +249,7 @@ def _check_thresholds(files: Sequence[RuleFile], table: FieldTable) -> Iterator[
         for number, condition in enumerate(file.rule.conditions)
         if condition.meaning is not None
     ]
-    alone = [file.rule.model_copy(update={"when": When(all=(condition,))}) for file, _, condition in places]
-    counts = count(Engine(alone).bitmaps(table)).tolist() if alone else []
+    counts = count(condition_bitmaps([condition for _, _, condition in places], table)).tolist()
     for (file, number, condition), hits in zip(places, counts, strict=True):
         if hits > MOST * len(table) and len(table) >= OVERLAP_SAMPLES:
             values: Values = {"condition": condition, "hits": hits, "samples": len(table)}

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     for data, test in _sets(options.data, options.sets):
         known = replace(data, sidecars=replace(data.sidecars, vectors=vectors))
         judged = [
-            _judged(_halved(split, seed, options.unlabelled), seed)
+            _judged(*_given(split, seed, options.unlabelled), seed)
             for seed in range(options.seeds)
             for split in splits(known, test, seed)
         ]
@@ -86,24 +86,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Samples to mine on, to be judged on, and others without labels."""
-
-    data: DataSet
-    train: FieldTable
-    test: FieldTable
-    unlabelled: FieldTable
-
-
-def _halved(split: Split, seed: int, unlabelled: bool) -> _Kept:
-    """The kept samples, or one half of them, and the other half without labels."""
-    if not unlabelled:
-        return _Kept(split.data, split.train, split.test, FieldTable([], split.test.sidecars))
+def _given(split: Split, seed: int, half: bool) -> tuple[Split, FieldTable]:
+    """The split and no unlabelled sample; or with `half` of its kept samples, and the others without labels."""
+    if not half:
+        return split, FieldTable([], split.test.sidecars)
     order = np.random.default_rng(seed).permutation(len(split.test))
-    parts = [split.test.select(np.sort(part)) for part in np.array_split(order, 2)]
-    samples = [replace(row.sample, label=None) for row in parts[0].rows]
-    return _Kept(split.data, split.train, parts[1], FieldTable(samples, split.test.sidecars))
+    unlabelled, judged = (split.test.select(np.sort(part)) for part in np.array_split(order, 2))
+    samples = [replace(row.sample, label=None) for row in unlabelled.rows]
+    return replace(split, test=judged), FieldTable(samples, split.test.sidecars)
 
 
 def _sets(folder: Path, wanted: Sequence[str]) -> list[tuple[DataSet, Path | None]]:
@@ -118,11 +108,11 @@ def _sets(folder: Path, wanted: Sequence[str]) -> list[tuple[DataSet, Path | Non
     return found
 
 
-def _judged(split: _Kept, seed: int) -> Judged:
+def _judged(split: Split, unlabelled: FieldTable, seed: int) -> Judged:
     begun = time.process_time()
     task = split.data.task
     labels = np.array(label_indices([row.sample for row in split.train.rows], task))
-    own = TaskProject(task, split.train, labels, seed=seed, small=meaning_parts, unlabelled=lambda: split.unlabelled)
+    own = TaskProject(task, split.train, labels, seed=seed, small=meaning_parts, unlabelled=lambda: unlabelled)
     mined = search(own, own.opinion())
     rules, statistics = mined_rules(mined, "", seed)
     engine = Engine(rules)
