@@ -425,7 +425,7 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _override_value(key: str, text: str) -> Any:
-    if key.startswith("data."):
+    if key.startswith("data.") and key != "data.labels":
         return text or None
     if key in _AS_WRITTEN:
         return text

@@ -264,11 +264,8 @@ class Project:
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
-        return (
-            self.iterate_samples(file.path)
-            if file.content is None
-            else file.samples(self.tasks, self.naming)
-        )
+        is_plain = file.content is None
+        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.naming)
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
