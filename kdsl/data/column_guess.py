@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdsl.data.columns import PARTS_TYPE, ROLES, Columns
+from kdsl.data.columns import PARTS_TYPE, ROLES, Columns, json_in
 from kdsl.data.dialogue import CHINESE, ENGLISH
 from kdsl.data.keys import meant_exactly
 
@@ -105,6 +105,8 @@ def _holds_dialogues(column: _Column) -> bool:
 
 
 def _is_dialogue(value: Any, called: bool) -> bool:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return _is_dialogue(json_in(value), called)
     if isinstance(value, str):
         return any(len(speakers.starts.findall(value)) > 1 for speakers in (CHINESE, ENGLISH))
     return isinstance(value, list) and all(

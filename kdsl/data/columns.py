@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,16 @@ class Columns:
             self.id or ("" if found.id in taken else found.id),
         )
 
+    def among(self, names: Set[str]) -> "Columns":
+        """Only those of the `names`."""
+        return Columns(
+            tuple(name for name in self.text if name in names),
+            self.turns if self.turns in names else "",
+            tuple(name for name in self.images if name in names),
+            self.label if self.label in names else "",
+            self.id if self.id in names else "",
+        )
+
     def told(self) -> str:
         """For a sentence: 'title' and 'body' as the text, 'intent' as the label."""
         held = {"text": self.text, "turns": (self.turns,), "images": self.images, "label": (self.label,)}
@@ -95,7 +105,7 @@ def _image_names(value: Any) -> list[Any]:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
-            listed = _json(text)
+            listed = json_in(text)
             return listed if isinstance(listed, list) else [text]
         if text.startswith("data:"):
             return [text]
@@ -103,7 +113,16 @@ def _image_names(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _json(text: str) -> Any:
+def has_foreign_turns(value: Any) -> bool:
+    """Whether it is a list of turns that are not written as KDSL does it: {role, text}."""
+    return isinstance(value, list) and any(
+        isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
+        for turn in value
+    )
+
+
+def json_in(text: str) -> Any:
+    """The value that a cell holds as JSON; None where it is none."""
     try:
         return json.loads(text)
     except ValueError:
@@ -113,7 +132,7 @@ def _json(text: str) -> Any:
 def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None:
     """The turns of a dialogue as a cell or key may hold it: a list of turns, that as JSON, or lines with speakers."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        listed = _json(value)
+        listed = json_in(value)
         value = value if listed is None else listed
     if value is None or value == "":
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from kdsl.data import mire, plain, sharegpt
 from kdsl.data.column_guess import guess_columns
-from kdsl.data.columns import Columns
+from kdsl.data.columns import Columns, has_foreign_turns
 from kdsl.data.dialogue import START_MARKER
 from kdsl.data.keys import note_keys
 from kdsl.data.notes import Notes
@@ -36,13 +36,22 @@ class Naming:
 AS_IT_IS = Naming()
 
 
+@dataclass(frozen=True)
+class Described:
+    """The form of a record, what of it is read as what, and the names of all that `Columns` could name."""
+
+    form: str
+    columns: Columns
+    names: Set[str]
+
+
 class RecordReader:
     """Makes samples of the records of one file, of which `head` are the first."""
 
     def __init__(self, head: Sequence[Record], tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> None:
         self._tasks, self._given = tasks, naming.columns
         self._labels = [*(name for task in tasks for name in task.label_names), *naming.labels]
-        quiet = [Record(each.value, each.number, each.file, each.where, Notes()) for each in head]
+        quiet = [each.with_notes(Notes()) for each in head]
         self._is_mire = any(self._instructs(each) for each in quiet)
         self._prompt = _shared_prompt(quiet)
         flat: dict[str, list[Flat]] = {}
@@ -79,12 +88,10 @@ class RecordReader:
         return any(name in record.value for name in self._given.content)
 
     def _is_own(self, value: Mapping[str, Any]) -> bool:
-        return (
-            bool(value.keys() & (_SAID | _SHOWN))
-            and form_of(value) is None
-            and "instruction" not in value
-            and (not is_messages(value))
-        )
+        """Whether it is in KDSL's own form, as far as its keys tell."""
+        if not value.keys() & (_SAID | _SHOWN) or "instruction" in value or is_messages(value):
+            return False
+        return form_of(value) is None and not has_foreign_turns(value.get("turns"))
 
     def _instructs(self, record: Record) -> bool:
         """Whether it is one of the MIRE challenge's: a dialogue between markers, or a question about a picture."""
@@ -112,11 +119,18 @@ class RecordReader:
             notes.columns[form] = found.told()
         return found
 
-    def columns_of(self, record: Record) -> Columns:
-        """What of a record is read as what."""
-        if self._read_as_it_is(record):
-            return self._missing.filled(_NATURAL)
-        return self._columns.get(self._form(record).name, self._given)
+    def describe(self, record: Record) -> "Described":
+        """How a record is read."""
+        value = record.value
+        if not self._read_as_it_is(record):
+            form = self._form(record)
+            names = form.flat(record.with_notes(Notes())).values.keys()
+            return Described(form.name, self._columns.get(form.name, self._given), names)
+        if "instruction" in value:
+            return Described("MIRE", Columns(), value.keys())
+        if is_messages(value):
+            return Described("messages", Columns(), value.keys())
+        return Described("KDSL's own form", self._missing.filled(_NATURAL.among(value.keys())), value.keys())
 
     def _guess_missing(self, records: Sequence[Mapping[str, Any]]) -> Columns:
         """Columns for what no record of KDSL's own form has under its own name."""

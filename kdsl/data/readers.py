@@ -67,13 +67,8 @@ def iterate_records(
     """
     notes, ids = notes if notes is not None else Notes(), _Ids()
     samples = 0
-    labels = [name for task in tasks for name in task.label_names] + [*naming.labels]
-    found = (record_at(path, value, notes, naming.labels) for value in _unwrapped(json_values(path, labels, content)))
-    head = [*islice(found, HEAD)]
-    if not head:
-        raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
-    reader = RecordReader(head, tasks, naming)
-    for record in chain(head, found):
+    reader, records = open_records(path, tasks, notes, content, naming)
+    for record in records:
         sample = reader.read(record, more_keys)
         if sample is not None:
             samples += 1
@@ -83,6 +78,18 @@ def iterate_records(
     if not samples:
         names = ", ".join(task.name for task in tasks)
         raise KdslError(f"{path}: holds no samples of the project's tasks ({names}); name their task in `tasks:`")
+
+
+def open_records(
+    path: Path, tasks: Sequence[Task], notes: Notes, content: Path | None = None, naming: Naming = AS_IT_IS
+) -> tuple[RecordReader, Iterator[Record]]:
+    """The records of a file, and what makes samples of them; errors are those of `read_samples`."""
+    labels = [name for task in tasks for name in task.label_names] + [*naming.labels]
+    found = (record_at(path, value, notes, naming.labels) for value in _unwrapped(json_values(path, labels, content)))
+    head = [*islice(found, HEAD)]
+    if not head:
+        raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
+    return RecordReader(head, tasks, naming), chain(head, found)
 
 
 class _Ids:

@@ -66,6 +66,10 @@ class Record:
         """The same record, written in another form."""
         return replace(self, value=value)
 
+    def with_notes(self, notes: Notes) -> "Record":
+        """The same record, noted elsewhere."""
+        return replace(self, notes=notes)
+
     def identity(self) -> str:
         """The id; a record without one gets its number."""
         return self._id("id") or self.number
@@ -185,7 +189,7 @@ class Record:
 def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str]) -> Record:
     """The record of a value; KdslError when it is not an object, or a list of turns."""
     if _is_turns(found.value):
-        return Record({"turns": found.value}, found.number, str(path), found.place, notes, names)
+        return Record({"dialogue": found.value}, found.number, str(path), found.place, notes, names)
     if not isinstance(found.value, dict):
         raise KdslError(
             f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'

@@ -247,8 +247,8 @@ class TestPlain:
             ({"level": 3, "label": "b"}, "line 1: nothing tells which column .* there is 'level', 'label': name them"),
             ({"Messages": []}, "line 1: nothing tells which column or key holds the text .* there is 'Messages'"),
             (
-                {"turns": [{"role": "user", "content": "a"}]},
-                "line 1: the text of turn 1 is missing; its keys are 'role', 'cont",
+                {"turns": [{"role": "user", "txt": "a"}]},
+                "line 1: the text of turn 1 is missing; its keys are 'role', 'txt'",
             ),
         ],
     )
