@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdsl.data import mire, plain, sharegpt
+from kdsl.data.containers import file_values
 from kdsl.data.keys import advice, meant_key, note_keys
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, key_names, record_at
-from kdsl.data.values import Value, json_values
+from kdsl.data.values import Value
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
 from kdsl.files import path_given
@@ -62,7 +63,7 @@ def iterate_records(
     notes, ids = notes if notes is not None else Notes(), _Ids()
     records = samples = 0
     labels = [name for task in tasks for name in task.label_names]
-    for value in _unwrapped(json_values(path, labels, content)):
+    for value in _unwrapped(file_values(path, labels, content, notes)):
         record = record_at(path, value, notes)
         records += 1
         sample = read_record(record, tasks, more_keys)
