@@ -5,10 +5,11 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
+from kdsl.data.containers import file_values
 from kdsl.data.forms import AS_IT_IS, HEAD, Naming, RecordReader, is_sample
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, record_at
-from kdsl.data.values import Value, json_values
+from kdsl.data.values import Value
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
 from kdsl.files import path_given
@@ -85,7 +86,9 @@ def open_records(
 ) -> tuple[RecordReader, Iterator[Record]]:
     """The records of a file, and what makes samples of them; errors are those of `read_samples`."""
     labels = [name for task in tasks for name in task.label_names] + [*naming.labels]
-    found = (record_at(path, value, notes, naming.labels) for value in _unwrapped(json_values(path, labels, content)))
+    found = (
+        record_at(path, value, notes, naming.labels) for value in _unwrapped(file_values(path, labels, content, notes))
+    )
     head = [*islice(found, HEAD)]
     if not head:
         raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")

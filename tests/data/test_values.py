@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.values import json_values
+from kdsl.data.containers import file_values
 from kdsl.errors import KdslError
 
 A, B = {"id": "a", "text": '钱"{退'}, {"id": "b", "turns": [{"text": "]\\"}]}
@@ -19,7 +19,7 @@ def values(tmp_path_factory):
     def values(text: str, places: bool = False) -> list:
         path = tmp_path_factory.getbasetemp() / "values.json"
         path.write_text(text, encoding="utf-8", newline="")
-        found = list(json_values(path, []))
+        found = list(file_values(path, []))
         return [(each.place, each.number) for each in found] if places else [each.value for each in found]
 
     return values
@@ -63,7 +63,7 @@ def test_two_objects_however_they_are_written(values, text, places):
         ('[{"a": 1},\n {"a":}]', "line 2, column 7: not valid JSON (Expecting value)"),
         ('\n\n[{"a": 1},\n {"a": 2}', "line 4, column 10: not valid JSON"),
         ('{"a": 1} and more', "line 1: not valid JSON"),
-        ("text,label\n钱,a\n", "line 1: not valid JSON (Expecting value); samples are a JSON list or one"),
+        ("text,label", "line 1: not valid JSON (Expecting value); samples are JSON, one JSON object"),
         ("- text: a", "line 1: not valid JSON"),
         ("{'a': 1}", "line 1: not valid JSON (Expecting property name"),
     ],
