@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from kdsl.data import plain
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.notes import Notes
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.readers import read_record
@@ -18,15 +19,22 @@ _CONTENT = ("text", "turns", "images", "image")
 _ITEMS = 'a list of texts, of dicts like {"text": "…"}, of kdsl.Sample objects, or a DataFrame'
 
 
-def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[str] = frozenset()) -> list[Sample]:
+def samples_given(
+    given: object,
+    tasks: Sequence[Task],
+    name: str,
+    unread: Set[str] = frozenset(),
+    images: ImageFolder | None = None,
+) -> list[Sample]:
     """One sample for every item of `given`, in its order; those without an id are numbered from 1.
 
     An item is a text, a record in any form that files may have, or a `Sample`; a DataFrame (of pandas or polars) has
     a record in each row, and may have any other columns too. A `Sample` that names no task is of the only one; without
     `tasks` every task is right.
 
-    Raises KdslError, calling the argument by its `name`, for anything else, for a table without a text or images, for
-    keys that no record has, and for an item of another task. Of records the keys in `unread` are passed over.
+    `images` is as for `read_samples`. Of records the keys in `unread` are passed over. Raises KdslError, calling the
+    argument by its `name`, for anything else, for a table without a text or images, for keys that no record has, and
+    for an item of another task.
     """
     notes, samples = Notes(), []
     for number, item in enumerate(_items(given, name), start=1):
@@ -42,7 +50,7 @@ def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[s
         for key in item:
             if not isinstance(key, str):
                 raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
-        record = Record({k: v for k, v in item.items() if k not in unread}, str(number), name, where, notes)
+        record = Record({k: v for k, v in item.items() if k not in unread}, str(number), name, where, notes, images)
         samples.append(_read(record, tasks))
     notes.tell(name)
     return samples

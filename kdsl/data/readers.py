@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdsl.data import mire, plain, sharegpt
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.keys import advice, meant_key, note_keys
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, key_names, record_at
@@ -18,24 +19,28 @@ _WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"
 """Keys under which a file may hold its list of samples."""
 
 
-def read_samples(path: str | Path, tasks: Sequence[Task] = (), notes: Notes | None = None) -> list[Sample]:
+def read_samples(
+    path: str | Path, tasks: Sequence[Task] = (), notes: Notes | None = None, images: ImageFolder | None = None
+) -> list[Sample]:
     """All samples of a file that belong to one of `tasks`, in the order of the file; the format is detected.
 
-    Without `tasks` a sample may have any task and any label; one that names no task is of the task "samples".
+    Without `tasks` a sample may have any task and any label; one that names no task is of the task "samples". Without
+    `images` those must be names of files; with it they may also be addresses, absolute paths inside it, and pictures
+    in the data, which are written into its cache.
 
     Raises KdslError with the line or element for anything of another shape, for a record without an id whose number is
     the id of another one, and for a file without samples. What is left out, put right or not read is told in counted
     warnings, and noted in `notes`. Labels are not compared with the task's: see `kdsl.data.checks` and
     `kdsl.sample.label_indices`.
     """
-    return [sample for _, sample in iterate_records(path_given(path, "path"), tasks, notes)]
+    return [sample for _, sample in iterate_records(path_given(path, "path"), tasks, notes, images=images)]
 
 
-def read_known(path: Path, tasks: Sequence[Task]) -> list[Sample]:
+def read_known(path: Path, tasks: Sequence[Task], images: ImageFolder | None = None) -> list[Sample]:
     """Like `read_samples`, for a model to learn from: KdslError for a label that the sample's task does not have."""
     by_name = {task.name: task for task in tasks}
     samples = []
-    for record, sample in iterate_records(path, tasks):
+    for record, sample in iterate_records(path, tasks, images=images):
         task = by_name[sample.task]
         if sample.label is not None and sample.label not in task.label_names:
             raise record.error(unknown_label(sample.label, [task]))
@@ -43,9 +48,11 @@ def read_known(path: Path, tasks: Sequence[Task]) -> list[Sample]:
     return samples
 
 
-def iterate_samples(path: Path, tasks: Sequence[Task], content: Path | None = None) -> Iterator[Sample]:
+def iterate_samples(
+    path: Path, tasks: Sequence[Task], content: Path | None = None, images: ImageFolder | None = None
+) -> Iterator[Sample]:
     """Like `read_samples`, one sample at a time; of JSON Lines only one line is in memory."""
-    return (sample for _, sample in iterate_records(path, tasks, content=content))
+    return (sample for _, sample in iterate_records(path, tasks, content=content, images=images))
 
 
 def iterate_records(
@@ -54,6 +61,7 @@ def iterate_records(
     notes: Notes | None = None,
     more_keys: Set[str] = frozenset(),
     content: Path | None = None,
+    images: ImageFolder | None = None,
 ) -> Iterator[tuple[Record, Sample]]:
     """Like `iterate_samples`, with the record of each, for what it says besides under `more_keys`.
 
@@ -63,7 +71,7 @@ def iterate_records(
     records = samples = 0
     labels = [name for task in tasks for name in task.label_names]
     for value in _unwrapped(json_values(path, labels, content)):
-        record = record_at(path, value, notes)
+        record = record_at(path, value, notes, images)
         records += 1
         sample = read_record(record, tasks, more_keys)
         if sample is not None:

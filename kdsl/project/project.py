@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
+    from kdsl.data.image_folder import ImageFolder
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -233,14 +234,29 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples, self.tasks)
+        return self.kept.file(path, self._read_samples, *self._read_with())
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
         notes = Notes()
-        return read_samples(path, self.tasks, notes), notes
+        return read_samples(path, self.tasks, notes, self.images_given()), notes
+
+    def _read_with(self) -> tuple[object, ...]:
+        """What the samples of a file depend on beside the file: the tasks, and which images were fetched."""
+        from kdsl.data.image_folder import FETCHED
+        from kdsl.files import stamp_of
+
+        folder = self.config.data.images
+        return self.tasks, None if folder is None else stamp_of(folder / FETCHED)
+
+    def images_given(self) -> "ImageFolder | None":
+        """For one reading of data: how a file of the image folder is found for what samples call their images."""
+        from kdsl.data.image_folder import ImageFolder
+
+        folder = self.config.data.images
+        return None if folder is None else ImageFolder(folder)
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
         """The samples of any file, one at a time; of the project's own files those that were read already."""
@@ -248,12 +264,14 @@ class Project:
 
         own = (self.config.data.train, self.config.data.test)
         file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
-        known = None if file is None else self.kept.known_file(file, self._read_samples, self.tasks)
-        return iterate_samples(path, self.tasks) if known is None else iter(known[0])
+        known = None if file is None else self.kept.known_file(file, self._read_samples, *self._read_with())
+        return iterate_samples(path, self.tasks, images=self.images_given()) if known is None else iter(known[0])
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
-        return self.iterate_samples(file.path) if file.content is None else file.samples(self.tasks)
+        if file.content is None:
+            return self.iterate_samples(file.path)
+        return file.samples(self.tasks, self.images_given())
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
