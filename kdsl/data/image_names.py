@@ -41,8 +41,8 @@ def check_image_name(name: str) -> None:
         return
     if is_picture_itself(name):
         raise NoImageFile(
-            f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: set {_FOLDER} "
-            "to a folder, in which KDSL saves it"
+            f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: set "
+            f"{_FOLDER} to a folder, in which KDSL saves it"
         )
     if is_fetchable(name):
         raise NoImageFile(

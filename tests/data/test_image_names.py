@@ -16,8 +16,7 @@ from kdsl.sample import Label, Task
 
 TASK = Task("t", (Label("a"), Label("b")))
 WRONG = {
-    "data:image/png;base64,"
-    + "iVBOR" * 2000: "is a picture itself, in 10,022 characters; images must be files: set da",
+    "data:image/png;base64," + "iVBOR" * 2000: "is a picture itself, in 10,022 characters; images must be files: set",
     "https://img.example.com/a.jpg?sign="
     + "Ab0" * 200: "is an address; images must be files: set data.images to a folder",
     "file:///data/a.png": "is an address; images must be files: save it below data.images",
