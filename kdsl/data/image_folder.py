@@ -25,7 +25,7 @@ EMBEDDED, FETCHED = f"{CACHE}/embedded", f"{CACHE}/fetched"
 LARGEST_PICTURE = 1 << 26
 """Bytes of the file of one picture."""
 
-_SUFFIXES = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
+_SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 """By the names that Pillow has for them. Its other formats are rare, or run programs of the system."""
 _LABEL_STUDIO = re.compile(r"(?:https?://[^/?#]+)?/data/(?:upload/|local-files/?\?)", re.IGNORECASE)
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
@@ -39,8 +39,11 @@ class NoPicture(KdslError):
 class ImageFolder:
     """Names below the folder for what samples call their images; to be made anew for every reading of data."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, fetching: bool = False) -> None:
+        """`fetching` where addresses that are not in the cache yet are going to be: nobody need be told of them."""
+        self.folder, self.fetching = folder, fetching
+        self.found: set[str] = set()
+        """Addresses of images that are in the cache."""
         self.unfetched: Counter[str] = Counter()
         """Addresses of images that are not in the cache yet, and how often they were asked for."""
         self._kept: dict[str, dict[str, str]] = {}
@@ -107,6 +110,8 @@ class ImageFolder:
         name = self._known(FETCHED).get(_key(address))
         if name is None:
             self.unfetched[address] += 1
+        else:
+            self.found.add(address)
         return name
 
     def keep_fetched(self, address: str, picture: bytes) -> str:
@@ -153,7 +158,7 @@ def _key(address: str) -> str:
 
 def _suffix(picture: bytes) -> str:
     """Of the file of a picture, of which nothing but the head is read; NoPicture for what images may not be."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if len(picture) > LARGEST_PICTURE:
         raise NoPicture(f"have more than {LARGEST_PICTURE >> 20} MB")
@@ -166,8 +171,10 @@ def _suffix(picture: bytes) -> str:
             format, size = image.format, image.size
     except Image.DecompressionBombError as error:
         raise NoPicture(huge) from error
+    except UnidentifiedImageError as error:
+        raise NoPicture("are no PNG, JPEG, WebP, GIF, BMP or TIFF" if picture else "are empty") from error
     except Exception as error:  # decoders of broken files raise anything
-        raise NoPicture(f"cannot be read ({first_line(error)[:80]})" if picture else "are empty") from error
+        raise NoPicture(f"cannot be read ({first_line(error)[:80]})") from error
     if too_large(size):
         raise NoPicture(huge)
-    return _SUFFIXES[format or ""]
+    return _SUFFIXES.get(format or "", "jpg")  # a JPEG of several pictures is called MPO

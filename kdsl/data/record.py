@@ -162,7 +162,7 @@ class Record:
             name = self.folder.name_of(name) or name
             if is_fetchable(name):
                 fetched = self.folder.fetched(name)
-                if fetched is None:
+                if fetched is None and not self.folder.fetching:
                     self.notes.note("images left out that are addresses (`kdsl fetch` fetches them)", self.where)
                 return fetched
         try:

@@ -143,13 +143,13 @@ class TestPicturesInTheData:
     @pytest.mark.parametrize(
         ("url", "why"),
         [
-            ("data:image/png;base64," + coded(b"no picture"), "cannot be read"),
+            ("data:image/png;base64," + coded(b"no picture"), "are no PNG, JPEG, WebP, GIF, BMP or TIFF"),
             ("data:image/png;base64,%%%", "are not in base64"),
             ("data:image/png;base64,", "are empty"),
             ("data:image/png;base64", "hold no data"),
-            ("data:image/svg+xml,<svg/>", "cannot be read"),
+            ("data:image/svg+xml,<svg/>", "are no PNG"),
             ("data:image/png;base64," + coded(picture(size=(70_000, 1))), "a side of over 65535 pixels"),
-            ("data:image/png;base64," + coded(picture(format="ICO", size=(16, 16))), "cannot be read"),
+            ("data:image/png;base64," + coded(picture(format="ICO", size=(16, 16))), "are no PNG"),
         ],
     )
     def test_what_is_no_picture_is_left_out_and_counted(self, read, folder, url, why):

@@ -9,7 +9,6 @@ from kdsl.data.dialogue import END_MARKER, START_MARKER, dialogue_text, fill_pro
 from kdsl.data.writers import origin, plain_record, said_in_prompt
 from kdsl.language import in_chinese
 from kdsl.sample import IMAGE_PLACEHOLDER
-from kdsl.version import __version__
 
 MODEL = "kdsl"
 """Who predicts, for tools that keep the predictions of several models apart."""
@@ -95,7 +94,7 @@ def label_studio(item: Item) -> dict[str, Any]:
     predicted = item.predicted
     labels = [] if predicted.label is None else [predicted.label]
     result = [_choices(from_name, to_name, labels)] if labels else []
-    prediction = {"model_version": f"{MODEL} {__version__}", "score": predicted.confidence, "result": result}
+    prediction = {"model_version": MODEL, "score": predicted.confidence, "result": result}
     meta = task.get("meta") if isinstance(task.get("meta"), dict) else {}
     before = [each for each in task.get("predictions") or [] if not _is_ours(each)]
     return {**task, "predictions": [*before, prediction], "meta": {**(meta or {}), MODEL: predicted.columns()}}
@@ -122,8 +121,7 @@ def asked(original: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _is_ours(prediction: Any) -> bool:
     """Of an earlier time, which the new one replaces."""
-    version = prediction.get("model_version") if isinstance(prediction, dict) else None
-    return isinstance(version, str) and version.split(" ")[0] == MODEL
+    return isinstance(prediction, dict) and prediction.get("model_version") == MODEL
 
 
 def argilla(item: Item) -> dict[str, Any]:
