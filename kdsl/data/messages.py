@@ -17,7 +17,7 @@ _IMAGE_LISTS = ("images", "image")
 _KEYS = frozenset({"role", "from", "content", "value", *_IMAGE_LISTS, *_CALLS})
 _TEXTS = ("text", "input_text", "output_text")
 _IMAGES = ("image", "image_url", "input_image")
-_SAVE = "it is an address or the picture itself: save it below data.images and give the file's name"
+_SAVE = "it is an address or the picture itself: set data.images to a folder that it can be saved in"
 _IMAGE = re.compile(rf"{IMAGE_PLACEHOLDER}|<img>(.*?)</img>", re.DOTALL)
 """ms-swift writes the file's name between its own marks."""
 
@@ -120,7 +120,8 @@ def _part(record: Record, place: str, part: Any) -> tuple[str, Sequence[str | No
         named = {key: value for key, value in part.items() if key not in ("type", "detail", "text", "index")}
         has_name = any(value is not None for value in named.values())
         try:
-            return IMAGE_PLACEHOLDER, (record.image(place, named) if has_name else None,)
+            image = record.image(place, named) if has_name else None
+            return (IMAGE_PLACEHOLDER, (image,)) if image is not None or not has_name else ("", ())
         except NoImageFile:  # what chat services take: the dialogue is there without it
             record.notes.note_unread(str(kind or next(iter(named))), _SAVE, record.where)
             return "", ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.columns import Columns
-from kdsl.data.forms import Naming
+from kdsl.data.forms import Reading
 from kdsl.data.images import existing_image
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
@@ -57,7 +57,7 @@ def look_at(path: Path, columns: Columns) -> Look:
     Raises KdslError for a file that cannot be read, and for a column that no record has.
     """
     notes = Notes()
-    reader, records = open_records(path, (), notes, naming=Naming(columns))
+    reader, records = open_records(path, (), notes, reading=Reading(columns))
     found, seen = Look(path, columns, notes=notes), set[str]()
     for record in records:
         sample = reader.read(record)

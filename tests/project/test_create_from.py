@@ -34,7 +34,7 @@ def test_a_project_reads_the_file_by_the_columns_that_were_found(products, tmp_p
     samples = project.samples("train")
     assert (samples[1].id, samples[1].label, samples[1].images) == ("k1", "餐具", ("1.png",))
     assert samples[1].turns[0].text == "第1件杯子\n加厚"
-    assert project.naming.columns == Columns(("标题", "描述"), "", ("照片",), "类别", "编号")
+    assert project.reading().columns == Columns(("标题", "描述"), "", ("照片",), "类别", "编号")
     assert not project.notes("train").columns  # all is said
 
 
