@@ -1,6 +1,7 @@
 """Task files: a closed list of labels with descriptions, and the prompt; the two MIRE tasks ship here."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,8 +49,11 @@ def shipped_tasks() -> dict[str, Path]:
     return {path.stem: path for path in SHIPPED.glob("*.yaml")}
 
 
-def task_text(task: Task) -> str:
-    """The task file of `task`, which `load_task` reads as the same task again; KdslError for what cannot be one."""
+def task_text(task: Task, counts: Mapping[str, int] | None = None) -> str:
+    """The task file of `task`, which `load_task` reads as the same task again; KdslError for what cannot be one.
+
+    With `counts`, the number of samples of each label, these are told, and there is a place for descriptions.
+    """
     if not isinstance(task.labels, tuple | list) or not all(isinstance(label, Label) for label in task.labels):
         raise KdslError(f"task {task.name!r:.80}: labels is {task.labels!r:.80}; it must be a tuple of kdsl.Label")
     record = {"name": task.name, "labels": [asdict(label) for label in task.labels], "prompt": task.prompt}
@@ -57,13 +61,20 @@ def task_text(task: Task) -> str:
         _TaskFile.model_validate(record)
     except ValidationError as error:
         raise KdslError(f"task {task.name!r:.80}: {first_mistake(_TaskFile, error)}") from error
-    labels = [f"  - {{name: {yaml_string(label.name)}{_description(label)}}}\n" for label in task.labels]
+    labels = [
+        f"  - {{name: {yaml_string(label.name)}{_description(label, counts)}}}{_told(label, counts)}\n"
+        for label in task.labels
+    ]
     prompt = f"prompt: {yaml_string(task.prompt)}\n" if task.prompt else ""
     return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{prompt}"
 
 
-def _description(label: Label) -> str:
-    return f", description: {yaml_string(label.description)}" if label.description else ""
+def _description(label: Label, counts: Mapping[str, int] | None) -> str:
+    return f", description: {yaml_string(label.description)}" if label.description or counts is not None else ""
+
+
+def _told(label: Label, counts: Mapping[str, int] | None) -> str:
+    return "" if counts is None else f"  # {counts.get(label.name, 0)} samples"
 
 
 class _LabelEntry(BaseModel):
@@ -98,6 +109,14 @@ class _TaskFile(BaseModel):
             )
         return name
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _names_alone(cls, labels: object) -> object:
+        """A label without a description may be its name alone; unquoted numbers are names too."""
+        if not isinstance(labels, list):
+            return labels
+        return [{"name": str(each)} if _is_name(each) else each for each in labels]
+
     @field_validator("labels")
     @classmethod
     def _labels(cls, labels: list[_LabelEntry]) -> list[_LabelEntry]:
@@ -106,6 +125,10 @@ class _TaskFile(BaseModel):
             if names.count(name) > 1:
                 raise ValueError(f"the label {name!r} is listed twice; keep one of the two")
         return labels
+
+
+def _is_name(entry: object) -> bool:
+    return isinstance(entry, str | int) and not isinstance(entry, bool)
 
 
 def _visible(name: str) -> str:
