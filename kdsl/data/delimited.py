@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from kdsl.errors import KdslError
 
 _DELIMITERS = ",\t;|"
-_WAYS: tuple[dict[str, Any], ...] = (
-    {},
-    {"skipinitialspace": True},
-    {"escapechar": "\\", "doublequote": False},
-    {"quoting": csv.QUOTE_NONE},
-)
-"""How cells are quoted, the usual way first: a later one is taken where it alone gives rows of one length."""
+_USUAL: dict[str, Any] = {}
+_SPACED = {"skipinitialspace": True}
+_BACKSLASHES = {"escapechar": "\\", "doublequote": False}
+_UNQUOTED = {"quoting": csv.QUOTE_NONE}
+"""How cells are quoted. Another way than the usual is taken where it alone gives rows of one length."""
+_SPOILED = re.compile(r' +"')
+"""How a quoted cell begins for which another way was meant."""
+_QUOTED = re.compile(r'"[^"]*"')
 _SAMPLE = 500
 """Lines that the delimiter is told from."""
 _NO_DELIMITER = "\x1f"
@@ -78,8 +79,8 @@ def find_dialect(sample: Sequence[str], said: str = "") -> Dialect:
     for delimiter in said or _DELIMITERS:
         if not any(delimiter in line for line in sample):
             continue
-        usual = _tried(sample, delimiter, _WAYS[0])
-        others = (_tried(sample, delimiter, way) for way in _WAYS[1:])
+        usual = _tried(sample, delimiter, _USUAL)
+        others = (_tried(sample, delimiter, way) for way in (_SPACED, *_backslashes(sample), _UNQUOTED))
         regular = usual if usual.share == 1 else next((each for each in others if each.share == 1), usual)
         if regular.width > 1:
             found.append(regular)
@@ -88,19 +89,25 @@ def find_dialect(sample: Sequence[str], said: str = "") -> Dialect:
     return max(found, key=lambda dialect: (dialect.share, dialect.width))
 
 
+def _backslashes(sample: Sequence[str]) -> list[dict[str, Any]]:
+    return [_BACKSLASHES] if any('\\"' in line for line in sample) else []
+
+
 def _tried(sample: Sequence[str], delimiter: str, way: dict[str, Any]) -> Dialect:
     dialect = Dialect(delimiter, way, 0, 0.0)
     reader = dialect.reader(line.lstrip("\ufeff") for line in sample)
+    wrong = _QUOTED.fullmatch if way is _UNQUOTED else _SPOILED.match
     widths: list[int] = []
     try:
-        widths.extend(len(cells) for cells in reader if any(cell.strip() for cell in cells))
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                widths.append(0 if any(map(wrong, cells)) else len(cells))
     except csv.Error:
         # A row may go on behind the sample.
         if len(sample) < _SAMPLE or reader.line_num < len(sample):
             widths.append(0)
-    if not widths:
-        return dialect
-    return dialect._replace(width=widths[0], share=widths.count(widths[0]) / len(widths))
+    width = next((width for width in widths if width), 0)
+    return dialect._replace(width=width, share=widths.count(width) / max(len(widths), 1))
 
 
 def _why(error: csv.Error) -> str:

@@ -3,7 +3,9 @@
 import datetime
 import io
 import logging
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 _SAVE = "open it in a spreadsheet program and save it again, or save the table as CSV"
 _NAMED = 5
+_COMPOUND = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED = re.compile("EncryptedPackage".encode("utf-16-le") + rb"|\x09\x08\x10\x00[\x00-\xff]{16}\x2f\x00")
+"""The stream that holds an encrypted .xlsx file, or the record FILEPASS at the beginning of an .xls file."""
 
 
 def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> Iterator[TableRow]:
@@ -32,12 +37,10 @@ def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> I
     import python_calamine
 
     cells = sheet_cells(path, file)
-    with parsing(path, "not a workbook that can be read", _SAVE):
-        try:
-            workbook = python_calamine.load_workbook(file)
-            sheet = _sheet(path, workbook)
-        except python_calamine.PasswordError as error:
-            raise KdslError(f"{path}: is protected by a password; save it without one, or its table as CSV") from error
+    if _has_password(file):
+        raise KdslError(f"{path}: is protected by a password; save it without one, or save its table as CSV")
+    with _reading(path):
+        sheet = _sheet(path, python_calamine.load_workbook(file))
     if sheet is None:
         return
     if sheet.name in cells:
@@ -48,7 +51,28 @@ def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> I
                 "formulas without a value taken for empty (a spreadsheet program computes them when it saves)",
                 f"sheet {sheet.name!r}, cell {reference}",
             )
-    yield from _rows(sheet, notes)
+    with _reading(path):
+        yield from _rows(sheet, notes)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns whatever calamine raises, or panics of, about a damaged workbook into one sentence."""
+    with parsing(path, "not a workbook that can be read", _SAVE):
+        try:
+            yield
+        except BaseException as error:
+            # Rust's panics are no Exception, and their class has no module to import it from.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ValueError("it is damaged") from error
+
+
+def _has_password(file: "io.BufferedReader[Any]") -> bool:
+    """Whether the content is encrypted, as which calamine takes it for no workbook; `file` is at its beginning."""
+    encrypted = file.peek(len(_COMPOUND)).startswith(_COMPOUND) and _ENCRYPTED.search(file.read()) is not None
+    file.seek(0)
+    return encrypted
 
 
 def _sheet(path: Path, workbook: "CalamineWorkbook") -> "CalamineSheet | None":
