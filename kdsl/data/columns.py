@@ -22,7 +22,7 @@ PARTS_TYPE, PARTS_CONTENT = "type", "content"
 class Columns:
     """A name for each thing that a sample is made of; empty where no column holds it.
 
-    The texts of several columns are joined by line breaks, in the order given.
+    The texts of several columns are joined by line breaks, in the order given; a dialogue counts before them.
     """
 
     text: tuple[str, ...] = ()
@@ -78,8 +78,9 @@ class Columns:
         if self.label:
             held["label"] = _stripped(values.get(self.label))
         texts = [text for name in self.text if (text := _as_text(record, name, values.get(name)))]
-        if self.turns:
-            held["turns"] = _turns(record, self.turns, values.get(self.turns))
+        turns = _turns(record, self.turns, values.get(self.turns)) if self.turns else None
+        if turns is not None:
+            held["turns"] = turns
         elif self.text:
             held["text"] = "\n".join(texts) or None
         images = [image for name in self.images for image in _image_names(values.get(name))]
@@ -114,7 +115,9 @@ def _image_names(value: Any) -> list[Any]:
 
 
 def has_foreign_turns(value: Any) -> bool:
-    """Whether it is a list of turns that are not written as KDSL does it: {role, text}."""
+    """Whether it is a list of turns that are not written as KDSL does it, {role, text}, or one in a table's cell."""
+    if isinstance(value, str):
+        return isinstance(json_in(value), list)
     return isinstance(value, list) and any(
         isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
         for turn in value
