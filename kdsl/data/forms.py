@@ -96,7 +96,7 @@ class RecordReader:
         """Whether it is in KDSL's own form, as far as its keys tell."""
         if not value.keys() & (_SAID | _SHOWN) or "instruction" in value or is_messages(value):
             return False
-        return form_of(value) is None and not has_foreign_turns(value.get("turns"))
+        return (value.keys() <= plain.KEYS or form_of(value) is None) and not has_foreign_turns(value.get("turns"))
 
     def _instructs(self, record: Record) -> bool:
         """Whether it is one of the MIRE challenge's: a dialogue between markers, or a question about a picture."""
