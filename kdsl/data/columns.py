@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
-from kdsl.data.record import Record, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, shown
 
 ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
 """Keys that say whose turn it is."""
@@ -143,7 +143,19 @@ def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None
         return _spoken(value)
     if not isinstance(value, list):
         raise record.error(f"{name} is {shown(value)}; it must be a list of turns, or lines like 用户: … and 客服: …")
-    return [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    turns = [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    return _with_roles(record, turns)
+
+
+def _with_roles(record: Record, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without prompts and tools, which nobody said. Of names that tell no role the first to speak is the user."""
+    spoken = [turn for turn in turns if turn["role"] not in (*SYSTEM, *TOOLS)]
+    if len(spoken) < len(turns):
+        record.notes.note("dialogues with system messages or calls of tools, which were left out", record.where)
+    if all(record.known_role(turn["role"]) for turn in spoken):
+        return spoken
+    record.notes.note("dialogues whose speakers are called by name: the first is taken for the user", record.where)
+    return [{**turn, "role": "user" if turn["role"] == spoken[0]["role"] else "agent"} for turn in spoken]
 
 
 def _spoken(text: str) -> list[dict[str, Any]]:

@@ -40,7 +40,10 @@ def _inside(path: Path, found: Value, value: dict[str, Any], notes: Notes) -> It
     elif _is_columns(value):
         lengths = {len(column) for column in value.values()}
         if len(lengths) > 1:
-            name, other = list(value)[0], next(key for key in value if len(value[key]) != len(value[next(iter(value))]))
+            name, other = (
+                list(value)[0],
+                next(key for key in value if len(value[key]) != len(value[next(iter(value))])),
+            )
             raise KdslError(
                 f"{path}: the columns {name!r} and {other!r} have {len(value[name])} and {len(value[other])} cells; "
                 "they must be as long"

@@ -31,7 +31,23 @@ _ROLES: dict[str, Role] = {
     "seller": "agent",
     "卖家": "agent",
     "商家": "agent",
+    "client": "user",
+    "visitor": "user",
+    "访客": "user",
+    "客户": "user",
+    "会员": "user",
+    "bot": "agent",
+    "robot": "agent",
+    "机器人": "agent",
+    "staff": "agent",
+    "support": "agent",
+    "坐席": "agent",
+    "店铺": "agent",
 }
+SYSTEM = ("system", "developer")
+"""Who speaks where nobody does: prompts."""
+TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call", "tool_calls",
+         "tool_response")  # fmt: skip
 _IMAGE_NAMES = ("path", "image", "url", "image_url", "file_name")
 """Keys under which an object holds the name of an image's file."""
 _PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
@@ -201,8 +217,13 @@ class Record:
         self.notes.note("texts with half a character, which was replaced", self.where)
         return _SURROGATE.sub("\ufffd", value)
 
+    @staticmethod
+    def known_role(value: Any) -> Role | None:
+        """Whose turn it is by such a word; None where it tells nothing."""
+        return _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+
     def role(self, value: Any) -> Role:
-        found = _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+        found = self.known_role(value)
         if found is None:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
         return found

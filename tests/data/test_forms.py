@@ -187,6 +187,15 @@ class TestDialogues:
         [sample], _ = read({"对话": turns, "label": "退款"})
         assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙")]
 
+    def test_of_names_the_first_is_the_user_and_prompts_and_tools_say_nothing(self, read):
+        said = [("system", "分类"), ("小王", "甲"), ("tool", "{}"), ("阿里", "乙"), ("小王", "丙")]
+        [sample], notes = read({"dialogue": [{"author": who, "text": text} for who, text in said]})
+        assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙"), ("user", "丙")]
+        assert {*notes.left_out} == {
+            "dialogues with system messages or calls of tools, which were left out",
+            "dialogues whose speakers are called by name: the first is taken for the user",
+        }
+
     def test_fusionbrain(self, read):
         parts = [{"type": "image", "content": "a.png"}, {"type": "text", "content": "甲"}]
         [sample], notes = read([[parts, [{"type": "audio", "content": "a.wav"}, {"type": "text", "content": "乙"}]]])
