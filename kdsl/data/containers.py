@@ -1,4 +1,4 @@
-"""What any file of samples holds, as values: JSON, tables of text, workbooks; told apart by what stands in them."""
+"""What any file of samples holds, as values: JSON, tables, workbooks, Rasa's files; told apart by their content."""
 
 import io
 import re
@@ -7,8 +7,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from kdsl.data import rasa
 from kdsl.data.delimited import delimited_rows, find_dialect
 from kdsl.data.encoding import text_lines
+from kdsl.data.json_shapes import shaped_values
 from kdsl.data.notes import Notes
 from kdsl.data.table import TableRow, table_values
 from kdsl.data.unpacking import open_unpacked
@@ -21,6 +23,9 @@ _WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _TABLE_NAME = re.compile(r"\.(csv|tsv|tab|psv|txt|xls|xlsx)(\.(gz|bz2|xz|zip))?$", re.IGNORECASE)
 """Names of files whose text is a table, even of one column."""
 _JSON_NAME = re.compile(r"\.(jsonl?|ndjson)(\.(gz|bz2|xz|zip))?$", re.IGNORECASE)
+_YAML_NAME = re.compile(r"\.ya?ml(\.(gz|bz2|xz|zip))?$", re.IGNORECASE)
+_RASA_YAML = re.compile(r"^(nlu|version)\s*:\s", re.MULTILINE)
+_RASA_MARKDOWN = re.compile(r"^##\s*(intent|synonym|regex|lookup)\s*:", re.MULTILINE)
 _MARKUP = re.compile(r"\ufeff?\s*<(!doctype|html|table|\?xml|\w+:)", re.IGNORECASE)
 _FIRST = 50
 """Lines that the kind of text is told from."""
@@ -58,7 +63,11 @@ def _text_values(path: Path, lines: Iterator[tuple[int, str]], labels: Sequence[
     lines = chain(first, lines)
     start = "".join(texts).lstrip("\ufeff\x1e \t\r\n,")[:1]
     if start in ("{", "[", ""):
-        yield from json_values(path, lines)
+        yield from shaped_values(path, json_values(path, lines), notes)
+    elif _YAML_NAME.search(path.name) or _RASA_YAML.search("".join(texts)):
+        yield from rasa.yaml_values(path, "".join(line for _, line in lines), notes)
+    elif _RASA_MARKDOWN.search("".join(texts)):
+        yield from rasa.markdown_values(path, "".join(line for _, line in lines), notes)
     elif _MARKUP.match("".join(texts)):
         raise KdslError(f"{path}: is a web page or XML; save it as a workbook (.xlsx) or as CSV")
     elif _is_table(path, texts):
