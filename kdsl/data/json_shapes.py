@@ -1,15 +1,18 @@
 """Files that are one JSON object: samples under a key, and tables as pandas and others write them."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.keys import meant_key
+from kdsl.data.forms import is_sample
+from kdsl.data.keys import meant_exactly
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
+
+_SPEAKER = {"role", "from", "speaker", "sender", "author"}
+_TURNS = {"messages", "conversations", "turns"}
 
 
 def shaped_values(path: Path, values: Iterator[Value], notes: Notes) -> Iterator[Value]:
@@ -38,20 +41,17 @@ def _inside(path: Path, found: Value, value: dict[str, Any], notes: Notes) -> It
                 raise KdslError(f"{path}, row {number} of 'data': is not a list of {len(value['columns'])} cells")
             yield Value(f"row {number}", str(number), dict(zip(value["columns"], cells, strict=True)))
     elif _is_columns(value):
-        lengths = {len(column) for column in value.values()}
-        if len(lengths) > 1:
-            name, other = (
-                list(value)[0],
-                next(key for key in value if len(value[key]) != len(value[next(iter(value))])),
-            )
+        first = next(iter(value))
+        other = next((name for name, column in value.items() if len(column) != len(value[first])), None)
+        if other is not None:
             raise KdslError(
-                f"{path}: the columns {name!r} and {other!r} have {len(value[name])} and {len(value[other])} cells; "
+                f"{path}: the columns {first!r} and {other!r} have {len(value[first])} and {len(value[other])} cells; "
                 "they must be as long"
             )
         for number, cells in enumerate(zip(*value.values(), strict=True), start=1):
             yield Value(f"row {number}", str(number), dict(zip(value, cells, strict=True)))
     elif _is_nested(value):
-        by_row = value if _has_columns_inside(value) else _turned(value)
+        by_row = _turned(value) if _names_columns(value) else value
         for number, (row, record) in enumerate(by_row.items(), start=1):
             yield Value(f"row {row!r}", str(number), {"id": row, **record})
     else:
@@ -68,13 +68,13 @@ def _list(value: dict[str, Any], key: str) -> bool:
 
 
 def _is_columns(value: dict[str, Any]) -> bool:
-    """Lists of cells; a sample's own lists hold objects, its turns, or it has a text beside them."""
-    lists = [each for each in value.values() if isinstance(each, list)]
+    """Lists of cells; what a sample lists, its turns, are objects, and were meant to be."""
     return (
-        0 < len(lists) == len(value)
-        and any(lists)
-        and not any(isinstance(cell, dict) for column in lists for cell in column)
-        and any(meant_key(key) in ("text", "label") for key in value)
+        all(isinstance(column, list) for column in value.values())
+        and not any(isinstance(cell, str) for key in value.keys() & _TURNS for cell in value[key])
+        and any(value.values())
+        and not any(isinstance(cell, dict) for column in value.values() for cell in column)
+        and any(meant_exactly(key) in ("text", "label") for key in value)
     )
 
 
@@ -82,15 +82,15 @@ def _is_nested(value: dict[str, Any]) -> bool:
     """Objects that all have the same keys, with cells in them."""
     inner = list(value.values())
     return (
-        len(value) > 0
+        len(value) > 1
         and all(isinstance(each, dict) and each for each in inner)
         and all(each.keys() == inner[0].keys() for each in inner)
-        and (_has_columns_inside(value) or any(meant_key(key) is not None for key in value))
+        and _names_columns(value) != _names_columns(inner[0])
     )
 
 
-def _has_columns_inside(value: dict[str, Any]) -> bool:
-    return not any(meant_key(key) for key in value) and any(meant_key(key) for key in next(iter(value.values())))
+def _names_columns(value: dict[str, Any]) -> bool:
+    return any(meant_exactly(key) in ("text", "label") for key in value)
 
 
 def _turned(columns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -100,9 +100,10 @@ def _turned(columns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _wrapped(path: Path, found: Value, value: dict[str, Any]) -> Iterator[Value]:
-    """The objects listed under the one key that lists some, unless a key says that this is a sample."""
-    lists = [key for key, inner in value.items() if isinstance(inner, list) and _all_objects(inner)]
-    if not lists or any(meant_key(key) for key in value):
+    """The objects listed under the one key that lists some, unless this is a sample, which may list its turns."""
+    lists = [key for key, inner in value.items() if isinstance(inner, list) and _all_records(inner)]
+    others = value.keys() - {*lists}
+    if not lists or is_sample(value) or any(meant_exactly(key) in ("text", "label", "id") for key in others):
         yield found
         return
     if len(lists) > 1:
@@ -112,8 +113,9 @@ def _wrapped(path: Path, found: Value, value: dict[str, Any]) -> Iterator[Value]
         yield Value(f"{found.place}, element {number}", str(number), element)
 
 
-def _all_objects(elements: Sequence[Any]) -> bool:
-    return bool(elements) and all(isinstance(element, dict) for element in elements)
+def _all_records(elements: Sequence[Any]) -> bool:
+    """Whether these are objects, and no turns, of which each says who speaks."""
+    return bool(elements) and all(isinstance(each, dict) and not each.keys() & _SPEAKER for each in elements)
 
 
 def _rasa(path: Path, data: dict[str, Any], notes: Notes) -> Iterator[Value]:
@@ -128,12 +130,3 @@ def _rasa(path: Path, data: dict[str, Any], notes: Notes) -> Iterator[Value]:
             else:
                 number += 1
                 yield Value(f"{key}, element {place}", str(number), example)
-
-
-def without_nan(value: Any) -> Any:
-    """The value with None for NaN, which is how pandas writes an empty cell."""
-    if isinstance(value, dict):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -25,11 +25,12 @@ def yaml_values(path: Path, text: str, notes: Notes) -> Iterator[Value]:
     What is no example of an intent, from synonyms to stories, is noted. Raises KdslError where there is no `nlu:`, and
     for anything that Rasa would not read.
     """
-    file = parse_yaml(path, text)
+    file = parse_yaml(path, text.removeprefix("\ufeff"))
     items = file.value.get("nlu")
     if not isinstance(items, list):
         raise KdslError(
-            f"{path}: holds no list under `nlu:`, where Rasa keeps examples; of YAML files, only Rasa's nlu.yml is read"
+            f"{path}: holds no list under `nlu:`, where Rasa keeps examples; of YAML files, only "
+            "Rasa's nlu.yml is read"
         )
     for key in file.value.keys() - {"nlu", "version"}:
         notes.note(f"parts {key!r} left out", f"line {file.line((key,))}")
@@ -53,18 +54,17 @@ def _examples(file: YamlFile, index: int, item: dict[str, Any], line: int) -> It
     begins = file.line(("nlu", index, "examples")) or line
     if isinstance(examples, str):
         block = _BLOCK.search(file.text.split("\n")[begins - 1]) is not None
-        for offset, example in enumerate(examples.split("\n"), start=1):
+        for offset, text in enumerate(examples.split("\n"), start=1):
             at = begins + offset if block else begins
-            if not example.strip():
+            if not text.strip():
                 continue
-            if not example.startswith("-"):
-                raise KdslError(f"{file.path}, line {at}: an example begins with `- `, this is {example[:60]!r}")
-            yield at, {"text": without_entities(example[1:].strip())}
+            if not text.startswith("-"):
+                raise KdslError(f"{file.path}, line {at}: an example begins with `- `, this is {text[:60]!r}")
+            yield at, {"text": without_entities(text[1:].strip())}
     elif isinstance(examples, list):
-        for number, example in enumerate(examples):
+        for number, each in enumerate(examples):
             at = file.line(("nlu", index, "examples", number)) or begins
-            if isinstance(example, str):
-                example = {"text": example}
+            example = {"text": each} if isinstance(each, str) else each
             if not isinstance(example, dict) or not isinstance(example.get("text"), str):
                 raise KdslError(f"{file.path}, line {at}: an example is a text, or a mapping with `text:`")
             yield at, {**example, "text": without_entities(example["text"].strip())}

@@ -5,7 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from kdsl.data.keys import meant_key
+from kdsl.data.keys import meant_exactly
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -80,7 +80,8 @@ def _check_header(
             f"{place}: holds no column names, for {sample_like!r} stands below too; put a row such as text,label above"
         )
     second = [cell.strip(_SPACE) for cell in sample[0].cells if cell and cell.strip()]
-    if len(second) > 1 and second != filled and all(meant_key(cell) is not None for cell in second):
+    meant = {meant_exactly(cell) for cell in second}
+    if len(meant) > 1 and None not in meant and second != filled:
         raise KdslError(f"{path}, {sample[0].place}: is a second row of column names ({_shown(sample[0])}); keep one")
     nameless = [
         column
@@ -106,7 +107,7 @@ def _cell_of_a_sample(names: Sequence[str], sample: Sequence[TableRow], labels: 
         below = {(_cell(row, column) or "").strip() for row in sample if list(row.cells) != list(names)}
         if name in below or (name in labels and below & set(labels)):
             found = name
-        elif meant_key(name) is not None:
+        elif meant_exactly(name) is not None:
             return ""
     return found
 

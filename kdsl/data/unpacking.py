@@ -41,10 +41,11 @@ _TELL = {
 """How files begin that are something else, what they are, and what to do."""
 _IN_ANY_ORDER = (b"PAR1", b"ARROW1", b"\xd0\xcf\x11\xe0")
 """How Parquet, Arrow and old Excel files begin."""
-_SAMPLES = re.compile(
+SAMPLES_NAME = re.compile(
     r"\.(csv|tsv|tab|psv|jsonl?|ndjson|xlsx|xlsm|xlsb|xls|ods|parquet|arrow|feather|ya?ml)(\.(gz|bz2|xz))?$",
     re.IGNORECASE,
 )
+"""Names that files of samples have."""
 _IMAGE = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|heic)$", re.IGNORECASE)
 _NAMED = 5
 _OUT_OF_PROPORTION = f"becomes more than {_RATIO} times larger when it is unpacked"
@@ -128,7 +129,7 @@ def _samples_in(path: Path, file: "io.BufferedReader[Any]", verb: str = "is") ->
         if _is_workbook(archive, names):
             file.seek(0)
             return None
-        found = names if len(names) == 1 else [name for name in names if _SAMPLES.search(name)]
+        found = names if len(names) == 1 else [name for name in names if SAMPLES_NAME.search(name)]
         if len(found) == 1:
             others = [name for name in names if name not in found and not _IMAGE.search(name)]
             if others:

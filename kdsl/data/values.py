@@ -1,5 +1,6 @@
 """The JSON values of a data file: one a line, one over many lines, several in a line, or lists of them."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -135,5 +136,14 @@ def _end(line: str, position: int, depth: int) -> tuple[int, int]:
 
 
 def _parsed(path: Path, number: int, text: str) -> Any:
-    """The value in `text`, which begins in the given line."""
-    return parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)
+    """The value in `text`, which begins in the given line; None for NaN, as which pandas writes an empty cell."""
+    value = parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)
+    return _without_nan(value) if "NaN" in text else value
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -163,7 +163,7 @@ class TestShareGpt:
         [
             ({"messages": "hi"}, "element 1: messages is 'hi'; it must be a list"),
             ({"messages": ["hi"]}, "element 1: message 1 is 'hi'; it must be like"),
-            ({"messages": [{"role": "bot", "content": "hi"}]}, "element 1: the role 'bot' is unknown; roles are user"),
+            ({"messages": [{"role": "boss", "content": "hi"}]}, "element 1: the role 'boss' is unknown; roles are user"),
             ({"messages": [{"role": "user"}]}, "element 1: the content of message 1 is missing; it must be text"),
             (
                 {"messages": [{"role": "user", "content": "你好"}]},
@@ -237,11 +237,8 @@ class TestPlain:
             ),
             ({"text": "a", "label": True}, "line 1: label is True; it must be a label's name"),
             ({"text": "a", "label": 1.0}, "line 1: label is 1.0; it must be a label's name"),
-            ({"text": "a", "label": float("nan")}, "line 1: label is nan; it must be a label's name"),
             ({"text": "a", "label": [["能否调光"]]}, r"line 1: label is \['能否调光'\]; it must be a label's name"),
-            ({"text": float("nan")}, "line 1: text is nan; it must be text in quotes"),
             ({"text": "a", "id": 1.5}, "line 1: id is 1.5; it must be a text or a whole number"),
-            ({"text": "a", "id": float("nan")}, "line 1: id is nan; it must be a text or a whole number"),
             ({"text": "a", "id": 1e300}, r"line 1: id is 1e\+300; it must be a text or a whole number"),
             ({"text": "a", "id": "\ud800"}, r"line 1: id is '\\ud800', which holds half a character"),
             ({"level": 3, "label": "b"}, "line 1: nothing tells which column .* there is 'level', 'label': name them"),
@@ -304,9 +301,8 @@ class TestFiles:
             ("2", "乙"),
         ]
 
-    def test_a_list_of_samples_under_another_key_is_told(self, read, dialogue_task):
-        with pytest.raises(KdslError, match=r"line 1: nothing tells which column .* there is 'shop'"):
-            read(json.dumps({"shop": [{"text": "甲"}]}), [dialogue_task])
+    def test_a_list_of_samples_may_stand_under_any_key(self, read, dialogue_task):
+        assert read(json.dumps({"shop": [{"text": "甲"}]}), [dialogue_task])[0].turns[0].text == "甲"
 
     def test_records_without_text_and_image_are_told_with_their_keys(self, read, dialogue_task, caplog):
         read(json.dumps([{"text": "a"}, {"id": "x", "text": None, "note": "退款"}]), [dialogue_task])
@@ -383,8 +379,9 @@ def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_facto
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
     else:
-        for image in (image for sample in samples for image in (*sample.images, *sample.turns)):
-            assert ".." not in str(image)
+        for sample in samples:
+            for image in (*sample.images, *(image for turn in sample.turns for image in turn.images)):
+                assert ".." not in str(image)
 
 
 PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}

@@ -1,25 +1,26 @@
 """The JSON forms that data files come in: each is read or told, with the line."""
 
+import io
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.containers import file_values
+from kdsl.data.values import json_values
 from kdsl.errors import KdslError
 
 A, B = {"id": "a", "text": '钱"{退'}, {"id": "b", "turns": [{"text": "]\\"}]}
 
 
 @pytest.fixture(scope="module")
-def values(tmp_path_factory):
+def values():
     """What a file holds, with or without the places."""
 
     def values(text: str, places: bool = False) -> list:
-        path = tmp_path_factory.getbasetemp() / "values.json"
-        path.write_text(text, encoding="utf-8", newline="")
-        found = list(file_values(path, []))
+        lines = enumerate(io.StringIO(text, newline=""), start=1)
+        found = list(json_values(Path("values.json"), lines))
         return [(each.place, each.number) for each in found] if places else [each.value for each in found]
 
     return values
