@@ -1,7 +1,7 @@
 """Confusion matrix and reliability diagram as PNG. Matplotlib is imported when the first is drawn."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,8 +53,8 @@ def confusion_plot(counts: NDArray[np.int64], labels: Sequence[str], title: str)
     axes.set_xlabel("predicted (number of the class)", color=_INK)
     axes.set_ylabel("true", color=_INK)
     axes.spines[:].set_color(_GRID)
-    _set_title(figure, title)
-    return _png(figure)
+    figure_text(figure.suptitle, title, 11)
+    return png(figure)
 
 
 def reliability_plot(outcomes: Sequence[tuple[str, Outcome]], title: str) -> bytes:
@@ -73,8 +73,8 @@ def reliability_plot(outcomes: Sequence[tuple[str, Outcome]], title: str) -> byt
     grid = figure.subplots(2, len(shown), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
     for (name, outcome), above, below in zip(shown, grid[0], grid[1], strict=True):
         _reliability(name, outcome, above, below)
-    _set_title(figure, title)
-    return _png(figure)
+    figure_text(figure.suptitle, title, 11)
+    return png(figure)
 
 
 def _reliability(name: str, outcome: Outcome, above: "Axes", below: "Axes") -> None:
@@ -123,13 +123,15 @@ def _figure(width: float, height: float, left: float) -> tuple["Figure", "Axes"]
     return figure, figure.subplots()
 
 
-def _set_title(figure: "Figure", title: str) -> None:
-    families = font_families(title)
-    shown = title if families else title.encode("ascii", "replace").decode()
-    figure.suptitle(shown, fontsize=11, family=families, parse_math=False)
+def figure_text(place: Callable[..., object], text: str, size: float) -> None:
+    """Have `place`, such as `figure.suptitle`, write a text; question marks for what no font can draw."""
+    families = font_families(text)
+    shown = text if families else text.encode("ascii", "replace").decode()
+    place(shown, fontsize=size, family=families, parse_math=False)
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
