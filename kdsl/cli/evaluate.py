@@ -146,9 +146,10 @@ def _score(
 ) -> None:
     """Cross-validation, a file of labelled samples, or one of predictions and one of labels."""
     from kdsl.cli.scores_table import print_scores, print_summary
+    from kdsl.evaluate.side_by_side import side_by_side
     from kdsl.project.evaluation import CROSS_VALIDATION_FOLDER, evaluate_file, evaluate_predictions, evaluate_project
     from kdsl.project.inputs import test_folder
-    from kdsl.project.runs import run_to_compare, sample_set, side_by_side
+    from kdsl.project.runs import run_to_compare, sample_set
 
     measured_on = project.config.data.train if folds is not None else test or truth
     old = None
@@ -167,7 +168,7 @@ def _score(
     if old is not None:
         if format is Format.table:
             print_scores(evaluation.summary)
-        _tell_comparison(side_by_side(project, evaluation.run, old), folder, format)
+        _tell_comparison(side_by_side(evaluation.run, old, project.config.seed), folder, format)
     elif format is Format.json:
         print_json(evaluation.summary.record())
     else:
@@ -176,11 +177,12 @@ def _score(
 
 
 def _compare_kept(project: "Project", against: str, run: str | None, output: Path | None, format: Format) -> None:
+    from kdsl.evaluate.side_by_side import side_by_side
     from kdsl.project.inputs import comparison_folder
-    from kdsl.project.runs import runs_to_compare, side_by_side
+    from kdsl.project.runs import runs_to_compare
 
     new, old = runs_to_compare(project, against, run)
-    _tell_comparison(side_by_side(project, new, old), output or comparison_folder(project), format)
+    _tell_comparison(side_by_side(new, old, project.config.seed), output or comparison_folder(project), format)
 
 
 def _tell_comparison(found: "SideBySide", folder: Path, format: Format) -> None:

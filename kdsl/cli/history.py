@@ -43,7 +43,7 @@ def history(
     if not rows:
         typer.echo("No evaluation is kept yet; `kdsl run` and `kdsl evaluate` keep each one.", err=True)
         return
-    plot = output or runs_folder(project) / "history.png"
+    plot = output or runs_folder(project.config) / "history.png"
     write_atomically(plot, history_plot(series))
     typer.echo(f"The plot is in {plot}.", err=True)
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kdsl.evaluate.comparison import Comparison
-from kdsl.evaluate.history import Changed
-from kdsl.evaluate.runs import Run
+from kdsl.errors import KdslError
+from kdsl.evaluate.comparison import Comparison, compare
+from kdsl.evaluate.history import Changed, what_changed
+from kdsl.evaluate.predictions import read_predictions
+from kdsl.evaluate.runs import Run, prediction_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,25 @@ class SideBySide:
             "notes": self.notes,
             **self.comparison.record(),
         }
+
+
+def side_by_side(new: Run, old: Run | Path, seed: int) -> SideBySide:
+    """`new` against another run, or a file of predictions; `seed` drives the bootstrap.
+
+    Raises KdslError where the two share no sample, and for predictions that are missing or damaged.
+    """
+    truth = {each.key: each.truth for each in new.predictions}
+    if isinstance(old, Run):
+        before, changed = old.predictions, what_changed(new, old)
+    else:
+        before = [prediction_of(each, truth.get((each.task, each.id), "")) for each in read_predictions(old)]
+        changed = ()
+    if not any(each.key in truth for each in before):
+        raise KdslError(
+            f"{old.folder if isinstance(old, Run) else old}: has no sample in common with {new.folder}, by task and "
+            "id; compare evaluations of the same samples"
+        )
+    return SideBySide(new, old, changed, compare(new.predictions, before, new.record.labels, seed))
 
 
 def run_name(run: Run) -> str:

@@ -12,9 +12,7 @@ from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.config import ProjectConfig
 from kdsl.distribution import installed_version
 from kdsl.errors import KdslError
-from kdsl.evaluate.comparison import compare
-from kdsl.evaluate.history import HistoryRow, history, what_changed
-from kdsl.evaluate.predictions import read_predictions
+from kdsl.evaluate.history import HistoryRow, history
 from kdsl.evaluate.report import Summary, TaskResult
 from kdsl.evaluate.runs import (
     LAST,
@@ -24,13 +22,11 @@ from kdsl.evaluate.runs import (
     find_run,
     is_run,
     new_id,
-    prediction_of,
     read_run,
     read_runs,
     task_scores,
     write_run,
 )
-from kdsl.evaluate.side_by_side import SideBySide
 from kdsl.files import file_hash
 from kdsl.project.dependencies import hashed, keys_of, value_of
 from kdsl.project.inputs import contents, recorded_answers, task_files
@@ -44,8 +40,9 @@ _PACKAGES = ("numpy", "scikit-learn", "torch", "transformers")
 """Whose versions results may depend on."""
 
 
-def runs_folder(project: Project) -> Path:
-    return project.config.folder / RUNS_FOLDER
+def runs_folder(config: ProjectConfig) -> Path:
+    """Where the evaluations of a project are kept."""
+    return config.folder / RUNS_FOLDER
 
 
 def sample_set(project: Project, file: Path, folds: int | None = None) -> SampleSet:
@@ -81,12 +78,12 @@ def keep_run(
         versions=_versions(),
         scores=task_scores(summary),
     )
-    return write_run(runs_folder(project), record, results)
+    return write_run(runs_folder(project.config), record, results)
 
 
 def project_runs(project: Project) -> list[Run]:
     """All runs of the project, the oldest first; a warning tells of each that is damaged."""
-    runs, problems = read_runs(runs_folder(project))
+    runs, problems = read_runs(runs_folder(project.config))
     for problem in problems:
         _log.warning("%s", problem)
     return runs
@@ -107,9 +104,11 @@ def run_to_compare(project: Project, name: str, samples: SampleSet) -> Run | Pat
     if name == LAST:
         same = [run for run in runs if run.record.samples.series == samples.series]
         if not same:
-            raise KdslError(f"{runs_folder(project)}: no run of {samples} is kept yet; `kdsl history` lists all runs")
+            raise KdslError(
+                f"{runs_folder(project.config)}: no run of {samples} is kept yet; `kdsl history` lists all runs"
+            )
         return same[-1]
-    return _kept(runs, name, runs_folder(project))
+    return _kept(runs, name, runs_folder(project.config))
 
 
 def runs_to_compare(project: Project, against: str, name: str | None = None) -> tuple[Run, Run | Path]:
@@ -117,7 +116,7 @@ def runs_to_compare(project: Project, against: str, name: str | None = None) -> 
 
     Names are those of `run_to_compare`; `last` of `against` is the run before. KdslError where there are no two.
     """
-    runs, folder = project_runs(project), runs_folder(project)
+    runs, folder = project_runs(project), runs_folder(project.config)
     if name is None and against != LAST and isinstance(old := _kept(runs, against, folder), Run):
         newer = [run for run in _series(runs, old) if run.record.at > old.record.at]
         if not newer:
@@ -144,22 +143,6 @@ def _kept(runs: Sequence[Run], name: str, folder: Path) -> Run | Path:
 
 def _series(runs: Sequence[Run], of: Run) -> list[Run]:
     return [run for run in runs if run.record.samples.series == of.record.samples.series]
-
-
-def side_by_side(project: Project, new: Run, old: Run | Path) -> SideBySide:
-    """`new` compared with a run, or with a file of predictions; KdslError where they share no sample."""
-    truth = {each.key: each.truth for each in new.predictions}
-    if isinstance(old, Run):
-        before, changed = old.predictions, what_changed(new, old)
-    else:
-        before = [prediction_of(each, truth.get((each.task, each.id), "")) for each in read_predictions(old)]
-        changed = ()
-    if not any(each.key in truth for each in before):
-        raise KdslError(
-            f"{old.folder if isinstance(old, Run) else old}: has no sample in common with {new.folder}, by task and "
-            "id; compare evaluations of the same samples"
-        )
-    return SideBySide(new, old, changed, compare(new.predictions, before, new.record.labels, project.config.seed))
 
 
 def _config(config: ProjectConfig) -> dict[str, object]:
