@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 8.0, 2.6
 """Inches of a panel."""
+_PANELS = 12
+"""At most: the sets of samples that were evaluated last."""
 _DATES = 8
 """Named on an axis, at most."""
 _PREDICTORS = (("both", "#1f5f92", "o"), ("model alone", "#999999", "s"))
@@ -23,6 +25,7 @@ def history_plot(series: Sequence[Sequence[HistoryRow]]) -> bytes:
 
     if not series:
         raise ValueError("there is no run to draw")
+    series = sorted(series, key=lambda rows: rows[-1].at)[-_PANELS:]
     figure = Figure(figsize=(_WIDTH, _HEIGHT * len(series) + 0.4), layout="constrained")
     for rows, axes in zip(series, figure.subplots(len(series), squeeze=False)[:, 0], strict=True):
         _panel(rows, axes)
@@ -51,5 +54,5 @@ def _panel(rows: Sequence[HistoryRow], axes: "Axes") -> None:
     axes.grid(axis="y", color="#e3e3e3", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
-    first, last = rows[0].at, rows[-1].at
-    figure_text(axes.set_title, f"{rows[-1].run.record.samples}: {first:%Y-%m-%d} to {last:%Y-%m-%d}", 10)
+    days = dict.fromkeys(f"{row.at:%Y-%m-%d}" for row in (rows[0], rows[-1]))
+    figure_text(axes.set_title, f"{rows[-1].run.record.samples}: {' to '.join(days)}", 10)

@@ -11,12 +11,12 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from kdsl.arbiter.state import PredictorState
 from kdsl.data.unpacking import open_unpacked
@@ -25,7 +25,7 @@ from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.metrics import Outcome
 from kdsl.evaluate.predictions import Prediction
 from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
-from kdsl.files import cannot_write, sync, write_atomically
+from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import parse_json, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
 from kdsl.sample import SampleKey
@@ -38,6 +38,8 @@ VERSION = 1
 
 _PROBABILITIES, _RULES = 5, 10
 """Kept of a prediction: the likeliest labels, and the heaviest of the rules that hold."""
+_FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Between these a date is one of a run, in any time zone."""
 _REMEDY = "take the run's folder away; `kdsl history` lists the others"
 
 
@@ -91,8 +93,8 @@ class RunRecord(RecordModel):
 
     version: int = VERSION
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{6}$")]
-    at: datetime
-    """When it was kept, with the time zone."""
+    at: Annotated[AwareDatetime, Field(ge=_FIRST, lt=_LAST)]
+    """When it was kept."""
     samples: SampleSet
     labels: dict[str, list[str]]
     """Task → its labels then."""
@@ -104,7 +106,7 @@ class RunRecord(RecordModel):
     """The rules, and what was trained."""
     versions: dict[str, str]
     """Package → version."""
-    scores: list[TaskScores]
+    scores: list[TaskScores] = Field(min_length=1)
     """Of every task; where there are several, of all pooled too, last."""
 
 
@@ -159,7 +161,7 @@ def write_run(folder: Path, record: RunRecord, results: Sequence[TaskResult]) ->
     unfinished = folder / f".{place.name}"
     lines = (json.dumps(each.model_dump(), ensure_ascii=False) + "\n" for each in kept_predictions(results))
     try:
-        content = gzip.compress("".join(lines).encode("utf-8", "surrogatepass"), mtime=0)
+        content = gzip.compress("".join(lines).encode("utf-8", "replace"), mtime=0)
         write_atomically(unfinished / PREDICTIONS_FILE, content)
         write_atomically(unfinished / RUN_FILE, record.model_dump_json(indent=1) + "\n")
         os.rename(unfinished, place)
@@ -177,10 +179,15 @@ def new_id() -> str:
 
 
 def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
-    """All runs, the oldest first, and a sentence for each that is damaged; none where the folder does not exist."""
+    """All runs, the oldest first, and a sentence for each that is damaged; none where there is no folder.
+
+    Raises KdslError for a folder that one may not look into.
+    """
     runs: list[Run] = []
     problems = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    with parsing(folder, "cannot be read"):
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in found:
         if path.name.startswith(".") or not is_run(path):
             continue
         try:
@@ -298,5 +305,7 @@ def _likeliest(result: TaskResult, row: int) -> dict[str, float] | None:
 def _read_predictions(path: Path) -> Iterator[KeptPrediction]:
     with open_unpacked(path) as file:
         for number, line in enumerate(file, start=1):
-            record = parse_json(line.decode("utf-8", "replace"), path, number, _REMEDY)
-            yield as_record(KeptPrediction, record, f"{path}, line {number}", _REMEDY)
+            place = f"{path}, line {number}"
+            with parsing(place, "no text", _REMEDY):
+                text = line.decode("utf-8")
+            yield as_record(KeptPrediction, parse_json(text, path, number, _REMEDY), place, _REMEDY)

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/t/{task}")
 @router.get("/runs")
 def runs(call: Asked, task: KnownTask) -> Response:
     kept, problems = read_runs(runs_folder(call.site.config))
-    rows = [row for row in reversed(history(kept)) if task in row.run.record.labels]
+    rows = [row for row in reversed(history(kept)) if _scores(row.run, task) is not None]
     new, old = _chosen(call, [row.run for row in reversed(rows)])
     asked = "new" in call.request.query_params
     found = side_by_side(new, old, call.site.config.seed) if asked and new and old else None
@@ -44,8 +44,8 @@ def _chosen(call: Call, kept: list[Run]) -> tuple[Run | None, Run | None]:
     return new, series[max(series.index(new) - 1, 0)]
 
 
-def _scores(run: Run, task: str) -> TaskScores:
-    return next(scores for scores in run.record.scores if scores.task == task)
+def _scores(run: Run, task: str) -> TaskScores | None:
+    return next((scores for scores in run.record.scores if scores.task == task), None)
 
 
 def _of_task(found: SideBySide, task: str) -> TaskComparison | None:
@@ -56,7 +56,7 @@ def _of_task(found: SideBySide, task: str) -> TaskComparison | None:
 def _line(call: Call, task: str, rows: list[HistoryRow]) -> str:
     """Weighted F1 over time, of the samples of the newest run; nothing for a single run."""
     series = [row.run for row in reversed(rows) if row.run.record.samples.series == rows[0].run.record.samples.series]
-    scores = [_scores(run, task) for run in series]
+    scores = [each for run in series if (each := _scores(run, task)) is not None]
     values = [(kind, [getattr(each, name).weighted_f1.value for each in scores])
               for kind, name in (("model", "model"), ("accepted", "both"))]  # fmt: skip
     return lines(translate("Weighted F1 over time", call.visitor.language), values if rows else [])
