@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
-from kdsl.evaluate.report import TaskResult
+from kdsl.evaluate.report import RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
@@ -33,9 +33,15 @@ class ModelPart(BaseModel):
     probabilities: Distribution | None = None
 
 
-class RuleHit(BaseModel):
+class RulePart(BaseModel):
+    id: str = ""
     label: str
     reliability: Probability
+
+
+class DecisionPart(BaseModel):
+    by: str = ""
+    reason: str = ""
 
 
 class Prediction(BaseModel):
@@ -46,7 +52,8 @@ class Prediction(BaseModel):
     label: str
     probabilities: Distribution | None = None
     model: ModelPart
-    rules: list[RuleHit] = []
+    rules: list[RulePart] = []
+    decision: DecisionPart = DecisionPart()
 
 
 def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[TaskResult]:
@@ -90,6 +97,18 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
         )
     groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
     return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
+    found: dict[SampleKey, Prediction] = {}
+    for line, record in read_jsonl(path):
+        prediction = _parse(f"{path}, line {line}", record)
+        key = prediction.task, prediction.id
+        if key in found:
+            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
+        found[key] = prediction
+    return list(found.values())
 
 
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
@@ -191,7 +210,13 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
             indices(prediction.label for prediction in predictions),
             _matrix([prediction.probabilities for prediction in predictions], index),
         ),
+        why=tuple(map(_why, predictions)),
     )
+
+
+def _why(prediction: Prediction) -> Why:
+    hits = tuple(RuleHit(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
+    return Why(prediction.decision.by, prediction.decision.reason, hits)
 
 
 def _rules_alone(prediction: Prediction) -> str | None:

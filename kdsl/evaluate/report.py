@@ -13,6 +13,24 @@ PREDICTORS = ("model alone", "rules alone", "both")
 
 
 @dataclass(frozen=True)
+class RuleHit:
+    """A rule that held on a sample."""
+
+    id: str
+    label: str
+    reliability: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Who decided about a sample, and why: what a prediction tells besides labels and probabilities."""
+
+    by: str = ""
+    reason: str = ""
+    rules: tuple[RuleHit, ...] = ()
+
+
+@dataclass(frozen=True)
 class TaskResult:
     """What the three predictors said about the same samples of one task."""
 
@@ -23,6 +41,8 @@ class TaskResult:
     model: Outcome
     rules: Outcome
     both: Outcome
+    why: tuple[Why, ...] = ()
+    """[n]; none where nobody said."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdsl.data.images import existing_image
+from kdsl.file_names import safe_name
 from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
@@ -148,6 +149,16 @@ def evaluation_files(project: Project) -> object:
 def evaluation_folder(project: Project) -> Path:
     """Where `kdsl run` writes how good the project is."""
     return project.config.checkpoint / "evaluation"
+
+
+def test_folder(project: Project, file: Path) -> Path:
+    """Where `kdsl evaluate --test FILE` does."""
+    return evaluation_folder(project) / safe_name(f"test-{file.stem}")
+
+
+def comparison_folder(project: Project) -> Path:
+    """Where `kdsl evaluate` compares two runs that are kept."""
+    return evaluation_folder(project) / "comparison"
 
 
 def predictions_file(project: Project) -> Path:

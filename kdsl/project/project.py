@@ -189,7 +189,7 @@ class Project:
         from kdsl.project.evaluation import evaluate_project
 
         require_workers(workers)
-        return evaluate_project(self, folds, workers)
+        return evaluate_project(self, folds, workers).summary
 
     def run(self, workers: int | None = None) -> "Summary | None":
         """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.

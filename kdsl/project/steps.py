@@ -201,6 +201,7 @@ class Pipeline:
         from kdsl.evaluate.predictions import decision_results, labelled_samples
         from kdsl.project.evaluation import write_results
         from kdsl.project.prediction import predict_file
+        from kdsl.project.runs import sample_set
 
         project, test, output = self._project, self._config.data.test, predictions_file(self._project)
         assert test is not None
@@ -212,14 +213,15 @@ class Pipeline:
             predict_file(project, [SampleFile(test)], output, each=decisions.extend)
         folder = evaluation_folder(project)
         with claimed(folders=[folder]):
-            scored(write_results(project, decision_results(samples, decisions, project.tasks), folder))
+            results = decision_results(samples, decisions, project.tasks)
+            scored(write_results(project, sample_set(project, test), results, folder).summary)
         return [f"{len(samples)} test samples predicted"]
 
     def _cross_validate(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.project.evaluation import evaluate_project
 
         folder = evaluation_folder(self._project)
-        scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder))
+        scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder).summary)
         return [f"cross-validation with {EVALUATION_FOLDS} folds, as data.test is not set"]
 
 
