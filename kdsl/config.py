@@ -81,6 +81,15 @@ class DataConfig(_Part):
     from, and a teacher may."""
     distilled: ProjectPath | None = None
     """Samples that a teacher labelled, trained on besides those of `train`."""
+    labels: ProjectPath | None = None
+    """The log of labels that people gave on the review page, which are trained on in place of those of `train`;
+    labels.jsonl beside the samples by default."""
+
+    @property
+    def label_log(self) -> Path | None:
+        """The file of that log, which need not be there yet; None in a project without samples."""
+        beside = self.train or self.unlabelled
+        return self.labels or (beside and beside.with_name("labels.jsonl"))
 
 
 class FieldsConfig(_Part):

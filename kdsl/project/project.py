@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
+    from kdsl.data.label_log import LabelLog
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -233,7 +234,41 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples, self.tasks)
+        samples, notes = self.kept.file(path, self._read_samples, self.tasks)
+        return (self._with_given_labels(samples) if split == "train" else samples), notes
+
+    @cached_property
+    def label_log(self) -> "LabelLog | None":
+        """The labels that people gave to samples; None in a project without samples."""
+        from kdsl.data.label_log import LabelLog
+
+        path = self.config.data.label_log
+        return None if path is None else LabelLog(path)
+
+    def _with_given_labels(self, samples: "list[Sample]") -> "list[Sample]":
+        """Training samples as people labelled them, with those of data.unlabelled that they labelled."""
+        from kdsl.files import stamp_of
+
+        log, unlabelled = self.label_log, self.config.data.unlabelled
+        stamp = None if log is None else stamp_of(log.path)
+        if log is None or stamp is None:
+            return samples
+        made_of = samples, stamp, None if unlabelled is None else stamp_of(unlabelled)
+        return self.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
+
+    def _give_labels(self, samples: "list[Sample]", log: "LabelLog") -> "list[Sample]":
+        from kdsl.data.label_log import GivenLabels
+        from kdsl.data.notes import Notes
+
+        def more() -> "Iterator[Sample]":
+            unlabelled = self.config.data.unlabelled
+            known = () if unlabelled is None else self.iterate_samples(unlabelled)
+            return (replace(sample, label=None) for sample in known)
+
+        notes = Notes()
+        labelled = GivenLabels(log.events()).applied(samples, more(), self.tasks, notes)
+        notes.tell(log.path)
+        return labelled
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes

@@ -214,7 +214,7 @@ def open_live(project: Project, by: str) -> LiveSite:
     """Everything that the page shows of a project, read and counted, and read again when its files change."""
     config, data = project.config, project.config.data
     tasks = [config.folder / name for name in config.tasks]
-    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions]
+    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions, data.label_log]
     files += [path for path in tasks if path.is_file()]
     return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
 
