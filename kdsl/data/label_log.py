@@ -74,6 +74,7 @@ class LabelLog:
         self._now = now
         self._mutex = threading.RLock()
         self._read: tuple[object, list[LabelEvent]] = None, []
+        self._given: tuple[list[LabelEvent], GivenLabels] | None = None
 
     def events(self) -> list[LabelEvent]:
         """What all people said, the oldest first; nothing without a file.
@@ -82,11 +83,19 @@ class LabelLog:
         """
         self._require_own()
         if not is_there(self.path):
-            return []
+            self._read = None, []
+            return self._read[1]
         stamp = stamp_of(self.path)
         if self._read[0] != stamp:
             self._read = stamp, list(read_events(self.path))
         return self._read[1]
+
+    def given(self) -> "GivenLabels":
+        """What people say by now; errors of `events`."""
+        events = self.events()
+        if self._given is None or self._given[0] is not events:
+            self._given = events, GivenLabels(events)
+        return self._given[1]
 
     def give(self, sample: Sample, label: str, by: str) -> LabelEvent:
         """Say that a sample, which the person saw with the label that it has here, is of `label`.
@@ -95,7 +104,7 @@ class LabelLog:
         the file cannot be written.
         """
         with self._alone():
-            given = GivenLabels(self.events()).of(sample)
+            given = self.given().of(sample)
             if given is not None and given.fits(sample) and given.label != sample.label:
                 raise KdslError(
                     f"{self.path}: {sample.id!r} was given the label {given.label!r} since you opened it, so nothing "
@@ -182,17 +191,20 @@ class Given:
 class GivenLabels:
     """What people say that samples are: of each the last thing that was said and not taken back.
 
-    >>> GivenLabels([]).of(Sample("1", "shop")) is None
+    >>> GivenLabels().of(Sample("1", "shop")) is None
     True
     """
 
-    def __init__(self, events: Sequence[LabelEvent]) -> None:
+    def __init__(self, events: Sequence[LabelEvent] = ()) -> None:
         undone = {event.undoes for event in events}
         self._given: dict[SampleKey, dict[str, Given]] = defaultdict(dict)
+        self._first: dict[tuple[SampleKey, str], str | None] = {}
         seen: dict[tuple[SampleKey, str], set[str | None]] = defaultdict(set)
         for event in events:
             if event.label is not None:
+                self._first.setdefault((event.key, event.fingerprint), event.was)
                 seen[event.key, event.fingerprint] |= {event.was, event.label}
+        self._keys = {key for key, _ in self._first}
         for event in events:
             if event.label is not None and event.event not in undone:
                 labels = frozenset(seen[event.key, event.fingerprint])
@@ -212,6 +224,17 @@ class GivenLabels:
         """What people say about the sample as it is now, whatever its file says since."""
         of_key = self._given.get(sample.key)
         return None if of_key is None else of_key.get(sample.fingerprint)
+
+    def now(self, sample: Sample) -> Sample:
+        """A sample that was read a moment ago, perhaps before the last labels were given or taken back, as it is now.
+
+        Where all was taken back it has the label of before.
+        """
+        given = self.of(sample)
+        if given is not None:
+            return replace(sample, label=given.label) if given.fits(sample) else sample
+        first = (sample.key, sample.fingerprint) if sample.key in self._keys else None
+        return replace(sample, label=self._first[first]) if first in self._first else sample
 
     def applied(
         self, samples: Iterable[Sample], more: Iterable[Sample], tasks: Sequence[Task], notes: Notes

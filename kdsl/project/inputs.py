@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdsl.data.images import existing_image
-from kdsl.data.label_log import GivenLabels
 from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
@@ -27,7 +26,7 @@ def given_labels(project: Project) -> object:
     log = project.label_log
     if log is None or not log.path.exists():
         return None
-    given = GivenLabels(log.events())
+    given = log.given()
     labels = sorted((*key, fingerprint, each.label) for key, fingerprint, each in given if len(each.labels) > 1)
     return (labels, _content(project, project.config.data.unlabelled)) if labels else None
 

@@ -257,7 +257,6 @@ class Project:
         return self.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
 
     def _give_labels(self, samples: "list[Sample]", log: "LabelLog") -> "list[Sample]":
-        from kdsl.data.label_log import GivenLabels
         from kdsl.data.notes import Notes
 
         def more() -> "Iterator[Sample]":
@@ -266,7 +265,7 @@ class Project:
             return (replace(sample, label=None) for sample in known)
 
         notes = Notes()
-        labelled = GivenLabels(log.events()).applied(samples, more(), self.tasks, notes)
+        labelled = log.given().applied(samples, more(), self.tasks, notes)
         notes.tell(log.path)
         return labelled
 
