@@ -111,6 +111,16 @@ class DataConfig(_Part):
     def _numbers(cls, value: Any) -> Any:
         return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
 
+    relabelled: ProjectPath | None = None
+    """The log of labels that people gave on the review page, which are trained on in place of those of `train`;
+    labels.jsonl beside the samples by default."""
+
+    @property
+    def label_log(self) -> Path | None:
+        """The file of that log, which need not be there yet; None in a project without samples."""
+        beside = self.train or self.unlabelled
+        return self.relabelled or (beside and beside.with_name("labels.jsonl"))
+
 
 class FieldsConfig(_Part):
     """What of a sample is looked at: by the classifier, by rules, and in prompts."""

@@ -15,6 +15,7 @@ from kdsl.errors import KdslError
 from kdsl.review import (
     decision_routes,
     edit_routes,
+    label_routes,
     progress_routes,
     refine_routes,
     rule_routes,
@@ -51,6 +52,7 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
         edit_routes,
         refine_routes,
         sample_routes,
+        label_routes,
         progress_routes,
         run_routes,
     ):
