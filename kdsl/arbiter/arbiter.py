@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from kdsl.arbiter.abstention import Abstention
 from kdsl.arbiter.choice import Quality
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.pool import Pool
@@ -48,6 +49,12 @@ class Arbiter(RecordModel):
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
     left_out: tuple[str, ...] = ()
     """Fields that were not looked at in training."""
+    abstention: Abstention | None = None
+    """When a decision is handed to a person; None decides everything."""
+    other: str | None = None
+    """`Task.other` in training."""
+    detects_other: bool = False
+    """Whether a `kdsl.arbiter.scope.Scope` lies beside it."""
 
     @model_validator(mode="after")
     def _whole(self) -> "Arbiter":

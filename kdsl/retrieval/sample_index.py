@@ -77,6 +77,16 @@ class SampleIndex:
             raise ValueError("the index was made of a model's vectors, which the asked samples need too")
         return self._nearest(vectors, asked, k)
 
+    def similarities(self, table: FieldTable) -> NDArray[np.float64]:
+        """Cosines of the samples of `table` with those of the index, itself and copies too: [n_asked, n_samples].
+
+        ValueError for an index that was made of a model's vectors.
+        """
+        if self.features is None:
+            raise ValueError("the index was made of a model's vectors, which the asked samples need too")
+        result: NDArray[np.float64] = (_unit(self.features.matrix(table)) @ self.vectors.T).toarray()
+        return result
+
     def nearest_to_each_other(self, k: int) -> Nearest:
         """What `nearest` says about the samples of the index; here a copy and what it is a copy of are told by row."""
         return self._nearest(self.vectors, self.contents, k, self.originals)
