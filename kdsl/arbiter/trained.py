@@ -65,7 +65,7 @@ class TrainedTask:
     taught: Taught | None = None
     """What accepted rules taught the classifier; None without unlabelled samples."""
     scope: Scope | None = None
-    """Tells samples that belong to no label but `other`; None where the task names none, or it could not be learned."""
+    """Tells samples of `Task.other`; None where the task names none, or there was too little to learn it from."""
 
     @property
     def shares(self) -> Mapping[str, float]:

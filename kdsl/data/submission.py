@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from kdsl.errors import KdslError
 from kdsl.files import read_text, write_atomically
 from kdsl.json_file import read_json, read_jsonl
 from kdsl.sample import Task
+
+_log = logging.getLogger(__name__)
 
 PREDICT = "predict"
 
@@ -58,10 +61,12 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
 
 
 def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
-    """The labels of a predictions file; KdslError with the line for another shape, an unknown task or label, and for a
+    """The labels of a predictions file, with a counted warning of those that KDSL handed to a person: every item needs
+    a label, so that theirs is the likeliest. KdslError with the line for another shape, an unknown task or label, and for a
     sample that is predicted twice."""
     by_name = {task.name: task for task in tasks}
     found: Labels = {}
+    handed_over = 0
     for number, record in read_jsonl(path):
         place = f"{path}, line {number}"
         identity, name = _identity(record.get("id")), record.get("task")
@@ -71,12 +76,23 @@ def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
             raise KdslError(f"{place}: the task {shown(name)} is none of the project's ({', '.join(by_name)})")
         possible = tasks if name is None else [by_name[name]]
         label = record["label"]
+        if label is None:
+            label = _if_decided(record)
+            handed_over += label is not None
         if not any(label in task.label_names for task in possible):
             raise KdslError(f"{place}: sample {identity!r}: {unknown_label(label, possible)}")
         if name in found.setdefault(identity, {}):
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
         found[identity][name] = PredictedLabel(label, place)
+    if handed_over:
+        _log.warning("%s: %d decisions were handed to a person; the likeliest label is taken", path, handed_over)
     return found
+
+
+def _if_decided(record: dict[str, Any]) -> Any:
+    """The likeliest label of a decision that was handed to a person; None in a record of anything else."""
+    decision = record.get("decision")
+    return decision.get("label_if_decided") if isinstance(decision, dict) else None
 
 
 def _label(place: str, identity: str, task: Task | None, found: dict[str | None, PredictedLabel]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
+from kdsl.evaluate.selective import Selective, selective
 
 PREDICTORS = ("model alone", "rules alone", "both")
 
@@ -23,6 +24,8 @@ class TaskResult:
     model: Outcome
     rules: Outcome
     both: Outcome
+    other: str | None = None
+    """The label of what belongs to none of the others."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class TaskSummary:
     difference: Difference
     labels: tuple[LabelSummary, ...]
     """In the task's order; none for the pooled summary."""
+    selective: Selective | None = None
+    """Where some samples belong to no label or are handed to a person; None for the pooled summary."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
             intervals=difference_intervals(result.both, result.model, seed),
         ),
         labels=_summarise_labels(result),
+        selective=selective(result.both, result.labels, result.other),
     )
 
 
