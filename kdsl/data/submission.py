@@ -61,9 +61,10 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
 
 
 def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
-    """The labels of a predictions file, with a counted warning of those that KDSL handed to a person: every item needs
-    a label, so that theirs is the likeliest. KdslError with the line for another shape, an unknown task or label, and for a
-    sample that is predicted twice."""
+    """The labels of a predictions file; of decisions that KDSL handed to a person the likeliest ones, with a warning.
+
+    KdslError with the line for another shape, an unknown task or label, and for a sample that is predicted twice.
+    """
     by_name = {task.name: task for task in tasks}
     found: Labels = {}
     handed_over = 0

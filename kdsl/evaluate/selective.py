@@ -80,6 +80,14 @@ def selective(outcome: Outcome, labels: tuple[str, ...], other: str | None) -> S
     )
 
 
+def everything_decided(outcome: Outcome) -> Outcome:
+    """With the likeliest label where there is none; the same where nothing tells it."""
+    if outcome.probabilities is None or outcome.covered.all():
+        return outcome
+    predicted = np.where(outcome.covered, outcome.predicted, outcome.probabilities.argmax(axis=1))
+    return Outcome(outcome.truth, predicted, outcome.probabilities)
+
+
 @dataclass(frozen=True)
 class CoverageError:
     """How wrong decisions are where only the surest are made, the surest first: three lists of one length."""

@@ -167,7 +167,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         abstention = self._trained.arbiter.abstention
         if abstention is None:
             return found
-        return np.where(probabilities.max(axis=1) < abstention.below, None, found.astype(object))
+        decided = found.astype(object)
+        decided[probabilities.max(axis=1) < abstention.below] = None
+        return decided
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""

@@ -114,6 +114,8 @@ class _TaskFile(BaseModel):
     @field_validator("other", mode="before")
     @classmethod
     def _other(cls, given: Any) -> Any:
+        if not isinstance(given, str | dict):
+            raise ValueError(f"is {str(given)!r:.60}; write the name of a label, such as `other: none of these`")
         return {"label": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
