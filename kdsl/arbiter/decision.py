@@ -127,7 +127,7 @@ class Decision:
         """Why this label, or none, in one sentence for a person."""
         if not self.abstained:
             return self._reason
-        sure = f"{_share(self.merged.max())} is under {_share(self.below)}"
+        sure = " is under ".join(_told_apart(float(self.merged.max()), self.below))
         return f"handed to a person, as {self.likeliest} is not sure enough ({sure}); {self._reason}"
 
     @property
@@ -307,6 +307,14 @@ def _counted(hits: Sequence[WeighedHit]) -> str:
 def _conditions(hit: Hit) -> str:
     """The rule's conditions, of an any-list only the term that was found."""
     return " and ".join(str(evidence.as_found) for evidence in hit.evidence)
+
+
+def _told_apart(one: float, another: float) -> tuple[str, str]:
+    """Both numbers with as many digits as it takes to see which is larger, two at least."""
+    for digits in range(2, _DIGITS):
+        if f"{one:.{digits}f}" != f"{another:.{digits}f}":
+            break
+    return f"{one:.{digits}f}", f"{another:.{digits}f}"
 
 
 def _share(probability: float) -> str:

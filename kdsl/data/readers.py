@@ -153,8 +153,8 @@ def read_record(record: Record, tasks: Sequence[Task], more_keys: Set[str] = fro
 
 def _listed(record: Record, sample: Sample, tasks: Sequence[Task]) -> Sample:
     """With the label `other` in place of one that the task does not list, where the task file says so."""
-    task = next(task for task in tasks if task.name == sample.task)
-    if not task.unlisted_as_other or sample.label is None or sample.label in task.label_names:
+    task = next((task for task in tasks if task.name == sample.task), None)
+    if task is None or not task.unlisted_as_other or sample.label is None or sample.label in task.label_names:
         return sample
     record.notes.note(f"labels that {task.name} does not list are read as {task.other!r}", record.where)
     return replace(sample, label=task.other)
