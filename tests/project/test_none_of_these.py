@@ -1,4 +1,4 @@
-"""A task that names `other`, from fitting to prediction: nothing needs to have been seen of what belongs to no label."""
+"""A task that names `other`, from fitting to prediction: nothing of what belongs to no label needs to have been seen."""
 
 import random
 import re
@@ -188,5 +188,5 @@ def test_the_estimator_knows_other_and_gives_none_where_a_person_decides(tmp_pat
 
 
 def test_what_the_estimator_is_asked_for_is_one_share():
-    with pytest.raises(KdslError, match="abstain.*give either `error`"):
+    with pytest.raises(KdslError, match=r"abstain.*give either `error`"):
         RuleClassifier(abstain={}, encoder="none").fit(["a", "b", "c", "d"], ["x", "x", "y", "y"])
