@@ -20,6 +20,14 @@ class Abstention(RecordModel):
     error: Share | None
     """Share of these that were wrong; None where none was decided."""
 
+    @property
+    def told(self) -> str:
+        """What it came to, in a clause for a person."""
+        if self.error is None:
+            return "every decision is handed to a person"
+        share, wrong = f"{1 - self.coverage:.0%}", f"{self.error:.1%}"
+        return f"{share} of the decisions are handed to a person, of the others {wrong} are wrong out of fold"
+
 
 def choose_abstention(
     asked: AbstainConfig, probabilities: NDArray[np.float64], labels: NDArray[np.int64]

@@ -91,8 +91,15 @@ class Arbiter(RecordModel):
     def record(self) -> dict[str, Any]:
         """What training came to, for JSON: the quality and the parameters, and of the rules how many there are."""
         parameters = {"a", "b_people", "b_mined", "model_a", "model", "both"}
-        known = self.model_dump(include={"task", "samples", *parameters})
+        known = self.model_dump(include={"task", "samples", "abstention", "other", "detects_other", *parameters})
         return {**known, "listens_to": self.listens_to, "rules": len(self.rules)}
+
+    def deciding_less(self) -> list[str]:
+        """What becomes of samples that do not get one of the labels, in clauses for a person; often none."""
+        told = [f"what belongs to none of the labels is told to be {self.other}"] if self.detects_other else []
+        if self.abstention is not None:
+            told.append(self.abstention.told)
+        return told
 
     def save(self, folder: Path) -> None:
         """Write `arbiter.json`, atomically; KdslError when it cannot be written."""

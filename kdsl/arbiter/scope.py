@@ -42,8 +42,9 @@ MOST_LOST = 0.03
 `other`."""
 CERTAINTY = 0.95
 """Of the upper bound of that share: from few samples less is given up."""
-PENALTY = 10.0
-"""Of the regression, on standardised features."""
+PENALTY = 100.0
+"""Of the regression, on standardised features: held-out labels only stand for what belongs to none, so that no sign may
+count for all."""
 PSEUDO_COUNT = 20.0
 """How many samples of `other` all the held-out labels together count as."""
 _LEAST = 1e-6

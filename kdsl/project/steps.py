@@ -198,6 +198,7 @@ class Pipeline:
         lines = []
         for trained in train_project(self._project):
             lines.append(_told(trained.arbiter))
+            lines.extend(f"{trained.task.name}: {clause}" for clause in trained.arbiter.deciding_less())
             if (by := goes_by(trained.shares)) is not None:
                 lines.append(f"{trained.task.name}: {by}")
             if trained.taught is not None:

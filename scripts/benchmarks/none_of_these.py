@@ -46,8 +46,8 @@ class Asked:
     data: DataSet
     """With labels that samples belong to."""
     test: list[Sample]
-    extra: list[Sample]
-    """Samples of `OTHER` to learn from."""
+    extra: list[int]
+    """Rows of test samples that belong to `OTHER`, to learn from: what learns from them is not tested on them."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,10 @@ def _told(sample: Sample, known: list[str] | tuple[str, ...]) -> Sample:
 
 
 def _split(name: str, data: DataSet, test: list[Sample], seed: int, seen: int) -> Asked:
-    """Half of the samples of none at most are learned from; those are not tested."""
+    """Half of the samples of none at most are learned from."""
     of_none = [row for row, sample in enumerate(test) if sample.label == OTHER]
     drawn = np.random.default_rng(200 + seed).permutation(of_none)[: min(seen, len(of_none) // 2)]
-    extra = [test[row] for row in drawn]
-    left = [sample for row, sample in enumerate(test) if row not in set(drawn.tolist())]
-    return Asked(name, data, left, extra)
+    return Asked(name, data, test, drawn.tolist())
 
 
 def _measured(asked: Asked, seed: int, vectors: SentenceVectors, iterations: int) -> Iterator[tuple[str, Figures]]:
@@ -152,11 +150,11 @@ def _measured(asked: Asked, seed: int, vectors: SentenceVectors, iterations: int
         yield f"threshold {threshold}", _figures(truth, told, alone.max(axis=1))
     said = _predicted(asked, with_other, [], seed, vectors, iterations)
     yield "`other`, none seen", _figures(truth, said, -said[:, -1])
-    if asked.extra:
-        said = _predicted(asked, one_more, asked.extra, seed, vectors, iterations)
-        yield f"one more label, {len(asked.extra)} seen", _figures(truth, said, -said[:, -1])
-        said = _predicted(asked, with_other, asked.extra, seed, vectors, iterations)
-        yield f"`other`, {len(asked.extra)} seen", _figures(truth, said, -said[:, -1])
+    extra = [asked.test[row] for row in asked.extra]
+    rest = np.setdiff1d(np.arange(len(truth)), asked.extra)
+    for way, task in (("one more label", one_more), ("`other`", with_other)):
+        said = _predicted(asked, task, extra, seed, vectors, iterations)[rest]
+        yield f"{way}, {len(extra)} seen", _figures(truth[rest], said, -said[:, -1])
 
 
 def _predicted(

@@ -1,4 +1,4 @@
-"""A task that names `other`, from fitting to prediction: nothing of what belongs to no label needs to have been seen."""
+"""A task that names `other`, from fitting to prediction: no sample of what belongs to no label is needed."""
 
 import random
 import re
