@@ -43,11 +43,13 @@ MOST_LOST = 0.03
 CERTAINTY = 0.95
 """Of the upper bound of that share: from few samples less is given up."""
 PENALTY = 100.0
-"""Of the regression, on standardised features: held-out labels only stand for what belongs to none, so that no sign may
-count for all."""
+"""Of the regression, on standardised features: held-out labels only stand in for what belongs to none, so that no
+feature may count for all."""
 PSEUDO_COUNT = 20.0
 """How many samples of `other` all the held-out labels together count as."""
 _LEAST = 1e-6
+_BLOCK = 1024
+"""Samples that are compared with all others at once."""
 
 
 @dataclass(frozen=True)
@@ -152,15 +154,18 @@ def fit_scope(
     if not len(belonging) or (not rounds and len(examples) < FEWEST_EXAMPLES):
         return None
     index = SampleIndex.fit(table.cleaned().select(belonging))
-    similarities = _similarities(index, table, labels, other)
+    own = np.full(len(table), -1)
+    own[belonging] = np.arange(len(belonging))
+    nearness = _Nearness(index, index.unit_vectors(table.cleaned()), own)
     n_features = 4 if len(examples) >= FEWEST_EXAMPLES else 3
     found, outside, weights = [], [], []
     for each in rounds:
-        near = _near(similarities[each.rows], each.seen[labels[belonging]])
+        near = nearness.of(each.rows, each.seen[labels[belonging]])
         belief = Belief(each.model, _of_labels(evidence.rows(each.rows), each.seen), near)
         found.append(_features(pool, belief, other, n_features, each.seen))
         outside.append(each.outside)
-    whole = Belief(model, evidence, _near(similarities, np.ones(len(belonging), dtype=bool)))
+    everything = np.arange(len(table)), np.ones(len(belonging), dtype=bool)
+    whole = Belief(model, evidence, nearness.of(*everything))
     if not rounds:
         found.append(_features(pool, whole.rows(belonging), other, n_features))
         outside.append(np.zeros(len(belonging), dtype=bool))
@@ -242,26 +247,31 @@ def _of_labels(evidence: RuleEvidence, seen: Flags) -> RuleEvidence:
     return RuleEvidence(evidence.people * seen, evidence.mined * seen)
 
 
-def _similarities(index: SampleIndex, table: FieldTable, labels: Labels, other: int) -> Floats:
-    """Of all samples to those of the index, -1 to themselves: [n_samples, n_belonging]"""
-    found: Floats = np.full((len(table), len(index.contents)), -1.0)
-    belonging = np.flatnonzero(labels != other)
-    own: Any = index.vectors
-    product = own @ own.T
-    found[belonging] = product if isinstance(product, np.ndarray) else product.toarray()
-    found[belonging, np.arange(len(belonging))] = -1.0
-    if len(strangers := np.flatnonzero(labels == other)):
-        found[strangers] = index.similarities(table.cleaned().select(strangers))
-    return found
+@dataclass(frozen=True)
+class _Nearness:
+    """How near training samples are to others of them."""
 
+    index: SampleIndex
+    vectors: Any
+    """Of all training samples, sparse: [n_samples, n_dimensions]"""
+    own: NDArray[np.int64]
+    """Where each stands in the index, -1 for one that does not. [n_samples]"""
 
-def _near(similarities: Floats, among: Flags) -> Floats:
-    """Mean of the largest ones in each row, among some of the columns; where there are fewer, 0 for each lacking."""
-    known = np.where(among, similarities, -1.0)
-    return _mean_of_nearest(-np.sort(-known, axis=1)[:, :NEAREST])
+    def of(self, rows: NDArray[np.int64], among: Flags) -> Floats:
+        """`Belief.near` of some rows, to some of the samples in the index and never to themselves: [n_rows]"""
+        found = np.zeros(len(rows))
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            cosines = (self.vectors[block] @ self.index.vectors.T).toarray()
+            cosines[:, ~among] = -1.0
+            known = np.flatnonzero(self.own[block] >= 0)
+            cosines[known, self.own[block][known]] = -1.0
+            found[start : start + _BLOCK] = _mean_of_nearest(-np.sort(-cosines, axis=1)[:, :NEAREST])
+        return found
 
 
 def _mean_of_nearest(similarities: Floats) -> Floats:
+    """Of the nearest ones in each row; where there are fewer than `NEAREST`, each lacking counts as 0."""
     return np.maximum(similarities, 0.0).sum(axis=1) / NEAREST
 
 
