@@ -42,12 +42,7 @@ def _selective_table(task: str, found: Selective) -> Table:
     belongs = "" if found.other is None else f", {found.other} told with AUROC {_number(found.auroc)}"
     columns = (">accu-\nracy", ">weighted\nF1", ">decided", ">wrong\nof these", ">right\nin scope", ">other\ntold")
     table = results_table(f"Deciding less: {task}{belongs}", "", *columns, dense=True)
-    ways = {"a label for every sample": found.always, "some belong to none": found.with_other}
-    if found.other is None:
-        del ways["some belong to none"]
-    if found.abstaining.coverage < 1:
-        ways["some handed to a person"] = found.abstaining
-    for title, way in ways.items():
+    for title, way in found.ways.items():
         numbers = (way.accuracy, way.weighted_f1, way.coverage, way.error, way.in_scope_accuracy, way.other_recall)
         table.add_row(title, *map(_number, numbers))
     return table

@@ -59,6 +59,16 @@ class Selective:
     costs: tuple[LabelCost, ...]
     """Of the labels that occur."""
 
+    @property
+    def ways(self) -> dict[str, Way]:
+        """Those that differ, by what is done."""
+        found = {"a label for every sample": self.always}
+        if self.other is not None:
+            found["some belong to none"] = self.with_other
+        if self.abstaining.coverage < 1:
+            found["some handed to a person"] = self.abstaining
+        return found
+
 
 def selective(outcome: Outcome, labels: tuple[str, ...], other: str | None) -> Selective | None:
     """None without probabilities, and where every sample is decided and no label stands for what belongs to none."""

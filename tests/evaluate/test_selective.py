@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
+from kdsl.evaluate.report import TaskResult, summarise
 from kdsl.evaluate.selective import coverage_error, everything_decided, selective
 
 LABELS = ("退款", "尺码", "其他")
@@ -69,3 +70,24 @@ def test_what_was_handed_over_can_be_decided_by_the_likeliest_label():
 def test_a_curve_needs_probabilities():
     with pytest.raises(ValueError, match="no probabilities"):
         coverage_error(Outcome(TRUTH, PREDICTED))
+
+
+def test_only_ways_that_differ_are_shown():
+    assert list(found().ways) == ["a label for every sample", "some belong to none", "some handed to a person"]
+    assert list(found(None).ways) == ["a label for every sample", "some handed to a person"]
+
+
+def test_a_notebook_shows_them():
+    outcome = Outcome(TRUTH, PREDICTED, PROBABILITIES)
+    result = TaskResult("shop", LABELS, tuple("abcde"), outcome, Outcome(TRUTH, PREDICTED), outcome, "其他")
+    shown = summarise([result], 0)._repr_html_()
+    assert "Deciding less: shop, AUROC of other 1.000" in shown and "some handed to a person" in shown
+
+
+def test_rules_are_held_against_the_model_as_if_everything_were_decided():
+    """The model alone hands nothing over: what both hand over is no loss that rules brought."""
+    model = Outcome(TRUTH, PROBABILITIES.argmax(axis=1), PROBABILITIES)
+    both = Outcome(TRUTH, PREDICTED, PROBABILITIES)
+    summary = summarise([TaskResult("shop", LABELS, tuple("abcde"), model, both, both, "其他")], 0)
+    assert summary.tasks[0].difference.accuracy == summary.tasks[0].difference.weighted_f1 == 0.0
+    assert summary.tasks[0].both.scores.coverage == 0.8
