@@ -224,6 +224,21 @@ class DistillConfig(_Part):
     """Rounds, at most: it stops when weighted F1 does not rise."""
 
 
+class AbstainConfig(_Part):
+    """When a decision is handed to a person instead: one of both."""
+
+    error: float | None = Field(None, gt=0, lt=1)
+    """The share of the decisions that may be wrong."""
+    share: float | None = Field(None, gt=0, lt=1)
+    """The share of the samples that a person decides."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "AbstainConfig":
+        if (self.error is None) == (self.share is None):
+            raise ValueError("give either `error`, such as {error: 0.05}, or `share`, such as {share: 0.2}")
+        return self
+
+
 class TrainingConfig(_Part):
     """How the large model is fine-tuned."""
 
@@ -279,6 +294,8 @@ class ProjectConfig(_Part):
     pixels: PixelsConfig = PixelsConfig()
     prompt: PromptConfig = PromptConfig()
     limits: LimitsConfig = LimitsConfig()
+    abstain: AbstainConfig | None = None
+    """When a decision is handed to a person; null decides everything."""
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()

@@ -10,6 +10,7 @@ from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.trained import TrainedTask
+from kdsl.config import AbstainConfig
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
@@ -45,14 +46,17 @@ class Predictor:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
+        abstain: AbstainConfig | None = None,
     ) -> None:
-        """`base_of` gives the rule base of a task; the others are those of `TrainedTask.load`."""
+        """`base_of` gives the rule base of a task, and `abstain` is what kdsl.yaml asks for now; the others are those
+        of `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, recorded, large
         self._base_of = base_of
         self._bases: dict[str, RuleBase] = {}
         self._orders = orders
         self._embedded = embedded
+        self._abstain = abstain
         self._sidecars = sidecars
         self._rules: dict[str, Sequence[Rule]] = {}
         self._seen: dict[str, str] = {}
@@ -85,7 +89,7 @@ class Predictor:
             with held(checkpoint / name, shared=True):
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
-                self._loaded[name] = TrainedTask.load(
+                trained = TrainedTask.load(
                     self._tasks[name],
                     checkpoint,
                     self._task_rules(name),
@@ -95,7 +99,15 @@ class Predictor:
                     self._embedded,
                     self._sidecars,
                 )
+            self._require_abstention(trained, checkpoint / name)
+            self._loaded[name] = trained
         return self._loaded[name]
+
+    def _require_abstention(self, trained: TrainedTask, folder: Path) -> None:
+        """Raise KdslError where decisions would be handed to people otherwise than kdsl.yaml asks."""
+        chosen = trained.arbiter.abstention
+        if not trained.arbiter.cold and (None if chosen is None else chosen.asked) != self._abstain:
+            raise KdslError(f"{folder}: trained with another `abstain:` than kdsl.yaml has now", Hint.TRAIN_AGAIN)
 
     def base(self, name: str) -> RuleBase:
         """The rule base of a task."""

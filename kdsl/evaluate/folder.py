@@ -6,12 +6,14 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from kdsl.data.spreadsheet import inert
 from kdsl.evaluate.metrics import confusion
-from kdsl.evaluate.plots import confusion_plot, is_named, reliability_plot
+from kdsl.evaluate.plots import confusion_plot, coverage_plot, is_named, reliability_plot
 from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
+from kdsl.evaluate.selective import coverage_error
 from kdsl.files import write_atomically
 from kdsl.fonts import font_families
 
@@ -20,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:
     """Write report.json, labels.csv and, for every task, confusion-<task>.csv and .png and reliability-<task>.png.
+
+    With them coverage-<task>.json and .png: what share of the decisions is wrong where only the surest are made.
 
     The matrices are those of both together. A confusion-<task>.txt beside the PNG tells which number is which label
     when no installed font can draw the labels, or they are too many to be named; a warning says so. KdslError when the
@@ -45,6 +49,12 @@ def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summa
         if any(outcome.confidence is not None for _, outcome in predictors):
             title = f"{result.task}: do the probabilities mean what they say? {task.samples} samples"
             write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
+        if result.both.probabilities is not None:
+            curve = coverage_error(result.both)
+            write_atomically(folder / f"coverage-{name}.json", json.dumps(asdict(curve)) + "\n")
+            title = f"{result.task}: how wrong the surest decisions are, {task.samples} samples"
+            at = None if task.selective is None else task.selective.abstaining
+            write_atomically(folder / f"coverage-{name}.png", coverage_plot(curve, at, title))
 
 
 def _why_not_named(labels: Sequence[str]) -> str:

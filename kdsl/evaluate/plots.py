@@ -1,4 +1,4 @@
-"""Confusion matrix and reliability diagram as PNG. Matplotlib is imported when the first is drawn."""
+"""Confusion matrix, reliability diagram and coverage-error curve as PNG; Matplotlib is imported with the first."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kdsl.evaluate.calibration import expected_calibration_error, reliability_bins
 from kdsl.evaluate.confused import ConfusedPair, confused_pairs
 from kdsl.evaluate.metrics import Outcome
+from kdsl.evaluate.selective import CoverageError, Way
 from kdsl.fonts import font_families
 from kdsl.rules.statistics import wilson_interval
 
@@ -149,6 +150,25 @@ def reliability_plot(outcomes: Sequence[tuple[str, Outcome]], title: str) -> byt
     grid = figure.subplots(2, len(shown), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
     for (name, outcome), above, below in zip(shown, grid[0], grid[1], strict=True):
         _reliability(name, outcome, above, below)
+    figure_text(figure.suptitle, title, 11)
+    return png(figure)
+
+
+def coverage_plot(curve: CoverageError, at: Way | None, title: str) -> bytes:
+    """The PNG of a coverage-error curve: the share of wrong decisions where only the surest are made.
+
+    `at` is what was predicted, marked where some samples were handed to a person.
+    """
+    figure, axes = _figure(4.6, 3.2, left=0.6, right=0.0)
+    axes.plot([0, *curve.coverage], [curve.error[0], *curve.error], color="#1f5f92", linewidth=1.5)
+    if at is not None and at.error is not None and at.coverage < 1:
+        axes.plot([at.coverage], [at.error], "o", color="#c4601d")
+        here = f"{at.coverage:.0%} decided, {at.error:.1%} of these wrong"
+        axes.annotate(here, (at.coverage, at.error), (-6, 8), textcoords="offset points", ha="right", fontsize=8)
+    axes.set(xlim=(0, 1), ylim=(0, max(0.05, *curve.error) * 1.15))
+    axes.set(xlabel="coverage: share of the samples that is decided", ylabel="share of the decisions that is wrong")
+    axes.grid(color=_GRID, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
     figure_text(figure.suptitle, title, 11)
     return png(figure)
 
