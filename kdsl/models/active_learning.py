@@ -29,8 +29,10 @@ Rows = NDArray[np.int64]
 
 SAME_MEANING = 0.85
 """Cosine from which samples are decided together: of such pairs of banking77 19 in 20 have one label."""
-SHARPNESS = 4.0
-"""How fast what a label says fades: it is e^-4 at the usual distance of a sample's nearest neighbour. Of 2 to 5 this
+LARGEST_GROUP = 20
+"""Samples that are decided together, at most: somebody has to look at them."""
+SHARPNESS = 3.0
+"""How fast what a label says fades: it is e^-3 at the usual distance of a sample's nearest neighbour. Of 2 to 5 this
 was best on banking77, mire and hint3 together."""
 MOST_ALIKE = 100
 """Of a sample so many others are looked at, the nearest; what is farther than these is told nothing anyway."""
@@ -150,7 +152,8 @@ def _same_meaning(cosines: "csr_matrix", row: int, free: Flags, said: Rows) -> l
     of_row = cosines[row]
     others = of_row.indices[np.argsort(-of_row.data, kind="stable")]
     near = set(of_row.indices[of_row.data >= SAME_MEANING].tolist()) - {row}
-    return [row, *(int(i) for i in others if int(i) in near and free[i] and said[i] == said[row])]
+    same = [int(i) for i in others if int(i) in near and free[i] and said[i] == said[row]]
+    return [row, *same[: LARGEST_GROUP - 1]]
 
 
 def _covered(told: "csc_matrix", rows: Rows) -> Floats:

@@ -16,6 +16,7 @@ from kdsl.review import (
     decision_routes,
     edit_routes,
     label_routes,
+    labelling_routes,
     progress_routes,
     refine_routes,
     rule_routes,
@@ -46,7 +47,8 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     for routes in (
-        rule_routes, decision_routes, edit_routes, refine_routes, sample_routes, label_routes, progress_routes,
+        rule_routes, decision_routes, edit_routes, refine_routes, sample_routes, label_routes,
+        labelling_routes, progress_routes,
     ):  # fmt: skip
         app.include_router(routes.router)
 
