@@ -107,12 +107,9 @@ class LabelLog:
         written.
         """
         with self._alone():
-            given = self.given().of(sample)
-            if given is not None and given.fits(sample) and given.label != sample.label:
-                raise KdslError(
-                    f"{self.path}: {sample.id!r} was given the label {given.label!r} since you opened it, so nothing "
-                    "was saved; look at it again"
-                )
+            now = self.given().now(sample)
+            if now.label != sample.label:
+                raise changed_since(self.path, now)
             return self._append(
                 LabelEvent(
                     **self._stamped(by), action=_action(sample.label, label), task=sample.task, id=sample.id,
@@ -166,6 +163,13 @@ class LabelLog:
         """A link may lead anywhere, and what is added to the log would be added there."""
         if self.path.is_symlink():
             raise KdslError(f"{self.path}: is a link; a log of labels must be a file of its own")
+
+
+def changed_since(path: Path, now: Sample) -> KdslError:
+    """What is said to who saw a sample with another label than it has `now`."""
+    return KdslError(
+        f"{path}: {now.id!r} has the label {now.label!r} since you opened it, so nothing was saved; look at it again"
+    )
 
 
 def _can_be_undone(event: LabelEvent, by: str, undone: set[str | None]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,9 @@ from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import is_there
 from kdsl.models.explanation import MOST_NEAR, NearSample
-from kdsl.models.label_issues import LEAST_ODDS, suspect
 from kdsl.models.neighbours import NUMBERS, Vote, VoteOnEachOther
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of
+from kdsl.models.suspicion import LEAST_ODDS, suspect
 from kdsl.project.project import Project
 from kdsl.retrieval.sample_index import SampleIndex
 from kdsl.retrieval.wording import opening
@@ -33,6 +33,10 @@ Floats = NDArray[np.float64]
 Kind = Literal["doubtful", "contradiction", "repeat"]
 """What is the matter: model, rules and neighbours say another label; so does a sample that says and shows the same;
 or it only counts twice, as another one says and shows the same with the same label."""
+
+
+_TOLD = 3
+"""Samples that say the same, in a line."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,31 @@ class LabelIssue:
     """The nearest other samples with their labels."""
     same: tuple[Sample, ...]
     """The other samples that say and show the same."""
+    words: str
+    """What a person knows the sample by, in one line."""
+    labels: tuple[str, ...] = field(repr=False)
+    """Those of the task."""
 
-    def record(self, labels: Sequence[str]) -> dict[str, Any]:
-        """For JSON; `labels` are those of the task."""
+    @property
+    def why(self) -> str:
+        """In one line: who says what, and how sure."""
+        reasons = []
+        if self.kind != "doubtful":
+            others = ", ".join(f"{each.id} ({each.label})" for each in self.same[:_TOLD])
+            more = ", …" if len(self.same) > _TOLD else ""
+            reasons.append(f"{'the same as' if self.kind == 'contradiction' else 'repeats'} {others}{more}")
+        if self.kind != "repeat" and self.model:
+            shares = ", ".join(f"{share:.2f} {label}" for label, share in self.model.items())
+            reasons.append(f"model: {shares}")
+        if self.kind != "repeat" and self.rules:
+            reasons.append(f"rules: {', '.join(dict.fromkeys(hit.rule.label for hit in self.rules))}")
+        if self.kind != "repeat" and self.near:
+            counted = Counter(self.labels[near.label] for near in self.near)
+            reasons.append(f"nearest: {', '.join(f'{count} {label}' for label, count in counted.most_common())}")
+        return "; ".join(reasons)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
         return {
             "task": self.sample.task,
             "id": self.sample.id,
@@ -67,7 +93,7 @@ class LabelIssue:
             "model": {label: round(share, 4) for label, share in self.model.items()},
             "rules": [{"id": hit.rule.id, "label": hit.rule.label} for hit in self.rules],
             "neighbours": [
-                {"id": near.id, "label": labels[near.label], "similarity": round(near.similarity, 4)}
+                {"id": near.id, "label": self.labels[near.label], "similarity": round(near.similarity, 4)}
                 for near in self.near
             ],
             "same": [{"id": sample.id, "label": sample.label} for sample in self.same],
@@ -174,7 +200,8 @@ def find_label_issues(
         suggested, odds = names[suspicion.suggested[row]], float(suspicion.odds[row])
         if any(other.label != sample.label for other in same):
             kind: Kind = "contradiction"
-            suggested = _of_group(found.both[row], labels[[row, *others[row]]], names)
+            group = [row, *others[row]]
+            suggested = names[_of_group(labels[group], found.both[group] * neighbours[group])]
             if suggested == sample.label:
                 continue  # another one of the group is the odd one
         elif found.known[row] and odds >= LEAST_ODDS:
@@ -190,16 +217,19 @@ def find_label_issues(
                     kind, sample, None if kind == "repeat" else suggested, odds,
                     {str(label): float(found.model[row, names.index(str(label))]) for label in known},
                     tuple(hit for hit in found.hits[row] if hit.rule.label != sample.label),
-                    _near(labelled, labels, row), same,
+                    _near(labelled, labels, row), same, opening(labelled.table.rows[row]), names,
                 )
             )  # fmt: skip
     return sorted(issues, key=lambda issue: -issue.odds)
 
 
-def _of_group(both: Floats, labels: NDArray[np.int64], names: Sequence[str]) -> str:
-    """The label that most of the samples that say the same have, of several the one that is likeliest."""
-    counted = Counter(labels.tolist())
-    return names[max(counted, key=lambda label: (counted[label], both[label]))]
+def _of_group(labels: NDArray[np.int64], likely: Floats) -> int:
+    """The label that most of the samples that say the same have, of several the one that is `likely` of all.
+
+    Each of them is `likely` [n_same, n_labels] what the others are: together that cancels out.
+    """
+    counted, together = Counter(labels.tolist()), np.log(likely).sum(axis=0)
+    return max(counted, key=lambda label: (counted[label], together[label]))
 
 
 def _near(labelled: LabelledSamples, labels: NDArray[np.int64], row: int) -> tuple[NearSample, ...]:

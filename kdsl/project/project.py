@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
+    from kdsl.project.label_issues import LabelIssue
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
@@ -132,6 +133,17 @@ class Project:
         encode = None if vectors is None else vectors.of
         left_out = self.config.fields.left_out
         return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+
+    def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
+        """Training samples whose labels are probably wrong, as `kdsl check --labels` finds them, the most doubtful
+        first; of a project with one task its name may be left out.
+
+        Samples that contradict or repeat another one are among them; what people decided about is not. Raises
+        KdslError where `train` has not been run.
+        """
+        from kdsl.project.label_issues import project_label_issues
+
+        return project_label_issues(self, self.task(task))
 
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
-from kdsl.config import ProjectConfig
+from kdsl.config import CONFIG_NAME, ProjectConfig
 from kdsl.data.label_log import LabelLog
 from kdsl.errors import KdslError
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE
@@ -29,9 +29,8 @@ class LabelReview:
     def log(self) -> LabelLog:
         """Raises KdslError where the project has no samples, beside which it would lie."""
         if self._log is None:
-            raise KdslError(
-                f"{self._config.folder / 'kdsl.yaml'}: data.train is not set; name the file of the samples"
-            )
+            config = self._config.folder / CONFIG_NAME
+            raise KdslError(f"{config}: data.train is not set; name the file of the samples there")
         return self._log
 
     def issues(self, index: TaskIndex, rules: Sequence[StoredRule], generation: int) -> list[LabelIssue]:

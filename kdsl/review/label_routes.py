@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
-from kdsl.data.label_log import LabelEvent
+from kdsl.data.label_log import LabelEvent, changed_since
 from kdsl.errors import KdslError
 from kdsl.project.label_issues import LabelIssue
 from kdsl.review.form import Form
@@ -37,10 +37,7 @@ def give(call: Asked, task: KnownTask, form: Sent) -> Response:
         raise KdslError(f"{label[:60]!r} is no label of {task}; it has {', '.join(names):.200}")
     sample = _sample(call, task, form["sample"])
     if sample.label != form["seen"]:
-        raise KdslError(
-            f"{sample.id!r} was given the label {sample.label!r} since you opened it, so nothing was saved; look at it "
-            "again"
-        )
+        raise changed_since(review.log.path, sample)
     following = _following(call, task, form["sample"])
     event = review.log.give(sample, label, call.site.reviewer)
     return _move_on(call, task, following, event)

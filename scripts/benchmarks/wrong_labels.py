@@ -26,9 +26,9 @@ from kdsl.embeddings.use import UniversalSentenceEncoder
 from kdsl.evaluate.metrics import Outcome, scores
 from kdsl.fields.table import FieldTable
 from kdsl.models.embedded import EmbeddedTrainer
-from kdsl.models.label_issues import suspect
 from kdsl.models.neighbours import NUMBERS, VoteOnEachOther
 from kdsl.models.out_of_fold import out_of_fold
+from kdsl.models.suspicion import suspect
 from kdsl.retrieval.sample_index import SampleIndex
 from kdsl.sample import label_indices
 

@@ -82,7 +82,7 @@ class TestGiving:
     def test_nobody_gives_a_label_that_somebody_else_has_changed_since(self, tmp_path):
         log = log_in(tmp_path)
         log.give(sample("1"), "物流", "王")
-        with pytest.raises(KdslError, match="'1' was given the label '物流' since you opened it, so nothing"):
+        with pytest.raises(KdslError, match="'1' has the label '物流' since you opened it, so nothing"):
             log.give(sample("1"), "材质", "李")
         assert len(lines(log)) == 1
 

@@ -235,7 +235,7 @@
     if (key) press(key.dataset.press);
     if (at.closest("[data-enlarge]")) enlarge(at.closest("[data-sample]"));
     const focus = at.closest("[data-focus]");
-    if (focus) one(`#${focus.dataset.focus}`).focus();
+    if (focus) one(focus.dataset.focus).focus();
     const reveal = at.closest("[data-reveal]");
     if (reveal) {
       const form = one(`#${reveal.dataset.reveal}`);
