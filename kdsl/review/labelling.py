@@ -11,6 +11,7 @@ from kdsl.bitmaps import Flags, indices, unpack
 from kdsl.fields.table import FieldTable
 from kdsl.files import stamp_of
 from kdsl.models.active_learning import Alike, Floats, find_alike, next_to_label, uncertainty
+from kdsl.retrieval.wording import opening
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.sample import Sample
 
@@ -52,6 +53,8 @@ class Group:
     """See `kdsl.models.active_learning.ToLabel.value`."""
     probabilities: Floats
     """[n_labels], what the model says of the first."""
+    opening: str
+    """How the first begins, for a list."""
 
     @property
     def name(self) -> str:
@@ -92,7 +95,7 @@ class Labelling:
 
 
 def _groups(site: "Site", task: str, guide: LabelGuide, skipped: tuple[str, ...]) -> list[Group]:
-    unlabelled = site.indexes[task].unlabelled.samples
+    unlabelled, table = site.indexes[task].unlabelled.samples, site.indexes[task].unlabelled.table
     given = site.labels.log.given()
     places = {guide.rows[sample.fingerprint]: at for at, sample in enumerate(unlabelled)
               if sample.fingerprint in guide.rows and given.of(sample) is None}  # fmt: skip
@@ -108,7 +111,9 @@ def _groups(site: "Site", task: str, guide: LabelGuide, skipped: tuple[str, ...]
     groups = []
     for each in next_to_label(guide.alike, unsure, known, open_, said, AHEAD + len(skipped)):
         samples = tuple(unlabelled[places[row]] for row in each.rows)
-        groups.append(Group(samples, each.value, guide.probabilities[each.rows[0]]))
+        first = each.rows[0]
+        words = opening(table.rows[places[first]])
+        groups.append(Group(samples, each.value, guide.probabilities[first], words))
     later = [name for name in skipped if any(group.name == name for group in groups)]
     groups.sort(key=lambda group: later.index(group.name) + 1 if group.name in later else 0)
     return groups[:AHEAD]
