@@ -114,7 +114,7 @@ class ToLabel:
 def next_to_label(
     alike: Alike, unsure: Floats, known: Flags, open_: Flags, said: Rows, number: int
 ) -> list[ToLabel]:  # fmt: skip
-    """The best `number` groups to label, the best first, each seen after those before it.
+    """The `number` groups to label next, the best first; none counts what another one tells already.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def next_to_label(
         found.append(ToLabel(tuple(rows), _gain(alike.told, rows, covered, unsure)))
         free[rows] = False
         covered = np.maximum(covered, _covered(alike.told, np.array(rows)))
-    return found
+    return sorted(found, key=lambda group: -group.value)  # a group may say more than the one that it was chosen for
 
 
 def _same_meaning(cosines: "csr_matrix", row: int, free: Flags, said: Rows) -> list[int]:

@@ -21,6 +21,8 @@ from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.wording import rule_words
 
 RULES_ON_A_PAGE = 50
+GROUPS_IN_QUEUE = 10
+"""Groups to label that stand among the rules, at most; the page on which one labels has more."""
 HITS_MORE = 12
 """Hits that "show more" adds."""
 
@@ -94,7 +96,7 @@ def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | 
         rows=[(i, figure(overview, i, query.sort, model_known)) for i in rows],
         copies={i: int((overview.best[order] == i).sum()) - 1 for i in rows if overview.best[i] == i},
         sure=len(sure_rules(overview, query.label)), least=SURE, together=_together(call, event),
-        groups=_between(overview, order, first, groups) if query == Query() else {},
+        groups=_between(overview, order, first, groups[:GROUPS_IN_QUEUE]) if query == Query() else {},
         label_first=bool(groups) and groups[0].value > best,
         page=RULES_ON_A_PAGE, statuses=STATUSES, event=event, about=_about(call, event), at=at,
         labels=call.site.tasks[task].label_names, failing=failing,
