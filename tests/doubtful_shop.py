@@ -12,6 +12,8 @@ PLANTED = {"s3": "材质", "s16": "物流", "s32": "调光"}
 """Sample → the wrong label that it has."""
 CONTRADICTING, TWIN = "odd", "s6"
 """The first says what the second says, with another label."""
+MARKUP = "<b>1</b>"
+"""Stands in both."""
 REPEATING, REPEATED = "twice", "s10"
 
 
@@ -24,6 +26,7 @@ def doubtful_records() -> list[dict]:
         text = "".join(source.choices(FILLER, k=4)) + "".join(source.sample(WORDS[label], 2))
         records.append({"id": f"s{index}", "text": text, "label": PLANTED.get(f"s{index}", label)})
     of_id = {record["id"]: record for record in records}
+    of_id[TWIN]["text"] += MARKUP
     records.append({"id": CONTRADICTING, "text": of_id[TWIN]["text"] + " ", "label": "物流"})
     records.append({"id": REPEATING, "text": of_id[REPEATED]["text"], "label": of_id[REPEATED]["label"]})
     return records

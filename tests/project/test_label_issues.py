@@ -3,12 +3,18 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from doubtful_shop import CONTRADICTING, PLANTED, REPEATED, REPEATING, TWIN, write_doubtful_project
 
+from kdsl.data.label_log import GivenLabels
 from kdsl.errors import KdslError
-from kdsl.project.label_issues import LabelIssue
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import FieldTable
+from kdsl.models.suspicion import LEAST_ODDS
+from kdsl.project.label_issues import LabelIssue, LabelledSamples, ModelAndRules, find_label_issues
 from kdsl.project.project import Project
+from kdsl.sample import Label, Sample, Task, Turn
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,7 @@ def test_only_accepted_rules_speak_and_make_the_odds_higher(project):
     after = next(issue for issue in project.label_issues() if issue.sample.id == "s3")
     assert {hit.rule.label for hit in after.rules} == {"调光"}
     assert "rules: 调光" in after.why
+    assert after.odds > before.odds
 
 
 def test_what_people_decided_is_left_out_and_the_others_are_judged_by_the_new_label(project):
@@ -97,3 +104,26 @@ def test_without_training_one_sentence_says_what_to_run(project):
     shutil.rmtree(project.config.checkpoint)
     with pytest.raises(KdslError, match="shop: which labels are doubtful is known once a model was trained; call pro"):
         project.label_issues()
+
+
+class TestOdds:
+    """Of twenty samples that have nothing in common, so that neighbours say next to nothing."""
+
+    TASK = Task("t", (Label("a"), Label("b")))
+
+    def issues(self, probability: float, known: bool = True) -> list[str]:
+        """What is told where the model gives the label of the first sample that probability."""
+        samples = [Sample(str(i), "t", (Turn("user", chr(0x4E00 + 40 * i)),), label="ab"[i % 2]) for i in range(20)]
+        labelled = LabelledSamples.of(self.TASK, FieldTable(samples, Sidecars()), None)
+        model = np.array([[0.9, 0.1], [0.1, 0.9]] * 10)
+        model[0] = probability, 1 - probability
+        found = ModelAndRules(model, np.array([known] * 20), model, [[] for _ in samples])
+        return ids(find_label_issues(labelled, found, GivenLabels()))
+
+    def test_another_label_must_be_about_twenty_times_as_likely(self):
+        assert LEAST_ODDS == 20
+        assert self.issues(1 / 24) == ["0"]
+        assert self.issues(1 / 16) == []
+
+    def test_of_a_sample_that_the_model_knows_nothing_of_nothing_is_told(self):
+        assert self.issues(1 / 24, known=False) == []

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from doubtful_shop import CONTRADICTING, PLANTED, write_doubtful_project
+from doubtful_shop import CONTRADICTING, MARKUP, PLANTED, write_doubtful_project
 
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
@@ -166,6 +166,15 @@ def test_without_training_one_sentence_says_what_to_run(folder):
 def test_a_log_that_was_changed_by_hand_is_told_with_its_line(client, folder):
     (folder / "labels.jsonl").write_text("{}\n", "utf-8")
     assert "labels.jsonl, line 1: event: Field required; restore the file" in client.get(PAGE).text
+
+
+def test_markup_in_a_sample_stays_text(client):
+    page = client.get(PAGE).text
+    at = re.search(rf'href="([^"]*)">{CONTRADICTING}</a>', page)[1]
+    shown_there = client.get(at).text
+    assert shown(shown_there) == CONTRADICTING
+    assert MARKUP not in page + shown_there
+    assert "&lt;b&gt;1&lt;/b&gt;" in shown_there
 
 
 def test_the_page_is_chinese_for_who_reads_chinese(client):
