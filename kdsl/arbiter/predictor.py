@@ -17,7 +17,7 @@ from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import file_hash, is_there
 from kdsl.locks import held
 from kdsl.models.cold_start import COLD_START_FILE
-from kdsl.models.embedded import LINEAR, Embedded
+from kdsl.models.embedded import LINEAR, Embedded, is_cold
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.large.record import LARGE_FILE
@@ -127,7 +127,7 @@ class Predictor:
         folder = checkpoint / name
         if large is not None or recorded is not None:
             return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
-        if is_there(folder / COLD_START_FILE):
+        if is_cold(folder):
             return [folder / ARBITER_FILE, folder / COLD_START_FILE]
         return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 

@@ -18,11 +18,10 @@ from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.files import is_there
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier
-from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.embedded import EMBEDDED_FILE, LINEAR, Embedded, EmbeddedClassifier, is_cold
 from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
@@ -97,8 +96,8 @@ class TrainedTask:
         """
         with held(folder):  # who predicts meanwhile reads what belongs together
             (folder / ARBITER_FILE).unlink(missing_ok=True)  # after a kill in between there is nothing to predict with
-            (folder / COLD_START_FILE).unlink(missing_ok=True)  # it may have labelled samples by now
-            (folder / SCOPE_FILE).unlink(missing_ok=True)
+            for file in (COLD_START_FILE, EMBEDDED_FILE, SCOPE_FILE):  # it may have labelled samples by now, or none
+                (folder / file).unlink(missing_ok=True)
             if self.scope is not None:
                 self.scope.save(folder)
             self.classifier.save(folder)
@@ -144,7 +143,7 @@ class TrainedTask:
             classifier = large.load_classifier(task)
         elif recorded is not None:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
-        elif is_there(folder / COLD_START_FILE):
+        elif is_cold(folder):
             classifier = ColdStartClassifier.load(folder, len(task.labels))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))

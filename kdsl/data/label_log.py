@@ -47,6 +47,8 @@ class LabelEvent(RecordModel):
     """What the sample was labelled before, as its file or an earlier event has it."""
     undoes: _EventId | None = None
     """The event that this one takes back."""
+    together: _EventId | None = None
+    """The first of the events that were one decision, and so are one undo; None for that one itself."""
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> "LabelEvent":
@@ -97,11 +99,12 @@ class LabelLog:
             self._given = events, GivenLabels(events)
         return self._given[1]
 
-    def give(self, sample: Sample, label: str, by: str) -> LabelEvent:
+    def give(self, sample: Sample, label: str, by: str, together: str | None = None) -> LabelEvent:
         """Say that a sample, which the person saw with the label that it has here, is of `label`.
 
-        It is on disk when this returns. Raises KdslError where somebody else has given another label since, and where
-        the file cannot be written.
+        It is on disk when this returns. `together` is the id of the first event of the same decision, if this is not
+        the first. Raises KdslError where somebody else has given another label since, and where the file cannot be
+        written.
         """
         with self._alone():
             now = self.given().now(sample)
@@ -110,24 +113,29 @@ class LabelLog:
             return self._append(
                 LabelEvent(
                     **self._stamped(by), action=_action(sample.label, label), task=sample.task, id=sample.id,
-                    fingerprint=sample.fingerprint, label=label, was=sample.label,
+                    fingerprint=sample.fingerprint, label=label, was=sample.label, together=together,
                 )
             )  # fmt: skip
 
     def undo(self, by: str) -> LabelEvent | None:
-        """Take back the last thing that the person said and has not taken back; it is returned, None without one."""
+        """Take back the last decision of the person that is not taken back yet, all of its events.
+
+        The first of them is returned, None where there is none.
+        """
         with self._alone():
             events = self.events()
             undone = {event.undoes for event in events}
-            last = next((each for each in reversed(events) if _can_be_undone(each, by, undone)), None)
-            if last is not None:
+            left = [event for event in events if _can_be_undone(event, by, undone)]
+            first = (left[-1].together or left[-1].event) if left else None
+            taken_back = [event for event in left if first in (event.event, event.together)]
+            for event in reversed(taken_back):
                 self._append(
                     LabelEvent(
-                        **self._stamped(by), action="undo", task=last.task, id=last.id,
-                        fingerprint=last.fingerprint, undoes=last.event,
+                        **self._stamped(by), action="undo", task=event.task, id=event.id,
+                        fingerprint=event.fingerprint, undoes=event.event,
                     )
                 )  # fmt: skip
-            return last
+            return taken_back[0] if taken_back else None
 
     def _stamped(self, by: str) -> dict[str, str]:
         if not by.strip():
@@ -135,7 +143,10 @@ class LabelLog:
         return {"event": secrets.token_hex(6), "at": self._now().isoformat(timespec="microseconds"), "by": by}
 
     def _append(self, event: LabelEvent) -> LabelEvent:
-        append_durably(self.path, event.model_dump(mode="json", exclude_none=event.action == "undo"))
+        record = event.model_dump(mode="json", exclude_none=event.action == "undo")
+        if event.together is None:
+            record.pop("together", None)
+        append_durably(self.path, record)
         return event
 
     @contextmanager

@@ -172,6 +172,8 @@ class LiveSite:
             # What cannot be known any more is shown as it was.
             index.predictions = said.predictions or index.predictions
             index.no_predictions, index.opinions = said.no_predictions, said.unlabelled or index.opinions
+            if said.guide is not None:
+                self.site.labelling.guides[name] = said.guide
             self.site.overview(name)
 
     def _prepare_refining(self, call: Call) -> None:

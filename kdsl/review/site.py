@@ -14,6 +14,7 @@ from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.label_review import LabelReview
+from kdsl.review.labelling import Labelling
 from kdsl.review.queue import Query, ordered
 from kdsl.review.reading import Reading
 from kdsl.review.sample_hits import SampleHits
@@ -52,6 +53,8 @@ class Site:
         self.sidecars = dataset.sidecars
         self.reviewer = reviewer
         self.store = store
+        self.labelling: Labelling = Labelling() if before is None else before.labelling
+        """Which samples to label next."""
         self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
         self.labels: LabelReview = LabelReview(config) if before is None else before.labels

@@ -254,9 +254,11 @@ def config(**values: object) -> ProjectConfig:
 def test_the_project_says_what_the_classifier_is_made_of():
     assert Embedded.of(config()) == Embedded(("linear",), cleaned=False)
     prompt = {"ocr": True, "neighbours": 3, "knowledge": 2}
-    assert Embedded.of(config(prompt=prompt)) == Embedded(("linear", "neighbours", "described"), cleaned=True)
+    parts = ("linear", "neighbours", "described", "cold_start")
+    assert Embedded.of(config(prompt=prompt)) == Embedded(parts, cleaned=True)
     assert Embedded.of(config(large="neighbours", prompt={"neighbours": 3})) == Embedded(("neighbours",))
-    assert Embedded.of(config(large="neighbours", prompt={"knowledge": 1})) == Embedded(("neighbours", "described"))
+    advised = Embedded(("neighbours", "described", "cold_start"))
+    assert Embedded.of(config(large="neighbours", prompt={"knowledge": 1})) == advised
 
 
 ALL = Embedded(("linear", "neighbours", "described"), cleaned=True)
