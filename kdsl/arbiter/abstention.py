@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kdsl.config import AbstainConfig
+from kdsl.config_parts import AbstainConfig
 from kdsl.record_file import RecordModel, Share
 
 

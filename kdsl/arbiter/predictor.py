@@ -10,7 +10,7 @@ from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.config import AbstainConfig
+from kdsl.config_parts import AbstainConfig
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields

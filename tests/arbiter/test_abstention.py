@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kdsl.arbiter.abstention import choose_abstention
-from kdsl.config import AbstainConfig
+from kdsl.config_parts import AbstainConfig
 
 
 def outcomes(confidences: list[float], right: list[bool]):

@@ -9,7 +9,7 @@ import pytest
 
 import kdsl
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.config import AbstainConfig
+from kdsl.config_parts import AbstainConfig
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
