@@ -108,7 +108,6 @@ def test_a_log_that_was_changed_by_hand_is_one_sentence_for_whoever_reads_the_sa
     [
         ("{train: a/train.jsonl, unlabelled: b/more.jsonl}", "a/labels.jsonl"),
         ("{unlabelled: b/more.jsonl}", "b/labels.jsonl"),
-        ("{train: a/train.jsonl, labels: c.jsonl}", "c.jsonl"),
         ("{}", None),
     ],
 )
