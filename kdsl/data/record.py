@@ -126,30 +126,31 @@ class Record:
             if held is None:
                 self.notes.note("images without a name left out", self.where)
                 return None
+            if isinstance(held, bytes) and self.folder is not None:
+                return self.folder.keep(held)
             if isinstance(held, str):
                 return self._name_of_image(held)
-            if not isinstance(held, bytes):
-                raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
-            return None if self.folder is None else self.folder.keep(held)
         except NoPicture as error:
             self.notes.note(f"pictures in the data left out, as they {error}", self.where)
             return None
+        raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
 
     def _held(self, value: Any) -> Any:
         """The name, or the bytes of a picture, that an object holds; what is no object as it is."""
         held = value
         for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
-            if isinstance(held, dict):
-                picture = None if self.folder is None else _picture(held)
-                found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
-                if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
-                    raise self._wrong_image(
-                        NoImageFile(
-                            f"{shown(value)} is a picture itself; images must be files: set data.images to a folder, "
-                            "in which KDSL saves it"
-                        )
-                    )
-                held = found if picture is None else picture
+            if not isinstance(held, dict):
+                break
+            picture = None if self.folder is None else _picture(held)
+            found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
+            if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
+                what = (
+                    "set data.images to a folder, in which KDSL saves it" if self.folder is None else "give its name"
+                )
+                raise self._wrong_image(
+                    NoImageFile(f"{shown(value)} is a picture itself; images must be files: {what}")
+                )
+            held = found if picture is None else picture
         return held
 
     def _name_of_image(self, held: str) -> str | None:

@@ -40,7 +40,7 @@ def names(folder):
     return sorted(name for name in found if not name.startswith(CACHE))
 
 
-def test_a_project_finds_the_images_of_an_archive(write, archive, kdsl, tmp_path):
+def test_a_project_finds_the_images_of_an_archive(write, archive, tmp_path):
     archive({"shop/a.png": png(), "退款.png": png("blue")})
     write("task.yaml", "name: t\nlabels: [{name: a}, {name: b}]\n")
     write("kdsl.yaml", "tasks: [task.yaml]\ndata: {train: train.jsonl, images: photos.zip}\nseed: 3\n")

@@ -15,6 +15,7 @@ from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
 from kdsl.data.record import Record
 from kdsl.errors import KdslError
+from kdsl.project.project import Project
 from kdsl.sample import Label, Task
 
 TASK = Task("t", (Label("a"), Label("b")))
@@ -122,6 +123,27 @@ class TestPicturesInTheData:
         record = Record({}, "1", "f", "line 1", Notes(), ImageFolder(folder))
         name = record.image("image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
         assert name is not None and name.endswith(".jpg") and (folder / name).is_file()
+
+    def test_without_a_folder_bytes_are_an_error(self):
+        with pytest.raises(KdslError, match=r"f, line 1: image is b'x'; it must be a file name in quotes"):
+            Record({}, "1", "f", "line 1", Notes()).image("image", b"x")
+
+    def test_one_that_a_service_keeps_is_an_error(self, read):
+        with pytest.raises(KdslError, match="is a picture itself; images must be files: give its name"):
+            read({"images": [{"file_id": "file-1"}]})
+
+    def test_a_project_finds_it_everywhere(self, write, folder, tmp_path):
+        write("task.yaml", "name: t\nlabels: [{name: a}, {name: b}]\n")
+        write("kdsl.yaml", "tasks: [task.yaml]\ndata: {train: train.jsonl, images: images}\n")
+        url = "data:image/png;base64," + coded(picture())
+        write("train.jsonl", json.dumps({"text": "x", "images": [url], "label": "a"}))
+        project = Project.open(tmp_path)
+        kinds = {finding.kind for finding in project.check().findings}
+        assert not kinds & {"missing-images", "outside-images", "unreadable-images"}
+        [name] = project.images()
+        assert (folder / name).read_bytes() == picture()
+        [again] = project.iterate_samples(write("more.jsonl", json.dumps({"text": "y", "images": [url]})))
+        assert again.images == (name,)
 
     def test_the_same_picture_is_written_once_and_never_again(self, read, folder):
         url = "data:image/png;base64," + coded(picture())

@@ -53,14 +53,15 @@ def convert_samples(
     pairs = list(_read(input, tasks, images, None if found is None else predictions, found))
     question = next(filter(None, (asked(item.original) for _, item in pairs)), None)
     notes = Notes()
-    written, has_images, predicted = [], False, 0
+    written, has_images, predicted, first_task = [], False, 0, ""
     for record, item in pairs:
         if (why := form.left_out(item)) is not None:
             notes.note(why, record.where)
             continue
         for loss in form.losses(item):
             notes.note(loss, record.where)
-        if "tasks" not in form.holds and item.task.name != pairs[0][1].task.name:
+        first_task = first_task or item.task.name
+        if "tasks" not in form.holds and item.task.name != first_task:
             notes.note(f"samples of another task than the first, which {form.tool} does not tell apart", record.where)
         written.append(form.record(replace(item, asked=question)))
         has_images = has_images or bool(item.sample.images)
