@@ -102,7 +102,7 @@ FORMS = (
 )  # fmt: skip
 _BY_ENDING = {form.ending: form for form in FORMS if form.name in ("jsonl", "csv", "xlsx", "parquet", "rasa")}
 _BY_ENDING[".yaml"] = _BY_ENDING[".yml"]
-_TABLES = (".csv", ".xlsx", ".parquet")
+TABLES = (".csv", ".xlsx", ".parquet")
 
 
 def form_named(name: str) -> OutputForm:
@@ -122,8 +122,8 @@ def form_for(output: Path, name: str | None) -> OutputForm:
             raise KdslError(f"{output}: its ending does not tell the format; give --format with one of {names}")
         return meant
     form = form_named(name)
-    tables = meant is not None and meant.ending in _TABLES
-    if meant is not None and meant.ending != form.ending and (tables or form.ending in _TABLES):
+    tables = meant is not None and meant.ending in TABLES
+    if meant is not None and meant.ending != form.ending and (tables or form.ending in TABLES):
         raise KdslError(
             f"{output}: ends like {meant.tool}, but --format is {name}; call it {output.stem}{form.ending}"
         )
