@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.image_folder import ImageFolder, NoPicture, picture_of_text, picture_of_url
-from kdsl.data.image_names import NoImageFile, check_image_name, is_fetchable, is_picture_itself, with_slashes
+from kdsl.data.image_names import (
+    LEFT_OUT,
+    NoImageFile,
+    check_image_name,
+    is_fetchable,
+    is_picture_itself,
+    with_slashes,
+)
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -101,7 +108,7 @@ class Record:
     def images(self, *keys: str) -> tuple[str | None, ...]:
         """The image file names under the first of `keys` that is there; one name may stand without a list.
 
-        None, noted, keeps the place of what names no image.
+        None, noted, keeps the place of what names no image; `LEFT_OUT`, noted, stands for one that cannot be had.
         """
         given = [key for key in keys if self.value.get(key) is not None]
         if not given:
@@ -119,7 +126,8 @@ class Record:
     def image(self, key: str, value: Any) -> str | None:
         """The name of one image's file, given as such, as {"path": name}, or as an address or the picture itself.
 
-        None, noted, where there is none: no name, an address that was not fetched, a picture that cannot be read.
+        None, noted, where no name is given; `LEFT_OUT`, noted, for an address that was not fetched and a picture that
+        cannot be read.
         """
         try:
             held = self._held(value)
@@ -132,7 +140,7 @@ class Record:
                 return self._name_of_image(held)
         except NoPicture as error:
             self.notes.note(f"pictures in the data left out, as they {error}", self.where)
-            return None
+            return LEFT_OUT
         raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
 
     def _held(self, value: Any) -> Any:
@@ -153,7 +161,7 @@ class Record:
             held = found if picture is None else picture
         return held
 
-    def _name_of_image(self, held: str) -> str | None:
+    def _name_of_image(self, held: str) -> str:
         name = with_slashes(held)
         if name != held:
             self.notes.note("names of images with backslashes, which are read as slashes", self.where)
@@ -165,7 +173,7 @@ class Record:
                 fetched = self.folder.fetched(name)
                 if fetched is None and not self.folder.fetching:
                     self.notes.note("images left out that are addresses (`kdsl fetch` fetches them)", self.where)
-                return fetched
+                return fetched or LEFT_OUT
         try:
             check_image_name(name)
         except KdslError as error:

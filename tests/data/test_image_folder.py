@@ -214,6 +214,25 @@ class TestAddresses:
         noted = notes.left_out["images left out that are addresses (`kdsl fetch` fetches them)"]
         assert (noted.count, noted.first) == (2, "line 1")
 
+    @pytest.mark.parametrize(
+        "record",
+        [
+            {"messages": [{"role": "user", "content": "<image>左<image>右"}]},
+            {
+                "messages": [{"role": "user", "content": "<image>左<image>右", "images": [URL, "b.png"]}],
+                "images": None,
+            },
+            {"messages": [{"role": "user", "content": f"<img>{URL}</img>左<img>b.png</img>右"}], "images": None},
+            {"turns": [{"role": "user", "text": "左右", "images": [URL, "b.png"]}], "images": None},
+            {"instruction": "a b <用户与客服的对话 START>用户: <image>左<image>右<用户与客服的对话 END>"},
+        ],
+    )
+    def test_its_mark_in_the_text_goes_with_it_and_the_next_image_keeps_its_own(self, read, record):
+        [sample], notes = read({"text": None, "images": [self.URL, "b.png"]} | record)
+        assert sample.turns[0].text == "左右"
+        assert sample.turns[0].images == sample.images == ("b.png",)
+        assert list(notes.left_out) == ["images left out that are addresses (`kdsl fetch` fetches them)"]
+
     def test_one_that_was_fetched_is_a_file(self, read, folder):
         name = ImageFolder(folder).keep_fetched(self.URL, picture())
         [sample], notes = read({"images": [self.URL]})
