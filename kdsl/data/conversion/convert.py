@@ -49,24 +49,25 @@ def convert_samples(
             f"--format {form.name} has no place for predictions; write {names}, or leave --predictions out"
         )
     found = None if predictions is None else read_predicted(predictions, tasks)
-    return write_items(list(_read(input, tasks, images, predictions, found)), form, output, input)
+    return write_items(_read(input, tasks, images, predictions, found), form, output, input)
 
 
-def predicted_items(samples: Iterable[Sample], tasks: Sequence[Task], predictions: Path) -> list[tuple[str, Item]]:
+def predicted_items(samples: Iterable[Sample], tasks: Sequence[Task], predictions: Path) -> Iterator[tuple[str, Item]]:
     """An item for every sample that is predicted, for `write_items`; errors of `read_predicted`."""
     by_name, found = {task.name: task for task in tasks}, read_predicted(predictions, tasks)
-    items = []
     for sample in samples:
         predicted = _predicted(sample, by_name[sample.task], found)
         if predicted is not None:
             item = Item(sample, by_name[sample.task], {}, Predicted.of(predicted.record))
-            items.append((f"sample {sample.id!r}", item))
-    return items
+            yield f"sample {sample.id!r}", item
 
 
-def write_items(items: Sequence[tuple[str, Item]], form: OutputForm, output: Path, source: Path) -> Converted:
+def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Path, source: Path) -> Converted:
     """Write items, each with its place in `source`, into `output`; see `convert_samples`."""
-    question = next(filter(None, (asked(item.original) for _, item in items)), None)
+    question = None
+    if form.keeps_originals:  # what no annotation of one record tells, that of another one may
+        items = list(items)
+        question = next(filter(None, (asked(item.original) for _, item in items)), None)
     notes = Notes()
     written, has_images, predicted, first_task = [], False, 0, ""
     for place, item in items:
