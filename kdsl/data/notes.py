@@ -16,6 +16,8 @@ class Noted:
 
     count: int
     first: str
+    lost: bool = False
+    """Whether samples may be the worse for it, so that `kdsl check` finds it."""
 
 
 @dataclass
@@ -30,8 +32,8 @@ class Notes:
     unused: Counter[str] = field(default_factory=Counter)
     """Keys that mean nothing here → the records that have them; nothing is lost."""
 
-    def note(self, what: str, place: str) -> None:
-        noted = self.left_out.setdefault(what, Noted(0, place))
+    def note(self, what: str, place: str, lost: bool = False) -> None:
+        noted = self.left_out.setdefault(what, Noted(0, place, lost))
         noted.count += 1
 
     def note_unread(self, key: str, remedy: str, place: str) -> None:

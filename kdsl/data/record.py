@@ -139,7 +139,7 @@ class Record:
             if isinstance(held, str):
                 return self._name_of_image(held)
         except NoPicture as error:
-            self.notes.note(f"pictures in the data left out, as they {error}", self.where)
+            self.notes.note(f"pictures in the data left out, as they {error}", self.where, lost=True)
             return LEFT_OUT
         raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
 
@@ -172,7 +172,8 @@ class Record:
             if is_fetchable(name):
                 fetched = self.folder.fetched(name)
                 if fetched is None and not self.folder.fetching:
-                    self.notes.note("images left out that are addresses (`kdsl fetch` fetches them)", self.where)
+                    what = "images left out that are addresses (`kdsl fetch` fetches them)"
+                    self.notes.note(what, self.where, lost=True)
                 return fetched or LEFT_OUT
         try:
             check_image_name(name)
