@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_folder import ImageFolder, NoPicture, picture_of_text, picture_of_url
+from kdsl.data.image_folder import ImageFolder, NoPicture, is_image, picture_of_image, picture_of_text, picture_of_url
 from kdsl.data.image_names import (
     LEFT_OUT,
     NoImageFile,
@@ -119,7 +119,7 @@ class Record:
         value = self.value[given[0]]
         if isinstance(value, list):
             return tuple(self.image(given[0], each) for each in value)
-        if isinstance(value, str | dict):
+        if isinstance(value, str | dict | bytes) or is_image(value):
             return (self.image(given[0], value),)
         raise self.error(f'{given[0]} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
 
@@ -144,7 +144,7 @@ class Record:
         raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
 
     def _held(self, value: Any) -> Any:
-        """The name, or the bytes of a picture, that an object holds; what is no object as it is."""
+        """The name, or the bytes of a picture, that an object holds or is; anything else as it is."""
         held = value
         for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
             if not isinstance(held, dict):
@@ -159,7 +159,7 @@ class Record:
                     NoImageFile(f"{shown(value)} is a picture itself; images must be files: {what}")
                 )
             held = found if picture is None else picture
-        return held
+        return picture_of_image(held) if self.folder is not None and is_image(held) else held
 
     def _name_of_image(self, held: str) -> str:
         name = with_slashes(held)

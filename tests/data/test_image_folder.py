@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from kdsl.data.given import samples_given
 from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, picture_of_text, picture_of_url
 from kdsl.data.images import image_facts
 from kdsl.data.notes import Notes
@@ -123,6 +124,15 @@ class TestPicturesInTheData:
         record = Record({}, "1", "f", "line 1", Notes(), ImageFolder(folder))
         name = record.image("image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
         assert name is not None and name.endswith(".jpg") and (folder / name).is_file()
+
+    @pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA", "L", "F"])
+    def test_an_image_of_pillow_is_one_too(self, folder, mode):
+        given = [{"text": "x", "image": Image.new(mode, (8, 6))}, {"text": "y", "images": [picture(), "shop/a.png"]}]
+        [first, second] = samples_given(given, [TASK], "samples", images=ImageFolder(folder))
+        assert image_facts(folder, first.images[0]).size == (8, 6)
+        assert second.images[1] == "shop/a.png" and (folder / second.images[0]).read_bytes() == picture()
+        with pytest.raises(KdslError, match=r"samples, item 1: image is <PIL.Image.Image"):
+            samples_given(given, [TASK], "samples")
 
     def test_without_a_folder_bytes_are_an_error(self):
         with pytest.raises(KdslError, match=r"f, line 1: image is b'x'; it must be a file name in quotes"):
