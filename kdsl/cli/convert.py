@@ -68,7 +68,7 @@ def convert(
         return
     form = form_for(output, format)
     with claimed(files=[output]):
-        made = convert_samples(input, project.tasks, form, output, predictions, project.images_given())
+        made = convert_samples(input, project.tasks, form, output, predictions, project.reading())
     told = "" if predictions is None else f", {made.predicted} of them predicted"
     typer.echo(f"{output}: {made.samples} samples{told}")
     if made.beside is not None:

@@ -43,9 +43,12 @@ class NoPicture(KdslError):
 class ImageFolder:
     """Names below the folder for what samples call their images; to be made anew for every reading of data."""
 
-    def __init__(self, folder: Path, fetching: bool = False) -> None:
-        """`fetching` where addresses that are not in the cache yet are going to be: nobody need be told of them."""
-        self.folder, self.fetching = folder, fetching
+    def __init__(self, folder: Path, fetching: bool = False, looking: bool = False) -> None:
+        """`fetching` where addresses that are not in the cache yet are going to be: nobody need be told of them.
+
+        `looking` where nothing is to be written: pictures in the data have names, but no files.
+        """
+        self.folder, self.fetching, self.looking = folder, fetching, looking
         self.found: set[str] = set()
         """Addresses of images that are in the cache."""
         self.unfetched: Counter[str] = Counter()
@@ -124,7 +127,8 @@ class ImageFolder:
 
     def _write(self, cache: str, key: str, picture: bytes) -> str:
         name = f"{cache}/{key}.{_suffix(picture)}"
-        write_atomically(inside(self.folder, name), picture)
+        if not self.looking:
+            write_atomically(inside(self.folder, name), picture)
         self._known(cache)[key] = name
         return name
 

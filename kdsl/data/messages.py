@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.image_names import NoImageFile
-from kdsl.data.record import Record, key_names, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, key_names, shown
 from kdsl.sample import IMAGE_PLACEHOLDER, Role
 
-_SYSTEM = ("system", "developer")
-_TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call",
-          "tool_calls", "tool_response")  # fmt: skip
 _CALLS = ("tool_calls", "function_call")
 _IMAGE_LISTS = ("images", "image")
 _KEYS = frozenset({"role", "from", "content", "value", *_IMAGE_LISTS, *_CALLS})
@@ -70,10 +67,10 @@ def _message(record: Record, number: int, value: Any) -> Message | None:
     if not isinstance(value, dict):
         raise record.error(f'message {number} is {shown(value)}; it must be like {{"role": "user", "content": "…"}}')
     role = _first(value, "role", "from")
-    if role in _SYSTEM:
+    if role in SYSTEM:
         record.notes.note("system messages left out", record.where)
         return None
-    if role in _TOOLS:
+    if role in TOOLS:
         record.notes.note("calls of tools and their answers left out", record.where)
         return None
     content = _first(value, "content", "value")

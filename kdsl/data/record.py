@@ -1,8 +1,8 @@
 """One JSON object of a data file, and the sentences for what is wrong with it."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,23 @@ _ROLES: dict[str, Role] = {
     "seller": "agent",
     "卖家": "agent",
     "商家": "agent",
+    "client": "user",
+    "visitor": "user",
+    "访客": "user",
+    "客户": "user",
+    "会员": "user",
+    "bot": "agent",
+    "robot": "agent",
+    "机器人": "agent",
+    "staff": "agent",
+    "support": "agent",
+    "坐席": "agent",
+    "店铺": "agent",
 }
+SYSTEM = ("system", "developer")
+"""Who speaks where nobody does: prompts."""
+TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call", "tool_calls",
+         "tool_response")  # fmt: skip
 _IMAGE_NAMES = ("path", "image", "url", "image_url", "file_name")
 """Keys under which an object holds the name of an image's file."""
 _PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
@@ -57,6 +73,8 @@ class Record:
     file: str
     where: str
     notes: Notes
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the file calls labels → what the task calls them, where they differ."""
     folder: ImageFolder | None = None
     """Where images lie; None where that is not known, so that all of them must be names of files."""
 
@@ -69,7 +87,15 @@ class Record:
 
     def inner(self, value: dict[str, Any]) -> "Record":
         """An object within this one, which shares its id and place."""
-        return replace(self, value={**value, "id": self.value.get("id")})
+        return self.with_value({**value, "id": self.value.get("id")})
+
+    def with_value(self, value: dict[str, Any]) -> "Record":
+        """The same record, written in another form."""
+        return replace(self, value=value)
+
+    def with_notes(self, notes: Notes) -> "Record":
+        """The same record, noted elsewhere."""
+        return replace(self, notes=notes)
 
     def identity(self) -> str:
         """The id; a record without one gets its number."""
@@ -90,14 +116,25 @@ class Record:
         return self._name(key, value, "a text or a whole number")
 
     def label(self, key: str, known: Sequence[str]) -> str | None:
-        """The label, None where it is missing or empty; a whole number only where one of the `known` is called so."""
+        """The label, None where it is missing or empty; a whole number only where one of the `known` is called so.
+
+        A list of one label is that label; with several of them, noted, a sample counts as unlabelled.
+        """
         value = self.value.get(key)
+        if isinstance(value, list):
+            if len(value) > 1:
+                self.notes.note("samples with several labels, taken as unlabelled", self.where)
+            value = value[0] if len(value) == 1 else None
         if value is None or value == "":
             return None
+        if isinstance(value, str | int) and str(value) in self.names:
+            return self.names[str(value)]
         if isinstance(value, int) and not isinstance(value, bool):
-            if str(value) not in known:
+            if known and str(value) not in known:
                 names = ", ".join(map(repr, known[:_LABELS_SHOWN])) + (", …" if len(known) > _LABELS_SHOWN else "")
-                raise self.error(f"{key} is {value}, which is no label's name; labels are {names}")
+                raise self.error(
+                    f"{key} is {value}, which is no label's name; labels are {names}; say in data.labels which it is"
+                )
             return str(value)
         return self._name(key, value, "a label's name in quotes, or empty")
 
@@ -190,8 +227,13 @@ class Record:
         self.notes.note("texts with half a character, which was replaced", self.where)
         return _SURROGATE.sub("\ufffd", value)
 
+    @staticmethod
+    def known_role(value: Any) -> Role | None:
+        """Whose turn it is by such a word; None where it tells nothing."""
+        return _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+
     def role(self, value: Any) -> Role:
-        found = _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+        found = self.known_role(value)
         if found is None:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
         return found
@@ -209,13 +251,27 @@ class Record:
         return value
 
 
-def record_at(path: Path, found: Value, notes: Notes, folder: ImageFolder | None = None) -> Record:
-    """The record of a value; KdslError when it is not an object."""
+def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str], folder: ImageFolder | None) -> Record:
+    """The record of a value; KdslError when it is not an object, or a list of turns."""
+    if _is_turns(found.value):
+        return Record({"dialogue": found.value}, found.number, str(path), found.place, notes, names, folder)
     if not isinstance(found.value, dict):
         raise KdslError(
             f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'
         )
-    return Record(found.value, found.number, str(path), found.place, notes, folder)
+    return Record(found.value, found.number, str(path), found.place, notes, names, folder)
+
+
+def _is_turns(value: Any) -> bool:
+    """Whether it is a dialogue of FusionBrain: turns, each of them a list of {type, content}."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(turn, list) and all(isinstance(part, dict) and "type" in part for part in turn)
+            for turn in value
+        )
+    )
 
 
 def _picture(held: dict[str, Any]) -> bytes | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kdsl.data.image_folder import ImageFolder
+from kdsl.data.forms import AS_IT_IS, Reading
 from kdsl.data.readers import iterate_samples
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task
@@ -30,9 +30,9 @@ class SampleFile:
         """Where its bytes can be read, as often as one likes."""
         return self.content or self.path
 
-    def samples(self, tasks: Sequence[Task], images: ImageFolder | None = None) -> Iterator[Sample]:
+    def samples(self, tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> Iterator[Sample]:
         """See `iterate_samples`."""
-        return iterate_samples(self.path, tasks, self.content, images)
+        return iterate_samples(self.path, tasks, self.content, reading)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Fetching the images that a project's samples name by address."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kdsl.data.fetching import FetchOutcome, fetch_images
@@ -30,8 +30,9 @@ def fetch_project(project: Project, inputs: Sequence[Path], private: Sequence[st
     if folder is None:
         raise KdslError("data.images is not set; name the folder into which images are to be fetched")
     images = ImageFolder(folder, fetching=True)
+    reading = replace(project.reading(), images=images)
     for path in _files(project, inputs):
-        for _ in iterate_samples(path, project.tasks, images=images):
+        for _ in iterate_samples(path, project.tasks, reading=reading):
             pass
     outcome = fetch_images(images.unfetched, images, private, project.progress)
     return FetchedImages(folder / FETCHED, outcome, len(images.found))

@@ -185,7 +185,7 @@ def samples_to_predict(
 ) -> Iterator[Sample]:
     """The samples of files, read as those of all the project's tasks or of `tasks` alone."""
     return joined_samples(
-        files, project.samples_of if tasks is None else lambda file: file.samples(tasks, project.images_given())
+        files, project.samples_of if tasks is None else lambda file: file.samples(tasks, project.reading())
     )
 
 
@@ -248,6 +248,7 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
         large,
         orders,
         Embedded.of(config),
+        config.abstain,
     )
     asking = AnswerFiller(
         sidecars,

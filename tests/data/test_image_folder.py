@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from kdsl.data.forms import Reading
 from kdsl.data.given import samples_given
 from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, picture_of_text, picture_of_url
 from kdsl.data.images import image_facts
@@ -46,7 +47,7 @@ def read(write, folder):
     def read_records(*records):
         notes = Notes()
         path = write("data.jsonl", "\n".join(json.dumps({"text": "x", **record}) for record in records))
-        return read_samples(path, [TASK], notes, ImageFolder(folder)), notes
+        return read_samples(path, [TASK], notes, Reading(images=ImageFolder(folder))), notes
 
     return read_records
 
@@ -60,7 +61,10 @@ class TestPaths:
     def test_the_folder_may_be_named_through_a_link(self, write, folder, tmp_path):
         (tmp_path / "link").symlink_to(folder)
         path = write("data.jsonl", json.dumps({"text": "x", "images": [f"{folder}/a.png", f"{tmp_path}/link/b.png"]}))
-        assert read_samples(path, [TASK], images=ImageFolder(tmp_path / "link"))[0].images == ("a.png", "b.png")
+        assert read_samples(path, [TASK], reading=Reading(images=ImageFolder(tmp_path / "link")))[0].images == (
+            "a.png",
+            "b.png",
+        )
 
     @pytest.mark.parametrize("name", ["/etc/hostname", "{}/../secret.png", "{}-old/a.png", "file:///etc/a.png", "{}/"])
     def test_one_outside_is_refused(self, read, folder, name):
@@ -121,14 +125,14 @@ class TestPicturesInTheData:
         assert not notes.left_out
 
     def test_bytes_are_a_picture_too(self, folder):
-        record = Record({}, "1", "f", "line 1", Notes(), ImageFolder(folder))
+        record = Record({}, "1", "f", "line 1", Notes(), folder=ImageFolder(folder))
         name = record.image("image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
         assert name is not None and name.endswith(".jpg") and (folder / name).is_file()
 
     @pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA", "L", "F"])
     def test_an_image_of_pillow_is_one_too(self, folder, mode):
         given = [{"text": "x", "image": Image.new(mode, (8, 6))}, {"text": "y", "images": [picture(), "shop/a.png"]}]
-        [first, second] = samples_given(given, [TASK], "samples", images=ImageFolder(folder))
+        [first, second] = samples_given(given, [TASK], "samples", reading=Reading(images=ImageFolder(folder)))
         assert image_facts(folder, first.images[0]).size == (8, 6)
         assert second.images[1] == "shop/a.png" and (folder / second.images[0]).read_bytes() == picture()
         with pytest.raises(KdslError, match=r"samples, item 1: image is <PIL.Image.Image"):
@@ -252,7 +256,7 @@ class TestAddresses:
     def test_what_is_to_be_fetched_is_known_by_address(self, folder, write):
         images = ImageFolder(folder)
         record = {"text": "x", "images": [self.URL, "https://img.example.com/b.png", self.URL]}
-        read_samples(write("data.jsonl", json.dumps(record)), [TASK], images=images)
+        read_samples(write("data.jsonl", json.dumps(record)), [TASK], reading=Reading(images=images))
         assert images.unfetched == {self.URL: 2, "https://img.example.com/b.png": 1}
 
     def test_other_addresses_are_refused(self, read):

@@ -8,7 +8,7 @@ from kdsl.data.conversion.dataset_info import FILE, with_entry
 from kdsl.data.conversion.forms import FORMS, OutputForm
 from kdsl.data.conversion.item import Item, Predicted
 from kdsl.data.conversion.records import asked
-from kdsl.data.image_folder import ImageFolder
+from kdsl.data.forms import AS_IT_IS, Reading
 from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_records
 from kdsl.data.submission import Labels, PredictedLabel, read_predicted
@@ -35,7 +35,7 @@ def convert_samples(
     form: OutputForm,
     output: Path,
     predictions: Path | None = None,
-    images: ImageFolder | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Converted:
     """Write the samples of `input` into `output`, with what `predictions` says of them.
 
@@ -49,7 +49,7 @@ def convert_samples(
             f"--format {form.name} has no place for predictions; write {names}, or leave --predictions out"
         )
     found = None if predictions is None else read_predicted(predictions, tasks)
-    return write_items(_read(input, tasks, images, predictions, found), form, output, input)
+    return write_items(_read(input, tasks, reading, predictions, found), form, output, input)
 
 
 def predicted_items(samples: Iterable[Sample], tasks: Sequence[Task], predictions: Path) -> Iterator[tuple[str, Item]]:
@@ -98,11 +98,11 @@ def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Pat
 
 
 def _read(
-    input: Path, tasks: Sequence[Task], images: ImageFolder | None, predictions: Path | None, found: Labels | None
+    input: Path, tasks: Sequence[Task], reading: Reading, predictions: Path | None, found: Labels | None
 ) -> Iterator[tuple[str, Item]]:
     by_name = {task.name: task for task in tasks}
     notes, used = Notes(), set()
-    for record, sample in iterate_records(input, tasks, images=images):
+    for record, sample in iterate_records(input, tasks, reading=reading):
         task = by_name[sample.task]
         if found is None and sample.label is not None and sample.label not in task.label_names:
             raise record.error(unknown_label(sample.label, [task]))
