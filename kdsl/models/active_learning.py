@@ -64,7 +64,7 @@ def find_alike(table: FieldTable) -> Alike:
 
     Time grows with the square of their number: some seconds for 20 000.
     """
-    from scipy.sparse import csc_matrix, csr_matrix
+    from scipy.sparse import csc_matrix, csr_matrix, identity
 
     n = len(table)
     if n == 0:
@@ -76,9 +76,7 @@ def find_alike(table: FieldTable) -> Alike:
         columns.append(others)
         cosines.append(found)
     one_way = csr_matrix((np.concatenate(cosines), (np.concatenate(rows), np.concatenate(columns))), shape=(n, n))
-    both_ways = one_way.maximum(one_way.T).tolil()
-    both_ways.setdiag(1.0)
-    alike = both_ways.tocsr()
+    alike = (one_way.maximum(one_way.T) + identity(n, format="csr")).tocsr()  # of a sample with itself none was found
     spread = max((1 - float(np.median(nearest))) / SHARPNESS, _LEAST_SPREAD)
     told = alike.copy()
     told.data = np.exp((told.data - 1) / spread)
