@@ -50,9 +50,9 @@ def world(n: int = 20, examples: int = 0, evidence: float = 0.0):
     return table(words), labels, model, rules, rounds
 
 
-def fitted(**options) -> Scope:
+def fitted(pool: Pool = ALONE, **options) -> Scope:
     own, labels, model, rules, rounds = world(**options)
-    found = fit_scope(own, labels, OTHER, ALONE, model, rules, rounds)
+    found = fit_scope(own, labels, OTHER, pool, model, rules, rounds)
     assert found is not None
     return found[0]
 
@@ -71,9 +71,12 @@ def test_what_is_unsure_and_far_belongs_to_none_and_what_is_sure_and_near_does()
 
 
 def test_each_sign_counts_in_its_direction():
-    scope = fitted(evidence=2.0)
-    logit, near, spoken = scope.weights
+    logit, near, spoken = fitted(evidence=2.0, pool=HEARS).weights
     assert logit > 0 and near > 0 and spoken > 0
+
+
+def test_rules_that_do_not_count_are_no_sign():
+    assert fitted(evidence=2.0, pool=ALONE).weights[2] == 0
 
 
 def test_labels_but_other_share_the_rest_as_the_pool_has_them():
