@@ -144,3 +144,16 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
     (tmp_path / SCOPE_FILE).write_bytes(b"PK")
     with pytest.raises(KdslError, match=r"scope\.npz"):
         Scope.load(tmp_path, N_LABELS)
+
+
+def test_the_threshold_gives_up_as_many_as_it_may_and_no_more():
+    own, labels, model, rules, rounds = world(n=40)
+    unsure = np.arange(0, 200, 10)
+    model[unsure] = np.vstack([sure(labels[[row]], 0.25 + row / 4000) for row in unsure])
+    found = fit_scope(own, labels, OTHER, ALONE, model, rules, rounds)
+    assert found is not None
+    scope, said = found
+    assert (said.argmax(axis=1) != labels).sum() == _most_lost(200) == 1
+    assert scope.shift < 0
+    undisturbed = replace(scope, shift=0.0).merged(ALONE, Belief(model, rules, scope.near(own)))
+    assert (undisturbed.argmax(axis=1) == OTHER).sum() == len(unsure)
