@@ -7,9 +7,8 @@ import numpy as np
 
 from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
-from kdsl.evaluate.report import TaskResult, summarise
+from kdsl.evaluate.report import RuleHit, TaskResult, Why, summarise
 from kdsl.evaluate.runs import KeptPrediction, Run, RunRecord, SampleSet, task_scores, write_run
-from kdsl.evaluate.why import NamedRule, Why
 
 LABELS = ("调光", "材质", "物流")
 START = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
@@ -25,7 +24,7 @@ def task_result(predicted, truth=(0, 0, 1, 1, 2, 2), task="shop", prefix="s"):
     probabilities = np.full((len(truth), len(LABELS)), 0.1)
     probabilities[np.arange(len(truth)), np.maximum(predicted, 0)] = 0.8
     outcome = Outcome(truth, predicted, probabilities)
-    why = [Why("model", f"why {i}", (NamedRule("r-aaaa", LABELS[0], 0.9),)) for i in range(len(truth))]
+    why = [Why("model", f"why {i}", (RuleHit("r-aaaa", LABELS[0], 0.9),)) for i in range(len(truth))]
     ids = tuple(f"{prefix}{i}" for i in range(len(truth)))
     silent = Outcome(truth, np.full(len(truth), NO_PREDICTION))
     return TaskResult(task, LABELS, ids, outcome, silent, outcome, why=tuple(why))

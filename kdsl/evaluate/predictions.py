@@ -11,8 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
-from kdsl.evaluate.report import TaskResult
-from kdsl.evaluate.why import NamedRule, Why
+from kdsl.evaluate.report import RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 
@@ -34,15 +33,15 @@ class ModelPart(BaseModel):
     probabilities: Distribution | None = None
 
 
-class DecisionPart(BaseModel):
-    by: str = ""
-    reason: str = ""
-
-
-class RuleHit(BaseModel):
+class RulePart(BaseModel):
     id: str = ""
     label: str
     reliability: Probability
+
+
+class DecisionPart(BaseModel):
+    by: str = ""
+    reason: str = ""
 
 
 class Prediction(BaseModel):
@@ -53,7 +52,7 @@ class Prediction(BaseModel):
     label: str
     probabilities: Distribution | None = None
     model: ModelPart
-    rules: list[RuleHit] = []
+    rules: list[RulePart] = []
     decision: DecisionPart = DecisionPart()
 
 
@@ -100,6 +99,18 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
 
 
+def read_predictions(path: Path) -> list[Prediction]:
+    """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
+    found: dict[SampleKey, Prediction] = {}
+    for line, record in read_jsonl(path):
+        prediction = _parse(f"{path}, line {line}", record)
+        key = prediction.task, prediction.id
+        if key in found:
+            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
+        found[key] = prediction
+    return list(found.values())
+
+
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
     """The same for labelled samples of one task and their prediction records, in the same order."""
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
@@ -112,18 +123,6 @@ def decision_results(
     records = {decision.sample.key: decision.record() for decision in decisions}
     groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
     return [task_result(task, group, [records[sample.key] for sample in group]) for task, group in groups if group]
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
-    found: dict[SampleKey, Prediction] = {}
-    for line, record in read_jsonl(path):
-        prediction = _parse(f"{path}, line {line}", record)
-        key = prediction.task, prediction.id
-        if key in found:
-            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
-        found[key] = prediction
-    return list(found.values())
 
 
 def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> dict[SampleKey, Sample]:
@@ -199,7 +198,6 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
         task=task.name,
         labels=task.label_names,
         ids=tuple(sample.id for sample in samples),
-        why=tuple(map(_why, predictions)),
         model=Outcome(
             truth,
             indices(model.label for model in models),
@@ -212,17 +210,18 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
             indices(prediction.label for prediction in predictions),
             _matrix([prediction.probabilities for prediction in predictions], index),
         ),
+        why=tuple(map(_why, predictions)),
     )
+
+
+def _why(prediction: Prediction) -> Why:
+    hits = tuple(RuleHit(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
+    return Why(prediction.decision.by, prediction.decision.reason, hits)
 
 
 def _rules_alone(prediction: Prediction) -> str | None:
     best = max(prediction.rules, key=lambda hit: hit.reliability, default=None)
     return best.label if best is not None and best.reliability >= RULES_ALONE_RELIABILITY else None
-
-
-def _why(prediction: Prediction) -> Why:
-    hits = tuple(NamedRule(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
-    return Why(prediction.decision.by, prediction.decision.reason, hits)
 
 
 def _matrix(distributions: list[Distribution | None], index: dict[str, int]) -> NDArray[np.float64] | None:

@@ -2,15 +2,32 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
-from kdsl.evaluate.why import Why
 
 PREDICTORS = ("model alone", "rules alone", "both")
+
+
+@dataclass(frozen=True)
+class RuleHit:
+    """A rule that held on a sample."""
+
+    id: str
+    label: str
+    reliability: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Who decided about a sample, and why: what a prediction tells besides labels and probabilities."""
+
+    by: str = ""
+    reason: str = ""
+    rules: tuple[RuleHit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,11 +38,11 @@ class TaskResult:
     labels: tuple[str, ...]
     ids: tuple[str, ...]
     """[n] sample ids, in the order of the outcomes."""
-    why: tuple[Why, ...] = field(default=(), kw_only=True)
-    """[n]; none where nobody said."""
     model: Outcome
     rules: Outcome
     both: Outcome
+    why: tuple[Why, ...] = ()
+    """[n]; none where nobody said."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
-from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult
-from kdsl.evaluate.why import Why
+from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import parse_json, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record

@@ -10,8 +10,8 @@ from kept_runs import LABELS, keep, task_result
 from kdsl.errors import KdslError
 from kdsl.evaluate import runs
 from kdsl.evaluate.metrics import NO_PREDICTION
+from kdsl.evaluate.report import Why
 from kdsl.evaluate.runs import find_run, read_run, read_runs
-from kdsl.evaluate.why import Why
 
 
 def test_a_run_is_read_back_as_it_was_kept(tmp_path):
