@@ -148,7 +148,7 @@ def _series(runs: Sequence[Run], of: Run) -> list[Run]:
 
 
 def _config(config: ProjectConfig) -> dict[str, JsonValue]:
-    """Every key with its value, by `vars`: tests watch which keys a step reads, and what is only kept depends on none."""
+    """Every key with its value, by `vars`: tests watch which keys a step reads, and no result depends on these."""
     values = {key: value_told(value, config.folder) for key, value in _leaves(config)}
     return json.loads(json.dumps(values, default=str))
 
