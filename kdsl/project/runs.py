@@ -166,22 +166,19 @@ def _files(project: Project, predictions: Path | None) -> dict[str, str]:
     found = {"tasks": hashed(task_files(project))}
     for key, path in _leaves(vars(project.config)["data"], "data."):
         if key != "data.test" and isinstance(path, Path) and path.exists():
-            found[key] = _folder_hash(path, key == "data.images") if path.is_dir() else _hash(project, path)
+            found[key] = _hash(project, path)
     if (answers := recorded_answers(project)) is not None:
         found["large"] = hashed(answers)
     return found if predictions is None else {**found, "predictions": _hash(project, predictions)}
 
 
 def _hash(project: Project, path: Path) -> str:
-    return project.kept.file(path, file_hash)
-
-
-def _folder_hash(folder: Path, images: bool) -> str:
-    """Of images by their names and sizes: their bytes are too many to be read each time."""
-    if not images:
-        return hashed(contents([folder], folder))
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return hashed([(file.relative_to(folder).as_posix(), file.stat().st_size) for file in files])
+    if not path.is_dir():
+        return project.kept.file(path, file_hash)
+    if path == project.config.data.images:  # their bytes are too many to read them each time
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return hashed([(file.relative_to(path).as_posix(), file.stat().st_size) for file in files])
+    return hashed(contents([path], path))
 
 
 def _state(project: Project, trained: bool) -> PredictorState:
