@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
-from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.decision import decide
 from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.multi_label import pooled
+from kdsl.arbiter.multi_label_decision import AnyDecision, decide_labels
 from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -78,11 +80,15 @@ class TrainedTask:
         """The model's probabilities, the rules' evidence and the merged probabilities, all for every label."""
         model = self.classifier.predict(table).probabilities
         _, evidence = self.judge.evidence(table)
-        return model, evidence, self.arbiter.pool.probabilities(model, evidence)
+        pool = self.arbiter.pool
+        merged = pooled(pool, model, evidence) if self.task.multi else pool.probabilities(model, evidence)
+        return model, evidence, merged
 
-    def decide(self, table: FieldTable) -> list[Decision]:
+    def decide(self, table: FieldTable) -> list[AnyDecision]:
         """One decision for every sample of `table`, in its order."""
-        return decide(self.arbiter, self.classifier, self.judge, table)
+        if self.task.multi:
+            return [*decide_labels(self.arbiter, self.classifier, self.judge, table)]
+        return [*decide(self.arbiter, self.classifier, self.judge, table)]
 
     def save(self, folder: Path, model: str) -> None:
         """Write classifier, arbiter and out-of-fold predictions into `folder`; the rules lie in the rule base.
@@ -121,6 +127,12 @@ class TrainedTask:
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
+        if arbiter.multi != task.multi:
+            was = "several labels" if arbiter.multi else "one label"
+            raise KdslError(
+                f"{folder}: trained for {was} a sample, but the task file now says `multi: {str(task.multi).lower()}`",
+                Hint.TRAIN_AGAIN,
+            )
         known = sidecars or Sidecars()
         if set(arbiter.left_out) != known.left_out:
             was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, known.left_out))

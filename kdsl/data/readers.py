@@ -37,8 +37,9 @@ def read_known(path: Path, tasks: Sequence[Task]) -> list[Sample]:
     samples = []
     for record, sample in iterate_records(path, tasks):
         task = by_name[sample.task]
-        if sample.label is not None and sample.label not in task.label_names:
-            raise record.error(unknown_label(sample.label, [task]))
+        for label in sample.labels or () if sample.label is None else (sample.label,):
+            if label not in task.label_names:
+                raise record.error(unknown_label(label, [task]))
         samples.append(sample)
     return samples
 
@@ -145,7 +146,9 @@ def read_record(record: Record, tasks: Sequence[Task], more_keys: Set[str] = fro
     read, keys = form
     sample = read(record, tasks)
     if sample is not None:
-        note_keys(record, keys | more_keys, sample)
+        if sample.label is not None and any(task.multi for task in tasks if task.name == sample.task):
+            sample = replace(sample, label=None, labels=(sample.label,))
+        note_keys(record, keys | more_keys | (frozenset() if sample.labels is None else {"labels"}), sample)
         _note_content(record, sample)
     return sample
 

@@ -83,12 +83,35 @@ class Record:
         value = self.value.get(key)
         if value is None or value == "":
             return None
+        if isinstance(value, list):
+            raise self.error(
+                f"{key} is {shown(value)}; it must be one label's name in quotes, or write `multi: true` into the "
+                "task file, which allows several labels a sample"
+            )
+        return self._label(key, value, known, "a label's name in quotes, or empty")
+
+    def labels(self, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
+        """The labels of a sample that may have several, in the order of `known`: () where none holds, and None where
+        nobody has said which; one that stands without a list is the only one."""
+        value = self.value.get(key)
+        if value is None or value == "":
+            return None
+        given = value if isinstance(value, list) else [value]
+        right = 'a list of labels\' names like ["a", "b"], [] where none holds'
+        names = [self._label(key, each, known, right) for each in given]
+        for name in names:
+            if names.count(name) > 1:
+                raise self.error(f"{key} names {name!r} twice; keep one of the two")
+        order = {name: place for place, name in enumerate(known)}
+        return tuple(sorted(names, key=lambda name: order.get(name, len(order))))
+
+    def _label(self, key: str, value: Any, known: Sequence[str], right: str) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
             if str(value) not in known:
                 names = ", ".join(map(repr, known[:_LABELS_SHOWN])) + (", …" if len(known) > _LABELS_SHOWN else "")
                 raise self.error(f"{key} is {value}, which is no label's name; labels are {names}")
             return str(value)
-        return self._name(key, value, "a label's name in quotes, or empty")
+        return self._name(key, value, right)
 
     def task(self) -> str | None:
         value = self.value.get("task")

@@ -21,7 +21,7 @@ def plain_record(sample: Sample) -> dict[str, Any]:
         for turn in sample.turns
     ]
     record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
-    return {**record, "label": sample.label, **_origin(sample)}
+    return {**record, "label": sample.label if sample.labels is None else list(sample.labels), **_origin(sample)}
 
 
 def write_sharegpt(samples: Sequence[Sample], tasks: Sequence[Task], path: Path) -> None:

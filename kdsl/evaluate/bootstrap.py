@@ -29,12 +29,14 @@ class Intervals:
     weighted_f1: Interval
     macro_f1: Interval
     accuracy: Interval
+    micro_f1: Interval | None = None
+    """None with one label a sample, where it is the accuracy."""
 
 
 def intervals(outcome: Outcome, seed: int, n_resamples: int = N_RESAMPLES) -> Intervals:
     """Intervals of the scores of one predictor; the same seed gives the same intervals. ValueError without samples."""
-    pairs, draws = _resample(np.stack([outcome.truth, outcome.predicted], axis=1), seed, n_resamples)
-    return _percentiles(_scores(pairs[:, 0], pairs[:, 1], draws))
+    pairs, draws = resample(np.stack([outcome.truth, outcome.predicted], axis=1), seed, n_resamples)
+    return Intervals(*percentiles(_scores(pairs[:, 0], pairs[:, 1], draws)))
 
 
 def difference_intervals(new: Outcome, old: Outcome, seed: int, n_resamples: int = N_RESAMPLES) -> Intervals:
@@ -44,11 +46,12 @@ def difference_intervals(new: Outcome, old: Outcome, seed: int, n_resamples: int
     """
     if not np.array_equal(new.truth, old.truth):
         raise ValueError("a paired difference needs the same samples in the same order")
-    triples, draws = _resample(np.stack([new.truth, new.predicted, old.predicted], axis=1), seed, n_resamples)
-    return _percentiles(_scores(triples[:, 0], triples[:, 1], draws) - _scores(triples[:, 0], triples[:, 2], draws))
+    triples, draws = resample(np.stack([new.truth, new.predicted, old.predicted], axis=1), seed, n_resamples)
+    differences = _scores(triples[:, 0], triples[:, 1], draws) - _scores(triples[:, 0], triples[:, 2], draws)
+    return Intervals(*percentiles(differences))
 
 
-def _resample(rows: NDArray[np.int64], seed: int, n_resamples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def resample(rows: NDArray[np.int64], seed: int, n_resamples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Distinct rows [n_cells, k] and how often each was drawn [n_resamples, n_cells]."""
     if not len(rows):
         raise ValueError("no sample to draw from")
@@ -75,6 +78,7 @@ def _scores(truth: NDArray[np.int64], predicted: NDArray[np.int64], draws: NDArr
     )
 
 
-def _percentiles(values: NDArray[np.float64]) -> Intervals:
+def percentiles(values: NDArray[np.float64]) -> list[Interval]:
+    """The interval of every row of resampled values: [n_scores, n_resamples]."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-    return Intervals(*(Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)))
+    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]

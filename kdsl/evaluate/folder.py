@@ -8,23 +8,28 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kdsl.data.spreadsheet import inert
-from kdsl.evaluate.metrics import confusion
+from kdsl.evaluate.metrics import Outcome, confusion
 from kdsl.evaluate.plots import confusion_plot, reliability_plot
-from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
+from kdsl.evaluate.report import AnyResult, MultiLabelResult, Summary, TaskSummary
 from kdsl.files import write_atomically
 from kdsl.fonts import font_families
 
 
-def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:
+def write_evaluation(folder: Path, results: Sequence[AnyResult], summary: Summary) -> None:
     """Write report.json, labels.csv and, for every task, confusion-<task>.csv and .png and reliability-<task>.png.
 
     The matrices are those of both together. A confusion-<task>.txt beside the PNG tells which number is which label
-    when no installed font can draw the labels. KdslError when the folder cannot be written.
+    when no installed font can draw the labels. A task with several labels a sample has no such matrix: what is taken
+    for what cannot be told there. KdslError when the folder cannot be written.
     """
     write_atomically(folder / "report.json", json.dumps(summary.record(), ensure_ascii=False, indent=2) + "\n")
     write_atomically(folder / "labels.csv", _csv(_label_rows(summary.tasks)))
     for result, task in zip(results, summary.tasks, strict=True):
         name = re.sub(r"[^\w.-]+", "_", result.task)
+        if isinstance(result, MultiLabelResult):
+            claims = [("model alone", result.model.pairs), ("both", result.both.pairs)]
+            _write_reliability(folder, name, task, [(what, pairs) for what, pairs in claims if pairs is not None])
+            continue
         counts = confusion(result.both, len(result.labels))
         header = ["true \\ predicted", *result.labels, "(none)"]
         rows = ([label, *row] for label, row in zip(result.labels, counts.tolist(), strict=True))
@@ -34,10 +39,13 @@ def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summa
         if font_families("".join(result.labels)) is None:
             legend = "".join(f"{number}\t{label}\n" for number, label in enumerate(result.labels, start=1))
             write_atomically(folder / f"confusion-{name}.txt", legend)
-        predictors = [("model alone", result.model), ("both", result.both)]
-        if any(outcome.confidence is not None for _, outcome in predictors):
-            title = f"{result.task}: do the probabilities mean what they say? {task.samples} samples"
-            write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
+        _write_reliability(folder, name, task, [("model alone", result.model), ("both", result.both)])
+
+
+def _write_reliability(folder: Path, name: str, task: TaskSummary, predictors: Sequence[tuple[str, Outcome]]) -> None:
+    if any(outcome.confidence is not None for _, outcome in predictors):
+        title = f"{task.task}: do the probabilities mean what they say? {task.samples} samples"
+        write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
 
 
 def _label_rows(tasks: Iterable[TaskSummary]) -> Iterable[list[object]]:

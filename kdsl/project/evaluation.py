@@ -8,7 +8,7 @@ from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.evaluate.folder import write_evaluation
 from kdsl.evaluate.predictions import read_results
-from kdsl.evaluate.report import Summary, TaskResult, summarise
+from kdsl.evaluate.report import AnyResult, Summary, summarise
 from kdsl.locks import claimed
 from kdsl.project.cross_validation import cross_validate_project
 from kdsl.project.project import Project
@@ -73,7 +73,7 @@ def evaluate_adapters(project: Project, folder: Path | None = None) -> "Seesaw":
     return found
 
 
-def write_results(project: Project, results: Sequence[TaskResult], folder: Path) -> Summary:
+def write_results(project: Project, results: Sequence[AnyResult], folder: Path) -> Summary:
     """Write report, tables and plots of what was predicted into `folder`, which the caller has claimed."""
     summary = summarise(results, project.config.seed)
     write_evaluation(folder, results, summary)

@@ -14,7 +14,7 @@ from kdsl.project.read_once import ReadOnce
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.arbiter.arbiter import Arbiter
-    from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.multi_label_decision import AnyDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.notes import Notes
@@ -169,7 +169,7 @@ class Project:
 
         return [trained.arbiter for trained in train_project(self)]
 
-    def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
+    def predict(self, samples: object, task: str | None = None) -> "list[AnyDecision]":
         """One decision for every sample, in their order.
 
         `samples` is one text, dict like `{"text": …}` or `kdsl.Sample`, or a list of these, or a DataFrame with
@@ -262,7 +262,7 @@ class Project:
     def has_labels(self, task: "Task") -> bool:
         """Whether any training sample of a task has a label; what learns from samples can do nothing without one."""
         known = self.config.data.train is not None and self.task_samples(task)
-        return any(sample.label is not None for sample in known or ())
+        return any(sample.answer is not None for sample in known or ())
 
     def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""

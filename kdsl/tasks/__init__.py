@@ -40,7 +40,7 @@ def load_task(name_or_path: str | Path, folder: Path = Path(".")) -> Task:
     file = read_yaml(path)
     content = validate(_TaskFile, file, file.value)
     labels = tuple(Label(label.name, label.description) for label in content.labels)
-    return Task(content.name, labels, content.prompt)
+    return Task(content.name, labels, content.prompt, content.multi)
 
 
 def shipped_tasks() -> dict[str, Path]:
@@ -52,14 +52,16 @@ def task_text(task: Task) -> str:
     """The task file of `task`, which `load_task` reads as the same task again; KdslError for what cannot be one."""
     if not isinstance(task.labels, tuple | list) or not all(isinstance(label, Label) for label in task.labels):
         raise KdslError(f"task {task.name!r:.80}: labels is {task.labels!r:.80}; it must be a tuple of kdsl.Label")
-    record = {"name": task.name, "labels": [asdict(label) for label in task.labels], "prompt": task.prompt}
+    labels_written = [asdict(label) for label in task.labels]
+    record = {"name": task.name, "labels": labels_written, "prompt": task.prompt, "multi": task.multi}
     try:
         _TaskFile.model_validate(record)
     except ValidationError as error:
         raise KdslError(f"task {task.name!r:.80}: {first_mistake(_TaskFile, error)}") from error
     labels = [f"  - {{name: {yaml_string(label.name)}{_description(label)}}}\n" for label in task.labels]
     prompt = f"prompt: {yaml_string(task.prompt)}\n" if task.prompt else ""
-    return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{prompt}"
+    multi = "multi: true\n" if task.multi else ""
+    return f"name: {yaml_string(task.name)}\n{multi}labels:\n{''.join(labels)}{prompt}"
 
 
 def _description(label: Label) -> str:
@@ -84,6 +86,7 @@ class _TaskFile(BaseModel):
     name: str
     labels: list[_LabelEntry] = Field(min_length=2)
     prompt: str = ""
+    multi: bool = False
 
     @field_validator("name")
     @classmethod
