@@ -56,7 +56,7 @@ def fit_arbiter(
     evidence = out_of_fold_evidence(task, table, labels, tempered, used, archive, rules)
     known = model[used], evidence.rows(used), labels[used]
     choice = choose_rules(*(pairs(*known) if task.multi else known), seed)
-    judged = _Judged.of(task, choice, labels[used], seed)
+    judged = _Judged.of(task, choice, labels[used])
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
     base_rates = label_shares(labels, len(task.labels))
@@ -95,16 +95,16 @@ class _Judged:
     model_thresholds: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, task: Task, choice: Choice, labels: Labels, seed: int) -> "_Judged":
+    def of(cls, task: Task, choice: Choice, labels: Labels) -> "_Judged":
         if not task.multi:
             return cls(choice.alone.quality, choice.both.quality)
         truth = membership(labels, len(task.labels))
         alone, both = (held_out(each, len(task.labels)) for each in (choice.alone, choice.both))
         return cls(
-            quality(alone, truth, seed),
-            quality(both, truth, seed),
-            tuple(fit_thresholds(both, truth).tolist()),
-            tuple(fit_thresholds(alone, truth).tolist()),
+            quality(alone, truth),
+            quality(both, truth),
+            tuple(fit_thresholds(both).tolist()),
+            tuple(fit_thresholds(alone).tolist()),
         )
 
 
