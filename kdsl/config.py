@@ -57,6 +57,26 @@ class _Part(BaseModel):
     )  # fmt: skip
 
 
+class ColumnsConfig(_Part):
+    """Which columns of tables, or keys of records, are what, where their names do not tell."""
+
+    text: list[str] = []
+    """What was said; the texts of several columns are joined by line breaks."""
+    turns: str = ""
+    """Dialogues: lists of turns, or lines that name the speakers."""
+    images: list[str] = []
+    """File names of images."""
+    label: str = ""
+    """The label; in a labelling tool's export the question that it answers."""
+    id: str = ""
+    """What tells samples apart."""
+
+    @field_validator("text", "images", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 class DataConfig(_Part):
     """Where the data of a project lie."""
 
@@ -81,6 +101,15 @@ class DataConfig(_Part):
     from, and a teacher may."""
     distilled: ProjectPath | None = None
     """Samples that a teacher labelled, trained on besides those of `train`."""
+    columns: ColumnsConfig = ColumnsConfig()
+    """Which columns hold what, in all files of samples; files in KDSL's own form need nothing."""
+    labels: dict[str, str] = {}
+    """What files call labels → the labels of the tasks, such as `{"0": refund, "1": size}`."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
 
 
 class FieldsConfig(_Part):
@@ -396,7 +425,7 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _override_value(key: str, text: str) -> Any:
-    if key.startswith("data."):
+    if key.startswith("data.") and key != "data.labels":
         return text or None
     if key in _AS_WRITTEN:
         return text

@@ -37,12 +37,13 @@ def convert(
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
     require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
-    tasks = open_project(arguments).tasks
+    project = open_project(arguments)
+    tasks = project.tasks
     with claimed(files=[output]):
         if predictions is not None and format is Target.submission:
             write_submission(input, predictions, tasks, output)
             typer.echo(f"{output}: written")
         else:
-            samples = read_known(input, tasks)
+            samples = read_known(input, tasks, project.naming)
             write_sharegpt(samples, tasks, output)
             typer.echo(f"{output}: {len(samples)} samples")

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from kdsl.data import plain
+from kdsl.data.forms import HEAD, RecordReader
 from kdsl.data.notes import Notes
 from kdsl.data.plain import UNNAMED_TASK
-from kdsl.data.readers import read_record
 from kdsl.data.record import Record, shown
 from kdsl.errors import KdslError
 from kdsl.sample import Role, Sample, Task, Turn
@@ -21,35 +21,48 @@ _ITEMS = 'a list of texts, of dicts like {"text": "…"}, of kdsl.Sample objects
 def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[str] = frozenset()) -> list[Sample]:
     """One sample for every item of `given`, in its order; those without an id are numbered from 1.
 
-    An item is a text, a record in any form that files may have, or a `Sample`; a DataFrame (of pandas or polars) has
-    a record in each row, and may have any other columns too. A `Sample` that names no task is of the only one; without
-    `tasks` every task is right.
+    An item is a text, a record in any form that files may have, or a `Sample`; a DataFrame (of pandas or polars) and a
+    `datasets.Dataset` have a record in each row, and may have any other columns too. A `Sample` that names no task is
+    of the only one; without `tasks` every task is right.
 
     Raises KdslError, calling the argument by its `name`, for anything else, for a table without a text or images, for
     keys that no record has, and for an item of another task. Of records the keys in `unread` are passed over.
     """
-    notes, samples = Notes(), []
-    for number, item in enumerate(_items(given, name), start=1):
-        where = f"item {number}"
-        if isinstance(item, Sample):
-            _require_whole(item, f"{name}, {where}")
-            samples.append(_of_tasks(item, tasks, f"{name}, {where}"))
-            continue
-        if isinstance(item, str):
-            item = {"text": str(item)}
-        if not isinstance(item, Mapping):
-            raise KdslError(f'{name}, {where}: {shown(item)} is no text, no dict like {{"text": "…"}}, and no Sample')
-        for key in item:
-            if not isinstance(key, str):
-                raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
-        record = Record({k: v for k, v in item.items() if k not in unread}, str(number), name, where, notes)
-        samples.append(_read(record, tasks))
+    notes = Notes()
+    items = [_item(item, number, name, notes, unread) for number, item in enumerate(_items(given, name), start=1)]
+    records = [item for item in items if isinstance(item, Record)]
+    reader = RecordReader(records[:HEAD], tasks)
+    samples = [
+        _read(item, reader, tasks, _is_table(given))
+        if isinstance(item, Record)
+        else _of_tasks(item, tasks, f"{name}, item {number}")
+        for number, item in enumerate(items, start=1)
+    ]
     notes.tell(name)
     return samples
 
 
+def _item(item: Any, number: int, name: str, notes: Notes, unread: Set[str]) -> Record | Sample:
+    where = f"item {number}"
+    if isinstance(item, Sample):
+        _require_whole(item, f"{name}, {where}")
+        return item
+    if isinstance(item, str):
+        item = {"text": str(item)}
+    if not isinstance(item, Mapping):
+        raise KdslError(f'{name}, {where}: {shown(item)} is no text, no dict like {{"text": "…"}}, and no Sample')
+    for key in item:
+        if not isinstance(key, str):
+            raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
+    return Record({key: value for key, value in item.items() if key not in unread}, str(number), name, where, notes)
+
+
+def _is_table(given: object) -> bool:
+    return hasattr(given, "columns") or hasattr(given, "column_names")
+
+
 def _items(given: object, name: str) -> Iterable[Any]:
-    if hasattr(given, "columns"):
+    if _is_table(given):
         return _rows(given, name)
     if isinstance(given, str | bytes | Mapping | Sample | Set) or not isinstance(
         given, Iterable
@@ -62,17 +75,23 @@ def _items(given: object, name: str) -> Iterable[Any]:
 
 
 def _rows(table: Any, name: str) -> list[dict[str, Any]]:
-    """Of the table the columns that records have; an empty cell is None."""
-    columns = [column for column in table.columns if column in plain.KEYS]
+    """Of the table the columns that records have, or all where none of them says or shows anything.
+
+    An empty cell is None; a class label of `datasets` is its name.
+    """
+    given = list(table.columns if hasattr(table, "columns") else table.column_names)
+    columns = [column for column in given if column in plain.KEYS]
     if not set(columns) & set(_CONTENT):
-        has = ", ".join(map(shown, list(table.columns)[:8])) or "none"
+        columns = [column for column in given if isinstance(column, str)]
+    if not columns:
+        has = ", ".join(map(shown, given[:8])) or "none"
         raise KdslError(f"{name}: the table has no column text, turns or images; its columns are {has}")
     for column in columns:
         if columns.count(column) > 1:
             raise KdslError(
                 f"{name}: the table has {columns.count(column)} columns called {column!r}; keep one of them"
             )
-    cells = [list(table[column]) for column in columns]
+    cells = [_cells(table, column) for column in columns]
     return [
         {column: None if is_empty(value) else _plain(value) for column, value in zip(columns, row, strict=True)}
         for row in zip(*cells, strict=True)
@@ -91,6 +110,12 @@ def _unequal(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
+def _cells(table: Any, column: str) -> list[Any]:
+    names = getattr(getattr(table, "features", {}).get(column), "names", None) if hasattr(table, "features") else None
+    cells = list(table[column])
+    return cells if names is None else [None if cell is None or cell < 0 else names[cell] for cell in cells]
+
+
 def _plain(value: Any) -> Any:
     """Without numpy's own types: of a cell its Python value."""
     if isinstance(value, tuple):
@@ -98,13 +123,13 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _read(record: Record, tasks: Sequence[Task]) -> Sample:
+def _read(record: Record, reader: RecordReader, tasks: Sequence[Task], is_table: bool) -> Sample:
     notes = record.notes
-    sample = read_record(record, tasks)
+    sample = reader.read(record)
     if notes.unread:
         (key, remedy), _ = next(iter(notes.unread.items()))
         raise record.error(f"the key {key!r} is not read; {remedy}")
-    if notes.unused:
+    if notes.unused and not is_table:
         keys = ", ".join(sorted(plain.KEYS))
         raise record.error(f"unknown key {next(iter(notes.unused))!r}; a record has the keys {keys}")
     if sample is None:

@@ -12,15 +12,19 @@ _CONTENT = ("instruction", "messages", "conversations", "turns", "text")
 """Each holds what is said, in one of the forms: of two, only the first is read."""
 
 _OTHER_NAMES = {
-    "text": "ask body chat comment content contents context conv conversation conversations dialog dialogs dialogue "
-    "dialogues doc document history input inputs instruction message messages msg passage prompt query question "
-    "remark review sentence sentences title turn turns utterance utterances "
-    "内容 对话 文本 正文 消息 用户 用户问题 留言 咨询 评论 话术 问题 问句 句子 标题",
-    "label": "annotation annotations answer answers category class classes cls gold groundtruth intent labels output "
-    "response tag tags target targets y 分类 意图 标签 标注 类别 答案 类型",
+    "text": "ask body chat comment comments content contents context conv conversation conversations data desc "
+    "description details dialog dialogs dialogue dialogues doc document example feedback history input inputs "
+    "instruction message messages msg note notes passage prompt query question remark remarks review sentence "
+    "sentences subject summary title turn turns tweet txt utterance utterances "
+    "产品名称 产品标题 内容 反馈 句子 商品名称 商品标题 备注 客户留言 客户问题 对话 描述 文本 文案 标题 正文 消息 "
+    "用户 用户问题 用户消息 留言 咨询 评论 话术 详情 说明 问句 问题",
+    "label": "annotation annotations answer answers category class classes cls emotion gold groundtruth intent "
+    "intents labels output response sentiment tag tags target targets topic y "
+    "主题 分类 情感 意图 标签 标注 类别 答案 类型",
     "images": "filename files img imgs image imagefile imagepath imagepaths imageurl imageurls photo photos pic pics "
     "picture pictures screenshot screenshots 图 图像 图片 截图",
-    "id": "guid identifier sampleid sid uid uuid 序号 编号",
+    "id": "conversationid customid dialogid guid identifier itemid key msgid number sampleid sessionid sid sku "
+    "ticketid uid uuid 会话id 工单号 序号 订单号 编号",
 }
 _MEANT = {name: key for key, names in _OTHER_NAMES.items() for name in (key, *names.split())}
 _OTHER_MEDIA = ("audio", "audios", "video", "videos")
@@ -69,11 +73,16 @@ def meant_key(key: str) -> str | None:
     >>> meant_key("Text"), meant_key("lable"), meant_key("image_path"), meant_key("source")
     ('text', 'label', 'images', None)
     """
-    plain = _plain(key)
-    if plain in _MEANT or len(plain) < _LONG:
-        return _MEANT.get(plain)
+    plain, exactly = _plain(key), meant_exactly(key)
+    if exactly is not None or len(plain) < _LONG:
+        return exactly
     alike = get_close_matches(plain, _LONG_NAMES, 1, _ALIKE)
     return _MEANT[alike[0]] if alike else None
+
+
+def meant_exactly(key: str) -> str | None:
+    """The same by names alone, none of them mistyped; of `a.b`, a key within an object, the last one counts."""
+    return _MEANT.get(_plain(key.rpartition(".")[2]))
 
 
 def _plain(key: str) -> str:

@@ -29,6 +29,8 @@ class Notes:
     """(key, what to do) → the records that have it and may have lost by it a text, a label, images or an id."""
     unused: Counter[str] = field(default_factory=Counter)
     """Keys that mean nothing here → the records that have them; nothing is lost."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Form → which columns were taken to be what, where names alone do not tell."""
 
     def note(self, what: str, place: str) -> None:
         noted = self.left_out.setdefault(what, Noted(0, place))
@@ -40,6 +42,8 @@ class Notes:
 
     def tell(self, path: str | Path) -> None:
         """Log a warning for each kind; keys that mean nothing are for `kdsl check` to tell."""
+        for told in self.columns.values():
+            _log.warning("%s: took %s; name the columns in data.columns if that is wrong", path, told)
         if self.other_tasks:
             kinds = ", ".join(f"{count} with {name}" for name, count in self.other_tasks.items())
             _log.warning("%s: %d samples of other tasks left out (%s)", path, self.other_tasks.total(), kinds)

@@ -21,16 +21,8 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
     of_turns = [image for turn in turns for image in turn.images]
     images = (*listed, *(image for image in of_turns if image not in listed))
     if task.multi:
-        return Sample(record.identity(), task.name, turns, images, labels=_several(record, task))
+        return Sample(record.identity(), task.name, turns, images, labels=record.labels("label", task.label_names))
     return Sample(record.identity(), task.name, turns, images, record.label("label", task.label_names))
-
-
-def _several(record: Record, task: Task) -> tuple[str, ...] | None:
-    """The labels of a sample of a task with several, under `label` or `labels`."""
-    given = [key for key in ("label", "labels") if record.value.get(key) is not None]
-    if len(given) > 1:
-        raise record.error("it has both label and labels; keep one of the two")
-    return record.labels(given[0], task.label_names) if given else None
 
 
 def chosen_task(record: Record, tasks: Sequence[Task]) -> Task | None:

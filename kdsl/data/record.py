@@ -1,8 +1,8 @@
 """One JSON object of a data file, and the sentences for what is wrong with it."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Record:
     file: str
     where: str
     notes: Notes
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the file calls labels → what the task calls them, where they differ."""
 
     @property
     def place(self) -> str:
@@ -58,7 +60,11 @@ class Record:
 
     def inner(self, value: dict[str, Any]) -> "Record":
         """An object within this one, which shares its id and place."""
-        return Record({**value, "id": self.value.get("id")}, self.number, self.file, self.where, self.notes)
+        return self.with_value({**value, "id": self.value.get("id")})
+
+    def with_value(self, value: dict[str, Any]) -> "Record":
+        """The same record, written in another form."""
+        return replace(self, value=value)
 
     def identity(self) -> str:
         """The id; a record without one gets its number."""
@@ -79,15 +85,17 @@ class Record:
         return self._name(key, value, "a text or a whole number")
 
     def label(self, key: str, known: Sequence[str]) -> str | None:
-        """The label, None where it is missing or empty; a whole number only where one of the `known` is called so."""
+        """The label, None where it is missing or empty; a whole number only where one of the `known` is called so.
+
+        A list of one label is that label; with several of them, noted, a sample counts as unlabelled.
+        """
         value = self.value.get(key)
+        if isinstance(value, list):
+            if len(value) > 1:
+                self.notes.note("samples with several labels, taken as unlabelled", self.where)
+            value = value[0] if len(value) == 1 else None
         if value is None or value == "":
             return None
-        if isinstance(value, list):
-            raise self.error(
-                f"{key} is {shown(value)}; it must be one label's name in quotes, or write `multi: true` into the "
-                "task file, which allows several labels a sample"
-            )
         return self._label(key, value, known, "a label's name in quotes, or empty")
 
     def labels(self, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
@@ -106,10 +114,14 @@ class Record:
         return tuple(sorted(names, key=lambda name: order.get(name, len(order))))
 
     def _label(self, key: str, value: Any, known: Sequence[str], right: str) -> str:
+        if isinstance(value, str | int) and str(value) in self.names:
+            return self.names[str(value)]
         if isinstance(value, int) and not isinstance(value, bool):
-            if str(value) not in known:
+            if known and str(value) not in known:
                 names = ", ".join(map(repr, known[:_LABELS_SHOWN])) + (", …" if len(known) > _LABELS_SHOWN else "")
-                raise self.error(f"{key} is {value}, which is no label's name; labels are {names}")
+                raise self.error(
+                    f"{key} is {value}, which is no label's name; labels are {names}; say in data.labels which it is"
+                )
             return str(value)
         return self._name(key, value, right)
 
@@ -188,13 +200,27 @@ class Record:
         return value
 
 
-def record_at(path: Path, found: Value, notes: Notes) -> Record:
-    """The record of a value; KdslError when it is not an object."""
+def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str]) -> Record:
+    """The record of a value; KdslError when it is not an object, or a list of turns."""
+    if _is_turns(found.value):
+        return Record({"turns": found.value}, found.number, str(path), found.place, notes, names)
     if not isinstance(found.value, dict):
         raise KdslError(
             f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'
         )
-    return Record(found.value, found.number, str(path), found.place, notes)
+    return Record(found.value, found.number, str(path), found.place, notes, names)
+
+
+def _is_turns(value: Any) -> bool:
+    """Whether it is a dialogue of FusionBrain: turns, each of them a list of {type, content}."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(turn, list) and all(isinstance(part, dict) and "type" in part for part in turn)
+            for turn in value
+        )
+    )
 
 
 def key_names(value: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ def _turns(
         return tuple(take_images(message.role, message.text, remaining) for message in messages)
     dialogue = dialogue_in_prompt(task, only)
     if dialogue is None:
-        is_instruction = START_MARKER in only or all(name in only for name in task.label_names)
+        is_instruction = START_MARKER in only or (task.labels and all(name in only for name in task.label_names))
         dialogue = text_between_markers(only, record) if is_instruction else only
     if not dialogue.strip():
         return ()

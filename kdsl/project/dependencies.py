@@ -68,6 +68,8 @@ def _has_test(config: ProjectConfig) -> bool:
     return config.data.test is not None
 
 
+_NAMING = Reads(("data.columns", "data.labels"))
+"""How files of samples are read."""
 _SAMPLES = Reads(
     ("seed", "encoder", "fields"),
     (
@@ -99,19 +101,28 @@ _CLASSIFIER = (
 
 DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
     "check": (
+        _NAMING,
         Reads(
             ("encoder", "fields"),
             (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images, inputs.sentence_encoder),
         ),
     ),
-    "ocr": (Reads((), (inputs.can_read_images, inputs.all_images)),),
-    "captions": (Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),),
+    "ocr": (
+        _NAMING,
+        Reads((), (inputs.can_read_images, inputs.all_images)),
+    ),
+    "captions": (
+        _NAMING,
+        Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),
+    ),
     "questions": (
+        _NAMING,
         Reads(("small", "pixels", "mining.questions"), (inputs.task_files, inputs.train_samples, inputs.train_images)),
     ),
     # Of the rule base only where it lies: that people decide about rules gives no reason to mine again.
-    "mine": (_SAMPLES, _SEARCH, _SMALL, _MISTAKES, _UNLABELLED, Reads(("rules",))),
+    "mine": (_NAMING, _SAMPLES, _SEARCH, _SMALL, _MISTAKES, _UNLABELLED, Reads(("rules",))),
     "train": (
+        _NAMING,
         _SAMPLES,
         _SEARCH,
         _SMALL,
@@ -119,6 +130,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         Reads((), (inputs.mined_files, inputs.rule_files)),
     ),
     "evaluate": (
+        _NAMING,
         _SAMPLES,
         _SEARCH,
         _SMALL,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.multi_label_decision import AnyDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
+    from kdsl.data.forms import Naming
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -240,7 +241,17 @@ class Project:
         from kdsl.data.readers import read_samples
 
         notes = Notes()
-        return read_samples(path, self.tasks, notes), notes
+        return read_samples(path, self.tasks, notes, self.naming), notes
+
+    @property
+    def naming(self) -> "Naming":
+        """What kdsl.yaml says about files of samples: which columns are what, and what they call the labels."""
+        from kdsl.data.columns import Columns
+        from kdsl.data.forms import Naming
+
+        given = self.config.data.columns
+        columns = Columns(tuple(given.text), given.turns, tuple(given.images), given.label, given.id)
+        return Naming(columns, self.config.data.labels)
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
         """The samples of any file, one at a time; of the project's own files those that were read already."""
@@ -249,11 +260,12 @@ class Project:
         own = (self.config.data.train, self.config.data.test)
         file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
         known = None if file is None else self.kept.known_file(file, self._read_samples, self.tasks)
-        return iterate_samples(path, self.tasks) if known is None else iter(known[0])
+        return iterate_samples(path, self.tasks, naming=self.naming) if known is None else iter(known[0])
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
-        return self.iterate_samples(file.path) if file.content is None else file.samples(self.tasks)
+        is_plain = file.content is None
+        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.naming)
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""

@@ -31,7 +31,8 @@ def conversation_of(project: Project, sample: Sample) -> Conversation:
 
 def find_sample(project: Project, identity: str, input: Path | None) -> Sample:
     """The one sample of that id in `input`, or else in data.train; KdslError where none or several have it."""
-    samples = project.samples() if input is None else read_samples(input, project.tasks)
+    naming = project.naming
+    samples = project.samples() if input is None else read_samples(input, project.tasks, naming=naming)
     place = project.config.data.train if input is None else input
     found = {sample.task: sample for sample in reversed(samples) if sample.id == identity}
     if not found:

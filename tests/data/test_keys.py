@@ -58,10 +58,9 @@ def test_a_lost_text_is_told_with_count_and_line(noted, key, caplog):
 @pytest.mark.parametrize(
     ("record", "key", "remedy"),
     [
-        ({"text": "退", "Label": "退款"}, "Label", "if it is the label, call it 'label'"),
-        ({"text": "退", "标签": "退款"}, "标签", "if it is the label, call it 'label'"),
-        ({"text": "退", "image_path": "a.png"}, "image_path", "if it is the images, call it 'images'"),
-        ({"text": "退", "uuid": 3}, "uuid", "if it is the id, call it 'id'"),
+        ({"text": "退", "Label": "不要"}, "Label", "if it is the label, call it 'label'"),
+        ({"text": "退", "标签": "不要"}, "标签", "if it is the label, call it 'label'"),
+        ({"text": "退", "imges": "a.png b"}, "imges", "if it is the images, call it 'images'"),
         ({"instruction": "退款 尺码", "label": "退款"}, "label", "if it is the label, call it 'output'"),
         ({"text": None, "Turns": [], "images": ["a"], "turnz": "x"}, "turnz", "if it is the text, call it 'text'"),
         ({"messages": [{"role": "user", "content": "退"}], "text": "码"}, "text", f"'messages' {INSTEAD}"),
@@ -102,7 +101,7 @@ def test_keys_of_turns_and_messages_are_counted_too(noted):
 
 
 def test_check_finds_what_may_be_lost_and_counts_the_rest(noted):
-    notes = noted({"Text": "退", "images": ["a.png"], "source": "x"}, {"text": "码", "intent": "尺码", "source": "y"})
+    notes = noted({"Text": "退", "images": ["a.png"], "source": "x"}, {"text": "码", "intent": "不要", "source": "y"})
     report = check_samples({"train": []}, [TASK], None, {"train": notes})
     [found] = [finding for finding in report.findings if finding.kind == "unread-keys"]
     assert (found.split, found.count) == ("train", 2)
@@ -126,9 +125,9 @@ def test_the_command_tells_both(write, kdsl):
     assert result.code == 0, result.out
     assert "train: keys that are not used: source (12)" in result.out
     assert json.loads(kdsl("check", folder, "--format", "json").out)["unused_keys"] == {"train": {"source": 12}}
-    for line in lines:
-        line["Label"] = line.pop("label")
+    for line in lines[1:]:
+        line["lable"] = line.pop("label")
     write("train.jsonl", "\n".join(map(json.dumps, lines)))
     result = kdsl("check", folder)
     assert result.code == 1
-    assert "Label: 12, the first in line 1; if it is the label, call it 'label'" in result.out
+    assert "lable: 11, the first in line 2; if it is the label, call it 'label'" in result.out

@@ -54,7 +54,7 @@ def test_a_pipe_is_read_once_and_named_in_messages(tmp_path):
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=(ONE + "{}\n", "utf-8"))
     writer.start()
-    with sample_files([pipe]) as files, pytest.raises(KdslError, match="pipe, line 2: a sample has the key"):
+    with sample_files([pipe]) as files, pytest.raises(KdslError, match="pipe, line 2: nothing tells which column"):
         ids(files)
     writer.join()
 

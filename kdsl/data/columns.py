@@ -1,0 +1,169 @@
+"""Which columns of a table, or keys of records, hold the text, the turns, the images, the label and the id."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
+from kdsl.data.record import Record, shown
+
+ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
+"""Keys that say whose turn it is."""
+_SAID = ("text", "content", "value", "utterance", "message", "sentence", "内容", "消息")
+_NAMES = re.compile(r"\s*[;|\n；，]\s*|\s*,\s*(?=[^,/]*\.\w{2,5}\s*(?:,|$))")
+"""What stands between file names in one cell; a comma only where a whole name follows it."""
+PARTS_TYPE, PARTS_CONTENT = "type", "content"
+"""Keys of a part of a turn in the FusionBrain form."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A name for each thing that a sample is made of; empty where no column holds it.
+
+    The texts of several columns are joined by line breaks, in the order given.
+    """
+
+    text: tuple[str, ...] = ()
+    turns: str = ""
+    images: tuple[str, ...] = ()
+    label: str = ""
+    id: str = ""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Those that say or show something."""
+        return (*self.text, *((self.turns,) if self.turns else ()), *self.images)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that are read."""
+        return (*self.content, *(name for name in (self.label, self.id) if name))
+
+    def filled(self, found: "Columns") -> "Columns":
+        """With what these leave open taken from `found`; nothing is read twice."""
+        taken = set(self.names)
+        said = bool(self.text or self.turns)
+        return Columns(
+            self.text or (() if said else tuple(name for name in found.text if name not in taken)),
+            self.turns or ("" if said or found.turns in taken else found.turns),
+            self.images or tuple(name for name in found.images if name not in taken),
+            self.label or ("" if found.label in taken else found.label),
+            self.id or ("" if found.id in taken else found.id),
+        )
+
+    def told(self) -> str:
+        """For a sentence: 'title' and 'body' as the text, 'intent' as the label."""
+        held = {"text": self.text, "turns": (self.turns,), "images": self.images, "label": (self.label,)}
+        named = {what: [repr(name) for name in names if name] for what, names in held.items()}
+        parts = [f"{' and '.join(names)} as the {what}" for what, names in named.items() if names]
+        return ", ".join([*parts, *([f"{self.id!r} as the id"] if self.id else [])])
+
+    def plain(self, record: Record, values: Mapping[str, Any]) -> Record:
+        """A record in KDSL's own form, made of the `values` of one in another form."""
+        held: dict[str, Any] = {key: record.value[key] for key in ("task", "copy_of") if key in record.value}
+        if self.id:
+            held["id"] = values.get(self.id)
+        if self.label:
+            held["label"] = _stripped(values.get(self.label))
+        texts = [text for name in self.text if (text := _as_text(record, name, values.get(name)))]
+        if self.turns:
+            held["turns"] = _turns(record, self.turns, values.get(self.turns))
+        elif self.text:
+            held["text"] = "\n".join(texts) or None
+        images = [image for name in self.images for image in _image_names(values.get(name))]
+        if images:
+            held["images"] = images
+        return record.with_value(held)
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _as_text(record: Record, name: str, value: Any) -> str:
+    """Of a cell that need not be text: numbers as they are written."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "" if value != value else str(value)  # a cell without a value may be NaN
+    raise record.error(f"{name} is {shown(value)}; it must be text in quotes")
+
+
+def _image_names(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            listed = _json(text)
+            return listed if isinstance(listed, list) else [text]
+        if text.startswith("data:"):
+            return [text]
+        return [name for name in _NAMES.split(text) if name]
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None:
+    """The turns of a dialogue as a cell or key may hold it: a list of turns, that as JSON, or lines with speakers."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        listed = _json(value)
+        value = value if listed is None else listed
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return _spoken(value)
+    if not isinstance(value, list):
+        raise record.error(f"{name} is {shown(value)}; it must be a list of turns, or lines like 用户: … and 客服: …")
+    return [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+
+
+def _spoken(text: str) -> list[dict[str, Any]]:
+    """Of lines with speakers; what names none is one turn of the user."""
+    for speakers in (CHINESE, ENGLISH):
+        if speakers.starts.match(text.lstrip()):
+            return [{"role": t.role, "text": t.text} for t in parse_dialogue(text.lstrip(), iter(()), speakers)]
+    return [{"role": "user", "text": text}]
+
+
+def _turn(record: Record, place: str, number: int, turn: Any) -> dict[str, Any]:
+    """A text alone is said by user and agent in turn, as nothing tells who says it."""
+    if isinstance(turn, str):
+        return {"role": ("agent", "user")[number % 2], "text": turn}
+    if isinstance(turn, list):  # FusionBrain: nothing but what the user asks
+        return {"role": "user", **_joined(record, place, turn)}
+    if not isinstance(turn, dict):
+        raise record.error(f'{place} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
+    said = next((turn[key] for key in _SAID if turn.get(key) is not None), None)
+    role = next((turn[key] for key in ROLES if turn.get(key) is not None), ("agent", "user")[number % 2])
+    images = {key: turn[key] for key in ("images", "image") if turn.get(key) is not None}
+    if turn.get(PARTS_TYPE) in ("text", "image", "audio") and PARTS_CONTENT in turn:
+        return {"role": role, **_joined(record, place, [turn])}
+    if isinstance(said, list):
+        return {"role": role, **_joined(record, place, said)}
+    return {"role": role, "text": "" if said is None and images else said, **images}
+
+
+def _joined(record: Record, place: str, parts: list[Any]) -> dict[str, Any]:
+    """The text and images of a turn that is a list of {type, content}."""
+    texts, images = [], []
+    for part in parts:
+        kind = part.get(PARTS_TYPE) if isinstance(part, dict) else "text"
+        content = part
+        if isinstance(part, dict):
+            content = next((part[key] for key in (*_SAID, "image", "path") if key in part), None)
+        if kind == "text" and isinstance(content, str):
+            texts.append(content)
+        elif kind == "image":
+            images.append(content)
+        elif isinstance(kind, str) and kind != "text":
+            record.notes.note(f"parts of turns of the type {kind!r} left out", record.where)
+        else:
+            raise record.error(f'{place} holds {shown(part)}; it must be like {{"type": "text", "content": "…"}}')
+    return {"text": "\n".join(texts), **({"images": images} if images else {})}

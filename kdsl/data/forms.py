@@ -1,0 +1,209 @@
+"""Samples of records in any form: MIRE, messages, KDSL's own, labelling tools, instructions, and tables.
+
+The form is told by a record's keys. Which columns hold what is told by the first records of a file, unless it is said.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kdsl.data import mire, plain, sharegpt
+from kdsl.data.column_guess import guess_columns
+from kdsl.data.columns import Columns
+from kdsl.data.dialogue import START_MARKER
+from kdsl.data.keys import note_keys
+from kdsl.data.notes import Notes
+from kdsl.data.record import Record, key_names
+from kdsl.data.tools import TABLE, Flat, Form, alpaca, form_of
+from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
+
+HEAD = 200
+"""Records from which is told which columns hold what."""
+_NATURAL = Columns(("text",), "turns", ("images", "image"), "label", "id")
+"""What KDSL's own records call things: nothing needs to be told of them."""
+_SAID = frozenset({"text", "turns"})
+_SHOWN = frozenset({"images", "image"})
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What is said about a file beforehand: which columns are what, and what its labels are called in the task."""
+
+    columns: Columns = field(default_factory=Columns)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+AS_IT_IS = Naming()
+
+
+class RecordReader:
+    """Makes samples of the records of one file, of which `head` are the first."""
+
+    def __init__(self, head: Sequence[Record], tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> None:
+        self._tasks, self._given = tasks, naming.columns
+        self._labels = [*(name for task in tasks for name in task.label_names), *naming.labels]
+        quiet = [Record(each.value, each.number, each.file, each.where, Notes()) for each in head]
+        self._is_mire = any(self._instructs(each) for each in quiet)
+        self._prompt = _shared_prompt(quiet)
+        flat: dict[str, list[Flat]] = {}
+        for record in quiet:
+            form = None if self._read_as_it_is(record) else self._form(record)
+            if form is not None:
+                flat.setdefault(form.name, []).append(form.flat(record))
+        self._columns = {name: self._guess(name, records, head[0].notes) for name, records in flat.items()}
+        own = [each.value for each in quiet if self._is_own(each.value)]
+        self._missing = self._guess_missing(own)
+        if not {*self._missing.names} <= {*self._given.names}:
+            head[0].notes.columns[""] = self._missing.told()
+
+    def read(self, record: Record, more_keys: Set[str] = frozenset()) -> Sample | None:
+        """The sample of one record; None, noted, where it belongs to none of the tasks.
+
+        Keys that its form does not have are noted, but for `more_keys`. Errors are those of `read_samples`.
+        """
+        form = None if self._read_as_it_is(record) else self._form(record)
+        sample = self._as_it_is(record, more_keys) if form is None else self._flat(record, form, more_keys)
+        if sample is not None:
+            if sample.label is not None and any(task.multi for task in self._tasks if task.name == sample.task):
+                sample = replace(sample, label=None, labels=(sample.label,))
+            _note_content(record, sample)
+        return sample
+
+    def _read_as_it_is(self, record: Record) -> bool:
+        """Whether the record is read by its own keys, not by columns."""
+        value = record.value
+        if "instruction" in value and not self._says(record):
+            return self._is_mire or self._instructs(record)
+        return not self._says(record) and (is_messages(value) or self._is_own(value))
+
+    def _says(self, record: Record) -> bool:
+        """Whether the record has a column that was said to hold its text, its turns or its images."""
+        return any(name in record.value for name in self._given.content)
+
+    def _is_own(self, value: Mapping[str, Any]) -> bool:
+        return (
+            bool(value.keys() & (_SAID | _SHOWN))
+            and form_of(value) is None
+            and "instruction" not in value
+            and (not is_messages(value))
+        )
+
+    def _instructs(self, record: Record) -> bool:
+        """Whether it is one of the MIRE challenge's: a dialogue between markers, or a question about a picture."""
+        value = record.value
+        instruction = value.get("instruction")
+        if not isinstance(instruction, str) or any(
+            START_MARKER in str(value.get(k)) for k in ("instruction", "input")
+        ):
+            return "instruction" in value
+        if value.get("input"):
+            return False
+        names = any(task.labels and all(name in instruction for name in task.label_names) for task in self._tasks)
+        return names or "image" in value
+
+    def _form(self, record: Record) -> Form:
+        if "instruction" in record.value and "output" in record.value:
+            return Form("Alpaca", lambda value: True, lambda each: alpaca(each, self._prompt))
+        return form_of(record.value) or TABLE
+
+    def _guess(self, form: str, records: Sequence[Flat], notes: Notes) -> Columns:
+        """The columns of a form, noted where their names alone do not tell."""
+        answers = list(dict.fromkeys(name for each in records for name in each.answers))
+        found = self._given.filled(guess_columns([each.values for each in records], self._labels, answers))
+        if {*found.names} - {*_NATURAL.names, *answers, *self._given.names}:
+            notes.columns[form] = found.told()
+        return found
+
+    def columns_of(self, record: Record) -> Columns:
+        """What of a record is read as what."""
+        if self._read_as_it_is(record):
+            return self._missing.filled(_NATURAL)
+        return self._columns.get(self._form(record).name, self._given)
+
+    def _guess_missing(self, records: Sequence[Mapping[str, Any]]) -> Columns:
+        """Columns for what no record of KDSL's own form has under its own name."""
+        if not records:
+            return Columns()
+        known = {key for record in records for key, value in record.items() if value is not None}
+        rest = [{key: value for key, value in record.items() if key not in plain.KEYS} for record in records]
+        found = guess_columns(rest, self._labels, has_images=bool(known & _SHOWN))
+        said = known & _SAID
+        return Columns(
+            () if said else found.text,
+            "" if said else found.turns,
+            () if known & _SHOWN else found.images,
+            self._given.label or ("" if "label" in known else found.label),
+            self._given.id or ("" if "id" in known else found.id),
+        )
+
+    def _as_it_is(self, record: Record, more_keys: Set[str]) -> Sample | None:
+        if "instruction" in record.value:
+            return _noted(record, mire.read_mire(record, self._tasks), mire.KEYS | more_keys)
+        if is_messages(record.value):
+            keys = sharegpt.KEYS if {"messages", "conversations"} & record.value.keys() else sharegpt.QUERY_KEYS
+            return _noted(record, sharegpt.read_sharegpt(record, self._tasks), keys | more_keys)
+        missing = self._missing
+        if not missing.names or not record.value.keys() & {*missing.names}:
+            return _noted(record, plain.read_plain(record, self._tasks), plain.KEYS | more_keys)
+        added = {key: value for key, value in missing.plain(record, record.value).value.items() if value is not None}
+        whole = record.with_value({**record.value, **added})
+        return _noted(whole, plain.read_plain(whole, self._tasks), plain.KEYS | more_keys | {*missing.names})
+
+    def _flat(self, record: Record, form: Form, more_keys: Set[str]) -> Sample | None:
+        flat = form.flat(record)
+        columns = self._columns.get(form.name)
+        if columns is None:
+            columns = self._columns[form.name] = self._guess(form.name, [flat], record.notes)
+        if not columns.content:
+            names = key_names(dict(flat.values))
+            raise record.error(
+                f"nothing tells which column or key holds the text or the images; there is {names}: name them in "
+                "data.columns"
+            )
+        sample = plain.read_plain(columns.plain(record, flat.values), self._tasks)
+        for name, value in flat.values.items():
+            if (
+                name not in columns.names
+                and name not in more_keys | {"task", "copy_of"}
+                and value not in (None, "", [], {})
+            ):
+                record.notes.unused[name] += 1
+        return sample
+
+
+def is_messages(value: Mapping[str, Any]) -> bool:
+    """Whether it is ShareGPT, of OpenAI, LLaMA-Factory or ms-swift."""
+    return bool({"messages", "conversations"} & value.keys()) or (
+        value.keys() >= {"query", "response"} and not value.keys() & _SAID
+    )
+
+
+def is_sample(value: Mapping[str, Any]) -> bool:
+    """Whether the keys alone tell a sample, not a list of them."""
+    return (
+        "instruction" in value
+        or is_messages(value)
+        or bool(value.keys() & (_SAID | _SHOWN))
+        or (form_of(value) is not None)
+    )
+
+
+def _shared_prompt(head: Sequence[Record]) -> str | None:
+    """The instruction of all records, where there is more than one and anything else differs."""
+    instructions = {str(record.value["instruction"]) for record in head if "instruction" in record.value}
+    others = any(record.value.get("input") or record.value.get("images") for record in head)
+    return instructions.pop() if len(instructions) == 1 and others and len(head) > 1 else None
+
+
+def _noted(record: Record, sample: Sample | None, keys: Set[str]) -> Sample | None:
+    if sample is not None:
+        note_keys(record, keys, sample)
+    return sample
+
+
+def _note_content(record: Record, sample: Sample) -> None:
+    if any(IMAGE_PLACEHOLDER in turn.text for turn in sample.turns):
+        record.notes.note(f"samples with an {IMAGE_PLACEHOLDER} for which no image is listed", record.where)
+    if not sample.images and not any(turn.text.strip() for turn in sample.turns):
+        where = f"{record.where}, whose keys are {key_names(record.value)}"
+        record.notes.note("samples with neither a text nor an image", where)
