@@ -5,11 +5,12 @@ With several (`Task.multi`) it is [n_samples, n_labels], 1 where a label holds a
 is −1 for a sample that nobody has labelled, or with a label that the task does not list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task, label_indices
 
 Labels = NDArray[np.int64]
@@ -67,3 +68,13 @@ def label_shares(labels: Labels, n_labels: int) -> NDArray[np.float64]:
 def is_labelled(labels: Labels) -> Flags:
     """Of which samples the labels are known: [n_samples]."""
     return labels[:, 0] != UNKNOWN if several(labels) else labels != UNKNOWN
+
+
+def require_one_label(tasks: Iterable[Task], what: str) -> None:
+    """Raise KdslError where a task has several labels a sample, which `what` knows nothing of."""
+    for task in tasks:
+        if task.multi:
+            raise KdslError(
+                f"{task.name}: its samples may have several labels (`multi: true`), and {what} is for tasks with one "
+                "label a sample; leave the task out of `tasks:`"
+            )

@@ -46,6 +46,11 @@ class Sample:
         return self.label if self.labels is None else self.labels
 
     @property
+    def given_labels(self) -> tuple[str, ...] | None:
+        """The labels that people gave it, one or several; None where they gave none."""
+        return self.labels if self.label is None else (self.label,)
+
+    @property
     def answer_words(self) -> str | None:
         """The same to be read: `refund`, `refund + size`, `no label`."""
         return self.label if self.labels is None else " + ".join(self.labels) or NO_LABEL_HOLDS

@@ -32,6 +32,7 @@ def convert(
     from kdsl.data.writers import write_sharegpt
     from kdsl.errors import KdslError
     from kdsl.files import require_no_input
+    from kdsl.label_matrix import require_one_label
     from kdsl.locks import claimed
 
     if format is Target.submission and predictions is None:
@@ -39,6 +40,7 @@ def convert(
     require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
     project = open_project(arguments)
     tasks = project.tasks
+    require_one_label(tasks, "`kdsl convert`")
     with claimed(files=[output]):
         if predictions is not None and format is Target.submission:
             write_submission(input, predictions, tasks, output)

@@ -22,6 +22,8 @@ SUM_TOLERANCE = 0.02
 RULES_ALONE_RELIABILITY = 0.5
 """Reliability from which a rule may speak without a model beside it."""
 
+_ALTERNATIVES = ("str", "list[str]")
+"""How pydantic names the two that a label may be."""
 Probability = Annotated[float, Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)]
 Distribution = dict[str, Probability]
 
@@ -142,7 +144,7 @@ def _parse(place: str, record: dict[str, Any]) -> Prediction:
         return Prediction.model_validate(record)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(str(part) for part in problem["loc"] if part not in _ALTERNATIVES)
         found = "" if problem["type"] == "missing" else f", not {str(problem['input'])[:60]!r}"
         raise KdslError(
             f"{place}: not a prediction record: `{key}`: {problem['msg'][:1].lower()}{problem['msg'][1:]}{found}; "

@@ -67,6 +67,7 @@ class Project:
         the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
+        from kdsl.project.several_labels import require_possible
 
         project = cls(load_config(path, overrides), progress)
         seen: set[str] = set()
@@ -74,6 +75,7 @@ class Project:
             if task.name in seen:
                 raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
             seen.add(task.name)
+        require_possible(project.config, project.tasks)
         return project
 
     @classmethod
