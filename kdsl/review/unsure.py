@@ -25,4 +25,7 @@ def unsure_rows(site: Site, task: str) -> Counts:
     """The open ones, those first that the model is least sure about."""
     probabilities, open_ = open_beliefs(site, task)
     rows = np.flatnonzero(open_)
-    return rows[np.argsort(np.square(probabilities[rows]).sum(axis=1), kind="stable")]
+    asked = probabilities[rows]
+    if site.indexes[task].task.multi:
+        return rows[np.argsort((asked * (asked - 1)).sum(axis=1), kind="stable")]
+    return rows[np.argsort(np.square(asked).sum(axis=1), kind="stable")]

@@ -46,9 +46,12 @@ class RuleSummary:
 
 
 def summarise(
-    rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[tuple[str, ...] | None]
+    rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[tuple[str, ...] | None], multi: bool = False
 ) -> list[RuleSummary]:
-    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' (`given_labels`)."""
+    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' (`given_labels`).
+
+    `multi` is whether a sample may have several: rules for different ones are then in no conflict.
+    """
     size = max(len(labels), 1)
     names, rule_label = np.unique([rule.label for rule in rules], return_inverse=True)
     # votes  # [n_samples, n_labels]: how many rules of each label hit the sample
@@ -72,7 +75,7 @@ def summarise(
                 hits=int(hit.sum()),
                 coverage=float(hit.sum() / size),
                 overlaps=float((others > 0).sum() / size),
-                conflicts=float((against > 0).sum() / size),
+                conflicts=0.0 if multi else float((against > 0).sum() / size),
                 correct=correct,
                 incorrect=int((hit & labelled).sum()) - correct,
             )
