@@ -14,7 +14,8 @@ from kdsl.project.read_once import ReadOnce
 if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.arbiter.arbiter import Arbiter
-    from kdsl.arbiter.multi_label_decision import AnyDecision
+    from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.multi_label_decision import MultiLabelDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.forms import Naming
@@ -172,7 +173,7 @@ class Project:
 
         return [trained.arbiter for trained in train_project(self)]
 
-    def predict(self, samples: object, task: str | None = None) -> "list[AnyDecision]":
+    def predict(self, samples: object, task: str | None = None) -> "list[Decision | MultiLabelDecision]":
         """One decision for every sample, in their order.
 
         `samples` is one text, dict like `{"text": …}` or `kdsl.Sample`, or a list of these, or a DataFrame with

@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.multi_label import decided
-from kdsl.arbiter.multi_label_decision import AnyDecision
+from kdsl.arbiter.multi_label_decision import MultiLabelDecision
 from kdsl.arbiter.trained import TrainedTask
 from kdsl.config import CONFIG_NAME, EMBEDDED, EMBEDDED_ENCODER, NO_ENCODER, ProjectConfig, load_config
 from kdsl.data.given import samples_given
@@ -188,7 +189,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         _tell(table)
         return probabilities
 
-    def explain(self, x: Any) -> AnyDecision:
+    def explain(self, x: Any) -> Decision | MultiLabelDecision:
         """The decision on one sample, a text, a dict or a `kdsl.Sample`: with rules, their evidence and a reason."""
         check_is_fitted(self)
         samples = _samples([x] if isinstance(x, str | Mapping | Sample) else x, "x")

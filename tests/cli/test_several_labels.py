@@ -198,3 +198,10 @@ def test_the_same_command_goes_on_where_it_was(kdsl, project):
     again = kdsl("predict", project, "--input", project / "new.jsonl", "--output", project / "n.jsonl")
     assert "6 samples predicted, 0 were there" in first.out
     assert "0 samples predicted, 6 were there" in again.out
+
+
+def test_mining_counts_the_samples_that_have_each_label(kdsl, tmp_path):
+    folder = write_project(tmp_path / "project", train=30)
+    [told] = json.loads(kdsl("mine", folder, "mining.iterations=20", "--format", "json").out)
+    counts = {each["label"]: each["samples"] for each in told["labels"]}
+    assert counts == {label: sum(label in sample.labels for sample in world(30, 1)) for label in LABELS}
