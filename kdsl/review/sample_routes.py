@@ -27,7 +27,7 @@ def gaps(call: Asked, task: KnownTask) -> Response:
     found = find_gaps(index, overview)
     against = int(against_model(index, found).sum())
     return call.render(
-        "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
+        "gaps.html", task=task, multi=index.task.multi, gaps=found, labels=index.task.label_names, samples=len(index.samples),
         uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
         against=None if index.predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
     )  # fmt: skip

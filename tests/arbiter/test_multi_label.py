@@ -63,6 +63,32 @@ def test_no_other_threshold_has_a_much_larger_f1_where_probabilities_mean_what_t
     assert f1(found) > f1(0.5)
 
 
+def test_few_samples_tell_it_better_than_by_the_threshold_that_scores_best_on_them():
+    random = np.random.default_rng(0)
+    shapes = np.array([[0.5, 1.5], [0.3, 1.2], [1.0, 3.0], [0.2, 0.6]])  # of the probabilities of four labels
+
+    def f1(p: np.ndarray, truth: np.ndarray, thresholds: np.ndarray) -> float:
+        said = p >= thresholds
+        return float(np.mean(2 * (said & truth).sum(axis=0) / np.maximum(said.sum(axis=0) + truth.sum(axis=0), 1)))
+
+    def best_on(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        grid = np.arange(0.05, 0.96, 0.01)
+        return np.array(
+            [max(grid, key=lambda t: f1(p[:, [label]], truth[:, [label]], np.array([t]))) for label in range(4)]
+        )
+
+    many = random.beta(*shapes.T, size=(20000, 4))
+    held = random.random(many.shape) < many
+    ours, fitted = [], []
+    for _ in range(20):
+        few = random.beta(*shapes.T, size=(40, 4))
+        truth = random.random(few.shape) < few
+        ours.append(f1(many, held, fit_thresholds(few)))
+        fitted.append(f1(many, held, best_on(few, truth)))
+    assert np.mean(ours) > np.mean(fitted) + 0.01
+    assert np.mean(ours) > f1(many, held, np.full(4, 0.5)) + 0.02
+
+
 def test_a_label_with_hardly_a_sample_has_the_threshold_of_all_together():
     common = np.tile([[0.9], [0.1]], (100, 1))
     rare = np.full((200, 1), 0.001)
