@@ -46,9 +46,13 @@ class YamlFile:
     value: dict[str, Any]
     _marked: CommentedMap
 
+    def line(self, location: Location) -> int | None:
+        """The line of the innermost part of `location` that is in the file, from 1."""
+        return _line(self._marked, location)
+
     def where(self, location: Location) -> str:
         """`FILE, line N` of the innermost part of `location` that is in the file."""
-        line = _line(self._marked, location)
+        line = self.line(location)
         return f"{self.path}, line {line}" if line else str(self.path)
 
 

@@ -82,6 +82,7 @@ def fit_arbiter(
         thresholds=judged.thresholds,
         model_thresholds=judged.model_thresholds,
         left_out=tuple(sorted(table.sidecars.left_out)),
+        other=task.other,
     )
 
 
@@ -143,6 +144,7 @@ def unfitted_arbiter(
         rules=Standing.of_all(measured, nowhere, np.full(len(rules), base_rate), mean),
         overlaps=_overlaps(task, rules, Engine(rules).matrix(unlabelled)),
         left_out=tuple(sorted(left_out)),
+        other=task.other,
     )
 
 

@@ -36,9 +36,9 @@ def decision_html(decision: AnyDecision) -> str:
         )
         return shown(head, *parts, _label_decisions(decision))
     head = (
-        f'<p class="headline"><b>{escape(decision.label)}</b> {decision.merged.max():.2f} <span class="dim">· '
-        f"{escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n"
-        f"<p>Decided by the {decision.by}: {escape(decision.reason)}.</p>\n"
+        f'<p class="headline"><b>{escape(decision.label or "no label")}</b> {decision.merged.max():.2f} '
+        f'<span class="dim">· {escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n'
+        f"<p>Decided {decision.by_whom}: {escape(decision.reason)}.</p>\n"
     )
     said = "" if decision.model_reason is None else f"<p>The model's reason: {escape(decision.model_reason)}</p>\n"
     return shown(head, said, *parts, _probabilities(decision))
@@ -46,7 +46,7 @@ def decision_html(decision: AnyDecision) -> str:
 
 def _decided(decision: AnyDecision) -> tuple[str, ...]:
     """The labels that it is decided for."""
-    return decision.label if isinstance(decision, MultiLabelDecision) else (decision.label,)
+    return decision.label if isinstance(decision, MultiLabelDecision) else (decision.likeliest,)
 
 
 def _title(decision: AnyDecision) -> str:
@@ -146,7 +146,7 @@ def _probabilities(decision: Decision) -> str:
     order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP_LABELS]
     rows = [
         (
-            f"<b>{name}</b>" if decision.labels[index] == decision.label else name,
+            f"<b>{name}</b>" if decision.labels[index] == decision.likeliest else name,
             f"{decision.model[index]:.3f}",
             f"{decision.merged[index]:.3f}",
             f'<i class="bar" style="width: {_BAR * decision.merged[index]:.2f}em"></i>',

@@ -132,7 +132,7 @@ def _print_decisions(decisions: "Iterable[AnyDecision]", format: Format) -> None
         if isinstance(each, MultiLabelDecision):
             label, probability = each.label_words, " + ".join(f"{of.probability:.3f}" for of in each.held)
         else:
-            label, probability = each.label, f"{each.merged.max():.3f}"
+            label, probability = each.label or "no label", f"{each.merged.max():.3f}"
         cells = (each.sample.id, each.sample.task, label)
         table.add_row(*map(Text, cells), probability, each.by, str(len(each.rules)))
     results_console().print(table)

@@ -140,7 +140,9 @@ def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Findi
     unlabelled = _ids(samples, lambda sample: sample.given_labels is None)
     yield from finding("no-label", split, task.name, unlabelled, "samples have no label")
     counter = Counter(label for sample in samples for label in sample.given_labels or () if label in known)
-    few = [f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES]
+    few = [
+        f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES and name != task.other
+    ]
     yield from finding(
         "few-samples", split, task.name, few, f"labels have fewer than {FEW_SAMPLES} samples; collect more of them"
     )

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
-from kdsl.data.record import Record, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, shown
 
 ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
 """Keys that say whose turn it is."""
@@ -22,7 +22,7 @@ PARTS_TYPE, PARTS_CONTENT = "type", "content"
 class Columns:
     """A name for each thing that a sample is made of; empty where no column holds it.
 
-    The texts of several columns are joined by line breaks, in the order given.
+    The texts of several columns are joined by line breaks, in the order given; a dialogue counts before them.
     """
 
     text: tuple[str, ...] = ()
@@ -53,6 +53,16 @@ class Columns:
             self.id or ("" if found.id in taken else found.id),
         )
 
+    def among(self, names: Set[str]) -> "Columns":
+        """Only those of the `names`."""
+        return Columns(
+            tuple(name for name in self.text if name in names),
+            self.turns if self.turns in names else "",
+            tuple(name for name in self.images if name in names),
+            self.label if self.label in names else "",
+            self.id if self.id in names else "",
+        )
+
     def told(self) -> str:
         """For a sentence: 'title' and 'body' as the text, 'intent' as the label."""
         held = {"text": self.text, "turns": (self.turns,), "images": self.images, "label": (self.label,)}
@@ -68,8 +78,9 @@ class Columns:
         if self.label:
             held["label"] = _stripped(values.get(self.label))
         texts = [text for name in self.text if (text := _as_text(record, name, values.get(name)))]
-        if self.turns:
-            held["turns"] = _turns(record, self.turns, values.get(self.turns))
+        turns = _turns(record, self.turns, values.get(self.turns)) if self.turns else None
+        if turns is not None:
+            held["turns"] = turns
         elif self.text:
             held["text"] = "\n".join(texts) or None
         images = [image for name in self.images for image in _image_names(values.get(name))]
@@ -95,7 +106,7 @@ def _image_names(value: Any) -> list[Any]:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
-            listed = _json(text)
+            listed = json_in(text)
             return listed if isinstance(listed, list) else [text]
         if text.startswith("data:"):
             return [text]
@@ -103,7 +114,18 @@ def _image_names(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _json(text: str) -> Any:
+def has_foreign_turns(value: Any) -> bool:
+    """Whether it is a list of turns that are not written as KDSL does it, {role, text}, or one in a table's cell."""
+    if isinstance(value, str):
+        return isinstance(json_in(value), list)
+    return isinstance(value, list) and any(
+        isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
+        for turn in value
+    )
+
+
+def json_in(text: str) -> Any:
+    """The value that a cell holds as JSON; None where it is none."""
     try:
         return json.loads(text)
     except ValueError:
@@ -113,7 +135,7 @@ def _json(text: str) -> Any:
 def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None:
     """The turns of a dialogue as a cell or key may hold it: a list of turns, that as JSON, or lines with speakers."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        listed = _json(value)
+        listed = json_in(value)
         value = value if listed is None else listed
     if value is None or value == "":
         return None
@@ -121,7 +143,19 @@ def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None
         return _spoken(value)
     if not isinstance(value, list):
         raise record.error(f"{name} is {shown(value)}; it must be a list of turns, or lines like 用户: … and 客服: …")
-    return [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    turns = [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    return _with_roles(record, turns)
+
+
+def _with_roles(record: Record, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without prompts and tools, which nobody said. Of names that tell no role the first to speak is the user."""
+    spoken = [turn for turn in turns if turn["role"] not in (*SYSTEM, *TOOLS)]
+    if len(spoken) < len(turns):
+        record.notes.note("dialogues with system messages or calls of tools, which were left out", record.where)
+    if all(record.known_role(turn["role"]) for turn in spoken):
+        return spoken
+    record.notes.note("dialogues whose speakers are called by name: the first is taken for the user", record.where)
+    return [{**turn, "role": "user" if turn["role"] == spoken[0]["role"] else "agent"} for turn in spoken]
 
 
 def _spoken(text: str) -> list[dict[str, Any]]:

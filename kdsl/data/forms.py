@@ -9,8 +9,9 @@ from typing import Any
 
 from kdsl.data import mire, plain, sharegpt
 from kdsl.data.column_guess import guess_columns
-from kdsl.data.columns import Columns
+from kdsl.data.columns import Columns, has_foreign_turns
 from kdsl.data.dialogue import START_MARKER
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.keys import note_keys
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, key_names
@@ -26,23 +27,36 @@ _SHOWN = frozenset({"images", "image"})
 
 
 @dataclass(frozen=True)
-class Naming:
-    """What is said about a file beforehand: which columns are what, and what its labels are called in the task."""
+class Reading:
+    """What is said about a file beforehand: which columns are what, what its labels are called in the task, and where
+    its images lie. It is for one reading: the folder of images counts what it is asked for."""
 
     columns: Columns = field(default_factory=Columns)
     labels: Mapping[str, str] = field(default_factory=dict)
+    images: ImageFolder | None = None
+    """Where images lie. Without it they must be names of files; with it they may also be addresses, absolute paths
+    inside it, and pictures in the data, which are written into its cache."""
 
 
-AS_IT_IS = Naming()
+AS_IT_IS = Reading()
+
+
+@dataclass(frozen=True)
+class Described:
+    """The form of a record, what of it is read as what, and the names of all that `Columns` could name."""
+
+    form: str
+    columns: Columns
+    names: Set[str]
 
 
 class RecordReader:
     """Makes samples of the records of one file, of which `head` are the first."""
 
-    def __init__(self, head: Sequence[Record], tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> None:
-        self._tasks, self._given = tasks, naming.columns
-        self._labels = [*(name for task in tasks for name in task.label_names), *naming.labels]
-        quiet = [Record(each.value, each.number, each.file, each.where, Notes()) for each in head]
+    def __init__(self, head: Sequence[Record], tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> None:
+        self._tasks, self._given = tasks, reading.columns
+        self._labels = [*(name for task in tasks for name in task.label_names), *reading.labels]
+        quiet = [each.with_notes(Notes()) for each in head]
         self._is_mire = any(self._instructs(each) for each in quiet)
         self._prompt = _shared_prompt(quiet)
         flat: dict[str, list[Flat]] = {}
@@ -63,11 +77,12 @@ class RecordReader:
         """
         form = None if self._read_as_it_is(record) else self._form(record)
         sample = self._as_it_is(record, more_keys) if form is None else self._flat(record, form, more_keys)
-        if sample is not None:
-            if sample.label is not None and any(task.multi for task in self._tasks if task.name == sample.task):
-                sample = replace(sample, label=None, labels=(sample.label,))
-            _note_content(record, sample)
-        return sample
+        if sample is None:
+            return None
+        _note_content(record, sample)
+        if sample.label is not None and any(task.multi for task in self._tasks if task.name == sample.task):
+            sample = replace(sample, label=None, labels=(sample.label,))
+        return _listed(record, sample, self._tasks)
 
     def _read_as_it_is(self, record: Record) -> bool:
         """Whether the record is read by its own keys, not by columns."""
@@ -81,12 +96,10 @@ class RecordReader:
         return any(name in record.value for name in self._given.content)
 
     def _is_own(self, value: Mapping[str, Any]) -> bool:
-        return (
-            bool(value.keys() & (_SAID | _SHOWN))
-            and form_of(value) is None
-            and "instruction" not in value
-            and (not is_messages(value))
-        )
+        """Whether it is in KDSL's own form, as far as its keys tell."""
+        if not value.keys() & (_SAID | _SHOWN) or "instruction" in value or is_messages(value):
+            return False
+        return (value.keys() <= plain.KEYS or form_of(value) is None) and not has_foreign_turns(value.get("turns"))
 
     def _instructs(self, record: Record) -> bool:
         """Whether it is one of the MIRE challenge's: a dialogue between markers, or a question about a picture."""
@@ -114,11 +127,18 @@ class RecordReader:
             notes.columns[form] = found.told()
         return found
 
-    def columns_of(self, record: Record) -> Columns:
-        """What of a record is read as what."""
-        if self._read_as_it_is(record):
-            return self._missing.filled(_NATURAL)
-        return self._columns.get(self._form(record).name, self._given)
+    def describe(self, record: Record) -> "Described":
+        """How a record is read."""
+        value = record.value
+        if not self._read_as_it_is(record):
+            form = self._form(record)
+            names = form.flat(record.with_notes(Notes())).values.keys()
+            return Described(form.name, self._columns.get(form.name, self._given), names)
+        if "instruction" in value:
+            return Described("MIRE", Columns(), value.keys())
+        if is_messages(value):
+            return Described("messages", Columns(), value.keys())
+        return Described("KDSL's own form", self._missing.filled(_NATURAL.among(value.keys())), value.keys())
 
     def _guess_missing(self, records: Sequence[Mapping[str, Any]]) -> Columns:
         """Columns for what no record of KDSL's own form has under its own name."""
@@ -126,7 +146,7 @@ class RecordReader:
             return Columns()
         known = {key for record in records for key, value in record.items() if value is not None}
         rest = [{key: value for key, value in record.items() if key not in plain.KEYS} for record in records]
-        found = guess_columns(rest, self._labels, has_images=bool(known & _SHOWN))
+        found = guess_columns(rest, self._labels, by_name=bool(known & _SHOWN))
         said = known & _SAID
         return Columns(
             () if said else found.text,
@@ -193,6 +213,15 @@ def _shared_prompt(head: Sequence[Record]) -> str | None:
     instructions = {str(record.value["instruction"]) for record in head if "instruction" in record.value}
     others = any(record.value.get("input") or record.value.get("images") for record in head)
     return instructions.pop() if len(instructions) == 1 and others and len(head) > 1 else None
+
+
+def _listed(record: Record, sample: Sample, tasks: Sequence[Task]) -> Sample:
+    """With the label `other` in place of one that the task does not list, where the task file says so."""
+    task = next((task for task in tasks if task.name == sample.task), None)
+    if task is None or not task.unlisted_as_other or sample.label is None or sample.label in task.label_names:
+        return sample
+    record.notes.note(f"labels that {task.name} does not list are read as {task.other!r}", record.where)
+    return replace(sample, label=task.other)
 
 
 def _noted(record: Record, sample: Sample | None, keys: Set[str]) -> Sample | None:

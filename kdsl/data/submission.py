@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from kdsl.files import read_text, write_atomically
 from kdsl.json_file import read_json, read_jsonl
 from kdsl.sample import Task
 
+_log = logging.getLogger(__name__)
+
 PREDICT = "predict"
 
 Labels = dict[str, dict[str | None, "PredictedLabel"]]
@@ -24,20 +27,25 @@ Labels = dict[str, dict[str | None, "PredictedLabel"]]
 
 @dataclass(frozen=True, slots=True)
 class PredictedLabel:
-    label: str
+    label: str | None
+    """None where the decision was left to a person."""
     place: str
     """File and line."""
+    record: dict[str, Any]
+    """The whole line."""
 
 
 def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], path: Path) -> None:
     """The challenge's CSV (UTF-8 with byte order mark): the columns of `test_file`, then `predict`.
+
+    Of decisions that KDSL handed to a person the likeliest label is taken, with a warning.
 
     `test_file` is a JSON list or a CSV file with a column `id`; lists are written as JSON. `predictions` holds {"id",
     "label"} a line, and "task" where there are several. Raises KdslError, and writes nothing, for the first item
     without an id or a prediction, for two items or predictions that cannot be told apart, and for a predicted label
     that is none of the item's task.
     """
-    labels = read_predicted(predictions, tasks)
+    labels = _decided(predictions, read_predicted(predictions, tasks))
     rows = _rows(test_file)
     columns = list(dict.fromkeys(key for row in rows for key in row if key != PREDICT))
     text = io.StringIO()
@@ -52,14 +60,14 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
         before = seen.setdefault((task.name if task else None, identity), number)
         if before != number:
             raise KdslError(f"{place}: the id {identity!r} stands in element {before} too; give each item its own")
-        label = _label(place, identity, task, labels.get(identity, {}))
+        label = _label(place, identity, task, labels.get(identity, {}), tasks)
         writer.writerow([*(_cell(row.get(column)) for column in columns), label])
     write_atomically(path, text.getvalue().encode("utf-8-sig", errors="replace"))
 
 
 def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
-    """The labels of a predictions file; KdslError with the line for another shape, an unknown task or label, and for a
-    sample that is predicted twice."""
+    """The labels of a predictions file; a label may be null. KdslError with the line for another shape, an unknown
+    task or label, and for a sample that is predicted twice."""
     by_name = {task.name: task for task in tasks}
     found: Labels = {}
     for number, record in read_jsonl(path):
@@ -71,15 +79,32 @@ def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
             raise KdslError(f"{place}: the task {shown(name)} is none of the project's ({', '.join(by_name)})")
         possible = tasks if name is None else [by_name[name]]
         label = record["label"]
-        if not any(label in task.label_names for task in possible):
+        if label is not None and not any(label in task.label_names for task in possible):
             raise KdslError(f"{place}: sample {identity!r}: {unknown_label(label, possible)}")
         if name in found.setdefault(identity, {}):
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
-        found[identity][name] = PredictedLabel(label, place)
+        found[identity][name] = PredictedLabel(label, place, record)
     return found
 
 
-def _label(place: str, identity: str, task: Task | None, found: dict[str | None, PredictedLabel]) -> str:
+def _decided(path: Path, labels: Labels) -> Labels:
+    """With the likeliest label of every decision that was handed to a person."""
+    handed_over = 0
+    for of_id in labels.values():
+        for name, predicted in of_id.items():
+            decision = predicted.record.get("decision")
+            likeliest = decision.get("label_if_decided") if isinstance(decision, dict) else None
+            if predicted.label is None and likeliest is not None:
+                of_id[name] = replace(predicted, label=likeliest)
+                handed_over += 1
+    if handed_over:
+        _log.warning("%s: %d decisions were handed to a person; the likeliest label is taken", path, handed_over)
+    return labels
+
+
+def _label(
+    place: str, identity: str, task: Task | None, found: dict[str | None, PredictedLabel], tasks: Sequence[Task]
+) -> str:
     """The label of an item, of what was `found` for its id; `task` is None where the item does not tell it."""
     if task is None and len(found) > 1:
         names = " and ".join(name or "a task that is not named" for name in found)
@@ -90,8 +115,9 @@ def _label(place: str, identity: str, task: Task | None, found: dict[str | None,
     if predicted is None:
         of = "" if task is None else f" of {task.name}"
         raise KdslError(f"{place}: no prediction for id {identity!r}{of}; predict this file first")
-    if task is not None and predicted.label not in task.label_names:
-        raise KdslError(f"{predicted.place}: sample {identity!r}: {unknown_label(predicted.label, [task])}")
+    possible = tasks if task is None else [task]
+    if predicted.label is None or not any(predicted.label in each.label_names for each in possible):
+        raise KdslError(f"{predicted.place}: sample {identity!r}: {unknown_label(predicted.label, possible)}")
     return predicted.label
 
 

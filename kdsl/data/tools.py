@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from kdsl.data.annotations import agreed, choices
@@ -28,6 +29,20 @@ class Form:
     flat: Callable[[Record], Flat]
 
 
+def _listed(record: Record, key: str, value: Any) -> list[Any]:
+    """A list that may be missing."""
+    if value is None or isinstance(value, list):
+        return value or []
+    raise record.error(f"{key} is {shown(value)}; it must be a list")
+
+
+def _object(record: Record, key: str, value: Any) -> dict[str, Any]:
+    """An object that may be missing."""
+    if value is None or isinstance(value, dict):
+        return value or {}
+    raise record.error(f"{key} is {shown(value)}; it must be an object")
+
+
 def form_of(value: Mapping[str, Any]) -> Form | None:
     """The tool that writes such records; None for no known one."""
     return next((form for form in FORMS if form.fits(value)), None)
@@ -41,8 +56,8 @@ _CHOOSING = ("choices", "taxonomy", "rating")
 
 def _label_studio(record: Record) -> Flat:
     """Exports as JSON: {id, data: {…}, annotations: [{result: [{from_name, type, value}]}], …}."""
-    given = record.value.get("annotations", record.value.get("completions")) or []
-    annotations = [annotation for annotation in given if isinstance(annotation, dict)]
+    key = "completions" if record.value.get("annotations") is None else "annotations"
+    annotations = [_object(record, key, each) for each in _listed(record, key, record.value.get(key))]
     if any(annotation.get("was_cancelled") or annotation.get("skipped") for annotation in annotations):
         record.notes.note("samples with cancelled annotations, which were left out", record.where)
     annotations = [each for each in annotations if not each.get("was_cancelled") and not each.get("skipped")]
@@ -59,13 +74,12 @@ def _label_studio(record: Record) -> Flat:
 def _results(record: Record, annotation: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The answer of one annotator to each question, which is called as its control in the labelling interface."""
     found: dict[str, list[Any]] = {}
-    for result in annotation.get("result") or []:
-        kind = result.get("type") if isinstance(result, dict) else None
+    for result in _listed(record, "result", annotation.get("result")):
+        kind = _object(record, "a result", result).get("type")
         if kind not in _CHOOSING:
             record.notes.note(f"results of the type {shown(kind)} left out", record.where)
             continue
-        value = result.get("value") or {}
-        chosen = choices(value.get(kind))
+        chosen = choices(_object(record, "value", result.get("value")).get(kind))
         if kind == "taxonomy":  # paths from the top: the last step says the most
             chosen = [path[-1] if isinstance(path, list) and path else path for path in chosen]
         found.setdefault(str(result.get("from_name") or "label"), []).extend(chosen)
@@ -98,18 +112,21 @@ def _argilla(record: Record) -> Flat:
     given = record.value.get("responses") or {}
     responses: dict[str, list[Any]] = {}
     if isinstance(given, list):
-        for response in given:
-            for name, value in ((response or {}).get("values") or {}).items():
-                responses.setdefault(name, []).append({"status": response.get("status"), **choices_of(value)})
+        for each in given:
+            response = _object(record, "a response", each)
+            for name, value in _object(record, "values", response.get("values")).items():
+                responses.setdefault(name, []).append({"status": response.get("status"), **_response(value)})
     else:
-        responses = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+        answered = _object(record, "responses", given).items()
+        responses = {name: value if isinstance(value, list) else [value] for name, value in answered}
     if not any(responses.values()) and record.value.get("suggestions"):
         record.notes.note("samples with suggestions only, which are no labels", record.where)
     data = {**record.value["fields"], **_metadata(record)}
     return _with_answers(record, data, {name: _submitted(record, each) for name, each in responses.items()})
 
 
-def choices_of(value: Any) -> dict[str, Any]:
+def _response(value: Any) -> dict[str, Any]:
+    """An answer with its status, or one alone."""
     return value if isinstance(value, dict) else {"value": value}
 
 
@@ -120,7 +137,7 @@ def _metadata(record: Record) -> dict[str, Any]:
 
 def _submitted(record: Record, responses: list[Any]) -> list[list[Any]]:
     """The answers that annotators handed in."""
-    found = [choices_of(response) for response in responses if response is not None]
+    found = [_response(response) for response in responses if response is not None]
     submitted = [each for each in found if each.get("status") in (None, "submitted")]
     if len(submitted) < len(found):
         record.notes.note("samples with discarded or unfinished responses, which were left out", record.where)
@@ -132,8 +149,9 @@ def _argilla_flat(record: Record) -> Flat:
     answers, data = {}, {}
     for key, value in record.value.items():
         if key.endswith(".responses"):
-            states = record.value.get(f"{key}.status") or [None] * len(value or [])
-            pairs = zip(value or [], states, strict=False)
+            given = _listed(record, key, value)
+            states = _listed(record, f"{key}.status", record.value.get(f"{key}.status"))
+            pairs = zip_longest(given, states[: len(given)])
             answers[key.removesuffix(".responses")] = _submitted(
                 record, [{"value": each, "status": status} for each, status in pairs]
             )
@@ -157,13 +175,14 @@ _PRODIGY_DATA = ("text", "image", "html", "turns")
 def _prodigy(record: Record) -> Flat:
     """Tasks with {text, options, accept, answer}, or {text, label, answer} where one label was asked about."""
     value, answer = record.value, record.value.get("answer", "accept")
-    texts = {option.get("id"): option.get("text") for option in value.get("options") or [] if isinstance(option, dict)}
+    options = [_object(record, "an option", each) for each in _listed(record, "options", value.get("options"))]
+    texts = {str(option.get("id")): option.get("text") for option in options}
     if answer != "accept":
         record.notes.note(f"samples answered with {answer!r}, taken as unlabelled", record.where)
         chosen: list[Any] = []
     elif "accept" in value:
         # An option's number says nothing, its text does.
-        chosen = [texts.get(each) or each if isinstance(each, int) else each for each in choices(value["accept"])]
+        chosen = [texts.get(str(each)) or each if isinstance(each, int) else each for each in choices(value["accept"])]
     else:
         chosen = choices(value.get("label"))
     data = {key: value[key] for key in _PRODIGY_DATA if value.get(key) is not None}
@@ -188,7 +207,11 @@ def _spacy(record: Record) -> Flat:
     """{text, cats: {label: 1.0 or 0.0}}."""
     value = dict(record.value)
     cats = value.pop("cats")
-    return _with_answers(record, value, {"label": [[name for name, weight in cats.items() if weight >= 0.5]]})
+    return _with_answers(record, value, {"label": [[name for name, weight in cats.items() if _holds(weight)]]})
+
+
+def _holds(weight: Any) -> bool:
+    return isinstance(weight, int | float) and weight >= 0.5
 
 
 def _with_answers(record: Record, data: Any, answers: Mapping[str, list[list[Any]]]) -> Flat:
@@ -215,7 +238,8 @@ def alpaca(record: Record, prompt: str | None) -> Flat:
     value = record.value
     asked = [record.text(key, value.get(key) or "") for key in ("instruction", "input")]
     text = "\n".join(each for each in asked if each.strip() and each != prompt)
-    said = [each for pair in value.get("history") or [] if isinstance(pair, list) for each in pair]
+    history = _listed(record, "history", value.get("history"))
+    said = [each for pair in history for each in _listed(record, "a pair of history", pair)]
     kept = {key: each for key, each in value.items() if key not in _ALPACA}
     if said:
         return Flat({**kept, "turns": [*said, text], "label": value.get("output")}, frozenset({"label"}))

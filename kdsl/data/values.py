@@ -1,12 +1,12 @@
 """The JSON values of a data file: one a line, one over many lines, several in a line, or lists of them."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kdsl.data.encoding import text_lines
 from kdsl.errors import KdslError
 from kdsl.json_file import parse_json
 
@@ -15,7 +15,7 @@ _BETWEEN = " \t\r\n,\ufeff\x1e"
 of RFC 7464."""
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}]')
 """Texts, with an empty group where one has no end, and brackets."""
-_FORMS = "samples are a JSON list or one JSON object a line"
+_FORMS = "samples are JSON, one JSON object a line, or a table whose first row names its columns"
 _LONGEST = 1 << 26
 """Characters of a value that is spread over lines."""
 
@@ -28,12 +28,11 @@ class Value(NamedTuple):
     value: Any
 
 
-def json_values(path: Path, labels: Sequence[str], content: Path | None = None) -> Iterator[Value]:
+def json_values(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Value]:
     """The values in their order, of lists their elements; of JSON Lines only one line is in memory.
 
-    Raises KdslError with the line for what is not JSON, and as `text_lines` does with `labels`.
+    `lines` are those of `text_lines`. Raises KdslError with the line for what is not JSON.
     """
-    lines = text_lines(path, labels, content)
     begun = False
     for number, line in lines:
         text = line.strip(_BETWEEN)
@@ -137,5 +136,14 @@ def _end(line: str, position: int, depth: int) -> tuple[int, int]:
 
 
 def _parsed(path: Path, number: int, text: str) -> Any:
-    """The value in `text`, which begins in the given line."""
-    return parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)
+    """The value in `text`, which begins in the given line; None for NaN, as which pandas writes an empty cell."""
+    value = parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)
+    return _without_nan(value) if "NaN" in text else value
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

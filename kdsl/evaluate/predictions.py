@@ -12,9 +12,10 @@ from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
 from kdsl.evaluate.multi_label import MultiOutcome
-from kdsl.evaluate.report import AnyResult, MultiLabelResult, TaskResult
+from kdsl.evaluate.report import AnyResult, MultiLabelResult, RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
+from kdsl.yaml_file import yaml_string
 
 SUM_TOLERANCE = 0.02
 """Probabilities rounded to a few digits need not sum to exactly 1."""
@@ -37,9 +38,15 @@ class ModelPart(BaseModel):
     probabilities: Distribution | None = None
 
 
-class RuleHit(BaseModel):
+class RulePart(BaseModel):
+    id: str = ""
     label: str
     reliability: Probability
+
+
+class DecisionPart(BaseModel):
+    by: str = ""
+    reason: str = ""
 
 
 class Prediction(BaseModel):
@@ -47,10 +54,12 @@ class Prediction(BaseModel):
 
     id: str
     task: str
-    label: str | list[str]
+    label: str | list[str] | None
+    """None where the decision was handed to a person."""
     probabilities: Distribution | None = None
     model: ModelPart
-    rules: list[RuleHit] = []
+    rules: list[RulePart] = []
+    decision: DecisionPart = DecisionPart()
 
 
 def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[AnyResult]:
@@ -96,6 +105,18 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
 
 
+def read_predictions(path: Path) -> list[Prediction]:
+    """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
+    found: dict[SampleKey, Prediction] = {}
+    for line, record in read_jsonl(path):
+        prediction = _parse(f"{path}, line {line}", record)
+        key = prediction.task, prediction.id
+        if key in found:
+            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
+        found[key] = prediction
+    return list(found.values())
+
+
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> AnyResult:
     """The same for labelled samples of one task and their prediction records, in the same order."""
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
@@ -121,6 +142,7 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
             "evaluation needs a label for each"
         )
     labels = {task.name: task.label_names for task in tasks}
+    _require_listed(truth, samples, tasks)
     by_key: dict[SampleKey, Sample] = {}
     for sample in samples:
         place = f"{truth}: sample {sample.id!r}"
@@ -128,15 +150,28 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
             raise KdslError(f"{place} occurs twice; predictions are matched by id, so give each sample its own")
         if sample.task not in labels:
             raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(labels)}")
-        given = [sample.label] if sample.labels is None else sample.labels
-        strange = next((label for label in given if label not in labels[sample.task]), None)
-        if strange is not None:
-            raise KdslError(
-                f"{place} has the label {strange!r}, which task {sample.task} does not list; correct it or add "
-                "it to the task file"
-            )
         by_key[sample.key] = sample
     return by_key
+
+
+def _require_listed(truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> None:
+    """Raise KdslError where samples have a label that their task does not list."""
+    for task in tasks:
+        of_task = [sample for sample in samples if sample.task == task.name]
+        strange = [each for each in of_task if not set(each.given_labels or ()) <= set(task.label_names)]
+        if strange:
+            found = dict.fromkeys(label for sample in strange for label in sample.given_labels or ())
+            names = ", ".join(repr(name) for name in [name for name in found if name not in task.label_names][:_NAMED])
+            other = "NAME" if task.other is None else yaml_string(task.other)
+            raise KdslError(
+                f"{truth}: {len(strange)} of {len(samples)} samples have a label that task {task.name} does not list "
+                f"({names}), the first being sample {strange[0].id!r}; correct them, list the label in the task file, "
+                f"or write `other: {{label: {other}, unlisted: true}}` there, if they belong to none of its labels"
+            )
+
+
+_NAMED = 3
+"""Labels that are named where they are not listed."""
 
 
 def _parse(place: str, record: dict[str, Any]) -> Prediction:
@@ -156,13 +191,13 @@ def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
     known = set(task.label_names)
     named: dict[str, list[str]] = {}
     for key, said in {"label": prediction.label, "model.label": prediction.model.label}.items():
-        if isinstance(said, str) == task.multi:
+        if isinstance(said, str | None) == task.multi:
             has, right = ("several labels", "a list of them") if task.multi else ("one label", "its name")
             raise KdslError(
                 f"{place}: `{key}` is {said!r}, but a sample of task {task.name} has {has}; expected {right}, as "
                 "KDSL's prediction writes it"
             )
-        named[key] = [said] if isinstance(said, str) else said
+        named[key] = [] if said is None else [said] if isinstance(said, str) else said
     named["rules"] = [hit.label for hit in prediction.rules]
     distributions = {"probabilities": prediction.probabilities, "model.probabilities": prediction.model.probabilities}
     for key, distribution in distributions.items():
@@ -208,6 +243,8 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
             indices(prediction.label for prediction in predictions),
             _matrix([prediction.probabilities for prediction in predictions], index),
         ),
+        why=tuple(map(_why, predictions)),
+        other=task.other,
     )
 
 
@@ -238,10 +275,15 @@ def _multi_label_result(task: Task, samples: Sequence[Sample], predictions: Sequ
         ),
         both=MultiOutcome(
             truth,
-            flags(prediction.label for prediction in predictions),
+            flags(prediction.label or () for prediction in predictions),
             _values([prediction.probabilities for prediction in predictions], index),
         ),
     )
+
+
+def _why(prediction: Prediction) -> Why:
+    hits = tuple(RuleHit(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
+    return Why(prediction.decision.by, prediction.decision.reason, hits)
 
 
 def _rules_alone(prediction: Prediction) -> str | None:

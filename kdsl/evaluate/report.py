@@ -17,8 +17,27 @@ from kdsl.evaluate.multi_label import (
     multi_label_scores,
     pool_outcomes,
 )
+from kdsl.evaluate.selective import Selective, everything_decided, selective
 
 PREDICTORS = ("model alone", "rules alone", "both")
+
+
+@dataclass(frozen=True)
+class RuleHit:
+    """A rule that held on a sample."""
+
+    id: str
+    label: str
+    reliability: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Who decided about a sample, and why: what a prediction tells besides labels and probabilities."""
+
+    by: str = ""
+    reason: str = ""
+    rules: tuple[RuleHit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,10 @@ class TaskResult:
     model: Outcome
     rules: Outcome
     both: Outcome
+    why: tuple[Why, ...] = ()
+    """[n]; none where nobody said."""
+    other: str | None = None
+    """The label of what belongs to none of the others."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +94,8 @@ class PredictorSummary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Scores of both minus scores of the model alone, with paired intervals."""
+    """Scores of both minus scores of the model alone, with paired intervals; what both handed to a person is decided
+    by the likeliest label, as the model alone decides everything."""
 
     weighted_f1: float
     macro_f1: float
@@ -99,6 +123,8 @@ class TaskSummary:
     difference: Difference
     labels: tuple[LabelSummary, ...]
     """In the task's order; none for the pooled summary."""
+    selective: Selective | None = None
+    """Where some samples belong to no label or are handed to a person; None for the pooled summary."""
 
     @property
     def multi(self) -> bool:
@@ -185,9 +211,11 @@ def _pooled(results: Sequence[AnyResult]) -> AnyResult:
 def _summarise_task(result: AnyResult, seed: int) -> TaskSummary:
     model, rules, both = (_summarise_predictor(outcome, seed) for outcome in (result.model, result.rules, result.both))
     if isinstance(result, MultiLabelResult):
-        between = multi_label_difference(result.both, result.model, seed)
+        with_rules, between, chosen = both.scores, multi_label_difference(result.both, result.model, seed), None
     else:
-        between = difference_intervals(result.both, result.model, seed)
+        chosen = selective(result.both, result.labels, result.other)
+        decided = everything_decided(result.both)
+        with_rules, between = scores(decided), difference_intervals(decided, result.model, seed)
     micro = (both.scores.micro_f1, model.scores.micro_f1)
     return TaskSummary(
         task=result.task,
@@ -196,13 +224,14 @@ def _summarise_task(result: AnyResult, seed: int) -> TaskSummary:
         rules=rules,
         both=both,
         difference=Difference(
-            weighted_f1=both.scores.weighted_f1 - model.scores.weighted_f1,
-            macro_f1=both.scores.macro_f1 - model.scores.macro_f1,
-            accuracy=both.scores.accuracy - model.scores.accuracy,
+            weighted_f1=with_rules.weighted_f1 - model.scores.weighted_f1,
+            macro_f1=with_rules.macro_f1 - model.scores.macro_f1,
+            accuracy=with_rules.accuracy - model.scores.accuracy,
             intervals=between,
             micro_f1=None if micro[0] is None or micro[1] is None else micro[0] - micro[1],
         ),
         labels=_summarise_labels(result),
+        selective=chosen,
     )
 
 

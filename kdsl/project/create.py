@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kdsl.config import CONFIG_NAME
@@ -31,10 +32,8 @@ _CONFIG = """\
 tasks: [%s]
 
 data:
-  train: data/train.json             # MIRE json, ShareGPT, or JSON Lines with id, text or turns, images, label
-  # test: data/test.json             # other labelled samples; `kdsl check` compares them with the training samples
-  images: data/images                # the folder that image file names are relative to
-  ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
+%s  # test: data/test.json             # other labelled samples; `kdsl check` compares them with the training samples
+%s  ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
   # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
   # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
   # knowledge: data/knowledge        # a folder of Markdown and JSON Lines about the products and the shop
@@ -47,7 +46,7 @@ small: meaning                       # proposes conditions for rules; or lexical
 large: linear                        # the classifier; or neighbours, Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules
-checkpoint: checkpoints/run          # where the trained classifier lands
+checkpoint: checkpoints/run          # where the trained classifier lands; what it scored is kept in runs/
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
 
@@ -59,12 +58,34 @@ prompt: {ocr: true, knowledge: 3}    # cleaned text of the images, label descrip
 """
 
 
-def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = None) -> Path:
+_TRAIN = """\
+  train: data/train.json             # a table, a labelling tool's export, JSON or JSON Lines: docs/your_data.md
+"""
+_IMAGES = """\
+  images: data/images                # the folder that image file names are relative to
+"""
+
+
+@dataclass(frozen=True)
+class DataEntries:
+    """What kdsl.yaml says of the data, as lines of YAML below `data:`."""
+
+    train: str = _TRAIN
+    images: str = _IMAGES
+
+
+def create_project(
+    folder: Path,
+    tasks: Sequence[str | Path | Task] | None = None,
+    data: DataEntries = DataEntries(),
+    counts: Mapping[str, int] | None = None,
+) -> Path:
     """Make a project in `folder`, new or not, and return its kdsl.yaml; nothing that exists is touched.
 
     `tasks` are names of shipped tasks, task files (relative to the current directory) or `Task` objects, which become
     tasks/<name>.yaml; by default all shipped tasks. The rules that ship for a task come along where it is named:
-    without `tasks` nobody has said that the project is about these. Raises KdslError, before anything is written, for
+    without `tasks` nobody has said that the project is about these. `counts` is the number of samples of each label,
+    told in the files of `Task` objects. Raises KdslError, before anything is written, for
     a task that cannot be one and for files that are there already.
     """
     config = folder / CONFIG_NAME
@@ -80,7 +101,7 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
     for task in tasks:
         if isinstance(task, Task):
             name, entry = task.name, f"{TASK_FOLDER}/{task.name}.yaml"
-            files[folder / entry] = task_text(task)
+            files[folder / entry] = task_text(task, counts)
         elif isinstance(task, str | Path):
             name, entry = load_task(str(task)).name, _entry(task, folder)
         else:
@@ -102,7 +123,7 @@ def create_project(folder: Path, tasks: Sequence[str | Path | Task] | None = Non
     for entry in entries:
         if named and entry in shipped_tasks():
             copy_shipped(entry, folder / "rules")
-    write_atomically(config, _CONFIG % ", ".join(map(_scalar, entries)))
+    write_atomically(config, _CONFIG % (", ".join(map(_scalar, entries)), data.train, data.images))
     return config
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kdsl.arbiter.multi_label_decision import MultiLabelDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
-    from kdsl.data.forms import Naming
+    from kdsl.data.forms import Reading
+    from kdsl.data.label_log import LabelLog
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
+    from kdsl.project.label_issues import LabelIssue
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
@@ -136,6 +138,17 @@ class Project:
         left_out = self.config.fields.left_out
         return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
 
+    def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
+        """Training samples whose labels are probably wrong, as `kdsl check --labels` finds them, the most doubtful
+        first; of a project with one task its name may be left out.
+
+        Samples that contradict or repeat another one are among them; what people decided about is not. Raises
+        KdslError where `train` has not been run.
+        """
+        from kdsl.project.label_issues import project_label_issues
+
+        return project_label_issues(self, self.task(task))
+
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
 
@@ -192,7 +205,7 @@ class Project:
         from kdsl.project.evaluation import evaluate_project
 
         require_workers(workers)
-        return evaluate_project(self, folds, workers)
+        return evaluate_project(self, folds, workers).summary
 
     def run(self, workers: int | None = None) -> "Summary | None":
         """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
@@ -237,24 +250,65 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples, self.tasks)
+        samples, notes = self.kept.file(path, self._read_samples, *self._read_with())
+        return (self._with_given_labels(samples) if split == "train" else samples), notes
+
+    @cached_property
+    def label_log(self) -> "LabelLog | None":
+        """The labels that people gave to samples; None in a project without samples."""
+        from kdsl.data.label_log import LabelLog
+
+        path = self.config.data.label_log
+        return None if path is None else LabelLog(path)
+
+    def _with_given_labels(self, samples: "list[Sample]") -> "list[Sample]":
+        """Training samples as people labelled them, with those of data.unlabelled that they labelled."""
+        from kdsl.files import stamp_of
+
+        log, unlabelled = self.label_log, self.config.data.unlabelled
+        stamp = None if log is None else stamp_of(log.path)
+        if log is None or stamp is None:
+            return samples
+        made_of = samples, stamp, None if unlabelled is None else stamp_of(unlabelled)
+        return self.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
+
+    def _give_labels(self, samples: "list[Sample]", log: "LabelLog") -> "list[Sample]":
+        from kdsl.data.notes import Notes
+
+        def more() -> "Iterator[Sample]":
+            unlabelled = self.config.data.unlabelled
+            known = () if unlabelled is None else self.iterate_samples(unlabelled)
+            return (replace(sample, label=None, labels=None) for sample in known)
+
+        notes = Notes()
+        labelled = log.given().applied(samples, more(), self.tasks, notes)
+        notes.tell(log.path)
+        return labelled
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
         notes = Notes()
-        return read_samples(path, self.tasks, notes, self.naming), notes
+        return read_samples(path, self.tasks, notes, self.reading()), notes
 
-    @property
-    def naming(self) -> "Naming":
-        """What kdsl.yaml says about files of samples: which columns are what, and what they call the labels."""
+    def _read_with(self) -> tuple[object, ...]:
+        """What the samples of a file depend on beside the file: the tasks, and which images were fetched."""
+        from kdsl.data.image_folder import FETCHED
+        from kdsl.files import stamp_of
+
+        folder = self.config.data.images
+        return self.tasks, None if folder is None else stamp_of(folder / FETCHED)
+
+    def reading(self) -> "Reading":
+        """For one reading of data: what kdsl.yaml says about files of samples, and where their images lie."""
         from kdsl.data.columns import Columns
-        from kdsl.data.forms import Naming
+        from kdsl.data.forms import Reading
+        from kdsl.data.image_folder import ImageFolder
 
-        given = self.config.data.columns
+        data, given = self.config.data, self.config.data.columns
         columns = Columns(tuple(given.text), given.turns, tuple(given.images), given.label, given.id)
-        return Naming(columns, self.config.data.labels)
+        return Reading(columns, data.labels, None if data.images is None else ImageFolder(data.images))
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
         """The samples of any file, one at a time; of the project's own files those that were read already."""
@@ -262,13 +316,13 @@ class Project:
 
         own = (self.config.data.train, self.config.data.test)
         file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
-        known = None if file is None else self.kept.known_file(file, self._read_samples, self.tasks)
-        return iterate_samples(path, self.tasks, naming=self.naming) if known is None else iter(known[0])
+        known = None if file is None else self.kept.known_file(file, self._read_samples, *self._read_with())
+        return iterate_samples(path, self.tasks, reading=self.reading()) if known is None else iter(known[0])
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
         is_plain = file.content is None
-        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.naming)
+        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.reading())
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""

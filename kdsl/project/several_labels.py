@@ -18,6 +18,7 @@ def require_possible(config: ProjectConfig, tasks: Iterable[Task]) -> None:
         "prompt.neighbours": (prompt.neighbours > 0, "set it to 0"),
         "prompt.knowledge": (prompt.knowledge > 0, "set it to 0"),
         "augment.copies": (config.augment.copies > 0, "set it to 0"),
+        "abstain": (config.abstain is not None, "take it out"),
         "data.distilled": (config.data.distilled is not None, "take it out"),
         f"small: {config.small}": (config.small not in SMALL_EMBEDDED, "set `small: meaning`"),
     }

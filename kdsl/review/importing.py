@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import cast, get_args
 from unicodedata import category
 
-from kdsl.data.spreadsheet import USUAL, decodings, garbled, marked, read_rows, replaced
+from kdsl.data.charset import USUAL, decodings, marked
+from kdsl.data.spreadsheet import garbled, read_rows, replaced
 from kdsl.errors import KdslError
 from kdsl.files import read_bytes
 from kdsl.project.project import Project
@@ -79,14 +80,15 @@ def import_csv(store: RuleStore, path: Path, by: str) -> Event | None:
 
 def _changes(store: RuleStore, path: Path, rules: _Rules) -> tuple[_Change, ...]:
     data = read_bytes(path)
-    try:
-        sure = marked(data)
-    except UnicodeDecodeError as error:
-        raise KdslError(
-            f"{path}: byte {error.start} is not {error.encoding}, as its first bytes say; {_SAVE}"
-        ) from error
+    sure = marked(data)
     if sure is not None:
-        return _only(_read(store, path, rules, *sure, lossless=True))
+        try:
+            text = data.decode(sure).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise KdslError(
+                f"{path}: byte {error.start} is not {error.encoding}, as its first bytes say; {_SAVE}"
+            ) from error
+        return _only(_read(store, path, rules, sure, text, lossless=True))
     readings = [
         _read(store, path, rules, encoding, text, lossless=encoding.startswith("utf") and not text.isascii())
         for encoding, text in decodings(data)

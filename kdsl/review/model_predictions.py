@@ -19,6 +19,7 @@ from kdsl.files import file_hash, is_there, parsing, write_atomically
 from kdsl.label_matrix import is_labelled
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.classifier import Classifier
+from kdsl.models.cold_start import fit_cold_start
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE, load_out_of_fold, rows_of
@@ -85,14 +86,16 @@ def unlabelled_predictions(
 ) -> ModelPredictions | None:
     """What the trained classifier says about samples without a label, else one that is trained for it (seconds).
 
-    None where a large or recorded model would have to be asked, and where nothing can be learned from the labelled
-    samples, those of `table` with `labels` [n_samples].
+    None where a large or recorded model would have to be asked. Where nothing can be learned from the labelled
+    samples, those of `table` with `labels` [n_samples], the names and descriptions of the labels speak.
     """
     if not len(unlabelled) or config.large_model is not None or config.recorded is not None:
         return None
     classifier = _trained(config, task, unlabelled) or _fitted(config, task, table, labels)
     if classifier is None:
-        return None
+        if task.multi:
+            return None
+        classifier = fit_cold_start(task, unlabelled, unlabelled.sentence_vectors)
     probabilities = classifier.predict(unlabelled).probabilities
     return ModelPredictions(probabilities, np.ones(len(unlabelled), dtype=bool), task.multi)
 

@@ -163,7 +163,10 @@ class TestShareGpt:
         [
             ({"messages": "hi"}, "element 1: messages is 'hi'; it must be a list"),
             ({"messages": ["hi"]}, "element 1: message 1 is 'hi'; it must be like"),
-            ({"messages": [{"role": "bot", "content": "hi"}]}, "element 1: the role 'bot' is unknown; roles are user"),
+            (
+                {"messages": [{"role": "boss", "content": "hi"}]},
+                "element 1: the role 'boss' is unknown; roles are user",
+            ),
             ({"messages": [{"role": "user"}]}, "element 1: the content of message 1 is missing; it must be text"),
             (
                 {"messages": [{"role": "user", "content": "你好"}]},
@@ -237,18 +240,15 @@ class TestPlain:
             ),
             ({"text": "a", "label": True}, "line 1: label is True; it must be a label's name"),
             ({"text": "a", "label": 1.0}, "line 1: label is 1.0; it must be a label's name"),
-            ({"text": "a", "label": float("nan")}, "line 1: label is nan; it must be a label's name"),
             ({"text": "a", "label": [["能否调光"]]}, r"line 1: label is \['能否调光'\]; it must be a label's name"),
-            ({"text": float("nan")}, "line 1: text is nan; it must be text in quotes"),
             ({"text": "a", "id": 1.5}, "line 1: id is 1.5; it must be a text or a whole number"),
-            ({"text": "a", "id": float("nan")}, "line 1: id is nan; it must be a text or a whole number"),
             ({"text": "a", "id": 1e300}, r"line 1: id is 1e\+300; it must be a text or a whole number"),
             ({"text": "a", "id": "\ud800"}, r"line 1: id is '\\ud800', which holds half a character"),
             ({"level": 3, "label": "b"}, "line 1: nothing tells which column .* there is 'level', 'label': name them"),
             ({"Messages": []}, "line 1: nothing tells which column or key holds the text .* there is 'Messages'"),
             (
-                {"turns": [{"role": "user", "content": "a"}]},
-                "line 1: the text of turn 1 is missing; its keys are 'role', 'cont",
+                {"turns": [{"role": "user", "txt": "a"}]},
+                "line 1: the text of turn 1 is missing; its keys are 'role', 'txt'",
             ),
         ],
     )
@@ -268,7 +268,7 @@ class TestFiles:
             ('{"text": "a"}\n{"text": ', "data.json, line 2: not valid JSON"),
             (
                 "hello",
-                "data.json, line 1: not valid JSON .*; samples are a JSON list or one JSON object a line",
+                "data.json, line 1: not valid JSON .*; samples are JSON, one JSON object a line, or a table",
             ),
             ('[{"text": "a"}, "b"]', "data.json, element 2: 'b' is not an object"),
             ("[1]", "data.json, element 1: 1 is not an object"),
@@ -289,8 +289,7 @@ class TestFiles:
         with pytest.raises(KdslError, match="is a folder, not a file"):
             read_samples(tmp_path, [OTHER])
         (tmp_path / "gbk.json").write_bytes('{"text": "退款"}'.encode("gbk"))
-        with pytest.raises(KdslError, match=r"line 1: byte 10 is not UTF-8 and looks like GB 18030 \(GBK\); save"):
-            read_samples(tmp_path / "gbk.json", [OTHER])
+        assert read_samples(tmp_path / "gbk.json", [OTHER])[0].turns[0].text == "退款"
 
     def test_a_byte_order_mark_is_no_matter(self, tmp_path):
         for name, text in (("a.json", '[{"text": "退"}]'), ("a.jsonl", '{"text": "退"}\n')):
@@ -305,9 +304,8 @@ class TestFiles:
             ("2", "乙"),
         ]
 
-    def test_a_list_of_samples_under_another_key_is_told(self, read, dialogue_task):
-        with pytest.raises(KdslError, match=r"line 1: nothing tells which column .* there is 'shop'"):
-            read(json.dumps({"shop": [{"text": "甲"}]}), [dialogue_task])
+    def test_a_list_of_samples_may_stand_under_any_key(self, read, dialogue_task):
+        assert read(json.dumps({"shop": [{"text": "甲"}]}), [dialogue_task])[0].turns[0].text == "甲"
 
     def test_records_without_text_and_image_are_told_with_their_keys(self, read, dialogue_task, caplog):
         read(json.dumps([{"text": "a"}, {"id": "x", "text": None, "note": "退款"}]), [dialogue_task])
@@ -384,8 +382,9 @@ def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_facto
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
     else:
-        for image in (image for sample in samples for image in (*sample.images, *sample.turns)):
-            assert ".." not in str(image)
+        for sample in samples:
+            for image in (*sample.images, *(image for turn in sample.turns for image in turn.images)):
+                assert ".." not in str(image)
 
 
 PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}

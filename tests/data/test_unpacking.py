@@ -77,9 +77,17 @@ def test_what_would_fill_the_memory_is_not_unpacked(read, pack, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (zipped(a=b"{}", b=b"{}"), "is an archive of 2 files; give the one that holds the samples"),
+        (zipped(a=b"{}", b=b"{}"), "is an archive of 2 files, none of which may hold samples; give the one that does"),
+        (
+            zipped(**{"a.csv": b"", "b.json": b"{}", "c.png": b""}),
+            "is an archive of 3 files, 2 of which may hold samples: a.csv, b.json; give the one that does",
+        ),
         (zipped(), "is an archive of 0 files"),
-        (zipped(**{"xl/workbook.xml": b"", "docProps/app.xml": b""}), "is an Excel workbook; export it as JSON Lines"),
+        (
+            zipped(**{"[Content_Types].xml": b"", "word/document.xml": b""}),
+            "is a document without sheets; give a table: .xlsx, .ods or CSV",
+        ),
+        (zipped(a=zipped(b=b"{}")), "holds an archive; give the file of samples that is in it"),
         (
             gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0),
             "holds an archive; give the file of samples that is in it",
@@ -87,7 +95,7 @@ def test_what_would_fill_the_memory_is_not_unpacked(read, pack, monkeypatch):
         (gzip.compress(bytes(257) + b"ustar" + bytes(250), mtime=0), "holds an archive"),
         (bytes(257) + b"ustar" + bytes(250), "is an archive"),
         (b"\x28\xb5\x2f\xfd....", "is a zstd file; unpack it first"),
-        (b"PAR1....", "is a Parquet file; export it as JSON Lines"),
+        (b"SQLite format 3\0", "is a SQLite file; export its table as CSV"),
         (b"\x89PNG\r\n", "is a PNG file; give the file of samples that names the image"),
     ],
 )

@@ -182,7 +182,7 @@ def test_a_file_that_is_no_export_is_refused(store, tmp_path):
     for data, sentence in (
         ("a,b\n1,2\n", "line 1: no column 'task'"),
         (b"", "no column"),
-        (b"\xef\xbb\xbf\xff", "byte 0"),
+        (b"\xef\xbb\xbf\xff", "byte 3 is not utf-8, as its first bytes say"),
     ):
         with pytest.raises(KdslError, match=sentence):
             import_csv(store, saved(tmp_path, data), "小王")

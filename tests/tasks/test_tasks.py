@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kdsl.errors import KdslError
+from kdsl.sample import Label
 from kdsl.tasks import load_task, task_text
 
 
@@ -52,7 +53,8 @@ def test_a_task_file_is_found_relative_to_the_project(tmp_path):
         ("name: t\nlabels:\n  - {name: a}\n  - {name: ''}\n", "line 4: labels.2.name: is empty"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: 3}\n", "line 4: labels.2.name is 3; it must be text"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: 'b '}\n", "line 4: labels.2.name: 'b ' begins or ends"),
-        ("name: t\nlabels:\n  - a\n  - b\n", "line 3: labels.1 is 'a'; it must be a mapping"),
+        ("name: t\nlabels:\n  - a\n  - [b]\n", "line 4: labels.2 is .'b'.; it must be a mapping"),
+        ("name: t\nlabels: [a, a]\n", "line 2: labels: the label 'a' is listed twice"),
         ("name: t\nlabels:\n  - {name: a}\n  - {nam: b}\n", "line 4: unknown key 'labels.2.nam'; did you"),
         ("name: a/b\nlabels: [{name: a}, {name: b}]\n", "line 1: name: 'a/b' names a folder"),
         ("name: ''\nlabels: [{name: a}, {name: b}]\n", "line 1: name: is empty"),
@@ -122,3 +124,10 @@ def test_a_task_file_says_whether_a_sample_may_have_several_labels(write):
         assert load_task(write("again.yaml", task_text(task))) == task
     with pytest.raises(KdslError, match=r"several\.yaml, line 2: multi is 'yes, please'"):
         load_task(write("several.yaml", f"name: shop\nmulti: yes, please\n{labels}"))
+    with pytest.raises(KdslError, match="`other` and `multi: true` exclude each other"):
+        load_task(write("both.yaml", f"name: shop\nmulti: true\nother: 别的\n{labels}"))
+
+
+def test_a_label_may_be_its_name_alone(write):
+    task = load_task(write("t.yaml", "name: t\nlabels: [退款, 3, {name: 换货, description: 换一件}]\n"))
+    assert task.labels == (Label("退款"), Label("3"), Label("换货", "换一件"))

@@ -1,0 +1,165 @@
+"""A new project for a file that people have: what its columns are, which labels it holds, where its images lie."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdsl.data.columns import Columns
+from kdsl.data.forms import Reading
+from kdsl.data.image_folder import CACHE, ImageFolder
+from kdsl.data.images import existing_image
+from kdsl.data.notes import Notes
+from kdsl.data.readers import open_records
+from kdsl.errors import KdslError
+from kdsl.project.create import DataEntries, create_project
+from kdsl.sample import Label, Sample, Task
+from kdsl.yaml_file import yaml_string
+
+PREVIEWED = 3
+"""Samples that are shown before anything is written."""
+_LOOKED_AT = 50
+"""Images that tell where the others lie."""
+_MOST_LABELS = 1000
+_NO_NAME = re.compile(r"[^\w]+")
+
+
+@dataclass
+class Look:
+    """What a file holds, by the columns that were proposed or said."""
+
+    path: Path
+    columns: Columns
+    form: str = ""
+    first: list[Sample] = field(default_factory=list)
+    """The first samples, `PREVIEWED` at most."""
+    samples: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    notes: Notes = field(default_factory=Notes)
+    images: list[str] = field(default_factory=list)
+    """Names of the first images."""
+
+    @property
+    def unlabelled(self) -> int:
+        return self.samples - self.labels.total()
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the labels are numbers, which say nothing to people."""
+        return bool(self.labels) and all(label.isdecimal() for label in self.labels)
+
+
+def look_at(path: Path, columns: Columns) -> Look:
+    """What `path` holds where `columns` are said; what they leave open is proposed.
+
+    Raises KdslError for a file that cannot be read, and for a column that no record has.
+    """
+    notes = Notes()
+    reader, records = open_records(path, (), notes, reading=Reading(columns, images=_looking(path)))
+    found, seen = Look(path, columns, notes=notes), set[str]()
+    for record in records:
+        sample = reader.read(record)
+        if not found.form or not seen >= {*columns.names}:
+            described = reader.describe(record)
+            if not found.form:
+                found.form, found.columns = described.form, described.columns
+            seen.update(described.names)
+        if sample is None:
+            continue
+        found.samples += 1
+        if len(found.first) < PREVIEWED:
+            found.first.append(sample)
+        if sample.label is not None:
+            found.labels[sample.label] += 1
+        if len(found.images) < _LOOKED_AT:  # those in the data itself lie nowhere yet
+            found.images.extend(name for name in sample.images if not name.startswith(CACHE))
+        if len(found.labels) > _MOST_LABELS:
+            raise KdslError(
+                f"{path}: {found.columns.label!r} has over {_MOST_LABELS} different values, so it is no label; name "
+                "the column of the labels with --label"
+            )
+    missing = [name for name in columns.names if name not in seen]
+    if missing:
+        raise KdslError(
+            f"{path}: there is no column {missing[0]!r}; there is {', '.join(map(repr, sorted(seen)[:20]))}"
+        )
+    return found
+
+
+def _looking(path: Path) -> ImageFolder:
+    """Where images may lie, with nothing written there."""
+    return ImageFolder(path if path.is_dir() else path.parent, looking=True)
+
+
+def create_from(folder: Path, look: Look, tasks: Sequence[str] | None = None, name: str | None = None) -> Path:
+    """Make a project in `folder` for the file that `look` is of, and return its kdsl.yaml.
+
+    Without `tasks` it gets one, called `name` or as the file, of the labels found. Raises KdslError, before anything
+    is written, where there are fewer than two labels, and as `create_project` does.
+    """
+    if tasks is None and len(look.labels) < 2:
+        what = f"only the label {next(iter(look.labels))!r}" if look.labels else "no labels"
+        raise KdslError(
+            f"{look.path}: {what} found; name the column of the labels with --label, or a task with --task"
+        )
+    counts = dict(look.labels.most_common())
+    own = Task(name or _task_name(look.path), tuple(Label(label) for label in counts))
+    return create_project(folder, tasks or [own], _entries(folder, look), counts)
+
+
+def image_folder(look: Look) -> Path | None:
+    """The folder that the file's image names are relative to; None where most images are not found."""
+    home = look.path.parent
+    for folder in (home, home / "images", home / f"{look.path.stem}_images", home.parent / "images", home.parent):
+        there = sum(existing_image(folder, name) is not None for name in look.images)
+        if look.images and 2 * there > len(look.images):
+            return folder
+    return None
+
+
+def _task_name(path: Path) -> str:
+    stem = path.name.partition(".")[0]
+    return _NO_NAME.sub("-", stem).strip("-_") or "samples"
+
+
+def _entries(folder: Path, look: Look) -> DataEntries:
+    lines = [f"  train: {_path(look.path, folder)}\n"]
+    said = _said(look.columns)
+    if said:
+        lines.append(f"  columns: {{{said}}}\n")
+    images = image_folder(look)
+    given = DataEntries(images=f"  images: {_path(images, folder)}\n") if images is not None else DataEntries()
+    return DataEntries("".join(lines), given.images)
+
+
+def _said(columns: Columns) -> str:
+    """As YAML, what is not called as KDSL calls it itself."""
+    own: dict[str, tuple[tuple[str, ...], ...]] = {
+        "text": (("text",),),
+        "images": (("images", "image"), ("images",), ("image",)),
+    }
+    values: dict[str, Any] = {
+        "text": columns.text,
+        "turns": columns.turns,
+        "images": columns.images,
+        "label": columns.label,
+        "id": columns.id,
+    }
+    parts = []
+    for key, value in values.items():
+        if not value or value == key or value in own.get(key, ()):
+            continue
+        names = [value] if isinstance(value, str) else list(value)
+        quoted = ", ".join(map(yaml_string, names))
+        parts.append(f"{key}: {quoted if len(names) == 1 else f'[{quoted}]'}")
+    return ", ".join(parts)
+
+
+def _path(path: Path, folder: Path) -> str:
+    """As seen from the folder of kdsl.yaml; the whole path where the file lies elsewhere."""
+    whole, home = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    shown = whole.relative_to(home).as_posix() if whole.is_relative_to(home) else str(whole)
+    return yaml_string(shown)

@@ -1,0 +1,231 @@
+"""Workbooks as people keep them: dates, numbers, formulas, merged cells, several sheets, passwords, damage."""
+
+import datetime
+import io
+import re
+import struct
+import zipfile
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdsl.data.containers import file_values
+from kdsl.data.notes import Notes
+from kdsl.errors import KdslError
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """The objects of a workbook, given as such or as bytes, and what was noted: {what: (how often, where first)}."""
+
+    def read(book):
+        path = tmp_path_factory.getbasetemp() / "book.xlsx"
+        path.write_bytes(book if isinstance(book, bytes) else saved(book))
+        notes = Notes()
+        found = [value.value for value in file_values(path, [], notes=notes)]
+        return found, {what: (noted.count, noted.first) for what, noted in notes.left_out.items()}
+
+    return read
+
+
+def book_of(*rows) -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    return book
+
+
+def saved(book) -> bytes:
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def test_cells_are_text_as_one_sees_it(read):
+    cells = {
+        "007": "007", 7: "7", 1.5: "1.5", True: "TRUE", datetime.date(2024, 3, 5): "2024-03-05",
+        datetime.datetime(2024, 3, 5, 6, 7): "2024-03-05 06:07:00", datetime.time(6, 7): "06:07:00",
+        " 退款\n": " 退款\n", None: None,
+    }  # fmt: skip
+    names = [f"column {number}" for number in range(len(cells))]
+    assert read(book_of(names, list(cells))) == ([dict(zip(names, cells.values(), strict=True))], {})
+
+
+def test_empty_rows_and_columns_are_passed_over_and_rows_keep_their_numbers(tmp_path):
+    book = openpyxl.Workbook()
+    for at, cell in {"C3": "text", "D3": "label", "C6": "钱退了吗", "D6": "退款"}.items():
+        book.active[at] = cell
+    (tmp_path / "book.xlsx").write_bytes(saved(book))
+    [value] = file_values(tmp_path / "book.xlsx", [])
+    assert value == ("sheet 'Sheet', row 6", "6", {"text": "钱退了吗", "label": "退款"})
+
+
+def test_a_cell_merged_over_rows_stands_in_each_of_them(read):
+    book = book_of(["text", "label"], ["a", "退款"], ["b", None], ["c", None], ["d", "发票"])
+    book.active.merge_cells("B2:B4")
+    found, noted = read(book)
+    assert [each["label"] for each in found] == ["退款", "退款", "退款", "发票"]
+    assert noted == {
+        "cells filled with the value of the cell above that they are merged with": (2, "sheet 'Sheet', row 3")
+    }
+
+
+def test_a_cell_merged_over_columns_stands_in_the_first(read):
+    book = book_of(["text", "label"], ["a", None])
+    book.active.merge_cells("A2:B2")
+    assert read(book)[0] == [{"text": "a", "label": None}]
+
+
+def test_errors_and_formulas_that_nobody_computed_are_counted(read):
+    found, noted = read(book_of(["text", "label"], ["a", "#N/A"], ["b", "=A2"], ["c", "#REF!"]))
+    assert [each["label"] for each in found] == [None, None, None]
+    assert noted == {
+        "cells with an error such as #N/A taken for empty": (2, "sheet 'Sheet', cell B2"),
+        "formulas without a value taken for empty (a spreadsheet program computes them when it saves)": (
+            1,
+            "sheet 'Sheet', cell B3",
+        ),
+    }
+
+
+def test_a_formula_that_was_computed_is_its_value(read):
+    content = io.BytesIO(saved(book_of(["text", "label"], ["a", "=A2"])))
+    changed = io.BytesIO()
+    with zipfile.ZipFile(content) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            data = re.sub(rb'<c r="B2"[^>]*>(<f>A2</f>)<v\s*/?>(</v>)?', rb'<c r="B2" t="str">\1<v>a</v>', data)
+            new.writestr(name, data)
+    assert read(changed.getvalue()) == ([{"text": "a", "label": "a"}], {})
+
+
+class TestSheets:
+    def test_the_first_that_holds_anything_is_read_and_others_are_told(self, read, caplog):
+        book = openpyxl.Workbook()
+        for name in ("数据", "other", "third"):
+            book.create_sheet(name).append(["text"])
+            book[name].append([name])
+        assert read(book)[0] == [{"text": "数据"}]
+        assert (
+            "the sheet '数据' is read; others are not: 'other', 'third'; to read another one, move it" in caplog.text
+        )
+
+    def test_a_hidden_one_is_read_only_where_it_is_the_only_one(self, read, caplog):
+        book = book_of(["text"], ["a"])
+        book.create_sheet("shown", 1).append(["text"])
+        book["shown"].append(["b"])
+        book["Sheet"].sheet_state = "hidden"
+        assert read(book)[0] == [{"text": "b"}]
+        book.remove(book["shown"])
+        book.create_sheet("empty")
+        assert read(book)[0] == [{"text": "a"}]
+
+    def test_a_workbook_without_cells_gives_nothing(self, read):
+        assert read(openpyxl.Workbook()) == ([], {})
+
+
+OPEN_DOCUMENT = (
+    '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
+    ' xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"'
+    ' xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:spreadsheet>'
+    '<table:table table:name="表">%s</table:table></office:spreadsheet></office:body></office:document-content>'
+)
+
+OPEN_CELL = '<table:table-cell office:value-type="string"><text:p>%s</text:p></table:table-cell>'
+MANIFEST = '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+
+
+def open_document(*rows) -> bytes:
+    cells = "".join(
+        "<table:table-row>"
+        + "".join(OPEN_CELL % cell for cell in row)
+        + "</table:table-row>"
+        for row in rows
+    )  # fmt: skip
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", MANIFEST)
+        archive.writestr("content.xml", OPEN_DOCUMENT % cells)
+    return content.getvalue()
+
+
+def test_a_sheet_of_libreoffice_is_read_too(read):
+    assert read(open_document(["text", "label"], ["a", "退款"])) == ([{"text": "a", "label": "退款"}], {})
+
+
+def encrypted() -> bytes:
+    """The compound file in which Excel puts a workbook with a password: a header, its sectors, a directory."""
+    free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
+    header += struct.pack("<HHHHH6xIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0, 0)
+    header += struct.pack("<108I", *[free] * 108)
+    sectors = struct.pack("<128I", fat, end, *range(3, 10), end, *[free] * 118)
+
+    def entry(name: str, kind: int, child: int, first: int, size: int) -> bytes:
+        encoded = (name + "\0").encode("utf-16-le")
+        return (
+            encoded.ljust(64, b"\0")
+            + struct.pack("<HBBIII", len(encoded), kind, 1, free, free, child)
+            + bytes(36)
+            + struct.pack("<IQ", first, size)
+        )
+
+    directory = entry("Root Entry", 5, 1, end, 0) + entry("EncryptedPackage", 2, free, 2, 4096) + bytes(256)
+    return header + sectors + directory + b"x" * 4096
+
+
+class TestWhatIsRefused:
+    def test_a_password(self, read):
+        with pytest.raises(
+            KdslError, match=r"book\.xlsx: is protected by a password; save it without one, or save its"
+        ):
+            read(encrypted())
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            (
+                [["text", "label"]],
+                "sheet 'Sheet', row 1: holds column names ('text', 'label'), and no row stands below",
+            ),
+            ([["text", "text"], ["a", "b"]], "sheet 'Sheet', row 1: columns 1 and 2 are both called 'text'"),
+            ([["2024年", None], ["text", "label"], ["a", "b"]], "sheet 'Sheet', row 1: holds '2024年' alone, and"),
+            ([["text", None, "label"], ["a", "b", "c"]], "sheet 'Sheet', row 1: column 2 has no name, but"),
+        ],
+    )
+    def test_a_header_that_is_none(self, read, rows, message):
+        with pytest.raises(KdslError) as error:
+            read(book_of(*rows))
+        assert message in str(error.value)
+
+    def test_a_cell_far_out_that_would_fill_the_memory(self, read):
+        book = book_of(["text"], ["a"])
+        book.active["XFD1048576"] = "stray"
+        with pytest.raises(
+            KdslError, match="sheet 'Sheet': its cells reach to row 1,048,576 and column 16,384, more than"
+        ):
+            read(book)
+
+    def test_more_than_its_size_allows(self, read, monkeypatch):
+        monkeypatch.setattr("kdsl.data.unpacking._ALWAYS", 10_000)
+        with pytest.raises(
+            KdslError, match="becomes more than 100 times larger when it is unpacked; save its table as"
+        ):
+            read(book_of(["text"], *[["a" * 1000]] * 3000))
+
+    @given(st.data())
+    @settings(max_examples=60)
+    def test_damage_is_values_or_one_sentence(self, read, data):
+        content = bytearray(data.draw(st.sampled_from([SMALL, encrypted(), open_document(["text"], ["a"])])))
+        for _ in range(data.draw(st.integers(1, 3))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        try:
+            read(bytes(content[: data.draw(st.integers(1, len(content)))]))
+        except KdslError as error:
+            assert "book.xlsx" in str(error) and "\n" not in str(error)
+
+
+SMALL = saved(book_of(["text", "label"], ["a", "退款"]))
