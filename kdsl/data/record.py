@@ -54,6 +54,7 @@ _PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
 """Keys under which it holds the picture: as bytes, in base64, or where a service keeps it."""
 _WHOLE = 2**53
 """Up to here every whole number has a float of its own."""
+SEVERAL_LABELS = "samples with several labels, taken as unlabelled (with `multi: true` in the task file all are read)"
 _LABELS_SHOWN, _KEYS_SHOWN = 5, 8
 
 
@@ -116,7 +117,7 @@ class Record:
         value = self.value.get(key)
         if isinstance(value, list):
             if len(value) > 1:
-                self.notes.note("samples with several labels, taken as unlabelled", self.where)
+                self.notes.note(SEVERAL_LABELS, self.where)
             value = value[0] if len(value) == 1 else None
         if value is None or value == "":
             return None

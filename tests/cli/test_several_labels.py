@@ -168,6 +168,13 @@ def test_check_counts_labels_by_membership(kdsl, project):
         (("distill",), "seed=0", "`kdsl distill` is for tasks with one label a sample"),
         (("reasons",), "seed=0", "`kdsl reasons` is for tasks with one label a sample"),
         (("propose",), "seed=0", "`kdsl propose` is for tasks with one label a sample"),
+        (("check", "--labels"), "seed=0", "looking for wrong labels is for tasks with one label a sample"),
+        (
+            ("evaluate", "--cross-validate", "2", "--against", "last"),
+            "seed=0",
+            "--against is for tasks with one label",
+        ),
+        (("check",), "abstain={error: 0.1}", "abstain: the samples of topics may have several labels"),
     ],
 )
 def test_what_knows_one_label_only_says_so_at_the_start(kdsl, project, command, override, told):
