@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kdsl.arbiter.decision import Decision as Decision
+    from kdsl.arbiter.multi_label_decision import MultiLabelDecision as MultiLabelDecision
     from kdsl.data.readers import read_samples as read_samples
     from kdsl.errors import KdslError as KdslError
     from kdsl.progress import Progress
@@ -39,6 +40,7 @@ __all__ = [  # noqa: RUF022  (in the order in which a newcomer meets them)
     "Project",  # samples, rules, mining, training, prediction, evaluation, review
     "RuleClassifier",  # the same for two lists in memory, as scikit-learn's estimators are used
     "Decision",  # what a prediction is: label, probabilities, rules with evidence, reason
+    "MultiLabelDecision",  # the same where a sample may have several labels
     "Task",  # a closed list of labels
     "Label",
     "Sample",  # one item to classify
@@ -56,6 +58,7 @@ _HOMES = {
     "Decision": "kdsl.arbiter.decision",
     "KdslError": "kdsl.errors",
     "Label": "kdsl.sample",
+    "MultiLabelDecision": "kdsl.arbiter.multi_label_decision",
     "Project": "kdsl.project.project",
     "Rule": "kdsl.rules.rule",
     "RuleBase": "kdsl.rules.rulebase",

@@ -8,6 +8,8 @@ from typing import Literal
 Role = Literal["user", "agent"]
 SampleKey = tuple[str, str]
 """(task, id): what tells the samples of one file apart. Two files may number theirs alike."""
+NO_LABEL_HOLDS = "no label"
+"""How a sample is shown on which none of several labels holds."""
 IMAGE_PLACEHOLDER = "<image>"
 """What stands for a picture in the texts of samples and prompts."""
 
@@ -31,8 +33,27 @@ class Sample:
     images: tuple[str, ...] = ()
     """All images of the sample in order of appearance, those of its turns included."""
     label: str | None = None
+    """None for a sample without a label, and for one of a task with several labels a sample."""
     copy_of: str | None = None
     """Id of the sample of the same task that this one is a changed copy of; None for any other sample."""
+    labels: tuple[str, ...] | None = None
+    """Of a task with several labels a sample (`Task.multi`): those that hold, () where none does; None where nobody
+    has said which, and for samples of other tasks."""
+
+    @property
+    def answer(self) -> str | tuple[str, ...] | None:
+        """What people say it is: its label, or all labels that hold; None where they have not said."""
+        return self.label if self.labels is None else self.labels
+
+    @property
+    def given_labels(self) -> tuple[str, ...] | None:
+        """The labels that people gave it, one or several; None where they gave none."""
+        return self.labels if self.label is None else (self.label,)
+
+    @property
+    def answer_words(self) -> str | None:
+        """The same to be read: `refund`, `refund + size`, `no label`."""
+        return self.label if self.labels is None else " + ".join(self.labels) or NO_LABEL_HOLDS
 
     @property
     def key(self) -> SampleKey:
@@ -73,6 +94,9 @@ class Task:
     """The label among `labels` of what belongs to none of the others; None where everything belongs to one of them."""
     unlisted_as_other: bool = False
     """Whether samples with a label that is not listed are read as samples of `other`."""
+
+    multi: bool = False
+    """Whether several labels may hold on a sample, or none: see docs/several_labels.md."""
 
     @property
     def other_index(self) -> int | None:

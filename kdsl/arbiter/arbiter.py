@@ -11,6 +11,7 @@ from kdsl.arbiter.abstention import Abstention
 from kdsl.arbiter.choice import Quality
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.pool import Pool
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.arbiter.weighing import RuleWeigher, Standing, WeighedRules
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
@@ -47,6 +48,10 @@ class Arbiter(RecordModel):
     rules: tuple[Standing, ...]
     overlaps: tuple[tuple[int, int, Share], ...]
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
+    thresholds: tuple[Share, ...] = ()
+    """From which probability on each label holds, with the rules; none for a task with one label a sample."""
+    model_thresholds: tuple[Share, ...] = ()
+    """The same for the model alone."""
     left_out: tuple[str, ...] = ()
     """Fields that were not looked at in training."""
     abstention: Abstention | None = None
@@ -60,6 +65,8 @@ class Arbiter(RecordModel):
     def _whole(self) -> "Arbiter":
         if len(self.base_rates) != len(self.labels):
             raise ValueError(f"{len(self.base_rates)} base rates for {len(self.labels)} labels")
+        if len(self.thresholds) not in (0, len(self.labels)) or len(self.model_thresholds) != len(self.thresholds):
+            raise ValueError(f"{len(self.thresholds)} thresholds for {len(self.labels)} labels")
         if any(not 0 <= i < j < len(self.rules) for i, j, _ in self.overlaps):
             raise ValueError("an overlap of rules that are not listed")
         if any(standing.correct > standing.hits for standing in self.rules):
@@ -67,6 +74,11 @@ class Arbiter(RecordModel):
         if (self.model is None) != (self.samples == 0) or (self.both is None) != (self.samples == 0):
             raise ValueError("a quality without samples, or samples without one")
         return self
+
+    @property
+    def multi(self) -> bool:
+        """Whether a sample may have several labels: each is decided by itself, see `kdsl.arbiter.multi_label`."""
+        return bool(self.thresholds)
 
     @property
     def cold(self) -> bool:
@@ -139,6 +151,11 @@ class RuleJudge:
             flags[row, [self._position[hit.rule.id] for hit in found]] = True
         return hits, self.weighed.evidence(flags, self._n_labels)
 
-    def position(self, rule: Rule) -> int:
-        """The index of the rule among the weighed ones."""
-        return self._position[rule.id]
+    def weighed_hits(self, hits: Sequence[Hit]) -> tuple[WeighedHit, ...]:
+        """The hits on one sample with what the rules are worth, the heaviest first."""
+        places = [self._position[hit.rule.id] for hit in hits]
+        found = [
+            WeighedHit(hit, float(self.weighed.reliability[place]), float(self.weighed.weights[place]))
+            for hit, place in zip(hits, places, strict=True)
+        ]
+        return tuple(sorted(found, key=lambda each: -each.weight))

@@ -1,6 +1,5 @@
 """The decision on one sample: its label, who decided, the label without rules, and why, in one sentence."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,36 +8,13 @@ import numpy as np
 from kdsl.arbiter.arbiter import Arbiter, RuleJudge
 from kdsl.arbiter.evidence import Floats, RuleEvidence
 from kdsl.arbiter.scope import Belief, Scope
+from kdsl.arbiter.weighed_hit import WeighedHit, counted, named, why_silent
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
-from kdsl.rules.evidence import Evidence, Hit
-from kdsl.rules.rule import Rule
 from kdsl.sample import Sample
 from kdsl.vlm.usage import Cost
 
-_NAMED = 2
-"""Rules that a reason names; the others are counted."""
 _DIGITS = 6
-
-
-@dataclass(frozen=True)
-class WeighedHit:
-    """A rule that holds on the sample, and what it is worth."""
-
-    hit: Hit
-    reliability: float
-    """Estimated precision on new samples, 0 to 1."""
-    weight: float
-    """What it adds to the log odds of its label beside the model, before `b`; 0 where it does not count."""
-
-    @property
-    def rule(self) -> Rule:
-        return self.hit.rule
-
-    @property
-    def evidence(self) -> tuple[Evidence, ...]:
-        """What each condition of the rule found in the sample, in their order."""
-        return self.hit.evidence
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,7 +119,7 @@ class Decision:
                 f"is not likely enough ({share}){holds}"
             )
         if by == "rules":
-            speaking = f"{_named(self._speaking(label))} for {label}"
+            speaking = f"{named(self._speaking(label))} for {label}"
             if not self.answered:
                 return f"{speaking} ({_share(self.merged.max())}); the model has no answer"
             rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
@@ -156,31 +132,20 @@ class Decision:
             own = f"the model has no answer; {label} is the likeliest without one"
         if not self.rules:
             return f"{own}; no rule holds"
-        counted = [hit for hit in self.rules if hit.weight > 0]
-        if (silent := self._silent()) is not None:
-            return f"{own}; {_counted(self.rules)}{silent}"
+        heard = [hit for hit in self.rules if hit.weight > 0]
+        if (silent := why_silent(self.rules, self.listens_to, self.cold)) is not None:
+            return f"{own}; {counted(self.rules)}{silent}"
         agree = self._speaking(label)
-        against = [hit for hit in counted if hit.rule.label != label]
+        against = [hit for hit in heard if hit.rule.label != label]
         parts = [own]
         if agree:
-            parts.append(f"{_named(agree)} for it too")
+            parts.append(f"{named(agree)} for it too")
         if against:
             others = ", ".join(dict.fromkeys(hit.rule.label for hit in against))
-            parts.append(f"{_named(against)} for {others}, which is not enough")
-        if not counted:
+            parts.append(f"{named(against)} for {others}, which is not enough")
+        if not heard:
             parts.append("the rules that hold add nothing to what the model says")
         return "; ".join(parts)
-
-    def _silent(self) -> str | None:
-        """Why no rule that holds counts, where that is so because of the part they are of; else None."""
-        if self.listens_to == "none":
-            return ": rules do not count, as they did not help in training"
-        if self.listens_to == "accepted" and not any(hit.rule.approved for hit in self.rules):
-            why = "nothing has shown yet that such rules help" if self.cold else "such rules did not help in training"
-            return f" that nobody has accepted: {why}"
-        if self.listens_to == "proposed" and all(hit.rule.approved for hit in self.rules):
-            return " that people accepted: accepted rules did harm in training"
-        return None
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction file: docs/prediction.md."""
@@ -195,15 +160,7 @@ class Decision:
                 "probabilities": self._distribution(self.model),
                 **({} if self.model_reason is None else {"reason": self.model_reason}),
             },
-            "rules": [
-                {
-                    "id": hit.rule.id,
-                    "label": hit.rule.label,
-                    "reliability": round(hit.reliability, 4),
-                    "evidence": [evidence.record() for evidence in hit.evidence],
-                }
-                for hit in self.rules
-            ],
+            "rules": [hit.record() for hit in self.rules],
             "decision": {
                 "by": self.by,
                 "label_without_rules": self.model_label,
@@ -265,19 +222,13 @@ def decide(
     below = 0.0 if arbiter.abstention is None else arbiter.abstention.below
     decisions = []
     for row, found in enumerate(hits):
-        weighed = []
-        for hit in found:
-            position = judge.position(hit.rule)
-            reliability, weight = judge.weighed.reliability[position], judge.weighed.weights[position]
-            weighed.append(WeighedHit(hit, float(reliability), float(weight)))
-        weighed.sort(key=lambda each: -each.weight)
         decisions.append(
             Decision(
                 table.rows[row].sample,
                 arbiter.labels,
                 alone[row],
                 merged[row],
-                tuple(weighed),
+                judge.weighed_hits(found),
                 arbiter.listens_to,
                 said.answered is None or bool(said.answered[row]),
                 None if said.costs is None else said.costs[row],
@@ -288,25 +239,6 @@ def decide(
             )
         )
     return decisions
-
-
-def _named(hits: Sequence[WeighedHit]) -> str:
-    """`rule r-1 (last_user has 调光) speaks`, `rules r-1 (…), r-2 (…) and 3 more speak`."""
-    names = [f"{hit.rule.id} ({_conditions(hit.hit)})" for hit in hits[:_NAMED]]
-    if len(hits) > _NAMED:
-        names.append(f"{len(hits) - _NAMED} more")
-    if len(hits) == 1:
-        return f"rule {names[0]} speaks"
-    return f"rules {', '.join(names[:-1])} and {names[-1]} speak"
-
-
-def _counted(hits: Sequence[WeighedHit]) -> str:
-    return "1 rule holds" if len(hits) == 1 else f"{len(hits)} rules hold"
-
-
-def _conditions(hit: Hit) -> str:
-    """The rule's conditions, of an any-list only the term that was found."""
-    return " and ".join(str(evidence.as_found) for evidence in hit.evidence)
 
 
 def _told_apart(one: float, another: float) -> tuple[str, str]:

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.arbiter.choice import choose_rules, judge_alone
+from kdsl.arbiter.choice import Choice, Quality, choose_rules, judge_alone
 from kdsl.arbiter.evidence import Flags, Floats, RuleEvidence, label_evidence, overlap, rule_labels
+from kdsl.arbiter.multi_label import fit_thresholds, held_out, pairs, pooled, quality
 from kdsl.arbiter.shift import VOUCHED, Heard, mean_shift
 from kdsl.arbiter.weighing import Measured, Standing, weights_of
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import label_shares, membership
 from kdsl.mining.archive import Archive, ArchivedRule, accepts, as_mined, shown_of
 from kdsl.mining.reliability import Reliability, Shown, log_odds
 from kdsl.rules.engine import Engine
@@ -43,13 +45,21 @@ def fit_arbiter(
     see `fold_rules`. Raises KdslError when `archive` is about other samples.
     """
     used = np.ones(len(labels), dtype=bool) if answered is None else answered
-    alone = judge_alone(model[used], labels[used], seed).pool
-    tempered = alone.probabilities(model, RuleEvidence.none(*model.shape))
+    silence = RuleEvidence.none(*model.shape)
+    if task.multi:
+        asked, _, truth = pairs(model[used], silence.rows(used), labels[used])
+        alone = judge_alone(asked, truth, seed).pool
+        tempered = pooled(alone, model, silence)
+    else:
+        alone = judge_alone(model[used], labels[used], seed).pool
+        tempered = alone.probabilities(model, silence)
     evidence = out_of_fold_evidence(task, table, labels, tempered, used, archive, rules)
-    choice = choose_rules(model[used], evidence.rows(used), labels[used], seed)
+    known = model[used], evidence.rows(used), labels[used]
+    choice = choose_rules(*(pairs(*known) if task.multi else known), seed)
+    judged = _Judged.of(task, choice, labels[used])
     active = [rule for rule in rules if rule.status in ACTIVE]
     hits = Engine(active).matrix(table)
-    base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
+    base_rates = label_shares(labels, len(task.labels))
     measured = measure(task, active, hits, labels, statistics, archive.reliability)
     of, people = rule_labels(task, active), _approved(active)
     heard = Heard.of(hits & used[:, None], of, tempered)
@@ -63,15 +73,40 @@ def fit_arbiter(
         b_mined=choice.both.pool.b_mined,
         model_a=alone.a,
         samples=int(used.sum()),
-        model=choice.alone.quality,
-        both=choice.both.quality,
+        model=judged.model,
+        both=judged.both,
         base_rates=tuple(base_rates.tolist()),
         mean_people=mean,
         rules=Standing.of_all(measured, heard, base_rates[of], mean),
         overlaps=_overlaps(task, active, hits),
+        thresholds=judged.thresholds,
+        model_thresholds=judged.model_thresholds,
         left_out=tuple(sorted(table.sidecars.left_out)),
         other=task.other,
     )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What of a choice stands in the arbiter beside the parameters."""
+
+    model: Quality
+    both: Quality
+    thresholds: tuple[float, ...] = ()
+    model_thresholds: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, task: Task, choice: Choice, labels: Labels) -> "_Judged":
+        if not task.multi:
+            return cls(choice.alone.quality, choice.both.quality)
+        truth = membership(labels, len(task.labels))
+        alone, both = (held_out(each, len(task.labels)) for each in (choice.alone, choice.both))
+        return cls(
+            quality(alone, truth),
+            quality(both, truth),
+            tuple(fit_thresholds(both).tolist()),
+            tuple(fit_thresholds(alone).tolist()),
+        )
 
 
 def unfitted_arbiter(
@@ -148,7 +183,7 @@ def out_of_fold_evidence(
     probabilities of the samples that `used` [n_samples] marks. Raises KdslError when `archive` is about other samples.
     """
     folds = archive.folds_of([row.sample.id for row in table.rows])
-    base_rates = np.bincount(labels, minlength=len(task.labels)) / len(labels)
+    base_rates = label_shares(labels, len(task.labels))
     evidence = RuleEvidence.none(len(table), len(task.labels))
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold

@@ -5,8 +5,10 @@ from html import escape
 
 import numpy as np
 
-from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, seen_on
+from kdsl.arbiter.multi_label_decision import AnyDecision, MultiLabelDecision
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.notebook import shown, table
 from kdsl.rules.evidence import Evidence
 
@@ -18,74 +20,88 @@ _BAR = 6.0
 """Width of a probability of 1, in em."""
 
 
-def decision_html(decision: Decision) -> str:
+def decision_html(decision: AnyDecision) -> str:
     """What a notebook shows of a decision; everything in it that is not KDSL's own is escaped."""
     found = found_by_place(decision.rules)
     sample = decision.sample
-    own = "" if sample.label is None else f" · its own label: {escape(sample.label)}"
+    named = "label" if sample.labels is None else "labels"
+    own = "" if sample.answer_words is None else f" · its own {named}: {escape(sample.answer_words)}"
+    text = [*_dialogue(decision, found), *_images(decision, found)]
+    parts = table(("", "~"), text, _title(decision)), _rules(decision)
+    if isinstance(decision, MultiLabelDecision):
+        head = (
+            f'<p class="headline"><b>{escape(decision.label_words)}</b> <span class="dim">· '
+            f"{escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n"
+            f"<p>Decided by the {decision.by}: {escape(decision.reason)}.</p>\n"
+        )
+        return shown(head, *parts, _label_decisions(decision))
     head = (
         f'<p class="headline"><b>{escape(decision.label or "no label")}</b> {decision.merged.max():.2f} '
         f'<span class="dim">· {escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n'
         f"<p>Decided {decision.by_whom}: {escape(decision.reason)}.</p>\n"
     )
     said = "" if decision.model_reason is None else f"<p>The model's reason: {escape(decision.model_reason)}</p>\n"
-    text = [*_dialogue(decision, found), *_images(decision, found)]
-    return shown(head, said, table(("", "~"), text, _title(decision)), _rules(decision), _probabilities(decision))
+    return shown(head, said, *parts, _probabilities(decision))
 
 
-def _title(decision: Decision) -> str:
+def _decided(decision: AnyDecision) -> tuple[str, ...]:
+    """The labels that it is decided for."""
+    return decision.label if isinstance(decision, MultiLabelDecision) else (decision.likeliest,)
+
+
+def _title(decision: AnyDecision) -> str:
     if not any(hit.evidence for hit in decision.rules):
         return ""
-    against = any(hit.rule.label != decision.likeliest for hit in decision.rules)
+    against = any(hit.rule.label not in _decided(decision) for hit in decision.rules)
     return "What rules found is marked" + (", dotted where they speak for another label" if against else "")
 
 
-def _dialogue(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
+def _dialogue(decision: AnyDecision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
     """A row a turn: who speaks, and the text."""
     for index, turn in enumerate(decision.sample.turns):
         if turn.text:
             role = f'<span class="dim">{turn.role}</span>'
-            yield role, _marked(turn.text, found.get((index, None, None), ()), decision.likeliest)
+            yield role, _marked(turn.text, found.get((index, None, None), ()), _decided(decision))
 
 
-def _images(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
+def _images(decision: AnyDecision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
     """A row an image: its name, and of what is known about it the regions and lines that rules speak about."""
     for image in decision.sample.images:
         lines = [
-            _marked(here[0].segment.text, here, decision.likeliest)
+            _marked(here[0].segment.text, here, _decided(decision))
             for (_, name, _), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
             if name == image
         ]
         seen = [
-            f"{escape(str(region))}: {_mark(words, hits, decision.likeliest)}"
+            f"{escape(str(region))}: {_mark(words, hits, _decided(decision))}"
             for (region, words), hits in seen_on(image, decision.rules).items()
         ]
         yield '<span class="dim">image</span>', "<br>".join([escape(image), *seen, *lines])
 
 
-def _marked(text: str, found: Sequence[Found], label: str) -> str:
+def _marked(text: str, found: Sequence[Found], labels: Sequence[str]) -> str:
     parts = []
     for piece in marked_pieces(text, found):
         if piece.hits:
-            parts.append(_mark(piece.text, piece.hits, label))
+            parts.append(_mark(piece.text, piece.hits, labels))
         else:
             parts.append(escape(piece.text))
     return "".join(parts)
 
 
-def _mark(text: str, hits: Sequence[WeighedHit], label: str) -> str:
-    against = all(hit.rule.label != label for hit in hits)
+def _mark(text: str, hits: Sequence[WeighedHit], labels: Sequence[str]) -> str:
+    against = all(hit.rule.label not in labels for hit in hits)
     rules = ", ".join(f"{hit.rule.id}: {hit.rule.label}" for hit in hits)
     kind = ' class="against"' if against else ""
     return f'<mark{kind} title="{escape(rules)}">{escape(text)}</mark>'
 
 
-def _rules(decision: Decision) -> str:
+def _rules(decision: AnyDecision) -> str:
     if not decision.rules:
         return '<p class="dim">No rule holds.</p>\n'
     rows = [
         (
-            f"<mark{'' if hit.rule.label == decision.likeliest else ' class=against'}>{escape(hit.rule.label)}</mark>",
+            f"<mark{'' if hit.rule.label in _decided(decision) else ' class=against'}>{escape(hit.rule.label)}</mark>",
             _because(hit),
             f"{hit.reliability:.2f}",
             f"{hit.weight:.2f}",
@@ -108,6 +124,22 @@ def _told(evidence: Evidence) -> str:
         return f"{evidence.as_found}: {more}"
     found = evidence.value if evidence.comparison is not None else evidence.probability
     return str(evidence.as_found) if found is None else f"{evidence.condition} ({found:.3g})"
+
+
+def _label_decisions(decision: MultiLabelDecision) -> str:
+    """The labels nearest to their thresholds, those that hold first."""
+    order = sorted(decision.decisions, key=lambda each: (each.holds, each.probability - each.threshold), reverse=True)
+    rows = [
+        (
+            f"<b>{escape(each.label)}</b>" if each.holds else escape(each.label),
+            f"{each.model_probability:.3f}",
+            f"{each.probability:.3f}",
+            f"{each.threshold:.2f}",
+            f'<i class="bar" style="width: {_BAR * each.probability:.2f}em"></i>',
+        )
+        for each in order[: max(_TOP_LABELS, len(decision.held))]
+    ]
+    return table(("label", ">model alone", ">with rules", ">holds from", ""), rows)
 
 
 def _probabilities(decision: Decision) -> str:

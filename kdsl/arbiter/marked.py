@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from kdsl.arbiter.decision import WeighedHit
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.fields.table import Segment
 from kdsl.rules.sight import Region
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.trained import TrainedTask
 from kdsl.config_parts import AbstainConfig
@@ -63,9 +63,9 @@ class Predictor:
         """Task → hash of its files in the checkpoint, as `state` found them."""
         self._loaded: dict[str, TrainedTask] = {}
 
-    def decide(self, samples: Sequence[Sample]) -> list[Decision]:
+    def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
         """One decision for every sample, in their order. Raises KdslError for a task that was not trained."""
-        decisions: dict[int, Decision] = {}
+        decisions: dict[int, AnyDecision] = {}
         for name in dict.fromkeys(sample.task for sample in samples):
             of_task = [index for index, sample in enumerate(samples) if sample.task == name]
             table = FieldTable([samples[index] for index in of_task], self._sidecars)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.state import PredictorState, changes
 from kdsl.errors import KdslError
 from kdsl.files import is_there, write_atomically
@@ -20,7 +20,7 @@ from kdsl.sample import Sample, SampleKey
 
 _log = logging.getLogger(__name__)
 
-Decide = Callable[[Sequence[Sample]], list[Decision]]
+Decide = Callable[[Sequence[Sample]], list[AnyDecision]]
 
 
 class Mode(StrEnum):
@@ -111,7 +111,7 @@ class _Stream:
                 raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None
         return self.outcome
 
-    def _decided(self, waiting: Iterator[Sample]) -> list[Decision]:
+    def _decided(self, waiting: Iterator[Sample]) -> list[AnyDecision]:
         """The next batch; nothing where no sample is left."""
         group = list(islice(waiting, self.batch))
         return self.decide(group) if group else []

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
-from kdsl.arbiter.decision import Decision, decide
+from kdsl.arbiter.decision import decide
 from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.multi_label import pooled
+from kdsl.arbiter.multi_label_decision import AnyDecision, decide_labels
 from kdsl.arbiter.scope import SCOPE_FILE, Belief, Scope
 from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
@@ -82,12 +84,17 @@ class TrainedTask:
         _, evidence = self.judge.evidence(table)
         if self.scope is not None:
             merged = self.scope.merged(self.arbiter.pool, Belief(model, evidence, self.scope.near(table)))
-            return model, evidence, merged
-        return model, evidence, self.arbiter.pool.probabilities(model, evidence)
+        elif self.task.multi:
+            merged = pooled(self.arbiter.pool, model, evidence)
+        else:
+            merged = self.arbiter.pool.probabilities(model, evidence)
+        return model, evidence, merged
 
-    def decide(self, table: FieldTable) -> list[Decision]:
+    def decide(self, table: FieldTable) -> list[AnyDecision]:
         """One decision for every sample of `table`, in its order."""
-        return decide(self.arbiter, self.classifier, self.judge, table, self.scope)
+        if self.task.multi:
+            return [*decide_labels(self.arbiter, self.classifier, self.judge, table)]
+        return [*decide(self.arbiter, self.classifier, self.judge, table, self.scope)]
 
     def save(self, folder: Path, model: str) -> None:
         """Write classifier, arbiter and out-of-fold predictions into `folder`; the rules lie in the rule base.
@@ -129,6 +136,12 @@ class TrainedTask:
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
+        if arbiter.multi != task.multi:
+            was = "several labels" if arbiter.multi else "one label"
+            raise KdslError(
+                f"{folder}: trained for {was} a sample, but the task file now says `multi: {str(task.multi).lower()}`",
+                Hint.TRAIN_AGAIN,
+            )
         if arbiter.other != task.other:
             was, now = (f"other: {name}" if name else "no `other`" for name in (arbiter.other, task.other))
             raise KdslError(f"{folder}: trained with {was}, but {task.name} now has {now}", Hint.TRAIN_AGAIN)

@@ -74,7 +74,7 @@ def _print(report: "Report") -> None:
         for label, found in labels.items():
             table.add_row(Text(label or "(no label)"), *(str(found[split]) for split in splits))
         table.add_section()
-        table.add_row("all", *(str(sum(found[split] for found in labels.values())) for split in splits))
+        table.add_row("all", *(str(report.totals[task][split]) for split in splits))
         print_table(table)
     for split, keys in report.unused.items():
         named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))

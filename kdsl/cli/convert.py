@@ -55,12 +55,14 @@ def convert(
     from kdsl.data.submission import write_submission
     from kdsl.errors import KdslError
     from kdsl.files import require_no_input
+    from kdsl.label_matrix import require_one_label
     from kdsl.locks import claimed
 
     if format is Target.submission and predictions is None:
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
     require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
     project = open_project(arguments)
+    require_one_label(project.tasks, "`kdsl convert`")
     if format is Target.submission and predictions is not None:
         with claimed(files=[output]):
             write_submission(input, predictions, project.tasks, output)

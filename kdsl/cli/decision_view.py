@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line, seen_on
+from kdsl.arbiter.multi_label_decision import AnyDecision, MultiLabelDecision
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table, visible
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
@@ -19,7 +21,7 @@ _TOP = 5
 """Labels whose probabilities are shown."""
 
 
-def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanation | None = None) -> None:
+def print_decision(decision: AnyDecision, sidecars: Sidecars, explanation: Explanation | None = None) -> None:
     """Print to stdout, with what the classifier looked at besides the sample.
 
     Evidence is shown in reverse on a terminal and between 【 and 】 elsewhere.
@@ -33,26 +35,33 @@ def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanat
     console.print()
     console.print(_rules(decision) if decision.rules else Text("No rule holds.", style="dim"))
     console.print()
-    console.print(_probabilities(decision))
+    console.print(_label_decisions(decision) if isinstance(decision, MultiLabelDecision) else _probabilities(decision))
     console.print()
     for part in _explanation(explanation or Explanation(), decision.labels):
         console.print(part)
-    if decision.model_reason:
-        console.print(Text(f"The model's reason: {decision.model_reason}"))
-    label = Text(decision.label or "no label", style="bold")
-    console.print(label, Text(f"decided {decision.by_whom}: {decision.reason}."))
-    if sample.label is not None:
-        console.print(Text(f"The sample's own label: {sample.label}", style="dim"))
+    if isinstance(decision, MultiLabelDecision):
+        for each in decision.held:
+            console.print(Text(each.label, style="bold"), Text(f"decided by the {each.by}: {each.reason}."))
+        if not decision.held:
+            console.print(Text(f"{decision.reason}."))
+    else:
+        if decision.model_reason:
+            console.print(Text(f"The model's reason: {decision.model_reason}"))
+        label = Text(decision.label or "no label", style="bold")
+        console.print(label, Text(f"decided {decision.by_whom}: {decision.reason}."))
+    if sample.answer_words is not None:
+        own = "label" if sample.labels is None else "labels"
+        console.print(Text(f"The sample's own {own}: {sample.answer_words}", style="dim"))
 
 
-def _dialogue(decision: Decision, found: Mapping[Place, list[Found]], console: Console) -> Iterator[Text]:
+def _dialogue(decision: AnyDecision, found: Mapping[Place, list[Found]], console: Console) -> Iterator[Text]:
     for index, turn in enumerate(decision.sample.turns):
         text = Text(f"{index:>3} {_ROLES[turn.role]}  ", style="cyan" if turn.role == "user" else "dim")
         yield text.append_text(_marked(turn.text, found.get((index, None, None), ()), console))
 
 
 def _pages(
-    decision: Decision, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
+    decision: AnyDecision, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
 ) -> Iterator[Text]:
     """Every image, and of what is seen on it and of its text what rules speak about."""
     for image in decision.sample.images:
@@ -84,7 +93,7 @@ def _mark(text: str, console: Console) -> Text:
     return Text(words if console.is_terminal else f"【{words}】", style=_MARK)
 
 
-def _rules(decision: Decision) -> Table:
+def _rules(decision: AnyDecision) -> Table:
     table = results_table("", "id", "label", ">relia-\nbility", ">weight", "holds because")
     for hit in decision.rules:
         rule = hit.rule
@@ -106,6 +115,16 @@ def _probabilities(decision: Decision) -> Table:
         chosen = decision.labels[index] == decision.likeliest
         cells = f"{decision.model[index]:.3f}", f"{decision.merged[index]:.3f}"
         table.add_row(Text(decision.labels[index]), *cells, style="bold" if chosen else "")
+    return table
+
+
+def _label_decisions(decision: MultiLabelDecision) -> Table:
+    """The labels nearest to their thresholds, those that hold first."""
+    table = results_table("", "label", ">model alone", ">with rules", ">holds from")
+    order = sorted(decision.decisions, key=lambda each: (each.holds, each.probability - each.threshold), reverse=True)
+    for each in order[: max(_TOP, len(decision.held))]:
+        cells = f"{each.model_probability:.3f}", f"{each.probability:.3f}", f"{each.threshold:.2f}"
+        table.add_row(Text(each.label), *cells, style="bold" if each.holds else "")
     return table
 
 

@@ -9,7 +9,7 @@ import typer
 from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, not_stdout, open_project
 
 if TYPE_CHECKING:
-    from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.multi_label_decision import AnyDecision
     from kdsl.project.prediction import Explained
 
 
@@ -128,22 +128,27 @@ def _print_explained(explained: "Iterable[Explained]", format: Format) -> None:
         print_decision(each.decision, each.sidecars, each.explanation)
 
 
-def _print_decisions(decisions: "Iterable[Decision]", format: Format) -> None:
+def _print_decisions(decisions: "Iterable[AnyDecision]", format: Format) -> None:
     if format is Format.json:
         _print_lines(decisions)
         return
     from rich.text import Text
 
+    from kdsl.arbiter.multi_label_decision import MultiLabelDecision
     from kdsl.cli.console import results_console, results_table
 
     table = results_table("Predictions", "id", "task", "label", ">probability", "by", ">rules")
     for each in decisions:
-        cells = (each.sample.id, each.sample.task, each.label or "no label")
-        table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.rules)))
+        if isinstance(each, MultiLabelDecision):
+            label, probability = each.label_words, " + ".join(f"{of.probability:.3f}" for of in each.held)
+        else:
+            label, probability = each.label or "no label", f"{each.merged.max():.3f}"
+        cells = (each.sample.id, each.sample.task, label)
+        table.add_row(*map(Text, cells), probability, each.by, str(len(each.rules)))
     results_console().print(table)
 
 
-def _print_lines(decisions: "Iterable[Decision]") -> None:
+def _print_lines(decisions: "Iterable[AnyDecision]") -> None:
     import json
 
     for decision in decisions:

@@ -24,12 +24,12 @@ def print_rule(base: RuleBase, rule: Rule, hits: Sequence[tuple[Sample, Hit]], l
         console.print(Text(f"  {condition}"))
     for name, value in _facts(base, rule):
         console.print(Text(f"{name:<12}", style="dim"), Text(value), sep="")
-    wrong = [entry for entry in hits if entry[0].label not in (None, rule.label)]
-    right = [entry for entry in hits if entry[0].label in (None, rule.label)]
+    wrong = [e for e in hits if e[0].given_labels is not None and rule.label not in e[0].given_labels]
+    right = [entry for entry in hits if entry not in wrong]
     console.print(Text(f"\n{len(hits)} training samples hit, {len(wrong)} of them with another label."))
     for entries, mark, style in ((wrong, "✗", "red"), (right, "✓", "green")):
         for sample, hit in entries[:limit]:
-            console.print(Text(f"{mark} {sample.id}", style=style), Text(sample.label or "(no label)"))
+            console.print(Text(f"{mark} {sample.id}", style=style), Text(sample.answer_words or "(no label)"))
             for evidence in hit.evidence:
                 console.print("   ", _words(evidence, sample, style))
         if len(entries) > limit:

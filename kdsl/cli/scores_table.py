@@ -1,5 +1,7 @@
 """The tables of scores that `kdsl evaluate` and `kdsl run` print."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -14,20 +16,41 @@ _UNDEFINED = "–"
 
 def print_scores(summary: Summary) -> None:
     """Print the table of scores to stdout, in 80 columns."""
-    print_table(_score_table(summary))
+    one, several = _kinds(summary)
+    if one:
+        print_table(_score_table(one))
+    if several:
+        print_table(_multi_label_table(several))
+
+
+def _kinds(summary: Summary) -> tuple[list[TaskSummary], list[TaskSummary]]:
+    """The sections with one label a sample, and those with several."""
+    one = [task for task in summary.sections if not task.multi]
+    return one, [task for task in summary.sections if task.multi]
 
 
 def print_summary(summary: Summary) -> None:
     """Print the tables to stdout: scores, what the rules add, and every label, in 80 columns."""
     console = results_console()
-    console.print(_score_table(summary))
-    console.print(
+    one, several = _kinds(summary)
+    explained = [
         f"\nIntervals: {summary.level:.0%} percentile bootstrap, {summary.resamples} resamples, seed {summary.seed}. "
-        f"ECE: {N_BINS} bins of equal width.\n"
-        "covered: share of the samples with a prediction; right: share of those that is right.\n"
-        "A sample without a prediction counts as a miss in all other columns.\n"
-    )
-    console.print(_difference_table(summary))
+        f"ECE: {N_BINS} bins of equal width."
+    ]
+    if one:
+        console.print(_score_table(one))
+        explained += [
+            "covered: share of the samples with a prediction; right: share of those that is right.",
+            "A sample without a prediction counts as a miss in all other columns.",
+        ]
+    if several:
+        console.print(_multi_label_table(several))
+        explained.append("micro F1: all labels counted together; all right: no label wrong or missing on the sample.")
+    console.print("\n".join(explained) + "\n")
+    if one:
+        console.print(_difference_table(one))
+    if several:
+        console.print(_multi_label_difference(several))
     for task in summary.tasks:
         if task.selective is not None:
             console.print()
@@ -57,12 +80,12 @@ def _cost_table(found: Selective) -> Table:
     return table
 
 
-def _score_table(summary: Summary) -> Table:
+def _score_table(tasks: Sequence[TaskSummary]) -> Table:
     macro = (">macro\nF1", ">macro\nprec.", ">macro\nrecall")
     table = results_table(
         "Scores", "", ">weighted F1", *macro, ">accu-\nracy", ">covered", ">right", ">ECE", dense=True
     )
-    for task in summary.sections:
+    for task in tasks:
         # A row of its own, as names of tasks may be long.
         table.add_row(Text(task.task, style="bold"), Text(f"{task.samples} samples", style="dim"))
         for title, row in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
@@ -82,10 +105,10 @@ def _score_table(summary: Summary) -> Table:
     return table
 
 
-def _difference_table(summary: Summary) -> Table:
+def _difference_table(tasks: Sequence[TaskSummary]) -> Table:
     title = "What the rules add: both − model alone, on the same resamples"
     table = results_table(title, "task", ">weighted F1", ">macro F1", ">accuracy")
-    for task in summary.sections:
+    for task in tasks:
         difference = task.difference
         table.add_row(
             Text(task.task),
@@ -94,6 +117,43 @@ def _difference_table(summary: Summary) -> Table:
             _with_interval(difference.accuracy, difference.intervals.accuracy, "+", "\n"),
         )
     return table
+
+
+def _multi_label_table(tasks: Sequence[TaskSummary]) -> Table:
+    """Scores where a sample may have several labels."""
+    numbers = (">macro\nF1", ">macro\nprec.", ">macro\nrecall", ">weighted\nF1", ">all\nright", ">ECE")
+    table = results_table("Scores, several labels a sample", "", ">micro F1", *numbers, dense=True)
+    for task in tasks:
+        table.add_row(Text(task.task, style="bold"), Text(f"{task.samples} samples", style="dim"))
+        for title, row in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
+            found = row.scores
+            shown = (found.macro_f1, found.macro_precision, found.macro_recall, found.weighted_f1, found.accuracy)
+            table.add_row(
+                title,
+                _micro(found.micro_f1, row.intervals.micro_f1),
+                *map(_number, (*shown, row.expected_calibration_error)),
+                style="bold" if row is task.both else "",
+                end_section=row is task.both,
+            )
+    return table
+
+
+def _multi_label_difference(tasks: Sequence[TaskSummary]) -> Table:
+    title = "What the rules add: both − model alone, on the same resamples"
+    table = results_table(title, "task", ">micro F1", ">macro F1", ">all right")
+    for task in tasks:
+        difference = task.difference
+        table.add_row(
+            Text(task.task),
+            _micro(difference.micro_f1, difference.intervals.micro_f1, "+", "\n"),
+            _with_interval(difference.macro_f1, difference.intervals.macro_f1, "+", "\n"),
+            _with_interval(difference.accuracy, difference.intervals.accuracy, "+", "\n"),
+        )
+    return table
+
+
+def _micro(value: float | None, interval: Interval | None, sign: str = "", between: str = " ") -> str:
+    return _UNDEFINED if value is None or interval is None else _with_interval(value, interval, sign, between)
 
 
 def _label_table(task: TaskSummary) -> Table:

@@ -18,6 +18,8 @@ from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
 
 FEW_SAMPLES = 5
 """A label with fewer training samples cannot be learnt and judged at once."""
+NONE_HOLDS = "(none holds)"
+"""Stands for the samples on which no label of a task with several a sample holds."""
 NO_LABELS = (
     "no labelled samples: predicts from the names and descriptions of the labels alone; label at least "
     f"{FEW_SAMPLES} samples of each and train again"
@@ -27,10 +29,15 @@ NO_LABELS = (
 
 @dataclass(frozen=True)
 class Report:
-    """`counts` is task → label → split → samples, task labels first, then unknown ones; None stands for no label."""
+    """`counts` is task → label → split → samples, task labels first, then unknown ones; None stands for no label.
+
+    Where samples may have several labels they count for each, and for `NONE_HOLDS` where none of them holds.
+    """
 
     counts: dict[str, dict[str | None, dict[str, int]]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """task → split → samples"""
     unused: dict[str, Counter[str]] = field(default_factory=dict)
     """split → keys of its records that mean nothing → in how many they are."""
 
@@ -59,7 +66,11 @@ def check_samples(
     fields that nothing will look at, and `encode` gives sentence vectors. Reads every image once; never raises for
     what is in it.
     """
-    report = Report(count_labels(splits, tasks))
+    totals = {
+        task.name: {split: sum(each.task == task.name for each in samples) for split, samples in splits.items()}
+        for task in tasks
+    }
+    report = Report(count_labels(splits, tasks), totals=totals)
     for split, noted in (notes or {}).items():
         report.findings.extend(_unread_keys(split, noted))
         report.findings.extend(_lost(split, noted))
@@ -91,7 +102,7 @@ def count_labels(
     counts: dict[str, dict[str | None, dict[str, int]]] = {}
     for task in tasks:
         found = {
-            split: Counter(sample.label for sample in samples if sample.task == task.name)
+            split: Counter(label for sample in samples if sample.task == task.name for label in _counted(sample))
             for split, samples in splits.items()
         }
         labels: dict[str | None, None] = dict.fromkeys(task.label_names)
@@ -130,22 +141,23 @@ def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:
 
 def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
     known = set(task.label_names)
-    unlisted = [sample for sample in samples if sample.label and sample.label not in known]
-    unknown = [f"{s.id}: {s.label if s.label == str(s.label).strip() else repr(s.label)}" for s in unlisted]
+    unlisted = [(sample.id, label) for sample in samples for label in sample.given_labels or () if label not in known]
+    unknown = [f"{id}: {label if label == label.strip() else repr(label)}" for id, label in unlisted]
     yield from finding(
         "unknown-labels", split, task.name, unknown, "samples have a label that the task does not list; correct either"
     )
-    if split != "train" or not any(sample.label for sample in samples):
+    if split != "train" or not any(sample.given_labels for sample in samples):
         return
-    yield from finding("no-label", split, task.name, _ids(samples, lambda s: s.label is None), "samples have no label")
-    counter = Counter(sample.label for sample in samples if sample.label in known)
+    unlabelled = _ids(samples, lambda sample: sample.given_labels is None)
+    yield from finding("no-label", split, task.name, unlabelled, "samples have no label")
+    counter = Counter(label for sample in samples for label in sample.given_labels or () if label in known)
     few = [
         f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES and name != task.other
     ]
     yield from finding(
         "few-samples", split, task.name, few, f"labels have fewer than {FEW_SAMPLES} samples; collect more of them"
     )
-    if len(counter) < 2:
+    if len(counter) < 2 and not (task.multi and 0 < counter.total() < len(samples) - len(unlabelled)):
         found = ", ".join(str(label) for label in counter) or "no label"
         message = f"the samples have {found} only; nothing can be learnt without a second label"
         yield Finding("one-label", split, task.name, len(samples), message)
@@ -154,8 +166,9 @@ def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Findi
 def _unlabelled(train: Sequence[Sample], tasks: Sequence[Task]) -> Iterator[Finding]:
     for task in tasks:
         of_task = [sample for sample in train if sample.task == task.name]
-        if not any(sample.label for sample in of_task):
-            yield Finding("no-labels", "train", task.name, len(of_task), NO_LABELS)
+        if not any(sample.given_labels for sample in of_task):
+            message = "no sample has a label; label some to learn from" if task.multi else NO_LABELS
+            yield Finding("no-labels", "train", task.name, len(of_task), message)
 
 
 def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
@@ -182,18 +195,23 @@ def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Fi
 
 
 def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
-    labelled = [sample for sample in samples if sample.label]
+    labelled = [sample for sample in samples if sample.given_labels]
     given: tuple[tuple[str, list[Sample], Callable[[Sample], str]], ...] = (
         ("ids", labelled, lambda sample: sample.id),
         ("image file names", [sample for sample in labelled if sample.images], lambda sample: sample.images[0]),
     )
     for what, chosen, name in given:
         names = [name(sample) for sample in chosen]
-        labels = [str(sample.label) for sample in chosen]
+        labels = [str(sample.answer_words) for sample in chosen]
         found: Giveaway | None = label_in_names(names, labels) or label_in_order(names, labels)
         if found is not None:
             message = f"{what} give the label away: {found.detail}; never let a model or a rule see them"
             yield Finding("giveaway", split, task.name, found.count, message, found.examples)
+
+
+def _counted(sample: Sample) -> tuple[str | None, ...]:
+    """The labels that a sample counts for: each of several, and `NONE_HOLDS` where it is known that none does."""
+    return (None,) if sample.given_labels is None else sample.given_labels or (NONE_HOLDS,)
 
 
 def _has_text(sample: Sample) -> bool:

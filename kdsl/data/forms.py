@@ -80,6 +80,8 @@ class RecordReader:
         if sample is None:
             return None
         _note_content(record, sample)
+        if sample.label is not None and any(task.multi for task in self._tasks if task.name == sample.task):
+            sample = replace(sample, label=None, labels=(sample.label,))
         return _listed(record, sample, self._tasks)
 
     def _read_as_it_is(self, record: Record) -> bool:

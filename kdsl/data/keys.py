@@ -42,7 +42,7 @@ def note_keys(record: Record, known: Set[str], sample: Sample) -> None:
         return
     has = {
         "text": any(turn.text for turn in sample.turns),
-        "label": sample.label is not None,
+        "label": sample.answer is not None,
         "images": bool(sample.images),
         "id": record.value.get("id") is not None,
     }

@@ -38,7 +38,7 @@ def check_meanings(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task]
         odd: list[str] = []
         known: dict[int, str] = {}
         for i, j, _ in pairs:
-            if None not in (samples[i].label, samples[j].label) and samples[i].label != samples[j].label:
+            if None not in (samples[i].answer, samples[j].answer) and samples[i].answer != samples[j].answer:
                 odd.append(" like ".join(_told(*speaking[each], several) for each in (i, j)))
         for i, j, nearness in pairs:
             of_both = (speaking[i][0], speaking[j][0]) == ("train", "test")
@@ -101,4 +101,4 @@ def _said(sample: Sample) -> list[str]:
 
 
 def _told(split: str, sample: Sample, several: bool) -> str:
-    return f"{split} {sample.id}: {sample.label}" if several else f"{sample.id}: {sample.label}"
+    return f"{split} {sample.id}: {sample.answer_words}" if several else f"{sample.id}: {sample.answer_words}"

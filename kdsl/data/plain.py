@@ -20,6 +20,8 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
     listed = [image for image in record.images("images", "image") if image]
     of_turns = [image for turn in turns for image in turn.images]
     images = (*listed, *(image for image in of_turns if image not in listed))
+    if task.multi:
+        return Sample(record.identity(), task.name, turns, images, labels=record.labels("label", task.label_names))
     return Sample(record.identity(), task.name, turns, images, record.label("label", task.label_names))
 
 

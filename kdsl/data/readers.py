@@ -41,8 +41,9 @@ def read_known(path: Path, tasks: Sequence[Task], reading: Reading = AS_IT_IS) -
     samples = []
     for record, sample in iterate_records(path, tasks, reading=reading):
         task = by_name[sample.task]
-        if sample.label is not None and sample.label not in task.label_names:
-            raise record.error(unknown_label(sample.label, [task]))
+        for label in sample.labels or () if sample.label is None else (sample.label,):
+            if label not in task.label_names:
+                raise record.error(unknown_label(label, [task]))
         samples.append(sample)
     return samples
 

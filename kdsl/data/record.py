@@ -61,6 +61,7 @@ _PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
 """Keys under which it holds the picture: as bytes, in base64, or where a service keeps it."""
 _WHOLE = 2**53
 """Up to here every whole number has a float of its own."""
+SEVERAL_LABELS = "samples with several labels, taken as unlabelled (with `multi: true` in the task file all are read)"
 _LABELS_SHOWN, _KEYS_SHOWN = 5, 8
 
 
@@ -123,10 +124,28 @@ class Record:
         value = self.value.get(key)
         if isinstance(value, list):
             if len(value) > 1:
-                self.notes.note("samples with several labels, taken as unlabelled", self.where)
+                self.notes.note(SEVERAL_LABELS, self.where)
             value = value[0] if len(value) == 1 else None
         if value is None or value == "":
             return None
+        return self._label(key, value, known, "a label's name in quotes, or empty")
+
+    def labels(self, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
+        """The labels of a sample that may have several, in the order of `known`: () where none holds, and None where
+        nobody has said which; one that stands without a list is the only one."""
+        value = self.value.get(key)
+        if value is None or value == "":
+            return None
+        given = value if isinstance(value, list) else [value]
+        right = 'a list of labels\' names like ["a", "b"], [] where none holds'
+        names = [self._label(key, each, known, right) for each in given]
+        for name in names:
+            if names.count(name) > 1:
+                raise self.error(f"{key} names {name!r} twice; keep one of the two")
+        order = {name: place for place, name in enumerate(known)}
+        return tuple(sorted(names, key=lambda name: order.get(name, len(order))))
+
+    def _label(self, key: str, value: Any, known: Sequence[str], right: str) -> str:
         if isinstance(value, str | int) and str(value) in self.names:
             return self.names[str(value)]
         if isinstance(value, int) and not isinstance(value, bool):
@@ -136,7 +155,7 @@ class Record:
                     f"{key} is {value}, which is no label's name; labels are {names}; say in data.labels which it is"
                 )
             return str(value)
-        return self._name(key, value, "a label's name in quotes, or empty")
+        return self._name(key, value, right)
 
     def task(self) -> str | None:
         value = self.value.get("task")

@@ -60,11 +60,13 @@ def _contradictions(task: Task, groups: Sequence[Sequence[tuple[str, Sample]]]) 
     several = len({split for group in groups for split, _ in group}) > 1
     count, examples = 0, []
     for group in groups:
-        labelled = [(split, sample) for split, sample in group if sample.label is not None]
-        if len({sample.label for _, sample in labelled}) > 1:
+        labelled = [(split, sample) for split, sample in group if sample.answer is not None]
+        if len({sample.answer for _, sample in labelled}) > 1:
             count += len(labelled)
             shown = _of_each_label(labelled)
-            named = [f"{split} {s.id}: {s.label}" if several else f"{s.id}: {s.label}" for split, s in shown]
+            named = [
+                f"{split} {s.id}: {s.answer_words}" if several else f"{s.id}: {s.answer_words}" for split, s in shown
+            ]
             examples.append(", ".join(named) + (", …" if len(labelled) > len(shown) else ""))
     for found in finding("contradictory-labels", "", task.name, examples, ""):
         message = "samples have the content of another one but not its label; keep the right label"
@@ -72,17 +74,17 @@ def _contradictions(task: Task, groups: Sequence[Sequence[tuple[str, Sample]]]) 
 
 
 def _of_each_label(samples: Sequence[tuple[str, Sample]]) -> list[tuple[str, Sample]]:
-    first: dict[str | None, tuple[str, Sample]] = {}
+    first: dict[object, tuple[str, Sample]] = {}
     for split, sample in samples:
-        first.setdefault(sample.label, (split, sample))
+        first.setdefault(sample.answer, (split, sample))
     return list(first.values())[:_SHOWN]
 
 
 def _of_one_label(split: str, group: Sequence[tuple[str, Sample]]) -> list[list[Sample]]:
-    of_label: dict[str | None, list[Sample]] = defaultdict(list)
+    of_label: dict[object, list[Sample]] = defaultdict(list)
     for of, sample in group:
         if of == split:
-            of_label[sample.label].append(sample)
+            of_label[sample.answer].append(sample)
     return list(of_label.values())
 
 

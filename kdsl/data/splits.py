@@ -13,6 +13,9 @@ Labels = Sequence[int] | NDArray[np.int64]
 def stratified_folds(labels: Labels, folds: int, seed: int) -> np.ndarray:
     """The fold, 0 to `folds` - 1, of every sample: int64 array of shape (len(labels),).
 
+    `labels` are [n_samples], or [n_samples, n_labels] of a task with several a sample (`kdsl.label_matrix`): see
+    `_several_labels`.
+
     The samples of any one label are spread so that two folds differ by at most one of them, and so are all samples
     together. A label with fewer samples than folds is missing from some. The same seed gives the same folds.
     Raises KdslError when there are fewer than two folds or fewer samples than folds.
@@ -23,11 +26,40 @@ def stratified_folds(labels: Labels, folds: int, seed: int) -> np.ndarray:
     if len(values) < folds:
         raise KdslError(f"{len(values)} samples cannot be split into {folds} folds; use fewer folds or more samples")
     random = np.random.default_rng(seed)
+    if values.ndim == 2:
+        return _several_labels(values == 1, folds, random)
     shuffled = random.permutation(len(values))
     by_label = shuffled[np.argsort(values[shuffled], kind="stable")]
     result = np.empty(len(values), dtype=np.int64)
     # Dealing out goes on across labels: starting each label at fold 0 would fill the first folds with all rare labels.
     result[by_label] = random.permutation(folds)[np.arange(len(values)) % folds]
+    return result
+
+
+def _several_labels(labels: NDArray[np.bool_], folds: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the samples of the label with fewest left are
+    dealt out first, each to the fold that lacks most of that label, of equals to the one that lacks most samples.
+
+    The number of samples in two folds may differ by a few.
+    """
+    result = np.full(len(labels), -1, dtype=np.int64)
+    lacking = np.tile(labels.sum(axis=0) / folds, (folds, 1))  # [folds, n_labels]
+    room = np.full(folds, len(labels) / folds)
+    order = random.permutation(len(labels))
+    ties = random.permutation(folds)
+
+    def deal(row: int, wanted: NDArray[np.float64]) -> None:
+        fold = int(np.lexsort((ties, -room, -wanted))[0])
+        result[row] = fold
+        lacking[fold] -= labels[row]
+        room[fold] -= 1
+
+    while (left := labels[result < 0].sum(axis=0)).any():
+        rarest = int(np.where(left > 0, left, len(labels) + 1).argmin())
+        for row in order[(result[order] < 0) & labels[order, rarest]].tolist():
+            deal(row, lacking[:, rarest])
+    for row in order[result[order] < 0].tolist():
+        deal(row, room)
     return result
 
 

@@ -18,7 +18,7 @@ def plain_record(sample: Sample) -> dict[str, Any]:
         for turn in sample.turns
     ]
     record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
-    return {**record, "label": sample.label, **origin(sample)}
+    return {**record, "label": sample.label if sample.labels is None else list(sample.labels), **origin(sample)}
 
 
 def said_in_prompt(sample: Sample, task: Task) -> list[dict[str, str]]:

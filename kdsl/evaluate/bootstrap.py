@@ -29,6 +29,8 @@ class Intervals:
     weighted_f1: Interval
     macro_f1: Interval
     accuracy: Interval
+    micro_f1: Interval | None = None
+    """None with one label a sample, where it is the accuracy."""
 
 
 def intervals(outcome: Outcome, seed: int, n_resamples: int = N_RESAMPLES) -> Intervals:

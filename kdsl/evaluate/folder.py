@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kdsl.data.spreadsheet import inert
-from kdsl.evaluate.metrics import confusion
+from kdsl.evaluate.metrics import Outcome, confusion
 from kdsl.evaluate.plots import confusion_plot, coverage_plot, is_named, reliability_plot
-from kdsl.evaluate.report import Summary, TaskResult, TaskSummary
+from kdsl.evaluate.report import AnyResult, MultiLabelResult, Summary, TaskSummary
 from kdsl.evaluate.selective import coverage_error
 from kdsl.files import write_atomically
 from kdsl.fonts import font_families
@@ -20,19 +20,24 @@ from kdsl.fonts import font_families
 _log = logging.getLogger(__name__)
 
 
-def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summary) -> None:
+def write_evaluation(folder: Path, results: Sequence[AnyResult], summary: Summary) -> None:
     """Write report.json, labels.csv and, for every task, confusion-<task>.csv and .png and reliability-<task>.png.
 
     With them coverage-<task>.json and .png: what share of the decisions is wrong where only the surest are made.
 
     The matrices are those of both together. A confusion-<task>.txt beside the PNG tells which number is which label
-    when no installed font can draw the labels, or they are too many to be named; a warning says so. KdslError when the
-    folder cannot be written.
+    when no installed font can draw the labels, or they are too many to be named; a warning says so. A task with
+    several labels a sample has neither matrix nor curve: what is taken for what cannot be told there, and each label
+    has a threshold of its own. KdslError when the folder cannot be written.
     """
     write_atomically(folder / "report.json", json.dumps(summary.record(), ensure_ascii=False, indent=2) + "\n")
     write_atomically(folder / "labels.csv", _csv(_label_rows(summary.tasks)))
     for result, task in zip(results, summary.tasks, strict=True):
         name = re.sub(r"[^\w.-]+", "_", result.task)
+        if isinstance(result, MultiLabelResult):
+            claims = [("model alone", result.model.pairs), ("both", result.both.pairs)]
+            _write_reliability(folder, name, task, [(what, pairs) for what, pairs in claims if pairs is not None])
+            continue
         counts = confusion(result.both, len(result.labels))
         header = ["true \\ predicted", *result.labels, "(none)"]
         rows = ([label, *row] for label, row in zip(result.labels, counts.tolist(), strict=True))
@@ -45,16 +50,19 @@ def write_evaluation(folder: Path, results: Sequence[TaskResult], summary: Summa
             names = (f"{number}\t{label}\n" for number, label in enumerate(result.labels, start=1))
             write_atomically(legend, "".join(names))
             _log.warning("%s: %s; %s tells which number is which", plot, _why_not_named(result.labels), legend.name)
-        predictors = [("model alone", result.model), ("both", result.both)]
-        if any(outcome.confidence is not None for _, outcome in predictors):
-            title = f"{result.task}: do the probabilities mean what they say? {task.samples} samples"
-            write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
+        _write_reliability(folder, name, task, [("model alone", result.model), ("both", result.both)])
         if result.both.probabilities is not None:
             curve = coverage_error(result.both)
             write_atomically(folder / f"coverage-{name}.json", json.dumps(asdict(curve)) + "\n")
             title = f"{result.task}: how wrong the surest decisions are, {task.samples} samples"
             at = None if task.selective is None else task.selective.abstaining
             write_atomically(folder / f"coverage-{name}.png", coverage_plot(curve, at, title))
+
+
+def _write_reliability(folder: Path, name: str, task: TaskSummary, predictors: Sequence[tuple[str, Outcome]]) -> None:
+    if any(outcome.confidence is not None for _, outcome in predictors):
+        title = f"{task.task}: do the probabilities mean what they say? {task.samples} samples"
+        write_atomically(folder / f"reliability-{name}.png", reliability_plot(predictors, title))
 
 
 def _why_not_named(labels: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.report import PREDICTORS, Summary, TaskSummary
 from kdsl.evaluate.selective import Selective
 from kdsl.notebook import shown, table
@@ -22,6 +23,8 @@ def summary_html(summary: Summary) -> str:
 
 
 def _scores(task: TaskSummary) -> str:
+    if task.multi:
+        return _multi_label_scores(task)
     columns = ("", ">weighted F1", ">macro F1", ">accuracy", ">covered", ">calibration error")
     rows = []
     for name, of in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
@@ -37,6 +40,28 @@ def _scores(task: TaskSummary) -> str:
     added, interval = task.difference.weighted_f1, task.difference.intervals.weighted_f1
     rows.append(("both − model alone", f"{added:+z.3f} [{interval.low:+z.3f}, {interval.high:+z.3f}]", *[""] * 4))
     return table(columns, rows, f"{task.task}: {task.samples} samples")
+
+
+def _multi_label_scores(task: TaskSummary) -> str:
+    """The same where a sample may have several labels."""
+    columns = ("", ">micro F1", ">macro F1", ">weighted F1", ">all right", ">calibration error")
+    rows = []
+    for name, of in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
+        rows.append(
+            (
+                f"<b>{name}</b>" if of is task.both else name,
+                f"{_number(of.scores.micro_f1)}{_interval(of.intervals.micro_f1)}",
+                *map(_number, (of.scores.macro_f1, of.scores.weighted_f1, of.scores.accuracy)),
+                _number(of.expected_calibration_error),
+            )
+        )
+    added = f"{task.difference.micro_f1 or 0.0:+z.3f}{_interval(task.difference.intervals.micro_f1, '+')}"
+    rows.append(("both − model alone", added, *[""] * 4))
+    return table(columns, rows, f"{task.task}: {task.samples} samples, several labels each")
+
+
+def _interval(interval: Interval | None, sign: str = "") -> str:
+    return "" if interval is None else f" [{interval.low:{sign}z.3f}, {interval.high:{sign}z.3f}]"
 
 
 def _selective(task: str, found: Selective) -> str:

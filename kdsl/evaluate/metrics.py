@@ -70,6 +70,9 @@ class Scores:
     """Share of the samples that have a prediction."""
     covered_precision: float | None
     """Share of the predictions that are right; None when there is no prediction."""
+    micro_f1: float | None = None
+    """F1 of all labels counted together, where a sample may have several (`kdsl.evaluate.multi_label`); None with one
+    label a sample, where it is the accuracy."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Prediction files against labelled samples: what model, rules and both said about every sample."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
-from kdsl.evaluate.report import RuleHit, TaskResult, Why
+from kdsl.evaluate.multi_label import MultiOutcome
+from kdsl.evaluate.report import AnyResult, MultiLabelResult, RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
 from kdsl.yaml_file import yaml_string
@@ -22,6 +23,8 @@ SUM_TOLERANCE = 0.02
 RULES_ALONE_RELIABILITY = 0.5
 """Reliability from which a rule may speak without a model beside it."""
 
+_ALTERNATIVES = ("str", "list[str]")
+"""How pydantic names the two that a label may be."""
 Probability = Annotated[float, Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)]
 Distribution = dict[str, Probability]
 
@@ -29,7 +32,8 @@ Distribution = dict[str, Probability]
 class ModelPart(BaseModel):
     """What the model alone said; `probabilities` is its whole distribution, where that was written."""
 
-    label: str
+    label: str | list[str]
+    """All labels that hold, of a task with several a sample."""
     probability: Probability | None = None
     probabilities: Distribution | None = None
 
@@ -50,7 +54,7 @@ class Prediction(BaseModel):
 
     id: str
     task: str
-    label: str | None
+    label: str | list[str] | None
     """None where the decision was handed to a person."""
     probabilities: Distribution | None = None
     model: ModelPart
@@ -58,7 +62,7 @@ class Prediction(BaseModel):
     decision: DecisionPart = DecisionPart()
 
 
-def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[TaskResult]:
+def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[AnyResult]:
     """Compare a prediction file with the labelled `samples` that were read from `truth`; one result per task in them.
 
     The rules alone say the label of their most reliable hit (the first of equals), and nothing where none is at least
@@ -113,14 +117,14 @@ def read_predictions(path: Path) -> list[Prediction]:
     return list(found.values())
 
 
-def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
+def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> AnyResult:
     """The same for labelled samples of one task and their prediction records, in the same order."""
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
 
 
 def decision_results(
-    samples: Sequence[Sample], decisions: Iterable[Decision], tasks: Sequence[Task]
-) -> list[TaskResult]:
+    samples: Sequence[Sample], decisions: Iterable[AnyDecision], tasks: Sequence[Task]
+) -> list[AnyResult]:
     """The same for labelled samples (see `labelled_samples`) and the decisions on all of them, in any order."""
     records = {decision.sample.key: decision.record() for decision in decisions}
     groups = [(task, [sample for sample in samples if sample.task == task.name]) for task in tasks]
@@ -131,7 +135,7 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
     """The samples that were read from `truth`, by key; KdslError for what `read_results` refuses about them."""
     if not samples:
         raise KdslError(f"{truth}: holds no sample; evaluation needs labelled samples")
-    unlabelled = [sample.id for sample in samples if sample.label is None]
+    unlabelled = [sample.id for sample in samples if sample.answer is None]
     if unlabelled:
         raise KdslError(
             f"{truth}: {len(unlabelled)} of {len(samples)} samples have no label, the first being {unlabelled[0]!r}; "
@@ -153,9 +157,11 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
 def _require_listed(truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> None:
     """Raise KdslError where samples have a label that their task does not list."""
     for task in tasks:
-        strange = [s for s in samples if s.task == task.name and s.label not in task.label_names]
+        of_task = [sample for sample in samples if sample.task == task.name]
+        strange = [each for each in of_task if not set(each.given_labels or ()) <= set(task.label_names)]
         if strange:
-            names = ", ".join(repr(name) for name in list(dict.fromkeys(sample.label for sample in strange))[:_NAMED])
+            found = dict.fromkeys(label for sample in strange for label in sample.given_labels or ())
+            names = ", ".join(repr(name) for name in [name for name in found if name not in task.label_names][:_NAMED])
             other = "NAME" if task.other is None else yaml_string(task.other)
             raise KdslError(
                 f"{truth}: {len(strange)} of {len(samples)} samples have a label that task {task.name} does not list "
@@ -173,7 +179,7 @@ def _parse(place: str, record: dict[str, Any]) -> Prediction:
         return Prediction.model_validate(record)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(str(part) for part in problem["loc"] if part not in _ALTERNATIVES)
         found = "" if problem["type"] == "missing" else f", not {str(problem['input'])[:60]!r}"
         raise KdslError(
             f"{place}: not a prediction record: `{key}`: {problem['msg'][:1].lower()}{problem['msg'][1:]}{found}; "
@@ -183,15 +189,22 @@ def _parse(place: str, record: dict[str, Any]) -> Prediction:
 
 def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
     known = set(task.label_names)
-    decided = [] if prediction.label is None else [prediction.label]
-    named = {"label": decided, "model.label": [prediction.model.label]}
+    named: dict[str, list[str]] = {}
+    for key, said in {"label": prediction.label, "model.label": prediction.model.label}.items():
+        if isinstance(said, str | None) == task.multi:
+            has, right = ("several labels", "a list of them") if task.multi else ("one label", "its name")
+            raise KdslError(
+                f"{place}: `{key}` is {said!r}, but a sample of task {task.name} has {has}; expected {right}, as "
+                "KDSL's prediction writes it"
+            )
+        named[key] = [] if said is None else [said] if isinstance(said, str) else said
     named["rules"] = [hit.label for hit in prediction.rules]
     distributions = {"probabilities": prediction.probabilities, "model.probabilities": prediction.model.probabilities}
     for key, distribution in distributions.items():
         if distribution is not None:
             named[key] = list(distribution)
             total = sum(distribution.values())
-            if abs(total - 1) > SUM_TOLERANCE:
+            if not task.multi and abs(total - 1) > SUM_TOLERANCE:
                 raise KdslError(f"{place}: `{key}` sum to {total:.3f}; give every label its probability, together 1")
     for key, labels in named.items():
         unknown = next((label for label in labels if label not in known), None)
@@ -202,11 +215,14 @@ def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
             )
 
 
-def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> TaskResult:
+def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> AnyResult:
+    if task.multi:
+        return _multi_label_result(task, samples, predictions)
     index = {name: i for i, name in enumerate(task.label_names)}
 
-    def indices(labels: Iterable[str | None]) -> NDArray[np.int64]:
-        return np.array([NO_PREDICTION if label is None else index[label] for label in labels], dtype=np.int64)
+    def indices(labels: Iterable[str | list[str] | None]) -> NDArray[np.int64]:
+        found = [index[label] if isinstance(label, str) else NO_PREDICTION for label in labels]
+        return np.array(found, dtype=np.int64)
 
     truth = indices(sample.label for sample in samples)
     models = [prediction.model for prediction in predictions]
@@ -232,6 +248,40 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
     )
 
 
+def _multi_label_result(task: Task, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> MultiLabelResult:
+    """The rules alone say every label that one of them says that is right often enough."""
+    index = {name: i for i, name in enumerate(task.label_names)}
+
+    def flags(labels: Iterable[Collection[str]]) -> NDArray[np.bool_]:
+        return np.array([[name in given for name in index] for given in labels], dtype=bool)
+
+    truth = flags(sample.labels or () for sample in samples)
+    models = [prediction.model for prediction in predictions]
+    return MultiLabelResult(
+        task=task.name,
+        labels=task.label_names,
+        ids=tuple(sample.id for sample in samples),
+        model=MultiOutcome(
+            truth,
+            flags(model.label for model in models),
+            _values([model.probabilities for model in models], index),
+        ),
+        rules=MultiOutcome(
+            truth,
+            flags(
+                {hit.label for hit in prediction.rules if hit.reliability >= RULES_ALONE_RELIABILITY}
+                for prediction in predictions
+            ),
+        ),
+        both=MultiOutcome(
+            truth,
+            flags(prediction.label or () for prediction in predictions),
+            _values([prediction.probabilities for prediction in predictions], index),
+        ),
+        why=tuple(map(_why, predictions)),
+    )
+
+
 def _why(prediction: Prediction) -> Why:
     hits = tuple(RuleHit(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
     return Why(prediction.decision.by, prediction.decision.reason, hits)
@@ -244,10 +294,16 @@ def _rules_alone(prediction: Prediction) -> str | None:
 
 def _matrix(distributions: list[Distribution | None], index: dict[str, int]) -> NDArray[np.float64] | None:
     """[n, n_labels], rows sum to 1; None where any record has no distribution."""
+    matrix = _values(distributions, index)
+    return None if matrix is None else matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def _values(distributions: list[Distribution | None], index: dict[str, int]) -> NDArray[np.float64] | None:
+    """[n, n_labels], 0 for a label without a probability; None where any record has none at all."""
     matrix = np.zeros((len(distributions), len(index)))
     for row, distribution in enumerate(distributions):
         if distribution is None:
             return None
         for label, probability in distribution.items():
             matrix[row, index[label]] = probability
-    return matrix / matrix.sum(axis=1, keepdims=True)
+    return matrix

@@ -1,13 +1,22 @@
 """The results of one evaluation: model alone, rules alone and both, per task and pooled, scored and summarised."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
+from kdsl.evaluate.multi_label import (
+    MultiOutcome,
+    multi_label_brier_score,
+    multi_label_difference,
+    multi_label_intervals,
+    multi_label_label_scores,
+    multi_label_scores,
+    pool_outcomes,
+)
 from kdsl.evaluate.selective import Selective, everything_decided, selective
 
 PREDICTORS = ("model alone", "rules alone", "both")
@@ -49,6 +58,33 @@ class TaskResult:
 
 
 @dataclass(frozen=True)
+class MultiLabelResult:
+    """The same of a task with several labels a sample."""
+
+    task: str
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    model: MultiOutcome
+    rules: MultiOutcome
+    both: MultiOutcome
+    why: tuple[Why, ...] = ()
+
+    @classmethod
+    def of(cls, result: "AnyResult") -> "MultiLabelResult":
+        """Of a task with one label a sample each sample has one."""
+        if isinstance(result, MultiLabelResult):
+            return result
+        n_labels = len(result.labels)
+        model, rules, both = (
+            MultiOutcome.of_one_label(each, n_labels) for each in (result.model, result.rules, result.both)
+        )
+        return cls(result.task, result.labels, result.ids, model, rules, both)
+
+
+AnyResult = TaskResult | MultiLabelResult
+
+
+@dataclass(frozen=True)
 class PredictorSummary:
     scores: Scores
     intervals: Intervals
@@ -66,6 +102,8 @@ class Difference:
     macro_f1: float
     accuracy: float
     intervals: Intervals
+    micro_f1: float | None = None
+    """None with one label a sample."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +126,11 @@ class TaskSummary:
     """In the task's order; none for the pooled summary."""
     selective: Selective | None = None
     """Where some samples belong to no label or are handed to a person; None for the pooled summary."""
+
+    @property
+    def multi(self) -> bool:
+        """Whether samples may have several labels."""
+        return self.both.scores.micro_f1 is not None
 
 
 @dataclass(frozen=True)
@@ -112,9 +155,16 @@ class Summary:
         """A line a predictor, with the 95 % interval of its weighted F1."""
         lines = []
         for task in self.sections:
-            lines.append(f"{task.task}: {task.samples} samples")
+            lines.append(f"{task.task}: {task.samples} samples" + (", several labels each" if task.multi else ""))
             for name, row in zip(PREDICTORS, (task.model, task.rules, task.both), strict=True):
                 found, interval = row.scores, row.intervals.weighted_f1
+                if found.micro_f1 is not None and row.intervals.micro_f1 is not None:
+                    low, high = row.intervals.micro_f1.low, row.intervals.micro_f1.high
+                    lines.append(
+                        f"  {name:<11}  micro F1 {found.micro_f1:.3f} [{low:.3f}, {high:.3f}]  macro F1 "
+                        f"{found.macro_f1:.3f}  all labels right {found.accuracy:.3f}"
+                    )
+                    continue
                 lines.append(
                     f"  {name:<11}  weighted F1 {found.weighted_f1:.3f} [{interval.low:.3f}, {interval.high:.3f}]  "
                     f"macro F1 {found.macro_f1:.3f}  accuracy {found.accuracy:.3f}  covered {found.coverage:.3f}"
@@ -128,28 +178,46 @@ class Summary:
         return summary_html(self)
 
 
-def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
+def summarise(results: Sequence[AnyResult], seed: int) -> Summary:
     """Score the results of one or more tasks; `seed` drives the bootstrap. ValueError when a task has no sample."""
-    sizes = [len(result.labels) for result in results]
-    pooled = TaskResult(
-        task="pooled",
-        labels=(),
-        ids=tuple(id_ for result in results for id_ in result.ids),
-        model=pool([result.model for result in results], sizes),
-        rules=pool([result.rules for result in results], sizes),
-        both=pool([result.both for result in results], sizes),
-    )
     return Summary(
         tasks=tuple(_summarise_task(result, seed) for result in results),
-        pooled=_summarise_task(pooled, seed),
+        pooled=_summarise_task(_pooled(results), seed),
         seed=seed,
     )
 
 
-def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
+def _pooled(results: Sequence[AnyResult]) -> AnyResult:
+    """All tasks together; with several labels a sample where any of them has."""
+    ids = tuple(id_ for result in results for id_ in result.ids)
+    one = [result for result in results if isinstance(result, TaskResult)]
+    if len(one) < len(results):
+        of = [MultiLabelResult.of(result) for result in results]
+        model, rules, both = (
+            pool_outcomes(outcomes)
+            for outcomes in ([each.model for each in of], [each.rules for each in of], [each.both for each in of])
+        )
+        return MultiLabelResult("pooled", (), ids, model, rules, both)
+    sizes = [len(result.labels) for result in one]
+    return TaskResult(
+        task="pooled",
+        labels=(),
+        ids=ids,
+        model=pool([result.model for result in one], sizes),
+        rules=pool([result.rules for result in one], sizes),
+        both=pool([result.both for result in one], sizes),
+    )
+
+
+def _summarise_task(result: AnyResult, seed: int) -> TaskSummary:
     model, rules, both = (_summarise_predictor(outcome, seed) for outcome in (result.model, result.rules, result.both))
-    decided = everything_decided(result.both)
-    with_rules = scores(decided)
+    if isinstance(result, MultiLabelResult):
+        with_rules, between, chosen = both.scores, multi_label_difference(result.both, result.model, seed), None
+    else:
+        chosen = selective(result.both, result.labels, result.other)
+        decided = everything_decided(result.both)
+        with_rules, between = scores(decided), difference_intervals(decided, result.model, seed)
+    micro = (both.scores.micro_f1, model.scores.micro_f1)
     return TaskSummary(
         task=result.task,
         samples=len(result.ids),
@@ -160,22 +228,35 @@ def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
             weighted_f1=with_rules.weighted_f1 - model.scores.weighted_f1,
             macro_f1=with_rules.macro_f1 - model.scores.macro_f1,
             accuracy=with_rules.accuracy - model.scores.accuracy,
-            intervals=difference_intervals(decided, result.model, seed),
+            intervals=between,
+            micro_f1=None if micro[0] is None or micro[1] is None else micro[0] - micro[1],
         ),
         labels=_summarise_labels(result),
-        selective=selective(result.both, result.labels, result.other),
+        selective=chosen,
     )
 
 
-def _summarise_labels(result: TaskResult) -> tuple[LabelSummary, ...]:
+def _summarise_labels(result: AnyResult) -> tuple[LabelSummary, ...]:
     n_labels = len(result.labels)
     if not n_labels:
         return ()
-    rows = (label_scores(outcome, n_labels) for outcome in (result.model, result.rules, result.both))
+    rows: Iterable[list[LabelScores]]
+    if isinstance(result, MultiLabelResult):
+        rows = (multi_label_label_scores(outcome) for outcome in (result.model, result.rules, result.both))
+    else:
+        rows = (label_scores(outcome, n_labels) for outcome in (result.model, result.rules, result.both))
     return tuple(LabelSummary(*row) for row in zip(result.labels, *rows, strict=True))
 
 
-def _summarise_predictor(outcome: Outcome, seed: int) -> PredictorSummary:
+def _summarise_predictor(outcome: Outcome | MultiOutcome, seed: int) -> PredictorSummary:
+    if isinstance(outcome, MultiOutcome):
+        pairs = outcome.pairs
+        return PredictorSummary(
+            scores=multi_label_scores(outcome),
+            intervals=multi_label_intervals(outcome, seed),
+            expected_calibration_error=None if pairs is None else expected_calibration_error(pairs),
+            brier_score=multi_label_brier_score(outcome),
+        )
     return PredictorSummary(
         scores=scores(outcome),
         intervals=intervals(outcome, seed),

@@ -26,7 +26,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
-from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
+from kdsl.evaluate.report import AnyResult, PredictorSummary, Summary, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import parse_json, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
@@ -180,7 +180,7 @@ class Run:
         return list(_read_predictions(self.folder / PREDICTIONS_FILE))
 
 
-def write_run(folder: Path, record: RunRecord, results: Sequence[TaskResult]) -> Run:
+def write_run(folder: Path, record: RunRecord, results: Sequence[AnyResult]) -> Run:
     """Keep an evaluation in `folder`, that of all runs; what is interrupted leaves no run, whole or not."""
     place = folder / f"{record.at:%Y-%m-%d-%H%M%S}-{record.id}"
     unfinished = folder / f".{place.name}"
@@ -281,7 +281,7 @@ def _scores(of: PredictorSummary) -> PredictorScores:
     )
 
 
-def kept_predictions(results: Iterable[TaskResult]) -> Iterator[KeptPrediction]:
+def kept_predictions(results: Iterable[AnyResult]) -> Iterator[KeptPrediction]:
     """What is kept of the predictions of every sample, in their order."""
     for result in results:
         for row, id_ in enumerate(result.ids):
@@ -307,12 +307,16 @@ def prediction_of(record: Prediction, truth: Labels) -> KeptPrediction:
         id=record.id,
         task=record.task,
         truth=truth,
-        label=record.label,
-        model=record.model.label,
+        label=_frozen(record.label),
+        model=_frozen(record.model.label),
         rules=tuple(KeptHit(id=hit.id, label=hit.label, reliability=min(hit.reliability, 1)) for hit in record.rules),
         by=record.decision.by,
         reason=record.decision.reason,
     )
+
+
+def _frozen(label: str | list[str] | None) -> Labels | None:
+    return tuple(label) if isinstance(label, list) else label
 
 
 def _named(labels: Sequence[str], of: NDArray[np.generic]) -> Labels | None:
@@ -322,7 +326,7 @@ def _named(labels: Sequence[str], of: NDArray[np.generic]) -> Labels | None:
     return None if of == NO_PREDICTION else labels[int(of)]
 
 
-def _likeliest(result: TaskResult, row: int) -> dict[str, float] | None:
+def _likeliest(result: AnyResult, row: int) -> dict[str, float] | None:
     if result.both.probabilities is None:
         return None
     probabilities = result.both.probabilities[row]

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from kdsl.bitmaps import members, pack
 from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
+from kdsl.label_matrix import has_label, label_shares, membership
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, rule_weights
 from kdsl.mining.units import family
@@ -46,7 +47,7 @@ def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[R
     problem = mined.problem
     names = problem.task.label_names
     held_out = held_out_counts(mined)
-    base_rates = np.bincount(problem.labels, minlength=len(names)) / len(problem.labels)
+    base_rates = label_shares(problem.labels, len(names))
     rules: dict[RuleKey, Rule] = {}
     statistics = []
     for found, shown, reliability in zip(
@@ -104,7 +105,8 @@ def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
     problem = mined.problem
     counts: dict[RuleKey, HeldOutCounts] = {}
     for part in mined.held_out:
-        truth = problem.labels[:, None] == np.array([found.label for found in part.rules], dtype=np.int64)[None, :]
+        of = np.array([found.label for found in part.rules], dtype=np.int64)
+        truth = membership(problem.labels, len(problem.task.labels))[:, of]
         hits, correct = part.hits.sum(axis=0), (part.hits & truth).sum(axis=0)
         for index, found in enumerate(part.rules):
             key = problem.task.label_names[found.label], when_hash(found.written(problem.vocabulary))
@@ -116,8 +118,11 @@ def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
 
 
 def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], task: Task) -> Shown:
-    """What any rule, a hand-written one too, shows on samples: `hits` and `labels` (indices) are [n_samples]."""
-    label = task.label_names.index(rule.label) if rule.label in task.label_names else len(task.labels)
+    """What any rule, a hand-written one too, shows on samples: `hits` [n_samples], `labels` as `kdsl.label_matrix` has
+    them."""
+    known = rule.label in task.label_names
+    label = task.label_names.index(rule.label) if known else len(task.labels)
+    truth = has_label(labels, label) if known else np.zeros(len(labels), dtype=bool)
     plain = [condition for condition in rule.conditions if not condition.negated]
     parts = (
         *(Condition(field=c.field, terms=(word,)) for c in plain for word in c.normalised_words),
@@ -126,8 +131,8 @@ def shown_of(rule: Rule, hits: NDArray[np.bool_], labels: NDArray[np.int64], tas
     specific = described(task, Vocabulary(parts, pack(np.zeros((len(parts), 0), dtype=bool)), 0))
     return Shown(
         hits=int(hits.sum()),
-        correct=int((hits & (labels == label)).sum()),
-        positives=int((labels == label).sum()),
+        correct=int((hits & truth).sum()),
+        positives=int(truth.sum()),
         conditions=len(rule.conditions),
         negations=len(rule.conditions) - len(plain),
         further_terms=sum(
@@ -226,7 +231,7 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
     """The archive of a mining run on the samples with these ids, in the order they were mined in."""
     problem = mined.problem
     names = problem.task.label_names
-    shares = np.bincount(problem.labels, minlength=len(names)) / len(problem.labels)
+    shares = label_shares(problem.labels, len(names))
     return Archive(
         task=problem.task.name,
         seed=problem.seed,

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import unpack
 from kdsl.fields import COLOUR_FIELD
+from kdsl.label_matrix import membership
 from kdsl.mining.vocabulary import PARTS, Vocabulary
 from kdsl.rules.condition import Condition
 
@@ -36,7 +37,7 @@ def informative_fields(
     if len(hits) < 2:  # nothing to compare it with
         return dict.fromkeys(hits, 1.0)
     flags = unpack(vocabulary.coverage, vocabulary.n_samples).T.astype(np.float32)
-    one_hot = np.eye(n_labels, dtype=np.float32)[labels]
+    one_hot = membership(labels, n_labels).astype(np.float32)
     correct = dict(hits)
     for fold in np.unique(folds):
         training, held_out = folds != fold, folds == fold

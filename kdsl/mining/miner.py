@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags, SampleWeights, count, pack, unpack
+from kdsl.label_matrix import has_label, label_shares, membership, several
 from kdsl.mining.inside import Inside
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.opinion import Opinion
@@ -99,7 +100,7 @@ def described_rules(problem: MiningProblem, fold: int, label: int) -> list[Found
     Such a rule speaks also where training samples are few or say it otherwise; validation tells what it is worth.
     """
     members = problem.members(fold)
-    positives = pack(problem.labels == label) & members
+    positives = problem.having(label) & members
     rules = []
     for words in problem.own_words[label]:
         coverage = problem.vocabulary.coverage[list(words)]
@@ -132,7 +133,7 @@ def start_search(
 ) -> Search | None:
     """The search of one label, ready to run; None where the label has no sample or no condition could help."""
     members = problem.members(fold)
-    positives = pack(problem.labels == label) & members
+    positives = problem.having(label) & members
     n_positives = int(count(positives))
     if n_positives == 0:
         return None
@@ -214,17 +215,19 @@ def listed(
 ) -> list[FoundRule]:
     """Of `rules`, mined without `fold`, those that make the lists of their labels, in the order they were chosen."""
     estimates = reliability.estimate(shown)
-    best: dict[frozenset[tuple[frozenset[int], bool]], int] = {}
+    best: dict[object, int] = {}
     for index in np.argsort(-estimates, kind="stable").tolist():
         rule = rules[index]
-        best.setdefault(frozenset(zip(map(frozenset, rule.conditions), rule.negated, strict=True)), index)
+        key = frozenset(zip(map(frozenset, rule.conditions), rule.negated, strict=True))
+        # The same conditions may speak for two labels only where a sample may have both.
+        best.setdefault((rule.label, key) if several(problem.labels) else key, index)
     of = np.array([rule.label for rule in rules], dtype=np.int64)
     inside = problem.folds != fold
     chosen = []
     for label in range(len(problem.task.labels)):
         candidates = sorted(index for index in best.values() if of[index] == label)
         hits = [unpack(rules[index].bits(problem.vocabulary), len(inside)) & inside for index in candidates]
-        positives = (problem.labels == label) & inside
+        positives = has_label(problem.labels, label) & inside
         words = [frozenset(_words(problem, rules[index])) for index in candidates]
         ranked = rule_list(
             estimates[candidates], hits, positives, settings.least_precision, settings.most_rules, words
@@ -306,14 +309,14 @@ def _reliability(problem: MiningProblem, held_out: Sequence[HeldOut]) -> Reliabi
     none = np.zeros(0, dtype=np.int64)
     hits = np.concatenate([none, *(part[0] for part in counts)])
     correct = np.concatenate([none, *(part[1] for part in counts)])
-    base_rates = np.bincount(problem.labels, minlength=len(problem.task.labels)) / len(problem.labels)
+    base_rates = label_shares(problem.labels, len(problem.task.labels))
     expected = sum(float(hit * base_rates[rule.label]) for rule, hit in zip(every, hits.tolist(), strict=True))
     return fit_reliability([each for part in held_out for each in part.shown], hits, correct, expected)
 
 
 def _held_out_counts(problem: MiningProblem, part: HeldOut) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     labels = np.array([rule.label for rule in part.rules], dtype=np.int64)
-    right = part.hits & (problem.labels[:, None] == labels[None, :])
+    right = part.hits & membership(problem.labels, len(problem.task.labels))[:, labels]
     return part.hits.sum(axis=0), right.sum(axis=0)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.data.splits import stratified_folds
+from kdsl.label_matrix import has_label, several
 from kdsl.mining.informative import informative_fields, read_field
 from kdsl.mining.literals import written
 from kdsl.mining.proposer import Proposer, described, label_words
@@ -56,7 +57,7 @@ class MiningProblem:
     task: Task
     vocabulary: Vocabulary
     labels: NDArray[np.int64]
-    """Index into `task.labels` of every sample. [n_samples]"""
+    """Of every sample, as `kdsl.label_matrix` has them. [n_samples], or [n_samples, n_labels]"""
     weights: NDArray[np.float64]
     """In (0, 1]; large where the classifier errs. [n_samples]"""
     prior: NDArray[np.float64]
@@ -84,7 +85,12 @@ class MiningProblem:
 
     def rivalry(self, fold: int, label: int, z: float) -> NDArray[np.float64]:
         """How surely each condition speaks for a label other than `label` on the samples outside `fold`: the largest
-        lower bound of its precision, see `wilson`. [n_conditions]"""
+        lower bound of its precision, see `wilson`. [n_conditions]
+
+        With several labels a sample it speaks for another one only where `label` does not hold too.
+        """
+        if several(self.labels):
+            return self._rivalry_beside(fold, label, z)
         if fold not in self._rivals:
             names = np.arange(len(self.task.labels))
             members = np.concatenate([self.members(fold), pack(names >= 0)])
@@ -92,8 +98,8 @@ class MiningProblem:
             hits = count(coverage)
             bounds = np.stack(
                 [
-                    wilson(count(coverage & np.concatenate([pack(self.labels == name), pack(names == name)])), hits, z)
-                    for name in names
+                    wilson(count(coverage & np.concatenate([self.having(name), pack(names == name)])), hits, z)
+                    for name in names.tolist()
                 ]
             )
             first, best = bounds.argmax(axis=0), bounds.max(axis=0)
@@ -111,7 +117,7 @@ class MiningProblem:
     def shown(self, rule: FoundRule, members: Bitmap) -> Shown:
         """What the rule shows on the samples `members`."""
         bits = rule.bits(self.vocabulary) & members
-        positives = pack(self.labels == rule.label) & members
+        positives = self.having(rule.label) & members
         plain = [
             index for part, negated in zip(rule.conditions, rule.negated, strict=True) for index in part if not negated
         ]
@@ -125,6 +131,20 @@ class MiningProblem:
             described=float(max((self.described[rule.label, index] for index in plain), default=0.0)),
             meanings=sum(self.vocabulary.meant[part[0]] >= 0 for part in rule.conditions),
         )
+
+    def _rivalry_beside(self, fold: int, label: int, z: float) -> NDArray[np.float64]:
+        names = np.arange(len(self.task.labels))
+        members = np.concatenate([self.members(fold), pack(names >= 0)])
+        coverage = self.with_descriptions.coverage & members
+        hits, best = count(coverage), np.zeros(len(coverage))
+        for other in names[names != label].tolist():
+            alone = np.concatenate([self.having(other) & ~self.having(label), pack(names == other)])
+            best = np.maximum(best, wilson(count(coverage & alone), hits, z))
+        return best
+
+    def having(self, label: int) -> Bitmap:
+        """The samples that have a label."""
+        return pack(has_label(self.labels, label))
 
     def members(self, fold: int) -> Bitmap:
         """The samples outside `fold`."""

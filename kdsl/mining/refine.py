@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Bitmap, count, pack
+from kdsl.bitmaps import Bitmap, count
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.edits import Edit
@@ -94,8 +94,8 @@ def refine(
     tried = {index for search in searches if search for index in search.literals.condition.tolist()}
     space = VariantSpace(problem, table, rule.conditions, tried)
     everywhere, *without = [[] if search is None else _choice(space, search) for search in searches]
-    judge = Reward(float((problem.labels == label).sum()) or 1.0, settings.reward_z, settings.recall_power)
-    truth = pack(problem.labels == label)
+    truth = problem.having(label)
+    judge = Reward(float(count(truth)) or 1.0, settings.reward_z, settings.recall_power)
     draft_bits = space.hits(space.draft)
 
     def held_out(place: int) -> HeldOutCounts:

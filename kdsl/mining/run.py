@@ -18,6 +18,7 @@ from kdsl.fields import TEXT_FIELDS
 from kdsl.fields.table import FieldTable
 from kdsl.files import opened
 from kdsl.json_file import append_jsonl, read_jsonl, write_jsonl
+from kdsl.label_matrix import is_labelled, label_counts, membership, several
 from kdsl.mining.inside import Inside
 from kdsl.mining.meanings import label_sentences
 from kdsl.mining.miner import Mined, MiningSettings, assemble, mine_label
@@ -139,17 +140,27 @@ def prepare(
 
 
 def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> None:
-    """Raise KdslError unless all samples have labels of the task, at least two different ones."""
-    unlabelled = np.flatnonzero((labels < 0) | (labels >= len(task.labels)))
+    """Raise KdslError unless all samples have labels of the task, at least two different ones.
+
+    Where a sample may have several, one label is enough that holds on some samples and not on others.
+    """
+    unlabelled = np.flatnonzero(~is_labelled(labels))
     if len(unlabelled):
         sample = table.rows[unlabelled[0]].sample
         more = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
         raise KdslError(
-            f"{task.name}: sample {sample.id!r}{more} has the label {sample.label!r}, which is none of the task's; "
+            f"{task.name}: sample {sample.id!r}{more} has the label {sample.answer!r}, which is none of the task's; "
             "mining needs labelled samples",
             Hint.CHECK,
         )
-    if len(np.unique(labels)) < 2:
+    if several(labels):
+        counts = label_counts(labels, len(task.labels))
+        if not ((counts > 0) & (counts < len(labels))).any():
+            raise KdslError(
+                f"{task.name}: every label holds on all {len(labels)} samples or on none; mining needs one that holds "
+                "on some of them only"
+            )
+    elif len(np.unique(labels)) < 2:
         found = repr(task.label_names[labels[0]]) if len(labels) else "none"
         raise KdslError(
             f"{task.name}: mining needs samples of at least two labels, found {found}; "
@@ -162,6 +173,9 @@ def sample_weights(probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 
     `probabilities` [n_samples, n_labels] must come from classifiers that were not trained on the sample.
     """
+    if several(labels):  # of the labels the one that the classifier is most wrong about
+        right = np.where(membership(labels, probabilities.shape[1]), probabilities, 1 - probabilities)
+        return 1.0 - focus * right.min(axis=1)
     return 1.0 - focus * probabilities[np.arange(len(labels)), labels]
 
 

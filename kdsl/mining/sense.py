@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kdsl.bitmaps import count, pack
+from kdsl.bitmaps import count
+from kdsl.label_matrix import label_shares
 from kdsl.mining.problem import ALL_SAMPLES, FoundRule, MiningProblem
 from kdsl.mining.proposer import Judged, Validator
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, fit_reliability
@@ -68,7 +69,7 @@ def _held_out(problem: MiningProblem, fold: int, n_conditions: int, z: float) ->
     hits = count(outside).astype(np.float64)
     held = _HeldOut()
     for label in range(len(problem.task.labels)):
-        positives = pack(problem.labels == label)
+        positives = problem.having(label)
         n_positives = int(count(positives & members))
         if n_positives == 0:
             continue
@@ -86,7 +87,7 @@ def _held_out(problem: MiningProblem, fold: int, n_conditions: int, z: float) ->
 
 
 def _fit(parts: list[_HeldOut], problem: MiningProblem) -> Reliability:
-    rates = np.bincount(problem.labels, minlength=len(problem.task.labels)) / len(problem.labels)
+    rates = label_shares(problem.labels, len(problem.task.labels))
     hits = np.array([hit for part in parts for hit in part.hits], dtype=np.int64)
     correct = np.array([right for part in parts for right in part.correct], dtype=np.int64)
     labels = np.array([rule.label for part in parts for rule in part.rules], dtype=np.int64)

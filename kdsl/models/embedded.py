@@ -14,6 +14,7 @@ from kdsl.errors import Hint, KdslError
 from kdsl.fields.features import Fit, FitOnce
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there, write_atomically
+from kdsl.label_matrix import require_one_label
 from kdsl.models.classifier import Predicted, Trainer
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier, ColdStartTrainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
@@ -100,7 +101,9 @@ class EmbeddedTrainer:
         return replace(self, embedded=replace(self.embedded, parts=("linear",)))
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "EmbeddedClassifier":
-        """See `Trainer.fit`."""
+        """See `Trainer.fit`. Where a sample may have several labels, the linear part alone knows of it."""
+        if self.embedded.parts != ("linear",):
+            require_one_label([self.task], f"large: {' + '.join(self.embedded.parts)}")
         read = table.cleaned() if self.embedded.cleaned else table
         features = FitOnce()
         learned = "linear" in self.embedded.parts and len(read) > 0

@@ -1,7 +1,7 @@
 """The embedded large model: logistic regression on characters, meaning and sight (`kdsl.fields.features`)."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.features import Features, Fit, Matrix, features_of_record, fit_features, joined
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import several
 from kdsl.mining.proposer import label_texts
 from kdsl.models.classifier import Predicted
 from kdsl.models.views import fit_views, leaning, view_kernels
@@ -51,7 +52,10 @@ class LinearTrainer:
     features: Fit = fit_features
 
     def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> "LinearClassifier":
-        """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine."""
+        """See `Trainer.fit`. One label alone, labels with one sample and samples without any text are all fine.
+
+        With several labels a sample each is told from the rest by a regression of its own (binary relevance).
+        """
         return self._fit(table, labels, n_labels, None)
 
     def fit_shares(self, table: FieldTable, shares: Floats, weights: Floats) -> "LinearClassifier":
@@ -88,17 +92,32 @@ class LinearTrainer:
                 parts = [
                     (view, _stacked(matrix, text)) for (view, matrix), (_, text) in zip(parts, texts, strict=True)
                 ]
-                labels, shares = _with_label_texts(len(table), labels, shares, n_labels)
-            present, targets = np.unique(labels, return_inverse=True)
-            weights, intercepts = _regression(parts, targets, self.seed, shares)
+                if several(labels):
+                    labels = np.concatenate([labels, np.eye(n_labels, dtype=np.int64)])
+                else:
+                    labels, shares = _with_label_texts(len(table), labels, shares, n_labels)
+            if several(labels):
+                share = np.ones(len(labels))
+                share[len(table) :] = LABEL_TEXT_WEIGHT
+                present = np.arange(n_labels)
+                weights, intercepts = _one_against_rest(parts, labels, self.seed, share)
+            else:
+                present, targets = np.unique(labels, return_inverse=True)
+                weights, intercepts = _regression(parts, targets, self.seed, shares)
+            multi = several(labels)
         # Rounded as they are saved, so that a loaded classifier gives the very same probabilities.
         weights, intercepts = _round(weights), _round(intercepts)
-        return LinearClassifier(features, weights, intercepts, present.astype(np.int64), n_labels, shares_of_views)
+        return LinearClassifier(
+            features, weights, intercepts, present.astype(np.int64), n_labels, shares_of_views, multi
+        )
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN_LABEL` for the others."""
+    """softmax(features @ weights + intercepts) over the labels seen in training, `UNSEEN_LABEL` for the others.
+
+    With several labels a sample it is the logistic function of each label's score by itself.
+    """
 
     features: Features
     weights: Floats  # [n_features, n_present]
@@ -107,10 +126,12 @@ class LinearClassifier:
     n_labels: int
     leaning: Mapping[str, float]
     """How much each kind of view counts: see `kdsl.models.views.leaning`."""
+    multi: bool = False
+    """Whether a sample may have several labels, so that rows of probabilities need not sum to 1."""
 
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
-        from scipy.special import softmax
+        from scipy.special import expit, softmax
 
         result = np.full((len(table), self.n_labels), UNSEEN_LABEL)
         if len(table):
@@ -119,6 +140,8 @@ class LinearClassifier:
             for _, matrix in self.features.parts(table):
                 scores += matrix @ self.weights[first : first + matrix.shape[1]]
                 first += matrix.shape[1]
+            if self.multi:
+                return Predicted(np.clip(expit(scores), UNSEEN_LABEL, 1 - UNSEEN_LABEL))
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)
         return Predicted(result / result.sum(axis=1, keepdims=True))
 
@@ -130,7 +153,12 @@ class LinearClassifier:
             "present": self.present,
             **self.features.arrays(),
         }
-        header = {"n_labels": self.n_labels, "leaning": dict(self.leaning), **self.features.record()}
+        header = {
+            "n_labels": self.n_labels,
+            "multi": self.multi,
+            "leaning": dict(self.leaning),
+            **self.features.record(),
+        }
         write_npz(folder / LINEAR_FILE, VERSION, header, arrays)
 
     @classmethod
@@ -141,7 +169,8 @@ class LinearClassifier:
             weights, intercepts = _round(floats(arrays, "weights", 2)), _round(floats(arrays, "intercepts", 1))
             shares = {str(kind): float(share) for kind, share in header["leaning"].items()}
             present, n_labels = integers(arrays, "present", 1), int(header["n_labels"])
-            classifier = cls(features, weights, intercepts, present, n_labels, shares)
+            multi = bool(header.get("multi", False))
+            classifier = cls(features, weights, intercepts, present, n_labels, shares, multi)
             classifier._check()
         if any(block.lacks for block in features.dense):
             _log.warning(
@@ -207,21 +236,57 @@ def _regression(
     """
     rows, share = (np.arange(len(targets)), None) if shares is None else shares
     counts = np.bincount(targets, share)
-    n_rows, n_features = parts[0][1].shape[0], sum(matrix.shape[1] for _, matrix in parts)
+    span = None if len(counts) == 1 else _span(parts)
+    if span is None:
+        return np.zeros((_n_features(parts), len(counts))), np.log(counts / counts.sum())
+    matrix, unspanned = span
+    weights, intercepts = _logistic(matrix if shares is None else matrix[rows], targets, seed, share)
+    return unspanned(weights), intercepts
+
+
+def _one_against_rest(
+    parts: "Sequence[tuple[str, Matrix]]", labels: NDArray[np.int64], seed: int, share: Floats
+) -> tuple[Floats, Floats]:
+    """Weights [n_features, n_labels] and intercepts [n_labels] of a regression for each column of `labels`, in which
+    row k counts `share` [n_rows]. A label that all rows have, or none, gets its share of the rows."""
+    rates = (share @ labels + 0.5) / (share.sum() + 1.0)
+    intercepts = np.log(rates / (1 - rates))
+    span = _span(parts)
+    if span is None:
+        return np.zeros((_n_features(parts), labels.shape[1])), intercepts
+    matrix, unspanned = span
+    weights = np.zeros((matrix.shape[1], labels.shape[1]))
+    for label in np.flatnonzero((labels.min(axis=0) == 0) & (labels.max(axis=0) == 1)).tolist():
+        found, constants = _logistic(matrix, labels[:, label], seed, share)
+        weights[:, label], intercepts[label] = found[:, 1], constants[1]
+    return unspanned(weights), intercepts
+
+
+def _n_features(parts: "Sequence[tuple[str, Matrix]]") -> int:
+    return sum(matrix.shape[1] for _, matrix in parts)
+
+
+def _span(parts: "Sequence[tuple[str, Matrix]]") -> tuple[Any, Callable[[Floats], Floats]] | None:
+    """The rows as few numbers as possible, and what makes weights on features of weights on these; None without any.
+
+    Representer theorem: the penalised optimum is a combination of samples, so it is sought in their span. There the
+    samples are the rows of Z with Z Z' = X X', and weights on Z become weights on X by X' U diag(1/sqrt(s)).
+    """
+    n_rows = parts[0][1].shape[0]
     kernels = {} if n_rows > MANY_SAMPLES else view_kernels(parts)
-    if len(counts) == 1 or (n_rows <= MANY_SAMPLES and not kernels):
-        return np.zeros((n_features, len(counts))), np.log(counts / counts.sum())
-    if n_rows > MANY_SAMPLES or n_rows >= n_features:
-        matrix = joined(parts)
-        return _logistic(matrix if shares is None else matrix[rows], targets, seed, share)
-    # Representer theorem: the penalised optimum is a combination of samples, so it is sought in their span. There the
-    # samples are the rows of Z with Z Z' = X X', and weights on Z become weights on X by X' U diag(1/sqrt(s)).
+    if n_rows <= MANY_SAMPLES and not kernels:
+        return None
+    if n_rows > MANY_SAMPLES or n_rows >= _n_features(parts):
+        return joined(parts), lambda weights: weights
     values, vectors = np.linalg.eigh(sum(kernels.values()))
     kept = values > 1e-9 * values[-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    weights, intercepts = _logistic((vectors * roots)[rows], targets, seed, share)
-    combined = (vectors / roots) @ weights
-    return np.concatenate([matrix.T @ combined for _, matrix in parts]), intercepts
+
+    def unspanned(weights: Floats) -> Floats:
+        combined = (vectors / roots) @ weights
+        return np.concatenate([matrix.T @ combined for _, matrix in parts])
+
+    return vectors * roots, unspanned
 
 
 def _logistic(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdsl.fields.features import CHARACTERS, Fit, Matrix, fit_features
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import several
 from kdsl.sample import original_rows
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,8 @@ SHARPNESS = (4.0, 6.0, 9.0, 13.0)
 """Candidates for the factor that makes log probabilities of the regression's outputs."""
 SPREAD = 1.0
 """Standard deviation of the prior of the logarithm of a squared weight, round the default: for small data."""
+_RARE = 1e-3
+"""Added to the shares of labels and of their absence: one that all samples have, or none, must not be certain."""
 _ROUNDS, _STEP, _SMALLEST_STEP = 5, 1.4, 0.1
 """Of the search, in logarithms of squared weights."""
 
@@ -33,21 +36,22 @@ _ROUNDS, _STEP, _SMALLEST_STEP = 5, 1.4, 0.1
 def fit_views(table: FieldTable, labels: NDArray[np.int64], fit: Fit = fit_features) -> dict[str, float]:
     """view → the factor of its default weight, or nothing where all keep theirs; samples stay as long.
 
-    `labels` [n_samples]. Copies of samples take no part: they would tell what is left out.
+    `labels` are as `kdsl.label_matrix` has them. Copies of samples take no part: they would tell what is left out.
     """
     sources = original_rows([row.sample for row in table.rows])
     rows = np.array([row for row, source in enumerate(sources) if row == source], dtype=np.int64)
     rows = _spread_over_labels(rows, labels)
     _, parts = fit(table.select(rows))
     kernels = view_kernels(parts)
-    n_labels = len(np.unique(labels[rows]))
+    n_labels = len(np.unique(labels[rows], axis=0))
     free = [view for view in kernels if view != CHARACTERS]
     if len(rows) < LEAST_SAMPLES or n_labels < 2 or not free or len(kernels) < 2:
         return {}
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return _search(kernels, np.unique(labels[rows], return_inverse=True)[1], free)
+        targets = labels[rows] if several(labels) else np.unique(labels[rows], return_inverse=True)[1]
+        return _search(kernels, targets, free)
 
 
 def view_kernels(parts: "Sequence[tuple[str, Matrix]]") -> dict[str, Floats]:
@@ -78,10 +82,12 @@ def left_out_loss(kernel: Floats, targets: NDArray[np.int64]) -> float:
     """Mean negative log likelihood of `targets` [n_samples] when each sample's label is predicted without it.
 
     Kernel ridge regression with an intercept on one-hot targets; penalty and sharpness are the best of the candidates.
+    Targets [n_samples, n_labels] of samples with several labels are predicted one by one, and their losses add up.
     """
     n_samples = len(kernel)
-    one_hot = np.eye(int(targets.max()) + 1)[targets]
-    one_hot -= one_hot.mean(axis=0)
+    one_hot = targets.astype(np.float64) if several(targets) else np.eye(int(targets.max()) + 1)[targets]
+    rates = one_hot.mean(axis=0)
+    one_hot -= rates
     means = kernel.mean(axis=0)
     values, vectors = np.linalg.eigh(kernel - means[None] - means[:, None] + means.mean())
     values = np.maximum(values, 0.0)
@@ -93,6 +99,11 @@ def left_out_loss(kernel: Floats, targets: NDArray[np.int64]) -> float:
         left_out = (vectors @ (shrunken[:, None] * projected) - own * one_hot) / (1 - own)
         for sharpness in SHARPNESS:
             scores = sharpness * left_out
+            if several(targets):
+                scores += np.log((rates + _RARE) / (1 - rates + _RARE))
+                loss = np.logaddexp(0.0, np.where(targets == 1, -scores, scores)).sum(axis=1)
+                best = min(best, float(loss.mean()))
+                continue
             scores -= scores.max(axis=1, keepdims=True)
             likelihood = scores[np.arange(n_samples), targets] - np.log(np.exp(scores).sum(axis=1))
             best = min(best, -float(likelihood.mean()))
@@ -133,5 +144,6 @@ def _spread_over_labels(rows: NDArray[np.int64], labels: NDArray[np.int64]) -> N
     """At most `MOST_SAMPLES` of `rows`, every label with its share."""
     if len(rows) <= MOST_SAMPLES:
         return rows
-    by_label = rows[np.argsort(labels[rows], kind="stable")]
+    first = labels.argmax(axis=1) if several(labels) else labels
+    by_label = rows[np.argsort(first[rows], kind="stable")]
     return np.sort(by_label[np.linspace(0, len(rows) - 1, MOST_SAMPLES).astype(np.int64)])

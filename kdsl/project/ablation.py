@@ -18,6 +18,7 @@ from kdsl.evaluate.fold_results import FoldResults, fold_results
 from kdsl.evaluate.metrics import Outcome
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash
+from kdsl.label_matrix import require_one_label
 from kdsl.mining.update import MinedRules
 from kdsl.progress import Advance, reported
 from kdsl.project.cross_validation import held_out_tasks, labelled_folds
@@ -97,6 +98,7 @@ def ablate_project(
     Steps that are not named stay as kdsl.yaml has them. Steps that the project has not what they need for are left
     out. Raises KdslError where that leaves none, and as `cross_validate` does.
     """
+    require_one_label(project.tasks, "an ablation")
     sidecars = project.learned_sidecars()
     left_out = {step: why for step in steps if (why := _missing(project, step, sidecars)) is not None}
     usable = [step for step in steps if step not in left_out]

@@ -14,6 +14,7 @@ from kdsl.augmentation.augmenter import Augmenter, Copies
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import write_atomically
+from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
 from kdsl.mining.run import require_labels
 from kdsl.project.project import Project
@@ -89,6 +90,7 @@ def augment_project(project: Project, workers: int | None = None) -> list[MadeCo
     Images that are there from an earlier run are kept. Raises KdslError where nothing is asked for, for a sample
     without a label, and for an image that cannot be read.
     """
+    require_one_label(project.tasks, "`kdsl augment`")
     with claimed(folders=[project.config.checkpoint]):
         return _augmented(project, workers)
 

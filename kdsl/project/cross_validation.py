@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.evaluate.predictions import task_result
-from kdsl.evaluate.report import TaskResult
+from kdsl.evaluate.report import AnyResult
+from kdsl.label_matrix import is_labelled
 from kdsl.progress import Advance, reported
 from kdsl.project.fitting import advances, covered_rows, fit
 from kdsl.project.large import with_learners
@@ -22,13 +23,13 @@ Progress = Callable[[int, str], None]
 """Called as progress(fold, what was done) after every piece of work of `fit`."""
 
 
-def cross_validate(own: TaskProject, k: int, progress: Progress | None = None, workers: int = 2) -> TaskResult:
+def cross_validate(own: TaskProject, k: int, progress: Progress | None = None, workers: int = 2) -> AnyResult:
     """What model, rules and both say about every sample when all of them come from `fit` on the other k-1 folds.
 
     Raises KdslError for a sample without a label of the task, and where the samples are too few for `k` folds.
     """
     folds = labelled_folds(own, k)
-    decisions: dict[int, Decision] = {}
+    decisions: dict[int, AnyDecision] = {}
     for fold in range(k):
         outside, inside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
@@ -44,17 +45,17 @@ def cross_validate(own: TaskProject, k: int, progress: Progress | None = None, w
 
 def labelled_folds(own: TaskProject, k: int) -> Labels:
     """The fold of every sample, [n_samples]; errors as of `cross_validate`."""
-    unlabelled = np.flatnonzero(own.labels < 0)
+    unlabelled = np.flatnonzero(~is_labelled(own.labels))
     if len(unlabelled):
         sample = own.table.rows[unlabelled[0]].sample
         raise KdslError(
-            f"{own.task.name}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's; "
+            f"{own.task.name}: sample {sample.id!r} has the label {sample.answer!r}, which is none of the task's; "
             "cross-validation needs labelled samples"
         )
     return stratified_folds(own.labels, k, own.seed)
 
 
-def cross_validate_project(project: Project, k: int, workers: int | None = None) -> list[TaskResult]:
+def cross_validate_project(project: Project, k: int, workers: int | None = None) -> list[AnyResult]:
     """What model, rules and both say about the training samples, everything made without the fold they are in.
 
     Rules that people wrote take part as they stand; what they decided about mined rules counts where a fold's mining

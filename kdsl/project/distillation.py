@@ -21,6 +21,7 @@ from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
 from kdsl.models.soft_labels import SoftLabelLearner, SoftLabels
 from kdsl.progress import reported
@@ -118,6 +119,7 @@ def distil_into_file(project: Project, timeout: float, retries: int) -> list[Dis
 
     Raises KdslError, and leaves that file as it was, where no sample is left to label and where none has an answer.
     """
+    require_one_label(project.tasks, "`kdsl distill`")
     data, teacher = project.config.data, project.config.distill.teacher
     with claimed(folders=[project.config.checkpoint], files=[data.distilled]):
         try:

@@ -11,7 +11,7 @@ from kdsl.data.sample_file import SampleFile
 from kdsl.errors import KdslError
 from kdsl.evaluate.folder import write_evaluation
 from kdsl.evaluate.predictions import decision_results, labelled_samples, read_results
-from kdsl.evaluate.report import Summary, TaskResult, summarise
+from kdsl.evaluate.report import AnyResult, Summary, summarise
 from kdsl.evaluate.runs import Run, SampleSet
 from kdsl.locks import claimed
 from kdsl.project.cross_validation import cross_validate_project
@@ -119,7 +119,7 @@ def evaluate_adapters(project: Project, folder: Path | None = None) -> "Seesaw":
 def write_results(
     project: Project,
     samples: SampleSet,
-    results: Sequence[TaskResult],
+    results: Sequence[AnyResult],
     folder: Path,
     predictions: Path | None = None,
 ) -> Evaluation:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.given import samples_given
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import Stamp, stamp_of
@@ -27,7 +27,7 @@ class MemoryPredictor:
         self._read: tuple[Stamps, ProjectPredictor] | None = None
         self._known: Sidecars | None = None
 
-    def decide(self, given: object, task: str | None) -> list[Decision]:
+    def decide(self, given: object, task: str | None) -> list[AnyDecision]:
         """See `Project.predict`."""
         project = self._project
         if isinstance(given, str | Mapping | Sample):

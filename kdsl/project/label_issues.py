@@ -17,6 +17,7 @@ from kdsl.data.repeats import same_content
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import is_there
+from kdsl.label_matrix import require_one_label
 from kdsl.models.explanation import MOST_NEAR, NearSample
 from kdsl.models.neighbours import NUMBERS, Vote, VoteOnEachOther
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of
@@ -123,6 +124,7 @@ class LabelledSamples:
         `images` is the folder of their images. Takes seconds for thousands of samples, unless those of `before` are
         the same but for their labels.
         """
+        require_one_label([task], "looking for wrong labels")
         table = table.select(np.flatnonzero(_labels(table, task) >= 0))
         if not len(table):
             return None

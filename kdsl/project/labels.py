@@ -43,6 +43,27 @@ def labels_given(y: Any, count: int) -> NDArray[Any]:
     return array
 
 
+def are_several(y: Any) -> bool:
+    """Whether `y` holds a list or a set of labels for every sample, not one label."""
+    return isinstance(y, Iterable) and not isinstance(y, str | Mapping) and isinstance(next(iter(y), None), list | set)
+
+
+def label_lists_given(y: Any, count: int) -> tuple[list[list[Any]], NDArray[Any]]:
+    """The labels of every sample, of which there may be none, and all of them in a row, of one type."""
+    lists = [list(each) if isinstance(each, list | set) else each for each in y]
+    if len(lists) != count:
+        raise KdslError(f"X has {count} samples and y has {len(lists)} lists of labels; give one for every sample")
+    for number, given in enumerate(lists, start=1):
+        if not isinstance(given, list):
+            raise KdslError(f"y, item {number}: {shown(given)} is no list of labels as item 1 is; give lists, or none")
+        if len(set(map(repr, given))) < len(given):
+            raise KdslError(f"y, item {number}: {shown(given)} names a label twice; keep one of the two")
+    flat = [label for given in lists for label in given]
+    if not flat:
+        raise KdslError("y: no sample has a label; give some that do")
+    return lists, labels_given(flat, len(flat))
+
+
 def task_of(values: NDArray[Any], labels: Any, other: Any = None) -> tuple[NDArray[Any], Task]:
     """The classes, sorted, and the task that has them for labels; `labels` and `other` are the parameters."""
     described = _described(labels) if labels is not None else {value: "" for value in np.unique(values).tolist()}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
+from kdsl.label_matrix import has_label
 from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
 from kdsl.mining.miner import Mined
@@ -97,7 +98,7 @@ class MinedTask:
     report: MineReport
     archive: Path
     labels: NDArray[np.int64]
-    """Index of every sample's label. [n_samples]"""
+    """Of every sample, as `kdsl.label_matrix` has them."""
     conditions: int
     """Candidate conditions that the samples gave."""
     unlabelled: int
@@ -113,7 +114,7 @@ class MinedTask:
             rules = [rule for rule in self.base.active() if rule.label == label]
             known = [(rule, statistics[rule.id, rule.when_hash]) for rule in rules]
             best = max(known, key=lambda each: (each[1].reliability or 0.0, each[1].training.correct), default=None)
-            results.append(LabelResult(label, int((self.labels == index).sum()), len(rules), best))
+            results.append(LabelResult(label, int(has_label(self.labels, index).sum()), len(rules), best))
         return results
 
     def record(self) -> dict[str, Any]:

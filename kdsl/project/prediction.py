@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.answers import is_answered
@@ -96,7 +96,7 @@ class ProjectPredictor:
         """
         return cls(*_ready(project, files, project.tasks if tasks is None else tasks))
 
-    def decide(self, samples: Sequence[Sample]) -> list[Decision]:
+    def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
         """One decision for every sample, in their order; images that nobody has read are read first."""
         self.images.fill(samples)
         decisions = self.predictor.decide(samples)
@@ -134,7 +134,7 @@ class ProjectPredictor:
 class Explained:
     """A decision with what a person wants to see of it."""
 
-    decision: Decision
+    decision: AnyDecision
     sidecars: Sidecars
     explanation: Explanation | None
     """What the classifier went by besides the sample; None for one that cannot tell."""
@@ -156,7 +156,7 @@ def predict_file(
     batch: int = 256,
     mode: Mode = Mode.resume,
     tasks: Sequence[Task] | None = None,
-    each: Callable[[list[Decision]], None] = lambda decisions: None,
+    each: Callable[[list[AnyDecision]], None] = lambda decisions: None,
 ) -> FilePredictions:
     """Predict samples of files into another file, those of all tasks or of `tasks`; see `predict_stream`.
 
@@ -168,7 +168,7 @@ def predict_file(
     input = file_hash(*(file.bytes_at for file in files))
     samples = track(samples_to_predict(project, files, tasks), "Predicting", None, project.progress)
 
-    def decide(group: Sequence[Sample]) -> list[Decision]:
+    def decide(group: Sequence[Sample]) -> list[AnyDecision]:
         decisions = predictor.decide(group)
         each(decisions)
         return decisions
@@ -191,7 +191,7 @@ def samples_to_predict(
 
 def decide_files(
     project: Project, files: Sequence[SampleFile], batch: int = 256, tasks: Sequence[Task] | None = None
-) -> Iterator[Decision]:
+) -> Iterator[AnyDecision]:
     """The decisions on samples of files, those of all tasks or of `tasks`, as soon as a batch of them is made."""
     predictor = ProjectPredictor.open(project, files, tasks)
     samples = without_repeats(samples_to_predict(project, files, tasks))

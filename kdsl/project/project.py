@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     # Command modules import this one before they know whether they will run: pydantic and YAML must wait.
     from kdsl.arbiter.arbiter import Arbiter
     from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.multi_label_decision import MultiLabelDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.forms import Reading
@@ -69,6 +70,7 @@ class Project:
         the configuration, in an override or in a task file.
         """
         from kdsl.config import load_config
+        from kdsl.project.several_labels import require_possible
 
         project = cls(_with_image_folder(load_config(path, overrides), progress), progress)
         seen: set[str] = set()
@@ -76,6 +78,7 @@ class Project:
             if task.name in seen:
                 raise KdslError(f"tasks: two task files have the name {task.name!r}; give each task a name of its own")
             seen.add(task.name)
+        require_possible(project.config, project.tasks)
         return project
 
     @classmethod
@@ -183,7 +186,7 @@ class Project:
 
         return [trained.arbiter for trained in train_project(self)]
 
-    def predict(self, samples: object, task: str | None = None) -> "list[Decision]":
+    def predict(self, samples: object, task: str | None = None) -> "list[Decision | MultiLabelDecision]":
         """One decision for every sample, in their order.
 
         `samples` is one text, dict like `{"text": …}` or `kdsl.Sample`, or a list of these, or a DataFrame with
@@ -275,7 +278,7 @@ class Project:
         def more() -> "Iterator[Sample]":
             unlabelled = self.config.data.unlabelled
             known = () if unlabelled is None else self.iterate_samples(unlabelled)
-            return (replace(sample, label=None) for sample in known)
+            return (replace(sample, label=None, labels=None) for sample in known)
 
         notes = Notes()
         labelled = log.given().applied(samples, more(), self.tasks, notes)
@@ -328,7 +331,7 @@ class Project:
     def has_labels(self, task: "Task") -> bool:
         """Whether any training sample of a task has a label; what learns from samples can do nothing without one."""
         known = self.config.data.train is not None and self.task_samples(task)
-        return any(sample.label is not None for sample in known or ())
+        return any(sample.answer is not None for sample in known or ())
 
     def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""

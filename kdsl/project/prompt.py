@@ -6,6 +6,7 @@ from pathlib import Path
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import require_one_label
 from kdsl.project.large import informed, prompts_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 def conversation_of(project: Project, sample: Sample) -> Conversation:
     """What a model that is trained on all training samples is asked about `sample`."""
     task = next(task for task in project.tasks if task.name == sample.task)
+    require_one_label([task], "a model's prompt")
     sidecars = project.learned_sidecars()
     prompts = prompts_of(project)
     if prompts.neighbours and project.config.prompt.embeddings == "model":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import require_one_label
 from kdsl.language import labels_in_chinese
 from kdsl.locks import claimed, held
 from kdsl.mining.edits import edit_words
@@ -100,6 +101,7 @@ def propose_project(
     twice. Raises KdslError where no model is named, or it cannot be reached, and for samples that nothing can be
     counted on.
     """
+    require_one_label(project.tasks, "`kdsl propose`")
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
         return _proposed(project, model, calls, timeout, retries)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
 from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
@@ -22,6 +23,7 @@ REASON_ANSWERS_FILE = "reasons.answers.jsonl"
 
 def explain_project(project: Project, model: str | None, timeout: float, retries: int) -> dict[str, ReasonCounts]:
     """Ask about all tasks' labelled samples; KdslError where the project lacks what that needs."""
+    require_one_label(project.tasks, "`kdsl reasons`")
     with claimed(folders=[project.config.checkpoint], files=[project.config.data.reasons]):
         return _explained(project, model, timeout, retries)
 

@@ -8,6 +8,7 @@ import numpy as np
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import is_labelled, label_array
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.problem import MiningProblem
 from kdsl.mining.refine import Refinement, refine
@@ -16,7 +17,7 @@ from kdsl.project.project import Project
 from kdsl.project.rule_reports import rule_of
 from kdsl.rules.condition import Condition
 from kdsl.rules.rule import Rule
-from kdsl.sample import Task, label_indices
+from kdsl.sample import Task
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,13 @@ class Refiner:
 def refining_problem(config: ProjectConfig, task: Task, table: FieldTable) -> MiningProblem:
     """The samples of `table` as a search sees them, which is what takes long about a `Refiner`. No model is asked."""
     known = labelled(task, table)
-    labels = np.array(label_indices([row.sample for row in known.rows], task), dtype=np.int64)
+    labels = label_array([row.sample for row in known.rows], task)
     return prepare(task, known, labels, MiningSettings(), config.seed)
 
 
 def labelled(task: Task, table: FieldTable) -> FieldTable:
     """The samples with a label of the task; without vectors where the encoder can make none of new texts."""
-    names = task.label_names
-    known = table.select([index for index, row in enumerate(table.rows) if row.sample.label in names])
+    known = table.select(np.flatnonzero(is_labelled(label_array([row.sample for row in table.rows], task))))
     vectors = known.sentence_vectors
     if vectors is None or vectors.if_available() is not None:
         return known

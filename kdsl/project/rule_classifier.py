@@ -16,6 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.multi_label import decided
+from kdsl.arbiter.multi_label_decision import MultiLabelDecision
 from kdsl.arbiter.trained import TrainedTask
 from kdsl.config import CONFIG_NAME, EMBEDDED, EMBEDDED_ENCODER, NO_ENCODER, ProjectConfig, load_config
 from kdsl.data.given import samples_given
@@ -31,13 +33,15 @@ from kdsl.fields.sidecar import Sidecars, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.files import path_given, write_atomically
 from kdsl.json_file import write_jsonl
+from kdsl.label_matrix import label_array
 from kdsl.mining.archive import ARCHIVE_FILE, load_archive, write_archive
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.search import SearchSettings
 from kdsl.mining.update import MinedRules
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.project.fitting import fit, mine_in_memory
-from kdsl.project.labels import labels_given, task_of
+from kdsl.project.labels import are_several, label_lists_given, labels_given, task_of
+from kdsl.project.several_labels import require_possible
 from kdsl.project.small_parts import meaning_parts
 from kdsl.project.task import TaskProject
 from kdsl.record_file import read_record
@@ -133,23 +137,37 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from samples with their labels `y` [n_samples].
 
+        Where a sample may have several labels, or none, `y` is a list of lists; see docs/several_labels.md.
+
         Raises KdslError for anything that is no sample, for labels that are missing or not listed in `labels`, and
         where all samples have the same label.
         """
         samples = _samples(X, "X")
-        values = labels_given(y, len(samples))
+        multi = are_several(y)
+        lists, values = label_lists_given(y, len(samples)) if multi else ([], labels_given(y, len(samples)))
         classes, task = task_of(values, self.labels, self.other)
+        if multi and task.other is not None:
+            raise KdslError(f"RuleClassifier: other is {task.other!r}; of several labels none holds where y has []")
+        task = replace(task, multi=multi)
         config = self._config(task)
-        labels = np.searchsorted(classes, values)
-        names = task.label_names
-        samples = [replace(sample, label=names[label]) for sample, label in zip(samples, labels, strict=True)]
+        places = np.searchsorted(classes, values).tolist()
+        if multi:
+            rest = iter(places)
+            samples = [
+                replace(sample, labels=tuple(task.label_names[i] for i in sorted(next(rest) for _ in given)))
+                for sample, given in zip(samples, lists, strict=True)
+            ]
+        else:
+            samples = [
+                replace(sample, label=task.label_names[place]) for sample, place in zip(samples, places, strict=True)
+            ]
         trainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
         search = SearchSettings(config.mining.max_conditions, config.mining.iterations)
         vectors = _vectors(config)
         own = TaskProject(
             task,
             self._table(samples, vectors and vectors.if_available()),
-            labels,
+            label_array(samples, task),
             MiningSettings(search),
             config.seed,
             learn=lambda rules: trainer,
@@ -161,25 +179,35 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of every sample, as `y` had it; None where a decision is handed to a person. [n_samples]"""
+        """The label of every sample, as `y` had it; None where a decision is handed to a person. [n_samples]
+
+        Of several labels a list of those that hold.
+        """
         probabilities = self.predict_proba(X)
+        arbiter = self._trained.arbiter
+        if arbiter.multi:
+            held = np.empty(len(probabilities), dtype=object)
+            held[:] = [self.classes_[row].tolist() for row in decided(probabilities, np.array(arbiter.thresholds))]
+            return held
         found = self.classes_[probabilities.argmax(axis=1)]
-        abstention = self._trained.arbiter.abstention
-        if abstention is None:
+        if arbiter.abstention is None:
             return found
-        decided = found.astype(object)
-        decided[probabilities.max(axis=1) < abstention.below] = None
-        return decided
+        sure = found.astype(object)
+        sure[probabilities.max(axis=1) < arbiter.abstention.below] = None
+        return sure
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""
+        """The probability of every label, in the order of `classes_`: [n_samples, n_labels].
+
+        Rows sum to 1, but where a sample may have several labels: each is then as probable by itself.
+        """
         check_is_fitted(self)
         table = self._table(_samples(X, "X"), _vectors(self._config(self._trained.task)))
         probabilities = self._trained.predict(table)[2]
         _tell(table)
         return probabilities
 
-    def explain(self, x: Any) -> Decision:
+    def explain(self, x: Any) -> Decision | MultiLabelDecision:
         """The decision on one sample, a text, a dict or a `kdsl.Sample`: with rules, their evidence and a reason."""
         check_is_fitted(self)
         samples = _samples([x] if isinstance(x, str | Mapping | Sample) else x, "x")
@@ -286,7 +314,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         for name in ("images", "ocr"):
             if (path := getattr(self, name)) is not None:
                 path_given(path, f"RuleClassifier: {name}")
-        described = any(label.description for label in task.labels)
+        described = not task.multi and any(label.description for label in task.labels)
         entries = {
             "tasks": [_TASK_FILE],
             "encoder": self.encoder,
@@ -299,9 +327,11 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         }
         try:
             # Where the encoder is a directory, it is one of the current directory, wherever this is saved.
-            return ProjectConfig.model_validate(entries, context={"folder": Path.cwd()})
+            config = ProjectConfig.model_validate(entries, context={"folder": Path.cwd()})
         except ValidationError as error:
             raise KdslError(f"RuleClassifier: {first_mistake(ProjectConfig, error)}") from error
+        require_possible(config, [task])
+        return config
 
     def _workers(self) -> int:
         try:

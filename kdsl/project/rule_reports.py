@@ -85,5 +85,7 @@ def changed_rules(project: Project, tasks: Sequence[Task], since: str) -> dict[s
 
 def summarise_rules(project: Project, base: RuleBase, rules: Sequence[Rule]) -> list[RuleSummary]:
     """What rules of a task's rule base do on its training samples: coverage, overlaps, conflicts and precision."""
-    table = project.field_table(project.task(base.task))
-    return summarise(rules, Engine(rules).matrix(table), [row.sample.label for row in table.rows])
+    task = project.task(base.task)
+    table = project.field_table(task)
+    given = [row.sample.given_labels for row in table.rows]
+    return summarise(rules, Engine(rules).matrix(table), given, task.multi)

@@ -15,7 +15,7 @@ from kdsl.config import ProjectConfig
 from kdsl.distribution import installed_version
 from kdsl.errors import KdslError
 from kdsl.evaluate.history import HistoryRow, history
-from kdsl.evaluate.report import Summary, TaskResult
+from kdsl.evaluate.report import AnyResult, Summary
 from kdsl.evaluate.runs import (
     LAST,
     Run,
@@ -61,7 +61,7 @@ def sample_set(project: Project, file: Path, folds: int | None = None) -> Sample
 def keep_run(
     project: Project,
     samples: SampleSet,
-    results: Sequence[TaskResult],
+    results: Sequence[AnyResult],
     summary: Summary,
     predictions: Path | None = None,
 ) -> Run:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
+from kdsl.label_matrix import require_one_label
 from kdsl.project.large import JOINT, large_model, tuners_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
@@ -21,6 +22,7 @@ def compare_adapters(project: Project) -> "Seesaw":
     On the test samples, where `data.test` names any, else on the held-out samples that training stopped on. Raises
     KdslError for a project of one task, or without a model that LoRA adapters can be trained for.
     """
+    require_one_label(project.tasks, "a comparison of adapters")
     config = project.config
     large = large_model(project)
     if len(project.tasks) < 2:

@@ -16,7 +16,7 @@ from kdsl.project.without_labels import cold_tasks
 
 if TYPE_CHECKING:
     from kdsl.arbiter.arbiter import Arbiter
-    from kdsl.arbiter.decision import Decision
+    from kdsl.arbiter.multi_label_decision import AnyDecision
     from kdsl.evaluate.report import Summary
 
 EVALUATION_FOLDS = 5
@@ -216,7 +216,7 @@ class Pipeline:
         assert test is not None
         samples = project.samples("test")
         self._require_test_labels()  # of one step alone, too
-        decisions: list[Decision] = []
+        decisions: list[AnyDecision] = []
         with claimed(files=[output]):
             output.unlink(missing_ok=True)
             predict_file(project, [SampleFile(test)], output, each=decisions.extend)

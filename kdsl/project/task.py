@@ -11,6 +11,7 @@ from kdsl.config_parts import AbstainConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import label_array
 from kdsl.mining.miner import MiningSettings
 from kdsl.mining.opinion import Opinion
 from kdsl.mining.problem import ALL_SAMPLES
@@ -24,7 +25,7 @@ from kdsl.project.project import Project
 from kdsl.project.small_parts import SmallParts, small_parts
 from kdsl.project.unlabelled import unlabelled_table
 from kdsl.rules.rule import Rule
-from kdsl.sample import Task, label_indices
+from kdsl.sample import Task
 
 Labels = NDArray[np.int64]
 Learner = Trainer | CalibratingTrainer
@@ -59,7 +60,7 @@ class TaskProject:
     task: Task
     table: FieldTable
     labels: Labels
-    """Index into `task.labels` of every sample. [n_samples]"""
+    """Of every sample, as `kdsl.label_matrix` has them: [n_samples], or [n_samples, n_labels]."""
     settings: MiningSettings = field(default_factory=MiningSettings)
     seed: int = 0
     learn: Learn | None = None
@@ -86,7 +87,7 @@ class TaskProject:
         own = cls(
             task,
             table,
-            np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64),
+            label_array([row.sample for row in table.rows], task),
             MiningSettings(search, focus=config.mining.focus, least_precision=config.mining.least_precision),
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),

@@ -76,6 +76,8 @@ def teach(own: TaskProject, learner: Learner, mined: MinedRules) -> Teaching:
         return Teaching()
     rules = usable_rules(mined.rules, own.task, own.table.sidecars)
     accepted = [rule for rule in rules if rule.approved]
+    if own.task.multi:
+        return Teaching(Taught(len(unlabelled), hindrance="a rule says nothing of the other labels of a sample"))
     trainer = _embedded(learner)
     if trainer is None:
         return Teaching(Taught(len(unlabelled), hindrance="this classifier learns nothing from what rules say"))

@@ -45,6 +45,11 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
     Samples without labels, of data.train and data.unlabelled, tell it what samples have in common; data.train need not
     be there yet. Raises KdslError where the project has another classifier than those of KDSL.
     """
+    if task.multi:
+        raise KdslError(
+            f"{task.name}: no training sample has labels, and where a sample may have several (`multi: true`) their "
+            "names alone do not tell how many hold; label samples"
+        )
     if not _embedded(project):
         raise KdslError(
             f"{task.name}: no training sample has a label, and `large: {project.config.large}` is weighed by some; "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter
 from kdsl.arbiter.evidence import Floats, RuleEvidence, label_evidence
+from kdsl.arbiter.multi_label import decided, pooled
 from kdsl.arbiter.shift import Heard
 from kdsl.arbiter.weighing import Measured, RuleWeigher, Standing
 from kdsl.bitmaps import Bitmap, Flags, contains, count, members, pack, unpack
@@ -40,15 +41,24 @@ class Effect:
     """Whether the rule counts once somebody accepts it, and not before."""
     samples: int
     changed: tuple[tuple[int, int, int], ...]
-    """(sample, label before, label after) where these differ."""
+    """(sample, label before, label after) where these differ; -1 for a label of several that does not hold."""
 
     def gains(self, samples: Sequence[Sample], labels: Sequence[str]) -> int:
         """Decisions that become right."""
-        return sum(labels[new] == samples[row].label for row, _, new in self.changed)
+        return sum(self.is_right(samples[row], labels, new, old) for row, old, new in self.changed)
 
     def losses(self, samples: Sequence[Sample], labels: Sequence[str]) -> int:
         """Decisions that become wrong."""
-        return sum(labels[old] == samples[row].label for row, old, _ in self.changed)
+        return sum(self.is_right(samples[row], labels, old, new) for row, old, new in self.changed)
+
+    @staticmethod
+    def is_right(sample: Sample, labels: Sequence[str], said: int, otherwise: int) -> bool:
+        """Whether a decision for the label `said` is right that is for `otherwise` without the rule, or with it.
+
+        -1 says that the other one does not hold.
+        """
+        given = sample.given_labels or ()
+        return labels[otherwise] not in given if said < 0 else labels[said] in given
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class TrainedArbiter:
         if not is_there(arbiter_file):
             return None
         arbiter = Arbiter.load(arbiter_file.parent)
-        if arbiter.labels != task.label_names:
+        if arbiter.labels != task.label_names or arbiter.multi != task.multi:
             return None
         return cls(arbiter, load_archive(archive_file).reliability if is_there(archive_file) else None)
 
@@ -195,11 +205,29 @@ class TrainedArbiter:
     def _changes(
         self, predictions: ModelPredictions, rows: NDArray[np.int64], before: RuleEvidence, after: RuleEvidence
     ) -> tuple[tuple[int, int, int], ...]:
+        if self._arbiter.multi:
+            return self._label_changes(predictions, rows, before, after)
         old, new = (
             self._arbiter.pool.probabilities(predictions.probabilities[rows], evidence).argmax(axis=1)
             for evidence in (before, after)
         )
         return tuple((int(rows[i]), int(old[i]), int(new[i])) for i in np.flatnonzero(old != new))
+
+    def _label_changes(
+        self, predictions: ModelPredictions, rows: NDArray[np.int64], before: RuleEvidence, after: RuleEvidence
+    ) -> tuple[tuple[int, int, int], ...]:
+        """The labels, of several a sample, that hold and did not, or the other way round."""
+        old, new = (
+            decided(
+                pooled(self._arbiter.pool, predictions.probabilities[rows], evidence),
+                np.array(self._arbiter.thresholds),
+            )
+            for evidence in (before, after)
+        )
+        return tuple(
+            (int(rows[i]), label if old[i, label] else -1, label if new[i, label] else -1)
+            for i, label in np.argwhere(old != new).tolist()
+        )
 
     def _known(self, overview: Overview, chosen: Counts) -> tuple[Counts, Flags, Floats]:
         """Places, approvals and weights of the rules at the positions `chosen`."""
@@ -227,7 +255,8 @@ class TrainedArbiter:
         measured = Measured.of(index.task.name, rule, shown, float(self._reliability.estimate([shown])[0]), entry)
         rows = np.flatnonzero(hits & predictions.known)
         model = predictions.probabilities[rows]
-        tempered = self._arbiter.model_alone.probabilities(model, RuleEvidence.none(*model.shape))
+        alone, silence = self._arbiter.model_alone, RuleEvidence.none(*model.shape)
+        tempered = pooled(alone, model, silence) if self._arbiter.multi else alone.probabilities(model, silence)
         label = np.array([index.task.label_names.index(rule.label)])
         heard = Heard.of(np.ones((len(rows), 1), dtype=bool), label, tempered)
         base_rate = np.array(self._arbiter.base_rates)[label]

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kdsl.data.label_log import LabelEvent, changed_since
 from kdsl.errors import KdslError
+from kdsl.label_matrix import require_one_label
 from kdsl.project.label_issues import LabelIssue
 from kdsl.review.form import Form
 from kdsl.review.page import Asked, Call, KnownTask
@@ -32,6 +33,7 @@ def labels(call: Asked, task: KnownTask, at: str = "") -> Response:
 def give(call: Asked, task: KnownTask, form: Sent) -> Response:
     """A label for the sample `sample`, which the person saw with the label `seen`; the same one where it is right."""
     review, label = call.site.labels, form["label"].strip()
+    require_one_label([call.site.indexes[task].task], "this page")
     names = call.site.indexes[task].task.label_names
     if label not in names:
         raise KdslError(f"{label[:60]!r} is no label of {task}; it has {', '.join(names):.200}")

@@ -34,8 +34,11 @@ class LabelGuide:
 
 
 def make_guide(labelled: FieldTable, unlabelled: FieldTable, opinions: ModelPredictions | None) -> LabelGuide | None:
-    """Takes seconds for thousands of samples; None where nothing is to be labelled, or no model says anything."""
-    if opinions is None or not len(unlabelled):
+    """Takes seconds for thousands of samples; None where nothing is to be labelled, or no model says anything.
+
+    None, too, where a sample may have several labels: one key gives one label.
+    """
+    if opinions is None or opinions.multi or not len(unlabelled):
         return None
     table = FieldTable.of_rows([*labelled.rows, *unlabelled.rows])
     rows = {row.sample.fingerprint: number for number, row in enumerate(table.rows)}

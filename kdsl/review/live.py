@@ -236,7 +236,7 @@ def _read(config: ProjectConfig) -> Dataset:
     """Everything that the data files of a project say now."""
     now = Project(config)
     labelled = {
-        task.name: [sample for sample in now.task_samples(task) if sample.label is not None] for task in now.tasks
+        task.name: [sample for sample in now.task_samples(task) if sample.answer is not None] for task in now.tasks
     }
     unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
     return Dataset(now.tasks, labelled, now.sidecars(), data_orders(now), unlabelled)

@@ -16,6 +16,7 @@ from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import file_hash, is_there, parsing, write_atomically
+from kdsl.label_matrix import is_labelled
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.classifier import Classifier
 from kdsl.models.cold_start import fit_cold_start
@@ -36,6 +37,18 @@ class ModelPredictions:
     """[n_samples, n_labels]; uniform where nothing is known."""
     known: NDArray[np.bool_]
     """[n_samples]"""
+    multi: bool = False
+    """Whether a sample may have several labels, each as probable by itself."""
+
+    def says(self, label: int) -> NDArray[np.bool_]:
+        """Where the model says a label: the likeliest, or, of several, one that is likelier than not. [n_samples]"""
+        if self.multi:
+            return self.known & (self.probabilities[:, label] >= 0.5) & (label >= 0)
+        return (self.said == label) & self.known
+
+    def denies(self, label: int) -> NDArray[np.bool_]:
+        """Where it is known and says otherwise: [n_samples]."""
+        return self.known & ~self.says(label)
 
     @cached_property
     def said(self) -> NDArray[np.int64]:
@@ -55,11 +68,11 @@ def model_predictions(
         return _of_trained(config, task, table)
     if _learns_more(config) and _was_trained(config, task):
         return _of_trained(config, task, table)
-    if int((labels >= 0).sum()) < 2:
+    if int(is_labelled(labels).sum()) < 2:
         raise KdslError("there are too few labelled samples")
     path = config.checkpoint / task.name / REVIEW_PREDICTIONS_FILE
     key = _key(config, task, table)
-    predictions = _read(path, key, (len(table), len(task.labels)))
+    predictions = _read(path, key, task, len(table))
     if predictions is None:
         predictions = _find_out(config, task, table, labels, orders)
         content = io.BytesIO()
@@ -80,8 +93,11 @@ def unlabelled_predictions(
         return None
     classifier = _trained(config, task, unlabelled) or _fitted(config, task, table, labels)
     if classifier is None:
+        if task.multi:
+            return None
         classifier = fit_cold_start(task, unlabelled, unlabelled.sentence_vectors)
-    return ModelPredictions(classifier.predict(unlabelled).probabilities, np.ones(len(unlabelled), dtype=bool))
+    probabilities = classifier.predict(unlabelled).probabilities
+    return ModelPredictions(probabilities, np.ones(len(unlabelled), dtype=bool), task.multi)
 
 
 def _trained(config: ProjectConfig, task: Task, asked: FieldTable) -> Classifier | None:
@@ -98,8 +114,8 @@ def _trained(config: ProjectConfig, task: Task, asked: FieldTable) -> Classifier
 def _fitted(
     config: ProjectConfig, task: Task, table: FieldTable, labels: NDArray[np.int64]
 ) -> Classifier | None:  # fmt: skip
-    rows = np.flatnonzero(labels >= 0)
-    if len(np.unique(labels[rows])) < 2:
+    rows = np.flatnonzero(is_labelled(labels))
+    if len(np.unique(labels[rows], axis=0)) < 2:
         return None
     trainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     return trainer.fit(table.select(rows), labels[rows], len(task.labels))
@@ -132,7 +148,7 @@ def _of_trained(config: ProjectConfig, task: Task, table: FieldTable) -> ModelPr
     probabilities, known = rows_of(out_of_fold, (row.sample for row in table.rows), len(task.labels))
     if not known.any():
         raise KdslError("kdsl train held none of these samples out; run it again")
-    return ModelPredictions(probabilities, known)
+    return ModelPredictions(probabilities, known, task.multi)
 
 
 def _find_out(
@@ -141,7 +157,7 @@ def _find_out(
     from kdsl.models.out_of_fold import out_of_fold
     from kdsl.models.recorded import RecordedTrainer, read_recorded
 
-    known = labels >= 0
+    known = is_labelled(labels)
     trainer: EmbeddedTrainer | RecordedTrainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
     if config.recorded is not None:
         answers = read_recorded(config.recorded, task, orders)
@@ -153,7 +169,7 @@ def _find_out(
     probabilities = np.full((len(table), len(task.labels)), 1 / len(task.labels))
     folds = stratified_folds(labels[rows], min(MiningSettings().folds, len(rows)), config.seed)
     probabilities[rows] = out_of_fold(trainer, table.select(rows), labels[rows], len(task.labels), folds)
-    return ModelPredictions(probabilities, known)
+    return ModelPredictions(probabilities, known, task.multi)
 
 
 def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
@@ -165,13 +181,15 @@ def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read(path: Path, key: str, shape: tuple[int, int]) -> ModelPredictions | None:
+def _read(path: Path, key: str, task: Task, n_samples: int) -> ModelPredictions | None:
     """None where there is no such file, or one about other samples: it is only a cache."""
     try:
         with parsing(path, "damaged"):
             arrays = read_arrays(path, "predictions")
             known, probabilities = arrays["known"], floats(arrays, "probabilities", 2)
+            shape = n_samples, len(task.labels)
             whole = known.dtype == bool and known.shape == (len(probabilities),) and probabilities.shape == shape
-            return ModelPredictions(probabilities, known) if whole and str(arrays["key"]) == key else None
+            same = whole and str(arrays["key"]) == key
+            return ModelPredictions(probabilities, known, task.multi) if same else None
     except KdslError:
         return None

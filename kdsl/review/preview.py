@@ -38,7 +38,7 @@ class Preview:
 def preview(index: TaskIndex, conditions: Sequence[Condition], label: str, saved: StoredRule | None) -> Preview:
     """`saved` None is a new rule: nothing is lost, and all hits are gained."""
     names = index.task.label_names
-    truth = index.labels == (names.index(label) if label in names else -2)
+    truth = index.having(names.index(label) if label in names else -1)
     now = index.flags(conditions)
     before = np.zeros_like(now) if saved is None else unpack(index.bits(saved), len(now))
     gained, lost = np.flatnonzero(now & ~before), np.flatnonzero(before & ~now)

@@ -152,7 +152,7 @@ def _figures(measured: Measured, language: Language) -> list[tuple[str, str, flo
 
 def _share(index: TaskIndex, bits: Bitmap, label: int) -> tuple[float | None, float, float, str]:
     """Recall of rules of one label on its samples, with the interval."""
-    positives = index.labels == label
+    positives = index.having(label)
     union = np.bitwise_or.reduce(bits, axis=0, initial=0)
     total = int(positives.sum())
     found = int(count(union & pack(positives))) if total else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from kdsl.errors import Hint, KdslError
 from kdsl.files import is_there
 from kdsl.json_file import append_jsonl, read_jsonl
+from kdsl.label_matrix import is_labelled
 from kdsl.mining.archive import ARCHIVE_FILE, Archive, load_archive
 from kdsl.mining.update import MinedRules
 from kdsl.project.fitting import arbitrate
@@ -47,9 +48,9 @@ def measure(site: Site, task: str) -> Measured:
         raise KdslError(
             f"{task}: what the model says: {index.no_predictions or 'not known yet; try again in a moment'}"
         )
-    if (index.labels < 0).any():
-        sample = index.samples[int((index.labels < 0).argmax())]
-        raise KdslError(f"{task}: sample {sample.id!r} has the label {sample.label!r}, which is none of the task's")
+    if not (known := is_labelled(index.labels)).all():
+        sample = index.samples[int(known.argmin())]
+        raise KdslError(f"{task}: sample {sample.id!r} has the label {sample.answer!r}, which is none of the task's")
     archive, predictions = load_archive(folder / ARCHIVE_FILE), index.predictions
     statistics = read_statistics(statistics_path(site.config.rules, task))
     rules = [stored.rule for stored in site.store.rules(task) if stored.rule.label in index.task.label_names]

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import label_array
 from kdsl.mining.problem import MiningProblem
 from kdsl.project.refining import refining_problem
 from kdsl.review.dataset import Dataset
@@ -16,7 +15,7 @@ from kdsl.review.model_predictions import ModelPredictions, model_predictions, u
 from kdsl.review.sample_hits import Counted
 from kdsl.review.store import RuleStore
 from kdsl.rules.condition import Condition
-from kdsl.sample import Sample, label_indices
+from kdsl.sample import Sample
 
 Conditions = Mapping[str, Mapping[str, Sequence[Condition]]]
 """Those of all rules, by task and by their hash."""
@@ -74,7 +73,7 @@ def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) 
     dataset = read()
     [task] = [each for each in dataset.tasks if each.name == name]
     samples = dataset.samples[name]
-    labels = np.array(label_indices(samples, task), dtype=np.int64)
+    labels = label_array(samples, task)
     table = FieldTable(samples, dataset.sidecars)
     others = FieldTable(dataset.unlabelled.get(name, ()), dataset.sidecars)
     predictions, no_predictions = None, ""

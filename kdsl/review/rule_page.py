@@ -23,6 +23,7 @@ from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.wording import Language, condition_words
+from kdsl.sample import NO_LABEL_HOLDS
 
 FEW = 6
 """Hits of either kind that a page begins with."""
@@ -60,12 +61,12 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     overview, index = site.overview(task), site.indexes[task]
     at = overview.position[rule.id]
     rows = members(overview.bits[at])
-    truth = overview.labels[at]
-    right, wrong = rows[index.labels[rows] == truth], rows[index.labels[rows] != truth]
+    truth = int(overview.labels[at])
+    having = index.having(truth)
+    right, wrong = rows[having[rows]], rows[~having[rows]]
     predictions = index.predictions
-    said = None if predictions is None else predictions.said[rows]
     others = unlabelled_rows(site, task, at)
-    opinions = None if index.opinions is None else index.opinions.said[others]
+    opinions = None if index.opinions is None else index.opinions.says(truth)[others]
     return {
         "task": task,
         "stored": stored,
@@ -74,7 +75,7 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "hits": int(overview.hits[at]),
         "correct": int(overview.correct[at]),
         "samples": len(index.samples),
-        "positives": int((index.labels == truth).sum()),
+        "positives": int(having.sum()),
         "wrong": hits_of(site, task, rule.conditions, wrong[:FEW], language),
         "wrong_total": len(wrong),
         "right": hits_of(site, task, rule.conditions, right[:FEW], language),
@@ -82,11 +83,11 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "unlabelled": hits_of(site, task, rule.conditions, others[:FEW], language, unlabelled=True),
         "unlabelled_total": len(others),
         "unlabelled_samples": len(index.unlabelled.samples),
-        "opposed": None if opinions is None else int((opinions != truth).sum()),
+        "opposed": None if opinions is None else int((~opinions).sum()),
         "best": overview.rules[overview.best[at]],
         "copies": [overview.rules[i] for i in overview.copies(at)],
-        "agree": None if said is None else int((said == truth).sum()),
-        "disagree": None if said is None else int(((said != truth) & (said >= 0)).sum()),
+        "agree": None if predictions is None else int(predictions.says(truth)[rows].sum()),
+        "disagree": None if predictions is None else int(predictions.denies(truth)[rows].sum()),
         "no_predictions": index.no_predictions,
         "neighbours": neighbours(overview, at),
         "tests": _tests(site, stored),
@@ -103,8 +104,13 @@ def unlabelled_rows(site: Site, task: str, rule: int) -> NDArray[np.int64]:
     rows = members(overview.unlabelled[rule])
     if index.opinions is None:
         return rows
-    agrees = index.opinions.said[rows] == overview.labels[rule]
-    sure = index.opinions.probabilities[rows].max(axis=1, initial=0.0)
+    label = int(overview.labels[rule])
+    agrees = index.opinions.says(label)[rows]
+    believed = index.opinions.probabilities[rows]
+    if index.task.multi:
+        sure = np.maximum(believed[:, label], 1 - believed[:, label])
+    else:
+        sure = believed.max(axis=1, initial=0.0)
     return rows[np.lexsort((np.where(agrees, sure, -sure), agrees))]
 
 
@@ -168,13 +174,20 @@ def hits_of(
     return shown
 
 
-def model_label(site: Site, task: str, row: int, unlabelled: bool = False) -> tuple[str, float] | None:
-    """What the model says about a sample, and its probability; None where that is not known."""
+def model_label(
+    site: Site, task: str, row: int, unlabelled: bool = False
+) -> tuple[str, float, tuple[str, ...]] | None:
+    """What the model says about a sample in words, its probability, and the labels; None where that is not known."""
     predictions = site.indexes[task].opinions if unlabelled else site.indexes[task].predictions
     if predictions is None or not predictions.known[row]:
         return None
-    best = int(predictions.probabilities[row].argmax())
-    return site.tasks[task].label_names[best], float(predictions.probabilities[row, best])
+    names, believed = site.tasks[task].label_names, predictions.probabilities[row]
+    best = float(believed.max())
+    if not predictions.multi:
+        label = names[int(believed.argmax())]
+        return label, best, (label,)
+    held = tuple(names[i] for i in np.flatnonzero(believed >= 0.5).tolist())
+    return " + ".join(held) or NO_LABEL_HOLDS, float(believed[believed >= 0.5].min()) if held else 1 - best, held
 
 
 def shown_samples(

@@ -49,7 +49,7 @@ def more_hits(call: Asked, task: KnownTask, id: str) -> Response:
         raise KdslError(f"{kind[:60]!r} is none of right, wrong, unlabelled")
     rows = unlabelled_rows(call.site, task, at) if kind == "unlabelled" else members(overview.bits[at])
     if kind != "unlabelled":
-        rows = rows[(index.labels[rows] == overview.labels[at]) == (kind == "right")]
+        rows = rows[index.having(int(overview.labels[at]))[rows] == (kind == "right")]
     first = whole_number(call.request.query_params.get("from", "")) or 0
     end = first + HITS_MORE
     return call.render(

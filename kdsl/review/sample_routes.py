@@ -7,7 +7,7 @@ from starlette.responses import Response
 from kdsl.bitmaps import contains
 from kdsl.errors import KdslError
 from kdsl.review.form import whole_number
-from kdsl.review.gaps import KINDS, find_gaps, rows_of
+from kdsl.review.gaps import KINDS, against_model, find_gaps, rows_of
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
@@ -22,14 +22,12 @@ router = APIRouter(prefix="/t/{task}")
 def gaps(call: Asked, task: KnownTask) -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
     found = find_gaps(index, overview)
-    predictions = index.predictions
-    against = 0
-    if predictions is not None:
-        against = int(((found.said >= 0) & (predictions.said >= 0) & (found.said != predictions.said)).sum())
+    against = int(against_model(index, found).sum())
     return call.render(
-        "gaps.html", task=task, gaps=found, labels=index.task.label_names, samples=len(index.samples),
+        "gaps.html", task=task, multi=index.task.multi, gaps=found, labels=index.task.label_names,
+        samples=len(index.samples),
         uncovered=int((found.said < 0).sum()), contradicting=int(found.contradiction.sum()),
-        against=None if predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
+        against=None if index.predictions is None else against, most=max(int(found.table.max(initial=0)), 1),
     )  # fmt: skip
 
 

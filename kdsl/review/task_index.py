@@ -1,16 +1,17 @@
 """What the rules of one task do on the training samples: bitmaps, kept while conditions stay the same, and counts."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Bitmap, count, pack
+from kdsl.bitmaps import Bitmap, Flags, count, pack
 from kdsl.errors import KdslError
 from kdsl.files import Stamp, stamp_of
+from kdsl.label_matrix import has_label, label_array
 from kdsl.project.refining import Refiner
 from kdsl.review.alike import Likeness
 from kdsl.review.model_predictions import ModelPredictions
@@ -20,7 +21,7 @@ from kdsl.review.twins import best_of_twins
 from kdsl.review.value_of_looking import Precision, value_of_looking
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
-from kdsl.sample import Task, label_indices
+from kdsl.sample import Task
 
 Counts = NDArray[np.int64]
 
@@ -63,7 +64,13 @@ class _Beliefs:
     probabilities: NDArray[np.float64]
     """[n_samples, n_labels] by the model; uniform where nothing is known."""
     truth: NDArray[np.int64]
-    """[n_samples], −1 where there is no label."""
+    """As `kdsl.label_matrix` has labels: [n_samples], or [n_samples, n_labels]; −1 where there is none."""
+
+    def one_against_rest(self, label: int) -> "_Beliefs":
+        """The same of a label by itself, of several a sample: label 0 of two holds, or label 1, which is that it does
+        not."""
+        holds, truth = self.probabilities[:, label], self.truth[:, label]
+        return _Beliefs(np.stack([holds, 1 - holds], axis=1), np.where(truth < 0, -1, 1 - truth))
 
 
 _Key = tuple[int, Stamp | None, ModelPredictions | None, ModelPredictions | None]
@@ -79,7 +86,7 @@ class TaskIndex:
         self.unlabelled = unlabelled
         self.samples, self.table, self.sample_position = training.samples, training.table, training.position
         self.bits, self.flags = training.bits, training.flags
-        self.labels = np.array(label_indices(self.samples, task), dtype=np.int64)
+        self.labels = label_array(self.samples, task)
         self.likeness = Likeness(self.table)
         self.predictions: ModelPredictions | None = None
         """What the model says of training samples; None where it is not known."""
@@ -97,7 +104,11 @@ class TaskIndex:
         self._overview: tuple[_Key, Overview] | None = None
         self._agreed: tuple[ModelPredictions, Bitmap] | None = None
         self._believed: tuple[object, _Beliefs] | None = None
-        self._of_label = np.stack([pack(self.labels == label) for label in range(len(task.labels))])
+        self._of_label = np.stack([pack(self.having(label)) for label in range(len(task.labels))])
+
+    def having(self, label: int) -> Flags:
+        """The training samples that have a label, -1 being none of the task's: [n_samples]."""
+        return has_label(self.labels, label) if label >= 0 else np.zeros(len(self.samples), dtype=bool)
 
     def of_label(self, label: str) -> Bitmap:
         return self._of_label[self.task.label_names.index(label)] if label in self.task.label_names else self._nothing
@@ -188,14 +199,30 @@ class TaskIndex:
                 right[i], tried[i] = entry.held_out.correct, entry.held_out.hits
         precision, beliefs = Precision.of(estimate, right, tried), self._beliefs()
         everything = np.hstack([bits, unlabelled])
-        if self.opinions is not None:
-            precision = precision.heard(everything, labels, beliefs.probabilities, beliefs.truth)
         accepted = np.array([stored.approved for stored in rules], dtype=bool)
         open_ = np.array([stored.open for stored in rules], dtype=bool)
-        value = value_of_looking(everything, labels, precision, beliefs.probabilities, beliefs.truth, accepted)
+        mean, value = np.empty(len(rules)), np.zeros(len(rules))
+        for chosen, own, believed in self._questions(labels, beliefs):
+            part = Precision(precision.a[chosen], precision.b[chosen])
+            of, hit, known = own[chosen], everything[chosen], (believed.probabilities, believed.truth)
+            if self.opinions is not None:
+                part = part.heard(hit, of, *known)
+            mean[chosen], value[chosen] = part.mean, value_of_looking(hit, of, part, *known, accepted[chosen])
         value = np.where(open_, value, 0.0)
-        order = np.lexsort((-hits, -precision.mean, -value)).tolist()
-        return precision.mean, value, best_of_twins(rules, labels, everything, open_, order)
+        order = np.lexsort((-hits, -mean, -value)).tolist()
+        return mean, value, best_of_twins(rules, labels, everything, open_, order)
+
+    def _questions(
+        self, labels: NDArray[np.int64], beliefs: _Beliefs
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], _Beliefs]]:
+        """Rules [n_chosen] that may decide the same, the label of every rule among those that they decide about, and
+        what is believed of these: all rules at once, or those of each label where a sample may have several."""
+        if not self.task.multi:
+            yield np.arange(len(labels)), labels, beliefs
+            return
+        for label in np.unique(labels).tolist():
+            believed = beliefs.one_against_rest(max(label, 0))
+            yield np.flatnonzero(labels == label), np.where(labels == label, min(label, 0), -1), believed
 
     def _beliefs(self) -> _Beliefs:
         """Of training and unlabelled samples, for bitmaps side by side."""
@@ -203,7 +230,7 @@ class TaskIndex:
         if self._believed is None or self._believed[0] != made_of:
             n_labels, padded = len(self.task.labels), 64 * self.training.words
             probabilities = np.full((padded + len(self.unlabelled.samples), n_labels), 1 / n_labels)
-            truth = np.full(len(probabilities), -1, dtype=np.int64)
+            truth = np.full((len(probabilities), *self.labels.shape[1:]), -1, dtype=np.int64)
             truth[: len(self.labels)] = self.labels
             if self.predictions is not None:
                 probabilities[: len(self.labels)] = self.predictions.probabilities
@@ -221,7 +248,9 @@ class TaskIndex:
         return hits, correct, hits - count(bits & self._agreeing(self.predictions)[labels])
 
     def _conflicts(self, bits: Bitmap, labels: NDArray[np.int64], active: NDArray[np.bool_]) -> Counts:
-        """Hits that an active rule for another label hits too."""
+        """Hits that an active rule for another label hits too; none where a sample may have both labels."""
+        if self.task.multi:
+            return np.zeros(len(labels), dtype=np.int64)
         votes = np.vstack([np.zeros_like(self._of_label), self._nothing])
         for label in range(len(self.task.labels)):
             votes[label] = np.bitwise_or.reduce(bits[active & (labels == label)], axis=0, initial=0)
@@ -233,9 +262,8 @@ class TaskIndex:
     def _agreeing(self, predictions: ModelPredictions) -> Bitmap:
         """For every label the samples on which the model does not say another: [n_labels + 1, n_words], none last."""
         if self._agreed is None or self._agreed[0] is not predictions:
-            unknown = predictions.said < 0
             names = [*range(len(self.task.labels)), -1]
-            self._agreed = predictions, np.stack([pack((predictions.said == label) | unknown) for label in names])
+            self._agreed = predictions, np.stack([pack(~predictions.denies(label)) for label in names])
         return self._agreed[1]
 
     def _read_statistics(self) -> StatisticsByRule:

@@ -25,6 +25,8 @@ class Beside:
 
     id: str
     label: str | None
+    """Its label, or all of several, to be read."""
+    labels: tuple[str, ...]
     similarity: float
     piece: str
     """The turn, sentence or line that is nearest, as it is written."""
@@ -89,7 +91,7 @@ def _threshold(index: TaskIndex, meaning: Meaning, negated: bool, others: Flags,
     asked = np.flatnonzero(others & (similarities > -1))
     asked = asked[np.argsort(-similarities[asked], kind="stable")]
     within = index.flags([Condition(field="means", meaning=meaning)])[asked]
-    truth = np.array([index.samples[row].label == label for row in asked], dtype=bool)
+    truth = np.array([label in (index.samples[row].given_labels or ()) for row in asked], dtype=bool)
     return Threshold(
         meaning, negated,
         reached=tuple(_beside(index, meaning, row) for row in asked[within][-BESIDE:].tolist()),
@@ -105,4 +107,5 @@ def _beside(index: TaskIndex, meaning: Meaning, row: int) -> Beside:
         raise ValueError("a sample without a piece has no similarity")
     segment, (start, end) = found.piece.place
     sample = index.samples[row]
-    return Beside(sample.id, sample.label, found.similarity, segment.text[start:end], found.wording)
+    labels = sample.given_labels or ()
+    return Beside(sample.id, sample.answer_words, labels, found.similarity, segment.text[start:end], found.wording)

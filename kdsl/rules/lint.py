@@ -89,9 +89,9 @@ def _check_all(
 ) -> list[Finding]:
     findings = [finding for file in files for finding in _check_rule(file, task, sidecars.left_out)]
     findings += [finding for file in files for finding in _check_meanings(file, sidecars.vectors)]
-    findings += _check_together(files, statistics)
+    findings += _check_together(files, statistics, task.multi)
     if samples:
-        findings += _check_on_samples(files, samples, sidecars)
+        findings += _check_on_samples(files, samples, sidecars, task.multi)
     return findings
 
 
@@ -206,7 +206,8 @@ def _is(folder: Path, other: Path) -> bool:
     return folder == other or (other.exists() and other.samefile(folder))
 
 
-def _check_together(files: Sequence[RuleFile], statistics: StatisticsByRule) -> Iterator[Finding]:
+def _check_together(files: Sequence[RuleFile], statistics: StatisticsByRule, multi: bool) -> Iterator[Finding]:
+    """`multi` is whether a sample may have several labels: rules for two of them may then say the same."""
     same: dict[str, list[RuleFile]] = defaultdict(list)
     for file in files:
         same[file.when].append(file)
@@ -217,7 +218,7 @@ def _check_together(files: Sequence[RuleFile], statistics: StatisticsByRule) -> 
             rival = next((other for other in earlier if {other.status, rule.status} <= set(ACTIVE)), None)
             if twin is not None:
                 yield _found(file, "duplicate rule", "warning", "when", {"other": twin.id})
-            elif rival is not None:
+            elif rival is not None and not multi:
                 yield _found(file, "conflict", "error", "when", {"other": rival.id, "label": rival.label})
     active = {file.rule.id: file for file in files if file.rule.status in ACTIVE}
     measured = {id: statistics.get((id, file.when)) for id, file in active.items()}
@@ -229,12 +230,14 @@ def _check_together(files: Sequence[RuleFile], statistics: StatisticsByRule) -> 
         yield _found(active[special.id], "subsumed rule", "warning", "when", values)
 
 
-def _check_on_samples(files: Sequence[RuleFile], samples: Sequence[Sample], sidecars: Sidecars) -> Iterator[Finding]:
+def _check_on_samples(
+    files: Sequence[RuleFile], samples: Sequence[Sample], sidecars: Sidecars, multi: bool
+) -> Iterator[Finding]:
     by_id = {file.rule.id: file for file in files}
     for outcome in run_tests([file.rule for file in files], samples, sidecars):
         if outcome.check is not None:
             yield _found(by_id[outcome.rule.id], outcome.check, "error", "tests", {"sample": outcome.sample})
-    active = [file for file in files if file.rule.status in ACTIVE]
+    active = [] if multi else [file for file in files if file.rule.status in ACTIVE]
     for first, second, shared, hits in _overlaps([file.rule for file in active], samples, sidecars):
         other = active[second].rule
         values: Values = {"shared": shared, "hits": hits, "other": other.id, "label": other.label}

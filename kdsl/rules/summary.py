@@ -45,8 +45,13 @@ class RuleSummary:
         }
 
 
-def summarise(rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[str | None]) -> list[RuleSummary]:
-    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' labels."""
+def summarise(
+    rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[tuple[str, ...] | None], multi: bool = False
+) -> list[RuleSummary]:
+    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' (`given_labels`).
+
+    `multi` is whether a sample may have several: rules for different ones are then in no conflict.
+    """
     size = max(len(labels), 1)
     names, rule_label = np.unique([rule.label for rule in rules], return_inverse=True)
     # votes  # [n_samples, n_labels]: how many rules of each label hit the sample
@@ -55,22 +60,22 @@ def summarise(rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[str | 
         if rules
         else None
     )
-    truth = np.array([label if label is not None else "" for label in labels], dtype=object)
-    labelled = np.array([label is not None for label in labels], dtype=bool)
+    labelled = np.array([given is not None for given in labels], dtype=bool)
+    having = {name: np.array([name in (given or ()) for given in labels], dtype=bool) for name in names.tolist()}
     rows = []
     for index, rule in enumerate(rules):
         assert votes is not None
         hit = matrix[:, index]
         others = votes[hit].sum(axis=1) - 1
         against = votes[hit].sum(axis=1) - votes[hit, rule_label[index]]
-        correct = int((truth[hit & labelled] == rule.label).sum())
+        correct = int((hit & having[rule.label]).sum())
         rows.append(
             RuleSummary(
                 rule=rule,
                 hits=int(hit.sum()),
                 coverage=float(hit.sum() / size),
                 overlaps=float((others > 0).sum() / size),
-                conflicts=float((against > 0).sum() / size),
+                conflicts=0.0 if multi else float((against > 0).sum() / size),
                 correct=correct,
                 incorrect=int((hit & labelled).sum()) - correct,
             )

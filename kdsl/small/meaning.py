@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Flags
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import membership
 from kdsl.mining.proposer import BOOST, SHARE, Judged, LexicalProposer, label_texts
 from kdsl.mining.units import segmented
 from kdsl.mining.vocabulary import Vocabulary
@@ -53,7 +54,7 @@ class MeaningProposer:
         """How much each condition speaks for each label: [n_parts, n_labels, n_conditions], 0 to 1."""
         conditions = self._vectors.of([words_of((condition,)) for condition in vocabulary.conditions])
         names = self._vectors.of(label_texts(task))
-        members = np.eye(len(task.labels))[self._labels]
+        members = membership(self._labels, len(task.labels)).astype(np.float64)
         found = []
         for part in parts:
             said = (members * part[:, None]).T @ self._said

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags, unpack
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import has_label
 from kdsl.mining.proposer import BOOST, SHARE, LexicalProposer
 from kdsl.mining.vocabulary import Vocabulary
 from kdsl.sample import Task
@@ -58,7 +59,7 @@ class SmallProposer:
         """
         lexical = np.repeat(self._lexical.prior(task, label, vocabulary), len(parts), axis=0)
         flags = self._unpacked(vocabulary)
-        positive = self._labels == label
+        positive = has_label(self._labels, label)
         chosen = [grounded(vocabulary, flags, positive, part) for part in parts]
         words = list(dict.fromkeys(spoken(vocabulary.conditions[i]) or "" for indices in chosen for i in indices))
         if len(words) < 2 or not self._budget.take_all(len(parts) + 1):

@@ -49,7 +49,7 @@ def write_questions(
         images = [
             s.images[0]
             for s in samples
-            if s.label == label.name and s.images and existing_image(folder, s.images[0]) is not None
+            if label.name in (s.given_labels or ()) and s.images and existing_image(folder, s.images[0]) is not None
         ]
         if images:
             chosen = [images[i] for i in dict.fromkeys(np.linspace(0, len(images) - 1, SHOWN).astype(int).tolist())]

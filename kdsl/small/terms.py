@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.label_matrix import has_label
 from kdsl.sample import Task
 from kdsl.small.examples import shown_sample
 from kdsl.small.synonyms import SEPARATORS, Meant, Occurrences, is_term, write_synonyms
@@ -48,9 +49,9 @@ def write_terms(
 
     `labels` [n_samples] index the task's labels; `images` is the folder that image names are relative to.
     """
-    present = [index for index in range(len(task.labels)) if (labels == index).any()]
+    present = [index for index in range(len(task.labels)) if has_label(labels, index).any()]
     asked = present[: budget.take(len(present))]
-    rows = {index: np.flatnonzero(labels == index).tolist() for index in asked}
+    rows = {index: np.flatnonzero(has_label(labels, index)).tolist() for index in asked}
     conversations = [_request(task, index, [table.rows[row] for row in rows[index]], images) for index in asked]
     written = WrittenTerms()
     varied: list[Meant] = []

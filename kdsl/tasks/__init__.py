@@ -57,7 +57,8 @@ def task_text(task: Task, counts: Mapping[str, int] | None = None) -> str:
     if not isinstance(task.labels, tuple | list) or not all(isinstance(label, Label) for label in task.labels):
         raise KdslError(f"task {task.name!r:.80}: labels is {task.labels!r:.80}; it must be a tuple of kdsl.Label")
     record: dict[str, Any] = {"name": task.name, "labels": [asdict(label) for label in task.labels]}
-    record |= {"prompt": task.prompt, "other": {"label": task.other, "unlisted": task.unlisted_as_other}}
+    record |= {"prompt": task.prompt, "multi": task.multi}
+    record |= {"other": {"label": task.other, "unlisted": task.unlisted_as_other}}
     if task.other is None:
         del record["other"]
     try:
@@ -69,7 +70,8 @@ def task_text(task: Task, counts: Mapping[str, int] | None = None) -> str:
         for label in task.labels
     ]
     prompt = f"prompt: {yaml_string(task.prompt)}\n" if task.prompt else ""
-    return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{_other(task)}{prompt}"
+    multi = "multi: true\n" if task.multi else ""
+    return f"name: {yaml_string(task.name)}\n{multi}labels:\n{''.join(labels)}{_other(task)}{prompt}"
 
 
 def _description(label: Label, counts: Mapping[str, int] | None) -> str:
@@ -120,6 +122,7 @@ class _TaskFile(BaseModel):
     name: str
     labels: list[_LabelEntry] = Field(min_length=2)
     prompt: str = ""
+    multi: bool = False
     other: _OtherEntry | None = None
 
     @field_validator("other", mode="before")
@@ -133,13 +136,15 @@ class _TaskFile(BaseModel):
     def _belonging(self) -> "_TaskFile":
         if self.other is not None and sum(label.name != self.other.label for label in self.labels) < 2:
             raise ValueError(f"beside {self.other.label!r}, which `other` names, list at least two labels")
+        if self.other is not None and self.multi:
+            raise ValueError("`other` and `multi: true` exclude each other: a sample on which no label holds is []")
         return self
 
     def task(self) -> Task:
         """The label of `other` is the last one where it is not listed."""
         labels = tuple(Label(label.name, label.description) for label in self.labels)
         if self.other is None:
-            return Task(self.name, labels, self.prompt)
+            return Task(self.name, labels, self.prompt, multi=self.multi)
         if self.other.label not in [label.name for label in labels]:
             labels = (*labels, Label(self.other.label))
         return Task(self.name, labels, self.prompt, self.other.label, self.other.unlisted)

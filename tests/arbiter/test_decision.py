@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.rules.condition import Condition

@@ -9,8 +9,9 @@ from concept_encoder import concept_vectors
 from PIL import Image
 from test_decision import LABELS, PAGES, RULES, decision
 
-from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import found_by_place, marked_pieces
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable

@@ -5,7 +5,8 @@ import pytest
 from concept_encoder import concept_vectors
 from PIL import Image
 
-from kdsl.arbiter.decision import Decision, WeighedHit
+from kdsl.arbiter.decision import Decision
+from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.cli.decision_view import print_decision
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars

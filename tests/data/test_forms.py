@@ -11,6 +11,7 @@ from kdsl.data.columns import Columns
 from kdsl.data.forms import HEAD, Reading
 from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
+from kdsl.data.record import SEVERAL_LABELS
 from kdsl.errors import KdslError
 from kdsl.sample import Label, Sample, Task
 
@@ -158,7 +159,7 @@ class TestAnnotators:
     def test_several_labels_are_one_too_many(self, read):
         [sample], notes = read({"text": "甲", "label": ["退款", "尺码"], "Comments": []})
         assert sample.label is None
-        assert {*notes.left_out} == {"samples with several labels, taken as unlabelled"}
+        assert {*notes.left_out} == {SEVERAL_LABELS}
 
     def test_marked_words_are_told(self, read):
         with pytest.raises(KdslError, match=r"line 1: label is .*, which marks words; KDSL classifies whole texts"):

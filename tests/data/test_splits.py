@@ -52,3 +52,28 @@ def test_groups_are_never_cut_and_single_samples_are_folded_as_ever():
     assert np.bincount(folds).tolist() == [6] * 5
     with pytest.raises(KdslError, match="2 samples cannot be split into 5 folds"):
         grouped_folds([0] * 6, [7, 2] * 3, 5, seed=1)
+
+
+@given(st.lists(st.lists(st.integers(0, 1), min_size=4, max_size=4), min_size=12, max_size=60), st.integers(2, 5))
+def test_samples_with_several_labels_are_spread_label_by_label(rows, folds):
+    labels = np.array(rows)
+    assigned = stratified_folds(labels, folds, 0)
+    assert set(assigned.tolist()) <= set(range(folds))
+    rarest = labels.sum(axis=0).argmin() if labels.any() else 0
+    counts = np.bincount(assigned[labels[:, rarest] == 1], minlength=folds)
+    if labels[:, rarest].sum() > 0:
+        assert counts.max() - counts.min() <= 1  # it is dealt out first
+
+
+def test_a_rare_label_beside_a_common_one_is_in_every_fold():
+    labels = np.zeros((100, 2), dtype=np.int64)
+    labels[:, 0] = 1
+    labels[:5, 1] = 1
+    assigned = stratified_folds(labels, 5, 0)
+    assert sorted(assigned[:5].tolist()) == [0, 1, 2, 3, 4]
+    assert np.bincount(assigned).tolist() == [20] * 5
+
+
+def test_samples_of_which_nothing_is_known_fill_the_folds():
+    labels = np.full((10, 3), -1, dtype=np.int64)
+    assert np.bincount(stratified_folds(labels, 5, 0)).tolist() == [2] * 5

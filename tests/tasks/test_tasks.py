@@ -6,7 +6,7 @@ import pytest
 
 from kdsl.errors import KdslError
 from kdsl.sample import Label
-from kdsl.tasks import load_task
+from kdsl.tasks import load_task, task_text
 
 
 @pytest.mark.parametrize(("name", "first", "last"), [("mire_intent", "反馈密封性不好", "气泡"),
@@ -113,6 +113,19 @@ def test_half_a_character_is_refused(tmp_path):
     (tmp_path / "t.yaml").write_text('name: t\nlabels: [{name: "\\ud800"}, {name: b}]\n', encoding="utf-8")
     with pytest.raises(KdslError, match=r"t\.yaml, line 2: 'name' holds half a character; remove it"):
         load_task("t.yaml", tmp_path)
+
+
+def test_a_task_file_says_whether_a_sample_may_have_several_labels(write):
+    labels = "labels:\n  - {name: 退款}\n  - {name: 尺码}\n"
+    one = load_task(write("one.yaml", f"name: shop\n{labels}"))
+    several = load_task(write("several.yaml", f"name: shop\nmulti: true\n{labels}"))
+    assert (one.multi, several.multi) == (False, True)
+    for task in (one, several):
+        assert load_task(write("again.yaml", task_text(task))) == task
+    with pytest.raises(KdslError, match=r"several\.yaml, line 2: multi is 'yes, please'"):
+        load_task(write("several.yaml", f"name: shop\nmulti: yes, please\n{labels}"))
+    with pytest.raises(KdslError, match="`other` and `multi: true` exclude each other"):
+        load_task(write("both.yaml", f"name: shop\nmulti: true\nother: 别的\n{labels}"))
 
 
 def test_a_label_may_be_its_name_alone(write):
