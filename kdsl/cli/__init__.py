@@ -53,6 +53,7 @@ def application() -> typer.Typer:
     from kdsl.cli.demo import demo
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
+    from kdsl.cli.fetch import fetch
     from kdsl.cli.hosts import app as hosts
     from kdsl.cli.info import info
     from kdsl.cli.init import init
@@ -76,7 +77,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    data = check, ocr, caption
+    data = check, fetch, ocr, caption
     feeding = augment, prompt, reasons, distill
     for command in (init, demo, run, *data, mine, propose, review, *feeding, train, predict, evaluate, convert, info):
         app.command()(command)

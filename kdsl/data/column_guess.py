@@ -80,7 +80,8 @@ def guess_columns(
     asked = [known[name] for name in answers if name in known]
     label = _label(asked or left, frozenset(labels), only=bool(asked))
     left = [column for column in left if column.name != label and column.name not in answers]
-    return Columns(() if turns else _text(left, has_images or bool(images)), turns, images, label, identity)
+    text = _text(left, has_images or bool(images)) if not turns or "text" in known else ()
+    return Columns(text, turns, images, label, identity)
 
 
 def _values(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
-from kdsl.data.record import Record, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, shown
 
 ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
 """Keys that say whose turn it is."""
@@ -22,7 +22,7 @@ PARTS_TYPE, PARTS_CONTENT = "type", "content"
 class Columns:
     """A name for each thing that a sample is made of; empty where no column holds it.
 
-    The texts of several columns are joined by line breaks, in the order given.
+    The texts of several columns are joined by line breaks, in the order given; a dialogue counts before them.
     """
 
     text: tuple[str, ...] = ()
@@ -78,8 +78,9 @@ class Columns:
         if self.label:
             held["label"] = _stripped(values.get(self.label))
         texts = [text for name in self.text if (text := _as_text(record, name, values.get(name)))]
-        if self.turns:
-            held["turns"] = _turns(record, self.turns, values.get(self.turns))
+        turns = _turns(record, self.turns, values.get(self.turns)) if self.turns else None
+        if turns is not None:
+            held["turns"] = turns
         elif self.text:
             held["text"] = "\n".join(texts) or None
         images = [image for name in self.images for image in _image_names(values.get(name))]
@@ -114,7 +115,9 @@ def _image_names(value: Any) -> list[Any]:
 
 
 def has_foreign_turns(value: Any) -> bool:
-    """Whether it is a list of turns that are not written as KDSL does it: {role, text}."""
+    """Whether it is a list of turns that are not written as KDSL does it, {role, text}, or one in a table's cell."""
+    if isinstance(value, str):
+        return isinstance(json_in(value), list)
     return isinstance(value, list) and any(
         isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
         for turn in value
@@ -140,7 +143,19 @@ def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None
         return _spoken(value)
     if not isinstance(value, list):
         raise record.error(f"{name} is {shown(value)}; it must be a list of turns, or lines like 用户: … and 客服: …")
-    return [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    turns = [_turn(record, f"turn {number} of {name}", number, turn) for number, turn in enumerate(value, start=1)]
+    return _with_roles(record, turns)
+
+
+def _with_roles(record: Record, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without prompts and tools, which nobody said. Of names that tell no role the first to speak is the user."""
+    spoken = [turn for turn in turns if turn["role"] not in (*SYSTEM, *TOOLS)]
+    if len(spoken) < len(turns):
+        record.notes.note("dialogues with system messages or calls of tools, which were left out", record.where)
+    if all(record.known_role(turn["role"]) for turn in spoken):
+        return spoken
+    record.notes.note("dialogues whose speakers are called by name: the first is taken for the user", record.where)
+    return [{**turn, "role": "user" if turn["role"] == spoken[0]["role"] else "agent"} for turn in spoken]
 
 
 def _spoken(text: str) -> list[dict[str, Any]]:

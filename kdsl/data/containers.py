@@ -15,6 +15,7 @@ from kdsl.data.delimited import delimited_rows, find_dialect
 from kdsl.data.encoding import text_lines
 from kdsl.data.json_shapes import shaped_values
 from kdsl.data.notes import Notes
+from kdsl.data.spreadsheet import active
 from kdsl.data.table import TableRow, table_values
 from kdsl.data.unpacking import open_unpacked
 from kdsl.data.values import Value, json_values
@@ -86,8 +87,10 @@ def _text_values(path: Path, lines: Iterator[tuple[int, str]], labels: Sequence[
     elif _MARKUP.match("".join(texts)):
         raise KdslError(f"{path}: is a web page or XML; save it as a workbook (.xlsx) or as CSV")
     elif _is_table(path, texts):
-        rows = (TableRow(f"line {row.line}", str(row.line), row.cells) for row in delimited_rows(path, lines))
-        yield from table_values(path, rows, labels, notes)
+        rows = delimited_rows(path, lines)
+        # As `kdsl convert` writes them: an apostrophe keeps spreadsheets from running or changing a cell.
+        cells = (TableRow(f"line {row.line}", str(row.line), [*map(active, row.cells)]) for row in rows)
+        yield from table_values(path, cells, labels, notes)
     else:
         yield from json_values(path, lines)
 

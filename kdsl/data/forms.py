@@ -11,6 +11,7 @@ from kdsl.data import mire, plain, sharegpt
 from kdsl.data.column_guess import guess_columns
 from kdsl.data.columns import Columns, has_foreign_turns
 from kdsl.data.dialogue import START_MARKER
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.keys import note_keys
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, key_names
@@ -26,14 +27,18 @@ _SHOWN = frozenset({"images", "image"})
 
 
 @dataclass(frozen=True)
-class Naming:
-    """What is said about a file beforehand: which columns are what, and what its labels are called in the task."""
+class Reading:
+    """What is said about a file beforehand: which columns are what, what its labels are called in the task, and where
+    its images lie. It is for one reading: the folder of images counts what it is asked for."""
 
     columns: Columns = field(default_factory=Columns)
     labels: Mapping[str, str] = field(default_factory=dict)
+    images: ImageFolder | None = None
+    """Where images lie. Without it they must be names of files; with it they may also be addresses, absolute paths
+    inside it, and pictures in the data, which are written into its cache."""
 
 
-AS_IT_IS = Naming()
+AS_IT_IS = Reading()
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,9 @@ class Described:
 class RecordReader:
     """Makes samples of the records of one file, of which `head` are the first."""
 
-    def __init__(self, head: Sequence[Record], tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> None:
-        self._tasks, self._given = tasks, naming.columns
-        self._labels = [*(name for task in tasks for name in task.label_names), *naming.labels]
+    def __init__(self, head: Sequence[Record], tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> None:
+        self._tasks, self._given = tasks, reading.columns
+        self._labels = [*(name for task in tasks for name in task.label_names), *reading.labels]
         quiet = [each.with_notes(Notes()) for each in head]
         self._is_mire = any(self._instructs(each) for each in quiet)
         self._prompt = _shared_prompt(quiet)
@@ -91,7 +96,7 @@ class RecordReader:
         """Whether it is in KDSL's own form, as far as its keys tell."""
         if not value.keys() & (_SAID | _SHOWN) or "instruction" in value or is_messages(value):
             return False
-        return form_of(value) is None and not has_foreign_turns(value.get("turns"))
+        return (value.keys() <= plain.KEYS or form_of(value) is None) and not has_foreign_turns(value.get("turns"))
 
     def _instructs(self, record: Record) -> bool:
         """Whether it is one of the MIRE challenge's: a dialogue between markers, or a question about a picture."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from kdsl.data import plain
-from kdsl.data.forms import HEAD, RecordReader
+from kdsl.data.forms import AS_IT_IS, HEAD, Reading, RecordReader
 from kdsl.data.notes import Notes
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.record import Record, shown
@@ -18,20 +18,29 @@ _CONTENT = ("text", "turns", "images", "image")
 _ITEMS = 'a list of texts, of dicts like {"text": "…"}, of kdsl.Sample objects, or a DataFrame'
 
 
-def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[str] = frozenset()) -> list[Sample]:
+def samples_given(
+    given: object,
+    tasks: Sequence[Task],
+    name: str,
+    unread: Set[str] = frozenset(),
+    reading: Reading = AS_IT_IS,
+) -> list[Sample]:
     """One sample for every item of `given`, in its order; those without an id are numbered from 1.
 
     An item is a text, a record in any form that files may have, or a `Sample`; a DataFrame (of pandas or polars) and a
     `datasets.Dataset` have a record in each row, and may have any other columns too. A `Sample` that names no task is
     of the only one; without `tasks` every task is right.
 
-    Raises KdslError, calling the argument by its `name`, for anything else, for a table without a text or images, for
-    keys that no record has, and for an item of another task. Of records the keys in `unread` are passed over.
+    `reading` is as for `read_samples`. Of records the keys in `unread` are passed over. Raises KdslError, calling the
+    argument by its `name`, for anything else, for a table without a text or images, for keys that no record has, and
+    for an item of another task.
     """
     notes = Notes()
-    items = [_item(item, number, name, notes, unread) for number, item in enumerate(_items(given, name), start=1)]
+    items = [
+        _item(item, number, name, notes, unread, reading) for number, item in enumerate(_items(given, name), start=1)
+    ]
     records = [item for item in items if isinstance(item, Record)]
-    reader = RecordReader(records[:HEAD], tasks)
+    reader = RecordReader(records[:HEAD], tasks, reading)
     samples = [
         _read(item, reader, tasks, _is_table(given))
         if isinstance(item, Record)
@@ -42,7 +51,7 @@ def samples_given(given: object, tasks: Sequence[Task], name: str, unread: Set[s
     return samples
 
 
-def _item(item: Any, number: int, name: str, notes: Notes, unread: Set[str]) -> Record | Sample:
+def _item(item: Any, number: int, name: str, notes: Notes, unread: Set[str], reading: Reading) -> Record | Sample:
     where = f"item {number}"
     if isinstance(item, Sample):
         _require_whole(item, f"{name}, {where}")
@@ -54,7 +63,8 @@ def _item(item: Any, number: int, name: str, notes: Notes, unread: Set[str]) -> 
     for key in item:
         if not isinstance(key, str):
             raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
-    return Record({key: value for key, value in item.items() if key not in unread}, str(number), name, where, notes)
+    value = {key: value for key, value in item.items() if key not in unread}
+    return Record(value, str(number), name, where, notes, reading.labels, reading.images)
 
 
 def _is_table(given: object) -> bool:

@@ -10,10 +10,26 @@ _PLAIN = re.compile(r"[^\s.\\/:\x00\ud800-\udfff](?:[^\\:\x00\ud800-\udfff]{0,60
 _FOLDER = "data.images"
 _PICTURE_ITSELF = re.compile(r"data:[\w.+-]*[/;,]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+_FETCHABLE = re.compile(r"https?://", re.IGNORECASE)
 
 
 class NoImageFile(KdslError):
     """What is named is an address, or the picture itself, where images must be files."""
+
+
+def is_picture_itself(name: str) -> bool:
+    """Whether it is a `data:` address."""
+    return bool(_PICTURE_ITSELF.match(name))
+
+
+def is_fetchable(name: str) -> bool:
+    """Whether it is an address from which `kdsl fetch` may get an image."""
+    return bool(_FETCHABLE.match(name))
+
+
+def with_slashes(name: str) -> str:
+    """A name as Windows writes it, with the slashes that every system knows; addresses stay as they are."""
+    return name if is_picture_itself(name) or is_fetchable(name) else name.replace("\\", "/")
 
 
 def check_image_name(name: str) -> None:
@@ -23,10 +39,15 @@ def check_image_name(name: str) -> None:
     """
     if _PLAIN.fullmatch(name) and ".." not in name:
         return
-    if _PICTURE_ITSELF.match(name):
+    if is_picture_itself(name):
         raise NoImageFile(
-            f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: save it "
-            f"below {_FOLDER} and give the file's name"
+            f"{shown_name(name)} is a picture itself, in {len(name):,} characters; images must be files: set "
+            f"{_FOLDER} to a folder, in which KDSL saves it"
+        )
+    if is_fetchable(name):
+        raise NoImageFile(
+            f"{shown_name(name)} is an address; images must be files: set {_FOLDER} to a folder, into which "
+            "`kdsl fetch` saves it"
         )
     if _ADDRESS.match(name):
         raise NoImageFile(
@@ -35,8 +56,5 @@ def check_image_name(name: str) -> None:
     check_name(name, _FOLDER)
     if not name.strip():
         raise KdslError(f"{name!r} is no file name; give a name below {_FOLDER}")
-    if "\\" in name:
-        right = name.replace("\\", "/")
-        raise KdslError(f"{shown_name(name)} has backslashes, which only Windows knows; write {shown_name(right)}")
     if name.endswith(("/", "/.")) or name == ".":
         raise KdslError(f"{name!r} is the name of a folder; give the name of a file in it")

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.image_names import NoImageFile
-from kdsl.data.record import Record, key_names, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, key_names, shown
 from kdsl.sample import IMAGE_PLACEHOLDER, Role
 
-_SYSTEM = ("system", "developer")
-_TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call",
-          "tool_calls", "tool_response")  # fmt: skip
 _CALLS = ("tool_calls", "function_call")
 _IMAGE_LISTS = ("images", "image")
 _KEYS = frozenset({"role", "from", "content", "value", *_IMAGE_LISTS, *_CALLS})
 _TEXTS = ("text", "input_text", "output_text")
 _IMAGES = ("image", "image_url", "input_image")
-_SAVE = "it is an address or the picture itself: save it below data.images and give the file's name"
+_SAVE = "it is an address or the picture itself: set data.images to a folder that it can be saved in"
 _IMAGE = re.compile(rf"{IMAGE_PLACEHOLDER}|<img>(.*?)</img>", re.DOTALL)
 """ms-swift writes the file's name between its own marks."""
 
@@ -69,10 +66,10 @@ def _message(record: Record, number: int, value: Any) -> Message | None:
     if not isinstance(value, dict):
         raise record.error(f'message {number} is {shown(value)}; it must be like {{"role": "user", "content": "…"}}')
     role = _first(value, "role", "from")
-    if role in _SYSTEM:
+    if role in SYSTEM:
         record.notes.note("system messages left out", record.where)
         return None
-    if role in _TOOLS:
+    if role in TOOLS:
         record.notes.note("calls of tools and their answers left out", record.where)
         return None
     content = _first(value, "content", "value")
@@ -120,7 +117,8 @@ def _part(record: Record, place: str, part: Any) -> tuple[str, Sequence[str | No
         named = {key: value for key, value in part.items() if key not in ("type", "detail", "text", "index")}
         has_name = any(value is not None for value in named.values())
         try:
-            return IMAGE_PLACEHOLDER, (record.image(place, named) if has_name else None,)
+            image = record.image(place, named) if has_name else None
+            return (IMAGE_PLACEHOLDER, (image,)) if image is not None or not has_name else ("", ())
         except NoImageFile:  # what chat services take: the dialogue is there without it
             record.notes.note_unread(str(kind or next(iter(named))), _SAVE, record.where)
             return "", ()

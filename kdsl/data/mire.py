@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kdsl.data.dialogue import END_MARKER, START_MARKER, parse_dialogue
+from kdsl.data.dialogue import CHINESE, END_MARKER, START_MARKER, parse_dialogue, speakers_in
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
 from kdsl.sample import Sample, Task
@@ -23,7 +23,7 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
     images = record.images("image", "images")
     dialogue = text_between_markers(text, record)
     try:
-        turns = parse_dialogue(dialogue, iter(images))
+        turns = parse_dialogue(dialogue, iter(images), speakers_in(dialogue, task) or CHINESE)
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
     named = tuple(image for image in images if image is not None)

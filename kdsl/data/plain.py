@@ -62,5 +62,6 @@ def _turn(record: Record, number: int, turn: object) -> Turn:
     text = record.text(f"the text of turn {number}", turn["text"])
     for key in turn.keys() - _TURN_KEYS:
         record.notes.unused[f"{key} of turns"] += 1
-    images = record.inner(turn).images("images", "image")
+    shows = "images" in turn or "image" in turn
+    images = record.inner(turn).images("images", "image") if shows else ()
     return Turn(record.role(turn.get("role")), text, tuple(image for image in images if image is not None))

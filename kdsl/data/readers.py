@@ -6,7 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from kdsl.data.containers import file_values
-from kdsl.data.forms import AS_IT_IS, HEAD, Naming, RecordReader, is_sample
+from kdsl.data.forms import AS_IT_IS, HEAD, Reading, RecordReader, is_sample
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, record_at
 from kdsl.data.values import Value
@@ -20,26 +20,26 @@ _WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"
 
 
 def read_samples(
-    path: str | Path, tasks: Sequence[Task] = (), notes: Notes | None = None, naming: Naming = AS_IT_IS
+    path: str | Path, tasks: Sequence[Task] = (), notes: Notes | None = None, reading: Reading = AS_IT_IS
 ) -> list[Sample]:
     """All samples of a file that belong to one of `tasks`, in the order of the file; the form is detected.
 
-    Without `tasks` a sample may have any task and any label; one that names no task is of the task "samples". `naming`
-    says which columns are what, where names and values do not tell.
+    Without `tasks` a sample may have any task and any label; one that names no task is of the task "samples".
+    `reading` says which columns are what, where names and values do not tell, and where images lie.
 
     Raises KdslError with the line or element for anything of another shape, for a record without an id whose number is
     the id of another one, and for a file without samples. What is left out, put right or not read is told in counted
     warnings, and noted in `notes`. Labels are not compared with the task's: see `kdsl.data.checks` and
     `kdsl.sample.label_indices`.
     """
-    return [sample for _, sample in iterate_records(path_given(path, "path"), tasks, notes, naming=naming)]
+    return [sample for _, sample in iterate_records(path_given(path, "path"), tasks, notes, reading=reading)]
 
 
-def read_known(path: Path, tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> list[Sample]:
+def read_known(path: Path, tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> list[Sample]:
     """Like `read_samples`, for a model to learn from: KdslError for a label that the sample's task does not have."""
     by_name = {task.name: task for task in tasks}
     samples = []
-    for record, sample in iterate_records(path, tasks, naming=naming):
+    for record, sample in iterate_records(path, tasks, reading=reading):
         task = by_name[sample.task]
         if sample.label is not None and sample.label not in task.label_names:
             raise record.error(unknown_label(sample.label, [task]))
@@ -48,10 +48,10 @@ def read_known(path: Path, tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> 
 
 
 def iterate_samples(
-    path: Path, tasks: Sequence[Task], content: Path | None = None, naming: Naming = AS_IT_IS
+    path: Path, tasks: Sequence[Task], content: Path | None = None, reading: Reading = AS_IT_IS
 ) -> Iterator[Sample]:
     """Like `read_samples`, one sample at a time; of JSON Lines only one line is in memory."""
-    return (sample for _, sample in iterate_records(path, tasks, content=content, naming=naming))
+    return (sample for _, sample in iterate_records(path, tasks, content=content, reading=reading))
 
 
 def iterate_records(
@@ -60,7 +60,7 @@ def iterate_records(
     notes: Notes | None = None,
     more_keys: Set[str] = frozenset(),
     content: Path | None = None,
-    naming: Naming = AS_IT_IS,
+    reading: Reading = AS_IT_IS,
 ) -> Iterator[tuple[Record, Sample]]:
     """Like `iterate_samples`, with the record of each, for what it says besides under `more_keys`.
 
@@ -68,7 +68,7 @@ def iterate_records(
     """
     notes, ids = notes if notes is not None else Notes(), _Ids()
     samples = 0
-    reader, records = open_records(path, tasks, notes, content, naming)
+    reader, records = open_records(path, tasks, notes, content, reading)
     for record in records:
         sample = reader.read(record, more_keys)
         if sample is not None:
@@ -82,17 +82,18 @@ def iterate_records(
 
 
 def open_records(
-    path: Path, tasks: Sequence[Task], notes: Notes, content: Path | None = None, naming: Naming = AS_IT_IS
+    path: Path, tasks: Sequence[Task], notes: Notes, content: Path | None = None, reading: Reading = AS_IT_IS
 ) -> tuple[RecordReader, Iterator[Record]]:
     """The records of a file, and what makes samples of them; errors are those of `read_samples`."""
-    labels = [name for task in tasks for name in task.label_names] + [*naming.labels]
+    labels = [name for task in tasks for name in task.label_names] + [*reading.labels]
     found = (
-        record_at(path, value, notes, naming.labels) for value in _unwrapped(file_values(path, labels, content, notes))
+        record_at(path, value, notes, reading.labels, reading.images)
+        for value in _unwrapped(file_values(path, labels, content, notes))
     )
     head = [*islice(found, HEAD)]
     if not head:
         raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
-    return RecordReader(head, tasks, naming), chain(head, found)
+    return RecordReader(head, tasks, reading), chain(head, found)
 
 
 class _Ids:

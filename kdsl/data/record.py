@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_names import NoImageFile, check_image_name
+from kdsl.data.image_folder import ImageFolder, NoPicture, picture_of_text, picture_of_url
+from kdsl.data.image_names import NoImageFile, check_image_name, is_fetchable, is_picture_itself, with_slashes
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -30,10 +31,27 @@ _ROLES: dict[str, Role] = {
     "seller": "agent",
     "卖家": "agent",
     "商家": "agent",
+    "client": "user",
+    "visitor": "user",
+    "访客": "user",
+    "客户": "user",
+    "会员": "user",
+    "bot": "agent",
+    "robot": "agent",
+    "机器人": "agent",
+    "staff": "agent",
+    "support": "agent",
+    "坐席": "agent",
+    "店铺": "agent",
 }
+SYSTEM = ("system", "developer")
+"""Who speaks where nobody does: prompts."""
+TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call", "tool_calls",
+         "tool_response")  # fmt: skip
 _IMAGE_NAMES = ("path", "image", "url", "image_url", "file_name")
 """Keys under which an object holds the name of an image's file."""
 _PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
+"""Keys under which it holds the picture: as bytes, in base64, or where a service keeps it."""
 _WHOLE = 2**53
 """Up to here every whole number has a float of its own."""
 _LABELS_SHOWN, _KEYS_SHOWN = 5, 8
@@ -50,6 +68,8 @@ class Record:
     notes: Notes
     names: Mapping[str, str] = field(default_factory=dict)
     """What the file calls labels → what the task calls them, where they differ."""
+    folder: ImageFolder | None = None
+    """Where images lie; None where that is not known, so that all of them must be names of files."""
 
     @property
     def place(self) -> str:
@@ -134,29 +154,59 @@ class Record:
         raise self.error(f'{given[0]} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
 
     def image(self, key: str, value: Any) -> str | None:
-        """The name of one image's file, given as such or as {"path": name}; None, noted, where there is none."""
+        """The name of one image's file, given as such, as {"path": name}, or as an address or the picture itself.
+
+        None, noted, where there is none: no name, an address that was not fetched, a picture that cannot be read.
+        """
+        try:
+            held = self._held(value)
+            if held is None:
+                self.notes.note("images without a name left out", self.where)
+                return None
+            if isinstance(held, str):
+                return self._name_of_image(held)
+            if not isinstance(held, bytes):
+                raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
+            return None if self.folder is None else self.folder.keep(held)
+        except NoPicture as error:
+            self.notes.note(f"pictures in the data left out, as they {error}", self.where)
+            return None
+
+    def _held(self, value: Any) -> Any:
+        """The name, or the bytes of a picture, that an object holds; what is no object as it is."""
         held = value
         for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
             if isinstance(held, dict):
+                picture = None if self.folder is None else _picture(held)
                 found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
-                if found is None and any(held.get(each) for each in _PICTURE_ITSELF):
+                if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
                     raise self._wrong_image(
                         NoImageFile(
-                            f"{shown(value)} is a picture itself; images must be files: save it below data.images and "
-                            "give the file's name"
+                            f"{shown(value)} is a picture itself; images must be files: set data.images to a folder, "
+                            "in which KDSL saves it"
                         )
                     )
-                held = found
-        if held is None:
-            self.notes.note("images without a name left out", self.where)
-            return None
-        if not isinstance(held, str):
-            raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
+                held = found if picture is None else picture
+        return held
+
+    def _name_of_image(self, held: str) -> str | None:
+        name = with_slashes(held)
+        if name != held:
+            self.notes.note("names of images with backslashes, which are read as slashes", self.where)
+        if self.folder is not None:
+            if is_picture_itself(name):
+                return self.folder.keep(picture_of_url(name))
+            name = self.folder.name_of(name) or name
+            if is_fetchable(name):
+                fetched = self.folder.fetched(name)
+                if fetched is None and not self.folder.fetching:
+                    self.notes.note("images left out that are addresses (`kdsl fetch` fetches them)", self.where)
+                return fetched
         try:
-            check_image_name(held)
+            check_image_name(name)
         except KdslError as error:
             raise self._wrong_image(error) from error
-        return held
+        return name
 
     def text(self, key: str, value: Any) -> str:
         """`value` as text; halves of surrogate pairs, which no file can hold, become U+FFFD and are counted."""
@@ -167,8 +217,13 @@ class Record:
         self.notes.note("texts with half a character, which was replaced", self.where)
         return _SURROGATE.sub("\ufffd", value)
 
+    @staticmethod
+    def known_role(value: Any) -> Role | None:
+        """Whose turn it is by such a word; None where it tells nothing."""
+        return _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+
     def role(self, value: Any) -> Role:
-        found = _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+        found = self.known_role(value)
         if found is None:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
         return found
@@ -186,15 +241,15 @@ class Record:
         return value
 
 
-def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str]) -> Record:
+def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str], folder: ImageFolder | None) -> Record:
     """The record of a value; KdslError when it is not an object, or a list of turns."""
     if _is_turns(found.value):
-        return Record({"dialogue": found.value}, found.number, str(path), found.place, notes, names)
+        return Record({"dialogue": found.value}, found.number, str(path), found.place, notes, names, folder)
     if not isinstance(found.value, dict):
         raise KdslError(
             f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'
         )
-    return Record(found.value, found.number, str(path), found.place, notes, names)
+    return Record(found.value, found.number, str(path), found.place, notes, names, folder)
 
 
 def _is_turns(value: Any) -> bool:
@@ -207,6 +262,20 @@ def _is_turns(value: Any) -> bool:
             for turn in value
         )
     )
+
+
+def _picture(held: dict[str, Any]) -> bytes | None:
+    """The picture that an object holds itself: Hugging Face's {"bytes", "path"}, and what chat services take."""
+    source = held.get("source")
+    if isinstance(source, dict):
+        held = source
+    for key in ("bytes", "base64", "data"):
+        value = held.get(key)
+        if isinstance(value, bytes | bytearray) and value:
+            return bytes(value)
+        if isinstance(value, str) and value:
+            return picture_of_url(value) if is_picture_itself(value) else picture_of_text(value)
+    return None
 
 
 def key_names(value: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kdsl.data.forms import AS_IT_IS, Naming
+from kdsl.data.forms import AS_IT_IS, Reading
 from kdsl.data.readers import iterate_samples
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task
@@ -30,9 +30,9 @@ class SampleFile:
         """Where its bytes can be read, as often as one likes."""
         return self.content or self.path
 
-    def samples(self, tasks: Sequence[Task], naming: Naming = AS_IT_IS) -> Iterator[Sample]:
+    def samples(self, tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> Iterator[Sample]:
         """See `iterate_samples`."""
-        return iterate_samples(self.path, tasks, self.content, naming)
+        return iterate_samples(self.path, tasks, self.content, reading)
 
 
 @contextmanager

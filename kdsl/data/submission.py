@@ -24,9 +24,12 @@ Labels = dict[str, dict[str | None, "PredictedLabel"]]
 
 @dataclass(frozen=True, slots=True)
 class PredictedLabel:
-    label: str
+    label: str | None
+    """None where the decision was left to a person."""
     place: str
     """File and line."""
+    record: dict[str, Any]
+    """The whole line."""
 
 
 def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], path: Path) -> None:
@@ -52,14 +55,14 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
         before = seen.setdefault((task.name if task else None, identity), number)
         if before != number:
             raise KdslError(f"{place}: the id {identity!r} stands in element {before} too; give each item its own")
-        label = _label(place, identity, task, labels.get(identity, {}))
+        label = _label(place, identity, task, labels.get(identity, {}), tasks)
         writer.writerow([*(_cell(row.get(column)) for column in columns), label])
     write_atomically(path, text.getvalue().encode("utf-8-sig", errors="replace"))
 
 
 def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
-    """The labels of a predictions file; KdslError with the line for another shape, an unknown task or label, and for a
-    sample that is predicted twice."""
+    """The labels of a predictions file; a label may be null. KdslError with the line for another shape, an unknown
+    task or label, and for a sample that is predicted twice."""
     by_name = {task.name: task for task in tasks}
     found: Labels = {}
     for number, record in read_jsonl(path):
@@ -71,15 +74,17 @@ def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
             raise KdslError(f"{place}: the task {shown(name)} is none of the project's ({', '.join(by_name)})")
         possible = tasks if name is None else [by_name[name]]
         label = record["label"]
-        if not any(label in task.label_names for task in possible):
+        if label is not None and not any(label in task.label_names for task in possible):
             raise KdslError(f"{place}: sample {identity!r}: {unknown_label(label, possible)}")
         if name in found.setdefault(identity, {}):
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
-        found[identity][name] = PredictedLabel(label, place)
+        found[identity][name] = PredictedLabel(label, place, record)
     return found
 
 
-def _label(place: str, identity: str, task: Task | None, found: dict[str | None, PredictedLabel]) -> str:
+def _label(
+    place: str, identity: str, task: Task | None, found: dict[str | None, PredictedLabel], tasks: Sequence[Task]
+) -> str:
     """The label of an item, of what was `found` for its id; `task` is None where the item does not tell it."""
     if task is None and len(found) > 1:
         names = " and ".join(name or "a task that is not named" for name in found)
@@ -90,8 +95,9 @@ def _label(place: str, identity: str, task: Task | None, found: dict[str | None,
     if predicted is None:
         of = "" if task is None else f" of {task.name}"
         raise KdslError(f"{place}: no prediction for id {identity!r}{of}; predict this file first")
-    if task is not None and predicted.label not in task.label_names:
-        raise KdslError(f"{predicted.place}: sample {identity!r}: {unknown_label(predicted.label, [task])}")
+    possible = tasks if task is None else [task]
+    if predicted.label is None or not any(predicted.label in each.label_names for each in possible):
+        raise KdslError(f"{predicted.place}: sample {identity!r}: {unknown_label(predicted.label, possible)}")
     return predicted.label
 
 

@@ -1,13 +1,10 @@
-"""Writing samples as plain records or ShareGPT messages."""
+"""Samples as plain records and as messages; see `kdsl.data.conversion` for the forms of other tools."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from kdsl.data.dialogue import fill_prompt
 from kdsl.data.record import shown
-from kdsl.files import write_atomically
 from kdsl.sample import Sample, Task
 
 _NAMED = 5
@@ -21,24 +18,16 @@ def plain_record(sample: Sample) -> dict[str, Any]:
         for turn in sample.turns
     ]
     record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
-    return {**record, "label": sample.label, **_origin(sample)}
+    return {**record, "label": sample.label, **origin(sample)}
 
 
-def write_sharegpt(samples: Sequence[Sample], tasks: Sequence[Task], path: Path) -> None:
-    """A JSON list of {id, task, messages, images}: the filled prompt, and the label, if any, as the answer.
+def said_in_prompt(sample: Sample, task: Task) -> list[dict[str, str]]:
+    """Messages with the filled prompt of the user, and the label, if any, as the answer of the assistant.
 
-    Every message holds as many `<image>` as the sample has images, as LLaMA-Factory demands. What a prompt leaves out,
-    such as the turns where it has no `{dialogue}`, is not written. Raises KdslError when `path` cannot be written.
+    What a prompt leaves out, such as the turns where it has no `{dialogue}`, is not among them.
     """
-    by_name = {task.name: task for task in tasks}
-    records = []
-    for sample in samples:
-        messages = [{"role": "user", "content": fill_prompt(by_name[sample.task], sample)}]
-        if sample.label is not None:
-            messages.append({"role": "assistant", "content": sample.label})
-        record = {"id": sample.id, "task": sample.task, "messages": messages, "images": list(sample.images)}
-        records.append({**record, **_origin(sample)})
-    write_atomically(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
+    asked = {"role": "user", "content": fill_prompt(task, sample)}
+    return [asked] if sample.label is None else [asked, {"role": "assistant", "content": sample.label}]
 
 
 def unknown_label(label: Any, tasks: Sequence[Task]) -> str:
@@ -52,5 +41,6 @@ def unknown_label(label: Any, tasks: Sequence[Task]) -> str:
     return f"the label {'null' if label is None else shown(label)} is none of the labels of {of}; {right}"
 
 
-def _origin(sample: Sample) -> dict[str, str]:
+def origin(sample: Sample) -> dict[str, str]:
+    """The key of a changed copy that names its original; nothing for any other sample."""
     return {} if sample.copy_of is None else {"copy_of": sample.copy_of}

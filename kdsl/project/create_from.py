@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.columns import Columns
-from kdsl.data.forms import Naming
+from kdsl.data.forms import Reading
+from kdsl.data.image_folder import CACHE, ImageFolder
 from kdsl.data.images import existing_image
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
@@ -57,7 +58,7 @@ def look_at(path: Path, columns: Columns) -> Look:
     Raises KdslError for a file that cannot be read, and for a column that no record has.
     """
     notes = Notes()
-    reader, records = open_records(path, (), notes, naming=Naming(columns))
+    reader, records = open_records(path, (), notes, reading=Reading(columns, images=_looking(path)))
     found, seen = Look(path, columns, notes=notes), set[str]()
     for record in records:
         sample = reader.read(record)
@@ -73,8 +74,8 @@ def look_at(path: Path, columns: Columns) -> Look:
             found.first.append(sample)
         if sample.label is not None:
             found.labels[sample.label] += 1
-        if len(found.images) < _LOOKED_AT:
-            found.images.extend(sample.images)
+        if len(found.images) < _LOOKED_AT:  # those in the data itself lie nowhere yet
+            found.images.extend(name for name in sample.images if not name.startswith(CACHE))
         if len(found.labels) > _MOST_LABELS:
             raise KdslError(
                 f"{path}: {found.columns.label!r} has over {_MOST_LABELS} different values, so it is no label; name "
@@ -86,6 +87,11 @@ def look_at(path: Path, columns: Columns) -> Look:
             f"{path}: there is no column {missing[0]!r}; there is {', '.join(map(repr, sorted(seen)[:20]))}"
         )
     return found
+
+
+def _looking(path: Path) -> ImageFolder:
+    """Where images may lie, with nothing written there."""
+    return ImageFolder(path if path.is_dir() else path.parent, looking=True)
 
 
 def create_from(folder: Path, look: Look, tasks: Sequence[str] | None = None, name: str | None = None) -> Path:

@@ -143,7 +143,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     """Ask the teacher and train in rounds, task by task. Raises KdslError where the project lacks what that needs."""
     config = project.config
     unlabelled, address = _required(project)
-    samples = read_samples(unlabelled, project.tasks, naming=project.naming)
+    samples = read_samples(unlabelled, project.tasks, reading=project.reading())
     pages = ProjectPredictor.open(project, [SampleFile(unlabelled)]).images
     tasks = [TaskProject.of(project, task) for task in project.tasks]
     _require_trained(project)

@@ -39,7 +39,7 @@ def evaluate_predictions(project: Project, predictions: Path, truth: Path, folde
     Raises KdslError for files that cannot be read, and for predictions that fit none of the samples.
     """
     with claimed(folders=[folder]):
-        samples = read_samples(truth, project.tasks, naming=project.naming)
+        samples = read_samples(truth, project.tasks, reading=project.reading())
         return write_results(project, read_results(predictions, truth, samples, project.tasks), folder)
 
 

@@ -33,7 +33,7 @@ class MemoryPredictor:
         if isinstance(given, str | Mapping | Sample):
             given = [given]
         tasks = project.tasks if task is None else [project.task(task)]
-        samples = samples_given(given, tasks, "samples")
+        samples = samples_given(given, tasks, "samples", reading=project.reading())
         if not samples:
             return []
         predictor = self._predictor()

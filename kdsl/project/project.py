@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.decision import Decision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
-    from kdsl.data.forms import Naming
+    from kdsl.data.forms import Reading
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -234,24 +234,32 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples, self.tasks)
+        return self.kept.file(path, self._read_samples, *self._read_with())
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes
         from kdsl.data.readers import read_samples
 
         notes = Notes()
-        return read_samples(path, self.tasks, notes, self.naming), notes
+        return read_samples(path, self.tasks, notes, self.reading()), notes
 
-    @property
-    def naming(self) -> "Naming":
-        """What kdsl.yaml says about files of samples: which columns are what, and what they call the labels."""
+    def _read_with(self) -> tuple[object, ...]:
+        """What the samples of a file depend on beside the file: the tasks, and which images were fetched."""
+        from kdsl.data.image_folder import FETCHED
+        from kdsl.files import stamp_of
+
+        folder = self.config.data.images
+        return self.tasks, None if folder is None else stamp_of(folder / FETCHED)
+
+    def reading(self) -> "Reading":
+        """For one reading of data: what kdsl.yaml says about files of samples, and where their images lie."""
         from kdsl.data.columns import Columns
-        from kdsl.data.forms import Naming
+        from kdsl.data.forms import Reading
+        from kdsl.data.image_folder import ImageFolder
 
-        given = self.config.data.columns
+        data, given = self.config.data, self.config.data.columns
         columns = Columns(tuple(given.text), given.turns, tuple(given.images), given.label, given.id)
-        return Naming(columns, self.config.data.labels)
+        return Reading(columns, data.labels, None if data.images is None else ImageFolder(data.images))
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
         """The samples of any file, one at a time; of the project's own files those that were read already."""
@@ -259,13 +267,13 @@ class Project:
 
         own = (self.config.data.train, self.config.data.test)
         file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
-        known = None if file is None else self.kept.known_file(file, self._read_samples, self.tasks)
-        return iterate_samples(path, self.tasks, naming=self.naming) if known is None else iter(known[0])
+        known = None if file is None else self.kept.known_file(file, self._read_samples, *self._read_with())
+        return iterate_samples(path, self.tasks, reading=self.reading()) if known is None else iter(known[0])
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
         is_plain = file.content is None
-        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.naming)
+        return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.reading())
 
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""

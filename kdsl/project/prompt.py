@@ -31,8 +31,8 @@ def conversation_of(project: Project, sample: Sample) -> Conversation:
 
 def find_sample(project: Project, identity: str, input: Path | None) -> Sample:
     """The one sample of that id in `input`, or else in data.train; KdslError where none or several have it."""
-    naming = project.naming
-    samples = project.samples() if input is None else read_samples(input, project.tasks, naming=naming)
+    reading = project.reading()
+    samples = project.samples() if input is None else read_samples(input, project.tasks, reading=reading)
     place = project.config.data.train if input is None else input
     found = {sample.task: sample for sample in reversed(samples) if sample.id == identity}
     if not found:

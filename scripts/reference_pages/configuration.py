@@ -3,6 +3,7 @@
 import inspect
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -26,13 +27,18 @@ This page is written by `scripts/reference`; change the docstrings of `ProjectCo
 
 
 def configuration_page() -> str:
-    parts = [(name, field) for name, field in ProjectConfig.model_fields.items() if _is_part(field)]
-    plain = {name: field for name, field in ProjectConfig.model_fields.items() if not _is_part(field)}
-    sections = [_section("The project", "Keys at the top of the file.", ProjectConfig, plain, "")]
-    for name, field in parts:
-        model = field.annotation
-        sections.append(_section(name, inspect.getdoc(model) or "", model, model.model_fields, f"{name}."))
+    sections = _sections("The project", "Keys at the top of the file.", ProjectConfig, "")
     return "\n".join([_OPENING, *sections])
+
+
+def _sections(title: str, text: str, model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """One for the keys of `model`, and one for each of its parts."""
+    fields = model.model_fields
+    plain = {name: field for name, field in fields.items() if not _is_part(field)}
+    yield _section(title, text, model, plain, prefix)
+    for name in (name for name in fields if name not in plain):
+        part = fields[name].annotation
+        yield from _sections(f"{prefix}{name}", inspect.getdoc(part) or "", part, f"{prefix}{name}.")
 
 
 def _section(title: str, text: str, model: type[BaseModel], fields: dict[str, FieldInfo], prefix: str) -> str:
@@ -53,6 +59,8 @@ def _kind(field: FieldInfo) -> str:
     kind, metadata = field.annotation, field.metadata
     if typing.get_origin(kind) in (types.UnionType, typing.Union):  # X | None: the default column shows the none
         kind = next(member for member in typing.get_args(kind) if member is not type(None))
+    if typing.get_origin(kind) is dict:
+        return "names by name"
     if typing.get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in typing.get_args(kind))
     if kind == ProjectPath or "Path" in str(kind):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kdsl.cli.convert import Target
+from kdsl.data.conversion.forms import FORMS
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 
@@ -89,7 +91,8 @@ class TestConvert:
         result = kdsl(
             "convert", project, "--input", project / "train.jsonl", "--output", output, "--format", "sharegpt"
         )
-        assert (result.code, result.out) == (0, f"{output}: 12 samples\n")
+        beside = f"{project / 'dataset_info.json'}: has an entry 'out'\n"
+        assert (result.code, result.out) == (0, f"{output}: 12 samples\n{beside}")
         assert len(json.loads(output.read_text("utf-8"))) == 12
 
     def test_submission(self, kdsl, project, write):
@@ -104,7 +107,7 @@ class TestConvert:
     def test_what_is_converted_is_never_written_over(self, kdsl, project, write, output):
         predictions = write("p.jsonl", "".join(f'{{"id": "{i * 7919 % 97}", "label": "退款"}}\n' for i in range(12)))
         before = (project / output).read_bytes()
-        for target in ("sharegpt", "submission"):
+        for target in ("label-studio", "submission"):
             result = kdsl("convert", project, "--input", project / "train.jsonl", "--predictions", predictions,
                           "--output", project / output, "--format", target)  # fmt: skip
             assert (result.code, result.out) == (2, "")
@@ -120,6 +123,18 @@ class TestConvert:
         assert "items.json, element 1: no prediction for id 'a' of returns; predict this file first" in result.err
         assert not (project / "s.csv").exists()
 
+    def test_predictions_are_written_into_a_spreadsheet_by_its_ending(self, kdsl, project, write, caplog):
+        predictions = write("p.jsonl", '{"id": "0", "label": "退款", "probabilities": {"退款": 0.75, "换货": 0.25}}\n')
+        output = project / "p.csv"
+        result = kdsl("convert", project, "--input", project / "train.jsonl", "--predictions", predictions,
+                      "--output", output)  # fmt: skip
+        assert (result.code, result.out) == (0, f"{output}: 12 samples, 1 of them predicted\n")
+        assert output.read_text("utf-8-sig").splitlines()[1].endswith(",退款,0.75,换货,0.25")
+        assert "11 samples without a prediction, the first in line 2" in caplog.text
+
+    def test_the_formats_are_those_of_the_table(self):
+        assert [target.value for target in Target] == [*(form.name for form in FORMS), "submission"]
+
     @pytest.mark.parametrize("format", ["submission", "sharegpt"])
     def test_a_label_that_the_task_does_not_have_is_refused_and_nothing_is_written(self, kdsl, project, write, format):
         samples = (
@@ -128,8 +143,9 @@ class TestConvert:
             else write("items.json", '[{"id": "a"}]')
         )
         predictions = write("p.jsonl", '{"id": "a", "label": "退货 ", "task": "returns"}\n')
+        with_them = ("--predictions", predictions) if format == "submission" else ()
         result = kdsl("convert", project, "--input", samples, "--output", project / "out", "--format", format,
-                      "--predictions", predictions)  # fmt: skip
+                      *with_them)  # fmt: skip
         assert (result.code, result.out) == (2, "")
         assert "line 1: " in result.err
         assert "the label '退货 ' is none of the labels of returns; write one of 退款, 换货" in result.err

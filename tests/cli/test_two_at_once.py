@@ -117,7 +117,7 @@ WRITING = {
     "train": ("kdsl.project.fitting:fit_arbiter", ("train", "{}")),
     "run": ("kdsl.project.steps:Pipeline.mine", ("run", "{}", "--workers", "1")),
     "predict": ("kdsl.arbiter.predictor:Predictor.decide", PREDICT),
-    "convert": ("kdsl.data.writers:write_sharegpt", CONVERT),
+    "convert": ("kdsl.data.conversion.convert:convert_samples", CONVERT),
     "augment": ("kdsl.augmentation.written:write_samples", ("augment", "{}", "augment.copies=1")),
     "evaluate": ("kdsl.evaluate.folder:write_evaluation", ("evaluate", "{}", *SCORED)),
     "rules export": ("kdsl.files:write_atomically", ("rules", "export", "{}", "--output", "{}/rules.csv")),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsl.data.columns import Columns
-from kdsl.data.forms import HEAD, Naming
+from kdsl.data.forms import HEAD, Reading
 from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
@@ -22,10 +22,10 @@ SAID = [("钱到了吗", "退款"), ("偏大吗", "尺码"), ("能开票吗", "�
 def read(write):
     """The samples of records, and what is noted of them."""
 
-    def read(*records: Any, tasks=(TASK,), naming=None) -> tuple[list[Sample], Notes]:
+    def read(*records: Any, tasks=(TASK,), reading=None) -> tuple[list[Sample], Notes]:
         notes = Notes()
         lines = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
-        return read_samples(write("data.jsonl", lines), tasks, notes, naming or Naming()), notes
+        return read_samples(write("data.jsonl", lines), tasks, notes, reading or Reading()), notes
 
     return read
 
@@ -152,7 +152,7 @@ class TestAnnotators:
 
         records = [record("退款", "好"), record("尺码", "坏")]
         assert [sample.label for sample in read(*records)[0]] == ["退款", "尺码"]
-        said, _ = read(*records, tasks=(), naming=Naming(Columns(label="mood")))
+        said, _ = read(*records, tasks=(), reading=Reading(Columns(label="mood")))
         assert [sample.label for sample in said] == ["好", "坏"]
 
     def test_several_labels_are_one_too_many(self, read):
@@ -187,6 +187,15 @@ class TestDialogues:
         [sample], _ = read({"对话": turns, "label": "退款"})
         assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙")]
 
+    def test_of_names_the_first_is_the_user_and_prompts_and_tools_say_nothing(self, read):
+        said = [("system", "分类"), ("小王", "甲"), ("tool", "{}"), ("阿里", "乙"), ("小王", "丙")]
+        [sample], notes = read({"dialogue": [{"author": who, "text": text} for who, text in said]})
+        assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙"), ("user", "丙")]
+        assert {*notes.left_out} == {
+            "dialogues with system messages or calls of tools, which were left out",
+            "dialogues whose speakers are called by name: the first is taken for the user",
+        }
+
     def test_fusionbrain(self, read):
         parts = [{"type": "image", "content": "a.png"}, {"type": "text", "content": "甲"}]
         [sample], notes = read([[parts, [{"type": "audio", "content": "a.wav"}, {"type": "text", "content": "乙"}]]])
@@ -218,13 +227,13 @@ class TestColumns:
 
     def test_what_is_said_counts_and_needs_no_telling(self, read, caplog):
         said = Columns(("description",), label="title", images=("photo",), id="sku")
-        samples, _ = read(*self.ROWS, tasks=(), naming=Naming(said))
+        samples, _ = read(*self.ROWS, tasks=(), reading=Reading(said))
         assert texts(samples) == [("加厚", "杯子"), ("", "衣服")]
         assert "took" not in caplog.text
 
     def test_labels_have_other_names_in_the_file(self, read):
         samples, _ = read({"text": "a", "label": 0}, {"text": "b", "label": "size"}, {"text": "c", "label": "发票"},
-                          naming=Naming(labels={"0": "退款", "size": "尺码"}))  # fmt: skip
+                          reading=Reading(labels={"0": "退款", "size": "尺码"}))  # fmt: skip
         assert [sample.label for sample in samples] == ["退款", "尺码", "发票"]
 
     def test_a_number_that_no_label_is_called_is_told(self, read):

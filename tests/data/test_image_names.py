@@ -16,13 +16,14 @@ from kdsl.sample import Label, Task
 
 TASK = Task("t", (Label("a"), Label("b")))
 WRONG = {
-    "data:image/png;base64," + "iVBOR" * 2000: "is a picture itself, in 10,022 characters; images must be files: save",
-    "https://img.example.com/a.jpg?sign=" + "Ab0" * 200: "is an address; images must be files: save it below data.im",
+    "data:image/png;base64," + "iVBOR" * 2000: "is a picture itself, in 10,022 characters; images must be files: set",
+    "https://img.example.com/a.jpg?sign="
+    + "Ab0" * 200: "is an address; images must be files: set data.images to a folder",
     "file:///data/a.png": "is an address; images must be files: save it below data.images",
     "../../task.yaml": "leads outside data.images; give a name below that folder",
     "/etc/hostname": "leads outside data.images",
     "C:\\a.png": "leads outside data.images",
-    "shop\\a.png": "has backslashes, which only Windows knows; write 'shop/a.png'",
+    "..\\a.png": "'../a.png' leads outside data.images",
     "a\x00.png": "cannot be the name of a file; give a name below data.images",
     "退" * 100 + ".png": "cannot be the name of a file",
     "a/" * 1500 + "a.png": "cannot be the name of a file",
@@ -85,6 +86,13 @@ def test_a_picture_in_an_object_is_told_too(write, image):
 def test_names_of_files_are_left_as_they_are(write, name):
     path = write("data.jsonl", json.dumps({"text": "x", "images": [name]}))
     assert read_samples(path, [TASK])[0].images == (name,)
+
+
+def test_backslashes_are_read_as_slashes_and_counted(write, caplog):
+    lines = [json.dumps({"text": "x", "images": names}) for names in (["shop\\a.png"], ["b.png", "shop\\new\\c.png"])]
+    path = write("data.jsonl", "\n".join(lines))
+    assert [sample.images for sample in read_samples(path, [TASK])] == [("shop/a.png",), ("b.png", "shop/new/c.png")]
+    assert "2 names of images with backslashes, which are read as slashes, the first in line 1" in caplog.text
 
 
 @given(st.text(st.characters() | st.sampled_from("./\\:a"), max_size=70))

@@ -203,7 +203,7 @@ class TestQueries:
     ("message", "problem"),
     [
         ({"role": "user", "text": "x"}, "the content of message 1 is missing; .*; its keys are 'role', 'text'"),
-        ({"role": "bot", "content": "x"}, "the role 'bot' is unknown; roles are user"),
+        ({"role": "boss", "content": "x"}, "the role 'boss' is unknown; roles are user"),
         ({"speaker": "user", "content": "x"}, "the role of message 1 is missing; its keys are 'speaker', 'content'"),
         ({"role": ["user"], "content": "x"}, r"the role \['user'\] is unknown"),
         ({"role": "user", "content": [3]}, "part 1 of message 1 is 3; it must be like"),

@@ -34,7 +34,7 @@ def test_a_project_reads_the_file_by_the_columns_that_were_found(products, tmp_p
     samples = project.samples("train")
     assert (samples[1].id, samples[1].label, samples[1].images) == ("k1", "餐具", ("1.png",))
     assert samples[1].turns[0].text == "第1件杯子\n加厚"
-    assert project.naming.columns == Columns(("标题", "描述"), "", ("照片",), "类别", "编号")
+    assert project.reading().columns == Columns(("标题", "描述"), "", ("照片",), "类别", "编号")
     assert not project.notes("train").columns  # all is said
 
 
@@ -105,3 +105,17 @@ def test_columns_without_a_file_make_no_sense(tmp_path, kdsl):
     result = kdsl("init", tmp_path / "shop", "--label", "类别")
     assert (result.code, "are of --from FILE; give that too" in result.err) == (2, True)
     assert not (tmp_path / "shop").exists()
+
+
+def test_pictures_in_the_data_and_addresses_are_no_obstacle_and_nothing_is_written_yet(write, tmp_path):
+    dot = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    rows = [
+        {"text": f"第{n}句", "label": "ab"[n % 2], "image": [dot, "https://shop.example/a.png"][n // 3]}
+        for n in range(6)
+    ]
+    path = write("t.jsonl", "\n".join(map(json.dumps, rows)))
+    look = look_at(path, Columns())
+    assert [path] == [*tmp_path.iterdir()]
+    samples = Project.open(create_from(tmp_path / "shop", look)).samples("train")
+    assert [len(sample.images) for sample in samples] == [1, 1, 1, 0, 0, 0]
+    assert (tmp_path / "shop/data/images" / samples[0].images[0]).is_file()

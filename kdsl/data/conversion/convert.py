@@ -1,0 +1,116 @@
+"""Samples of any form written in another one, and predictions written back to where the samples came from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kdsl.data.conversion.dataset_info import FILE, with_entry
+from kdsl.data.conversion.forms import FORMS, OutputForm
+from kdsl.data.conversion.item import Item, Predicted
+from kdsl.data.conversion.records import asked
+from kdsl.data.forms import AS_IT_IS, Reading
+from kdsl.data.notes import Notes
+from kdsl.data.readers import iterate_records
+from kdsl.data.record import Record
+from kdsl.data.submission import Labels, PredictedLabel, read_predicted
+from kdsl.data.writers import unknown_label
+from kdsl.errors import KdslError
+from kdsl.files import write_atomically
+from kdsl.locks import held
+from kdsl.sample import Sample, Task
+
+
+@dataclass(frozen=True)
+class Converted:
+    """How many samples were written, and how many of them with a prediction; None where there were none to write."""
+
+    samples: int
+    predicted: int | None = None
+    beside: Path | None = None
+    """The file of data sets that got an entry."""
+
+
+def convert_samples(
+    input: Path,
+    tasks: Sequence[Task],
+    form: OutputForm,
+    output: Path,
+    predictions: Path | None = None,
+    reading: Reading = AS_IT_IS,
+) -> Converted:
+    """Write the samples of `input` into `output`, with what `predictions` says of them.
+
+    What the form has no place for is told in counted warnings. Raises KdslError, and writes nothing, for samples that
+    cannot be read, for a label that is none of its task's (but beside predictions, where it is left alone), and for
+    predictions of another shape, or in a form that has no place for them.
+    """
+    if predictions is not None and "predictions" not in form.holds:
+        names = ", ".join(each.name for each in FORMS if "predictions" in each.holds)
+        raise KdslError(
+            f"--format {form.name} has no place for predictions; write {names}, or leave --predictions out"
+        )
+    found = None if predictions is None else read_predicted(predictions, tasks)
+    pairs = list(_read(input, tasks, reading, None if found is None else predictions, found))
+    question = next(filter(None, (asked(item.original) for _, item in pairs)), None)
+    notes = Notes()
+    written, has_images, predicted = [], False, 0
+    for record, item in pairs:
+        if (why := form.left_out(item)) is not None:
+            notes.note(why, record.where)
+            continue
+        for loss in form.losses(item):
+            notes.note(loss, record.where)
+        if "tasks" not in form.holds and item.task.name != pairs[0][1].task.name:
+            notes.note(f"samples of another task than the first, which {form.tool} does not tell apart", record.where)
+        written.append(form.record(replace(item, asked=question)))
+        has_images = has_images or bool(item.sample.images)
+        predicted += item.predicted is not None
+    if not written:
+        raise KdslError(f"{input}: holds no sample that {form.tool} has a place for; choose another --format")
+    data = form.write(written)
+    beside = output.parent / FILE if form.listed_for_llama_factory else None
+    if beside is None:
+        write_atomically(output, data)
+    else:
+        with held(beside):
+            data_sets = with_entry(beside, output, form.name, has_images)
+            write_atomically(output, data)
+            write_atomically(beside, data_sets)
+    notes.tell(output)
+    return Converted(len(written), None if found is None else predicted, beside)
+
+
+def _read(
+    input: Path, tasks: Sequence[Task], reading: Reading, predictions: Path | None, found: Labels | None
+) -> Iterator[tuple[Record, Item]]:
+    by_name = {task.name: task for task in tasks}
+    notes, used = Notes(), set()
+    for record, sample in iterate_records(input, tasks, reading=reading):
+        task = by_name[sample.task]
+        if found is None and sample.label is not None and sample.label not in task.label_names:
+            raise record.error(unknown_label(sample.label, [task]))
+        predicted = None if found is None else _predicted(sample, task, found)
+        if found is not None and predicted is None:
+            notes.note("samples without a prediction", record.where)
+        if predicted is not None:
+            used.add(predicted.place)
+        yield record, Item(sample, task, record.value, None if predicted is None else Predicted.of(predicted.record))
+    if predictions is not None and found is not None:
+        unused = [each.place for of_id in found.values() for each in of_id.values() if each.place not in used]
+        if not used:
+            raise KdslError(
+                f"{predictions}: predicts none of the samples in {input}; give the predictions of this file"
+            )
+        for place in unused:
+            notes.note("predictions left out, whose samples are not there", place)
+        notes.tell(input)
+
+
+def _predicted(sample: Sample, task: Task, found: Labels) -> PredictedLabel | None:
+    of_id = found.get(sample.id, {})
+    predicted = of_id.get(task.name, of_id.get(None))
+    if predicted is None:
+        return None
+    if predicted.label is not None and predicted.label not in task.label_names:
+        raise KdslError(f"{predicted.place}: sample {sample.id!r}: {unknown_label(predicted.label, [task])}")
+    return predicted
