@@ -52,7 +52,7 @@ def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> I
                 f"sheet {sheet.name!r}, cell {reference}",
             )
     with _reading(path):
-        yield from _rows(sheet, notes)
+        yield from _rows(path, sheet, notes)
 
 
 @contextmanager
@@ -92,12 +92,13 @@ def _sheet(path: Path, workbook: "CalamineWorkbook") -> "CalamineSheet | None":
     return filled[0] if filled else None
 
 
-def _rows(sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
+def _rows(path: Path, sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
     first_column = sheet.start[1] if sheet.start else 0
     merged = {
         (row, column - first_column): last for (row, column), (last, _) in sheet.merged_cell_ranges or () if last > row
     }
     held: dict[int, tuple[str, int]] = {}
+    header = True
     for number, values in enumerate(sheet.iter_rows()):
         place = f"sheet {sheet.name!r}, row {number + 1}"
         cells = [_text(value) for value in values]
@@ -105,6 +106,12 @@ def _rows(sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
         if merged:
             _fill(number, cells, merged, held, place, notes)
         if anything:
+            over = next((merged[number, column] for column in range(len(cells)) if (number, column) in merged), 0)
+            if header and over:
+                raise KdslError(
+                    f"{path}, {place}: a cell is merged down to row {over + 1}; the column names must stand in one row"
+                )
+            header = False
             yield TableRow(place, str(number + 1), cells)
 
 

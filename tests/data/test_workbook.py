@@ -201,6 +201,14 @@ class TestWhatIsRefused:
             read(book_of(*rows))
         assert message in str(error.value)
 
+    def test_column_names_merged_over_rows(self, read):
+        book = book_of(["text", "label"], [None, "of whom"], ["a", "b"])
+        book.active.merge_cells("A1:A2")
+        with pytest.raises(
+            KdslError, match="row 1: a cell is merged down to row 2; the column names must stand in one"
+        ):
+            read(book)
+
     def test_a_cell_far_out_that_would_fill_the_memory(self, read):
         book = book_of(["text"], ["a"])
         book.active["XFD1048576"] = "stray"
