@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import jsonlines
 
 from kdsl.errors import Hint, KdslError
-from kdsl.files import cannot_write, open_regular, opened, parsing, read_text, write_atomically
+from kdsl.files import cannot_write, open_regular, opened, parsing, read_text, sync, write_atomically
 from kdsl.locks import held
 
 _TAIL = 65536
@@ -73,6 +73,16 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
         except OSError as error:
             raise cannot_write(path, error) from error
         yield append
+
+
+def append_durably(path: Path, record: dict[str, Any]) -> None:
+    """Append one object as `append_jsonl` does; it survives a power cut once this returns."""
+    with append_jsonl(path) as append:
+        append(record)
+    try:
+        sync(path)
+    except OSError as error:
+        raise KdslError(f"{path}: cannot be written to disk ({error.strerror}); free some space") from error
 
 
 def _repair_last_line(file: BinaryIO) -> None:

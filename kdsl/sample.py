@@ -69,6 +69,15 @@ class Task:
     labels: tuple[Label, ...]
     prompt: str = ""
     """Template with `{dialogue}` and `{labels}`; see docs/data.md."""
+    other: str | None = None
+    """The label among `labels` of what belongs to none of the others; None where everything belongs to one of them."""
+    unlisted_as_other: bool = False
+    """Whether samples with a label that is not listed are read as samples of `other`."""
+
+    @property
+    def other_index(self) -> int | None:
+        """Where `other` stands in `labels`."""
+        return None if self.other is None else self.label_names.index(self.other)
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kept_runs import keep, task_result
 
 from kdsl.arbiter.arbiter import Arbiter, Quality, RuleJudge
 from kdsl.arbiter.state import PredictorState
@@ -20,7 +21,11 @@ from kdsl.arbiter.weighing import Standing
 from kdsl.config import load_config
 from kdsl.errors import KdslError
 from kdsl.evaluate.fold_results import fold_results
+from kdsl.evaluate.history import by_series, history
+from kdsl.evaluate.history_plot import history_plot
 from kdsl.evaluate.predictions import read_results
+from kdsl.evaluate.runs import read_run, read_runs
+from kdsl.evaluate.side_by_side import side_by_side
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, page_record, read_captions, read_ocr
 from kdsl.fields.table import FieldTable
 from kdsl.fields.vqa import read_answers
@@ -161,6 +166,25 @@ def use_steps(path: Path) -> None:
     StepRecord(path).add("check", DoneStep("x", "y", ["done"]))
 
 
+def kept_run(name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return (keep(Path(folder), [task_result([0, 0, 1, 1, 2, 0])]).folder / name).read_bytes()
+
+
+def use_runs(folder: Path) -> None:
+    runs, _ = read_runs(folder)
+    rows = history(runs)
+    if rows:
+        assert rows[0].record() and history_plot(by_series(rows))
+
+
+def use_predictions(path: Path) -> None:
+    (path.parent / "run.json").write_bytes(kept_run("run.json"))
+    run = read_run(path.parent)
+    if run.predictions:
+        side_by_side(run, run, seed=0)
+
+
 def classified(kind: type) -> Callable[[Path], object]:
     def use(path: Path) -> None:
         probabilities = kind.load(path.parent).predict(TABLE).probabilities
@@ -225,6 +249,8 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "folds.jsonl": (jsonl({"fingerprint": "x"}, {"task": "shop", "fold": 0, "steps": ["model"],
                                                 "probabilities": [[0.5, 0.5]]}), use_fold_results),
     "run.json": (b'{"check": {"inputs": "x", "outputs": "y", "lines": ["a"]}}', use_steps),
+    "kept/run.json": (kept_run("run.json"), lambda path: use_runs(path.parent.parent)),
+    "kept/predictions.jsonl.gz": (kept_run("predictions.jsonl.gz"), use_predictions),
     QUALITY_FILE: (jsonl({"at": "2026", "accepted_rules": 1, "model": 0.5, "accepted": 0.6, "active": 0.7}),
               lambda path: measurements(path.parent.parent, path.parent.name)),
     "checkpoint-1/trainer_state.json": (b'{"global_step": 3, "log_history": []}',

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from kdsl.arbiter.abstention import Abstention
 from kdsl.arbiter.choice import Quality
 from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.pool import Pool
@@ -48,6 +49,12 @@ class Arbiter(RecordModel):
     """(i, j, overlap) of every two of `rules`, i < j, that hit training samples together; see `evidence.overlap`."""
     left_out: tuple[str, ...] = ()
     """Fields that were not looked at in training."""
+    abstention: Abstention | None = None
+    """When a decision is handed to a person; None decides everything."""
+    other: str | None = None
+    """`Task.other` in training."""
+    detects_other: bool = False
+    """Whether a `kdsl.arbiter.scope.Scope` lies beside it."""
 
     @model_validator(mode="after")
     def _whole(self) -> "Arbiter":
@@ -84,8 +91,15 @@ class Arbiter(RecordModel):
     def record(self) -> dict[str, Any]:
         """What training came to, for JSON: the quality and the parameters, and of the rules how many there are."""
         parameters = {"a", "b_people", "b_mined", "model_a", "model", "both"}
-        known = self.model_dump(include={"task", "samples", *parameters})
+        known = self.model_dump(include={"task", "samples", "abstention", "other", "detects_other", *parameters})
         return {**known, "listens_to": self.listens_to, "rules": len(self.rules)}
+
+    def deciding_less(self) -> list[str]:
+        """What becomes of samples that do not get one of the labels, in clauses for a person; often none."""
+        told = [f"what belongs to none of the labels is told to be {self.other}"] if self.detects_other else []
+        if self.abstention is not None:
+            told.append(self.abstention.told)
+        return told
 
     def save(self, folder: Path) -> None:
         """Write `arbiter.json`, atomically; KdslError when it cannot be written."""

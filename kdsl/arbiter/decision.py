@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from kdsl.arbiter.arbiter import Arbiter, RuleJudge
 from kdsl.arbiter.evidence import Floats, RuleEvidence
+from kdsl.arbiter.scope import Belief, Scope
 from kdsl.fields.table import FieldTable
 from kdsl.models.classifier import Classifier
 from kdsl.rules.evidence import Evidence, Hit
@@ -60,11 +63,31 @@ class Decision:
     """What a model that reasons wrote before its label."""
     cold: bool = False
     """Whether no labelled sample was there to learn from: the model goes by the labels' names and descriptions."""
+    other: str | None = None
+    """The label of what belongs to none of the others, where something looked whether the sample does."""
+    below: float = 0.0
+    """The probability of the likeliest label under which the decision is handed to a person."""
 
     @property
-    def label(self) -> str:
-        """The likeliest, with the rules."""
+    def label(self) -> str | None:
+        """The likeliest, with the rules; None where the decision is handed to a person."""
+        return None if self.abstained else self.likeliest
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the decision is handed to a person."""
+        return bool(self.merged.max() < self.below)
+
+    @property
+    def likeliest(self) -> str:
+        """The label, or what it would be where the decision is handed to a person."""
         return self.labels[int(self.merged.argmax())]
+
+    @property
+    def likeliest_belonging(self) -> str:
+        """The likeliest label but `other`: what the sample would have if it belonged to any."""
+        order = np.argsort(-self.merged, kind="stable")
+        return next(self.labels[i] for i in order if self.labels[i] != self.other)
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -76,11 +99,23 @@ class Decision:
         return self.labels[int(self.model.argmax())]
 
     @property
-    def by(self) -> str:
-        """ "rules" when they changed the label, or when the model had no answer and they had one; else "model"."""
+    def by(self) -> Literal["model", "rules", "other", "abstained"]:
+        """ "abstained" where the decision is handed to a person, and "other" where the sample belongs to no label.
+
+        Else "rules" when they changed the label, or when the model had no answer and they had one, or "model".
+        """
+        return "abstained" if self.abstained else self._by
+
+    @property
+    def _by(self) -> Literal["model", "rules", "other"]:
+        """By whom, if it is decided."""
+        label = self.likeliest
+        speaking = bool(self._speaking(label))
+        if label == self.other and not speaking:
+            return "other"
         if self.answered:
-            return "model" if self.label == self.model_label else "rules"
-        return "rules" if self._speaking(self.label) else "model"
+            return "model" if label == self.model_label else "rules"
+        return "rules" if speaking else "model"
 
     def _speaking(self, label: str) -> list[WeighedHit]:
         if self.listens_to == "none":
@@ -89,26 +124,43 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """Why this label, in one sentence for a person."""
-        if self.by == "rules":
-            speaking = f"{_named(self._speaking(self.label))} for {self.label}"
+        """Why this label, or none, in one sentence for a person."""
+        if not self.abstained:
+            return self._reason
+        sure = " is under ".join(_told_apart(float(self.merged.max()), self.below))
+        return f"handed to a person, as {self.likeliest} is not sure enough ({sure}); {self._reason}"
+
+    @property
+    def _reason(self) -> str:
+        """Why the likeliest label is that."""
+        label, by = self.likeliest, self._by
+        if by == "other":
+            instead = self.likeliest_belonging
+            share = _share(self.merged[self.labels.index(instead)])
+            holds = "" if self.rules else "; no rule holds"
+            return (
+                f"it belongs to none of the labels ({_share(self.merged.max())}): the likeliest of them, {instead}, "
+                f"is not likely enough ({share}){holds}"
+            )
+        if by == "rules":
+            speaking = f"{_named(self._speaking(label))} for {label}"
             if not self.answered:
                 return f"{speaking} ({_share(self.merged.max())}); the model has no answer"
             rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
             taught = ", which no labelled sample has taught" if self.cold else ""
             return f"{speaking} ({rivals} for the model's {self.model_label}{taught})"
-        own = f"the model says {self.label} ({_share(self.model.max())})"
+        own = f"the model says {label} ({_share(self.model.max())})"
         if self.cold:
             own = f"{own} by the labels' names and descriptions alone, as no labelled sample was there to learn from"
         if not self.answered:
-            own = f"the model has no answer; {self.label} is the likeliest without one"
+            own = f"the model has no answer; {label} is the likeliest without one"
         if not self.rules:
             return f"{own}; no rule holds"
         counted = [hit for hit in self.rules if hit.weight > 0]
         if (silent := self._silent()) is not None:
             return f"{own}; {_counted(self.rules)}{silent}"
-        agree = self._speaking(self.label)
-        against = [hit for hit in counted if hit.rule.label != self.label]
+        agree = self._speaking(label)
+        against = [hit for hit in counted if hit.rule.label != label]
         parts = [own]
         if agree:
             parts.append(f"{_named(agree)} for it too")
@@ -152,12 +204,34 @@ class Decision:
                 }
                 for hit in self.rules
             ],
-            "decision": {"by": self.by, "label_without_rules": self.model_label, "reason": self.reason},
+            "decision": {
+                "by": self.by,
+                "label_without_rules": self.model_label,
+                "reason": self.reason,
+                **self._instead(),
+            },
             **({} if self.cost is None else {"cost": asdict(self.cost)}),
         }
 
+    def _instead(self) -> dict[str, str]:
+        """What the label would have been, had it not been handed over or taken for one that belongs to none."""
+        if self.abstained:
+            return {"label_if_decided": self.likeliest}
+        return {"label_if_belonging": self.likeliest_belonging} if self.by == "other" else {}
+
+    @property
+    def by_whom(self) -> str:
+        """`by` as the end of a sentence that begins with "decided"."""
+        match self.by:
+            case "abstained":
+                return "by nobody yet"
+            case "other":
+                return f"as one of {self.other}"
+            case by:
+                return f"by the {by}"
+
     def __repr__(self) -> str:
-        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.merged.max())}, by the {self.by})"
+        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.merged.max())}, {self.by_whom})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -172,13 +246,23 @@ class Decision:
         }
 
 
-def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: FieldTable) -> list[Decision]:
-    """One decision for every sample of `table`, in its order."""
+def decide(
+    arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: FieldTable, scope: Scope | None = None
+) -> list[Decision]:
+    """One decision for every sample of `table`, in its order; `scope` says whether it belongs to any label."""
     said = classifier.predict(table)
     model = said.probabilities
     hits, evidence = judge.evidence(table)
-    alone = arbiter.model_alone.probabilities(model, RuleEvidence.none(*model.shape))
-    merged = arbiter.pool.probabilities(model, evidence)
+    nothing = RuleEvidence.none(*model.shape)
+    if scope is None:
+        alone = arbiter.model_alone.probabilities(model, nothing)
+        merged = arbiter.pool.probabilities(model, evidence)
+    else:
+        near = scope.near(table)
+        alone = scope.merged(arbiter.model_alone, Belief(model, nothing, near))
+        merged = scope.merged(arbiter.pool, Belief(model, evidence, near))
+    other = None if scope is None else arbiter.labels[scope.other]
+    below = 0.0 if arbiter.abstention is None else arbiter.abstention.below
     decisions = []
     for row, found in enumerate(hits):
         weighed = []
@@ -199,6 +283,8 @@ def decide(arbiter: Arbiter, classifier: Classifier, judge: RuleJudge, table: Fi
                 None if said.costs is None else said.costs[row],
                 None if said.reasons is None else said.reasons[row],
                 arbiter.cold,
+                other,
+                below,
             )
         )
     return decisions
@@ -221,6 +307,14 @@ def _counted(hits: Sequence[WeighedHit]) -> str:
 def _conditions(hit: Hit) -> str:
     """The rule's conditions, of an any-list only the term that was found."""
     return " and ".join(str(evidence.as_found) for evidence in hit.evidence)
+
+
+def _told_apart(one: float, another: float) -> tuple[str, str]:
+    """Both numbers with as many digits as it takes to see which is larger, two at least."""
+    for digits in range(2, _DIGITS):
+        if f"{one:.{digits}f}" != f"{another:.{digits}f}":
+            break
+    return f"{one:.{digits}f}", f"{another:.{digits}f}"
 
 
 def _share(probability: float) -> str:

@@ -70,6 +70,7 @@ def fit_arbiter(
         rules=Standing.of_all(measured, heard, base_rates[of], mean),
         overlaps=_overlaps(task, active, hits),
         left_out=tuple(sorted(table.sidecars.left_out)),
+        other=task.other,
     )
 
 
@@ -108,6 +109,7 @@ def unfitted_arbiter(
         rules=Standing.of_all(measured, nowhere, np.full(len(rules), base_rate), mean),
         overlaps=_overlaps(task, rules, Engine(rules).matrix(unlabelled)),
         left_out=tuple(sorted(left_out)),
+        other=task.other,
     )
 
 

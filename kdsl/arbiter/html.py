@@ -24,9 +24,9 @@ def decision_html(decision: Decision) -> str:
     sample = decision.sample
     own = "" if sample.label is None else f" · its own label: {escape(sample.label)}"
     head = (
-        f'<p class="headline"><b>{escape(decision.label)}</b> {decision.merged.max():.2f} <span class="dim">· '
-        f"{escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n"
-        f"<p>Decided by the {decision.by}: {escape(decision.reason)}.</p>\n"
+        f'<p class="headline"><b>{escape(decision.label or "no label")}</b> {decision.merged.max():.2f} '
+        f'<span class="dim">· {escape(sample.task)} · {escape(sample.id)}{own}</span></p>\n'
+        f"<p>Decided {decision.by_whom}: {escape(decision.reason)}.</p>\n"
     )
     said = "" if decision.model_reason is None else f"<p>The model's reason: {escape(decision.model_reason)}</p>\n"
     text = [*_dialogue(decision, found), *_images(decision, found)]
@@ -36,7 +36,7 @@ def decision_html(decision: Decision) -> str:
 def _title(decision: Decision) -> str:
     if not any(hit.evidence for hit in decision.rules):
         return ""
-    against = any(hit.rule.label != decision.label for hit in decision.rules)
+    against = any(hit.rule.label != decision.likeliest for hit in decision.rules)
     return "What rules found is marked" + (", dotted where they speak for another label" if against else "")
 
 
@@ -45,19 +45,19 @@ def _dialogue(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Ite
     for index, turn in enumerate(decision.sample.turns):
         if turn.text:
             role = f'<span class="dim">{turn.role}</span>'
-            yield role, _marked(turn.text, found.get((index, None, None), ()), decision.label)
+            yield role, _marked(turn.text, found.get((index, None, None), ()), decision.likeliest)
 
 
 def _images(decision: Decision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
     """A row an image: its name, and of what is known about it the regions and lines that rules speak about."""
     for image in decision.sample.images:
         lines = [
-            _marked(here[0].segment.text, here, decision.label)
+            _marked(here[0].segment.text, here, decision.likeliest)
             for (_, name, _), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
             if name == image
         ]
         seen = [
-            f"{escape(str(region))}: {_mark(words, hits, decision.label)}"
+            f"{escape(str(region))}: {_mark(words, hits, decision.likeliest)}"
             for (region, words), hits in seen_on(image, decision.rules).items()
         ]
         yield '<span class="dim">image</span>', "<br>".join([escape(image), *seen, *lines])
@@ -85,7 +85,7 @@ def _rules(decision: Decision) -> str:
         return '<p class="dim">No rule holds.</p>\n'
     rows = [
         (
-            f"<mark{'' if hit.rule.label == decision.label else ' class=against'}>{escape(hit.rule.label)}</mark>",
+            f"<mark{'' if hit.rule.label == decision.likeliest else ' class=against'}>{escape(hit.rule.label)}</mark>",
             _because(hit),
             f"{hit.reliability:.2f}",
             f"{hit.weight:.2f}",
@@ -114,7 +114,7 @@ def _probabilities(decision: Decision) -> str:
     order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP_LABELS]
     rows = [
         (
-            f"<b>{name}</b>" if decision.labels[index] == decision.label else name,
+            f"<b>{name}</b>" if decision.labels[index] == decision.likeliest else name,
             f"{decision.model[index]:.3f}",
             f"{decision.merged[index]:.3f}",
             f'<i class="bar" style="width: {_BAR * decision.merged[index]:.2f}em"></i>',

@@ -10,13 +10,14 @@ from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.arbiter.trained import TrainedTask
+from kdsl.config_parts import AbstainConfig
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import file_hash, is_there
 from kdsl.locks import held
 from kdsl.models.cold_start import COLD_START_FILE
-from kdsl.models.embedded import LINEAR, Embedded
+from kdsl.models.embedded import LINEAR, Embedded, is_cold
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.large.record import LARGE_FILE
@@ -45,14 +46,17 @@ class Predictor:
         large: "LargeModel | None" = None,
         orders: Orders = (),
         embedded: Embedded = LINEAR,
+        abstain: AbstainConfig | None = None,
     ) -> None:
-        """`base_of` gives the rule base of a task; the others are those of `TrainedTask.load`."""
+        """`base_of` gives the rule base of a task, and `abstain` is what kdsl.yaml asks for now; the others are those
+        of `TrainedTask.load`."""
         self._tasks = {task.name: task for task in tasks}
         self._place = checkpoint, recorded, large
         self._base_of = base_of
         self._bases: dict[str, RuleBase] = {}
         self._orders = orders
         self._embedded = embedded
+        self._abstain = abstain
         self._sidecars = sidecars
         self._rules: dict[str, Sequence[Rule]] = {}
         self._seen: dict[str, str] = {}
@@ -85,7 +89,7 @@ class Predictor:
             with held(checkpoint / name, shared=True):
                 if name in self._seen and self._seen[name] != file_hash(*self._files(name)):
                     raise KdslError(f"{checkpoint / name}: was trained again since predicting began; predict again")
-                self._loaded[name] = TrainedTask.load(
+                trained = TrainedTask.load(
                     self._tasks[name],
                     checkpoint,
                     self._task_rules(name),
@@ -95,7 +99,15 @@ class Predictor:
                     self._embedded,
                     self._sidecars,
                 )
+            self._require_abstention(trained, checkpoint / name)
+            self._loaded[name] = trained
         return self._loaded[name]
+
+    def _require_abstention(self, trained: TrainedTask, folder: Path) -> None:
+        """Raise KdslError where decisions would be handed to people otherwise than kdsl.yaml asks."""
+        chosen = trained.arbiter.abstention
+        if not trained.arbiter.cold and (None if chosen is None else chosen.asked) != self._abstain:
+            raise KdslError(f"{folder}: trained with another `abstain:` than kdsl.yaml has now", Hint.TRAIN_AGAIN)
 
     def base(self, name: str) -> RuleBase:
         """The rule base of a task."""
@@ -115,7 +127,7 @@ class Predictor:
         folder = checkpoint / name
         if large is not None or recorded is not None:
             return [folder / ARBITER_FILE, folder / (LARGE_FILE if large is not None else RECORDED_FILE)]
-        if is_there(folder / COLD_START_FILE):
+        if is_cold(folder):
             return [folder / ARBITER_FILE, folder / COLD_START_FILE]
         return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 

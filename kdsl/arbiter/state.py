@@ -47,12 +47,7 @@ def changes(before: PredictorState, after: PredictorState) -> list[str]:
     """What has changed, a clause each, such as "3 rules were accepted and 1 edited"; nothing where predictions would
     be the same."""
     clauses = []
-    counted = Counter(
-        change
-        for task in before.rules.keys() & after.rules.keys()
-        for change in _changed_rules(before.rules[task], after.rules[task])
-    )
-    done = [(counted[what], what) for what in _ORDER if counted[what]]
+    done = rule_changes(before, after)
     if done:
         (number, what), *others = done
         first = f"1 rule was {what}" if number == 1 else f"{number} rules were {what}"
@@ -67,6 +62,16 @@ def changes(before: PredictorState, after: PredictorState) -> list[str]:
     if before.recorded != after.recorded:
         clauses.append("the recorded answers have changed")
     return clauses[:1] + sorted(clauses[1:]) if done else sorted(clauses)
+
+
+def rule_changes(before: PredictorState, after: PredictorState) -> list[tuple[int, str]]:
+    """How many rules of tasks that both know were accepted, edited and so on, of those that predictions depend on."""
+    counted = Counter(
+        change
+        for task in before.rules.keys() & after.rules.keys()
+        for change in _changed_rules(before.rules[task], after.rules[task])
+    )
+    return [(counted[what], what) for what in _ORDER if counted[what]]
 
 
 def _changed_rules(before: Mapping[str, RuleState], after: Mapping[str, RuleState]) -> Iterator[str]:

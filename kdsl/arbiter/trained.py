@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import Decision, decide
 from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.scope import SCOPE_FILE, Belief, Scope
 from kdsl.arbiter.taught import Taught
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.files import is_there
 from kdsl.locks import held
 from kdsl.models.classifier import Classifier
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier
-from kdsl.models.embedded import LINEAR, Embedded, EmbeddedClassifier
+from kdsl.models.embedded import EMBEDDED_FILE, LINEAR, Embedded, EmbeddedClassifier, is_cold
 from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
@@ -63,6 +63,8 @@ class TrainedTask:
     """None once it was read from disk, as `taught` is."""
     taught: Taught | None = None
     """What accepted rules taught the classifier; None without unlabelled samples."""
+    scope: Scope | None = None
+    """Tells samples of `Task.other`; None where the task names none, or there was too little to learn it from."""
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -78,11 +80,14 @@ class TrainedTask:
         """The model's probabilities, the rules' evidence and the merged probabilities, all for every label."""
         model = self.classifier.predict(table).probabilities
         _, evidence = self.judge.evidence(table)
+        if self.scope is not None:
+            merged = self.scope.merged(self.arbiter.pool, Belief(model, evidence, self.scope.near(table)))
+            return model, evidence, merged
         return model, evidence, self.arbiter.pool.probabilities(model, evidence)
 
     def decide(self, table: FieldTable) -> list[Decision]:
         """One decision for every sample of `table`, in its order."""
-        return decide(self.arbiter, self.classifier, self.judge, table)
+        return decide(self.arbiter, self.classifier, self.judge, table, self.scope)
 
     def save(self, folder: Path, model: str) -> None:
         """Write classifier, arbiter and out-of-fold predictions into `folder`; the rules lie in the rule base.
@@ -91,7 +96,10 @@ class TrainedTask:
         """
         with held(folder):  # who predicts meanwhile reads what belongs together
             (folder / ARBITER_FILE).unlink(missing_ok=True)  # after a kill in between there is nothing to predict with
-            (folder / COLD_START_FILE).unlink(missing_ok=True)  # it may have labelled samples by now
+            for file in (COLD_START_FILE, EMBEDDED_FILE, SCOPE_FILE):  # it may have labelled samples by now, or none
+                (folder / file).unlink(missing_ok=True)
+            if self.scope is not None:
+                self.scope.save(folder)
             self.classifier.save(folder)
             if self.trained_on is not None:
                 own = self.trained_on
@@ -121,6 +129,9 @@ class TrainedTask:
         arbiter = Arbiter.load(folder)
         if arbiter.labels != task.label_names:
             raise KdslError(f"{folder}: trained for other labels than {task.name} has now", Hint.TRAIN_AGAIN)
+        if arbiter.other != task.other:
+            was, now = (f"other: {name}" if name else "no `other`" for name in (arbiter.other, task.other))
+            raise KdslError(f"{folder}: trained with {was}, but {task.name} now has {now}", Hint.TRAIN_AGAIN)
         known = sidecars or Sidecars()
         if set(arbiter.left_out) != known.left_out:
             was, now = (", ".join(sorted(names)) or "no field" for names in (arbiter.left_out, known.left_out))
@@ -132,11 +143,12 @@ class TrainedTask:
             classifier = large.load_classifier(task)
         elif recorded is not None:
             classifier = RecordedClassifier.load(folder, read_recorded(recorded, task, orders))
-        elif is_there(folder / COLD_START_FILE):
+        elif is_cold(folder):
             classifier = ColdStartClassifier.load(folder, len(task.labels))
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
-        trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter)
+        scope = Scope.load(folder, len(task.labels)) if arbiter.detects_other else None
+        trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter, scope=scope)
         weighed = trained.judge.weighed
         new = int((~weighed.known).sum())
         if new:

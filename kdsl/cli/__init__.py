@@ -54,6 +54,7 @@ def application() -> typer.Typer:
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.fetch import fetch
+    from kdsl.cli.history import history
     from kdsl.cli.hosts import app as hosts
     from kdsl.cli.info import info
     from kdsl.cli.init import init
@@ -79,7 +80,8 @@ def application() -> typer.Typer:
     app.callback()(_options)
     data = check, fetch, ocr, caption
     feeding = augment, prompt, reasons, distill
-    for command in (init, demo, run, *data, mine, propose, review, *feeding, train, predict, evaluate, convert, info):
+    work = mine, propose, review, *feeding, train, predict, evaluate, history
+    for command in (init, demo, run, *data, *work, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     app.add_typer(hosts, name="hosts")

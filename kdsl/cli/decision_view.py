@@ -39,7 +39,8 @@ def print_decision(decision: Decision, sidecars: Sidecars, explanation: Explanat
         console.print(part)
     if decision.model_reason:
         console.print(Text(f"The model's reason: {decision.model_reason}"))
-    console.print(Text(f"{decision.label}", style="bold"), Text(f"decided by the {decision.by}: {decision.reason}."))
+    label = Text(decision.label or "no label", style="bold")
+    console.print(label, Text(f"decided {decision.by_whom}: {decision.reason}."))
     if sample.label is not None:
         console.print(Text(f"The sample's own label: {sample.label}", style="dim"))
 
@@ -102,7 +103,7 @@ def _probabilities(decision: Decision) -> Table:
     table = results_table("", "label", ">model alone", ">with rules")
     order = np.argsort(-np.maximum(decision.merged, decision.model), kind="stable")[:_TOP]
     for index in order:
-        chosen = decision.labels[index] == decision.label
+        chosen = decision.labels[index] == decision.likeliest
         cells = f"{decision.model[index]:.3f}", f"{decision.merged[index]:.3f}"
         table.add_row(Text(decision.labels[index]), *cells, style="bold" if chosen else "")
     return table

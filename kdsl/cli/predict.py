@@ -128,7 +128,7 @@ def _print_decisions(decisions: "Iterable[Decision]", format: Format) -> None:
 
     table = results_table("Predictions", "id", "task", "label", ">probability", "by", ">rules")
     for each in decisions:
-        cells = (each.sample.id, each.sample.task, each.label)
+        cells = (each.sample.id, each.sample.task, each.label or "no label")
         table.add_row(*map(Text, cells), f"{each.merged.max():.3f}", each.by, str(len(each.rules)))
     results_console().print(table)
 

@@ -7,6 +7,7 @@ from kdsl.cli.console import print_table, results_console, results_table
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.calibration import N_BINS
 from kdsl.evaluate.report import PREDICTORS, Summary, TaskSummary
+from kdsl.evaluate.selective import Selective
 
 _UNDEFINED = "–"
 
@@ -28,8 +29,32 @@ def print_summary(summary: Summary) -> None:
     )
     console.print(_difference_table(summary))
     for task in summary.tasks:
+        if task.selective is not None:
+            console.print()
+            console.print(_selective_table(task.task, task.selective))
+            console.print(_cost_table(task.selective))
         console.print()
         console.print(_label_table(task))
+
+
+def _selective_table(task: str, found: Selective) -> Table:
+    """What telling `other` and handing over decisions come to."""
+    belongs = "" if found.other is None else f", {found.other} told with AUROC {_number(found.auroc)}"
+    columns = (">accu-\nracy", ">weighted\nF1", ">decided", ">wrong\nof these", ">right\nin scope", ">other\ntold")
+    table = results_table(f"Deciding less: {task}{belongs}", "", *columns, dense=True)
+    for title, way in found.ways.items():
+        numbers = (way.accuracy, way.weighted_f1, way.coverage, way.error, way.in_scope_accuracy, way.other_recall)
+        table.add_row(title, *map(_number, numbers))
+    return table
+
+
+def _cost_table(found: Selective) -> Table:
+    columns = (">samples", ">handed\nover", ">of these\nright", ">of these\nwrong", ">right, but\ntold other")
+    table = results_table("What deciding less does to each label", "label", *columns)
+    for row in found.costs:
+        numbers = (row.samples, row.abstained, row.lost, row.spared, row.taken_for_other)
+        table.add_row(Text(row.label), *map(str, numbers))
+    return table
 
 
 def _score_table(summary: Summary) -> Table:

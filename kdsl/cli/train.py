@@ -90,6 +90,8 @@ def print_arbiters(arbiters: "Sequence[Arbiter]") -> None:
         elif arbiter.listens_to != "all":
             why = _LEFT_OUT[arbiter.listens_to] if arbiter.rules else "there are no rules, so the model decides alone"
             console.print(f"{escape(arbiter.task)}: {why}.")
+        for clause in arbiter.deciding_less():
+            console.print(f"{escape(arbiter.task)}: {escape(clause)}.")
 
 
 def print_shares(task: str, shares: "Mapping[str, float]") -> None:

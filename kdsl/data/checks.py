@@ -128,7 +128,9 @@ def _labels(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Findi
         return
     yield from finding("no-label", split, task.name, _ids(samples, lambda s: s.label is None), "samples have no label")
     counter = Counter(sample.label for sample in samples if sample.label in known)
-    few = [f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES]
+    few = [
+        f"{name}: {counter[name]}" for name in task.label_names if counter[name] < FEW_SAMPLES and name != task.other
+    ]
     yield from finding(
         "few-samples", split, task.name, few, f"labels have fewer than {FEW_SAMPLES} samples; collect more of them"
     )

@@ -4,7 +4,7 @@ The form is told by a record's keys. Which columns hold what is told by the firs
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdsl.data import mire, plain, sharegpt
@@ -77,9 +77,10 @@ class RecordReader:
         """
         form = None if self._read_as_it_is(record) else self._form(record)
         sample = self._as_it_is(record, more_keys) if form is None else self._flat(record, form, more_keys)
-        if sample is not None:
-            _note_content(record, sample)
-        return sample
+        if sample is None:
+            return None
+        _note_content(record, sample)
+        return _listed(record, sample, self._tasks)
 
     def _read_as_it_is(self, record: Record) -> bool:
         """Whether the record is read by its own keys, not by columns."""
@@ -210,6 +211,15 @@ def _shared_prompt(head: Sequence[Record]) -> str | None:
     instructions = {str(record.value["instruction"]) for record in head if "instruction" in record.value}
     others = any(record.value.get("input") or record.value.get("images") for record in head)
     return instructions.pop() if len(instructions) == 1 and others and len(head) > 1 else None
+
+
+def _listed(record: Record, sample: Sample, tasks: Sequence[Task]) -> Sample:
+    """With the label `other` in place of one that the task does not list, where the task file says so."""
+    task = next((task for task in tasks if task.name == sample.task), None)
+    if task is None or not task.unlisted_as_other or sample.label is None or sample.label in task.label_names:
+        return sample
+    record.notes.note(f"labels that {task.name} does not list are read as {task.other!r}", record.where)
+    return replace(sample, label=task.other)
 
 
 def _noted(record: Record, sample: Sample | None, keys: Set[str]) -> Sample | None:

@@ -1,7 +1,7 @@
 """Samples that say the same: with different labels they contradict each other, with one label they count twice."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -26,15 +26,29 @@ def check_repeats(
     """
     contents = _image_contents(chain.from_iterable(splits.values()), images)
     for task in tasks:
-        same: dict[object, list[tuple[str, Sample]]] = defaultdict(list)
-        for split, samples in splits.items():
-            for sample in samples:
-                if sample.task == task.name and (sample.turns or sample.images):
-                    same[_content(sample, contents)].append((split, sample))
-        groups = [group for group in same.values() if len(group) > 1]
+        groups = _alike(
+            ((split, sample) for split, samples in splits.items() for sample in samples if sample.task == task.name),
+            contents,
+        )
         yield from _contradictions(task, groups)
         for split in splits:
             yield from _repeats(split, task, [alike for group in groups for alike in _of_one_label(split, group)])
+
+
+def same_content(samples: Sequence[Sample], images: Path | None) -> list[list[Sample]]:
+    """The samples of one task that say and show the same as another one, in groups of at least two."""
+    contents = _image_contents(iter(samples), images)
+    return [[sample for _, sample in group] for group in _alike((("", sample) for sample in samples), contents)]
+
+
+def _alike(
+    named: Iterable[tuple[str, Sample]], contents: Mapping[str, object]
+) -> list[list[tuple[str, Sample]]]:  # fmt: skip
+    same: dict[object, list[tuple[str, Sample]]] = defaultdict(list)
+    for split, sample in named:
+        if sample.turns or sample.images:
+            same[_content(sample, contents)].append((split, sample))
+    return [group for group in same.values() if len(group) > 1]
 
 
 def _content(sample: Sample, contents: Mapping[str, object]) -> object:

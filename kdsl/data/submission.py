@@ -3,8 +3,9 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from kdsl.errors import KdslError
 from kdsl.files import read_text, write_atomically
 from kdsl.json_file import read_json, read_jsonl
 from kdsl.sample import Task
+
+_log = logging.getLogger(__name__)
 
 PREDICT = "predict"
 
@@ -35,12 +38,14 @@ class PredictedLabel:
 def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], path: Path) -> None:
     """The challenge's CSV (UTF-8 with byte order mark): the columns of `test_file`, then `predict`.
 
+    Of decisions that KDSL handed to a person the likeliest label is taken, with a warning.
+
     `test_file` is a JSON list or a CSV file with a column `id`; lists are written as JSON. `predictions` holds {"id",
     "label"} a line, and "task" where there are several. Raises KdslError, and writes nothing, for the first item
     without an id or a prediction, for two items or predictions that cannot be told apart, and for a predicted label
     that is none of the item's task.
     """
-    labels = read_predicted(predictions, tasks)
+    labels = _decided(predictions, read_predicted(predictions, tasks))
     rows = _rows(test_file)
     columns = list(dict.fromkeys(key for row in rows for key in row if key != PREDICT))
     text = io.StringIO()
@@ -80,6 +85,21 @@ def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
         found[identity][name] = PredictedLabel(label, place, record)
     return found
+
+
+def _decided(path: Path, labels: Labels) -> Labels:
+    """With the likeliest label of every decision that was handed to a person."""
+    handed_over = 0
+    for of_id in labels.values():
+        for name, predicted in of_id.items():
+            decision = predicted.record.get("decision")
+            likeliest = decision.get("label_if_decided") if isinstance(decision, dict) else None
+            if predicted.label is None and likeliest is not None:
+                of_id[name] = replace(predicted, label=likeliest)
+                handed_over += 1
+    if handed_over:
+        _log.warning("%s: %d decisions were handed to a person; the likeliest label is taken", path, handed_over)
+    return labels
 
 
 def _label(

@@ -3,6 +3,7 @@
 from html import escape
 
 from kdsl.evaluate.report import PREDICTORS, Summary, TaskSummary
+from kdsl.evaluate.selective import Selective
 from kdsl.notebook import shown, table
 
 _UNDEFINED = "–"
@@ -14,7 +15,10 @@ def summary_html(summary: Summary) -> str:
         f'<p class="dim">In brackets: {summary.level:.0%} bootstrap intervals, {summary.resamples} resamples, seed '
         f"{summary.seed}.</p>\n"
     )
-    return shown(*(_scores(task) for task in summary.sections), note, *(_labels(task) for task in summary.tasks))
+    less = (_selective(task.task, task.selective) for task in summary.tasks if task.selective is not None)
+    return shown(
+        *(_scores(task) for task in summary.sections), note, *less, *(_labels(task) for task in summary.tasks)
+    )
 
 
 def _scores(task: TaskSummary) -> str:
@@ -33,6 +37,15 @@ def _scores(task: TaskSummary) -> str:
     added, interval = task.difference.weighted_f1, task.difference.intervals.weighted_f1
     rows.append(("both − model alone", f"{added:+z.3f} [{interval.low:+z.3f}, {interval.high:+z.3f}]", *[""] * 4))
     return table(columns, rows, f"{task.task}: {task.samples} samples")
+
+
+def _selective(task: str, found: Selective) -> str:
+    rows = [
+        (title, *map(_number, (way.accuracy, way.weighted_f1, way.coverage, way.error, way.other_recall)))
+        for title, way in found.ways.items()
+    ]
+    columns = ("", ">accuracy", ">weighted F1", ">decided", ">wrong of these", ">other told")
+    return table(columns, rows, f"Deciding less: {task}, AUROC of other {_number(found.auroc)}")
 
 
 def _labels(task: TaskSummary) -> str:

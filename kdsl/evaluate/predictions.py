@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field, ValidationError
 from kdsl.arbiter.decision import Decision
 from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
-from kdsl.evaluate.report import TaskResult
+from kdsl.evaluate.report import RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
+from kdsl.yaml_file import yaml_string
 
 SUM_TOLERANCE = 0.02
 """Probabilities rounded to a few digits need not sum to exactly 1."""
@@ -33,9 +34,15 @@ class ModelPart(BaseModel):
     probabilities: Distribution | None = None
 
 
-class RuleHit(BaseModel):
+class RulePart(BaseModel):
+    id: str = ""
     label: str
     reliability: Probability
+
+
+class DecisionPart(BaseModel):
+    by: str = ""
+    reason: str = ""
 
 
 class Prediction(BaseModel):
@@ -43,10 +50,12 @@ class Prediction(BaseModel):
 
     id: str
     task: str
-    label: str
+    label: str | None
+    """None where the decision was handed to a person."""
     probabilities: Distribution | None = None
     model: ModelPart
-    rules: list[RuleHit] = []
+    rules: list[RulePart] = []
+    decision: DecisionPart = DecisionPart()
 
 
 def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[TaskResult]:
@@ -92,6 +101,18 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     return [_result(task, group, [found[sample.key] for sample in group]) for task, group in groups if group]
 
 
+def read_predictions(path: Path) -> list[Prediction]:
+    """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
+    found: dict[SampleKey, Prediction] = {}
+    for line, record in read_jsonl(path):
+        prediction = _parse(f"{path}, line {line}", record)
+        key = prediction.task, prediction.id
+        if key in found:
+            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
+        found[key] = prediction
+    return list(found.values())
+
+
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> TaskResult:
     """The same for labelled samples of one task and their prediction records, in the same order."""
     return _result(task, samples, [Prediction.model_validate(record) for record in records])
@@ -117,6 +138,7 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
             "evaluation needs a label for each"
         )
     labels = {task.name: task.label_names for task in tasks}
+    _require_listed(truth, samples, tasks)
     by_key: dict[SampleKey, Sample] = {}
     for sample in samples:
         place = f"{truth}: sample {sample.id!r}"
@@ -124,13 +146,26 @@ def labelled_samples(truth: Path, samples: Sequence[Sample], tasks: Sequence[Tas
             raise KdslError(f"{place} occurs twice; predictions are matched by id, so give each sample its own")
         if sample.task not in labels:
             raise KdslError(f"{place} is of task {sample.task!r}; the project's tasks are {', '.join(labels)}")
-        if sample.label not in labels[sample.task]:
-            raise KdslError(
-                f"{place} has the label {sample.label!r}, which task {sample.task} does not list; correct it or add "
-                "it to the task file"
-            )
         by_key[sample.key] = sample
     return by_key
+
+
+def _require_listed(truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> None:
+    """Raise KdslError where samples have a label that their task does not list."""
+    for task in tasks:
+        strange = [s for s in samples if s.task == task.name and s.label not in task.label_names]
+        if strange:
+            names = ", ".join(repr(name) for name in list(dict.fromkeys(sample.label for sample in strange))[:_NAMED])
+            other = "NAME" if task.other is None else yaml_string(task.other)
+            raise KdslError(
+                f"{truth}: {len(strange)} of {len(samples)} samples have a label that task {task.name} does not list "
+                f"({names}), the first being sample {strange[0].id!r}; correct them, list the label in the task file, "
+                f"or write `other: {{label: {other}, unlisted: true}}` there, if they belong to none of its labels"
+            )
+
+
+_NAMED = 3
+"""Labels that are named where they are not listed."""
 
 
 def _parse(place: str, record: dict[str, Any]) -> Prediction:
@@ -148,7 +183,8 @@ def _parse(place: str, record: dict[str, Any]) -> Prediction:
 
 def _check_labels(place: str, prediction: Prediction, task: Task) -> None:
     known = set(task.label_names)
-    named = {"label": [prediction.label], "model.label": [prediction.model.label]}
+    decided = [] if prediction.label is None else [prediction.label]
+    named = {"label": decided, "model.label": [prediction.model.label]}
     named["rules"] = [hit.label for hit in prediction.rules]
     distributions = {"probabilities": prediction.probabilities, "model.probabilities": prediction.model.probabilities}
     for key, distribution in distributions.items():
@@ -191,7 +227,14 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
             indices(prediction.label for prediction in predictions),
             _matrix([prediction.probabilities for prediction in predictions], index),
         ),
+        why=tuple(map(_why, predictions)),
+        other=task.other,
     )
+
+
+def _why(prediction: Prediction) -> Why:
+    hits = tuple(RuleHit(hit.id, hit.label, hit.reliability) for hit in prediction.rules)
+    return Why(prediction.decision.by, prediction.decision.reason, hits)
 
 
 def _rules_alone(prediction: Prediction) -> str | None:

@@ -8,8 +8,27 @@ from typing import Any
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import brier_score, expected_calibration_error
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
+from kdsl.evaluate.selective import Selective, everything_decided, selective
 
 PREDICTORS = ("model alone", "rules alone", "both")
+
+
+@dataclass(frozen=True)
+class RuleHit:
+    """A rule that held on a sample."""
+
+    id: str
+    label: str
+    reliability: float
+
+
+@dataclass(frozen=True)
+class Why:
+    """Who decided about a sample, and why: what a prediction tells besides labels and probabilities."""
+
+    by: str = ""
+    reason: str = ""
+    rules: tuple[RuleHit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +42,10 @@ class TaskResult:
     model: Outcome
     rules: Outcome
     both: Outcome
+    why: tuple[Why, ...] = ()
+    """[n]; none where nobody said."""
+    other: str | None = None
+    """The label of what belongs to none of the others."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +59,8 @@ class PredictorSummary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Scores of both minus scores of the model alone, with paired intervals."""
+    """Scores of both minus scores of the model alone, with paired intervals; what both handed to a person is decided
+    by the likeliest label, as the model alone decides everything."""
 
     weighted_f1: float
     macro_f1: float
@@ -62,6 +86,8 @@ class TaskSummary:
     difference: Difference
     labels: tuple[LabelSummary, ...]
     """In the task's order; none for the pooled summary."""
+    selective: Selective | None = None
+    """Where some samples belong to no label or are handed to a person; None for the pooled summary."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +148,8 @@ def summarise(results: Sequence[TaskResult], seed: int) -> Summary:
 
 def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
     model, rules, both = (_summarise_predictor(outcome, seed) for outcome in (result.model, result.rules, result.both))
+    decided = everything_decided(result.both)
+    with_rules = scores(decided)
     return TaskSummary(
         task=result.task,
         samples=len(result.ids),
@@ -129,12 +157,13 @@ def _summarise_task(result: TaskResult, seed: int) -> TaskSummary:
         rules=rules,
         both=both,
         difference=Difference(
-            weighted_f1=both.scores.weighted_f1 - model.scores.weighted_f1,
-            macro_f1=both.scores.macro_f1 - model.scores.macro_f1,
-            accuracy=both.scores.accuracy - model.scores.accuracy,
-            intervals=difference_intervals(result.both, result.model, seed),
+            weighted_f1=with_rules.weighted_f1 - model.scores.weighted_f1,
+            macro_f1=with_rules.macro_f1 - model.scores.macro_f1,
+            accuracy=with_rules.accuracy - model.scores.accuracy,
+            intervals=difference_intervals(decided, result.model, seed),
         ),
         labels=_summarise_labels(result),
+        selective=selective(result.both, result.labels, result.other),
     )
 
 

@@ -1,4 +1,7 @@
-"""A classifier that nobody has labelled a sample for: which label's name and description a sample is most like."""
+"""A classifier that nobody has labelled a sample for: which label's name and description a sample is most like.
+
+Where there are few labelled samples it advises the classifier that learns from them (`kdsl.models.ensemble`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -123,23 +126,35 @@ class ColdStartClassifier:
         write_npz(folder / COLD_START_FILE, VERSION, header, arrays)
 
     @classmethod
-    def load(cls, folder: Path, n_labels: int) -> "ColdStartClassifier":
+    def load(cls, folder: Path, n_labels: int | None = None) -> "ColdStartClassifier":
         """Read what `save` wrote; KdslError when it is missing, damaged, of another version, or for other labels."""
         with open_npz(folder / COLD_START_FILE, VERSION, "the labels' names and descriptions") as (header, arrays):
             directions, means = floats(arrays, "directions", 2), floats(arrays, "means", 2)
             texts, encoder = tuple(header["texts"]), header["encoder"]
             if not all(isinstance(text, str) for text in (*texts, encoder)):
                 raise ValueError("descriptions that are no texts")
+            if n_labels not in (None, len(texts)):
+                raise ValueError(f"{len(texts)} labels instead of {n_labels}")
             pieces, offsets = floats(arrays, "pieces", 1), floats(arrays, "offsets", 1)
             size, n_fields = directions.shape[1], len(FIELD_WEIGHTS)
             expected = (len(texts), size), (n_fields, size), (n_fields,), (len(texts),)
             if (directions.shape, means.shape, pieces.shape, offsets.shape) != expected:
                 raise ValueError(f"vectors of shape {directions.shape} for {len(texts)} labels")
-            if len(texts) != n_labels:
-                raise ValueError(f"{len(texts)} labels instead of {n_labels}")
             if (pieces < 0).any():
                 raise ValueError("a number of pieces below 0")
         return cls(texts, directions, means, pieces, offsets, encoder)
+
+
+@dataclass(frozen=True)
+class ColdStartTrainer:
+    """Trains a `ColdStartClassifier` on labelled samples, of whose labels it makes no use."""
+
+    task: Task
+
+    def fit(self, table: FieldTable, labels: NDArray[np.int64], n_labels: int) -> ColdStartClassifier:
+        """See `Trainer.fit`."""
+        vectors = table.sentence_vectors
+        return fit_cold_start(self.task, table, vectors if vectors is not None and vectors.available else None)
 
 
 def fit_cold_start(task: Task, unlabelled: FieldTable, vectors: SentenceVectors | None) -> ColdStartClassifier:

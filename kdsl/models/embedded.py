@@ -13,8 +13,9 @@ from kdsl.config import ProjectConfig
 from kdsl.errors import Hint, KdslError
 from kdsl.fields.features import Fit, FitOnce
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.files import write_atomically
+from kdsl.files import is_there, write_atomically
 from kdsl.models.classifier import Predicted, Trainer
+from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier, ColdStartTrainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.ensemble import Ensemble, fit_ensemble
 from kdsl.models.explanation import Explanation
@@ -27,7 +28,7 @@ from kdsl.sample import Task
 
 EMBEDDED_FILE = "embedded.json"
 
-PartName = Literal["linear", "neighbours", "described"]
+PartName = Literal["linear", "neighbours", "described", "cold_start"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Embedded:
 
     @classmethod
     def of(cls, config: ProjectConfig) -> "Embedded":
-        """`prompt.ocr` has pages cleaned, `prompt.neighbours` and `prompt.knowledge` ask for second ensemble."""
+        """`prompt.ocr` has pages cleaned, `prompt.neighbours` and `prompt.knowledge` ask for more parts."""
         main: PartName = "neighbours" if config.large == "neighbours" else "linear"
         parts = [main]
         if config.prompt.neighbours and main != "neighbours":
             parts.append("neighbours")
         if config.prompt.knowledge:
-            parts.append("described")
+            parts += ["described", "cold_start"]
         return cls(tuple(parts), config.prompt.ocr)
 
     def files(self, folder: Path) -> list[Path]:
@@ -108,6 +109,7 @@ class EmbeddedTrainer:
             "linear": self._linear(factors, features),
             "neighbours": NeighboursTrainer(features),
             "described": DescribedTrainer(self.task, features),
+            "cold_start": ColdStartTrainer(self.task),
         }
         trainers = {str(part): made[part] for part in self.embedded.parts}
         return EmbeddedClassifier(fit_ensemble(trainers, read, labels, n_labels, self.seed), self.embedded.cleaned)
@@ -164,6 +166,7 @@ class EmbeddedClassifier:
         record = embedded.trained(folder)
         loaders: dict[PartName, Any] = {
             "linear": LinearClassifier, "neighbours": NeighboursClassifier, "described": DescribedClassifier,
+            "cold_start": ColdStartClassifier,
         }  # fmt: skip
         parts = {str(part): loaders[part].load(folder) for part in record.weights}
         for name, part in parts.items():
@@ -171,6 +174,11 @@ class EmbeddedClassifier:
                 place = folder / f"{name}.npz"
                 raise KdslError(f"{place}: trained for {part.n_labels} labels, not {n_labels}", Hint.TRAIN_AGAIN)
         return cls(Ensemble(parts, tuple(record.weights.values())), record.cleaned)
+
+
+def is_cold(folder: Path) -> bool:
+    """Whether what training left in `folder` goes by the labels' names alone; else that is one part of an ensemble."""
+    return is_there(folder / COLD_START_FILE) and not is_there(folder / EMBEDDED_FILE)
 
 
 def _words(parts: tuple[PartName, ...], cleaned: bool) -> str:

@@ -52,6 +52,31 @@ class Vote:
 
 
 @dataclass(frozen=True)
+class VoteOnEachOther:
+    """How labelled samples vote on each other: none has a vote on itself, nor on a copy of it."""
+
+    found: Nearest
+    """The nearest to each of the samples; see `SampleIndex.nearest_to_each_other`."""
+
+    def likeliest(self, labels: NDArray[np.int64], n_labels: int) -> Vote:
+        """The vote that gives `labels` [n_samples] the highest likelihood, each by the other samples."""
+        truth, shares = (np.arange(len(labels)), labels), _shares_of_others(labels, n_labels)
+        votes = [Vote(*settings) for settings in product(NUMBERS, TEMPERATURES, FAR)]
+        losses = [-float(np.log(vote.probabilities(self.found, labels, shares)[truth]).mean()) for vote in votes]
+        return votes[int(np.argmin(losses))]
+
+    def probabilities(self, vote: Vote, labels: NDArray[np.int64], n_labels: int) -> Floats:
+        """[n_samples, n_labels]; row i comes from the `labels` [n_samples] of all samples but i."""
+        return vote.probabilities(self.found, labels, _shares_of_others(labels, n_labels))
+
+
+def _shares_of_others(labels: NDArray[np.int64], n_labels: int) -> Floats:
+    """The labels' shares in all samples but one: [n_samples, n_labels]"""
+    left_out = np.bincount(labels, minlength=n_labels) + PRIOR_COUNT - np.eye(n_labels)[labels]
+    return left_out / left_out.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
 class NeighboursTrainer:
     """Trains a `NeighboursClassifier`; the same samples give the same classifier."""
 
@@ -62,16 +87,9 @@ class NeighboursTrainer:
         if len(table) == 0:
             raise KdslError("the nearest neighbours: no labelled samples to look among; give at least one")
         index = SampleIndex.fit(table, fit=self.features)
+        vote = VoteOnEachOther(index.nearest_to_each_other(max(NUMBERS))).likeliest(labels, n_labels)
         shares = np.bincount(labels, minlength=n_labels) + PRIOR_COUNT
-        found = index.nearest_to_each_other(max(NUMBERS))
-        own = np.eye(n_labels)[labels]
-        left_out = shares - own
-        left_out /= left_out.sum(axis=1, keepdims=True)
-        truth = np.arange(len(labels)), labels
-        votes = [Vote(*settings) for settings in product(NUMBERS, TEMPERATURES, FAR)]
-        losses = [-float(np.log(vote.probabilities(found, labels, left_out)[truth]).mean()) for vote in votes]
-        openings = tuple(map(opening, table.rows))
-        return NeighboursClassifier(index, labels, shares / shares.sum(), votes[int(np.argmin(losses))], openings)
+        return NeighboursClassifier(index, labels, shares / shares.sum(), vote, tuple(map(opening, table.rows)))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ small: meaning                       # proposes conditions for rules; or lexical
 large: linear                        # the classifier; or neighbours, Qwen/Qwen2-VL-7B-Instruct, or recorded:FILE
 
 rules: rules                         # the rule base: read it, edit it, accept or reject rules
-checkpoint: checkpoints/run          # where the trained classifier lands
+checkpoint: checkpoints/run          # where the trained classifier lands; what it scored is kept in runs/
 seed: 0                              # the same seed gives the same rules and the same model
 mining: {max_conditions: 3, iterations: 2000}
 

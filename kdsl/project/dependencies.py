@@ -88,7 +88,7 @@ _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
 _UNLABELLED = Reads((), (inputs.unlabelled_samples, inputs.page_network), _has_unlabelled)
 """What mining looks at rules on, besides the samples of data.train that have no label."""
 _CLASSIFIER = (
-    Reads(("large", "prompt", "augment")),
+    Reads(("large", "prompt", "augment", "abstain")),
     Reads((), (inputs.page_network,), _is_embedded),
     Reads(("pixels", "limits", "adapters", "training"), (inputs.train_images, inputs.knowledge_files), _asks_large),
     Reads((), (inputs.reasons_file,), _learns_reasons),

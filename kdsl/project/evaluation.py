@@ -1,17 +1,22 @@
-"""How good a project is, measured in one of four ways, with the folder that each leaves."""
+"""How good a project is, measured in one of five ways, with the folder that each leaves."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.data.readers import read_samples
+from kdsl.data.sample_file import SampleFile
 from kdsl.errors import KdslError
 from kdsl.evaluate.folder import write_evaluation
-from kdsl.evaluate.predictions import read_results
+from kdsl.evaluate.predictions import decision_results, labelled_samples, read_results
 from kdsl.evaluate.report import Summary, TaskResult, summarise
+from kdsl.evaluate.runs import Run, SampleSet
 from kdsl.locks import claimed
 from kdsl.project.cross_validation import cross_validate_project
+from kdsl.project.prediction import decide_files
 from kdsl.project.project import Project
+from kdsl.project.runs import keep_run, sample_set
 
 if TYPE_CHECKING:
     from kdsl.project.ablation import Ablation
@@ -21,7 +26,17 @@ CROSS_VALIDATION_FOLDER, ABLATION_FOLDER, SEESAW_FOLDER = "cross-validation", "a
 """In the checkpoint, unless another folder is named."""
 
 
-def evaluate_project(project: Project, folds: int, workers: int | None = None, folder: Path | None = None) -> Summary:
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured, and the run that keeps it."""
+
+    summary: Summary
+    run: Run
+
+
+def evaluate_project(
+    project: Project, folds: int, workers: int | None = None, folder: Path | None = None
+) -> Evaluation:
     """Cross-validate, and write report, tables and plots into `folder`.
 
     Errors are those of `cross_validate_project`, and KdslError for fewer than two folds.
@@ -30,17 +45,34 @@ def evaluate_project(project: Project, folds: int, workers: int | None = None, f
         raise KdslError(f"folds is {folds!r}; give a whole number, at least 2")
     folder = folder or project.config.checkpoint / CROSS_VALIDATION_FOLDER
     with claimed(folders=[project.config.checkpoint, folder]):
-        return write_results(project, cross_validate_project(project, folds, workers), folder)
+        results = cross_validate_project(project, folds, workers)
+        train = project.config.data.train
+        assert train is not None  # there are training samples
+        return write_results(project, sample_set(project, train, folds), results, folder)
 
 
-def evaluate_predictions(project: Project, predictions: Path, truth: Path, folder: Path) -> Summary:
+def evaluate_file(project: Project, test: Path, folder: Path) -> Evaluation:
+    """Predict the labelled samples of any file, and write report, tables and plots into `folder`.
+
+    Raises KdslError for a file that holds something else, and where nothing was trained.
+    """
+    with claimed(folders=[folder]):
+        samples = list(project.iterate_samples(test))
+        labelled_samples(test, samples, project.tasks)  # refused before anything is predicted
+        decisions = list(decide_files(project, [SampleFile(test)]))
+        results = decision_results(samples, decisions, project.tasks)
+        return write_results(project, sample_set(project, test), results, folder)
+
+
+def evaluate_predictions(project: Project, predictions: Path, truth: Path, folder: Path) -> Evaluation:
     """Compare a file of predictions with a file of labels, and write report, tables and plots into `folder`.
 
     Raises KdslError for files that cannot be read, and for predictions that fit none of the samples.
     """
     with claimed(folders=[folder]):
         samples = read_samples(truth, project.tasks, reading=project.reading())
-        return write_results(project, read_results(predictions, truth, samples, project.tasks), folder)
+        results = read_results(predictions, truth, samples, project.tasks)
+        return write_results(project, sample_set(project, truth), results, folder, predictions)
 
 
 def evaluate_steps(
@@ -73,8 +105,17 @@ def evaluate_adapters(project: Project, folder: Path | None = None) -> "Seesaw":
     return found
 
 
-def write_results(project: Project, results: Sequence[TaskResult], folder: Path) -> Summary:
-    """Write report, tables and plots of what was predicted into `folder`, which the caller has claimed."""
+def write_results(
+    project: Project,
+    samples: SampleSet,
+    results: Sequence[TaskResult],
+    folder: Path,
+    predictions: Path | None = None,
+) -> Evaluation:
+    """Write report, tables and plots of what was predicted into `folder`, which the caller has claimed, and keep it.
+
+    `predictions` is the file that was scored, where one was.
+    """
     summary = summarise(results, project.config.seed)
     write_evaluation(folder, results, summary)
-    return summary
+    return Evaluation(summary, keep_run(project, samples, results, summary, predictions))

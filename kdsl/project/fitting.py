@@ -5,8 +5,11 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.arbiter.abstention import choose_abstention
 from kdsl.arbiter.arbiter import Arbiter
-from kdsl.arbiter.fit import fit_arbiter
+from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.fit import fit_arbiter, out_of_fold_evidence
+from kdsl.arbiter.scope import FEWEST_EXAMPLES, FEWEST_LABELS, Scope, fit_scope
 from kdsl.arbiter.trained import TrainedOn, TrainedTask, active_rules, usable_rules
 from kdsl.errors import KdslError
 from kdsl.mining.update import MinedRules, with_decisions
@@ -14,6 +17,7 @@ from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
 from kdsl.models.classifier import Classifier
 from kdsl.models.recorded import RecordedTrainer
 from kdsl.progress import Advance
+from kdsl.project.held_out_labels import held_out_labels
 from kdsl.project.mining import search
 from kdsl.project.task import Learner, TaskProject
 from kdsl.project.teaching import teach
@@ -63,9 +67,50 @@ def fit(
     probabilities[rows] = calibrated.probabilities
     known[rows] = calibrated.unseen
     arbiter = arbitrate(own, mined, probabilities, known)
+    scope = None
+    if task.other is not None or own.abstain is not None:
+        tempered = arbiter.model_alone.probabilities(probabilities, RuleEvidence.none(*probabilities.shape))
+        usable = usable_rules(mined.rules, task, table.sidecars)
+        evidence = out_of_fold_evidence(task, table, labels, tempered, known, mined.archive, usable)
+        seen = own.select(np.flatnonzero(known))
+        arbiter, scope = _with_scope(seen, spared, arbiter, probabilities[known], folds[known], evidence.rows(known))
     advance(f"{task.name}: arbiter")
     trained_on = TrainedOn(table, probabilities, known)
-    return TrainedTask(task, calibrated.classifier, tuple(active), arbiter, trained_on, teaching.taught)
+    return TrainedTask(task, calibrated.classifier, tuple(active), arbiter, trained_on, teaching.taught, scope)
+
+
+def _with_scope(
+    own: TaskProject,
+    learner: Learner,
+    arbiter: Arbiter,
+    probabilities: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    evidence: RuleEvidence,
+) -> tuple[Arbiter, Scope | None]:
+    """The arbiter with its threshold, and what tells samples of `other`, by what is known out of fold about all
+    samples of `own`: `probabilities` of the classifier and `evidence` of rules."""
+    task, scope = own.task, None
+    merged = arbiter.pool.probabilities(probabilities, evidence)
+    if task.other_index is not None:
+        rounds = held_out_labels(own, learner, probabilities, folds)
+        fitted = fit_scope(own.table, own.labels, task.other_index, arbiter.pool, probabilities, evidence, rounds)
+        if fitted is None:
+            _log.warning(
+                "%s: nothing is told to be %r that is not like samples of it, as there are too few labels and samples "
+                "to learn that from: give %d samples of %r, or samples of at least %d other labels",
+                task.name, task.other, FEWEST_EXAMPLES, task.other, FEWEST_LABELS,
+            )  # fmt: skip
+        else:
+            scope, merged = fitted
+    abstention = None if own.abstain is None else choose_abstention(own.abstain, merged, own.labels)
+    if abstention is not None and abstention.error is None:
+        _log.warning(
+            "%s: abstain: not even the surest decisions were right often enough out of fold, so all are handed to "
+            "people",
+            task.name,
+        )  # fmt: skip
+    changed = {"abstention": abstention, "detects_other": scope is not None}
+    return arbiter.model_copy(update=changed), scope
 
 
 def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None = None) -> MinedRules:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kdsl.data.images import existing_image
+from kdsl.file_names import safe_name
 from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
@@ -17,8 +18,18 @@ def task_files(project: Project) -> object:
 
 
 def train_samples(project: Project) -> object:
-    """The file of training samples."""
-    return _content(project, project.config.data.train)
+    """The file of training samples, and the labels that people gave."""
+    return _content(project, project.config.data.train), given_labels(project)
+
+
+def given_labels(project: Project) -> object:
+    """What people say that training samples are; that they confirmed labels changes nothing."""
+    log = project.label_log
+    if log is None or not log.path.exists():
+        return None
+    given = log.given()
+    labels = sorted((*key, fingerprint, each.label) for key, fingerprint, each in given if len(each.labels) > 1)
+    return (labels, _content(project, project.config.data.unlabelled)) if labels else None
 
 
 def test_samples(project: Project) -> object:
@@ -148,6 +159,16 @@ def evaluation_files(project: Project) -> object:
 def evaluation_folder(project: Project) -> Path:
     """Where `kdsl run` writes how good the project is."""
     return project.config.checkpoint / "evaluation"
+
+
+def test_folder(project: Project, file: Path) -> Path:
+    """Where `kdsl evaluate --test FILE` does."""
+    return evaluation_folder(project) / safe_name(f"test-{file.stem}")
+
+
+def comparison_folder(project: Project) -> Path:
+    """Where `kdsl evaluate` compares two runs that are kept."""
+    return evaluation_folder(project) / "comparison"
 
 
 def predictions_file(project: Project) -> Path:

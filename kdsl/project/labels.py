@@ -1,6 +1,7 @@
 """The labels that a Python program gives: those of samples, and the closed list of all with descriptions."""
 
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -42,13 +43,15 @@ def labels_given(y: Any, count: int) -> NDArray[Any]:
     return array
 
 
-def task_of(values: NDArray[Any], labels: Any) -> tuple[NDArray[Any], Task]:
-    """The classes, sorted, and the task that has them for labels; `labels` is the parameter of that name."""
+def task_of(values: NDArray[Any], labels: Any, other: Any = None) -> tuple[NDArray[Any], Task]:
+    """The classes, sorted, and the task that has them for labels; `labels` and `other` are the parameters."""
     described = _described(labels) if labels is not None else {value: "" for value in np.unique(values).tolist()}
+    if other is not None:
+        described = {**_described([*described, other] if other not in described else list(described)), **described}
     if len(described) < 2:
         only = ", ".join(map(repr, described)) or "none"
         raise KdslError(f"the only label is {only}; a classifier needs samples of at least two labels")
-    if labels is None:
+    if labels is None and other is None:
         classes = np.unique(values)
     else:
         classes = np.unique(np.array(list(described), dtype=values.dtype if values.dtype == object else None))
@@ -57,6 +60,8 @@ def task_of(values: NDArray[Any], labels: Any) -> tuple[NDArray[Any], Task]:
             known = ", ".join(map(repr, described))
             raise KdslError(f"y, item {number}: {value!r} is none of the labels; they are {known:.200}")
     task = Task(UNNAMED_TASK, tuple(Label(str(value), described[value]) for value in classes.tolist()))
+    if other is not None:
+        task = replace(task, other=str(other))
     task_text(task)  # says what is wrong with a name before anything is learned
     return classes, task
 

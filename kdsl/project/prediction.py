@@ -244,6 +244,7 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
         large,
         orders,
         Embedded.of(config),
+        config.abstain,
     )
     asking = AnswerFiller(
         sidecars,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.forms import Reading
+    from kdsl.data.label_log import LabelLog
     from kdsl.data.notes import Notes
     from kdsl.data.sample_file import SampleFile
     from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kdsl.hosts import Consent
     from kdsl.progress import Progress
     from kdsl.project.in_memory import MemoryPredictor
+    from kdsl.project.label_issues import LabelIssue
     from kdsl.project.mining import MinedTask
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
@@ -133,6 +135,17 @@ class Project:
         left_out = self.config.fields.left_out
         return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
 
+    def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
+        """Training samples whose labels are probably wrong, as `kdsl check --labels` finds them, the most doubtful
+        first; of a project with one task its name may be left out.
+
+        Samples that contradict or repeat another one are among them; what people decided about is not. Raises
+        KdslError where `train` has not been run.
+        """
+        from kdsl.project.label_issues import project_label_issues
+
+        return project_label_issues(self, self.task(task))
+
     def ocr(self, workers: int | None = None) -> "OcrOutcome":
         """Read the text on all images that `data.ocr` does not have yet, as `kdsl ocr` does, in `workers` processes.
 
@@ -189,7 +202,7 @@ class Project:
         from kdsl.project.evaluation import evaluate_project
 
         require_workers(workers)
-        return evaluate_project(self, folds, workers)
+        return evaluate_project(self, folds, workers).summary
 
     def run(self, workers: int | None = None) -> "Summary | None":
         """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
@@ -234,7 +247,40 @@ class Project:
                 f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
                 f"there, or give data.{split}=FILE"
             )
-        return self.kept.file(path, self._read_samples, *self._read_with())
+        samples, notes = self.kept.file(path, self._read_samples, *self._read_with())
+        return (self._with_given_labels(samples) if split == "train" else samples), notes
+
+    @cached_property
+    def label_log(self) -> "LabelLog | None":
+        """The labels that people gave to samples; None in a project without samples."""
+        from kdsl.data.label_log import LabelLog
+
+        path = self.config.data.label_log
+        return None if path is None else LabelLog(path)
+
+    def _with_given_labels(self, samples: "list[Sample]") -> "list[Sample]":
+        """Training samples as people labelled them, with those of data.unlabelled that they labelled."""
+        from kdsl.files import stamp_of
+
+        log, unlabelled = self.label_log, self.config.data.unlabelled
+        stamp = None if log is None else stamp_of(log.path)
+        if log is None or stamp is None:
+            return samples
+        made_of = samples, stamp, None if unlabelled is None else stamp_of(unlabelled)
+        return self.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
+
+    def _give_labels(self, samples: "list[Sample]", log: "LabelLog") -> "list[Sample]":
+        from kdsl.data.notes import Notes
+
+        def more() -> "Iterator[Sample]":
+            unlabelled = self.config.data.unlabelled
+            known = () if unlabelled is None else self.iterate_samples(unlabelled)
+            return (replace(sample, label=None) for sample in known)
+
+        notes = Notes()
+        labelled = log.given().applied(samples, more(), self.tasks, notes)
+        notes.tell(log.path)
+        return labelled
 
     def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
         from kdsl.data.notes import Notes

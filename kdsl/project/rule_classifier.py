@@ -77,6 +77,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     encoder : what turns sentences into vectors, for rules and model: "use" (embedded, the extra `meaning`), a
         directory, a hub id or a server's address; "none": they know characters alone. Where its package is not
         installed, a warning says so and `fit` goes on as with "none".
+    other : the label of what belongs to none of the others; no sample in `y` need have it. None: everything belongs to
+        a label.
+    abstain : when a decision is handed to a person, so that `predict` gives None: {"error": 0.05}, so many of the
+        decisions may be wrong, or {"share": 0.2}, so many of the samples are handed over. None: every one is decided.
 
     Attributes
     ----------
@@ -104,6 +108,8 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         ocr: str | Path | None = None,
         n_jobs: int | None = None,
         encoder: str = EMBEDDED_ENCODER,
+        other: Any = None,
+        abstain: Mapping[str, float] | None = None,
     ) -> None:
         self.labels = labels
         self.large = large
@@ -114,6 +120,8 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         self.ocr = ocr
         self.n_jobs = n_jobs
         self.encoder = encoder
+        self.other = other
+        self.abstain = abstain
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may give it: texts, no matrix of numbers."""
@@ -130,7 +138,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         """
         samples = _samples(X, "X")
         values = labels_given(y, len(samples))
-        classes, task = task_of(values, self.labels)
+        classes, task = task_of(values, self.labels, self.other)
         config = self._config(task)
         labels = np.searchsorted(classes, values)
         names = task.label_names
@@ -146,15 +154,22 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             config.seed,
             learn=lambda rules: trainer,
             small=meaning_parts,
+            abstain=config.abstain,
         )
         mined = mine_in_memory(own, self._workers())
         self._keep(classes, fit(own, mined), mined, samples)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of every sample, as `y` had it. [n_samples]"""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        """The label of every sample, as `y` had it; None where a decision is handed to a person. [n_samples]"""
+        probabilities = self.predict_proba(X)
+        found = self.classes_[probabilities.argmax(axis=1)]
+        abstention = self._trained.arbiter.abstention
+        if abstention is None:
+            return found
+        decided = found.astype(object)
+        decided[probabilities.max(axis=1) < abstention.below] = None
+        return decided
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of every label, in the order of `classes_`. [n_samples, n_labels]"""
@@ -226,6 +241,8 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             ocr,
             n_jobs,
             config.encoder,
+            next((value for value in classes.tolist() if str(value) == task.other), None),
+            None if config.abstain is None else config.abstain.model_dump(exclude_none=True),
         )
         known = Sidecars(vectors=_vectors(config))
         trained = TrainedTask.load(task, checkpoint, base.rules, embedded=Embedded.of(config), sidecars=known)
@@ -277,6 +294,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             "large": self.large,
             "seed": _number(self.seed),
             "mining": {"max_conditions": _number(self.max_conditions), "iterations": _number(self.iterations)},
+            "abstain": None if self.abstain is None else {name: _number(v) for name, v in dict(self.abstain).items()},
             "prompt": {"ocr": self.ocr is not None, "knowledge": len(task.labels) if described else 0},
         }
         try:
@@ -343,6 +361,8 @@ def _number(value: Any) -> Any:
 
 def _config_text(config: ProjectConfig) -> str:
     budget, prompt = config.mining, config.prompt
+    asked = {} if config.abstain is None else config.abstain.model_dump(exclude_none=True)
+    abstain = "".join(f"abstain: {{{name}: {value}}}\n" for name, value in asked.items())
     return f"""\
 # Saved by kdsl.RuleClassifier. Every command takes it, such as kdsl review and kdsl predict.
 tasks: [{_TASK_FILE}]
@@ -352,6 +372,6 @@ small: {config.small}
 large: {config.large}
 checkpoint: {_CHECKPOINT}
 seed: {config.seed}
-mining: {{max_conditions: {budget.max_conditions}, iterations: {budget.iterations}}}
+{abstain}mining: {{max_conditions: {budget.max_conditions}, iterations: {budget.iterations}}}
 prompt: {{ocr: {str(prompt.ocr).lower()}, knowledge: {prompt.knowledge}}}
 """

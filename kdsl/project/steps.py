@@ -53,6 +53,7 @@ class Pipeline:
         Raises KdslError for what stops a step.
         """
         with claimed(folders=[self._config.checkpoint, self._config.rules]):
+            self._require_test_labels()
             self.check()
             self.ocr()
             self.captions()
@@ -131,6 +132,13 @@ class Pipeline:
         for line in lines:
             self._tell(f"{step}{note}: {line}")
 
+    def _require_test_labels(self) -> None:
+        """Raise KdslError for test samples that results cannot be measured on: not after minutes of mining."""
+        from kdsl.evaluate.predictions import labelled_samples
+
+        if self._config.data.test is not None:
+            labelled_samples(self._config.data.test, self._project.samples("test"), self._project.tasks)
+
     def _check(self) -> Lines:
         findings = self._project.check().findings
         lines = [
@@ -190,6 +198,7 @@ class Pipeline:
         lines = []
         for trained in train_project(self._project):
             lines.append(_told(trained.arbiter))
+            lines.extend(f"{trained.task.name}: {clause}" for clause in trained.arbiter.deciding_less())
             if (by := goes_by(trained.shares)) is not None:
                 lines.append(f"{trained.task.name}: {by}")
             if trained.taught is not None:
@@ -198,28 +207,30 @@ class Pipeline:
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.data.sample_file import SampleFile
-        from kdsl.evaluate.predictions import decision_results, labelled_samples
+        from kdsl.evaluate.predictions import decision_results
         from kdsl.project.evaluation import write_results
         from kdsl.project.prediction import predict_file
+        from kdsl.project.runs import sample_set
 
         project, test, output = self._project, self._config.data.test, predictions_file(self._project)
         assert test is not None
         samples = project.samples("test")
-        labelled_samples(test, samples, project.tasks)  # refused before anything is predicted
+        self._require_test_labels()  # of one step alone, too
         decisions: list[Decision] = []
         with claimed(files=[output]):
             output.unlink(missing_ok=True)
             predict_file(project, [SampleFile(test)], output, each=decisions.extend)
         folder = evaluation_folder(project)
         with claimed(folders=[folder]):
-            scored(write_results(project, decision_results(samples, decisions, project.tasks), folder))
+            results = decision_results(samples, decisions, project.tasks)
+            scored(write_results(project, sample_set(project, test), results, folder).summary)
         return [f"{len(samples)} test samples predicted"]
 
     def _cross_validate(self, scored: "Callable[[Summary], None]") -> Lines:
         from kdsl.project.evaluation import evaluate_project
 
         folder = evaluation_folder(self._project)
-        scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder))
+        scored(evaluate_project(self._project, EVALUATION_FOLDS, self._workers, folder).summary)
         return [f"cross-validation with {EVALUATION_FOLDS} folds, as data.test is not set"]
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.config_parts import AbstainConfig
 from kdsl.data.splits import stratified_folds
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -73,6 +74,8 @@ class TaskProject:
     """Whether accepted rules teach the classifier what they say about those."""
     decided: tuple[Rule, ...] = ()
     """What people wrote, edited, accepted or ruled out; see `kdsl.mining.update.with_decisions`."""
+    abstain: AbstainConfig | None = None
+    """When a decision is handed to a person."""
 
     @classmethod
     def of(cls, project: Project, task: Task) -> "TaskProject":
@@ -89,6 +92,7 @@ class TaskProject:
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
             unlabelled=lambda: unlabelled_table(project, task),
+            abstain=config.abstain,
         )
         require_labels(task, own.table, own.labels)
         return own

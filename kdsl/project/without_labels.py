@@ -60,6 +60,8 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
         )  # fmt: skip
     else:
         _log.warning("%s: %s", task.name, NO_LABELS)
+    if project.config.abstain is not None:
+        _log.warning("%s: abstain: nothing is handed to a person until samples tell how often it is right", task.name)
     sidecars = project.learned_sidecars()
     unlabelled = unlabelled_table(project, task)
     rules = active_rules(base.rules, task, sidecars)

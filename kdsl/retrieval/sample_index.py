@@ -72,10 +72,19 @@ class SampleIndex:
         """
         asked = _contents(table, hashes)
         if self.features is not None:
-            return self._nearest(_unit(self.features.matrix(table)), asked, k)
+            return self._nearest(self.unit_vectors(table), asked, k)
         if vectors is None:
             raise ValueError("the index was made of a model's vectors, which the asked samples need too")
         return self._nearest(vectors, asked, k)
+
+    def unit_vectors(self, table: FieldTable) -> "csr_matrix":
+        """The samples of `table` as vectors like those of the index: [n_asked, n_dimensions].
+
+        ValueError for an index that was made of a model's vectors.
+        """
+        if self.features is None:
+            raise ValueError("the index was made of a model's vectors, which the asked samples need too")
+        return _unit(self.features.matrix(table))
 
     def nearest_to_each_other(self, k: int) -> Nearest:
         """What `nearest` says about the samples of the index; here a copy and what it is a copy of are told by row."""

@@ -12,7 +12,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from kdsl.errors import KdslError
-from kdsl.review import decision_routes, edit_routes, progress_routes, refine_routes, rule_routes, sample_routes
+from kdsl.review import (
+    decision_routes,
+    edit_routes,
+    label_routes,
+    labelling_routes,
+    progress_routes,
+    refine_routes,
+    rule_routes,
+    run_routes,
+    sample_routes,
+)
 from kdsl.review.form import Form
 from kdsl.review.live import LiveSite
 from kdsl.review.page import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, THEMES, Call, Pages
@@ -37,7 +47,17 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     app.state.measuring = {}
     app.add_middleware(Guard, hosts=hosts, token=token)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    for routes in (rule_routes, decision_routes, edit_routes, refine_routes, sample_routes, progress_routes):
+    for routes in (
+        rule_routes,
+        decision_routes,
+        edit_routes,
+        refine_routes,
+        sample_routes,
+        label_routes,
+        labelling_routes,
+        progress_routes,
+        run_routes,
+    ):
         app.include_router(routes.router)
 
     @app.exception_handler(KdslError)

@@ -1,5 +1,6 @@
 """What the data files of a project say, and when they were last changed."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,15 @@ class Source:
     """Raises KdslError for files that cannot be read or make no sense. Picklable: another process reads them again."""
     files: Sequence[Path] = ()
     """When one of these changes, it has to be read again."""
+    labels: Path | None = None
+    """The log of labels that people give on the page; it is read again once nobody gives one for a while."""
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:
     return tuple(map(stamp_of, paths))
+
+
+def recently_written(path: Path, seconds: float) -> bool:
+    """Whether a file was written within so many seconds; one that is gone was not."""
+    stamp = stamp_of(path)
+    return stamp is not None and time.time() - stamp[0] / 1e9 < seconds

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
-from kdsl.files import is_there, sync
-from kdsl.json_file import append_jsonl, read_jsonl
+from kdsl.files import is_there
+from kdsl.json_file import append_durably, append_jsonl, read_jsonl
 from kdsl.record_file import as_record
 from kdsl.rules.rule_files import is_rule_file
 
@@ -181,12 +181,7 @@ class Journal:
 
     def _append(self, record: dict[str, Any]) -> None:
         self._require_own()
-        with append_jsonl(self.path) as append:
-            append(record)
-        try:
-            sync(self.path)
-        except OSError as error:
-            raise KdslError(f"{self.path}: cannot be written to disk ({error.strerror}); free some space") from error
+        append_durably(self.path, record)
         self._note_size()
 
     def _note_size(self) -> None:

@@ -14,7 +14,7 @@ from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
 from kdsl.project.refining import Refiner, labelled
 from kdsl.project.unlabelled import unlabelled_table
-from kdsl.review.dataset import Dataset, Source, Stamps, stamps_of
+from kdsl.review.dataset import Dataset, Source, Stamps, recently_written, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_predictions import prediction_files
 from kdsl.review.reading import Said, conditions_of, counted, read_and_ask, read_and_count, read_and_prepare
@@ -25,6 +25,8 @@ from kdsl.subprocess_call import Stopped, call_in_subprocess
 
 FRESH = 1.0
 """Seconds between looks for changes made outside. Data are read when they lay still from one look to the next."""
+_AT_REST = 20.0
+"""Seconds without a label given on the page until labels are counted on: who gives some gives more."""
 _END = 5.0
 """Seconds that who stops waits for the background: a process that is starting just then would be left half told."""
 _NEVER = 1_000_000_000
@@ -45,6 +47,7 @@ class LiveSite:
         self._config = config
         self._source = source
         self._read = stamps_of(source.files)
+        self._labels = stamps_of([source.labels] if source.labels is not None else [])
         with out_of_the_way():
             dataset = source.read()
             names = [task.name for task in dataset.tasks]
@@ -107,7 +110,7 @@ class LiveSite:
             with out_of_the_way():
                 self._take_rules()
                 now = stamps_of(self._source.files)
-                if now == before and now != self._read:  # nobody is writing
+                if now == before and (now != self._read or self._labels_settled()):  # nobody is writing
                     self._take_data(apart)
                     gc.collect()  # answered requests hold on to the site before, until they are found
                     gc.freeze()
@@ -126,9 +129,15 @@ class LiveSite:
         except (OSError, KdslError) as error:
             self._problems["rules"] = str(error)
 
+    def _labels_settled(self) -> bool:
+        """Whether people gave labels, and have stopped: all is counted again for what they said."""
+        log = self._source.labels
+        return log is not None and stamps_of([log]) != self._labels and not recently_written(log, _AT_REST)
+
     def _take_data(self, call: Call) -> None:
         now = stamps_of(self._source.files)
-        if now == self._read:
+        labels = stamps_of([self._source.labels] if self._source.labels is not None else [])
+        if (now, labels) == (self._read, self._labels):
             return
         try:
             # Requests that are under way end with the site that they began with.
@@ -136,7 +145,7 @@ class LiveSite:
             self._problems.pop("data", None)
         except KdslError as error:
             self._problems["data"] = error.in_commands()
-        self._read = now
+        self._read, self._labels = now, labels
 
     def _read_again(self, call: Call) -> Site:
         store = self.site.store
@@ -163,6 +172,8 @@ class LiveSite:
             # What cannot be known any more is shown as it was.
             index.predictions = said.predictions or index.predictions
             index.no_predictions, index.opinions = said.no_predictions, said.unlabelled or index.opinions
+            if said.guide is not None:
+                self.site.labelling.guides[name] = said.guide
             self.site.overview(name)
 
     def _prepare_refining(self, call: Call) -> None:
@@ -216,7 +227,9 @@ def open_live(project: Project, by: str) -> LiveSite:
     tasks = [config.folder / name for name in config.tasks]
     files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions]
     files += [path for path in tasks if path.is_file()]
-    return LiveSite(config, Source(partial(_read, config), [path for path in files if path is not None]), by)
+    return LiveSite(
+        config, Source(partial(_read, config), [path for path in files if path is not None], data.label_log), by
+    )
 
 
 def _read(config: ProjectConfig) -> Dataset:

@@ -18,6 +18,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.files import file_hash, is_there, parsing, write_atomically
 from kdsl.mining.miner import MiningSettings
 from kdsl.models.classifier import Classifier
+from kdsl.models.cold_start import fit_cold_start
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE, load_out_of_fold, rows_of
@@ -72,14 +73,14 @@ def unlabelled_predictions(
 ) -> ModelPredictions | None:
     """What the trained classifier says about samples without a label, else one that is trained for it (seconds).
 
-    None where a large or recorded model would have to be asked, and where nothing can be learned from the labelled
-    samples, those of `table` with `labels` [n_samples].
+    None where a large or recorded model would have to be asked. Where nothing can be learned from the labelled
+    samples, those of `table` with `labels` [n_samples], the names and descriptions of the labels speak.
     """
     if not len(unlabelled) or config.large_model is not None or config.recorded is not None:
         return None
     classifier = _trained(config, task, unlabelled) or _fitted(config, task, table, labels)
     if classifier is None:
-        return None
+        classifier = fit_cold_start(task, unlabelled, unlabelled.sentence_vectors)
     return ModelPredictions(classifier.predict(unlabelled).probabilities, np.ones(len(unlabelled), dtype=bool))
 
 

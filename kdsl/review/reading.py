@@ -11,6 +11,7 @@ from kdsl.fields.table import FieldTable
 from kdsl.mining.problem import MiningProblem
 from kdsl.project.refining import refining_problem
 from kdsl.review.dataset import Dataset
+from kdsl.review.labelling import LabelGuide, make_guide
 from kdsl.review.model_predictions import ModelPredictions, model_predictions, unlabelled_predictions
 from kdsl.review.sample_hits import Counted
 from kdsl.review.store import RuleStore
@@ -42,6 +43,8 @@ class Said:
     """Why it cannot."""
     unlabelled: ModelPredictions | None
     """About the others; None where it is not known."""
+    guide: LabelGuide | None = None
+    """What to label next; None where that is not known."""
 
 
 def conditions_of(store: RuleStore) -> Conditions:
@@ -79,7 +82,8 @@ def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) 
         predictions = model_predictions(config, task, table, labels, dataset.orders)
     except KdslError as error:
         no_predictions = error.in_commands()
-    return Said(predictions, no_predictions, unlabelled_predictions(config, task, table, labels, others))
+    opinions = unlabelled_predictions(config, task, table, labels, others)
+    return Said(predictions, no_predictions, opinions, make_guide(table, others, opinions))
 
 
 def read_and_prepare(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> MiningProblem:

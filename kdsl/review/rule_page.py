@@ -178,13 +178,11 @@ def model_label(site: Site, task: str, row: int, unlabelled: bool = False) -> tu
 
 
 def shown_samples(
-    site: Site, task: str, rows: Sequence[int], language: Language, unlabelled: bool = False
-) -> list[ShownSample]:
-    """Samples as they are: training samples, or `unlabelled` ones."""
-    index = site.indexes[task].unlabelled if unlabelled else site.indexes[task].training
-    return [
-        show_sample(row, index.samples[row], site.sidecars, site.image_address, (), language) for row in rows
-    ]  # fmt: skip
+    site: Site, task: str, rows: Sequence[int], language: Language
+) -> list[ShownSample]:  # fmt: skip
+    """Training samples as they are."""
+    samples = site.indexes[task].samples
+    return [show_sample(row, samples[row], site.sidecars, site.image_address, (), language) for row in rows]
 
 
 def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]]:

@@ -1,5 +1,6 @@
 """Routes for looking at rules: the queue, and one rule with its hits, its effect and what lint finds about it."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -11,15 +12,17 @@ from kdsl.errors import KdslError
 from kdsl.review.findings import findings
 from kdsl.review.form import whole_number
 from kdsl.review.journal import Event, decided_together
+from kdsl.review.labelling import Group
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import STATUSES, SURE, Query, figure, ordered, sure_rules
 from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values, unlabelled_rows
-from kdsl.review.unsure import open_beliefs
-from kdsl.review.value_of_looking import value_of_labelling
+from kdsl.review.task_index import Overview
 from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.wording import rule_words
 
 RULES_ON_A_PAGE = 50
+GROUPS_IN_QUEUE = 10
+"""Groups to label that stand among the rules, at most; the page on which one labels has more."""
 HITS_MORE = 12
 """Hits that "show more" adds."""
 
@@ -86,12 +89,15 @@ def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | 
     first = place // RULES_ON_A_PAGE * RULES_ON_A_PAGE
     model_known = call.site.indexes[task].predictions is not None
     rows = order[first : first + RULES_ON_A_PAGE]
+    groups = call.site.labelling.groups(call.site, task)
+    best = max((float(overview.value[i]) for i in order), default=0.0)
     return call.render(
         "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
         rows=[(i, figure(overview, i, query.sort, model_known)) for i in rows],
         copies={i: int((overview.best[order] == i).sum()) - 1 for i in rows if overview.best[i] == i},
         sure=len(sure_rules(overview, query.label)), least=SURE, together=_together(call, event),
-        label_first=_label_first(call, task, order),
+        groups=_between(overview, order, first, groups[:GROUPS_IN_QUEUE]) if query == Query() else {},
+        label_first=bool(groups) and groups[0].value > best,
         page=RULES_ON_A_PAGE, statuses=STATUSES, event=event, about=_about(call, event), at=at,
         labels=call.site.tasks[task].label_names, failing=failing,
         sources=sorted({stored.rule.provenance.source for stored in overview.rules} - {""}),
@@ -128,10 +134,20 @@ def _together(call: Call, event: Event | None) -> int:
     return 1 if event is None else len(decided_together(call.site.store.journal(event.by), event))
 
 
-def _label_first(call: Call, task: str, order: Sequence[int]) -> bool:
-    """Whether the label of one unlabelled sample is worth more than a look at any rule of the queue."""
-    best = max((float(call.site.overview(task).value[i]) for i in order), default=0.0)
-    return value_of_labelling(*open_beliefs(call.site, task))[1] > best
+def _between(overview: Overview, order: Sequence[int], first: int, groups: Sequence[Group]) -> dict[int, list[Group]]:
+    """Groups to label, by the rule that they stand before: the first one that is worth less, near copies aside.
+
+    These are those of the page that begins at place `first` of `order`; groups behind the last rule are at -1.
+    """
+    bests = [at for at, i in enumerate(order) if overview.best[i] == i]
+    worth = [-float(overview.value[order[at]]) for at in bests]
+    found: dict[int, list[Group]] = {}
+    for group in groups:
+        place = bisect_right(worth, -group.value)
+        at = bests[place] if place < len(bests) else len(order)
+        if first <= at < first + RULES_ON_A_PAGE:
+            found.setdefault(order[at] if at < len(order) else -1, []).append(group)
+    return found
 
 
 def _about(call: Call, event: Event | None) -> str:

@@ -11,12 +11,9 @@ from kdsl.review.gaps import KINDS, find_gaps, rows_of
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.rule_page import model_label, shown_samples
 from kdsl.review.sample_view import show_sample
-from kdsl.review.unsure import unsure_rows
 from kdsl.rules.engine import Engine
 
 SAMPLES_ON_A_PAGE = 20
-UNSURE = "unsure"
-"""Names the unlabelled samples that the model is unsure about, beside the kinds of gaps."""
 
 router = APIRouter(prefix="/t/{task}")
 
@@ -41,12 +38,11 @@ def samples(call: Asked, task: KnownTask) -> Response:
     index = call.site.indexes[task]
     values = call.request.query_params
     kind = values.get("kind", "cell")
-    if kind not in (*KINDS, UNSURE):
-        raise KdslError(f"{kind[:60]!r} is none of {', '.join((*KINDS, UNSURE))}")
-    unlabelled = kind == UNSURE
+    if kind not in KINDS:
+        raise KdslError(f"{kind[:60]!r} is none of {', '.join(KINDS)}")
     gaps = find_gaps(index, call.site.overview(task))
     truth, said = _label(values.get("truth")), _label(values.get("said"))
-    rows = unsure_rows(call.site, task) if unlabelled else rows_of(index, gaps, kind, truth, said)
+    rows = rows_of(index, gaps, kind, truth, said)
     first = whole_number(values.get("from", "")) or 0
     shown = rows[first : first + SAMPLES_ON_A_PAGE].tolist()
     language = call.visitor.language
@@ -54,12 +50,8 @@ def samples(call: Asked, task: KnownTask) -> Response:
         "samples.html", task=task, kind=kind, truth=truth, said=said, total=len(rows), first=first,
         page=SAMPLES_ON_A_PAGE, labels=index.task.label_names,
         shown=[
-            (
-                sample,
-                model_label(call.site, task, sample.position, unlabelled),
-                None if unlabelled else int(gaps.said[sample.position]),
-            )
-            for sample in shown_samples(call.site, task, shown, language, unlabelled)
+            (sample, model_label(call.site, task, sample.position), int(gaps.said[sample.position]))
+            for sample in shown_samples(call.site, task, shown, language)
         ],
     )  # fmt: skip
 

@@ -13,6 +13,8 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.files import opened
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
+from kdsl.review.label_review import LabelReview
+from kdsl.review.labelling import Labelling
 from kdsl.review.queue import Query, ordered
 from kdsl.review.reading import Reading
 from kdsl.review.sample_hits import SampleHits
@@ -51,8 +53,12 @@ class Site:
         self.sidecars = dataset.sidecars
         self.reviewer = reviewer
         self.store = store
+        self.labelling: Labelling = Labelling() if before is None else before.labelling
+        """Which samples to label next."""
         self.indexes = {name: self._index(task, reading, before) for name, task in self.tasks.items()}
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
+        self.labels: LabelReview = LabelReview(config) if before is None else before.labels
+        """What speaks against the samples' labels, and what people say that they are."""
         self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
         groups = [*dataset.samples.values(), *dataset.unlabelled.values()]
         images = {image for group in groups for sample in group for image in sample.images}

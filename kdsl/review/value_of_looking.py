@@ -116,17 +116,6 @@ def value_of_looking(
     return chance * np.maximum(gains, 0.0)
 
 
-def value_of_labelling(probabilities: Floats, open_: Flags) -> tuple[int, float]:
-    """The sample of those that are `open_` [n_samples] whose label would say most, −1 without one, and how much.
-
-    `probabilities` [n_samples, n_labels] are the model's. The value is in the unit of `value_of_looking`, for that
-    sample alone: what the model learns from its label about others comes on top.
-    """
-    values = np.where(open_, (1 - np.square(probabilities).sum(axis=1)) / 2, -1.0)
-    best = int(values.argmax()) if len(values) else -1
-    return (best, float(values[best])) if best >= 0 and open_[best] else (-1, 0.0)
-
-
 def _decided(hits: Bitmap, labels: Counts, accepted: Flags) -> Bitmap:
     """For each rule the samples that accepted rules for its label hit: [n_rules, n_words]."""
     by_label = np.zeros((labels.max(initial=-1) + 2, hits.shape[1]), dtype=np.uint64)  # −1 is the last row

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
@@ -40,8 +41,7 @@ def load_task(name_or_path: str | Path, folder: Path = Path(".")) -> Task:
         )
     file = read_yaml(path)
     content = validate(_TaskFile, file, file.value)
-    labels = tuple(Label(label.name, label.description) for label in content.labels)
-    return Task(content.name, labels, content.prompt)
+    return content.task()
 
 
 def shipped_tasks() -> dict[str, Path]:
@@ -56,7 +56,10 @@ def task_text(task: Task, counts: Mapping[str, int] | None = None) -> str:
     """
     if not isinstance(task.labels, tuple | list) or not all(isinstance(label, Label) for label in task.labels):
         raise KdslError(f"task {task.name!r:.80}: labels is {task.labels!r:.80}; it must be a tuple of kdsl.Label")
-    record = {"name": task.name, "labels": [asdict(label) for label in task.labels], "prompt": task.prompt}
+    record: dict[str, Any] = {"name": task.name, "labels": [asdict(label) for label in task.labels]}
+    record |= {"prompt": task.prompt, "other": {"label": task.other, "unlisted": task.unlisted_as_other}}
+    if task.other is None:
+        del record["other"]
     try:
         _TaskFile.model_validate(record)
     except ValidationError as error:
@@ -66,7 +69,7 @@ def task_text(task: Task, counts: Mapping[str, int] | None = None) -> str:
         for label in task.labels
     ]
     prompt = f"prompt: {yaml_string(task.prompt)}\n" if task.prompt else ""
-    return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{prompt}"
+    return f"name: {yaml_string(task.name)}\nlabels:\n{''.join(labels)}{_other(task)}{prompt}"
 
 
 def _description(label: Label, counts: Mapping[str, int] | None) -> str:
@@ -75,6 +78,13 @@ def _description(label: Label, counts: Mapping[str, int] | None) -> str:
 
 def _told(label: Label, counts: Mapping[str, int] | None) -> str:
     return "" if counts is None else f"  # {counts.get(label.name, 0)} samples"
+
+
+def _other(task: Task) -> str:
+    if task.other is None:
+        return ""
+    name = yaml_string(task.other)
+    return f"other: {{label: {name}, unlisted: true}}\n" if task.unlisted_as_other else f"other: {name}\n"
 
 
 class _LabelEntry(BaseModel):
@@ -89,12 +99,50 @@ class _LabelEntry(BaseModel):
         return _visible(name)
 
 
+class _OtherEntry(BaseModel):
+    """The label of what belongs to none of the others; `other: NAME` is short for `other: {label: NAME}`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    label: str
+    unlisted: bool = False
+    """Whether samples whose label is not listed are read as this one."""
+
+    @field_validator("label")
+    @classmethod
+    def _label(cls, name: str) -> str:
+        return _visible(name)
+
+
 class _TaskFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str
     labels: list[_LabelEntry] = Field(min_length=2)
     prompt: str = ""
+    other: _OtherEntry | None = None
+
+    @field_validator("other", mode="before")
+    @classmethod
+    def _other(cls, given: Any) -> Any:
+        if not isinstance(given, str | dict):
+            raise ValueError(f"is {str(given)!r:.60}; write the name of a label, such as `other: none of these`")
+        return {"label": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _belonging(self) -> "_TaskFile":
+        if self.other is not None and sum(label.name != self.other.label for label in self.labels) < 2:
+            raise ValueError(f"beside {self.other.label!r}, which `other` names, list at least two labels")
+        return self
+
+    def task(self) -> Task:
+        """The label of `other` is the last one where it is not listed."""
+        labels = tuple(Label(label.name, label.description) for label in self.labels)
+        if self.other is None:
+            return Task(self.name, labels, self.prompt)
+        if self.other.label not in [label.name for label in labels]:
+            labels = (*labels, Label(self.other.label))
+        return Task(self.name, labels, self.prompt, self.other.label, self.other.unlisted)
 
     @field_validator("name")
     @classmethod

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from kdsl.config import TrainingConfig
+from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.pretrained import quiet
 from kdsl.vlm.checkpoint import load_base

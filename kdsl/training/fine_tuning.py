@@ -14,7 +14,7 @@ import torch
 from accelerate.utils import set_seed
 from transformers import PrinterCallback, Trainer
 
-from kdsl.config import TrainingConfig
+from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.models.large.card import TrainingCard, installed_versions

@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from kdsl.config import TrainingConfig
+from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.training.held_out import SELECTION, HeldOut
 from kdsl.vlm.local import LocalModel

@@ -25,7 +25,7 @@ from kdsl.project.task import TaskProject
 from kdsl.sample import Label, Sample, Task, label_indices
 from kdsl.tasks import load_task
 
-INITIAL = Embedded(("linear", "described"), cleaned=True)
+INITIAL = Embedded(("linear", "described", "cold_start"), cleaned=True)
 """The classifier of a project that `kdsl init` made."""
 
 

@@ -43,6 +43,7 @@ _HOW_TO = {
     "demo": "tutorial.md",
     "distill": "reasons.md#a-teachers-labels",
     "evaluate": "evaluation.md",
+    "history": "runs.md",
     "hosts": "real_models.md#which-servers-are-contacted-and-which-key-they-get",
     "init": "tutorial.md",
     "mine": "mining.md",

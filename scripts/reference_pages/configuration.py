@@ -10,7 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from kdsl.config import ProjectConfig, ProjectPath
+from kdsl.config import ProjectConfig
+from kdsl.config_parts import ProjectPath
 from reference_pages.docstrings import attribute_docstrings
 
 _OPENING = """\

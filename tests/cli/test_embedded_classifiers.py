@@ -33,8 +33,8 @@ def right(kdsl, project: Path, output: Path, *options: str) -> float:
     ("options", "files"),
     [
         (("large=neighbours",), {"neighbours.npz"}),
-        (("large=neighbours", "prompt.knowledge=1"), {"neighbours.npz", "described.npz"}),
-        (ADVISED, {"linear.npz", "neighbours.npz", "described.npz"}),
+        (("large=neighbours", "prompt.knowledge=1"), {"neighbours.npz", "described.npz", "cold_start.npz"}),
+        (ADVISED, {"linear.npz", "neighbours.npz", "described.npz", "cold_start.npz"}),
     ],
 )
 def test_what_was_trained_predicts_and_says_when_the_project_asks_for_something_else(

@@ -163,7 +163,10 @@ class TestShareGpt:
         [
             ({"messages": "hi"}, "element 1: messages is 'hi'; it must be a list"),
             ({"messages": ["hi"]}, "element 1: message 1 is 'hi'; it must be like"),
-            ({"messages": [{"role": "bot", "content": "hi"}]}, "element 1: the role 'bot' is unknown; roles are user"),
+            (
+                {"messages": [{"role": "boss", "content": "hi"}]},
+                "element 1: the role 'boss' is unknown; roles are user",
+            ),
             ({"messages": [{"role": "user"}]}, "element 1: the content of message 1 is missing; it must be text"),
             (
                 {"messages": [{"role": "user", "content": "你好"}]},

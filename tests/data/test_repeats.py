@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdsl.data.repeats import check_repeats
+from kdsl.data.repeats import check_repeats, same_content
 from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("t", (Label("退款"), Label("尺码")))
@@ -81,3 +81,14 @@ def test_the_same_picture_under_another_name_makes_none(found, tmp_path):
 
 def test_samples_of_two_tasks_are_never_the_same(found):
     assert found([said("a", "退", "退款"), said("b", "退", "尺码", task="u")]) == {}
+
+
+def test_samples_that_say_the_same_are_grouped_whatever_their_labels():
+    samples = [
+        said("a", "退 款"),
+        said("b", "尺码"),
+        said("c", "退款", "尺码"),
+        said("d", "退款", None),
+        said("e", "材质"),
+    ]
+    assert [[sample.id for sample in group] for group in same_content(samples, None)] == [["a", "c", "d"]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kdsl.config import FieldsConfig
+from kdsl.config_parts import FieldsConfig
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import FIELDS
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars

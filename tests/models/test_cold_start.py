@@ -14,6 +14,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.cold_start import ColdStartClassifier, fit_cold_start
+from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer, is_cold
 from kdsl.sample import Label, Sample, Task, Turn
 
 CONCEPTS = (("退款", "把钱还"), ("物流", "包裹"), ("调光", "太亮"), ("咨询", "请问"))
@@ -193,3 +194,17 @@ def test_whatever_texts_come_probabilities_are_probabilities(texts, unlabelled):
     assert predicted.shape == (len(texts), 3)
     assert (predicted > 0).all()
     assert predicted.sum(axis=1) == pytest.approx(1)
+
+
+def test_beside_a_classifier_that_knows_few_samples_the_names_of_the_labels_still_count(tmp_path):
+    """Words that no labelled sample has, and a meaning that a label's name has."""
+    texts = ["把钱还我", "退款", "包裹呢", "物流", "退款吧", "我的包裹", "太亮", "调光"]
+    labels = np.array([0, 0, 1, 1, 0, 1, 2, 2])
+    beside = EmbeddedTrainer(TASK, Embedded(("linear", "cold_start"))).fit(asked(*texts), labels, 3)
+    new = asked("快把钱还来", "包裹到哪", "光太亮啦")
+    assert beside.predict(new).probabilities.argmax(axis=1).tolist() == [0, 1, 2]
+    assert beside.ensemble.weights[1] > 0.1
+    beside.save(tmp_path)
+    assert not is_cold(tmp_path)
+    loaded = EmbeddedClassifier.load(tmp_path, Embedded(("linear", "cold_start")), 3)
+    assert loaded.predict(new).probabilities.tolist() == beside.predict(new).probabilities.tolist()

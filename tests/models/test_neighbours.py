@@ -20,7 +20,8 @@ from kdsl.models.embedded import Embedded, EmbeddedClassifier, EmbeddedTrainer
 from kdsl.models.ensemble import fit_ensemble
 from kdsl.models.explanation import Explanation
 from kdsl.models.linear import LinearTrainer
-from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
+from kdsl.models.neighbours import NUMBERS, NeighboursClassifier, NeighboursTrainer, VoteOnEachOther
+from kdsl.retrieval.sample_index import SampleIndex
 from kdsl.sample import Label, Sample, Task, Turn
 
 LAMPS = ["这个灯能调光吗", "亮度可以调吗", "灯光太亮了能调暗吗", "能不能调亮度", "调光怎么弄", "亮度能调节吗"]
@@ -69,6 +70,19 @@ def test_a_copy_has_no_vote_on_its_source():
     ids = (*map(str, range(12)), "s", "copy")
     trained = NeighboursTrainer().fit(table(*texts, ids=ids, copies={"copy": "s"}), np.append(LABELS, [2, 2]), 3)
     assert trained.predict(table("怎么贴膜", ids=("s",))).probabilities[0, 2] < 0.2
+
+
+def test_what_the_others_say_of_a_sample_does_not_depend_on_its_own_label():
+    table = FieldTable(
+        [Sample(f"{i}", "t", (Turn("user", text),)) for i, text in enumerate(LAMPS + FABRICS)], Sidecars()
+    )
+    votes = VoteOnEachOther(SampleIndex.fit(table).nearest_to_each_other(max(NUMBERS)))
+    vote, flipped = votes.likeliest(LABELS, 2), LABELS.copy()
+    flipped[0] = 1
+    before, after = votes.probabilities(vote, LABELS, 2), votes.probabilities(vote, flipped, 2)
+    assert after[0] == pytest.approx(before[0])
+    assert before[0, 0] > 0.5
+    assert (after[1:, 0] < before[1:, 0]).all()
 
 
 def test_a_new_sample_is_not_the_training_sample_that_is_numbered_alike():
@@ -240,9 +254,11 @@ def config(**values: object) -> ProjectConfig:
 def test_the_project_says_what_the_classifier_is_made_of():
     assert Embedded.of(config()) == Embedded(("linear",), cleaned=False)
     prompt = {"ocr": True, "neighbours": 3, "knowledge": 2}
-    assert Embedded.of(config(prompt=prompt)) == Embedded(("linear", "neighbours", "described"), cleaned=True)
+    parts = ("linear", "neighbours", "described", "cold_start")
+    assert Embedded.of(config(prompt=prompt)) == Embedded(parts, cleaned=True)
     assert Embedded.of(config(large="neighbours", prompt={"neighbours": 3})) == Embedded(("neighbours",))
-    assert Embedded.of(config(large="neighbours", prompt={"knowledge": 1})) == Embedded(("neighbours", "described"))
+    advised = Embedded(("neighbours", "described", "cold_start"))
+    assert Embedded.of(config(large="neighbours", prompt={"knowledge": 1})) == advised
 
 
 ALL = Embedded(("linear", "neighbours", "described"), cleaned=True)

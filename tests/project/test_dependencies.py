@@ -12,6 +12,8 @@ from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
 
 from kdsl.config import ProjectConfig
+from kdsl.data.label_log import LabelLog
+from kdsl.data.readers import read_samples
 from kdsl.fields import page_network
 from kdsl.project.dependencies import DEPENDENCIES, LEFT, applies, digest, left, value_of
 from kdsl.project.project import Project
@@ -38,6 +40,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.reasons": ("other-reasons.jsonl", [], FIT),
     "data.knowledge": ("other-knowledge", [], FIT),
     "data.unlabelled": ("other-train.jsonl", RULES, RULES),
+    "data.relabelled": ("other-labels.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
     "data.distilled": ("other-distilled.jsonl", FIT, FIT),
     "data.columns.text": ("question", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
     "data.columns.turns": ("chat", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
@@ -130,6 +133,7 @@ def shop(tmp_path_factory) -> Path:
     for name in ("knowledge", "other-knowledge"):
         (folder / name).mkdir()
         (folder / name / "lamps.md").write_text(f"# 灯\n{name}\n", "utf-8")
+    LabelLog(folder / "other-labels.jsonl").give(read_samples(folder / "train.jsonl")[0], "物流", "小王")
     write(folder / "distilled.jsonl", dialogues(6, 7, "d"))
     write(folder / "other-distilled.jsonl", dialogues(6, 8, "d"))
     (folder / "rules/shop").mkdir(parents=True)

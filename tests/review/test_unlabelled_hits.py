@@ -64,15 +64,5 @@ def test_the_model_is_asked_about_them_and_they_are_no_training_samples(shop):
     assert len(index.samples) == 5 and index.opinions.probabilities.shape == (4, len(LABELS))
 
 
-def test_where_a_label_is_worth_more_than_any_rule_the_queue_says_so(shop, client):
-    worth = "A label is worth more now"
-    assert worth not in client.get(f"/t/{TASK}/rules").text  # nothing is known of the model
-    say(shop, 0.99, 0.99, 0.99, 0.5)
-    empty = client.get(f"/t/{TASK}/rules", params={"text": "nothing has this"}).text
-    assert worth in empty and "kind=unsure" in empty
-    unsure = client.get(f"/t/{TASK}/samples", params={"kind": "unsure"}).text
-    assert re.findall(r'data-sample="(u\d)"', unsure)[0] == "u3"
-
-
 def test_the_progress_page_says_what_waits_for_training(shop, client):
     assert "everything waits for it" in client.get(f"/t/{TASK}/progress").text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kdsl.bitmaps import pack
-from kdsl.review.value_of_looking import Precision, value_of_labelling, value_of_looking
+from kdsl.review.value_of_looking import Precision, value_of_looking
 
 UNSURE, SAME, OTHER = [0.34, 0.33, 0.33], [0.98, 0.01, 0.01], [0.01, 0.98, 0.01]
 
@@ -46,10 +46,3 @@ def test_a_label_that_is_known_says_whether_the_rule_would_have_been_right():
 def test_a_label_that_the_task_does_not_have_gains_nothing_and_no_sample_no_error():
     assert values([[1, 1]], [UNSURE] * 2, [0.9], labels=[-1]).tolist() == [0]
     assert values(np.zeros((2, 0)), np.zeros((0, 3)), [0.9, 0.5]).tolist() == [0, 0]
-
-
-def test_the_label_worth_most_is_that_of_the_open_sample_that_the_model_is_least_sure_about():
-    model = np.array([SAME, UNSURE, OTHER])
-    assert value_of_labelling(model, np.array([True, True, True])) == (1, pytest.approx(1 / 3, abs=0.001))
-    assert value_of_labelling(model, np.array([True, False, False]))[0] == 0
-    assert value_of_labelling(model, np.zeros(3, dtype=bool)) == (-1, 0.0)

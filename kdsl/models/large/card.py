@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from kdsl.config import TrainingConfig
+from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
 from kdsl.record_file import read_record

@@ -39,7 +39,7 @@
   }
 
   function press(key) {
-    const onRule = one("[data-rule]");
+    const deciding = one("[data-rule], [data-issue]");
     if (key === "?") return help(), true;
     if (key === "u") return submit(one("#undo")), true;
     if (key === "/") {
@@ -47,7 +47,7 @@
       if (search) search.focus(); else if (one("[data-up]")) one("[data-up]").click();
       return true;
     }
-    if (!onRule) {
+    if (!deciding) {
       if (key === "z" && one("[data-sample]")) return enlarge(one("[data-sample]")), true;
       if (key === "j") return step("[data-row]", 1), true;
       if (key === "k") return step("[data-row]", -1), true;
@@ -60,7 +60,7 @@
     if (key === "n") return step("[data-sample]", 1), true;
     if (key === "p") return step("[data-sample]", -1), true;
     if (key === "z") return enlarge(one("[data-sample].here") || one("[data-sample]")), true;
-    if (key === "m") return one("[data-note]").focus(), true;
+    if (key === "m" && one("[data-note]")) return one("[data-note]").focus(), true;
     if (key === " ") return submit(one("#skip")), true;
     const pin = one(`[data-sample].here [data-pin="${CSS.escape(key)}"]`);
     if (pin) return pin.click(), true;
@@ -234,6 +234,8 @@
     const key = at.closest("[data-press]");
     if (key) press(key.dataset.press);
     if (at.closest("[data-enlarge]")) enlarge(at.closest("[data-sample]"));
+    const focus = at.closest("[data-focus]");
+    if (focus) one(focus.dataset.focus).focus();
     const reveal = at.closest("[data-reveal]");
     if (reveal) {
       const form = one(`#${reveal.dataset.reveal}`);
