@@ -92,7 +92,7 @@ def open_records(
     )
     head = [*islice(found, HEAD)]
     if not head:
-        raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
+        raise KdslError(f"{path}: holds no samples, for it is empty")
     return RecordReader(head, tasks, reading), chain(head, found)
 
 
