@@ -8,12 +8,14 @@ from typing import Any
 
 from kdsl.data.columns import PARTS_TYPE, ROLES, Columns, json_in
 from kdsl.data.dialogue import CHINESE, ENGLISH
-from kdsl.data.keys import meant_exactly
+from kdsl.data.keys import meant_by_name
 
 _FILE_OF_IMAGE = re.compile(
     r"data:image/|[^\n]{1,400}\.(?:png|jpe?g|webp|gif|bmp|tiff?|heic)(?:[?#][^\n]*)?$", re.IGNORECASE
 )
 _NUMBER = re.compile(r"[\d\s.,:/%+-]*")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|[\w.-]*/[\w./-]*$|[0-9a-f-]{16,}$", re.IGNORECASE)
+"""Addresses, paths and hashes."""
 _MOST, _HALF = 0.8, 0.5
 """Shares of the values of a column from which it is taken to be what they look like."""
 _LONG_LABEL, _MOST_LABELS = 60, 300
@@ -56,13 +58,13 @@ def guess_columns(
     records: Sequence[Mapping[str, Any]],
     labels: Collection[str] = (),
     answers: Collection[str] = (),
-    has_images: bool = False,
+    by_name: bool = False,
 ) -> Columns:
     """The columns that probably hold what a sample is made of; empty where nothing looks like it.
 
     `labels` are those of the tasks, if there are any; `answers` are columns that annotators filled in, of which one is
-    the label if there are some. Names decide first, values where names say nothing; beside images, of which
-    `has_images` tells too, a text is told by its name alone.
+    the label if there are some. Names decide first, values where names say nothing; `by_name` where a text must
+    be called like one.
 
     >>> rows = [{"标题": "太大", "类别": "尺码", "图": "a.png"}, {"标题": "退钱", "类别": "退款", "图": "b.png"}]
     >>> guess_columns(rows)
@@ -80,7 +82,7 @@ def guess_columns(
     asked = [known[name] for name in answers if name in known]
     label = _label(asked or left, frozenset(labels), only=bool(asked))
     left = [column for column in left if column.name != label and column.name not in answers]
-    text = _text(left, has_images or bool(images)) if not turns or "text" in known else ()
+    text = _text(left, by_name) if not turns or "text" in known else ()
     return Columns(text, turns, images, label, identity)
 
 
@@ -101,7 +103,7 @@ def _names_images(value: Any) -> bool:
 
 def _holds_dialogues(column: _Column) -> bool:
     """Whether the values are lists of turns, or lines of two speakers."""
-    called = meant_exactly(column.name) == "text"
+    called = meant_by_name(column.name) == "text"
     return column.share(lambda value: _is_dialogue(value, called)) >= _MOST
 
 
@@ -123,7 +125,7 @@ def _identity(columns: Sequence[_Column]) -> str:
         (
             column.name
             for column in columns
-            if meant_exactly(column.name) == "id" and len(column.values) == column.rows == column.distinct
+            if meant_by_name(column.name) == "id" and len(column.values) == column.rows == column.distinct
         ),
         "",
     )
@@ -136,15 +138,15 @@ def _label(columns: Sequence[_Column], labels: frozenset[str], only: bool) -> st
         best = max((share for share, _ in holding), default=0.0)
         if best >= _HALF:
             alike = [column for share, column in holding if share == best]
-            return next((each.name for each in alike if meant_exactly(each.name) == "label"), alike[0].name)
+            return next((each.name for each in alike if meant_by_name(each.name) == "label"), alike[0].name)
     if only and len(columns) == 1:
         return columns[0].name
     plain = next((column.name for column in columns if column.name == "label"), "")
     if plain or (labels and not only):
         return plain
     short = [column for column in columns if _like_labels(column)]
-    named = [column.name for column in short if meant_exactly(column.name) == "label"]
-    worded = [column.name for column in short if not column.numeric and meant_exactly(column.name) is None]
+    named = [column.name for column in short if meant_by_name(column.name) == "label"]
+    worded = [column.name for column in short if not column.numeric and meant_by_name(column.name) is None]
     return named[0] if named else worded[-1] if worded else ""
 
 
@@ -163,15 +165,18 @@ def _like_labels(column: _Column) -> bool:
     return 2 <= len(counts) <= min(_MOST_LABELS, max(2, len(flat) * _HALF))
 
 
-def _text(columns: Sequence[_Column], has_images: bool) -> tuple[str, ...]:
-    """Those that are called like texts; without any, the longest one, unless the images are all there is."""
-    plain = [column.name for column in columns if column.name == "text"]
-    if plain:
+def _text(columns: Sequence[_Column], by_name: bool) -> tuple[str, ...]:
+    """Those that are called like texts; without any the longest one that holds sentences, unless names alone count."""
+    if any(column.name == "text" for column in columns):
         return ("text",)
-    named = [column for column in columns if meant_exactly(column.name) == "text" and column.length]
+    named = [column for column in columns if meant_by_name(column.name) == "text" and column.length]
     first = [column.name for column in named if column.name.casefold() not in _BESIDES]
     if named:
         return tuple(first or [named[0].name])
-    longest = max(columns, key=lambda column: column.length, default=None)
-    usable = longest is not None and longest.length > 0 and not longest.numeric and not has_images
-    return (longest.name,) if usable and longest is not None else ()
+    said = [] if by_name else [column for column in columns if column.length and column.share(_says) >= _HALF]
+    return (max(said, key=lambda column: column.length).name,) if said else ()
+
+
+def _says(value: Any) -> bool:
+    """Whether it may be a sentence: no number, no date, no address."""
+    return isinstance(value, str) and not _NUMBER.fullmatch(value) and _ADDRESS.match(value) is None

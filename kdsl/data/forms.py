@@ -144,7 +144,7 @@ class RecordReader:
             return Columns()
         known = {key for record in records for key, value in record.items() if value is not None}
         rest = [{key: value for key, value in record.items() if key not in plain.KEYS} for record in records]
-        found = guess_columns(rest, self._labels, has_images=bool(known & _SHOWN))
+        found = guess_columns(rest, self._labels, by_name=bool(known & _SHOWN))
         said = known & _SAID
         return Columns(
             () if said else found.text,

@@ -31,6 +31,8 @@ _OTHER_MEDIA = ("audio", "audios", "video", "videos")
 _ALIKE, _LONG = 0.8, 3
 """Share of common characters, as difflib counts, from which a key of so many is a mistyped one."""
 _LONG_NAMES = ("label", "image", "images", *_CONTENT)
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
+"""A word of a name, in which capitals or signs part words."""
 _FILE_OF_IMAGE = re.compile(r"\.(?:png|jpe?g|webp|gif|bmp|tiff?)\b", re.IGNORECASE)
 
 
@@ -83,6 +85,21 @@ def meant_key(key: str) -> str | None:
 def meant_exactly(key: str) -> str | None:
     """The same by names alone, none of them mistyped; of `a.b`, a key within an object, the last one counts."""
     return _MEANT.get(_plain(key.rpartition(".")[2]))
+
+
+def meant_by_name(key: str) -> str | None:
+    """The same of a column, whose name may say more than that: its last word tells what it holds.
+
+    >>> meant_by_name("customerMessage"), meant_by_name("问题类型"), meant_by_name("content type")
+    ('text', 'label', None)
+    """
+    exactly = meant_exactly(key)
+    if exactly is not None:
+        return exactly
+    words = _WORD.findall(key.rpartition(".")[2])
+    last = words[-1].casefold() if words else ""
+    ends = [name for name in _MEANT if not name.isascii() and len(name) > 1 and last.endswith(name)]
+    return _MEANT.get(last) or (_MEANT[max(ends, key=len)] if ends else None)
 
 
 def _plain(key: str) -> str:
