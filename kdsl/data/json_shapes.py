@@ -20,9 +20,9 @@ _TURNS = {"messages", "conversations", "turns"}
 def shaped_values(path: Path, values: Iterator[Value], notes: Notes) -> Iterator[Value]:
     """The values; of a file that is one object, the samples in it, if it is none itself.
 
-    Read are {"data": [sample, …]}, with any key if it is all of the file; tables: {"columns": [name, …], "data": [[cell, …], …]},
-    {name: [cell, …], …}, {name: {row: cell}, …}, {row: {name: cell}, …}; and Rasa's {"rasa_nlu_data": …}. Raises
-    KdslError for several lists of objects, and for rows and columns of different lengths.
+    Read are {"data": [sample, …]}, with any key if it is all of the file; tables: {"columns": [name, …], "data":
+    [[cell, …], …]}, {name: [cell, …], …}, {name: {row: cell}, …}, {row: {name: cell}, …}; and Rasa's {"rasa_nlu_data":
+    …}. Raises KdslError for several lists of objects, and for rows and columns of different lengths.
     """
     first, second = next(values, None), next(values, None)
     if first is None:
