@@ -154,8 +154,8 @@ def _files(project: Project, predictions: Path | None) -> dict[str, str]:
     """Hash of each file and folder that results depend on, by its key of kdsl.yaml, and of the task files."""
     found = {"tasks": hashed(task_files(project))}
     for key in keys_of(type(project.config.data), "data."):
-        path = getattr(project.config.data, key.removeprefix("data."))
-        if key != "data.test" and path is not None and path.exists():
+        path = value_of(project.config, key)
+        if key != "data.test" and isinstance(path, Path) and path.exists():
             found[key] = _hash(project, path)
     if (answers := recorded_answers(project)) is not None:
         found["large"] = hashed(answers)
