@@ -264,6 +264,11 @@ class TestWhatIsRefused:
         ):
             read(book)
 
+    def test_but_not_one_that_is_only_coloured(self, read):
+        book = book_of(["text"], ["a"])
+        book.active["XFD1048576"].fill = openpyxl.styles.PatternFill("solid", "FFFF00")
+        assert read(book)[0] == [{"text": "a"}]
+
     def test_more_than_its_size_allows(self, read, monkeypatch):
         monkeypatch.setattr("kdsl.data.unpacking._ALWAYS", 10_000)
         with pytest.raises(
