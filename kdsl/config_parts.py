@@ -87,6 +87,11 @@ class DataConfig(Part):
     labels.jsonl beside the samples by default."""
 
     @property
+    def paths(self) -> dict[str, Path]:
+        """The files and folders that are named, by key."""
+        return {name: value for name, value in self if isinstance(value, Path)}
+
+    @property
     def label_log(self) -> Path | None:
         """The file of that log, which need not be there yet; None in a project without samples."""
         beside = self.train or self.unlabelled

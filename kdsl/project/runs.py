@@ -153,10 +153,10 @@ def _config(config: ProjectConfig) -> dict[str, object]:
 def _files(project: Project, predictions: Path | None) -> dict[str, str]:
     """Hash of each file and folder that results depend on, by its key of kdsl.yaml, and of the task files."""
     found = {"tasks": hashed(task_files(project))}
-    for key in keys_of(type(project.config.data), "data."):
-        path = value_of(project.config, key)
-        if key != "data.test" and isinstance(path, Path) and path.exists():
-            found[key] = _hash(project, path)
+    data = project.config.data
+    for name, path in {**data.paths, "relabelled": data.label_log}.items():
+        if name != "test" and path is not None and path.exists():
+            found[f"data.{name}"] = _hash(project, path)
     if (answers := recorded_answers(project)) is not None:
         found["large"] = hashed(answers)
     return found if predictions is None else {**found, "predictions": _hash(project, predictions)}
