@@ -149,21 +149,26 @@ def read_jsonl(path: Path, remedy: Hint | str = "") -> Iterator[tuple[int, dict[
     KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
     """
     with opened(path) as file:
-        lines = _Lines(path, file)
-        reader = jsonlines.Reader(
-            lines, loads=lambda text: parse_json(str(text).rstrip("\r\n"), path, lines.number, remedy)
-        )
-        try:
-            for record in reader.iter(type=dict):
-                yield lines.number, record
-        except jsonlines.InvalidLineError as error:
-            place = f"{path}, line {lines.number}"
-            if isinstance(error.__cause__, UnicodeDecodeError):
-                raise KdslError(
-                    f"{place}: byte {error.__cause__.start} is not UTF-8", remedy or "save the file as UTF-8"
-                ) from error
-            shown = str(error.line).strip()[:60]
-            raise KdslError(f'{place}: {shown!r} is not a JSON object like {{"id": …}}', remedy) from error
+        yield from jsonl_records(path, file, remedy)
+
+
+def jsonl_records(path: Path, file: BinaryIO, remedy: Hint | str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same of an open file, which may be unpacked on the way; `path` is for errors."""
+    lines = _Lines(path, file)
+    reader = jsonlines.Reader(
+        lines, loads=lambda text: parse_json(str(text).rstrip("\r\n"), path, lines.number, remedy)
+    )
+    try:
+        for record in reader.iter(type=dict):
+            yield lines.number, record
+    except jsonlines.InvalidLineError as error:
+        place = f"{path}, line {lines.number}"
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise KdslError(
+                f"{place}: byte {error.__cause__.start} is not UTF-8", remedy or "save the file as UTF-8"
+            ) from error
+        shown = str(error.line).strip()[:60]
+        raise KdslError(f'{place}: {shown!r} is not a JSON object like {{"id": …}}', remedy) from error
 
 
 class _Lines:
