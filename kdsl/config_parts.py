@@ -56,7 +56,7 @@ class DataConfig(Part):
     test: ProjectPath | None = None
     """Other labelled samples, which results are measured on."""
     images: ProjectPath | None = None
-    """The folder that image file names are relative to."""
+    """The folder that image file names are relative to, or a zip archive, which is unpacked beside itself."""
     ocr: ProjectPath | None = None
     """Text on the images, one JSON line an image; `kdsl ocr` writes it."""
     captions: ProjectPath | None = None
