@@ -29,12 +29,12 @@ def rule_records(base: RuleBase, rules: Iterable[Rule]) -> list[dict[str, Any]]:
 
 
 def hit_records(rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> list[dict[str, Any]]:
-    """One dict for each sample that a rule hits, with the evidence; `correct` is None for one without a label."""
+    """One dict for each sample that a rule hits, with the evidence; `correct` is None for one that nobody has labelled."""
     return [
         {
             "sample": sample.id,
-            "label": sample.label,
-            "correct": None if sample.label is None else sample.label == rule.label,
+            "label": sample.answer,
+            "correct": None if sample.given_labels is None else rule.label in sample.given_labels,
             "evidence": [evidence.record() for evidence in hit.evidence],
         }
         for sample, hit in hits
