@@ -29,7 +29,7 @@ def rule_records(base: RuleBase, rules: Iterable[Rule]) -> list[dict[str, Any]]:
 
 
 def hit_records(rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> list[dict[str, Any]]:
-    """One dict for each sample that a rule hits, with the evidence; `correct` is None for one that nobody has labelled."""
+    """One dict for each sample that a rule hits, with the evidence; `correct` is None for one without a label."""
     return [
         {
             "sample": sample.id,
