@@ -133,3 +133,14 @@ def test_one_sample_and_none_are_fine():
     one = find_alike(FieldTable([Sample("1", "t", (Turn("user", "hello"),))], Sidecars()))
     assert first(asked(one)) == [0]
     assert asked(find_alike(FieldTable([], Sidecars()))) == []
+
+
+def test_what_a_label_tells_fades_by_the_usual_distance_to_the_nearest_sample(monkeypatch):
+    square = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0], [-0.6, -0.8]])  # two pairs, each with the cosine 0.6
+    told = alike(square, monkeypatch).told.toarray()
+    assert told[0, 1] == pytest.approx(np.exp(-3)) and told[0, 2] == 0
+
+
+def test_no_more_are_decided_together_than_somebody_can_look_at(monkeypatch):
+    found = alike(np.ones((30, 2)) + np.arange(30)[:, None] * [0.0, 0.001], monkeypatch)
+    assert [len(each.rows) for each in asked(found, said=np.zeros(30, int), number=1)] == [20]
