@@ -35,7 +35,7 @@ SHARPNESS = 3.0
 """How fast what a label says fades: it is e^-3 at the usual distance of a sample's nearest neighbour. Of 2 to 5 this
 was best on banking77, mire and hint3 together."""
 GAINED = 5.0
-"""Samples decided better for each whole unit of squared uncertainty that labels tell about, as measured: 3 to 9 over
+"""Samples decided better for each whole unit of squared uncertainty that labels tell about, as measured: 3 to 12 over
 60 to 100 decisions on banking77, hint3 and mire (`scripts/bench labelling DATA --queue`)."""
 MOST_ALIKE = 100
 """Of a sample so many others are looked at, the nearest; what is farther than these is told nothing anyway."""
