@@ -56,7 +56,7 @@ class DataConfig(Part):
     test: ProjectPath | None = None
     """Other labelled samples, which results are measured on."""
     images: ProjectPath | None = None
-    """The folder that image file names are relative to."""
+    """The folder that image file names are relative to, or a zip archive, which is unpacked beside itself."""
     ocr: ProjectPath | None = None
     """Text on the images, one JSON line an image; `kdsl ocr` writes it."""
     captions: ProjectPath | None = None
@@ -85,6 +85,11 @@ class DataConfig(Part):
     relabelled: ProjectPath | None = None
     """The log of labels that people gave on the review page, which are trained on in place of those of `train`;
     labels.jsonl beside the samples by default."""
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The files and folders that are named, by key."""
+        return {name: value for name, value in self if isinstance(value, Path)}
 
     @property
     def label_log(self) -> Path | None:

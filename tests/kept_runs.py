@@ -26,9 +26,8 @@ def task_result(predicted, truth=(0, 0, 1, 1, 2, 2), task="shop", prefix="s"):
     outcome = Outcome(truth, predicted, probabilities)
     why = [Why("model", f"why {i}", (RuleHit("r-aaaa", LABELS[0], 0.9),)) for i in range(len(truth))]
     ids = tuple(f"{prefix}{i}" for i in range(len(truth)))
-    return TaskResult(
-        task, LABELS, ids, outcome, Outcome(truth, np.full(len(truth), NO_PREDICTION)), outcome, tuple(why)
-    )
+    silent = Outcome(truth, np.full(len(truth), NO_PREDICTION))
+    return TaskResult(task, LABELS, ids, outcome, silent, outcome, why=tuple(why))
 
 
 def state(trained="t0", **status):

@@ -1,12 +1,13 @@
 """JSON and JSON Lines: mistakes are named by line, what was torn is mended, nothing is half-written."""
 
+import errno
 import json
 
 import pytest
 
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.json_file import append_jsonl, read_json, read_jsonl
+from kdsl.json_file import append_durably, append_jsonl, read_json, read_jsonl
 
 
 def test_appended_lines_are_on_disk_at_once(tmp_path):
@@ -17,6 +18,20 @@ def test_appended_lines_are_on_disk_at_once(tmp_path):
     with append_jsonl(path) as append:
         append({"b": 2})
     assert list(read_jsonl(path)) == [(1, {"名": 1}), (2, {"b": 2})]
+
+
+def test_a_line_that_must_survive_is_added_behind_the_others_or_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    append_durably(path, {"a": 1})
+    append_durably(path, {"b": 2})
+    assert list(read_jsonl(path)) == [(1, {"a": 1}), (2, {"b": 2})]
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(KdslError, match="cannot be written to disk \\(No space left on device\\); free some space"):
+        append_durably(path, {"c": 3})
 
 
 @pytest.mark.parametrize(

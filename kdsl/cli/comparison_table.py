@@ -4,13 +4,13 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import print_table, results_console, results_table, visible
-from kdsl.evaluate.comparison import KINDS, Change, Gain, LabelGain, TaskComparison
-from kdsl.evaluate.runs import KeptPrediction
+from kdsl.evaluate.comparison import KINDS, Change, LabelGain, TaskComparison
+from kdsl.evaluate.paired import Gain
+from kdsl.evaluate.runs import KeptPrediction, label_words
 from kdsl.evaluate.side_by_side import SideBySide
 
 _LABELS, _MOVES, _CHANGES = 10, 10, 5
 """Shown at most: labels, ways that predictions went, samples of each kind."""
-_NONE = "(none)"
 
 
 def print_comparison(found: SideBySide) -> None:
@@ -70,14 +70,14 @@ def _moves(task: TaskComparison) -> Table:
     title = f"Where predictions of {task.task} went" + (f" ({more} more ways)" if more > 0 else "")
     table = results_table(title, "from", "to", ">samples", ">gained", ">lost")
     for move in task.moves[:_MOVES]:
-        names = (Text(name or _NONE) for name in (move.old, move.new))
+        names = (Text(label_words(labels)) for labels in (move.old, move.new))
         table.add_row(*names, *map(str, (move.samples, move.gained, move.lost)))
     return table
 
 
 def _print_change(change: Change) -> None:
     console = results_console()
-    console.print(Text(visible(f"{change.new.id} is {change.truth}")))
+    console.print(Text(visible(f"{change.new.id} is {label_words(change.truth)}")))
     for when, said in (("was", change.old), ("now", change.new)):
         console.print(Text(visible(f"  {when} {_said(said)}")))
 
@@ -85,7 +85,7 @@ def _print_change(change: Change) -> None:
 def _said(prediction: KeptPrediction) -> str:
     confidence = next(iter((prediction.probabilities or {}).values()), None)
     number = "" if confidence is None else f" ({confidence:.2f})"
-    return f"{prediction.label or _NONE}{number}" + (f": {prediction.reason}" if prediction.reason else "")
+    return f"{prediction.words}{number}" + (f": {prediction.reason}" if prediction.reason else "")
 
 
 def _difference(of: Gain | LabelGain) -> str:

@@ -71,7 +71,7 @@ def convert(
     form = form_for(output, format)
     with claimed(files=[output]):
         made = convert_samples(input, project.tasks, form, output, predictions, project.reading())
-    told = "" if made.predicted is None else f", {made.predicted} of them predicted"
+    told = "" if predictions is None else f", {made.predicted} of them predicted"
     typer.echo(f"{output}: {made.samples} samples{told}")
     if made.beside is not None:
         typer.echo(f"{made.beside}: has an entry {output.stem!r}")

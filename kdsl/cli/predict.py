@@ -35,7 +35,8 @@ def predict(
             "--output",
             metavar="FILE",
             callback=not_stdout,
-            help="Write predictions there, not to stdout: a JSON object a line.",
+            help="Write predictions there, not to stdout: a JSON object a line, or a table with the samples where "
+            "the name ends in .csv, .xlsx or .parquet.",
         ),
     ] = None,
     append: Annotated[
@@ -61,6 +62,7 @@ def predict(
     from kdsl.arbiter.stream import Mode
     from kdsl.data.sample_file import sample_files
     from kdsl.project.given_sample import given_samples
+    from kdsl.project.predicted_table import predict_table, table_form
     from kdsl.project.prediction import decide_files, explain_id, explain_samples, predict_file
 
     directly = text is not None or bool(image)
@@ -74,11 +76,19 @@ def predict(
     with sample_files(input or []) as files:
         if output is not None:
             mode = Mode.append if append else Mode.again if again else Mode.resume
-            made = predict_file(project, files, output, batch, mode, None if task is None else tasks)
+            chosen, form, table = None if task is None else tasks, table_form(output), None
+            if form is None:
+                made = predict_file(project, files, output, batch, mode, chosen)
+            else:
+                table = predict_table(project, files, form, output, batch, mode, chosen)
+                made = table.made
             if made.cost is not None:
                 typer.echo(made.cost, err=True)
             predicted, before = made.outcome.predicted, made.outcome.predicted_before
-            typer.echo(f"{output}: {predicted} samples predicted, {before} were there", err=explain is not None)
+            place = output if table is None else table.predictions
+            typer.echo(f"{place}: {predicted} samples predicted, {before} were there", err=explain is not None)
+            if table is not None:
+                typer.echo(f"{output}: a table of {table.table.samples} samples", err=explain is not None)
         if explain is not None:
             _print_explained(explain_id(project, files, explain, tasks), format or Format.table)
         elif output is None:

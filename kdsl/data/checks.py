@@ -73,6 +73,7 @@ def check_samples(
     report = Report(count_labels(splits, tasks), totals=totals)
     for split, noted in (notes or {}).items():
         report.findings.extend(_unread_keys(split, noted))
+        report.findings.extend(_lost(split, noted))
         if noted.unused:
             report.unused[split] = noted.unused
     for split, samples in splits.items():
@@ -120,6 +121,16 @@ def _unread_keys(split: str, notes: Notes) -> Iterator[Finding]:
         ]
         message = "keys are not read, so that texts, labels or images may be lost; rename or remove them"
         yield Finding("unread-keys", split, "", count, message, tuple(examples))
+
+
+def _lost(split: str, notes: Notes) -> Iterator[Finding]:
+    lost = {what: noted for what, noted in notes.left_out.items() if noted.lost}
+    if lost:
+        examples = [f"{noted.count} {what}, the first in {noted.first}" for what, noted in lost.items()]
+        message = "images were left out, and samples are taken without them"
+        yield Finding(
+            "left-out-images", split, "", sum(noted.count for noted in lost.values()), message, tuple(examples)
+        )
 
 
 def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kdsl.data.image_names import LEFT_OUT
 from kdsl.language import in_chinese
 from kdsl.sample import IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
 
@@ -52,14 +53,14 @@ def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers =
 
 
 def take_images(role: Role, text: str, images: Iterator[str | None]) -> Turn:
-    """A turn whose `<image>` placeholders became its images, as far as there are images."""
+    """A turn whose `<image>` placeholders became its images, as far as there are images; one of `LEFT_OUT` goes."""
     pieces = text.split(IMAGE_PLACEHOLDER)
     kept, taken = pieces[0], []
     for piece in pieces[1:]:
         image = next(images, None)
         if image is None:
             kept += IMAGE_PLACEHOLDER
-        else:
+        elif image != LEFT_OUT:
             taken.append(image)
         kept += piece
     return Turn(role, kept.strip(), tuple(taken))

@@ -138,18 +138,17 @@ def _is_public(address: str) -> bool:
 
 def _asked(url: Url, ip: str) -> urllib3.BaseHTTPResponse:
     """The answer of the machine at `ip`, of which only the head is read; proxies of the environment are not used."""
-    host = url.host or ""
+    name = (url.host or "").strip("[]")
     timeout = Timeout(connect=_CONNECT, read=_READ)
-    if url.scheme == "https":
-        name = host.strip("[]")
-        pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
-            ip, url.port, timeout=timeout, retries=_AGAIN, assert_hostname=name, server_hostname=name
-        )
-    else:
-        pool = urllib3.HTTPConnectionPool(ip, url.port, timeout=timeout, retries=_AGAIN)
     # Packed, an answer could become any size.
-    headers = {"Host": url.netloc or host, "Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "kdsl"}
+    headers = {"Host": url.netloc or name, "Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "kdsl"}
     try:
+        if url.scheme == "https":
+            pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
+                ip, url.port, timeout=timeout, retries=_AGAIN, assert_hostname=name, server_hostname=name
+            )
+        else:
+            pool = urllib3.HTTPConnectionPool(ip, url.port, timeout=timeout, retries=_AGAIN)
         return pool.request("GET", url.request_uri, headers=headers, redirect=False, preload_content=False)
     except MaxRetryError as error:
         raise NotFetched(_why(error.reason or error)) from error

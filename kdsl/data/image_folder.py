@@ -10,10 +10,12 @@ import binascii
 import io
 import os
 import re
+import sys
 import warnings
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, unquote_to_bytes, urlsplit
 
 from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, too_large
@@ -27,6 +29,8 @@ LARGEST_PICTURE = 1 << 26
 
 _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 """By the names that Pillow has for them. Its other formats are rare, or run programs of the system."""
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+"""What a PNG can hold as it is."""
 _LABEL_STUDIO = re.compile(r"(?:https?://[^/?#]+)?/data/(?:upload/|local-files/?\?)", re.IGNORECASE)
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
@@ -154,6 +158,19 @@ def picture_of_text(text: str) -> bytes:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise NoPicture("are not in base64") from error
+
+
+def is_image(value: object) -> bool:
+    """Whether it is an image of Pillow, as `datasets` gives pictures."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
+
+
+def picture_of_image(image: Any) -> bytes:
+    """The bytes of an image of Pillow, as a PNG."""
+    file = io.BytesIO()
+    (image if image.mode in _MODES else image.convert("RGB")).save(file, "PNG")
+    return file.getvalue()
 
 
 def _key(address: str) -> str:

@@ -5,6 +5,8 @@ import re
 from kdsl.errors import KdslError
 from kdsl.files import check_name, shown_name
 
+LEFT_OUT = ""
+"""Stands for an image that a record names and that cannot be had: what marks its place in a text goes with it."""
 _PLAIN = re.compile(r"[^\s.\\/:\x00\ud800-\udfff](?:[^\\:\x00\ud800-\udfff]{0,60}[^\s.\\/:\x00\ud800-\udfff])?")
 """Most names; without two dots in a row there is nothing wrong with them, and files may hold a hundred thousand."""
 _FOLDER = "data.images"

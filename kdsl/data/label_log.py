@@ -4,6 +4,7 @@ One JSON line an event: who said when that a sample, known by its fingerprint, h
 by another one that names it, so that no line is ever changed or deleted.
 """
 
+import os
 import secrets
 import threading
 from collections import defaultdict
@@ -18,7 +19,7 @@ from pydantic import Field, model_validator
 
 from kdsl.data.notes import Notes
 from kdsl.errors import KdslError
-from kdsl.files import is_there, stamp_of
+from kdsl.files import is_there, opened, stamp_of
 from kdsl.json_file import append_durably, append_jsonl, read_jsonl
 from kdsl.locks import held
 from kdsl.record_file import RecordModel, as_record
@@ -89,7 +90,10 @@ class LabelLog:
             return self._read[1]
         stamp = stamp_of(self.path)
         if self._read[0] != stamp:
-            self._read = stamp, list(read_events(self.path))
+            self._mend()
+            stamp = stamp_of(self.path)
+            with held(self.path, shared=True):
+                self._read = stamp, list(read_events(self.path))
         return self._read[1]
 
     def given(self) -> "GivenLabels":
@@ -151,13 +155,20 @@ class LabelLog:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other thread or process reads and adds meanwhile; a line that an interruption tore is taken away."""
+        """No other thread or process reads and adds meanwhile."""
         self._require_own()
         with self._mutex, held(self.path.parent):
-            if is_there(self.path):
-                with append_jsonl(self.path):
-                    pass
             yield
+
+    def _mend(self) -> None:
+        """Take away a last line that an interruption tore: nobody was told that it was saved."""
+        with opened(self.path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            whole = file.read() in (b"", b"\n")
+        if not whole:
+            with append_jsonl(self.path):
+                pass
 
     def _require_own(self) -> None:
         """A link may lead anywhere, and what is added to the log would be added there."""

@@ -21,7 +21,8 @@ _IMAGE = re.compile(rf"{IMAGE_PLACEHOLDER}|<img>(.*?)</img>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`images` has the name of each `<image>` in `text`, None for the next one that the record lists."""
+    """`images` has the name of each `<image>` in `text`, None for the next one that the record lists, `LEFT_OUT` for
+    one that cannot be had."""
 
     role: Role
     text: str
@@ -91,7 +92,7 @@ def _message(record: Record, number: int, value: Any) -> Message | None:
         record.notes.unused[f"{key} of messages"] += 1
     if value.keys() & _IMAGE_LISTS:
         waiting = iter(record.inner(value).images(*_IMAGE_LISTS))
-        images = tuple(image or next(waiting, None) for image in images)
+        images = tuple(next(waiting, None) if image is None else image for image in images)
         rest = tuple(waiting)
         text, images = text + IMAGE_PLACEHOLDER * len(rest), images + rest
     return Message(record.role(role), text, images)
@@ -117,8 +118,7 @@ def _part(record: Record, place: str, part: Any) -> tuple[str, Sequence[str | No
         named = {key: value for key, value in part.items() if key not in ("type", "detail", "text", "index")}
         has_name = any(value is not None for value in named.values())
         try:
-            image = record.image(place, named) if has_name else None
-            return (IMAGE_PLACEHOLDER, (image,)) if image is not None or not has_name else ("", ())
+            return IMAGE_PLACEHOLDER, (record.image(place, named) if has_name else None,)
         except NoImageFile:  # what chat services take: the dialogue is there without it
             record.notes.note_unread(str(kind or next(iter(named))), _SAVE, record.where)
             return "", ()
@@ -136,8 +136,8 @@ def _marked(record: Record, text: str) -> tuple[str, tuple[str | None, ...]]:
     """The text with `<image>` for each image, and the names that stood in it."""
     if "<im" not in text:
         return text, ()
-    images = tuple(name and record.image("<img>", name.strip()) for name in _IMAGE.findall(text))
-    return _IMAGE.sub(IMAGE_PLACEHOLDER, text), tuple(image or None for image in images)
+    images = tuple(record.image("<img>", name.strip()) if name else None for name in _IMAGE.findall(text))
+    return _IMAGE.sub(IMAGE_PLACEHOLDER, text), images
 
 
 def _first(value: dict[str, Any], *keys: str) -> Any:

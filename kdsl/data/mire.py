@@ -26,7 +26,7 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
         turns = parse_dialogue(dialogue, iter(images), speakers_in(dialogue, task) or CHINESE)
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
-    named = tuple(image for image in images if image is not None)
+    named = tuple(image for image in images if image)
     return Sample(record.identity(), task.name, turns, named, record.label("output", task.label_names))
 
 

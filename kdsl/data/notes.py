@@ -16,6 +16,8 @@ class Noted:
 
     count: int
     first: str
+    lost: bool = False
+    """Whether samples may be the worse for it, so that `kdsl check` finds it."""
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Notes:
     columns: dict[str, str] = field(default_factory=dict)
     """Form → which columns were taken to be what, where names alone do not tell."""
 
-    def note(self, what: str, place: str) -> None:
-        noted = self.left_out.setdefault(what, Noted(0, place))
+    def note(self, what: str, place: str, lost: bool = False) -> None:
+        noted = self.left_out.setdefault(what, Noted(0, place, lost))
         noted.count += 1
 
     def note_unread(self, key: str, remedy: str, place: str) -> None:

@@ -17,7 +17,7 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
     if task is None:
         return None
     turns = _turns(record)
-    listed = [image for image in record.images("images", "image") if image is not None]
+    listed = [image for image in record.images("images", "image") if image]
     of_turns = [image for turn in turns for image in turn.images]
     images = (*listed, *(image for image in of_turns if image not in listed))
     if task.multi:
@@ -66,4 +66,4 @@ def _turn(record: Record, number: int, turn: object) -> Turn:
         record.notes.unused[f"{key} of turns"] += 1
     shows = "images" in turn or "image" in turn
     images = record.inner(turn).images("images", "image") if shows else ()
-    return Turn(record.role(turn.get("role")), text, tuple(image for image in images if image is not None))
+    return Turn(record.role(turn.get("role")), text, tuple(image for image in images if image))

@@ -6,8 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_folder import ImageFolder, NoPicture, picture_of_text, picture_of_url
-from kdsl.data.image_names import NoImageFile, check_image_name, is_fetchable, is_picture_itself, with_slashes
+from kdsl.data.image_folder import ImageFolder, NoPicture, is_image, picture_of_image, picture_of_text, picture_of_url
+from kdsl.data.image_names import (
+    LEFT_OUT,
+    NoImageFile,
+    check_image_name,
+    is_fetchable,
+    is_picture_itself,
+    with_slashes,
+)
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -157,7 +164,7 @@ class Record:
     def images(self, *keys: str) -> tuple[str | None, ...]:
         """The image file names under the first of `keys` that is there; one name may stand without a list.
 
-        None, noted, keeps the place of what names no image.
+        None, noted, keeps the place of what names no image; `LEFT_OUT`, noted, stands for one that cannot be had.
         """
         given = [key for key in keys if self.value.get(key) is not None]
         if not given:
@@ -168,47 +175,49 @@ class Record:
         value = self.value[given[0]]
         if isinstance(value, list):
             return tuple(self.image(given[0], each) for each in value)
-        if isinstance(value, str | dict):
+        if isinstance(value, str | dict | bytes) or is_image(value):
             return (self.image(given[0], value),)
         raise self.error(f'{given[0]} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
 
     def image(self, key: str, value: Any) -> str | None:
         """The name of one image's file, given as such, as {"path": name}, or as an address or the picture itself.
 
-        None, noted, where there is none: no name, an address that was not fetched, a picture that cannot be read.
+        None, noted, where no name is given; `LEFT_OUT`, noted, for an address that was not fetched and a picture that
+        cannot be read.
         """
         try:
             held = self._held(value)
             if held is None:
                 self.notes.note("images without a name left out", self.where)
                 return None
+            if isinstance(held, bytes) and self.folder is not None:
+                return self.folder.keep(held)
             if isinstance(held, str):
                 return self._name_of_image(held)
-            if not isinstance(held, bytes):
-                raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
-            return None if self.folder is None else self.folder.keep(held)
         except NoPicture as error:
-            self.notes.note(f"pictures in the data left out, as they {error}", self.where)
-            return None
+            self.notes.note(f"pictures in the data left out, as they {error}", self.where, lost=True)
+            return LEFT_OUT
+        raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
 
     def _held(self, value: Any) -> Any:
-        """The name, or the bytes of a picture, that an object holds; what is no object as it is."""
+        """The name, or the bytes of a picture, that an object holds or is; anything else as it is."""
         held = value
         for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
-            if isinstance(held, dict):
-                picture = None if self.folder is None else _picture(held)
-                found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
-                if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
-                    raise self._wrong_image(
-                        NoImageFile(
-                            f"{shown(value)} is a picture itself; images must be files: set data.images to a folder, "
-                            "in which KDSL saves it"
-                        )
-                    )
-                held = found if picture is None else picture
-        return held
+            if not isinstance(held, dict):
+                break
+            picture = None if self.folder is None else _picture(held)
+            found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
+            if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
+                what = (
+                    "set data.images to a folder, in which KDSL saves it" if self.folder is None else "give its name"
+                )
+                raise self._wrong_image(
+                    NoImageFile(f"{shown(value)} is a picture itself; images must be files: {what}")
+                )
+            held = found if picture is None else picture
+        return picture_of_image(held) if self.folder is not None and is_image(held) else held
 
-    def _name_of_image(self, held: str) -> str | None:
+    def _name_of_image(self, held: str) -> str:
         name = with_slashes(held)
         if name != held:
             self.notes.note("names of images with backslashes, which are read as slashes", self.where)
@@ -219,8 +228,9 @@ class Record:
             if is_fetchable(name):
                 fetched = self.folder.fetched(name)
                 if fetched is None and not self.folder.fetching:
-                    self.notes.note("images left out that are addresses (`kdsl fetch` fetches them)", self.where)
-                return fetched
+                    what = "images left out that are addresses (`kdsl fetch` fetches them)"
+                    self.notes.note(what, self.where, lost=True)
+                return fetched or LEFT_OUT
         try:
             check_image_name(name)
         except KdslError as error:

@@ -43,10 +43,10 @@ def read_sharegpt(record: Record, tasks: Sequence[Task]) -> Sample | None:
 def _images(record: Record, messages: Sequence[Message]) -> tuple[list[str | None], tuple[str, ...]]:
     """The image of each `<image>`, its own or the next one that the record lists; and all of the sample."""
     listed = iter(record.images("images", "image"))
-    own = {image for message in messages for image in message.images if image is not None}
-    placed = [image or next(listed, None) for message in messages for image in message.images]
+    own = {image for message in messages for image in message.images if image}
+    placed = [next(listed, None) if i is None else i for message in messages for i in message.images]
     rest = [image for image in listed if image not in own]
-    return placed, tuple(image for image in [*placed, *rest] if image is not None)
+    return placed, tuple(image for image in [*placed, *rest] if image)
 
 
 def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | None) -> Task | None:

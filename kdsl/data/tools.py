@@ -7,6 +7,7 @@ from typing import Any
 
 from kdsl.data.annotations import agreed, choices
 from kdsl.data.record import Record, shown
+from kdsl.sample import IMAGE_PLACEHOLDER
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,9 @@ def alpaca(record: Record, prompt: str | None) -> Flat:
     value = record.value
     asked = [record.text(key, value.get(key) or "") for key in ("instruction", "input")]
     text = "\n".join(each for each in asked if each.strip() and each != prompt)
+    images = value.get("images")
+    if isinstance(images, list):
+        text = text.replace(IMAGE_PLACEHOLDER, "", len(images))
     history = _listed(record, "history", value.get("history"))
     said = [each for pair in history for each in _listed(record, "a pair of history", pair)]
     kept = {key: each for key, each in value.items() if key not in _ALPACA}

@@ -44,43 +44,11 @@ def difference_intervals(new: Outcome, old: Outcome, seed: int, n_resamples: int
 
     ValueError when the two are not about the same samples.
     """
-    triples, draws = _resample_pairs(new, old, seed, n_resamples)
-    differences = _scores(triples[:, 0], triples[:, 1], draws) - _scores(triples[:, 0], triples[:, 2], draws)
-    return Intervals(*percentiles(differences))
-
-
-def label_difference_intervals(
-    new: Outcome, old: Outcome, n_labels: int, seed: int, n_resamples: int = N_RESAMPLES
-) -> list[Interval]:
-    """[n_labels] intervals of F1(new) − F1(old) of every label, both on the same resamples (paired).
-
-    Where a label neither occurs nor is predicted its F1 counts as 0. ValueError as of `difference_intervals`.
-    """
-    cells, draws = _resample_pairs(new, old, seed, n_resamples)
-    labels = np.arange(n_labels)
-    difference = _label_f1(cells[:, 0], cells[:, 1], draws, labels) - _label_f1(
-        cells[:, 0], cells[:, 2], draws, labels
-    )
-    low, high = np.quantile(difference, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-
-
-def _resample_pairs(
-    new: Outcome, old: Outcome, seed: int, n_resamples: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`resample` of (truth, prediction of new, prediction of old)."""
     if not np.array_equal(new.truth, old.truth):
         raise ValueError("a paired difference needs the same samples in the same order")
-    return resample(np.stack([new.truth, new.predicted, old.predicted], axis=1), seed, n_resamples)
-
-
-def _label_f1(
-    truth: NDArray[np.int64], predicted: NDArray[np.int64], draws: NDArray[np.int64], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """[n_resamples, n_labels]: the F1 of every label in cells drawn `draws` times."""
-    of_truth = (truth[:, None] == labels).astype(np.float64)  # [n_cells, n_labels]
-    of_predicted = (predicted[:, None] == labels).astype(np.float64)
-    return 2 * (draws @ (of_truth * of_predicted)) / np.maximum(draws @ (of_truth + of_predicted), 1.0)
+    triples, draws = resample(np.stack([new.truth, new.predicted, old.predicted], axis=1), seed, n_resamples)
+    differences = _scores(triples[:, 0], triples[:, 1], draws) - _scores(triples[:, 0], triples[:, 2], draws)
+    return Intervals(*percentiles(differences))
 
 
 def resample(rows: NDArray[np.int64], seed: int, n_resamples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -95,15 +63,17 @@ def _scores(truth: NDArray[np.int64], predicted: NDArray[np.int64], draws: NDArr
     """[3, n_resamples]: weighted F1, macro F1 and accuracy of cells drawn `draws` times. Defined as in `metrics`."""
     labels = np.unique(truth)
     of_truth = (truth[:, None] == labels).astype(np.float64)  # [n_cells, n_labels]
+    of_predicted = (predicted[:, None] == labels).astype(np.float64)
     support = draws @ of_truth  # [n_resamples, n_labels]
-    f1 = _label_f1(truth, predicted, draws, labels)
+    hits = draws @ (of_truth * of_predicted)
+    f1 = 2 * hits / np.maximum(support + draws @ of_predicted, 1.0)
     total = support.sum(axis=1)
     occurs = support > 0
     return np.stack(
         [
             (f1 * support).sum(axis=1) / total,
             (f1 * occurs).sum(axis=1) / occurs.sum(axis=1),
-            draws @ (truth == predicted) / total,
+            hits.sum(axis=1) / total,
         ]
     )
 

@@ -2,33 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Interval, difference_intervals, label_difference_intervals
-from kdsl.evaluate.metrics import NO_PREDICTION, Outcome, label_scores, pool, scores
-from kdsl.evaluate.runs import KeptPrediction
+from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Interval
+from kdsl.evaluate.paired import Flags, Gain, PairedScores, paired_scores
+from kdsl.evaluate.runs import KeptPrediction, Labels, as_set
 
 POOLED = "pooled"
 
 Kind = Literal["right to wrong", "wrong to right", "wrong to wrong"]
 KINDS: tuple[Kind, ...] = ("right to wrong", "wrong to right", "wrong to wrong")
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A score of both, and new − old with its paired bootstrap interval."""
-
-    old: float
-    new: float
-    interval: Interval
-
-    @property
-    def difference(self) -> float:
-        return self.new - self.old
 
 
 @dataclass(frozen=True)
@@ -51,8 +37,8 @@ class LabelGain:
 class Move:
     """How many predictions went from one label to another; None is no prediction."""
 
-    old: str | None
-    new: str | None
+    old: Labels | None
+    new: Labels | None
     samples: int
     gained: int
     """Of these wrong before and right now."""
@@ -65,7 +51,7 @@ class Change:
     """A sample that is predicted otherwise than before."""
 
     kind: Kind
-    truth: str
+    truth: Labels
     old: KeptPrediction
     new: KeptPrediction
 
@@ -79,6 +65,8 @@ class TaskComparison:
     accuracy: Gain
     weighted_f1: Gain
     macro_f1: Gain
+    micro_f1: Gain | None
+    """None with one label a sample, where it is the accuracy."""
     gained: int
     """Samples that were wrong and are right."""
     lost: int
@@ -94,7 +82,8 @@ class TaskComparison:
 
     @property
     def scores(self) -> tuple[tuple[str, Gain], ...]:
-        return ("accuracy", self.accuracy), ("weighted F1", self.weighted_f1), ("macro F1", self.macro_f1)
+        found = ("accuracy", self.accuracy), ("weighted F1", self.weighted_f1), ("macro F1", self.macro_f1)
+        return found if self.micro_f1 is None else (*found, ("micro F1", self.micro_f1))
 
     @property
     def moved(self) -> list[LabelGain]:
@@ -142,15 +131,12 @@ def compare(
     compared = [_Compared(task, group, labels.get(task, ())) for task, group in groups.items()]
     tasks = [each.comparison(seed) for each in compared]
     if len(compared) > 1:
-        sizes = [len(each.labels) for each in compared]
-        new_pooled = pool([each.new for each in compared], sizes)
-        old_pooled = pool([each.old for each in compared], sizes)
-        tasks.append(_scored(POOLED, new_pooled, old_pooled, seed))
+        tasks.append(_pooled(compared, seed))
     return Comparison(
         tasks=tuple(tasks),
         only_new=len(new) - len(pairs),
         only_old=len(before) - len(pairs),
-        relabelled=sum(one.truth != other.truth for one, other in pairs),
+        relabelled=sum(as_set(one.truth) != as_set(other.truth) for one, other in pairs),
         seed=seed,
     )
 
@@ -166,80 +152,86 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 class _Compared:
-    """The pairs of one task as outcomes over one list of labels."""
+    """The pairs of one task, as flags over one list of labels."""
 
     def __init__(
         self, task: str, pairs: Sequence[tuple[KeptPrediction, KeptPrediction]], known: Sequence[str]
     ) -> None:
         self.task, self.pairs = task, pairs
-        named = (label for new, old in pairs for label in (new.truth, new.label, old.label) if label is not None)
+        self.multi = any(isinstance(new.truth, tuple) for new, _ in pairs)
+        named = (label for new, old in pairs for of in (new.truth, new.label, old.label) for label in as_set(of))
         self.labels = list(dict.fromkeys((*known, *named)))
-        self._index = {label: i for i, label in enumerate(self.labels)}
-        truth = self._indices([new.truth for new, _ in pairs])
-        self.new = Outcome(truth, self._indices([new.label for new, _ in pairs]))
-        self.old = Outcome(truth, self._indices([old.label for _, old in pairs]))
+        self.truth = self._flags([new.truth for new, _ in pairs])
+        self.new, self.old = self._flags([new.label for new, _ in pairs]), self._flags([old.label for _, old in pairs])
 
-    def _indices(self, labels: Sequence[str | None]) -> NDArray[np.int64]:
-        return np.array([NO_PREDICTION if label is None else self._index[label] for label in labels], dtype=np.int64)
+    def _flags(self, given: Sequence[Labels | None]) -> Flags:
+        """[n_pairs, n_labels]"""
+        index = {label: i for i, label in enumerate(self.labels)}
+        flags = np.zeros((len(given), len(index)), dtype=bool)
+        for row, labels in enumerate(given):
+            for label in as_set(labels):
+                flags[row, index[label]] = True
+        return flags
 
     def comparison(self, seed: int) -> TaskComparison:
-        return _scored(self.task, self.new, self.old, seed, self._label_gains(seed), self._moves(), self._changes())
+        scores = paired_scores(self.truth, self.new, self.old, seed)
+        scored = _scored(self.task, self.truth, self.new, self.old, scores, self.multi)
+        return replace(scored, labels=self._label_gains(scores), moves=self._moves(), changes=self._changes())
 
-    def _label_gains(self, seed: int) -> tuple[LabelGain, ...]:
-        n_labels = len(self.labels)
-        old, new = label_scores(self.old, n_labels), label_scores(self.new, n_labels)
-        intervals = label_difference_intervals(self.new, self.old, n_labels, seed)
+    def _label_gains(self, scores: PairedScores) -> tuple[LabelGain, ...]:
+        support = self.truth.sum(axis=0)
+        counts = zip(support, (support + self.old.sum(axis=0)), (support + self.new.sum(axis=0)), strict=True)
         return tuple(
-            LabelGain(label, after.support, before.f1, after.f1, interval)
-            for label, before, after, interval in zip(self.labels, old, new, intervals, strict=True)
-            if before.f1 is not None or after.f1 is not None
+            LabelGain(label, int(samples), gain.old if old else None, gain.new if new else None, gain.interval)
+            for label, gain, (samples, old, new) in zip(self.labels, scores.label_f1, counts, strict=True)
+            if old or new
         )
 
     def _moves(self) -> tuple[Move, ...]:
-        counted: Counter[tuple[str | None, str | None]] = Counter()
+        counted: Counter[tuple[Labels | None, Labels | None]] = Counter()
         gained, lost = counted.copy(), counted.copy()
         for new, old in self.pairs:
-            if new.label != old.label:
+            if as_set(new.label) != as_set(old.label):
                 move = old.label, new.label
                 counted[move] += 1
-                gained[move] += new.label == new.truth
-                lost[move] += old.label == new.truth
+                gained[move] += new.right_by(new.truth)
+                lost[move] += old.right_by(new.truth)
         return tuple(Move(*move, count, gained[move], lost[move]) for move, count in counted.most_common())
 
     def _changes(self) -> tuple[Change, ...]:
-        found = [Change(_kind(new, old), new.truth, old, new) for new, old in self.pairs if new.label != old.label]
+        changed = [(new, old) for new, old in self.pairs if as_set(new.label) != as_set(old.label)]
+        found = [Change(_kind(new, old), new.truth, old, new) for new, old in changed]
         return tuple(sorted(found, key=lambda change: KINDS.index(change.kind)))
 
 
 def _kind(new: KeptPrediction, old: KeptPrediction) -> Kind:
-    if new.label == new.truth:
+    if new.right_by(new.truth):
         return "wrong to right"
-    return "right to wrong" if old.label == new.truth else "wrong to wrong"
+    return "right to wrong" if old.right_by(new.truth) else "wrong to wrong"
 
 
-def _scored(
-    task: str,
-    new: Outcome,
-    old: Outcome,
-    seed: int,
-    labels: tuple[LabelGain, ...] = (),
-    moves: tuple[Move, ...] = (),
-    changes: tuple[Change, ...] = (),
-) -> TaskComparison:
-    before, after, intervals = scores(old), scores(new), difference_intervals(new, old, seed)
-    gained, lost = int((new.correct & ~old.correct).sum()), int((old.correct & ~new.correct).sum())
+def _pooled(compared: Sequence[_Compared], seed: int) -> TaskComparison:
+    """All tasks together; labels of different tasks are different classes."""
+    from scipy.linalg import block_diag
+
+    truth, new, old = (block_diag(*(getattr(each, name) for each in compared)) for name in ("truth", "new", "old"))
+    multi = any(each.multi for each in compared)
+    return _scored(POOLED, truth, new, old, paired_scores(truth, new, old, seed), multi)
+
+
+def _scored(task: str, truth: Flags, new: Flags, old: Flags, scores: PairedScores, multi: bool) -> TaskComparison:
+    now, before = (new == truth).all(axis=1), (old == truth).all(axis=1)
+    gained, lost = int((now & ~before).sum()), int((before & ~now).sum())
     return TaskComparison(
         task=task,
-        samples=len(new),
-        accuracy=Gain(before.accuracy, after.accuracy, intervals.accuracy),
-        weighted_f1=Gain(before.weighted_f1, after.weighted_f1, intervals.weighted_f1),
-        macro_f1=Gain(before.macro_f1, after.macro_f1, intervals.macro_f1),
+        samples=len(truth),
+        accuracy=scores.accuracy,
+        weighted_f1=scores.weighted_f1,
+        macro_f1=scores.macro_f1,
+        micro_f1=scores.micro_f1 if multi else None,
         gained=gained,
         lost=lost,
         p_value=mcnemar(gained, lost),
-        labels=labels,
-        moves=moves,
-        changes=changes,
     )
 
 
@@ -247,8 +239,8 @@ def _task_record(task: TaskComparison) -> dict[str, Any]:
     record = {key: value for key, value in vars(task).items() if key not in ("labels", "moves", "changes")}
     record |= {
         name: {**asdict(gain), "difference": gain.difference}
-        for name in ("accuracy", "weighted_f1", "macro_f1")
-        for gain in [getattr(task, name)]
+        for name in ("accuracy", "weighted_f1", "macro_f1", "micro_f1")
+        if (gain := getattr(task, name)) is not None
     }
     record["labels"] = [{**asdict(row), "difference": row.difference} for row in task.labels]
     record["moves"] = [asdict(move) for move in task.moves]

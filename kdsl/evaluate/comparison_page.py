@@ -3,15 +3,16 @@
 from html import escape
 from pathlib import Path
 
-from kdsl.evaluate.comparison import KINDS, Change, Gain, LabelGain, TaskComparison
-from kdsl.evaluate.runs import KeptPrediction
+from kdsl.evaluate.comparison import KINDS, Change, LabelGain, TaskComparison
+from kdsl.evaluate.paired import Gain
+from kdsl.evaluate.runs import KeptPrediction, label_words
 from kdsl.evaluate.side_by_side import SideBySide
 from kdsl.files import write_atomically
 from kdsl.notebook import shown, table
 
 PAGE_FILE = "comparison.html"
 _MOVES = 30
-_UNDEFINED, _NONE = "–", "(none)"
+_UNDEFINED = "–"
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -74,7 +75,7 @@ def _task(task: TaskComparison) -> str:
         for row in task.moved
     ]
     moves = [
-        (escape(move.old or _NONE), escape(move.new or _NONE), *map(str, (move.samples, move.gained, move.lost)))
+        (*map(escape, map(label_words, (move.old, move.new))), *map(str, (move.samples, move.gained, move.lost)))
         for move in task.moves[:_MOVES]
     ]
     columns = ("label", ">samples", ">F1 old", ">F1 new", ">difference")
@@ -91,7 +92,7 @@ def _task(task: TaskComparison) -> str:
 
 def _change(change: Change) -> str:
     return (
-        f"<article><p><b>{escape(change.new.id)}</b> is {escape(change.truth)}</p>\n"
+        f"<article><p><b>{escape(change.new.id)}</b> is {escape(label_words(change.truth))}</p>\n"
         f"<p>{_said(change.old)}</p>\n<p>{_said(change.new, 'now ')}</p></article>\n"
     )
 
@@ -99,10 +100,7 @@ def _change(change: Change) -> str:
 def _said(prediction: KeptPrediction, when: str = "was ") -> str:
     confidence = next(iter((prediction.probabilities or {}).values()), None)
     number = "" if confidence is None else f" {confidence:.2f}"
-    return (
-        f"{when}<b>{escape(prediction.label or _NONE)}</b>{number} "
-        f'<span class="dim">{escape(prediction.reason)}</span>'
-    )
+    return f'{when}<b>{escape(prediction.words)}</b>{number} <span class="dim">{escape(prediction.reason)}</span>'
 
 
 def _difference(of: Gain | LabelGain) -> str:

@@ -89,7 +89,7 @@ def _changes(new: RunRecord, old: RunRecord) -> Iterator[Changed]:
     yield from _files(new.files, old.files)
     for count, what in rule_changes(old.state, new.state):
         yield Changed("rules", what, count)
-    for task in new.state.trained.keys() & old.state.trained.keys():
+    for task in sorted(new.state.trained.keys() & old.state.trained.keys()):
         if new.state.trained[task] != old.state.trained[task]:
             yield Changed(task, TRAINED)
     # A key that only one of the two knows came, or went, with the version of KDSL.

@@ -16,13 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AwareDatetime, Field, JsonValue
 
 from kdsl.arbiter.state import PredictorState
 from kdsl.data.unpacking import open_unpacked
 from kdsl.errors import KdslError
 from kdsl.evaluate.bootstrap import Interval
-from kdsl.evaluate.metrics import Outcome
+from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
 from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
@@ -116,17 +118,21 @@ class KeptHit(RecordModel):
     reliability: Share
 
 
+Labels = str | tuple[str, ...]
+"""The label of a sample, or all of them in a task with several a sample."""
+
+
 class KeptPrediction(RecordModel):
     """A line of the predictions."""
 
     id: str
     task: str
-    truth: str
-    label: str | None
+    truth: Labels
+    label: Labels | None
     """None for no prediction."""
     probabilities: dict[str, Share] | None = None
     """Of the likeliest labels, the likeliest first."""
-    model: str | None = None
+    model: Labels | None = None
     """The label without rules."""
     rules: tuple[KeptHit, ...] = ()
     """That hold on the sample, the heaviest first."""
@@ -136,6 +142,25 @@ class KeptPrediction(RecordModel):
     @property
     def key(self) -> SampleKey:
         return self.task, self.id
+
+    @property
+    def words(self) -> str:
+        """What was predicted, for people."""
+        return label_words(self.label)
+
+    def right_by(self, truth: Labels) -> bool:
+        """Whether just the labels of `truth` were predicted."""
+        return self.label is not None and as_set(self.label) == as_set(truth)
+
+
+def as_set(labels: Labels | None) -> frozenset[str]:
+    """One label or several, without their order."""
+    return frozenset([labels] if isinstance(labels, str) else labels or ())
+
+
+def label_words(labels: Labels | None) -> str:
+    """One label or several for people."""
+    return labels if isinstance(labels, str) else " + ".join(labels or ()) or "(none)"
 
 
 @dataclass(frozen=True)
@@ -224,11 +249,11 @@ def find_run(runs: Sequence[Run], name: str, folder: Path) -> Run:
     if len(found) == 1:
         return found[0]
     if found:
-        raise KdslError(f"{name!r} begins the names of {len(found)} runs: {_named(found)}; write more of it")
-    raise KdslError(f"{folder}: no run is called {name!r}; the newest are {_named(runs[-3:])}")
+        raise KdslError(f"{name!r} begins the names of {len(found)} runs: {_listed(found)}; write more of it")
+    raise KdslError(f"{folder}: no run is called {name!r}; the newest are {_listed(runs[-3:])}")
 
 
-def _named(runs: Sequence[Run]) -> str:
+def _listed(runs: Sequence[Run]) -> str:
     names = [run.folder.name for run in runs[:5]]
     return ", ".join(names) + (" …" if len(runs) > len(names) else "")
 
@@ -264,10 +289,10 @@ def kept_predictions(results: Iterable[TaskResult]) -> Iterator[KeptPrediction]:
             yield KeptPrediction(
                 id=id_,
                 task=result.task,
-                truth=result.labels[result.both.truth[row]],
-                label=_label(result, result.both, row),
+                truth=_named(result.labels, result.both.truth[row]) or (),
+                label=_named(result.labels, result.both.predicted[row]),
                 probabilities=_likeliest(result, row),
-                model=_label(result, result.model, row),
+                model=_named(result.labels, result.model.predicted[row]),
                 rules=tuple(
                     KeptHit(id=hit.id, label=hit.label, reliability=hit.reliability) for hit in why.rules[:_RULES]
                 ),
@@ -276,7 +301,7 @@ def kept_predictions(results: Iterable[TaskResult]) -> Iterator[KeptPrediction]:
             )
 
 
-def prediction_of(record: Prediction, truth: str) -> KeptPrediction:
+def prediction_of(record: Prediction, truth: Labels) -> KeptPrediction:
     """Of a line of a predictions file."""
     return KeptPrediction(
         id=record.id,
@@ -290,8 +315,11 @@ def prediction_of(record: Prediction, truth: str) -> KeptPrediction:
     )
 
 
-def _label(result: TaskResult, outcome: Outcome, row: int) -> str | None:
-    return result.labels[outcome.predicted[row]] if outcome.covered[row] else None
+def _named(labels: Sequence[str], of: NDArray[np.generic]) -> Labels | None:
+    """What an index into `labels` stands for, or one flag a label; None for no prediction."""
+    if of.ndim:
+        return tuple(label for label, flag in zip(labels, of, strict=True) if flag)
+    return None if of == NO_PREDICTION else labels[int(of)]
 
 
 def _likeliest(result: TaskResult, row: int) -> dict[str, float] | None:

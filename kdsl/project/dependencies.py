@@ -194,10 +194,15 @@ def value_of(config: ProjectConfig, key: str) -> object:
         value = getattr(value, name)
     if isinstance(value, BaseModel):
         return [(name, value_of(config, f"{key}.{name}")) for name in type(value).model_fields]
+    return value_told(value, config.folder)
+
+
+def value_told(value: object, folder: Path) -> object:
+    """The same of a value that is no part, in a project in `folder`."""
     if isinstance(value, str) and value.startswith(RECORDED):
         return RECORDED  # of its file the content counts
     if isinstance(value, Path) or (isinstance(value, str) and os.path.isdir(value)):
-        return os.path.relpath(value, config.folder)
+        return os.path.relpath(value, folder)
     return value
 
 

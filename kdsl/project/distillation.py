@@ -220,8 +220,8 @@ def _required(project: Project) -> tuple[Path, str]:
         raise KdslError("data.unlabelled is not set; name the file of samples without labels")
     if data.distilled is None:
         raise KdslError("data.distilled is not set; name the file for what is kept, such as data/distilled.jsonl")
-    for name, path in data:
-        if name != "distilled" and path is not None and path.resolve() == data.distilled.resolve():
+    for name, path in data.paths.items():
+        if name != "distilled" and path.resolve() == data.distilled.resolve():
             raise KdslError(f"{path}: is data.{name} too, which would be overwritten; name another data.distilled")
     if teacher is None or not is_address(teacher):
         shown = "is not set" if teacher is None else f"{teacher} is no address"

@@ -1,5 +1,6 @@
 """How good a project is, measured in one of five ways, with the folder that each leaves."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from kdsl.project.runs import keep_run, sample_set
 if TYPE_CHECKING:
     from kdsl.project.ablation import Ablation
     from kdsl.training.seesaw import Seesaw
+
+_log = logging.getLogger(__name__)
 
 CROSS_VALIDATION_FOLDER, ABLATION_FOLDER, SEESAW_FOLDER = "cross-validation", "ablation", "seesaw"
 """In the checkpoint, unless another folder is named."""
@@ -54,8 +57,16 @@ def evaluate_project(
 def evaluate_file(project: Project, test: Path, folder: Path) -> Evaluation:
     """Predict the labelled samples of any file, and write report, tables and plots into `folder`.
 
-    Raises KdslError for a file that holds something else, and where nothing was trained.
+    A warning tells of samples that the project was trained on. Raises KdslError for a file that holds something else,
+    and where nothing was trained.
     """
+    train = project.config.data.train
+    if train is not None and train.resolve() == test.resolve():
+        _log.warning(
+            "%s: holds the samples that the project was trained on, so that the scores are too good; --cross-validate "
+            "predicts each without it",
+            test,
+        )
     with claimed(folders=[folder]):
         samples = list(project.iterate_samples(test))
         labelled_samples(test, samples, project.tasks)  # refused before anything is predicted

@@ -118,13 +118,16 @@ class LabelledSamples:
     @classmethod
     def of(
         cls, task: Task, table: FieldTable, images: Path | None, before: "LabelledSamples | None" = None
-    ) -> "LabelledSamples":
-        """Of those samples of a table that have a label of the task; `images` is the folder of their images.
+    ) -> "LabelledSamples | None":
+        """Of those samples of a table that have a label of the task; None where none has one.
 
-        Takes seconds for thousands of samples, unless those of `before` are the same but for their labels.
+        `images` is the folder of their images. Takes seconds for thousands of samples, unless those of `before` are
+        the same but for their labels.
         """
         require_one_label([task], "looking for wrong labels")
         table = table.select(np.flatnonzero(_labels(table, task) >= 0))
+        if not len(table):
+            return None
         if before is not None and before.task == task and before.fingerprints == _fingerprints(table):
             return replace(before, table=table)
         nearest = VoteOnEachOther(SampleIndex.fit(table.cleaned()).nearest_to_each_other(max(NUMBERS)))
@@ -190,10 +193,8 @@ def find_label_issues(
     out.
     """
     task, names = labelled.task, labelled.task.label_names
-    samples = [given.now(sample) for sample in labelled.samples]
+    samples = [now if (now := given.now(sample)).label in names else sample for sample in labelled.samples]
     labels = np.array(label_indices(samples, task), dtype=np.int64)
-    if not len(labels) or labels.min() < 0:
-        return []
     neighbours = labelled.nearest.probabilities(labelled.vote, labels, len(names))
     suspicion, others = suspect(found.both, neighbours, labels), labelled.same
     issues = []
@@ -246,6 +247,8 @@ def _near(labelled: LabelledSamples, labels: NDArray[np.int64], row: int) -> tup
 def project_label_issues(project: Project, task: Task) -> list[LabelIssue]:
     """Those of a task of a project; KdslError where it was not trained."""
     labelled = LabelledSamples.of(task, project.field_table(task), project.config.data.images)
+    if labelled is None:
+        return []
     found = ModelAndRules.of(labelled, project.config.checkpoint, project.rule_base(task).rules)
     log = project.label_log
     given = GivenLabels() if log is None else log.given()

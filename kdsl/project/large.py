@@ -77,13 +77,16 @@ def with_learners(
     holding_out: bool = False,
     soft_labels: "Mapping[str, SoftLabels] | None" = None,
 ) -> "list[TaskProject]":
-    """The tasks, each with what trains its classifier. Raises KdslError where the project lacks what that needs.
+    """The tasks, each with what trains its classifier, and with when a decision is handed to a person.
+
+    Raises KdslError where the project lacks what training needs.
 
     `holding_out` is for what is fitted on some of the samples, as in cross-validation: fine-tuned models get folders
     of their own, and no rule of the rule base is shown to a model, since it was mined on all samples.
     `soft_labels`: task → what it learns besides; None is what the project has in `data.distilled`.
     """
     large, config = large_model(project), project.config
+    tasks = [replace(own, abstain=config.abstain) for own in tasks]
     if config.augment.copies and not trains(project, large):
         _log.warning("augment.copies: large: %s is not trained here, so no copies are made", config.large)
     if large is None:

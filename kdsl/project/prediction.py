@@ -166,7 +166,7 @@ def predict_file(
     predictor = ProjectPredictor.open(project, files, tasks)
     state = predictor.predictor.state()
     input = file_hash(*(file.bytes_at for file in files))
-    samples = track(_samples(project, files, tasks), "Predicting", None, project.progress)
+    samples = track(samples_to_predict(project, files, tasks), "Predicting", None, project.progress)
 
     def decide(group: Sequence[Sample]) -> list[AnyDecision]:
         decisions = predictor.decide(group)
@@ -180,9 +180,13 @@ def predict_file(
     return FilePredictions(outcome, predictor.cost())
 
 
-def _samples(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task] | None) -> Iterator[Sample]:
+def samples_to_predict(
+    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task] | None
+) -> Iterator[Sample]:
     """The samples of files, read as those of all the project's tasks or of `tasks` alone."""
-    return joined_samples(files, project.samples_of if tasks is None else lambda file: file.samples(tasks))
+    return joined_samples(
+        files, project.samples_of if tasks is None else lambda file: file.samples(tasks, project.reading())
+    )
 
 
 def decide_files(
@@ -190,7 +194,7 @@ def decide_files(
 ) -> Iterator[AnyDecision]:
     """The decisions on samples of files, those of all tasks or of `tasks`, as soon as a batch of them is made."""
     predictor = ProjectPredictor.open(project, files, tasks)
-    samples = without_repeats(_samples(project, files, tasks))
+    samples = without_repeats(samples_to_predict(project, files, tasks))
     try:
         while group := list(islice(samples, batch)):
             yield from predictor.decide(group)
@@ -202,7 +206,7 @@ def explain_id(
     project: Project, files: Sequence[SampleFile], id: str, tasks: Sequence[Task] | None = None
 ) -> list[Explained]:
     """The decision on the sample of that id, of one sample for each task that has one; KdslError where none has."""
-    named = [sample for sample in _samples(project, files, tasks) if sample.id == id]
+    named = [sample for sample in samples_to_predict(project, files, tasks) if sample.id == id]
     if not named:
         names = ", ".join(str(file.path) for file in files)
         raise KdslError(f"{names}: no sample has the id {id!r}; --explain takes the id of one sample in it")

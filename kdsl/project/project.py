@@ -72,7 +72,7 @@ class Project:
         from kdsl.config import load_config
         from kdsl.project.several_labels import require_possible
 
-        project = cls(load_config(path, overrides), progress)
+        project = cls(_with_image_folder(load_config(path, overrides), progress), progress)
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:
@@ -477,3 +477,13 @@ class Project:
         from kdsl.project.in_memory import MemoryPredictor
 
         return MemoryPredictor(self)
+
+
+def _with_image_folder(config: "ProjectConfig", progress: "Progress | None") -> "ProjectConfig":
+    """The same with the unpacked folder as `data.images`, where that is an archive."""
+    images = config.data.images
+    if images is None or images.suffix.lower() != ".zip" or not images.is_file():
+        return config
+    from kdsl.data.image_archive import unpacked
+
+    return config.model_copy(update={"data": config.data.model_copy(update={"images": unpacked(images, progress)})})

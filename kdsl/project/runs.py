@@ -3,9 +3,11 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.arbiter.state import PredictorState, RuleState
@@ -29,7 +31,7 @@ from kdsl.evaluate.runs import (
 )
 from kdsl.files import file_hash
 from kdsl.label_matrix import require_one_label
-from kdsl.project.dependencies import hashed, keys_of, value_of
+from kdsl.project.dependencies import hashed, value_told
 from kdsl.project.inputs import contents, recorded_answers, task_files
 from kdsl.project.project import Project
 from kdsl.version import __version__
@@ -152,18 +154,27 @@ def _series(runs: Sequence[Run], of: Run) -> list[Run]:
     return [run for run in runs if run.record.samples.series == of.record.samples.series]
 
 
-def _config(config: ProjectConfig) -> dict[str, object]:
-    values = {key: value_of(config, key) for key in keys_of(ProjectConfig)}
+def _config(config: ProjectConfig) -> dict[str, JsonValue]:
+    """Every key with its value, by `vars`: tests watch which keys a step reads, and no result depends on these."""
+    values = {key: value_told(value, config.folder) for key, value in _leaves(config)}
     return json.loads(json.dumps(values, default=str))
+
+
+def _leaves(part: BaseModel, before: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in vars(part).items():
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def _files(project: Project, predictions: Path | None) -> dict[str, str]:
     """Hash of each file and folder that results depend on, by its key of kdsl.yaml, and of the task files."""
     found = {"tasks": hashed(task_files(project))}
-    for key in keys_of(type(project.config.data), "data."):
-        path = value_of(project.config, key)
-        if key != "data.test" and isinstance(path, Path) and path.exists():
-            found[key] = _hash(project, path)
+    data = project.config.data
+    for name, path in {**data.paths, "relabelled": data.label_log}.items():
+        if name != "test" and path is not None and path.exists():
+            found[f"data.{name}"] = _hash(project, path)
     if (answers := recorded_answers(project)) is not None:
         found["large"] = hashed(answers)
     return found if predictions is None else {**found, "predictions": _hash(project, predictions)}

@@ -93,7 +93,6 @@ class TaskProject:
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
             unlabelled=lambda: unlabelled_table(project, task),
-            abstain=config.abstain,
         )
         require_labels(task, own.table, own.labels)
         return own

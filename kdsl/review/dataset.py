@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.fields.sidecar import Sidecars
@@ -36,6 +36,11 @@ class Source:
     """When one of these changes, it has to be read again."""
     labels: Path | None = None
     """The log of labels that people give on the page; it is read again once nobody gives one for a while."""
+
+
+def of_images(sidecars: Sidecars) -> Sidecars:
+    """What the files say; the encoder and the folder of images are those that the page was started with."""
+    return replace(sidecars, vectors=None, pictures=None)
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:

@@ -9,7 +9,7 @@ from kdsl.data.label_log import LabelLog
 from kdsl.errors import KdslError
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE
 from kdsl.project.label_issues import LabelIssue, LabelledSamples, ModelAndRules, find_label_issues
-from kdsl.review.dataset import stamps_of
+from kdsl.review.dataset import of_images, stamps_of
 from kdsl.review.store import StoredRule
 from kdsl.review.task_index import TaskIndex
 
@@ -21,7 +21,7 @@ class LabelReview:
         self._config = config
         self._log = None if config.data.label_log is None else LabelLog(config.data.label_log)
         self._mutex = threading.RLock()
-        self._labelled: dict[str, tuple[TaskIndex, LabelledSamples]] = {}
+        self._labelled: dict[str, tuple[TaskIndex, LabelledSamples | None]] = {}
         self._found: dict[str, tuple[object, ModelAndRules]] = {}
         self._skipped: dict[str, dict[str, None]] = {}
 
@@ -41,6 +41,8 @@ class LabelReview:
         with self._mutex:
             task = index.task.name
             labelled = self._labelled_samples(index)
+            if labelled is None:
+                return []
             folder = self._config.checkpoint / task
             files = stamps_of([folder / OUT_OF_FOLD_FILE, folder / ARBITER_FILE])
             made_of = (labelled.fingerprints, generation, files)
@@ -54,16 +56,14 @@ class LabelReview:
                 issues, key=lambda issue: later.index(key) + 1 if (key := issue.sample.fingerprint) in later else 0
             )
 
-    def _labelled_samples(self, index: TaskIndex) -> LabelledSamples:
+    def _labelled_samples(self, index: TaskIndex) -> LabelledSamples | None:
         known, before = self._labelled.get(index.task.name, (None, None))
-        if known is index and before is not None:
-            return before
-        same = known is not None and known.table.sidecars == index.table.sidecars
-        labelled = LabelledSamples.of(
-            index.task, index.table, self._config.data.images, before if same else None
-        )  # fmt: skip
-        self._labelled[index.task.name] = index, labelled
-        return labelled
+        if known is not index:
+            same = known is not None and of_images(known.table.sidecars) == of_images(index.table.sidecars)
+            images = self._config.data.images
+            before = LabelledSamples.of(index.task, index.table, images, before if same else None)
+            self._labelled[index.task.name] = index, before
+        return before
 
     def skip(self, task: str, fingerprint: str) -> None:
         """Show the sample after all others from now on, until the page is started again."""

@@ -1,7 +1,7 @@
 """Everything the page knows about a project, from one reading of its data."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
 from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
-from kdsl.fields.sidecar import Sidecars
 from kdsl.files import opened
+from kdsl.review.dataset import of_images
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.label_review import LabelReview
@@ -33,11 +33,6 @@ class Picture:
     path: Path
     kind: str
     """Media type by the file's first bytes, never by its name."""
-
-
-def _of_images(sidecars: Sidecars) -> Sidecars:
-    """What the files say; the encoder and the folder of images are those that the page was started with."""
-    return replace(sidecars, vectors=None, pictures=None)
 
 
 class Site:
@@ -72,7 +67,7 @@ class Site:
         unlabelled = tuple(reading.dataset.unlabelled.get(task.name, ()))
         if before is not None and task.name in before.indexes:
             known = before.indexes[task.name]
-            same = _of_images(before.sidecars) == _of_images(self.sidecars)
+            same = of_images(before.sidecars) == of_images(self.sidecars)
             if same and (known.task, known.samples, known.unlabelled.samples) == (task, samples, unlabelled):
                 return known
         statistics = statistics_path(self.config.rules, task.name)

@@ -66,6 +66,8 @@ def _kind(field: FieldInfo) -> str:
         return ", ".join(f"`{value}`" for value in typing.get_args(kind))
     if kind == ProjectPath or "Path" in str(kind):
         return "path"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):  # a part that need not be there
+        return " or ".join(f"`{{{name}: …}}`" for name in kind.model_fields)
     name = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text"}.get(kind, "list of names")
     limits = [_limit(item) for item in metadata]
     return " ".join([name, *filter(None, limits)])

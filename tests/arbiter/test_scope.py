@@ -50,9 +50,9 @@ def world(n: int = 20, examples: int = 0, evidence: float = 0.0):
     return table(words), labels, model, rules, rounds
 
 
-def fitted(**options) -> Scope:
+def fitted(pool: Pool = ALONE, **options) -> Scope:
     own, labels, model, rules, rounds = world(**options)
-    found = fit_scope(own, labels, OTHER, ALONE, model, rules, rounds)
+    found = fit_scope(own, labels, OTHER, pool, model, rules, rounds)
     assert found is not None
     return found[0]
 
@@ -71,9 +71,12 @@ def test_what_is_unsure_and_far_belongs_to_none_and_what_is_sure_and_near_does()
 
 
 def test_each_sign_counts_in_its_direction():
-    scope = fitted(evidence=2.0)
-    logit, near, spoken = scope.weights
+    logit, near, spoken = fitted(evidence=2.0, pool=HEARS).weights
     assert logit > 0 and near > 0 and spoken > 0
+
+
+def test_rules_that_do_not_count_are_no_sign():
+    assert fitted(evidence=2.0, pool=ALONE).weights[2] == 0
 
 
 def test_labels_but_other_share_the_rest_as_the_pool_has_them():
@@ -141,3 +144,16 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
     (tmp_path / SCOPE_FILE).write_bytes(b"PK")
     with pytest.raises(KdslError, match=r"scope\.npz"):
         Scope.load(tmp_path, N_LABELS)
+
+
+def test_the_threshold_gives_up_as_many_as_it_may_and_no_more():
+    own, labels, model, rules, rounds = world(n=40)
+    unsure = np.arange(0, 200, 10)
+    model[unsure] = np.vstack([sure(labels[[row]], 0.25 + row / 4000) for row in unsure])
+    found = fit_scope(own, labels, OTHER, ALONE, model, rules, rounds)
+    assert found is not None
+    scope, said = found
+    assert (said.argmax(axis=1) != labels).sum() == _most_lost(200) == 1
+    assert scope.shift < 0
+    undisturbed = replace(scope, shift=0.0).merged(ALONE, Belief(model, rules, scope.near(own)))
+    assert (undisturbed.argmax(axis=1) == OTHER).sum() == len(unsure)

@@ -50,6 +50,11 @@ def test_an_image_is_fetched_once_and_is_there_for_the_samples(kdsl, project, ca
     opened = Project.open(project)
     assert [sample.images for sample in opened.samples()] == [()] * 4
     assert "4 images left out that are addresses (`kdsl fetch` fetches them), the first in line 1" in caplog.text
+    [finding] = [each for each in opened.check().findings if each.kind == "left-out-images"]
+    assert (finding.split, finding.count) == ("train", 4)
+    assert finding.examples == (
+        "4 images left out that are addresses (`kdsl fetch` fetches them), the first in line 1",
+    )
     cache = project / "images/.kdsl/fetched"
     caplog.clear()
     result = kdsl("fetch", project, "--host", "127.0.0.1")
@@ -57,6 +62,7 @@ def test_an_image_is_fetched_once_and_is_there_for_the_samples(kdsl, project, ca
     assert "left out" not in caplog.text
     [name] = {image for sample in opened.samples() for image in sample.images}  # read again, as there is more now
     assert (project / "images" / name).is_file()
+    assert "left-out-images" not in {each.kind for each in opened.check().findings}
     again = kdsl("fetch", project, "--format", "json")
     assert (again.code, json.loads(again.out)) == (0, {"fetched": 0, "fetched_before": 1, "problems": {}})
 

@@ -1,5 +1,6 @@
 """kdsl predict on a text, images, stdin and several files, and what it needs for that."""
 
+import csv
 import io
 import json
 import shutil
@@ -93,6 +94,39 @@ class TestOfATextAndImages:
     def test_without_a_project_it_says_where_one_is_looked_for(self, kdsl, tmp_path):
         result = kdsl("predict", tmp_path, "--text", SAID)
         assert (result.code, result.err.startswith(f"error: {tmp_path / 'kdsl.yaml'}: no such file")) == (2, True)
+
+
+class TestIntoATable:
+    def test_a_spreadsheet_has_the_samples_with_their_predictions_and_the_file_it_is_made_of_stays(
+        self, kdsl, project
+    ):
+        command = ("predict", project, "--input", project / "test.jsonl", "--output", project / "p.csv")
+        result = kdsl(*command)
+        count = len(read(project / "test.jsonl"))
+        assert (result.code, result.out.splitlines()) == (
+            0, [f"{project / 'p.jsonl'}: {count} samples predicted, 0 were there",
+                f"{project / 'p.csv'}: a table of {count} samples"],
+        )  # fmt: skip
+        rows = list(csv.DictReader(io.StringIO((project / "p.csv").read_text("utf-8-sig"))))
+        made, asked = read(project / "p.jsonl"), read(project / "test.jsonl")
+        assert [row["predicted"] for row in rows] == [each["label"] for each in made]
+        assert [float(row["confidence"]) for row in rows] == [each["probabilities"][each["label"]] for each in made]
+        assert [row["reason"].removeprefix("'") for row in rows] == [each["decision"]["reason"] for each in made]
+        assert [row["task"] for row in rows] == [each["task"] for each in asked]
+        again = kdsl(*command)
+        assert f"0 samples predicted, {count} were there" in again.out
+
+    def test_the_table_of_one_task_has_its_samples_only(self, kdsl, project):
+        kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / "p.csv", "--task", "shop")
+        rows = list(csv.DictReader(io.StringIO((project / "p.csv").read_text("utf-8-sig"))))
+        assert {row["task"] for row in rows} == {"shop"}
+
+    def test_what_is_missing_for_it_is_told_before_anything_is_predicted(self, kdsl, project, monkeypatch):
+        monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+        result = kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / "p.xlsx")
+        assert result.code == 2
+        assert "to write Excel needs xlsxwriter: pip install " in result.err
+        assert not (project / "p.jsonl").exists()
 
 
 class TestOfFiles:

@@ -173,7 +173,7 @@ def test_a_damaged_run_is_a_warning_of_history(kdsl, shop, caplog):
     assert result.out.count("0.556 [") == 1
 
 
-def test_a_project_as_trained_is_evaluated_on_any_file(kdsl, tmp_path):
+def test_a_project_as_trained_is_evaluated_on_any_file(kdsl, tmp_path, caplog):
     project = write_project(tmp_path / "project")
     feedback = write(project / "反馈.jsonl", dialogues(12, 5, "f"))
     untrained = kdsl("evaluate", project, "--test", project / "nothing.jsonl")
@@ -191,6 +191,9 @@ def test_a_project_as_trained_is_evaluated_on_any_file(kdsl, tmp_path):
     assert again.code == 0 and "12 samples: 0 gained, 0 lost, p = 1" in again.out
     names = [json.loads((each / "run.json").read_text("utf-8"))["samples"]["name"] for each in runs(project)]
     assert sorted(names) == ["test.jsonl", "反馈.jsonl", "反馈.jsonl"]
+    assert "trained on" not in caplog.text
+    assert kdsl("evaluate", project, "--test", project / "train.jsonl").code == 0
+    assert "train.jsonl: holds the samples that the project was trained on" in caplog.text
     write(feedback, [*dialogues(2, 5, "f"), {"id": "x", "text": "?"}])
     unlabelled = kdsl("evaluate", project, "--test", feedback)
     assert unlabelled.code == 2 and "1 of 3 samples have no label" in unlabelled.err

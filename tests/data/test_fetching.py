@@ -125,7 +125,30 @@ class TestRedirections:
         server.answers["/round"] = (301, {"Location": to.format(port=server.server_port)}, b"")
         outcome = fetch_images([f"{server.url}/round"], images, SHOP)
         assert why in outcome.problems[f"{server.url}/round"]
-        assert {path for path, _ in server.asked} == {"/round"}
+        assert server.asked == [("/round", f"shop.example:{server.server_port}")] * (6 if to == "/round" else 1)
+
+
+def test_a_secret_connection_is_made_to_what_was_looked_up_and_checked_by_the_name(images, monkeypatch):
+    made = []
+
+    def connect(ip, port, **options):
+        made.append((ip, port, options["assert_hostname"], options["server_hostname"]))
+        raise fetching.HTTPError("no")
+
+    found = [(0, 0, 0, "", ("93.184.215.14", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **keywords: found)
+    monkeypatch.setattr(fetching.urllib3, "HTTPSConnectionPool", connect)
+    fetch_images(["https://public.example/a.png"], images)
+    assert made == [("93.184.215.14", None, "public.example", "public.example")]
+
+
+def test_a_server_that_is_busy_is_asked_again(server, images, monkeypatch):
+    again = fetching.Retry(total=1, redirect=False, status_forcelist={503}, backoff_factor=0, raise_on_status=False)
+    monkeypatch.setattr(fetching, "_AGAIN", again)
+    server.answers["/busy"] = (503, {}, b"")
+    outcome = fetch_images([f"{server.url}/busy"], images, SHOP)
+    assert outcome.problems == {f"{server.url}/busy": "the server answers 503"}
+    assert len(server.asked) == 2
 
 
 class TestAnswers:

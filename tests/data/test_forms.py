@@ -205,6 +205,10 @@ class TestDialogues:
         ]  # fmt: skip
         assert {*notes.left_out} == {"parts of turns of the type 'audio' left out"}
 
+    def test_an_instruction_with_images(self, read):
+        [sample], _ = read({"instruction": "看<image>这<image>个", "output": "退款", "images": ["a.png"]})
+        assert (sample.turns[0].text, sample.images) == ("看这<image>个", ("a.png",))
+
     def test_a_history_of_instructions(self, read):
         [sample], _ = read({"instruction": "丙", "input": "", "output": "退款", "history": [["甲", "乙"]]})
         assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙"), ("user", "丙")]

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kdsl.data.forms import Reading
+from kdsl.data.given import samples_given
 from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, picture_of_text, picture_of_url
 from kdsl.data.images import image_facts
 from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
 from kdsl.data.record import Record
 from kdsl.errors import KdslError
+from kdsl.project.project import Project
 from kdsl.sample import Label, Task
 
 TASK = Task("t", (Label("a"), Label("b")))
@@ -127,6 +129,36 @@ class TestPicturesInTheData:
         name = record.image("image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
         assert name is not None and name.endswith(".jpg") and (folder / name).is_file()
 
+    @pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA", "L", "F"])
+    def test_an_image_of_pillow_is_one_too(self, folder, mode):
+        given = [{"text": "x", "image": Image.new(mode, (8, 6))}, {"text": "y", "images": [picture(), "shop/a.png"]}]
+        [first, second] = samples_given(given, [TASK], "samples", reading=Reading(images=ImageFolder(folder)))
+        assert image_facts(folder, first.images[0]).size == (8, 6)
+        assert second.images[1] == "shop/a.png" and (folder / second.images[0]).read_bytes() == picture()
+        with pytest.raises(KdslError, match=r"samples, item 1: image is <PIL.Image.Image"):
+            samples_given(given, [TASK], "samples")
+
+    def test_without_a_folder_bytes_are_an_error(self):
+        with pytest.raises(KdslError, match=r"f, line 1: image is b'x'; it must be a file name in quotes"):
+            Record({}, "1", "f", "line 1", Notes()).image("image", b"x")
+
+    def test_one_that_a_service_keeps_is_an_error(self, read):
+        with pytest.raises(KdslError, match="is a picture itself; images must be files: give its name"):
+            read({"images": [{"file_id": "file-1"}]})
+
+    def test_a_project_finds_it_everywhere(self, write, folder, tmp_path):
+        write("task.yaml", "name: t\nlabels: [{name: a}, {name: b}]\n")
+        write("kdsl.yaml", "tasks: [task.yaml]\ndata: {train: train.jsonl, images: images}\n")
+        url = "data:image/png;base64," + coded(picture())
+        write("train.jsonl", json.dumps({"text": "x", "images": [url], "label": "a"}))
+        project = Project.open(tmp_path)
+        kinds = {finding.kind for finding in project.check().findings}
+        assert not kinds & {"missing-images", "outside-images", "unreadable-images"}
+        [name] = project.images()
+        assert (folder / name).read_bytes() == picture()
+        [again] = project.iterate_samples(write("more.jsonl", json.dumps({"text": "y", "images": [url]})))
+        assert again.images == (name,)
+
     def test_the_same_picture_is_written_once_and_never_again(self, read, folder):
         url = "data:image/png;base64," + coded(picture())
         [first, second], _ = read({"images": [url]}, {"images": [url]})
@@ -195,6 +227,25 @@ class TestAddresses:
         assert message.turns[0].text == "看" and message.images == ()
         noted = notes.left_out["images left out that are addresses (`kdsl fetch` fetches them)"]
         assert (noted.count, noted.first) == (2, "line 1")
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            {"messages": [{"role": "user", "content": "<image>左<image>右"}]},
+            {
+                "messages": [{"role": "user", "content": "<image>左<image>右", "images": [URL, "b.png"]}],
+                "images": None,
+            },
+            {"messages": [{"role": "user", "content": f"<img>{URL}</img>左<img>b.png</img>右"}], "images": None},
+            {"turns": [{"role": "user", "text": "左右", "images": [URL, "b.png"]}], "images": None},
+            {"instruction": "a b <用户与客服的对话 START>用户: <image>左<image>右<用户与客服的对话 END>"},
+        ],
+    )
+    def test_its_mark_in_the_text_goes_with_it_and_the_next_image_keeps_its_own(self, read, record):
+        [sample], notes = read({"text": None, "images": [self.URL, "b.png"]} | record)
+        assert sample.turns[0].text == "左右"
+        assert sample.turns[0].images == sample.images == ("b.png",)
+        assert list(notes.left_out) == ["images left out that are addresses (`kdsl fetch` fetches them)"]
 
     def test_one_that_was_fetched_is_a_file(self, read, folder):
         name = ImageFolder(folder).keep_fetched(self.URL, picture())

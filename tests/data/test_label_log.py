@@ -174,6 +174,16 @@ class TestFile:
         assert log.path.read_bytes().startswith(whole)
         assert [line["id"] for line in lines(log)] == ["1", "2"]
 
+    @pytest.mark.parametrize("torn", [b"{", b'{"event": "0123', '{"event": "012345678901", "by": "王'.encode()[:-1]])
+    def test_who_reads_a_torn_line_reads_those_before_it(self, tmp_path, torn):
+        log = log_in(tmp_path)
+        log.give(sample("1"), "物流", "王")
+        whole = log.path.read_bytes()
+        with log.path.open("ab") as file:
+            file.write(torn)
+        assert [event.id for event in LabelLog(log.path).events()] == ["1"]
+        assert log.path.read_bytes() == whole
+
     @pytest.mark.parametrize(
         ("change", "told"),
         [

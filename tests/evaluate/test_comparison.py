@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from kept_runs import LABELS, kept
 from sklearn.metrics import f1_score
 
-from kdsl.evaluate.bootstrap import label_difference_intervals
+from kdsl.evaluate.bootstrap import intervals
 from kdsl.evaluate.comparison import compare, mcnemar
-from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
+from kdsl.evaluate.metrics import Outcome
+from kdsl.evaluate.paired import paired_scores
 
 TASKS = {"shop": LABELS}
 A, B, C = LABELS
@@ -107,23 +108,58 @@ def test_mcnemars_test_is_the_share_of_all_tosses_that_are_no_likelier(gained, l
     assert mcnemar(gained, lost) == pytest.approx(sum(c for c in chances if c <= chances[gained]) / 2**n)
 
 
-def test_the_interval_of_a_label_is_that_of_resampling_the_samples_one_by_one():
+def flags(indices, width=3):
+    return np.asarray(indices)[:, None] == np.arange(width)
+
+
+def test_intervals_are_those_of_resampling_the_samples_one_by_one():
     generator = np.random.default_rng(1)
     truth = generator.integers(0, 3, 120)
     old = np.where(generator.random(120) < 0.6, truth, generator.integers(0, 3, 120))
     new = np.where(generator.random(120) < 0.3, truth, old)
-    new[::10] = NO_PREDICTION
-    found = label_difference_intervals(Outcome(truth, new), Outcome(truth, old), 3, seed=0, n_resamples=4000)
+    new[::10] = -1
+    found = paired_scores(flags(truth), flags(new), flags(old), seed=0, n_resamples=4000)
     differences = []
     for _ in range(1500):
         drawn = generator.integers(0, 120, 120)
-        after, before = (
-            f1_score(truth[drawn], each[drawn], average=None, labels=[0, 1, 2], zero_division=0) for each in (new, old)
-        )
-        differences.append(after - before)
+        sides = []
+        for each in (new[drawn], old[drawn]):
+            by_label = f1_score(truth[drawn], each, average=None, labels=[0, 1, 2], zero_division=0)
+            weighted, macro, micro = (
+                f1_score(truth[drawn], each, average=average, labels=[0, 1, 2], zero_division=0)
+                for average in ("weighted", "macro", "micro")
+            )
+            sides.append([np.mean(each == truth[drawn]), weighted, macro, micro, *by_label])
+        differences.append(np.subtract(*sides))
     low, high = np.quantile(differences, [0.025, 0.975], axis=0)
-    assert [interval.low for interval in found] == pytest.approx(low, abs=0.03)
-    assert [interval.high for interval in found] == pytest.approx(high, abs=0.03)
+    gains = [found.accuracy, found.weighted_f1, found.macro_f1, found.micro_f1, *found.label_f1]
+    assert [gain.interval.low for gain in gains] == pytest.approx(low, abs=0.03)
+    assert [gain.interval.high for gain in gains] == pytest.approx(high, abs=0.03)
+
+
+def test_pairing_narrows_the_interval_of_predictors_that_mostly_agree():
+    generator = np.random.default_rng(2)
+    truth = generator.integers(0, 3, 300)
+    old = np.where(generator.random(300) < 0.6, truth, (truth + 1) % 3)
+    new = np.where(np.arange(300) < 15, truth, old)
+    gain = paired_scores(flags(truth), flags(new), flags(old), seed=0).accuracy
+    alone = intervals(Outcome(truth, old), seed=0).accuracy
+    assert gain.interval.low <= gain.difference <= gain.interval.high
+    assert gain.interval.high - gain.interval.low < (alone.high - alone.low) / 2
+
+
+def test_samples_with_several_labels_are_right_where_all_of_them_are():
+    rows = [((A, B), (A,), (B, A)), ((C,), (C,), ()), ((), (), ()), ((A, C), (A, B), (C,))]
+    found = compare(*sides(rows), TASKS, seed=0)
+    [task] = found.tasks
+    assert [change.kind for change in task.changes] == ["right to wrong", "wrong to right", "wrong to wrong"]
+    assert (task.accuracy.old, task.accuracy.new) == (0.5, 0.5)
+    truth, old, new = ([[name in given for name in LABELS] for given in side] for side in zip(*rows, strict=True))
+    for average, gain in (("micro", task.micro_f1), ("macro", task.macro_f1), ("weighted", task.weighted_f1)):
+        assert gain.old == pytest.approx(f1_score(truth, old, average=average, zero_division=0))
+        assert gain.new == pytest.approx(f1_score(truth, new, average=average, zero_division=0))
+    assert [name for name, _ in task.scores][-1] == "micro F1"
+    assert json.loads(json.dumps(found.record()))["tasks"][0]["changes"][1]["new"]["label"] == [B, A]
 
 
 PREDICTED = st.sampled_from([*LABELS, None])

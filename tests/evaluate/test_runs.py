@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from kept_runs import LABELS, keep, task_result
@@ -9,6 +10,7 @@ from kept_runs import LABELS, keep, task_result
 from kdsl.errors import KdslError
 from kdsl.evaluate import runs
 from kdsl.evaluate.metrics import NO_PREDICTION
+from kdsl.evaluate.report import Why
 from kdsl.evaluate.runs import find_run, read_run, read_runs
 
 
@@ -30,10 +32,8 @@ def test_a_run_is_read_back_as_it_was_kept(tmp_path):
 
 def test_only_the_likeliest_labels_and_the_heaviest_rules_are_kept(tmp_path):
     result = task_result([0, 1, 1, 1, 2, 2])
-    why = [runs.Why("rules", "x", 30 * result.why[0].rules)] * 6
-    result = runs.TaskResult(
-        result.task, result.labels, result.ids, result.model, result.rules, result.both, tuple(why)
-    )
+    why = (Why("rules", "x", 30 * result.why[0].rules),) * 6
+    result = replace(result, why=why)
     kept = keep(tmp_path, [result]).predictions
     assert {len(each.rules) for each in kept} == {10}
 

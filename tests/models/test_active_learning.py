@@ -75,7 +75,7 @@ def test_a_sample_that_may_not_be_asked_about_still_counts_for_those_that_are_li
 def test_the_value_is_what_is_unknown_times_how_much_of_it_the_label_tells(crowds):
     [best] = asked(crowds, 0.3, number=1)
     told = crowds.told.toarray()[:, best.rows[0]]
-    assert best.value == pytest.approx(0.3 * told.sum())
+    assert best.value == pytest.approx(2 * 0.3 * told.sum())
     assert told[best.rows[0]] == 1.0 and (told <= 1.0).all()
 
 
@@ -84,7 +84,7 @@ def test_values_fall_and_what_is_asked_is_the_greedy_best_each_time(crowds):
     told, covered = crowds.told.toarray(), np.zeros(len(crowds))
     for each in found:
         gains = 0.5 * np.maximum(told - covered[:, None], 0).sum(axis=0)
-        assert each.value == pytest.approx(gains.max())
+        assert each.value == pytest.approx(2 * gains.max())
         covered = np.maximum(covered, told[:, each.rows[0]])
     values = [each.value for each in found]
     assert values == sorted(values, reverse=True) and sorted(first(found)) == list(range(9))

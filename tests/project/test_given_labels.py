@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from small_shop import dialogues, read, write, write_project
 
+from kdsl.errors import KdslError
 from kdsl.project.dependencies import digest
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
@@ -93,3 +94,24 @@ def test_steps_are_done_again_for_another_label_and_not_for_one_that_was_right(s
     assert [digest(project, step) for step in steps] == before
     give(project, 0, "物流")
     assert all(digest(project, step) != old for step, old in zip(steps, before, strict=True))
+
+
+def test_a_log_that_was_changed_by_hand_is_one_sentence_for_whoever_reads_the_samples(shop):
+    (shop / "labels.jsonl").write_text('{"event": "0"}\n', "utf-8")
+    with pytest.raises(KdslError, match=r"labels\.jsonl, line 1: .*; restore the file from git, or take the line out"):
+        Project.open(shop).samples("train")
+    assert len(Project.open(shop).samples("test")) == 15
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ("{train: a/train.jsonl, unlabelled: b/more.jsonl}", "a/labels.jsonl"),
+        ("{unlabelled: b/more.jsonl}", "b/labels.jsonl"),
+        ("{}", None),
+    ],
+)
+def test_the_log_lies_beside_the_samples(shop, data, place):
+    (shop / "kdsl.yaml").write_text(f"tasks: [task.yaml]\ndata: {data}\n", "utf-8")
+    log = Project.open(shop).label_log
+    assert (log and log.path) == (place and shop / place)

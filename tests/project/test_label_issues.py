@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubtful_shop import CONTRADICTING, PLANTED, REPEATED, REPEATING, TWIN, write_doubtful_project
+from doubtful_shop import (
+    CONTRADICTING,
+    PLANTED,
+    REPEATED,
+    REPEATING,
+    TWIN,
+    doubtful_records,
+    write_doubtful_project,
+)
+from small_shop import write
 
 from kdsl.data.label_log import GivenLabels
 from kdsl.errors import KdslError
@@ -98,6 +107,19 @@ def test_relabelling_the_odd_one_ends_the_contradiction(project):
     project.label_log.give(issue.sample, "调光", "小王")
     again = {each.sample.id: each for each in project.label_issues()}
     assert CONTRADICTING not in again and "contradiction" not in {each.kind for each in again.values()}
+
+
+def test_a_label_that_the_task_has_no_more_is_none(project):
+    before = ids(project.label_issues())
+    assert project.label_log is not None
+    project.label_log.give(project.samples()[0], "木头", "小王")
+    assert ids(project.label_issues()) == before
+
+
+def test_a_task_without_labels_has_none_that_are_wrong(project):
+    records = [record | {"label": None} for record in doubtful_records()]
+    write(project.config.folder / "train.jsonl", records)
+    assert project.label_issues() == []
 
 
 def test_without_training_one_sentence_says_what_to_run(project):

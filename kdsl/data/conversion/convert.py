@@ -1,6 +1,6 @@
 """Samples of any form written in another one, and predictions written back to where the samples came from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from kdsl.data.conversion.records import asked
 from kdsl.data.forms import AS_IT_IS, Reading
 from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_records
-from kdsl.data.record import Record
 from kdsl.data.submission import Labels, PredictedLabel, read_predicted
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
@@ -22,10 +21,10 @@ from kdsl.sample import Sample, Task
 
 @dataclass(frozen=True)
 class Converted:
-    """How many samples were written, and how many of them with a prediction; None where there were none to write."""
+    """How many samples were written, and how many of them with a prediction."""
 
     samples: int
-    predicted: int | None = None
+    predicted: int
     beside: Path | None = None
     """The file of data sets that got an entry."""
 
@@ -50,23 +49,41 @@ def convert_samples(
             f"--format {form.name} has no place for predictions; write {names}, or leave --predictions out"
         )
     found = None if predictions is None else read_predicted(predictions, tasks)
-    pairs = list(_read(input, tasks, reading, None if found is None else predictions, found))
-    question = next(filter(None, (asked(item.original) for _, item in pairs)), None)
+    return write_items(_read(input, tasks, reading, predictions, found), form, output, input)
+
+
+def predicted_items(samples: Iterable[Sample], tasks: Sequence[Task], predictions: Path) -> Iterator[tuple[str, Item]]:
+    """An item for every sample that is predicted, for `write_items`; errors of `read_predicted`."""
+    by_name, found = {task.name: task for task in tasks}, read_predicted(predictions, tasks)
+    for sample in samples:
+        predicted = _predicted(sample, by_name[sample.task], found)
+        if predicted is not None:
+            item = Item(sample, by_name[sample.task], {}, Predicted.of(predicted.record))
+            yield f"sample {sample.id!r}", item
+
+
+def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Path, source: Path) -> Converted:
+    """Write items, each with its place in `source`, into `output`; see `convert_samples`."""
+    question = None
+    if form.keeps_originals:  # what no annotation of one record tells, that of another one may
+        items = list(items)
+        question = next(filter(None, (asked(item.original) for _, item in items)), None)
     notes = Notes()
-    written, has_images, predicted = [], False, 0
-    for record, item in pairs:
+    written, has_images, predicted, first_task = [], False, 0, ""
+    for place, item in items:
         if (why := form.left_out(item)) is not None:
-            notes.note(why, record.where)
+            notes.note(why, place)
             continue
         for loss in form.losses(item):
-            notes.note(loss, record.where)
-        if "tasks" not in form.holds and item.task.name != pairs[0][1].task.name:
-            notes.note(f"samples of another task than the first, which {form.tool} does not tell apart", record.where)
+            notes.note(loss, place)
+        first_task = first_task or item.task.name
+        if "tasks" not in form.holds and item.task.name != first_task:
+            notes.note(f"samples of another task than the first, which {form.tool} does not tell apart", place)
         written.append(form.record(replace(item, asked=question)))
         has_images = has_images or bool(item.sample.images)
         predicted += item.predicted is not None
     if not written:
-        raise KdslError(f"{input}: holds no sample that {form.tool} has a place for; choose another --format")
+        raise KdslError(f"{source}: holds no sample that {form.tool} has a place for; choose another --format")
     data = form.write(written)
     beside = output.parent / FILE if form.listed_for_llama_factory else None
     if beside is None:
@@ -77,12 +94,12 @@ def convert_samples(
             write_atomically(output, data)
             write_atomically(beside, data_sets)
     notes.tell(output)
-    return Converted(len(written), None if found is None else predicted, beside)
+    return Converted(len(written), predicted, beside)
 
 
 def _read(
     input: Path, tasks: Sequence[Task], reading: Reading, predictions: Path | None, found: Labels | None
-) -> Iterator[tuple[Record, Item]]:
+) -> Iterator[tuple[str, Item]]:
     by_name = {task.name: task for task in tasks}
     notes, used = Notes(), set()
     for record, sample in iterate_records(input, tasks, reading=reading):
@@ -94,7 +111,10 @@ def _read(
             notes.note("samples without a prediction", record.where)
         if predicted is not None:
             used.add(predicted.place)
-        yield record, Item(sample, task, record.value, None if predicted is None else Predicted.of(predicted.record))
+        yield (
+            record.where,
+            Item(sample, task, record.value, None if predicted is None else Predicted.of(predicted.record)),
+        )
     if predictions is not None and found is not None:
         unused = [each.place for of_id in found.values() for each in of_id.values() if each.place not in used]
         if not used:

@@ -42,6 +42,8 @@ class OutputForm:
     """Whether it holds the task's prompt, filled in, and so no more than that."""
     first_image: bool = False
     """Whether the first image has a place, and no other."""
+    keeps_originals: bool = False
+    """Whether a record that the tool itself has written is kept as it is, and added to."""
     listed_for_llama_factory: bool = False
     """Whether LLaMA-Factory needs an entry in `dataset_info.json` beside it."""
 
@@ -91,18 +93,20 @@ FORMS = (
     OutputForm("openai", "OpenAI's form", ".jsonl", records.openai, json_lines,
                _ALL - {"predictions", "ids", "tasks", "copies"}, prompted=True),
     OutputForm("ms-swift", "ms-swift", ".jsonl", records.messages, json_lines, _ALL - {"predictions"}, prompted=True),
-    OutputForm("label-studio", "Label Studio", ".json", records.label_studio, json_list, _ALL),
+    OutputForm("label-studio", "Label Studio", ".json", records.label_studio, json_list, _ALL,
+               keeps_originals=True),
     OutputForm("doccano", "doccano", ".jsonl", records.doccano, json_lines,
                _ALL - {"predictions", "turns", "images", "copies"}),
     OutputForm("prodigy", "Prodigy", ".jsonl", records.prodigy, json_lines,
                _ALL - {"predictions", "turns", "images", "copies"}, first_image=True),
-    OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images"}, first_image=True),
+    OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images"}, first_image=True,
+               keeps_originals=True),
     OutputForm("rasa", "Rasa", ".yml", records.rasa, rasa_yaml, frozenset()),
     OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ALL - {"predictions"}),
 )  # fmt: skip
 _BY_ENDING = {form.ending: form for form in FORMS if form.name in ("jsonl", "csv", "xlsx", "parquet", "rasa")}
 _BY_ENDING[".yaml"] = _BY_ENDING[".yml"]
-_TABLES = (".csv", ".xlsx", ".parquet")
+TABLES = (".csv", ".xlsx", ".parquet")
 
 
 def form_named(name: str) -> OutputForm:
@@ -122,8 +126,8 @@ def form_for(output: Path, name: str | None) -> OutputForm:
             raise KdslError(f"{output}: its ending does not tell the format; give --format with one of {names}")
         return meant
     form = form_named(name)
-    tables = meant is not None and meant.ending in _TABLES
-    if meant is not None and meant.ending != form.ending and (tables or form.ending in _TABLES):
+    tables = meant is not None and meant.ending in TABLES
+    if meant is not None and meant.ending != form.ending and (tables or form.ending in TABLES):
         raise KdslError(
             f"{output}: ends like {meant.tool}, but --format is {name}; call it {output.stem}{form.ending}"
         )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from kdsl.data.conversion import containers
 from kdsl.data.conversion.convert import convert_samples
 from kdsl.data.conversion.dataset_info import FILE
 from kdsl.data.conversion.forms import FORMS, form_for, form_named
@@ -149,6 +150,15 @@ class TestTables:
         assert rows[1]["images"] == ["a.png", "b.png"]
         assert [turn["text"] for turn in rows[2]["turns"]] == ["=1+1", "007"]
 
+    def test_more_samples_than_a_sheet_has_rows_are_an_error(self, convert, monkeypatch):
+        pytest.importorskip("xlsxwriter", reason="needs the extra excel")
+        monkeypatch.setattr(containers, "SHEET_ROWS", 4)
+        with pytest.raises(
+            KdslError, match=r"4 samples are more than the rows of an Excel sheet; write .csv or .parqu"
+        ):
+            convert("xlsx")
+        assert convert("xlsx", SAMPLES[:3]).exists()
+
 
 class TestTools:
     def test_openai_has_images_as_parts_and_nothing_but_messages(self, convert):
@@ -200,15 +210,16 @@ class TestTools:
         samples = [
             Sample("1", "topic", (Turn("user", "- x: {y}\n#z"),), (), "a"),
             Sample("2", "topic", (Turn("user", "'q\" \x07|>"),), (), "b"),
-            Sample("3", "topic", (Turn("user", "other"),), (), "a"),
+            Sample("3", "topic", (Turn("user", "to [Paris](city) [1]"),), (), "a"),
             Sample("4", "topic", (Turn("user", "unlabelled"),)),
         ]
         found = YAML(typ="safe").load(convert("rasa", samples, TEXTS).read_text("utf-8"))
         assert found["version"] == "3.1"
         assert found["nlu"] == [
-            {"intent": "a", "examples": "- - x: {y} #z\n- other\n"},
+            {"intent": "a", "examples": "- - x: {y} #z\n- to [Paris](city) [1]\n"},
             {"intent": "b", "examples": "- 'q\"  |>\n"},
         ]
+        assert "1 texts with brackets that Rasa takes for an entity" in caplog.text
         assert "2 texts with line breaks or control characters, which became spaces" in caplog.text
         assert (
             "1 samples without a label left out, as Rasa keeps texts by their label, the first in line 4"
