@@ -29,7 +29,7 @@ from kdsl.evaluate.report import AnyResult, PredictorSummary, Summary, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import jsonl_bytes, jsonl_records, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
-from kdsl.sample import SampleKey
+from kdsl.sample import NO_LABEL_HOLDS, SampleKey
 
 RUN_FILE, PREDICTIONS_FILE = "run.json", "predictions.jsonl.gz"
 LAST = "last"
@@ -147,6 +147,12 @@ class KeptPrediction(RecordModel):
         """What was predicted, for people."""
         return label_words(self.label)
 
+    @property
+    def confidence(self) -> float | None:
+        """Of the likeliest label; None where several have one each, and where nobody said."""
+        one = not isinstance(self.label, tuple)
+        return next(iter(self.probabilities.values()), None) if self.probabilities and one else None
+
     def right_by(self, truth: Labels) -> bool:
         """Whether just the labels of `truth` were predicted."""
         return self.label is not None and as_set(self.label) == as_set(truth)
@@ -159,7 +165,9 @@ def as_set(labels: Labels | None) -> frozenset[str]:
 
 def label_words(labels: Labels | None) -> str:
     """One label or several for people."""
-    return labels if isinstance(labels, str) else " + ".join(labels or ()) or "(none)"
+    if labels is None:
+        return "(none)"
+    return labels if isinstance(labels, str) else " + ".join(labels) or NO_LABEL_HOLDS
 
 
 @dataclass(frozen=True)

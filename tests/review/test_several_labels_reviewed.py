@@ -60,6 +60,11 @@ def test_every_page_opens(client, overview):
         assert response.status_code == 200, (page, response.text[:300])
 
 
+def test_pages_that_know_one_label_say_so(client):
+    assert client.get(f"{ROOT}/runs").status_code == 200
+    assert "its samples may have several labels" in client.get(f"{ROOT}/labels").text
+
+
 def test_hits_are_right_by_membership(index, overview):
     for at, stored in enumerate(overview.rules):
         rows = members(overview.bits[at])
