@@ -127,7 +127,7 @@ def test_rounded_probabilities_are_brought_to_sum_one(tmp_path):
         (record("b", "尺寸", "小", rules=[{"label": "小"}]), "`rules.0.reliability`: field required; expected lines"),
         (record(7, "尺寸", "小"), "`id`: input should be a valid string, not '7'"),
         ({"id": "b", "label": "小"}, "`task`: field required"),
-        (record("b", "尺寸", None), "`label`: input should be a valid string, not 'None'"),
+        (record("b", "尺寸", None), "`model.label`: input should be a valid string, not 'None'"),
     ],
 )
 def test_a_wrong_record_is_named_by_its_line(tmp_path, line, message):
