@@ -131,12 +131,15 @@ Stamp = tuple[int, int, int]
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Another one after every change of the file, None without a file."""
+    """Another one after every change of the file, or of the files in a folder; None without any."""
     try:
         status = path.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            return status.st_mtime_ns, status.st_size, status.st_ino
+        inner = [each.stat() for each in path.rglob("*")]
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return max([status.st_mtime_ns, *(each.st_mtime_ns for each in inner)]), sum(each.st_size for each in inner), 0
 
 
 def require_no_input(output: Path, inputs: Iterable[Path], what: str) -> None:
@@ -225,7 +228,11 @@ def _reason(error: Exception) -> str:
 
 
 def file_digest(path: Path) -> bytes:
-    """SHA-256 of what stands in `path`; errors of `opened`."""
+    """SHA-256 of what stands in `path`, of a folder in all files in it and their names; errors of `opened`."""
+    if os.path.isdir(path):  # unlike Path.is_dir, of any name
+        files = sorted(each for each in path.rglob("*") if each.is_file())
+        names = "".join(f"{each.relative_to(path).as_posix()}\n" for each in files)
+        return hashlib.sha256(names.encode("utf-8", "surrogateescape") + b"".join(map(file_digest, files))).digest()
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -1,5 +1,6 @@
 """JSON and JSON Lines: read with the line of every mistake, written whole, appended to line by line."""
 
+import io
 import json
 import os
 import re
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import jsonlines
 
 from kdsl.errors import Hint, KdslError
 from kdsl.files import cannot_write, open_regular, opened, parsing, read_text, sync, write_atomically
@@ -22,14 +25,22 @@ _DEEPEST = 100
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
-    write_atomically(path, b"".join(map(_line, records)))
+    write_atomically(path, jsonl_bytes(records))
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def jsonl_bytes(records: Iterable[dict[str, Any]]) -> bytes:
+    """One JSON object a line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
+    lines = io.BytesIO()
+    with jsonlines.Writer(lines, dumps=_encoded) as writer:
+        writer.write_all(records)
+    return lines.getvalue()
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
-    except UnicodeEncodeError:  # half a character, which UTF-8 does not have
-        return json.dumps(record).encode("utf-8") + b"\n"
+        return json.dumps(record, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(record).encode("utf-8")
 
 
 @contextmanager
@@ -47,7 +58,7 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
         raise cannot_write(path, error) from error
 
     def append(record: dict[str, Any]) -> None:
-        rest = _line(record)
+        rest = jsonl_bytes([record])  # one write a line
         try:
             with held(path):
                 while rest:
@@ -138,24 +149,42 @@ def read_jsonl(path: Path, remedy: Hint | str = "") -> Iterator[tuple[int, dict[
     KdslError names a bad line, and tells `remedy`: what to do about one in this kind of file.
     """
     with opened(path) as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-            if len(line) == _LONGEST_LINE:
-                raise KdslError(f"{path}, line {number}: has more than {_LONGEST_LINE >> 20} MiB; split it")
-            if line.strip(b"\xef\xbb\xbf \t\r\n" if number == 1 else None):
-                yield number, _json_object(path, number, line, remedy)
+        yield from jsonl_records(path, file, remedy)
 
 
-def _json_object(path: Path, number: int, line: bytes, remedy: Hint | str) -> dict[str, Any]:
+def jsonl_records(path: Path, file: BinaryIO, remedy: Hint | str = "") -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same of an open file, which may be unpacked on the way; `path` is for errors."""
+    lines = _Lines(path, file)
+    reader = jsonlines.Reader(
+        lines, loads=lambda text: parse_json(str(text).rstrip("\r\n"), path, lines.number, remedy)
+    )
     try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise KdslError(
-            f"{path}, line {number}: byte {error.start} is not UTF-8", remedy or "save the file as UTF-8"
-        ) from error
-    record = parse_json(text.rstrip("\r\n"), path, number, remedy)
-    if not isinstance(record, dict):
-        raise KdslError(f'{path}, line {number}: {text.strip()[:60]!r} is not a JSON object like {{"id": …}}', remedy)
-    return record
+        for record in reader.iter(type=dict):
+            yield lines.number, record
+    except jsonlines.InvalidLineError as error:
+        place = f"{path}, line {lines.number}"
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise KdslError(
+                f"{place}: byte {error.__cause__.start} is not UTF-8", remedy or "save the file as UTF-8"
+            ) from error
+        shown = str(error.line).strip()[:60]
+        raise KdslError(f'{place}: {shown!r} is not a JSON object like {{"id": …}}', remedy) from error
+
+
+class _Lines:
+    """The lines of a file that are not empty; `number` is that of the last one that was read, from 1."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.number = 0
+        self._path, self._file = path, file
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in iter(lambda: self._file.readline(_LONGEST_LINE), b""):
+            self.number += 1
+            if len(line) == _LONGEST_LINE:
+                raise KdslError(f"{self._path}, line {self.number}: has more than {_LONGEST_LINE >> 20} MiB; split it")
+            if line.strip(b"\xef\xbb\xbf \t\r\n" if self.number == 1 else None):
+                yield line
 
 
 class _KeyTwice(ValueError):

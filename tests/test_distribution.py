@@ -84,5 +84,6 @@ def test_nothing_but_what_is_shown_depends_on_the_whole_version():
         "kdsl/cli/__init__.py",
         "kdsl/distribution.py",
         "kdsl/models/large/card.py",
+        "kdsl/project/runs.py",
         "kdsl/version.py",
     }

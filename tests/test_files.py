@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kdsl.errors import KdslError
-from kdsl.files import file_digest, file_hash, inside, is_there, write_atomically
+from kdsl.files import file_digest, file_hash, inside, is_there, stamp_of, write_atomically
 
 
 @pytest.fixture
@@ -100,6 +100,21 @@ def test_what_cannot_be_hashed_is_named(tmp_path):
     with pytest.raises(KdslError) as caught:
         file_hash(tmp_path / "none")
     assert str(caught.value) == f"{tmp_path / 'none'}: no such file"
-    with pytest.raises(KdslError) as caught:
-        file_hash(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: is a folder, not a file; give the name of a file"
+
+
+def test_a_folder_is_another_one_when_a_file_in_it_is_changed_renamed_or_added(tmp_path):
+    (tmp_path / "data/in").mkdir(parents=True)
+    seen = set()
+    for change in (
+        lambda: None,
+        lambda: (tmp_path / "data/in/a").write_text("1"),
+        lambda: (tmp_path / "data/in/a").write_text("23"),
+        lambda: (tmp_path / "data/in/a").rename(tmp_path / "data/in/b"),
+        lambda: (tmp_path / "data/c").write_text("3"),
+    ):
+        change()
+        known = file_digest(tmp_path / "data"), stamp_of(tmp_path / "data")
+        assert known == (file_digest(tmp_path / "data"), stamp_of(tmp_path / "data"))
+        seen.add(known[0])
+        seen.add(known[1])
+    assert len(seen) == 10

@@ -4,10 +4,12 @@ import errno
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.json_file import append_durably, append_jsonl, read_json, read_jsonl
+from kdsl.json_file import append_durably, append_jsonl, jsonl_bytes, read_json, read_jsonl, write_jsonl
 
 
 def test_appended_lines_are_on_disk_at_once(tmp_path):
@@ -120,3 +122,31 @@ def test_a_hundred_lists_within_each_other_are_too_many(tmp_path):
         read_json(path)
     path.write_text(json.dumps({"a": "[" * 200, "b": [[]] * 200}))
     read_json(path)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())))
+)
+def test_whatever_is_written_comes_back_line_by_line(tmp_path_factory, records):
+    path = tmp_path_factory.getbasetemp() / "round.jsonl"
+    write_jsonl(path, records)
+    assert list(read_jsonl(path)) == [*enumerate(records, start=1)]
+    assert path.read_bytes() == jsonl_bytes(records)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'\xef\xbb\xbf\n\n{"a": 1}\n[1]\n', "line 4: '[1]' is not a JSON object like"),
+        (b"{}\nnull\n", "line 2: 'null' is not a JSON object like"),
+        (b'{}\n\n{"a": "\xff"}\n', "line 3: byte 7 is not UTF-8; save the file as UTF-8"),
+        (b'{}\n{"a": }\n', "line 2: not valid JSON (Expecting value)"),
+        (b'{}\n{"a": ' + b"9" * 5000 + b"}\n", "line 2: not valid JSON (a number of thousands of digits)"),
+    ],
+)
+def test_a_line_that_is_no_object_is_named(tmp_path, content, message):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(KdslError) as error:
+        list(read_jsonl(path))
+    assert f"a.jsonl, {message}" in str(error.value)

@@ -149,7 +149,9 @@ def _print_decisions(decisions: "Iterable[AnyDecision]", format: Format) -> None
 
 
 def _print_lines(decisions: "Iterable[AnyDecision]") -> None:
-    import json
+    import sys
 
-    for decision in decisions:
-        typer.echo(json.dumps(decision.record(), ensure_ascii=False))
+    import jsonlines
+
+    with jsonlines.Writer(sys.stdout, flush=True) as writer:
+        writer.write_all(decision.record() for decision in decisions)

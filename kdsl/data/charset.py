@@ -86,7 +86,7 @@ def marked(data: bytes) -> str | None:
 def wide(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark, by where the zeros of its ASCII characters stand; None for anything else."""
     zeros = [position for position, byte in enumerate(head) if byte == 0]
-    if not zeros:
+    if not zeros or (len(zeros) < len(head) / 4 and head.isascii()):  # of ASCII characters every second is one
         return None
     little = sum(position % 2 for position in zeros) * 2 > len(zeros)
     for codec, width in (("utf_32_le", 4), ("utf_32_be", 4), ("utf_16_le" if little else "utf_16_be", 2)):

@@ -10,7 +10,7 @@ from typing import Any
 
 from kdsl.data import rasa
 from kdsl.data.arrow import FILE, PARQUET, STREAM, arrow_values
-from kdsl.data.dataset_folder import data_files, parts
+from kdsl.data.dataset_folder import data_files, tell_of_other_parts
 from kdsl.data.delimited import delimited_rows, find_dialect
 from kdsl.data.encoding import text_lines
 from kdsl.data.json_shapes import shaped_values
@@ -43,25 +43,24 @@ def file_values(
     """The values of a file in their order: of tables one object a row, by column names.
 
     The kind of file is told from its bytes, so that a wrong name does no harm; it may be compressed. A folder is read
-    as `datasets` of Hugging Face saves it, or as all files of samples in it that are one split; a file that is one of
-    several parts, with the others. Of everything but workbooks and single JSON values only a part is in memory.
-    `labels` help to find the encoding. `content` is a copy of what `path` holds, where that is a pipe. What is left
-    out or put right is noted in `notes`.
+    as `datasets` of Hugging Face saves it, or as all files of samples in it, if they are of one split. Of everything
+    but workbooks and single JSON values only a part is in memory. `labels` help to find the encoding. `content` is a
+    copy of what `path` holds, where that is a pipe. What is left out or put right is noted in `notes`.
 
     Raises KdslError with the line, or the sheet and row, for what is of no kind that is read, damaged or ambiguous.
     """
     notes = notes if notes is not None else Notes()
-    files = data_files(path) if content is None and path.is_dir() else parts(path)
-    if content is not None or files == [path]:
-        with open_unpacked(path, content) as file:
-            yield from _opened_values(path, file, labels, notes)
+    if content is None and os.path.isdir(path):
+        numbers = count(1)
+        for part in data_files(path):
+            with open_unpacked(part) as file:
+                for value in _opened_values(part, file, labels, notes):
+                    place = f"{os.path.relpath(part, path)}, {value.place}"
+                    yield Value(place, str(next(numbers)), value.value)
         return
-    numbers = count(1)
-    for each in files:
-        name = os.path.relpath(each, path if path.is_dir() else path.parent)
-        with open_unpacked(each) as file:
-            for value in _opened_values(each, file, labels, notes):
-                yield Value(f"{name}, {value.place}", str(next(numbers)), value.value)
+    tell_of_other_parts(path)
+    with open_unpacked(path, content) as file:
+        yield from _opened_values(path, file, labels, notes)
 
 
 def _opened_values(path: Path, file: "io.BufferedReader[Any]", labels: Sequence[str], notes: Notes) -> Iterator[Value]:

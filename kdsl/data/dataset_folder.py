@@ -1,5 +1,6 @@
 """Folders that are one data set: what `datasets` saves to disk, and files in parts as the Hugging Face hub has."""
 
+import logging
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -8,6 +9,8 @@ from kdsl.data.unpacking import SAMPLES_NAME
 from kdsl.errors import KdslError
 from kdsl.files import inside, parsing
 from kdsl.json_file import read_json
+
+_log = logging.getLogger(__name__)
 
 _PART = re.compile(r"^(?P<split>.+?)-(?P<number>\d{5})-of-(?P<of>\d{5})(?P<ending>\..+)$")
 _SPLIT = re.compile(
@@ -31,30 +34,21 @@ def data_files(path: Path) -> list[Path]:
         return _saved(path)
     splits_of = _by_split(path)
     if len(splits_of) > 1:
-        files = [min(each) for each in splits_of.values()]
         names = ", ".join(f"{split!r} ({len(each)})" for split, each in splits_of.items())
         raise KdslError(
-            f"{path}: holds files of the splits {names}; give one of them, such as {files[0]}, and its other parts "
-            "are read too"
+            f"{path}: holds files of the splits {names}; give one file, such as {next(iter(splits_of.values()))[0]}, "
+            "or a folder with the files of one split"
         )
     if not splits_of:
         raise KdslError(f"{path}: is a folder, not a file, and no file of samples is in it; give the name of one")
     return next(iter(splits_of.values()))
 
 
-def parts(path: Path) -> list[Path]:
-    """All parts of the data set of which the file `path` is one, such as train-00000-of-00002.parquet; else itself.
-
-    Raises KdslError where one is missing.
-    """
+def tell_of_other_parts(path: Path) -> None:
+    """Warn where the file `path` is one of several parts of a data set, such as train-00000-of-00002.parquet."""
     part = _PART.match(path.name)
-    if part is None:
-        return [path]
-    names = [f"{part['split']}-{number:05}-of-{part['of']}{part['ending']}" for number in range(int(part["of"]))]
-    missing = next((name for name in names if not (path.parent / name).is_file()), None)
-    if missing is not None:
-        raise KdslError(f"{path}: is one of {len(names)} parts, but {missing} is not there; put all into one folder")
-    return [path.parent / name for name in names]
+    if part is not None and int(part["of"]) > 1:
+        _log.warning("%s: is one of %d parts, of which no other is read; give the folder", path, int(part["of"]))
 
 
 def _dataset_dict(path: Path) -> list[str]:

@@ -15,9 +15,8 @@ _SPACED = {"skipinitialspace": True}
 _BACKSLASHES = {"escapechar": "\\", "doublequote": False}
 _UNQUOTED = {"quoting": csv.QUOTE_NONE}
 """How cells are quoted. Another way than the usual is taken where it alone gives rows of one length."""
-_SPOILED = re.compile(r' +"')
-"""How a quoted cell begins for which another way was meant."""
 _QUOTED = re.compile(r'"[^"]*"')
+"""A cell that is quoted after all."""
 _SAMPLE = 500
 """Lines that the delimiter is told from."""
 _NO_DELIMITER = "\x1f"
@@ -79,14 +78,21 @@ def find_dialect(sample: Sequence[str], said: str = "") -> Dialect:
     for delimiter in said or _DELIMITERS:
         if not any(delimiter in line for line in sample):
             continue
-        usual = _tried(sample, delimiter, _USUAL)
-        others = (_tried(sample, delimiter, way) for way in (_SPACED, *_backslashes(sample), _UNQUOTED))
+        usual = _tried(sample, delimiter, _SPACED if _is_spaced(sample, delimiter) else _USUAL)
+        others = (_tried(sample, delimiter, way) for way in (*_backslashes(sample), _UNQUOTED))
         regular = usual if usual.share == 1 else next((each for each in others if each.share == 1), usual)
         if regular.width > 1:
             found.append(regular)
     if not found:
         return _tried(sample, _NO_DELIMITER, {})
     return max(found, key=lambda dialect: (dialect.share, dialect.width))
+
+
+def _is_spaced(sample: Sequence[str], delimiter: str) -> bool:
+    """Whether a space stands between every delimiter and the quotation mark that opens the next cell."""
+    # What opens a cell is followed by its text; what ends one, or stands in one twice, is not.
+    opens = re.compile(f'{re.escape(delimiter)} +"[^"\r\n{re.escape(delimiter)}]')
+    return any(map(opens.search, sample)) and not any(f'{delimiter}"' in line for line in sample)
 
 
 def _backslashes(sample: Sequence[str]) -> list[dict[str, Any]]:
@@ -96,12 +102,12 @@ def _backslashes(sample: Sequence[str]) -> list[dict[str, Any]]:
 def _tried(sample: Sequence[str], delimiter: str, way: dict[str, Any]) -> Dialect:
     dialect = Dialect(delimiter, way, 0, 0.0)
     reader = dialect.reader(line.lstrip("\ufeff") for line in sample)
-    wrong = _QUOTED.fullmatch if way is _UNQUOTED else _SPOILED.match
     widths: list[int] = []
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                widths.append(0 if any(map(wrong, cells)) else len(cells))
+                quoted = way is _UNQUOTED and any(map(_QUOTED.fullmatch, cells))
+                widths.append(0 if quoted else len(cells))
     except csv.Error:
         # A row may go on behind the sample.
         if len(sample) < _SAMPLE or reader.line_num < len(sample):

@@ -11,6 +11,8 @@ from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
 
+_WRAPPERS = {"data", "samples", "records", "items", "examples", "rows"}
+"""Keys under which any object may list samples."""
 _SPEAKER = {"role", "from", "speaker", "sender", "author"}
 _TURNS = {"messages", "conversations", "turns"}
 
@@ -18,15 +20,16 @@ _TURNS = {"messages", "conversations", "turns"}
 def shaped_values(path: Path, values: Iterator[Value], notes: Notes) -> Iterator[Value]:
     """The values; of a file that is one object, the samples in it, if it is none itself.
 
-    Read are {"data": [sample, …]} with any key; tables: {"columns": [name, …], "data": [[cell, …], …]},
-    {name: [cell, …], …}, {name: {row: cell}, …}, {row: {name: cell}, …}; and Rasa's {"rasa_nlu_data": …}. Raises
-    KdslError for several lists of objects, and for rows and columns of different lengths.
+    Read are {"data": [sample, …]}, with any key if it is all of the file; tables: {"columns": [name, …], "data":
+    [[cell, …], …]}, {name: [cell, …], …}, {name: {row: cell}, …}, {row: {name: cell}, …}; and Rasa's {"rasa_nlu_data":
+    …}. Raises KdslError for several lists of objects, and for rows and columns of different lengths.
     """
     first, second = next(values, None), next(values, None)
     if first is None:
         return
     if second is not None or not isinstance(first.value, dict):
-        yield from chain([first], [] if second is None else [second], values)
+        for value in chain([first], [] if second is None else [second], values):
+            yield from _wrapped(path, value, alone=False)
         return
     yield from _inside(path, first, first.value, notes)
 
@@ -55,7 +58,7 @@ def _inside(path: Path, found: Value, value: dict[str, Any], notes: Notes) -> It
         for number, (row, record) in enumerate(by_row.items(), start=1):
             yield Value(f"row {row!r}", str(number), {"id": row, **record})
     else:
-        yield from _wrapped(path, found, value)
+        yield from _wrapped(path, found, alone=True)
 
 
 def _is_split_table(value: dict[str, Any]) -> bool:
@@ -99,18 +102,29 @@ def _turned(columns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {row: {name: cells[row] for name, cells in columns.items()} for row in rows}
 
 
-def _wrapped(path: Path, found: Value, value: dict[str, Any]) -> Iterator[Value]:
-    """The objects listed under the one key that lists some, unless this is a sample, which may list its turns."""
-    lists = [key for key, inner in value.items() if isinstance(inner, list) and _all_records(inner)]
-    others = value.keys() - {*lists}
-    if not lists or is_sample(value) or any(meant_exactly(key) in ("text", "label", "id") for key in others):
+def _wrapped(path: Path, found: Value, alone: bool) -> Iterator[Value]:
+    """The objects listed under one key, which may be any where the value is `alone` in its file.
+
+    The value itself where it is a sample, which may list its turns.
+    """
+    value = found.value
+    lists = [] if not isinstance(value, dict) or is_sample(value) else [*_lists(value, alone)]
+    if not lists:
         yield found
         return
     if len(lists) > 1:
         names = ", ".join(map(repr, lists))
-        raise KdslError(f"{path}: lists objects under {names}; give a file for each, or one list")
+        raise KdslError(f"{path}, {found.place}: lists objects under {names}; give a file for each, or one list")
     for number, element in enumerate(value[lists[0]], start=1):
-        yield Value(f"{found.place}, element {number}", str(number), element)
+        yield Value(f"{found.place}, element {number}", f"{number}" if alone else f"{found.number}.{number}", element)
+
+
+def _lists(value: dict[str, Any], alone: bool) -> Iterator[str]:
+    """The keys under which samples are listed."""
+    told = any(meant_exactly(key) in ("text", "label", "id") for key in value if not isinstance(value[key], list))
+    for key, inner in value.items():
+        if isinstance(inner, list) and (key in _WRAPPERS or (alone and not told and _all_records(inner))):
+            yield key
 
 
 def _all_records(elements: Sequence[Any]) -> bool:

@@ -38,6 +38,11 @@ class Notes:
         noted = self.left_out.setdefault(what, Noted(0, place, lost))
         noted.count += 1
 
+    def add(self, notes: "Notes") -> None:
+        """What was left out or put right according to other notes, of a part of the same file."""
+        for what, noted in notes.left_out.items():
+            self.left_out.setdefault(what, Noted(0, noted.first)).count += noted.count
+
     def note_unread(self, key: str, remedy: str, place: str) -> None:
         noted = self.unread.setdefault((key, remedy), Noted(0, place))
         noted.count += 1

@@ -6,17 +6,13 @@ from itertools import chain, islice
 from pathlib import Path
 
 from kdsl.data.containers import file_values
-from kdsl.data.forms import AS_IT_IS, HEAD, Reading, RecordReader, is_sample
+from kdsl.data.forms import AS_IT_IS, HEAD, Reading, RecordReader
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, record_at
-from kdsl.data.values import Value
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
 from kdsl.files import path_given
 from kdsl.sample import Sample, SampleKey, Task
-
-_WRAPPERS = frozenset({"data", "samples", "records", "items", "examples", "rows"})
-"""Keys under which a file may hold its list of samples."""
 
 
 def read_samples(
@@ -89,11 +85,11 @@ def open_records(
     labels = [name for task in tasks for name in task.label_names] + [*reading.labels]
     found = (
         record_at(path, value, notes, reading.labels, reading.images)
-        for value in _unwrapped(file_values(path, labels, content, notes))
+        for value in file_values(path, labels, content, notes)
     )
     head = [*islice(found, HEAD)]
     if not head:
-        raise KdslError(f"{path}: holds no samples; give a JSON list or one JSON object a line")
+        raise KdslError(f"{path}: holds no samples, for it is empty")
     return RecordReader(head, tasks, reading), chain(head, found)
 
 
@@ -121,16 +117,3 @@ class _Ids:
                     "every record an id, or none"
                 )
             self._given[key] = record.place
-
-
-def _unwrapped(values: Iterator[Value]) -> Iterator[Value]:
-    """The samples of objects like {"data": [sample, …]}, and all other values as they are."""
-    for value in values:
-        held = value.value
-        wrapped = _WRAPPERS & held.keys() if isinstance(held, dict) else ()
-        lists = [held[key] for key in wrapped if isinstance(held[key], list)]
-        if isinstance(held, dict) and len(lists) == 1 and not is_sample(held):
-            for number, element in enumerate(lists[0], start=1):
-                yield Value(f"{value.place}, element {number}", f"{number}", element)
-        else:
-            yield value

@@ -15,7 +15,7 @@ from kdsl.files import parsing
 _MAIN = "{*}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = re.compile(
-    rb"<(?:\w+:)?c\b(?P<attributes>[^>]*?)/?>"
+    rb"<(?:\w+:)?c\b(?P<attributes>[^>]*?)(?P<empty>/)?>"
     rb"(?P<formula><(?:\w+:)?f\b[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?"
     rb"(?:<(?:\w+:)?v\b[^>]*>(?P<value>[^<]*)</)?"
 )
@@ -77,7 +77,7 @@ def _looked_through(place: str, sheet: IO[bytes]) -> SheetCells:
             continue
         for match in _CELL.finditer(rest, 0, end):
             reference = _REFERENCE.search(match["attributes"])
-            if reference is None:
+            if reference is None or match["empty"]:  # of an empty cell only its looks are kept
                 continue
             row, column = int(reference[2]), _column(reference[1])
             last_row, last_column = max(last_row, row), max(last_column, column)

@@ -1,5 +1,6 @@
 """Rows of a table as values: the column names that every table has, and what is wrong with them."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from kdsl.errors import KdslError
 
 _SAMPLE = 200
 """Rows that the header is compared with."""
+_WIDE = re.compile("[，；、]")
 _SPACE = " \t\r\n\ufeff\u3000\xa0"
 
 
@@ -68,6 +70,10 @@ def _check_header(
         raise KdslError(
             f"{place}: holds {filled[0]!r} alone, and {sample[0].place} more cells; the first row must hold the "
             "names of the columns: delete what stands above them"
+        )
+    if len(names) == 1 and _WIDE.search(names[0]):
+        raise KdslError(
+            f"{place}: {names[0][:60]!r} holds a full-width comma, which parts no columns; use plain commas"
         )
     twice = next((name for name in filled if filled.count(name) > 1), None)
     if twice is not None:

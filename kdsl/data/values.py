@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonlines
+
 from kdsl.errors import KdslError
 from kdsl.json_file import parse_json
 
@@ -33,21 +35,31 @@ def json_values(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Value]
 
     `lines` are those of `text_lines`. Raises KdslError with the line for what is not JSON.
     """
-    begun = False
-    for number, line in lines:
-        text = line.strip(_BETWEEN)
-        if not text:
-            continue
-        if not begun and text.startswith("["):
-            yield from _elements(path, [(number, line), *lines])
-            return
-        begun = True
+    last = 0, ""  # the line that was read last
+
+    def texts() -> Iterator[str]:
+        nonlocal last
+        for last in lines:
+            if text := last[1].strip(_BETWEEN):
+                yield text
+
+    found = texts()
+    first = next(found, "")
+    if first.startswith("["):
+        yield from _elements(path, [last, *lines])
+        return
+    reader = jsonlines.Reader(
+        chain([first] if first else [], found), loads=lambda text: _parsed(path, last[0], str(text))
+    )
+    while True:
         try:
-            value = _parsed(path, number, text)
-        except KdslError as error:
-            yield from _spread(path, chain([(number, line)], lines), error)
+            value = reader.read(allow_none=True)
+        except EOFError:
             return
-        yield Value(f"line {number}", str(number), value)
+        except KdslError as error:
+            yield from _spread(path, chain([last], lines), error)
+            return
+        yield Value(f"line {last[0]}", str(last[0]), value)
 
 
 def _elements(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[Value]:

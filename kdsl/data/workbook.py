@@ -2,26 +2,25 @@
 
 import datetime
 import io
-import logging
+import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kdsl.data.notes import Notes
-from kdsl.data.sheet_xml import sheet_cells
+from kdsl.data.sheet_xml import SheetCells, sheet_cells
 from kdsl.data.table import TableRow
 from kdsl.errors import KdslError
 from kdsl.files import parsing
+from kdsl.subprocess_call import call_in_subprocess
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
-_log = logging.getLogger(__name__)
-
 _SAVE = "open it in a spreadsheet program and save it again, or save the table as CSV"
-_NAMED = 5
 _COMPOUND = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED = re.compile("EncryptedPackage".encode("utf-16-le") + rb"|\x09\x08\x10\x00[\x00-\xff]{16}\x2f\x00")
 """The stream that holds an encrypted .xlsx file, or the record FILEPASS at the beginning of an .xls file."""
@@ -31,16 +30,39 @@ def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> I
     """The rows that hold anything of the first sheet that does, by sheet and row.
 
     Every cell is text as its reader sees it: 1.0 is `1`, a date `2024-03-05`, a formula its value. A cell that is
-    merged over rows stands in each of them, which is noted, as are cells with errors. Other sheets are told in a
-    warning. Raises KdslError for a workbook with a password, and for a damaged one.
+    merged over rows stands in each of them, which is noted, as are cells with errors and other sheets. Raises
+    KdslError for a workbook with a password, and for a damaged one.
     """
+    cells = sheet_cells(path, file)
+    if not file.peek(len(_COMPOUND)).startswith(_COMPOUND):
+        yield from _read(path, file, cells, notes)
+        return
+    content = file.read()
+    if _ENCRYPTED.search(content):
+        raise KdslError(f"{path}: is protected by a password; save it without one, or save its table as CSV")
+    # What calamine takes from a damaged .xls file can end the process.
+    try:
+        rows, noted = call_in_subprocess(threading.Event(), _read_apart, path, content)
+    except KdslError as error:
+        if error.sentence.startswith(str(path)):
+            raise
+        raise KdslError(f"{path}: not a workbook that can be read (it is damaged); {_SAVE}") from error
+    notes.add(noted)
+    yield from rows
+
+
+def _read_apart(path: Path, content: bytes) -> tuple[list[TableRow], Notes]:
+    """The same in a process of its own, which says nothing of calamine's panics."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    notes = Notes()
+    return [*_read(path, io.BytesIO(content), {}, notes)], notes
+
+
+def _read(path: Path, file: BinaryIO, cells: dict[str, SheetCells], notes: Notes) -> Iterator[TableRow]:
     import python_calamine
 
-    cells = sheet_cells(path, file)
-    if _has_password(file):
-        raise KdslError(f"{path}: is protected by a password; save it without one, or save its table as CSV")
     with _reading(path):
-        sheet = _sheet(path, python_calamine.load_workbook(file))
+        sheet = _sheet(python_calamine.load_workbook(file), notes)
     if sheet is None:
         return
     if sheet.name in cells:
@@ -52,7 +74,7 @@ def workbook_rows(path: Path, file: "io.BufferedReader[Any]", notes: Notes) -> I
                 f"sheet {sheet.name!r}, cell {reference}",
             )
     with _reading(path):
-        yield from _rows(sheet, notes)
+        yield from _rows(path, sheet, notes)
 
 
 @contextmanager
@@ -68,36 +90,29 @@ def _reading(path: Path) -> Iterator[None]:
             raise ValueError("it is damaged") from error
 
 
-def _has_password(file: "io.BufferedReader[Any]") -> bool:
-    """Whether the content is encrypted, as which calamine takes it for no workbook; `file` is at its beginning."""
-    encrypted = file.peek(len(_COMPOUND)).startswith(_COMPOUND) and _ENCRYPTED.search(file.read()) is not None
-    file.seek(0)
-    return encrypted
-
-
-def _sheet(path: Path, workbook: "CalamineWorkbook") -> "CalamineSheet | None":
-    """The first sheet that holds anything, a visible one before hidden ones."""
+def _sheet(workbook: "CalamineWorkbook", notes: Notes) -> "CalamineSheet | None":
+    """The first sheet that holds anything, a visible one before hidden ones; others that do are noted."""
     import python_calamine
 
     shown = python_calamine.SheetVisibleEnum.Visible
     sheets = [each for each in workbook.sheets_metadata if each.typ == python_calamine.SheetTypeEnum.WorkSheet]
     found = [workbook.get_sheet_by_name(each.name) for each in sorted(sheets, key=lambda each: each.visible != shown)]
     filled = [sheet for sheet in found if sheet.height]
-    if len(filled) > 1:
-        names = ", ".join(repr(sheet.name) for sheet in filled[1 : _NAMED + 1])
-        _log.warning(
-            "%s: the sheet %r is read; others are not: %s%s; to read another one, move it to the front",
-            path, filled[0].name, names, ", …" if len(filled) > _NAMED + 1 else "",
-        )  # fmt: skip
+    for other in filled[1:]:
+        notes.note(
+            f"other sheets than {filled[0].name!r} left out (to read one, move it to the front)",
+            f"sheet {other.name!r}",
+        )
     return filled[0] if filled else None
 
 
-def _rows(sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
+def _rows(path: Path, sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
     first_column = sheet.start[1] if sheet.start else 0
     merged = {
         (row, column - first_column): last for (row, column), (last, _) in sheet.merged_cell_ranges or () if last > row
     }
     held: dict[int, tuple[str, int]] = {}
+    header = True
     for number, values in enumerate(sheet.iter_rows()):
         place = f"sheet {sheet.name!r}, row {number + 1}"
         cells = [_text(value) for value in values]
@@ -105,6 +120,12 @@ def _rows(sheet: "CalamineSheet", notes: Notes) -> Iterator[TableRow]:
         if merged:
             _fill(number, cells, merged, held, place, notes)
         if anything:
+            over = next((merged[number, column] for column in range(len(cells)) if (number, column) in merged), 0)
+            if header and over:
+                raise KdslError(
+                    f"{path}, {place}: a cell is merged down to row {over + 1}; the column names must stand in one row"
+                )
+            header = False
             yield TableRow(place, str(number + 1), cells)
 
 

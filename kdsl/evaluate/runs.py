@@ -5,7 +5,6 @@ that two runs can be compared sample by sample. No text of a sample is kept, but
 """
 
 import gzip
-import json
 import os
 import secrets
 import shutil
@@ -28,7 +27,7 @@ from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
 from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
-from kdsl.json_file import parse_json, read_json
+from kdsl.json_file import jsonl_bytes, jsonl_records, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
 from kdsl.sample import SampleKey
 
@@ -184,10 +183,9 @@ def write_run(folder: Path, record: RunRecord, results: Sequence[TaskResult]) ->
     """Keep an evaluation in `folder`, that of all runs; what is interrupted leaves no run, whole or not."""
     place = folder / f"{record.at:%Y-%m-%d-%H%M%S}-{record.id}"
     unfinished = folder / f".{place.name}"
-    lines = (json.dumps(each.model_dump(), ensure_ascii=False) + "\n" for each in kept_predictions(results))
     try:
-        content = gzip.compress("".join(lines).encode("utf-8", "replace"), mtime=0)
-        write_atomically(unfinished / PREDICTIONS_FILE, content)
+        predictions = jsonl_bytes(each.model_dump() for each in kept_predictions(results))
+        write_atomically(unfinished / PREDICTIONS_FILE, gzip.compress(predictions, mtime=0))
         write_atomically(unfinished / RUN_FILE, record.model_dump_json(indent=1) + "\n")
         os.rename(unfinished, place)
         sync(folder)
@@ -332,8 +330,5 @@ def _likeliest(result: TaskResult, row: int) -> dict[str, float] | None:
 
 def _read_predictions(path: Path) -> Iterator[KeptPrediction]:
     with open_unpacked(path) as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}, line {number}"
-            with parsing(place, "no text", _REMEDY):
-                text = line.decode("utf-8")
-            yield as_record(KeptPrediction, parse_json(text, path, number, _REMEDY), place, _REMEDY)
+        for number, record in jsonl_records(path, file, _REMEDY):
+            yield as_record(KeptPrediction, record, f"{path}, line {number}", _REMEDY)

@@ -34,9 +34,9 @@ LARGEST_GROUP = 20
 SHARPNESS = 3.0
 """How fast what a label says fades: it is e^-3 at the usual distance of a sample's nearest neighbour. Of 2 to 5 this
 was best on banking77, mire and hint3 together."""
-LEARNED_BEYOND = 2.0
-"""The classifier learns from a label about more samples than those that are like it: so many times as much is gained.
-`scripts/bench labelling DATA --queue` found 1.1 to 3.8 on banking77, hint3 and mire, over 60 to 100 decisions."""
+GAINED = 5.0
+"""Samples decided better for each whole unit of squared uncertainty that labels tell about, as measured: 3 to 12 over
+60 to 100 decisions on banking77, hint3 and mire (`scripts/bench labelling DATA --queue`)."""
 MOST_ALIKE = 100
 """Of a sample so many others are looked at, the nearest; what is farther than these is told nothing anyway."""
 _LEAST_TOLD = 0.005
@@ -124,9 +124,11 @@ def next_to_label(
     open_ : which ones may be asked about; [n_samples]
     said : the label that the model says; [n_samples]. What it tells apart is not in one group.
     """
+    # Squared: of what the model is nearly sure about, a label that tells of it mostly says the same.
+    gain = GAINED * np.square(unsure)
     covered = _covered(alike.told, np.flatnonzero(known))
     weighted = alike.told.tocoo()
-    gains = np.maximum(weighted.data - covered[weighted.row], 0.0) * unsure[weighted.row]
+    gains = np.maximum(weighted.data - covered[weighted.row], 0.0) * gain[weighted.row]
     bounds = np.bincount(weighted.col, gains, minlength=len(alike))
     free = open_ & ~known
     # What others tell only grows, so that what a sample adds only falls: a bound that holds is the best (Minoux 1978).
@@ -137,12 +139,12 @@ def next_to_label(
         _, row = heapq.heappop(queue)
         if not free[row]:
             continue
-        value = _gain(alike.told, [row], covered, unsure)
+        value = _gained(alike.told, [row], covered, gain)
         if queue and value < -queue[0][0] - 1e-12:
             heapq.heappush(queue, (-value, row))
             continue
         rows = _same_meaning(alike.cosines, row, free, said)
-        found.append(ToLabel(tuple(rows), LEARNED_BEYOND * _gain(alike.told, rows, covered, unsure)))
+        found.append(ToLabel(tuple(rows), _gained(alike.told, rows, covered, gain)))
         free[rows] = False
         covered = np.maximum(covered, _covered(alike.told, np.array(rows)))
     return sorted(found, key=lambda group: -group.value)  # a group may say more than the one that it was chosen for
@@ -164,9 +166,10 @@ def _covered(told: "csc_matrix", rows: Rows) -> Floats:
     return np.asarray(told[:, rows].max(axis=1).todense(), dtype=np.float64).ravel()
 
 
-def _gain(told: "csc_matrix", rows: list[int], covered: Floats, unsure: Floats) -> float:
+def _gained(told: "csc_matrix", rows: list[int], covered: Floats, gain: Floats) -> float:
+    """By labelling `rows`; `gain` [n_samples] is that by knowing all about a sample."""
     more = np.maximum(_covered(told, np.array(rows)) - covered, 0.0)
-    return float(more @ unsure)
+    return float(more @ gain)
 
 
 def _vectors(table: FieldTable) -> Matrix:

@@ -1,8 +1,8 @@
 """Reads the drawn pages with the real OCR engine, so that the demo's OCR text has real mistakes in it."""
 
-import json
 from pathlib import Path
 
+import jsonlines
 from PIL import Image
 
 # The pages are small and their letters clear: without the usual doubling of small images this is three times as fast.
@@ -22,7 +22,7 @@ def read_pages(images: Path, sidecar: Path) -> None:
 
     engine = RapidOCR(params=ENGINE)
     unfinished = sidecar.with_suffix(".part")
-    with unfinished.open("w", encoding="utf-8") as file:
+    with unfinished.open("w", encoding="utf-8") as file, jsonlines.Writer(file, flush=True) as writer:
         for path in sorted(images.iterdir()):
             found = engine(path)
             lines = []
@@ -34,6 +34,5 @@ def read_pages(images: Path, sidecar: Path) -> None:
             lines.sort(key=lambda line: (line["box"][1], line["box"][0]))
             size = list(Image.open(path).size)
             record = {"image": path.name, "size": size, "original_size": size, "lines": lines}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            file.flush()
+            writer.write(record)
     unfinished.replace(sidecar)

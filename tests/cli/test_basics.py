@@ -111,7 +111,7 @@ def test_a_closed_stdout_is_no_error(command):
 def test_a_closed_stdin_is_an_empty_one(tmp_path):
     project = write_project(tmp_path / "project")
     assert in_a_shell(f"predict {project} --input - <&-") == (
-        2, "error: stdin: holds no samples; give a JSON list or one JSON object a line\n"
+        2, "error: stdin: holds no samples, for it is empty\n"
     )  # fmt: skip
 
 

@@ -183,3 +183,25 @@ def test_a_million_rows_need_no_more_memory_than_a_thousand(tmp_path):
         return size
 
     assert peak(60_000) < peak(30_000) + (1 << 20)
+
+
+SAID = {
+    "gb18030": ("退款", ["我的钱什么时候能退", "订单已经取消了，为什么还没到账？", "请问可以开发票吗"]),
+    "big5hkscs": ("發票", ["請問什麼時候可以退款", "訂單已經取消了，為什麼還沒到帳？", "這件商品有沒有保固"]),
+    "cp932": ("返金", ["注文した商品がまだ届きません", "お金を返してください。", "領収書を発行してもらえますか"]),
+    "euc_jp": ("返金", ["注文した商品がまだ届きません", "お金を返してください。", "領収書を発行してもらえますか"]),
+    "cp949": ("환불", ["주문한 상품이 아직 안 왔어요", "환불은 언제 되나요?", "영수증을 발급해 주세요"]),
+}
+
+
+@pytest.mark.parametrize("codec", SAID)
+@given(data=st.data())
+def test_a_table_in_an_old_encoding_is_read_with_its_labels_and_without(values, codec, data):
+    label, texts = SAID[codec]
+    around = st.text(st.sampled_from(',;\t"\n 019ab'), max_size=5)
+    said = st.builds(lambda before, text, after: before + text + after, around, st.sampled_from(texts), around)
+    rows = data.draw(st.lists(said, min_size=2, max_size=8))
+    records = [{"text": text, "label": label} for text in rows]
+    content = as_csv(records, data.draw(st.sampled_from(",;\t|")), codec)
+    for labels in ([label], []):
+        assert [value.value for value in values(content, labels=labels)] == records

@@ -73,19 +73,24 @@ def test_files_of_one_split_are_read_together_and_others_passed_over(tmp_path):
     assert texts(tmp_path) == ["a", "b"]
 
 
-def test_files_of_several_splits_are_told_and_a_part_is_read_with_the_others_of_its_split(tmp_path):
-    for number, text in enumerate(("a", "b")):
-        write_csv(tmp_path / f"data/train-{number:05}-of-00002.csv", text)
-    write_csv(tmp_path / "data/test-00000-of-00001.csv", "c")
+def test_files_of_several_splits_are_told(tmp_path):
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
+        write_csv(tmp_path / f"data/{name}.csv", name)
     with pytest.raises(
         KdslError,
-        match=r"holds files of the splits 'test' \(1\), 'train' \(2\); give one of them, such as .*test-00000-of",
+        match=r"holds files of the splits 'test' \(1\), 'train' \(2\); give one file, such as .*test-00000-of-00001"
+        r"\.csv, or a folder with the files of one split",
     ):
         texts(tmp_path)
-    assert texts(tmp_path / "data/train-00001-of-00002.csv") == ["a", "b"]
-    (tmp_path / "data/train-00000-of-00002.csv").unlink()
-    with pytest.raises(KdslError, match=r"is one of 2 parts, but train-00000-of-00002\.csv is not there"):
-        texts(tmp_path / "data/train-00001-of-00002.csv")
+
+
+def test_a_part_by_itself_is_read_with_a_warning(tmp_path, caplog):
+    write_csv(tmp_path / "train-00001-of-00002.csv", "a")
+    write_csv(tmp_path / "test-00000-of-00001.csv", "b")
+    assert texts(tmp_path / "train-00001-of-00002.csv") == ["a"]
+    assert "is one of 2 parts, of which no other is read; give the folder" in caplog.text
+    caplog.clear()
+    assert texts(tmp_path / "test-00000-of-00001.csv") == ["b"] and not caplog.text
 
 
 @pytest.mark.parametrize("names", [("train.csv", "test.csv"), ("train/a.csv", "valid/a.csv"), ("my_dev.csv", "b.csv")])

@@ -120,9 +120,10 @@ def test_any_bytes_are_lines_or_one_sentence(lines, content):
         assert "\n" not in str(error)
 
 
-def test_zeros_that_are_not_those_of_wide_characters_are_no_text(lines):
+@pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\x00\x00\x07\x00\x00\x00\x00\x80", b"text,label\na\0b,c\n"])
+def test_zeros_that_are_not_those_of_wide_characters_are_no_text(lines, content):
     with pytest.raises(KdslError, match="encoded: is no text, for it holds zero bytes; give a file of samples"):
-        lines(b"\x7fELF\x02\x01\x00\x00\x07\x00\x00\x00\x00\x80")
+        lines(content)
 
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])

@@ -102,17 +102,17 @@ def test_a_formula_that_was_computed_is_its_value(read):
 
 
 class TestSheets:
-    def test_the_first_that_holds_anything_is_read_and_others_are_told(self, read, caplog):
+    def test_the_first_that_holds_anything_is_read_and_others_are_noted(self, read):
         book = openpyxl.Workbook()
         for name in ("数据", "other", "third"):
             book.create_sheet(name).append(["text"])
             book[name].append([name])
-        assert read(book)[0] == [{"text": "数据"}]
-        assert (
-            "the sheet '数据' is read; others are not: 'other', 'third'; to read another one, move it" in caplog.text
+        assert read(book) == (
+            [{"text": "数据"}],
+            {"other sheets than '数据' left out (to read one, move it to the front)": (2, "sheet 'other'")},
         )
 
-    def test_a_hidden_one_is_read_only_where_it_is_the_only_one(self, read, caplog):
+    def test_a_hidden_one_is_read_only_where_it_is_the_only_one(self, read):
         book = book_of(["text"], ["a"])
         book.create_sheet("shown", 1).append(["text"])
         book["shown"].append(["b"])
@@ -156,9 +156,10 @@ def test_a_sheet_of_libreoffice_is_read_too(read):
     assert read(open_document(["text", "label"], ["a", "退款"])) == ([{"text": "a", "label": "退款"}], {})
 
 
-def encrypted() -> bytes:
-    """The compound file in which Excel puts a workbook with a password: a header, its sectors, a directory."""
+def compound(stream: str, content: bytes) -> bytes:
+    """The compound file in which old Excel keeps a workbook: a header, its sectors, a directory, one stream."""
     free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    content = content.ljust(4096, b"\0")
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
     header += struct.pack("<HHHHH6xIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0, 0)
     header += struct.pack("<108I", *[free] * 108)
@@ -173,8 +174,54 @@ def encrypted() -> bytes:
             + struct.pack("<IQ", first, size)
         )
 
-    directory = entry("Root Entry", 5, 1, end, 0) + entry("EncryptedPackage", 2, free, 2, 4096) + bytes(256)
-    return header + sectors + directory + b"x" * 4096
+    directory = entry("Root Entry", 5, 1, end, 0) + entry(stream, 2, free, 2, len(content)) + bytes(256)
+    return header + sectors + directory + content
+
+
+def old_workbook(cells: dict[tuple[int, int], str | float]) -> bytes:
+    """An .xls file (BIFF8) of one sheet with texts and numbers at (row, column), both from 0."""
+
+    def record(kind: int, content: bytes = b"") -> bytes:
+        return struct.pack("<HH", kind, len(content)) + content
+
+    def begin(kind: int) -> bytes:
+        return record(0x0809, struct.pack("<HHHHII", 0x0600, kind, 0, 0, 0, 0))
+
+    sheet = begin(0x0010)
+    for (row, column), cell in cells.items():
+        place = struct.pack("<HHH", row, column, 0)
+        if isinstance(cell, str):
+            sheet += record(0x0204, place + struct.pack("<HB", len(cell), 1) + cell.encode("utf-16-le"))
+        else:
+            sheet += record(0x0203, place + struct.pack("<d", cell))
+    name = "表".encode("utf-16-le")
+    at = len(begin(0x0005)) + len(record(0x0085, bytes(8) + name)) + len(record(0x000A))
+    names = record(0x0085, struct.pack("<IBBBB", at, 0, 0, 1, 1) + name)
+    return compound("Workbook", begin(0x0005) + names + record(0x000A) + sheet + record(0x000A))
+
+
+class TestOldExcel:
+    def test_it_is_read_too(self, read):
+        cells = {(0, 0): "text", (0, 1): "label", (2, 0): "钱退了吗", (2, 1): 7.0}
+        assert read(old_workbook(cells)) == ([{"text": "钱退了吗", "label": "7"}], {})
+
+    def test_damage_that_would_end_the_process_is_one_sentence(self, read, capfd):
+        with pytest.raises(
+            KdslError, match=r"book\.xlsx: not a workbook that can be read \(it is damaged\); open it in"
+        ):
+            read(old_workbook({(0, 0): "text", (65535, 65535): "far out"}))
+        assert capfd.readouterr().err == ""
+
+    def test_a_compound_file_of_another_kind_is_told(self, read):
+        with pytest.raises(
+            KdslError, match=r"book\.xlsx: not a workbook that can be read \(Cannot detect file format\)"
+        ):
+            read(compound("WordDocument", b"x" * 5000))
+
+
+def encrypted() -> bytes:
+    """As which Excel keeps a workbook with a password."""
+    return compound("EncryptedPackage", b"x" * 4096)
 
 
 class TestWhatIsRefused:
@@ -201,6 +248,14 @@ class TestWhatIsRefused:
             read(book_of(*rows))
         assert message in str(error.value)
 
+    def test_column_names_merged_over_rows(self, read):
+        book = book_of(["text", "label"], [None, "of whom"], ["a", "b"])
+        book.active.merge_cells("A1:A2")
+        with pytest.raises(
+            KdslError, match="row 1: a cell is merged down to row 2; the column names must stand in one"
+        ):
+            read(book)
+
     def test_a_cell_far_out_that_would_fill_the_memory(self, read):
         book = book_of(["text"], ["a"])
         book.active["XFD1048576"] = "stray"
@@ -208,6 +263,11 @@ class TestWhatIsRefused:
             KdslError, match="sheet 'Sheet': its cells reach to row 1,048,576 and column 16,384, more than"
         ):
             read(book)
+
+    def test_but_not_one_that_is_only_coloured(self, read):
+        book = book_of(["text"], ["a"])
+        book.active["XFD1048576"].fill = openpyxl.styles.PatternFill("solid", "FFFF00")
+        assert read(book)[0] == [{"text": "a"}]
 
     def test_more_than_its_size_allows(self, read, monkeypatch):
         monkeypatch.setattr("kdsl.data.unpacking._ALWAYS", 10_000)

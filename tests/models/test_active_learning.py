@@ -72,10 +72,10 @@ def test_a_sample_that_may_not_be_asked_about_still_counts_for_those_that_are_li
     assert not set(closed) & set(first(asked(crowds, closed=closed, number=9)))
 
 
-def test_the_value_is_what_is_unknown_times_how_much_of_it_the_label_tells(crowds):
+def test_the_value_is_five_times_the_squared_uncertainty_that_the_label_tells_about(crowds):
     [best] = asked(crowds, 0.3, number=1)
     told = crowds.told.toarray()[:, best.rows[0]]
-    assert best.value == pytest.approx(2 * 0.3 * told.sum())
+    assert best.value == pytest.approx(5 * 0.3**2 * told.sum())
     assert told[best.rows[0]] == 1.0 and (told <= 1.0).all()
 
 
@@ -83,8 +83,8 @@ def test_values_fall_and_what_is_asked_is_the_greedy_best_each_time(crowds):
     found = asked(crowds, number=9)
     told, covered = crowds.told.toarray(), np.zeros(len(crowds))
     for each in found:
-        gains = 0.5 * np.maximum(told - covered[:, None], 0).sum(axis=0)
-        assert each.value == pytest.approx(2 * gains.max())
+        gains = 5 * 0.5**2 * np.maximum(told - covered[:, None], 0).sum(axis=0)
+        assert each.value == pytest.approx(gains.max())
         covered = np.maximum(covered, told[:, each.rows[0]])
     values = [each.value for each in found]
     assert values == sorted(values, reverse=True) and sorted(first(found)) == list(range(9))
@@ -133,3 +133,14 @@ def test_one_sample_and_none_are_fine():
     one = find_alike(FieldTable([Sample("1", "t", (Turn("user", "hello"),))], Sidecars()))
     assert first(asked(one)) == [0]
     assert asked(find_alike(FieldTable([], Sidecars()))) == []
+
+
+def test_what_a_label_tells_fades_by_the_usual_distance_to_the_nearest_sample(monkeypatch):
+    square = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0], [-0.6, -0.8]])  # two pairs, each with the cosine 0.6
+    told = alike(square, monkeypatch).told.toarray()
+    assert told[0, 1] == pytest.approx(np.exp(-3)) and told[0, 2] == 0
+
+
+def test_no_more_are_decided_together_than_somebody_can_look_at(monkeypatch):
+    found = alike(np.ones((30, 2)) + np.arange(30)[:, None] * [0.0, 0.001], monkeypatch)
+    assert [len(each.rows) for each in asked(found, said=np.zeros(30, int), number=1)] == [20]

@@ -10,6 +10,7 @@ from typing import Any
 from kdsl.data.spreadsheet import inert
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
+from kdsl.json_file import jsonl_bytes
 from kdsl.text import writable
 
 Records = Sequence[dict[str, Any]]
@@ -29,7 +30,7 @@ def json_list(records: Records) -> bytes:
 
 
 def json_lines(records: Records) -> bytes:
-    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in records).encode("utf-8", "replace")
+    return jsonl_bytes(records)
 
 
 def csv_table(records: Records) -> bytes:

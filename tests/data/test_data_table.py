@@ -90,6 +90,7 @@ class TestWhatIsCounted:
             "text,label\na,退款\nb,c,发票\n",
             "line 3: has 3 cells, the header 2; put a cell that holds the delimiter in double quotes",
         ),
+        ("text，label\na，退款\n", "line 1: 'text，label' holds a full-width comma, which parts no columns"),
         ("好,退款\n坏,发票\n谁,退款\n", "line 1: holds no column names, for '退款' stands below too; put a row"),
         ("好,退款\n坏,发票\n", "line 1: holds no column names, for '退款' stands below too"),
         (
