@@ -95,6 +95,8 @@ def test_the_folder_holds_report_tables_and_plots(tmp_path):
         "confusion-意图_a.csv",
         "confusion-意图_a.png",
         "reliability-意图_a.png",
+        "coverage-意图_a.json",
+        "coverage-意图_a.png",
     }
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert report == json.loads(json.dumps(summary.record()))

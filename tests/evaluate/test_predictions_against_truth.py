@@ -127,7 +127,7 @@ def test_rounded_probabilities_are_brought_to_sum_one(tmp_path):
         (record("b", "尺寸", "小", rules=[{"label": "小"}]), "`rules.0.reliability`: field required; expected lines"),
         (record(7, "尺寸", "小"), "`id`: input should be a valid string, not '7'"),
         ({"id": "b", "label": "小"}, "`task`: field required"),
-        (record("b", "尺寸", None), "`label`: input should be a valid string, not 'None'"),
+        (record("b", "尺寸", None), "`model.label`: input should be a valid string, not 'None'"),
     ],
 )
 def test_a_wrong_record_is_named_by_its_line(tmp_path, line, message):
@@ -160,7 +160,7 @@ def test_a_torn_line_is_named(tmp_path):
         ([], "truth.json: holds no sample"),
         ([*SAMPLES, Sample("d", "颜色"), Sample("e", "颜色")], "2 of 5 samples have no label, the first being 'd'"),
         ([*SAMPLES, SAMPLES[0]], "sample 'a' occurs twice"),
-        ([Sample("a", "颜色", label="绿")], "sample 'a' has the label '绿', which task 颜色 does not list"),
+        ([Sample("a", "颜色", label="绿")], "1 of 1 samples have a label that task 颜色 does not list ('绿')"),
         ([Sample("a", "形状", label="圆")], "sample 'a' is of task '形状'; the project's tasks are 颜色, 尺寸"),
     ],
 )
