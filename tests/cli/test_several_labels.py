@@ -212,3 +212,9 @@ def test_mining_counts_the_samples_that_have_each_label(kdsl, tmp_path):
     [told] = json.loads(kdsl("mine", folder, "mining.iterations=20", "--format", "json").out)
     counts = {each["label"]: each["samples"] for each in told["labels"]}
     assert counts == {label: sum(label in sample.labels for sample in world(30, 1)) for label in LABELS}
+
+
+def test_predictions_with_several_labels_are_json_lines(kdsl, project):
+    found = kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / "p.csv")
+    assert found.code == 2 and ".csv (unlike .jsonl) is for tasks with one label a sample" in found.err
+    assert not (project / "p.csv").exists() and not (project / "p.jsonl").exists()

@@ -160,7 +160,7 @@ def test_a_torn_line_is_named(tmp_path):
         ([], "truth.json: holds no sample"),
         ([*SAMPLES, Sample("d", "颜色"), Sample("e", "颜色")], "2 of 5 samples have no label, the first being 'd'"),
         ([*SAMPLES, SAMPLES[0]], "sample 'a' occurs twice"),
-        ([Sample("a", "颜色", label="绿")], "sample 'a' has the label '绿', which task 颜色 does not list"),
+        ([Sample("a", "颜色", label="绿")], "1 of 1 samples have a label that task 颜色 does not list ('绿')"),
         ([Sample("a", "形状", label="圆")], "sample 'a' is of task '形状'; the project's tasks are 颜色, 尺寸"),
     ],
 )
