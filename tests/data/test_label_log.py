@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -150,6 +151,15 @@ class TestStale:
             ["退款"],
             ["1 labels that people gave are not listed by the task and not used"],
         )
+
+    def test_a_label_of_the_time_when_samples_had_one_is_told_and_not_used(self, tmp_path):
+        log, notes = log_in(tmp_path), Notes()
+        log.give(sample("1", label=None), "物流", "王")
+        several = replace(TASK, multi=True)
+        [found] = log.given().applied([sample("1", label=None)], [], [several], notes)
+        assert (found.label, found.labels) == (None, None)
+        [told] = notes.left_out
+        assert told == "labels that people gave are not used, as samples of their task may have several now"
 
     def test_labels_of_other_tasks_are_nothing_to_tell(self, tmp_path):
         log = log_in(tmp_path)

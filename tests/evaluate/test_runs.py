@@ -4,14 +4,17 @@ import gzip
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from kept_runs import LABELS, keep, task_result
 
 from kdsl.errors import KdslError
 from kdsl.evaluate import runs
 from kdsl.evaluate.metrics import NO_PREDICTION
-from kdsl.evaluate.report import Why
-from kdsl.evaluate.runs import find_run, read_run, read_runs
+from kdsl.evaluate.multi_label import MultiOutcome
+from kdsl.evaluate.predictions import Prediction
+from kdsl.evaluate.report import MultiLabelResult, Why
+from kdsl.evaluate.runs import find_run, prediction_of, read_run, read_runs
 
 
 def test_a_run_is_read_back_as_it_was_kept(tmp_path):
@@ -36,6 +39,27 @@ def test_only_the_likeliest_labels_and_the_heaviest_rules_are_kept(tmp_path):
     result = replace(result, why=why)
     kept = keep(tmp_path, [result]).predictions
     assert {len(each.rules) for each in kept} == {10}
+
+
+def test_of_several_labels_a_sample_all_are_kept_none_being_no_missing_prediction(tmp_path):
+    truth = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    said = np.array([[1, 0, 0], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    probabilities = np.array([[0.9, 0.2, 0.1], [0.1, 0.3, 0.8], [0.1, 0.1, 0.2]])
+    outcome = MultiOutcome(truth, said, probabilities)
+    why = tuple(Why("model", f"why {row}") for row in range(3))
+    run = keep(tmp_path, [MultiLabelResult("shop", LABELS, ("a", "b", "c"), outcome, outcome, outcome, why)])
+    first, second, third = read_run(run.folder).predictions
+    assert (first.truth, first.label, first.model, first.reason) == (("调光", "材质"), ("调光",), ("调光",), "why 0")
+    assert first.probabilities == {"调光": 0.9, "材质": 0.2, "物流": 0.1} and first.confidence is None
+    assert second.right_by(second.truth) and not first.right_by(first.truth)
+    assert (third.truth, third.label, third.words) == ((), (), "no label") and third.right_by(())
+
+
+def test_a_file_of_predictions_with_several_labels_is_read_like_a_run():
+    line = {"id": "a", "task": "shop", "label": ["材质", "调光"], "model": {"label": []}}
+    found = prediction_of(Prediction.model_validate(line), ("调光", "材质"))
+    assert (found.label, found.model, found.words) == (("材质", "调光"), (), "材质 + 调光")
+    assert found.right_by(found.truth)
 
 
 def test_what_is_interrupted_is_no_run(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What the rules of a project do, for a Python program."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,9 @@ def test_a_rule_is_found_with_its_task_and_its_hits(project):
     task, found = rule_of(project, "r-back")
     hits = training_hits(project, task, found)
     assert [(each["sample"], each["correct"]) for each in hit_records(found, hits)] == [("s0", True), ("s1", False)]
+    several = [replace(sample, label=None, labels=("退款", "换货")) for sample, _ in hits]
+    marked = hit_records(found, list(zip(several, [hit for _, hit in hits], strict=True)))
+    assert [each["correct"] for each in marked] == [True, True]
     [record] = rule_records(project.rule_base(task), [found])
     assert (record["task"], record["words"]) == ("returns", "user has 退款 → 退款")
     assert (record["statistics"], Path(record["file"]).exists()) == (None, True)
