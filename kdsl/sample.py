@@ -95,13 +95,13 @@ class Task:
     unlisted_as_other: bool = False
     """Whether samples with a label that is not listed are read as samples of `other`."""
 
+    multi: bool = False
+    """Whether several labels may hold on a sample, or none: see docs/several_labels.md."""
+
     @property
     def other_index(self) -> int | None:
         """Where `other` stands in `labels`."""
         return None if self.other is None else self.label_names.index(self.other)
-
-    multi: bool = False
-    """Whether several labels may hold on a sample, or none: see docs/several_labels.md."""
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def _print_change(change: Change) -> None:
 
 
 def _said(prediction: KeptPrediction) -> str:
-    confidence = next(iter((prediction.probabilities or {}).values()), None)
+    confidence = prediction.confidence
     number = "" if confidence is None else f" ({confidence:.2f})"
     return f"{prediction.words}{number}" + (f": {prediction.reason}" if prediction.reason else "")
 

@@ -62,8 +62,8 @@ def convert(
         raise KdslError("a submission needs --predictions FILE, the file that kdsl predict wrote")
     require_no_input(output, [input, *([] if predictions is None else [predictions])], "converted samples")
     project = open_project(arguments)
-    require_one_label(project.tasks, "`kdsl convert`")
     if format is Target.submission and predictions is not None:
+        require_one_label(project.tasks, "a submission")
         with claimed(files=[output]):
             write_submission(input, predictions, project.tasks, output)
         typer.echo(f"{output}: written")

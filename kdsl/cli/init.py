@@ -129,11 +129,12 @@ def _print_look(look: "Look") -> None:
     for sample in look.first:
         said = " / ".join(" ".join(turn.text.split()) for turn in sample.turns)
         shown = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
-        table.add_row(*map(Text, (sample.id, sample.label or "", shown, ", ".join(sample.images))))
+        table.add_row(*map(Text, (sample.id, sample.answer_words or "", shown, ", ".join(sample.images))))
     results_console().print(table)
     labels = ", ".join(f"{name} {count}" for name, count in look.labels.most_common(12))
     more = f", and {len(look.labels) - 12} more" if len(look.labels) > 12 else ""
-    typer.echo(f"{len(look.labels)} labels: {labels}{more}")
+    several = ", several of them on a sample (`multi: true` in the task file)" if look.multi else ""
+    typer.echo(f"{len(look.labels)} labels{several}: {labels}{more}")
 
 
 def _print_left_out(look: "Look") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from kdsl.data.columns import PARTS_TYPE, ROLES, Columns, json_in
 from kdsl.data.dialogue import CHINESE, ENGLISH
 from kdsl.data.keys import meant_by_name
+from kdsl.data.record import labels_in
 
 _FILE_OF_IMAGE = re.compile(
     r"data:image/|[^\n]{1,400}\.(?:png|jpe?g|webp|gif|bmp|tiff?|heic)(?:[?#][^\n]*)?$", re.IGNORECASE
@@ -151,6 +152,7 @@ def _label(columns: Sequence[_Column], labels: frozenset[str], only: bool) -> st
 
 
 def _among(value: Any, labels: frozenset[str]) -> bool:
+    value = labels_in(value, labels)
     if isinstance(value, list):
         return bool(value) and all(_among(each, labels) for each in value)
     return str(value).strip() in labels
@@ -158,7 +160,8 @@ def _among(value: Any, labels: frozenset[str]) -> bool:
 
 def _like_labels(column: _Column) -> bool:
     """Whether the values are few, short and come again."""
-    flat = [each for value in column.values for each in (value if isinstance(value, list) else [value])]
+    given = map(labels_in, column.values)
+    flat = [each for value in given for each in (value if isinstance(value, list) else [value])]
     if not all(isinstance(value, str | int) and len(str(value)) <= _LONG_LABEL for value in flat):
         return False
     counts = Counter(map(str, flat))

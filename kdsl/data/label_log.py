@@ -268,8 +268,9 @@ class GivenLabels:
         """`samples` with the labels that people gave them, and those of `more`, without labels, that were given one.
 
         What is not used is noted: labels of samples that have changed or are gone, that their file labels otherwise
-        since, and that their task does not list.
+        since, that their task does not list, and of tasks whose samples may have several by now.
         """
+        multi = {task.name for task in tasks if task.multi}
         known = {task.name: frozenset(task.label_names) for task in tasks}
         met: set[tuple[SampleKey, str]] = set()
 
@@ -278,7 +279,10 @@ class GivenLabels:
             if given is None:
                 return sample
             met.add((sample.key, sample.fingerprint))
-            if given.label not in known.get(sample.task, ()):
+            if sample.task in multi:
+                what = "labels that people gave are not used, as samples of their task may have several now"
+                notes.note(what, repr(sample.id))
+            elif given.label not in known.get(sample.task, ()):
                 notes.note("labels that people gave are not listed by the task and not used", repr(sample.id))
             elif not given.fits(sample):
                 what = "labels that people gave are not used, as the file of the samples has other ones since"

@@ -1,7 +1,8 @@
 """One JSON object of a data file, and the sentences for what is wrong with it."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ class Record:
 
         A list of one label is that label; with several of them, noted, a sample counts as unlabelled.
         """
-        value = self.value.get(key)
+        value = labels_in(self.value.get(key), {*known, *self.names})
         if isinstance(value, list):
             if len(value) > 1:
                 self.notes.note(SEVERAL_LABELS, self.where)
@@ -133,7 +134,7 @@ class Record:
     def labels(self, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
         """The labels of a sample that may have several, in the order of `known`: () where none holds, and None where
         nobody has said which; one that stands without a list is the only one."""
-        value = self.value.get(key)
+        value = labels_in(self.value.get(key), {*known, *self.names})
         if value is None or value == "":
             return None
         given = value if isinstance(value, list) else [value]
@@ -305,6 +306,25 @@ def _picture(held: dict[str, Any]) -> bytes | None:
         if isinstance(value, str) and value:
             return picture_of_url(value) if is_picture_itself(value) else picture_of_text(value)
     return None
+
+
+def labels_in(value: Any, known: Set[str] = frozenset()) -> Any:
+    """The list of labels that a table's cell holds as JSON, also as Label Studio writes it; anything else as it is.
+
+    A label that is `known` by just these characters is one.
+
+    >>> labels_in('["退款", "质量"]'), labels_in('{"choices": ["退款", "质量"]}'), labels_in("[广告]")
+    (['退款', '质量'], ['退款', '质量'], '[广告]')
+    """
+    if not isinstance(value, str) or not value.startswith(("[", "{")) or value in known:
+        return value
+    try:
+        held = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    if isinstance(held, dict):
+        held = held.get("choices")
+    return held if isinstance(held, list) else value
 
 
 def key_names(value: dict[str, Any]) -> str:

@@ -27,8 +27,8 @@ Labels = dict[str, dict[str | None, "PredictedLabel"]]
 
 @dataclass(frozen=True, slots=True)
 class PredictedLabel:
-    label: str | None
-    """None where the decision was left to a person."""
+    label: str | list[str] | None
+    """A list of a task with several labels a sample; None where the decision was left to a person."""
     place: str
     """File and line."""
     record: dict[str, Any]
@@ -66,8 +66,8 @@ def write_submission(test_file: Path, predictions: Path, tasks: Sequence[Task], 
 
 
 def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
-    """The labels of a predictions file; a label may be null. KdslError with the line for another shape, an unknown
-    task or label, and for a sample that is predicted twice."""
+    """The labels of a predictions file; a label may be null, or a list where a sample may have several. KdslError with
+    the line for another shape, an unknown task or label, and for a sample that is predicted twice."""
     by_name = {task.name: task for task in tasks}
     found: Labels = {}
     for number, record in read_jsonl(path):
@@ -79,12 +79,25 @@ def read_predicted(path: Path, tasks: Sequence[Task]) -> Labels:
             raise KdslError(f"{place}: the task {shown(name)} is none of the project's ({', '.join(by_name)})")
         possible = tasks if name is None else [by_name[name]]
         label = record["label"]
-        if label is not None and not any(label in task.label_names for task in possible):
-            raise KdslError(f"{place}: sample {identity!r}: {unknown_label(label, possible)}")
+        if (problem := wrong_label(label, possible)) is not None:
+            raise KdslError(f"{place}: sample {identity!r}: {problem}")
         if name in found.setdefault(identity, {}):
             raise KdslError(f"{place}: id {identity!r} is predicted twice; keep one line an id")
         found[identity][name] = PredictedLabel(label, place, record)
     return found
+
+
+def wrong_label(label: Any, tasks: Sequence[Task]) -> str | None:
+    """What is wrong with a predicted label, or a list of them, that fits none of `tasks`; None where it fits."""
+    if label is None:
+        return None
+    fitting = [task for task in tasks if task.multi == isinstance(label, list)]
+    if not fitting and tasks[0].multi:
+        return f"the label is {shown(label)}, but a sample of {tasks[0].name} may have several; write a list of them"
+    for each in label if isinstance(label, list) and fitting else [label]:
+        if not any(each in task.label_names for task in fitting):
+            return unknown_label(each, fitting or tasks)
+    return None
 
 
 def _decided(path: Path, labels: Labels) -> Labels:
@@ -116,7 +129,7 @@ def _label(
         of = "" if task is None else f" of {task.name}"
         raise KdslError(f"{place}: no prediction for id {identity!r}{of}; predict this file first")
     possible = tasks if task is None else [task]
-    if predicted.label is None or not any(predicted.label in each.label_names for each in possible):
+    if not isinstance(predicted.label, str) or not any(predicted.label in each.label_names for each in possible):
         raise KdslError(f"{predicted.place}: sample {identity!r}: {unknown_label(predicted.label, possible)}")
     return predicted.label
 

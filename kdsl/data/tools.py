@@ -142,7 +142,7 @@ def _submitted(record: Record, responses: list[Any]) -> list[list[Any]]:
     submitted = [each for each in found if each.get("status") in (None, "submitted")]
     if len(submitted) < len(found):
         record.notes.note("samples with discarded or unfinished responses, which were left out", record.where)
-    return [choices(response.get("value")) for response in submitted]
+    return [choices(value) for response in submitted if (value := response.get("value")) is not None]
 
 
 def _argilla_flat(record: Record) -> Flat:
@@ -165,7 +165,8 @@ def _argilla_old(record: Record) -> Flat:
     """Text classification of Argilla before feedback data sets: {text or inputs, prediction, annotation, …}."""
     inputs = record.value.get("inputs")
     data = {"text": record.value.get("text")} if record.value.get("text") or not isinstance(inputs, dict) else inputs
-    return _with_answers(record, data, {"label": [choices(record.value.get("annotation"))]})
+    annotation = record.value.get("annotation")
+    return _with_answers(record, data, {"label": [] if annotation is None else [choices(annotation)]})
 
 
 # Prodigy, doccano, spaCy ------------------------------------------------------------------------------------
@@ -180,18 +181,19 @@ def _prodigy(record: Record) -> Flat:
     texts = {str(option.get("id")): option.get("text") for option in options}
     if answer != "accept":
         record.notes.note(f"samples answered with {answer!r}, taken as unlabelled", record.where)
-        chosen: list[Any] = []
+        chosen: list[list[Any]] = []
     elif "accept" in value:
         # An option's number says nothing, its text does.
-        chosen = [texts.get(str(each)) or each if isinstance(each, int) else each for each in choices(value["accept"])]
+        accepted = choices(value["accept"])
+        chosen = [[texts.get(str(each)) or each if isinstance(each, int) else each for each in accepted]]
     else:
-        chosen = choices(value.get("label"))
+        chosen = [choices(value["label"])] if value.get("label") is not None else []
     data = {key: value[key] for key in _PRODIGY_DATA if value.get(key) is not None}
-    return _with_answers(record, data, {"label": [chosen]})
+    return _with_answers(record, data, {"label": chosen})
 
 
 def _doccano(record: Record) -> Flat:
-    """Exports as JSONL: {id, text or data, label: […]}."""
+    """Exports as JSONL: {id, text or data, label: […]}, the list being empty where nobody has labelled the text."""
     value = dict(record.value)
     label = value.pop("label", value.pop("labels", None))
     if isinstance(label, list) and any(isinstance(each, list) for each in label):
@@ -201,14 +203,15 @@ def _doccano(record: Record) -> Flat:
         )
     for key in ("Comments", "comments"):
         value.pop(key, None)
-    return _with_answers(record, value, {"label": [choices(label)]})
+    return _with_answers(record, value, {"label": [choices(label)] if label else []})
 
 
 def _spacy(record: Record) -> Flat:
     """{text, cats: {label: 1.0 or 0.0}}."""
     value = dict(record.value)
     cats = value.pop("cats")
-    return _with_answers(record, value, {"label": [[name for name, weight in cats.items() if _holds(weight)]]})
+    held = [name for name, weight in cats.items() if _holds(weight)]
+    return _with_answers(record, value, {"label": [held] if cats else []})
 
 
 def _holds(weight: Any) -> bool:
@@ -221,9 +224,9 @@ def _with_answers(record: Record, data: Any, answers: Mapping[str, list[list[Any
         raise record.error(f'data is {shown(data)}; it must be an object like {{"text": "…"}}')
     found: dict[str, Any] = {}
     for name, given in answers.items():
-        found[name if name not in data or name == "label" else f"{name} (answer)"] = agreed(
-            record, [each for each in given if each]
-        )
+        # That nothing was chosen counts where nobody chose anything: with several labels a sample none holds then.
+        chosen = [each for each in given if each] or given[:1]
+        found[name if name not in data or name == "label" else f"{name} (answer)"] = agreed(record, chosen)
     identity = {"id": record.value["id"]} if record.value.get("id") is not None else {}
     return Flat({**data, **identity, **found}, frozenset(found))
 

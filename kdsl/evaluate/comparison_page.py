@@ -98,7 +98,7 @@ def _change(change: Change) -> str:
 
 
 def _said(prediction: KeptPrediction, when: str = "was ") -> str:
-    confidence = next(iter((prediction.probabilities or {}).values()), None)
+    confidence = prediction.confidence
     number = "" if confidence is None else f" {confidence:.2f}"
     return f'{when}<b>{escape(prediction.words)}</b>{number} <span class="dim">{escape(prediction.reason)}</span>'
 

@@ -7,18 +7,15 @@ of a sample are right and none is missing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.evaluate.bootstrap import N_RESAMPLES, Intervals, percentiles, resample
+from kdsl.evaluate.bootstrap import N_RESAMPLES, Interval, Intervals, percentiles, resample
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores
+from kdsl.evaluate.paired import Flags, Floats, flag_scores, paired_scores
 
-Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Draws = NDArray[np.int64]
-_Value = TypeVar("_Value", bound=np.generic)
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,11 @@ def multi_label_scores(outcome: MultiOutcome) -> Scores:
     """The scores of one predictor. ValueError when there is no sample."""
     if not len(outcome):
         raise ValueError("no sample to score")
-    hits, support, claims = _counts(outcome.truth, outcome.predicted, np.ones((1, len(outcome)), dtype=np.int64))
-    precision = (hits / np.maximum(claims, 1))[0]
-    recall = (hits / np.maximum(support, 1))[0]
-    occurs, share = support[0] > 0, support[0] / max(float(support.sum()), 1.0)
-    micro, weighted, macro, exact = _means(
-        outcome.truth, outcome.predicted, np.ones((1, len(outcome)), dtype=np.int64)
-    )[:, 0].tolist()
+    hits, support, claims = _counts(outcome)
+    precision, recall = hits / np.maximum(claims, 1), hits / np.maximum(support, 1)
+    occurs, share = support > 0, support / max(float(support.sum()), 1.0)
+    once = np.ones((1, len(outcome)), dtype=np.int64)
+    exact, weighted, macro, micro = flag_scores(outcome.truth, outcome.predicted, once)[:4, 0].tolist()
 
     def mean(values: Floats) -> float:
         return float(values[occurs].mean()) if occurs.any() else 0.0
@@ -87,10 +82,7 @@ def multi_label_scores(outcome: MultiOutcome) -> Scores:
 def multi_label_label_scores(outcome: MultiOutcome) -> list[LabelScores]:
     """The scores of every label, in the order of the labels."""
     rows = []
-    counts = (
-        each[0] for each in _counts(outcome.truth, outcome.predicted, np.ones((1, len(outcome)), dtype=np.int64))
-    )
-    for hits, support, claims in zip(*counts, strict=True):
+    for hits, support, claims in zip(*_counts(outcome), strict=True):
         rows.append(
             LabelScores(
                 support=int(support),
@@ -107,7 +99,7 @@ def multi_label_intervals(outcome: MultiOutcome, seed: int, n_resamples: int = N
     """Intervals of the scores, by resampled samples; the same seed gives the same. ValueError without samples."""
     width = outcome.truth.shape[1]
     cells, draws = resample(np.hstack([outcome.truth, outcome.predicted]).astype(np.int64), seed, n_resamples)
-    return _intervals(_means(cells[:, :width] == 1, cells[:, width:] == 1, draws))
+    return _intervals(percentiles(flag_scores(cells[:, :width] == 1, cells[:, width:] == 1, draws)[:4]))
 
 
 def multi_label_difference(
@@ -116,10 +108,8 @@ def multi_label_difference(
     """Intervals of score(new) − score(old) on the same resamples; ValueError when these are other samples."""
     if not np.array_equal(new.truth, old.truth):
         raise ValueError("a paired difference needs the same samples in the same order")
-    rows = np.hstack([new.truth, new.predicted, old.predicted]).astype(np.int64)
-    cells, draws = resample(rows, seed, n_resamples)
-    truth, first, second = (part == 1 for part in np.split(cells, 3, axis=1))
-    return _intervals(_means(truth, first, draws) - _means(truth, second, draws))
+    found = paired_scores(new.truth, new.predicted, old.predicted, seed, n_resamples)
+    return _intervals([each.interval for each in (found.accuracy, found.weighted_f1, found.macro_f1, found.micro_f1)])
 
 
 def multi_label_brier_score(outcome: MultiOutcome) -> float | None:
@@ -131,47 +121,23 @@ def multi_label_brier_score(outcome: MultiOutcome) -> float | None:
 
 def pool_outcomes(outcomes: Sequence[MultiOutcome]) -> MultiOutcome:
     """One outcome over several tasks: labels of different tasks are different labels, and no sample has another's."""
+    from scipy.linalg import block_diag
+
     probabilities = [each.probabilities for each in outcomes if each.probabilities is not None]
     return MultiOutcome(
-        _blocks([each.truth for each in outcomes]),
-        _blocks([each.predicted for each in outcomes]),
-        _blocks(probabilities) if len(probabilities) == len(outcomes) else None,
+        block_diag(*[each.truth for each in outcomes]),
+        block_diag(*[each.predicted for each in outcomes]),
+        block_diag(*probabilities) if len(probabilities) == len(outcomes) else None,
     )
 
 
-def _blocks(parts: Sequence[NDArray[_Value]]) -> NDArray[_Value]:
-    """The parts along the diagonal, zeros elsewhere."""
-    heights, widths = zip(*(part.shape for part in parts), strict=True)
-    whole = np.zeros((sum(heights), sum(widths)), dtype=parts[0].dtype)
-    row = column = 0
-    for part in parts:
-        whole[row : row + part.shape[0], column : column + part.shape[1]] = part
-        row, column = row + part.shape[0], column + part.shape[1]
-    return whole
+def _counts(outcome: MultiOutcome) -> tuple[Counts, Counts, Counts]:
+    """Of every label [n_labels] the hits, the samples that have it, and those that were given it."""
+    both = outcome.truth & outcome.predicted
+    return both.sum(axis=0), outcome.truth.sum(axis=0), outcome.predicted.sum(axis=0)
 
 
-def _counts(truth: Flags, predicted: Flags, draws: Draws) -> tuple[Floats, Floats, Floats]:
-    """Hits, true and claimed labels of samples drawn `draws` [n_resamples, n] times: all [n_resamples, n_labels]."""
-    held, said = truth.astype(np.float64), predicted.astype(np.float64)
-    return draws @ (held * said), draws @ held, draws @ said
-
-
-def _means(truth: Flags, predicted: Flags, draws: Draws) -> Floats:
-    """[4, n_resamples]: micro, weighted and macro F1, and accuracy."""
-    hits, support, claims = _counts(truth, predicted, draws)
-    f1 = 2 * hits / np.maximum(support + claims, 1.0)
-    total, occurs = support.sum(axis=1), support > 0
-    exact = (truth == predicted).all(axis=1).astype(np.float64)
-    return np.stack(
-        [
-            2 * hits.sum(axis=1) / np.maximum(total + claims.sum(axis=1), 1.0),
-            (f1 * support).sum(axis=1) / np.maximum(total, 1.0),
-            (f1 * occurs).sum(axis=1) / np.maximum(occurs.sum(axis=1), 1),
-            draws @ exact / draws.sum(axis=1),
-        ]
-    )
-
-
-def _intervals(means: Floats) -> Intervals:
-    micro, weighted, macro, accuracy = percentiles(means)
+def _intervals(scores: Sequence[Interval]) -> Intervals:
+    """Of the first four of `flag_scores`."""
+    accuracy, weighted, macro, micro = scores
     return Intervals(weighted, macro, accuracy, micro)

@@ -51,16 +51,19 @@ def paired_scores(truth: Flags, new: Flags, old: Flags, seed: int, n_resamples: 
     sides = [
         np.unpackbits(cells[:, i * each : (i + 1) * each].astype(np.uint8), axis=1)[:, :width] == 1 for i in range(3)
     ]
-    intervals = percentiles(_scores(sides[0], sides[1], draws) - _scores(sides[0], sides[2], draws))
+    intervals = percentiles(flag_scores(sides[0], sides[1], draws) - flag_scores(sides[0], sides[2], draws))
     once = np.ones((1, len(truth)), dtype=np.int64)
-    before, after = (_scores(truth, predicted, once)[:, 0].tolist() for predicted in (old, new))
+    before, after = (flag_scores(truth, predicted, once)[:, 0].tolist() for predicted in (old, new))
     gains = [Gain(*scores) for scores in zip(before, after, intervals, strict=True)]
     accuracy, weighted, macro, micro, *by_label = gains
     return PairedScores(accuracy, weighted, macro, micro, tuple(by_label))
 
 
-def _scores(truth: Flags, predicted: Flags, draws: NDArray[np.int64]) -> Floats:
-    """[4 + n_labels, n_resamples]: accuracy, weighted, macro and micro F1, and the F1 of every label."""
+def flag_scores(truth: Flags, predicted: Flags, draws: NDArray[np.int64]) -> Floats:
+    """Accuracy, weighted, macro and micro F1, and the F1 of every label, of samples drawn `draws` times.
+
+    [4 + n_labels, n_resamples] of draws [n_resamples, n_samples].
+    """
     support = draws @ truth.astype(np.float64)  # [n_resamples, n_labels]
     hits = draws @ (truth & predicted).astype(np.float64)
     claims = draws @ predicted.astype(np.float64)

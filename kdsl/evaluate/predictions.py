@@ -278,6 +278,7 @@ def _multi_label_result(task: Task, samples: Sequence[Sample], predictions: Sequ
             flags(prediction.label or () for prediction in predictions),
             _values([prediction.probabilities for prediction in predictions], index),
         ),
+        why=tuple(map(_why, predictions)),
     )
 
 

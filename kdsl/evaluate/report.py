@@ -67,6 +67,7 @@ class MultiLabelResult:
     model: MultiOutcome
     rules: MultiOutcome
     both: MultiOutcome
+    why: tuple[Why, ...] = ()
 
     @classmethod
     def of(cls, result: "AnyResult") -> "MultiLabelResult":

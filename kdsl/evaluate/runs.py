@@ -25,11 +25,11 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
-from kdsl.evaluate.report import PredictorSummary, Summary, TaskResult, Why
+from kdsl.evaluate.report import AnyResult, PredictorSummary, Summary, Why
 from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import jsonl_bytes, jsonl_records, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
-from kdsl.sample import SampleKey
+from kdsl.sample import NO_LABEL_HOLDS, SampleKey
 
 RUN_FILE, PREDICTIONS_FILE = "run.json", "predictions.jsonl.gz"
 LAST = "last"
@@ -147,6 +147,12 @@ class KeptPrediction(RecordModel):
         """What was predicted, for people."""
         return label_words(self.label)
 
+    @property
+    def confidence(self) -> float | None:
+        """Of the likeliest label; None where several have one each, and where nobody said."""
+        one = not isinstance(self.label, tuple)
+        return next(iter(self.probabilities.values()), None) if self.probabilities and one else None
+
     def right_by(self, truth: Labels) -> bool:
         """Whether just the labels of `truth` were predicted."""
         return self.label is not None and as_set(self.label) == as_set(truth)
@@ -159,7 +165,9 @@ def as_set(labels: Labels | None) -> frozenset[str]:
 
 def label_words(labels: Labels | None) -> str:
     """One label or several for people."""
-    return labels if isinstance(labels, str) else " + ".join(labels or ()) or "(none)"
+    if labels is None:
+        return "(none)"
+    return labels if isinstance(labels, str) else " + ".join(labels) or NO_LABEL_HOLDS
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ class Run:
         return list(_read_predictions(self.folder / PREDICTIONS_FILE))
 
 
-def write_run(folder: Path, record: RunRecord, results: Sequence[TaskResult]) -> Run:
+def write_run(folder: Path, record: RunRecord, results: Sequence[AnyResult]) -> Run:
     """Keep an evaluation in `folder`, that of all runs; what is interrupted leaves no run, whole or not."""
     place = folder / f"{record.at:%Y-%m-%d-%H%M%S}-{record.id}"
     unfinished = folder / f".{place.name}"
@@ -279,7 +287,7 @@ def _scores(of: PredictorSummary) -> PredictorScores:
     )
 
 
-def kept_predictions(results: Iterable[TaskResult]) -> Iterator[KeptPrediction]:
+def kept_predictions(results: Iterable[AnyResult]) -> Iterator[KeptPrediction]:
     """What is kept of the predictions of every sample, in their order."""
     for result in results:
         for row, id_ in enumerate(result.ids):
@@ -305,12 +313,16 @@ def prediction_of(record: Prediction, truth: Labels) -> KeptPrediction:
         id=record.id,
         task=record.task,
         truth=truth,
-        label=record.label,
-        model=record.model.label,
+        label=_frozen(record.label),
+        model=_frozen(record.model.label),
         rules=tuple(KeptHit(id=hit.id, label=hit.label, reliability=min(hit.reliability, 1)) for hit in record.rules),
         by=record.decision.by,
         reason=record.decision.reason,
     )
+
+
+def _frozen(label: str | list[str] | None) -> Labels | None:
+    return tuple(label) if isinstance(label, list) else label
 
 
 def _named(labels: Sequence[str], of: NDArray[np.generic]) -> Labels | None:
@@ -320,7 +332,7 @@ def _named(labels: Sequence[str], of: NDArray[np.generic]) -> Labels | None:
     return None if of == NO_PREDICTION else labels[int(of)]
 
 
-def _likeliest(result: TaskResult, row: int) -> dict[str, float] | None:
+def _likeliest(result: AnyResult, row: int) -> dict[str, float] | None:
     if result.both.probabilities is None:
         return None
     probabilities = result.both.probabilities[row]

@@ -51,7 +51,7 @@ seed: 0                              # the same seed gives the same rules and th
 mining: {max_conditions: 3, iterations: 2000}
 
 # More for the classifier to learn from; `kdsl evaluate --ablate augment,ocr,retrieval,rules` measures each step:
-prompt: {ocr: true, knowledge: 3}    # cleaned text of the images, label descriptions that fit; or neighbours: 5, too
+%s
 # augment: {copies: 2}               # changed copies of the samples; `kdsl augment` shows them
 # training: {target: reason_label}   # a fine-tuned model writes the reason first; or label_reason, or label
 # distill: {teacher: "http://localhost:8000/v1", confidence: 0.8, rounds: 3}
@@ -63,6 +63,14 @@ _TRAIN = """\
 """
 _IMAGES = """\
   images: data/images                # the folder that image file names are relative to
+"""
+
+
+_PROMPT = """\
+prompt: {ocr: true, knowledge: 3}    # cleaned text of the images, label descriptions that fit; or neighbours: 5, too\
+"""
+_PROMPT_SEVERAL = """\
+prompt: {ocr: true}                  # cleaned text of the images; what else there is knows one label a sample\
 """
 
 
@@ -123,7 +131,8 @@ def create_project(
     for entry in entries:
         if named and entry in shipped_tasks():
             copy_shipped(entry, folder / "rules")
-    write_atomically(config, _CONFIG % (", ".join(map(_scalar, entries)), data.train, data.images))
+    prompt = _PROMPT_SEVERAL if any(isinstance(task, Task) and task.multi for task in tasks) else _PROMPT
+    write_atomically(config, _CONFIG % (", ".join(map(_scalar, entries)), data.train, data.images, prompt))
     return config
 
 

@@ -14,6 +14,7 @@ from kdsl.data.image_folder import CACHE, ImageFolder
 from kdsl.data.images import existing_image
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
+from kdsl.data.record import SEVERAL_LABELS
 from kdsl.errors import KdslError
 from kdsl.project.create import DataEntries, create_project
 from kdsl.sample import Label, Sample, Task
@@ -24,6 +25,9 @@ PREVIEWED = 3
 _LOOKED_AT = 50
 """Images that tell where the others lie."""
 _MOST_LABELS = 1000
+_SEVERAL = 0.1
+"""Share of the labelled samples that have several labels from which their task is one of several; else it is told how
+many have, who may be mistakes."""
 _NO_NAME = re.compile(r"[^\w]+")
 
 
@@ -37,14 +41,16 @@ class Look:
     first: list[Sample] = field(default_factory=list)
     """The first samples, `PREVIEWED` at most."""
     samples: int = 0
+    unlabelled: int = 0
+    multi: bool = False
+    """Whether samples have several labels."""
     labels: Counter[str] = field(default_factory=Counter)
+    """How many samples have each."""
+    names: set[str] = field(default_factory=set)
+    """What the samples call their tasks."""
     notes: Notes = field(default_factory=Notes)
     images: list[str] = field(default_factory=list)
     """Names of the first images."""
-
-    @property
-    def unlabelled(self) -> int:
-        return self.samples - self.labels.total()
 
     @property
     def numbered(self) -> bool:
@@ -57,9 +63,18 @@ def look_at(path: Path, columns: Columns) -> Look:
 
     Raises KdslError for a file that cannot be read, and for a column that no record has.
     """
-    notes = Notes()
-    reader, records = open_records(path, (), notes, reading=Reading(columns, images=_looking(path)))
-    found, seen = Look(path, columns, notes=notes), set[str]()
+    look = _look_at(path, columns, ())
+    several = look.notes.left_out.get(SEVERAL_LABELS)
+    labelled = look.samples - look.unlabelled
+    if several is None or several.count < _SEVERAL * (labelled + several.count) or len(look.names) > 1:
+        return look
+    return _look_at(path, columns, [Task(name, (), multi=True) for name in look.names])
+
+
+def _look_at(path: Path, columns: Columns, tasks: Sequence[Task]) -> Look:
+    notes, multi = Notes(), any(task.multi for task in tasks)
+    reader, records = open_records(path, tasks, notes, reading=Reading(columns, images=_looking(path)))
+    found, seen = Look(path, columns, notes=notes, multi=multi), set[str]()
     for record in records:
         sample = reader.read(record)
         if not found.form or not seen >= {*columns.names}:
@@ -72,8 +87,9 @@ def look_at(path: Path, columns: Columns) -> Look:
         found.samples += 1
         if len(found.first) < PREVIEWED:
             found.first.append(sample)
-        if sample.label is not None:
-            found.labels[sample.label] += 1
+        found.names.add(sample.task)
+        found.unlabelled += sample.given_labels is None
+        found.labels.update(sample.given_labels or ())
         if len(found.images) < _LOOKED_AT:  # those in the data itself lie nowhere yet
             found.images.extend(name for name in sample.images if not name.startswith(CACHE))
         if len(found.labels) > _MOST_LABELS:
@@ -106,7 +122,7 @@ def create_from(folder: Path, look: Look, tasks: Sequence[str] | None = None, na
             f"{look.path}: {what} found; name the column of the labels with --label, or a task with --task"
         )
     counts = dict(look.labels.most_common())
-    own = Task(name or _task_name(look.path), tuple(Label(label) for label in counts))
+    own = Task(name or _task_name(look.path), tuple(Label(label) for label in counts), multi=look.multi)
     return create_project(folder, tasks or [own], _entries(folder, look), counts)
 
 

@@ -15,7 +15,7 @@ from kdsl.config import ProjectConfig
 from kdsl.distribution import installed_version
 from kdsl.errors import KdslError
 from kdsl.evaluate.history import HistoryRow, history
-from kdsl.evaluate.report import AnyResult, Summary, TaskResult
+from kdsl.evaluate.report import AnyResult, Summary
 from kdsl.evaluate.runs import (
     LAST,
     Run,
@@ -30,7 +30,6 @@ from kdsl.evaluate.runs import (
     write_run,
 )
 from kdsl.files import file_hash
-from kdsl.label_matrix import require_one_label
 from kdsl.project.dependencies import hashed, value_told
 from kdsl.project.inputs import contents, recorded_answers, task_files
 from kdsl.project.project import Project
@@ -39,8 +38,6 @@ from kdsl.version import __version__
 _log = logging.getLogger(__name__)
 
 RUNS_FOLDER = "runs"
-COMPARING = "--against"
-"""What needs predictions of samples with one label each."""
 _PACKAGES = ("numpy", "scikit-learn", "torch", "transformers")
 """Whose versions results may depend on."""
 
@@ -70,8 +67,7 @@ def keep_run(
 ) -> Run:
     """Keep an evaluation of the project as it is now; `predictions` is the file that was scored, where one was.
 
-    Of tasks with several labels a sample the scores are kept, not what was predicted. Raises KdslError where `runs/`
-    cannot be written.
+    Raises KdslError where `runs/` cannot be written.
     """
     record = RunRecord(
         id=new_id(),
@@ -84,8 +80,7 @@ def keep_run(
         versions=_versions(),
         scores=task_scores(summary),
     )
-    one = [result for result in results if isinstance(result, TaskResult)]
-    return write_run(runs_folder(project.config), record, one)
+    return write_run(runs_folder(project.config), record, results)
 
 
 def project_runs(project: Project) -> list[Run]:
@@ -107,7 +102,6 @@ def run_to_compare(project: Project, name: str, samples: SampleSet) -> Run | Pat
     That is `last`, the newest run of the same samples; the beginning of a run's id or folder; a run's own folder; or a
     file of predictions. Raises KdslError where there is none.
     """
-    require_one_label(project.tasks, COMPARING)
     runs = project_runs(project)
     if name == LAST:
         same = [run for run in runs if run.record.samples.series == samples.series]
@@ -124,7 +118,6 @@ def runs_to_compare(project: Project, against: str, name: str | None = None) -> 
 
     Names are those of `run_to_compare`; `last` of `against` is the run before. KdslError where there are no two.
     """
-    require_one_label(project.tasks, COMPARING)
     runs, folder = project_runs(project), runs_folder(project.config)
     if name is None and against != LAST and isinstance(old := _kept(runs, against, folder), Run):
         newer = [run for run in _series(runs, old) if run.record.at > old.record.at]

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kdsl.data.label_log import LabelEvent
 from kdsl.errors import KdslError
+from kdsl.label_matrix import require_one_label
 from kdsl.review.form import Form
 from kdsl.review.labelling import Group
 from kdsl.review.page import Asked, Call, KnownTask
@@ -15,6 +16,7 @@ from kdsl.review.queue import Query, ordered
 from kdsl.review.sample_view import show_sample
 from kdsl.sample import Sample
 
+_HERE = "giving labels on the page"
 LIKELY = 9
 """Labels with a number key."""
 
@@ -32,6 +34,7 @@ def label_page(call: Asked, task: KnownTask, at: str = "") -> Response:
 @router.post("/give")
 def give(call: Asked, task: KnownTask, form: Sent) -> Response:
     """The label `label` for the sample `sample` and those that are ticked, `with-…`, which nobody has labelled yet."""
+    require_one_label([call.site.tasks[task]], _HERE)
     label, names = form["label"].strip(), call.site.tasks[task].label_names
     if label not in names:
         raise KdslError(f"{label[:60]!r} is no label of {task}; it has {', '.join(names):.200}")
@@ -96,6 +99,7 @@ def _page(
     call: Call, task: str, at: str, event: LabelEvent | None = None, together: int = 1, undone: bool = False
 ) -> Response:
     site, index = call.site, call.site.indexes[task]
+    require_one_label([index.task], _HERE)
     groups = site.labelling.groups(site, task)
     places = {group.name: place for place, group in enumerate(groups)}
     place = places.get(at, 0)

@@ -7,7 +7,6 @@ from kdsl.evaluate.comparison import KINDS, TaskComparison
 from kdsl.evaluate.history import HistoryRow, history
 from kdsl.evaluate.runs import Run, TaskScores, find_run, read_runs
 from kdsl.evaluate.side_by_side import SideBySide, side_by_side
-from kdsl.label_matrix import require_one_label
 from kdsl.project.runs import runs_folder
 from kdsl.review.charts import lines
 from kdsl.review.page import Asked, Call, KnownTask, translate
@@ -24,8 +23,6 @@ def runs(call: Asked, task: KnownTask) -> Response:
     rows = [row for row in reversed(history(kept)) if _scores(row.run, task) is not None]
     new, old = _chosen(call, [row.run for row in reversed(rows)])
     asked = "new" in call.request.query_params
-    if asked:
-        require_one_label([call.site.tasks[task]], "comparing runs")
     found = side_by_side(new, old, call.site.config.seed) if asked and new and old else None
     return call.render(
         "runs.html", task=task, rows=[(row, _scores(row.run, task)) for row in rows], damaged=problems, new=new,

@@ -33,8 +33,8 @@ def hit_records(rule: Rule, hits: Sequence[tuple[Sample, Hit]]) -> list[dict[str
     return [
         {
             "sample": sample.id,
-            "label": sample.label,
-            "correct": None if sample.label is None else sample.label == rule.label,
+            "label": sample.answer,
+            "correct": None if sample.given_labels is None else rule.label in sample.given_labels,
             "evidence": [evidence.record() for evidence in hit.evidence],
         }
         for sample, hit in hits

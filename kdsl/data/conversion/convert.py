@@ -11,7 +11,7 @@ from kdsl.data.conversion.records import asked
 from kdsl.data.forms import AS_IT_IS, Reading
 from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_records
-from kdsl.data.submission import Labels, PredictedLabel, read_predicted
+from kdsl.data.submission import Labels, PredictedLabel, read_predicted, wrong_label
 from kdsl.data.writers import unknown_label
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
@@ -40,9 +40,16 @@ def convert_samples(
     """Write the samples of `input` into `output`, with what `predictions` says of them.
 
     What the form has no place for is told in counted warnings. Raises KdslError, and writes nothing, for samples that
-    cannot be read, for a label that is none of its task's (but beside predictions, where it is left alone), and for
-    predictions of another shape, or in a form that has no place for them.
+    cannot be read, for a label that is none of its task's (but beside predictions, where it is left alone), for
+    predictions of another shape, and for a form that has no place for predictions, or for several labels a sample.
     """
+    several = next((task.name for task in tasks if task.multi), None)
+    if several is not None and "several" not in form.holds:
+        names = ", ".join(each.name for each in FORMS if "several" in each.holds)
+        raise KdslError(
+            f"--format {form.name} has a place for one label a sample, and those of {several} may have several; write "
+            f"{names}"
+        )
     if predictions is not None and "predictions" not in form.holds:
         names = ", ".join(each.name for each in FORMS if "predictions" in each.holds)
         raise KdslError(
@@ -104,8 +111,9 @@ def _read(
     notes, used = Notes(), set()
     for record, sample in iterate_records(input, tasks, reading=reading):
         task = by_name[sample.task]
-        if found is None and sample.label is not None and sample.label not in task.label_names:
-            raise record.error(unknown_label(sample.label, [task]))
+        for label in sample.given_labels or () if found is None else ():
+            if label not in task.label_names:
+                raise record.error(unknown_label(label, [task]))
         predicted = None if found is None else _predicted(sample, task, found)
         if found is not None and predicted is None:
             notes.note("samples without a prediction", record.where)
@@ -131,6 +139,6 @@ def _predicted(sample: Sample, task: Task, found: Labels) -> PredictedLabel | No
     predicted = of_id.get(task.name, of_id.get(None))
     if predicted is None:
         return None
-    if predicted.label is not None and predicted.label not in task.label_names:
-        raise KdslError(f"{predicted.place}: sample {sample.id!r}: {unknown_label(predicted.label, [task])}")
+    if (problem := wrong_label(predicted.label, [task])) is not None:
+        raise KdslError(f"{predicted.place}: sample {sample.id!r}: {problem}")
     return predicted

@@ -20,10 +20,15 @@ from kdsl.data.conversion.containers import (
 from kdsl.data.conversion.item import Item
 from kdsl.errors import KdslError
 
-Part = Literal["ids", "tasks", "turns", "images", "unlabelled", "copies", "predictions"]
-"""What a form may have a place for: the turns of a dialogue apart, all images, samples without a label, …"""
+Part = Literal["ids", "tasks", "turns", "images", "unlabelled", "several", "copies", "predictions"]
+"""What a form may have a place for: the turns of a dialogue apart, all images, samples without a label, with several
+labels, …"""
 
-_ALL: frozenset[Part] = frozenset({"ids", "tasks", "turns", "images", "unlabelled", "copies", "predictions"})
+_ALL: frozenset[Part] = frozenset(
+    {"ids", "tasks", "turns", "images", "unlabelled", "several", "copies", "predictions"}
+)
+_ONE_LABEL: frozenset[Part] = _ALL - {"several", "predictions"}
+"""Of those that hold a sample's label as the answer to a prompt."""
 _RASA_ENTITY = re.compile(r"\[[^\]]+\]\s*[({]")
 
 
@@ -62,12 +67,14 @@ class OutputForm:
             yield f"samples of whose images only the first was written, as {tool} has a place for one"
         if self.prompted and item.task.prompt and "{dialogue}" not in item.task.prompt and sample.turns:
             yield "samples whose turns were left out, as the task's prompt has no {dialogue}"
+        if self.name == "doccano" and item.is_labelled and not item.labels:
+            yield f"samples on which no label holds, which {tool} does not tell from samples without a label"
         if self.name == "rasa":
             yield from _lost_in_rasa(item)
 
     def left_out(self, item: Item) -> str | None:
         """Why a sample cannot be written at all, as a plural noun; None where it can."""
-        if "unlabelled" not in self.holds and item.sample.label is None:
+        if "unlabelled" not in self.holds and not item.is_labelled:
             return f"samples without a label left out, as {self.tool} keeps texts by their label"
         if self.name == "rasa" and not rasa_line(item.text):
             return "samples without a text left out"
@@ -86,13 +93,13 @@ FORMS = (
     OutputForm("csv", "CSV", ".csv", records.row, csv_table, _ALL),
     OutputForm("xlsx", "Excel", ".xlsx", records.row, excel_sheet, _ALL),
     OutputForm("parquet", "Parquet", ".parquet", records.row, parquet_table, _ALL),
-    OutputForm("sharegpt", "LLaMA-Factory", ".json", records.messages, json_list, _ALL - {"predictions"},
+    OutputForm("sharegpt", "LLaMA-Factory", ".json", records.messages, json_list, _ONE_LABEL,
                prompted=True, listed_for_llama_factory=True),
     OutputForm("alpaca", "Alpaca", ".json", records.alpaca, json_list,
-               _ALL - {"predictions", "turns", "copies"}, listed_for_llama_factory=True),
+               _ONE_LABEL - {"turns", "copies"}, listed_for_llama_factory=True),
     OutputForm("openai", "OpenAI's form", ".jsonl", records.openai, json_lines,
-               _ALL - {"predictions", "ids", "tasks", "copies"}, prompted=True),
-    OutputForm("ms-swift", "ms-swift", ".jsonl", records.messages, json_lines, _ALL - {"predictions"}, prompted=True),
+               _ONE_LABEL - {"ids", "tasks", "copies"}, prompted=True),
+    OutputForm("ms-swift", "ms-swift", ".jsonl", records.messages, json_lines, _ONE_LABEL, prompted=True),
     OutputForm("label-studio", "Label Studio", ".json", records.label_studio, json_list, _ALL,
                keeps_originals=True),
     OutputForm("doccano", "doccano", ".jsonl", records.doccano, json_lines,
@@ -102,7 +109,7 @@ FORMS = (
     OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images"}, first_image=True,
                keeps_originals=True),
     OutputForm("rasa", "Rasa", ".yml", records.rasa, rasa_yaml, frozenset()),
-    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ALL - {"predictions"}),
+    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ONE_LABEL),
 )  # fmt: skip
 _BY_ENDING = {form.ending: form for form in FORMS if form.name in ("jsonl", "csv", "xlsx", "parquet", "rasa")}
 _BY_ENDING[".yaml"] = _BY_ENDING[".yml"]

@@ -12,46 +12,58 @@ from kdsl.sample import Sample, Task
 class Predicted:
     """What `kdsl predict` said about a sample; None and "" for what the file of predictions does not tell."""
 
-    label: str | None
-    """None where the decision was left to a person."""
+    label: str | tuple[str, ...] | None
+    """Of a task with several labels a sample all that hold; None where the decision was left to a person."""
     confidence: float | None = None
     runner_up: str | None = None
     runner_up_confidence: float | None = None
     decided_by: str = ""
-    label_without_rules: str | None = None
+    label_without_rules: str | tuple[str, ...] | None = None
     rules: tuple[str, ...] = ()
     """Ids of the rules that hold."""
     reason: str = ""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Predicted":
-        """From a line of a prediction file, whose label is known to be one; other parts may be missing."""
+        """From a line of a prediction file, whose label is known to be one, or a list; other parts may be missing.
+
+        Of several labels each has a confidence of its own, so that there is none of the whole, and no runner-up.
+        """
+        decision, rules = _mapping(record.get("decision")), record.get("rules")
+        without = decision.get("label_without_rules")
+        ids = tuple(str(_mapping(rule).get("id")) for rule in rules) if isinstance(rules, list) else ()
+        by, reason = str(decision.get("by") or ""), str(decision.get("reason") or "")
         label, probabilities = record.get("label"), _mapping(record.get("probabilities"))
+        if isinstance(label, list):
+            alone = tuple(without) if isinstance(without, list) else None
+            return cls(tuple(label), decided_by=by, label_without_rules=alone, rules=ids, reason=reason)
         known = {name: float(p) for name, p in probabilities.items() if isinstance(p, int | float)}
         ranked = sorted((name for name in known if name != label), key=lambda name: -known[name])
-        decision = _mapping(record.get("decision"))
-        without = decision.get("label_without_rules")
-        rules = record.get("rules")
         return cls(
             label,
             known.get(label) if label is not None else known[ranked[0]] if ranked else None,
             ranked[0] if ranked else None,
             known[ranked[0]] if ranked else None,
-            str(decision.get("by") or ""),
+            by,
             without if isinstance(without, str) else None,
-            tuple(str(_mapping(rule).get("id")) for rule in rules) if isinstance(rules, list) else (),
-            str(decision.get("reason") or ""),
+            ids,
+            reason,
         )
+
+    @property
+    def labels(self) -> list[str]:
+        """One or several, for tools that keep them in a list."""
+        return [self.label] if isinstance(self.label, str) else list(self.label or ())
 
     def columns(self) -> dict[str, Any]:
         """By the name that each part has in tables and JSON."""
         return {
-            "predicted": self.label,
+            "predicted": as_json(self.label),
             "confidence": self.confidence,
             "runner_up": self.runner_up,
             "runner_up_confidence": self.runner_up_confidence,
             "decided_by": self.decided_by,
-            "label_without_rules": self.label_without_rules,
+            "label_without_rules": as_json(self.label_without_rules),
             "rules": list(self.rules),
             "reason": self.reason,
         }
@@ -71,7 +83,12 @@ class Item:
     @property
     def labels(self) -> list[str]:
         """The labels of the sample, for tools that keep them in a list."""
-        return [] if self.sample.label is None else [self.sample.label]
+        return list(self.sample.given_labels or ())
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether people have said which labels it has, be it that none of several holds."""
+        return self.sample.given_labels is not None
 
     @property
     def is_text(self) -> bool:
@@ -86,6 +103,11 @@ class Item:
         if len(turns) == 1 and turns[0].role == "user":
             return turns[0].text
         return dialogue_text([replace(turn, images=()) for turn in turns], speakers_of(self.task))
+
+
+def as_json(labels: str | tuple[str, ...] | None) -> str | list[str] | None:
+    """One label as it is, several as a list."""
+    return list(labels) if isinstance(labels, tuple) else labels
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

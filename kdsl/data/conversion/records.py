@@ -1,15 +1,18 @@
 """One record for each sample, as each tool's own documentation describes it."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from kdsl.data.conversion.item import Item
+from kdsl.data.conversion.item import Item, as_json
 from kdsl.data.dialogue import END_MARKER, START_MARKER, dialogue_text, fill_prompt, speakers_of
 from kdsl.data.writers import origin, plain_record, said_in_prompt
 from kdsl.language import in_chinese
 from kdsl.sample import IMAGE_PLACEHOLDER
 
+_LABELS = ("label", "predicted", "label_without_rules")
+"""Columns that hold one label or several."""
 MODEL = "kdsl"
 """Who predicts, for tools that keep the predictions of several models apart."""
 
@@ -20,14 +23,16 @@ def plain(item: Item) -> dict[str, Any]:
 
 
 def row(item: Item) -> dict[str, Any]:
-    """A row of a table: a text stands as such, a dialogue as its turns."""
+    """A row of a table: a text stands as such, a dialogue as its turns, and several labels as JSON in one cell."""
     record = plain_record(item.sample)
     said: dict[str, Any] = {"text": None, "turns": record["turns"]}
     if item.is_text:
         said = {"text": item.sample.turns[0].text if item.sample.turns else None, "turns": None}
     given = {"id": item.sample.id, "task": item.sample.task, **said, "images": record["images"]}
     for_people = {} if item.is_text or item.predicted is None else {"dialogue": item.text}
-    return {**given, "label": item.sample.label, **origin(item.sample), **for_people, **_predicted(item)}
+    record = {**given, "label": as_json(item.sample.answer), **origin(item.sample), **for_people, **_predicted(item)}
+    several = [key for key in _LABELS if isinstance(record.get(key), list)]
+    return {**record, **{key: json.dumps(record[key], ensure_ascii=False) for key in several}}
 
 
 def messages(item: Item) -> dict[str, Any]:
@@ -87,13 +92,12 @@ def label_studio(item: Item) -> dict[str, Any]:
         if not item.sample.turns:
             said, to_name = {}, next(iter(shown), "text")
         task = {"id": item.sample.id, "data": {**said, **shown}, "task": item.sample.task, **origin(item.sample)}
-        chosen = [_choices(from_name, to_name, item.labels)] if item.labels else []
+        chosen = [_choices(from_name, to_name, item.labels)] if item.is_labelled else []
         task["annotations"] = [{"result": chosen}] if chosen else []
     if item.predicted is None:
         return task
     predicted = item.predicted
-    labels = [] if predicted.label is None else [predicted.label]
-    result = [_choices(from_name, to_name, labels)] if labels else []
+    result = [_choices(from_name, to_name, predicted.labels)] if predicted.label is not None else []
     prediction = {"model_version": MODEL, "score": predicted.confidence, "result": result}
     meta = task.get("meta") if isinstance(task.get("meta"), dict) else {}
     before = [each for each in task.get("predictions") or [] if not _is_ours(each)]
@@ -142,11 +146,13 @@ def argilla(item: Item) -> dict[str, Any]:
         metadata: dict[str, Any] = {}
         record = {"id": item.sample.id, "fields": {**said, **shown}, "metadata": metadata, "suggestions": {}}
         record |= {"responses": {}, "vectors": {}, "task": item.sample.task, **origin(item.sample)}
-        if item.labels:
-            record["suggestions"] = {question: {"value": item.labels[0], "score": None, "agent": "label"}}
-            metadata["label"] = item.labels[0]
+        if item.is_labelled:
+            label = as_json(item.sample.answer)
+            record["suggestions"] = {question: {"value": label, "score": None, "agent": "label"}}
+            metadata["label"] = label
     if item.predicted is not None and item.predicted.label is not None:
-        suggestion = {"value": item.predicted.label, "score": item.predicted.confidence, "agent": MODEL}
+        value = as_json(item.predicted.label)
+        suggestion = {"value": value, "score": item.predicted.confidence, "agent": MODEL}
         record["suggestions"] = {**_held(record, "suggestions"), question: suggestion}
     if item.predicted is not None:
         told = {key: value for key, value in item.predicted.columns().items() if value not in (None, "", [])}
@@ -171,7 +177,7 @@ def prodigy(item: Item) -> dict[str, Any]:
     options = [{"id": name, "text": name} for name in item.task.label_names]
     shown = {"image": item.sample.images[0]} if item.sample.images else {}
     said = {"text": item.text} if item.sample.turns or not shown else {}
-    answer = {"accept": item.labels, "answer": "accept"} if item.labels else {}
+    answer = {"accept": item.labels, "answer": "accept"} if item.is_labelled else {}
     return {"id": item.sample.id, **said, **shown, "options": options, **answer, "task": item.sample.task}
 
 
