@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from small_shop import dialogues, read, write, write_project
 
+from kdsl.data.forms import HEAD
 from kdsl.data.readers import iterate_records
 from kdsl.evaluate.report import Summary
 from kdsl.fields.sidecar import read_captions, read_ocr
 from kdsl.fields.vqa import read_answers
-from kdsl.data.forms import HEAD
 from kdsl.project.project import Project
 from kdsl.project.steps import Pipeline
 from kdsl.record_file import read_record
