@@ -9,7 +9,6 @@ from kdsl.data.conversion.convert import Converted, predicted_items, write_items
 from kdsl.data.conversion.forms import TABLES, OutputForm, form_for
 from kdsl.data.sample_file import SampleFile
 from kdsl.files import require_no_input
-from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
 from kdsl.project.prediction import FilePredictions, predict_file, samples_to_predict
 from kdsl.project.project import Project
@@ -40,7 +39,6 @@ def predict_table(
     tasks: Sequence[Task] | None = None,
 ) -> PredictedTable:
     """`predict_file` into `output` with the ending `.jsonl`, from which an interrupted run goes on; then the table."""
-    require_one_label(project.tasks if tasks is None else tasks, f"{output.suffix} (unlike .jsonl)")
     require_no_input(output, (file.path for file in files), "predictions")
     form.write([])  # what it needs and is not installed is told before minutes of work
     predictions = output.with_suffix(".jsonl")

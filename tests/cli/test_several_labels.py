@@ -1,5 +1,6 @@
 """Several labels a sample by command line, on a planted world: mine, train, predict, evaluate."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -169,11 +170,6 @@ def test_check_counts_labels_by_membership(kdsl, project):
         (("reasons",), "seed=0", "`kdsl reasons` is for tasks with one label a sample"),
         (("propose",), "seed=0", "`kdsl propose` is for tasks with one label a sample"),
         (("check", "--labels"), "seed=0", "looking for wrong labels is for tasks with one label a sample"),
-        (
-            ("evaluate", "--cross-validate", "2", "--against", "last"),
-            "seed=0",
-            "--against is for tasks with one label",
-        ),
         (("check",), "abstain={error: 0.1}", "abstain: the samples of topics may have several labels"),
     ],
 )
@@ -214,7 +210,26 @@ def test_mining_counts_the_samples_that_have_each_label(kdsl, tmp_path):
     assert counts == {label: sum(label in sample.labels for sample in world(30, 1)) for label in LABELS}
 
 
-def test_predictions_with_several_labels_are_json_lines(kdsl, project):
-    found = kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / "p.csv")
-    assert found.code == 2 and ".csv (unlike .jsonl) is for tasks with one label a sample" in found.err
-    assert not (project / "p.csv").exists() and not (project / "p.jsonl").exists()
+def test_a_table_of_predictions_has_the_labels_as_a_list_in_one_cell(kdsl, project):
+    assert kdsl("predict", project, "--input", project / "test.jsonl", "--output", project / "p.csv").code == 0
+    with (project / "p.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    predicted = lines((project / "p.jsonl").read_text(encoding="utf-8"))
+    assert [json.loads(row["predicted"]) for row in rows] == [each["label"] for each in predicted]
+    assert [json.loads(row["label"]) for row in rows] == [list(each.labels) for each in world(120, 2, noise=0.15)]
+    assert "confidence" not in rows[0]
+
+
+def test_runs_are_kept_and_compared_sample_by_sample(kdsl, project):
+    for _ in range(2):
+        assert kdsl("evaluate", project, "--test", project / "test.jsonl").code == 0
+    rule = next(rule for rule in RuleBase.load(project / "rules", TASK).rules if rule.label == LABELS[0])
+    for path in (project / "rules").rglob(f"*{rule.id}.yaml"):
+        path.unlink()
+    told = kdsl("evaluate", project, "--test", project / "test.jsonl", "--against", "last", "--format", "json")
+    [task] = json.loads(told.out)["tasks"]
+    assert task["micro_f1"]["old"] == pytest.approx(task["micro_f1"]["new"] - task["micro_f1"]["difference"])
+    for change in task["changes"]:
+        assert isinstance(change["truth"], list) and set(change["old"]["label"]) != set(change["new"]["label"])
+    assert task["lost"] + task["gained"] <= len(task["changes"])
+    assert sum(move["samples"] for move in task["moves"]) == len(task["changes"]) > 0

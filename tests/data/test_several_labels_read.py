@@ -1,9 +1,15 @@
 """Samples with several labels: read from a list, checked by membership, written back."""
 
+import json
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdsl.data.checks import check_samples
 from kdsl.data.readers import read_known, read_samples
+from kdsl.data.record import labels_in
 from kdsl.data.writers import plain_record
 from kdsl.errors import KdslError
 from kdsl.sample import Label, Sample, Task, Turn
@@ -29,6 +35,115 @@ def test_a_list_holds_all_labels_and_an_empty_one_says_that_none_holds(write):
 
 def test_the_key_may_be_called_labels(write):
     assert read(write, '{"text": "一", "labels": ["退款"]}', '{"text": "二", "labels": []}') == [("退款",), ()]
+
+
+CHOSEN = ["尺码", "退款"]
+"""By an annotator of a labelling tool."""
+
+
+def chosen(labels):
+    """An annotation of Label Studio."""
+    return {"result": [{"from_name": "q", "type": "choices", "value": {"choices": labels}}]}
+
+
+def prodigy(answer, labels):
+    return {"text": "一", "options": [{"id": name} for name in CHOSEN], "accept": labels, "answer": answer}
+
+
+TOOLS = {
+    "Label Studio": lambda labels: {"data": {"text": "一"}, "annotations": [chosen(labels)]},
+    "JSON_MIN": lambda labels: {"text": "一", "q": {"choices": labels}, "annotator": 1, "annotation_id": 7},
+    "doccano": lambda labels: {"text": "一", "label": labels, "Comments": []},
+    "Prodigy": lambda labels: prodigy("accept", labels),
+    "Argilla": lambda labels: {
+        "fields": {"text": "一"}, "responses": {"q": [{"value": labels, "status": "submitted"}]}, "metadata": {},
+    },
+    "Argilla data set": lambda labels: {"text": "一", "q.responses": [labels], "q.responses.status": ["submitted"]},
+    "Argilla of old": lambda labels: {"text": "一", "annotation": labels, "prediction": None, "inputs": None},
+    "spaCy": lambda labels: {"text": "一", "cats": {name: float(name in labels) for name in CHOSEN}},
+}  # fmt: skip
+
+
+def of_tool(write, *records, task=TASK):
+    return read_samples(write("a.json", json.dumps(records, ensure_ascii=False)), [task])
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_annotators_chose_are_the_labels(write, tool):
+    record = TOOLS[tool]
+    found = of_tool(write, record(CHOSEN), record(["退款"]), record(["尺码"]), record([]))
+    none = None if tool == "doccano" else ()  # whose exports do not tell it from unlabelled
+    assert [sample.labels for sample in found] == [("退款", "尺码"), ("退款",), ("尺码",), none]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_in_a_task_with_one_label_they_are_counted_and_unlabelled(write, tool, caplog):
+    record, task = TOOLS[tool], replace(TASK, multi=False)
+    found = of_tool(write, record(CHOSEN), record(["退款"]), record(["尺码"]), record([]), task=task)
+    assert [(sample.label, sample.labels) for sample in found] == [
+        (None, None), ("退款", None), ("尺码", None), (None, None),
+    ]  # fmt: skip
+    assert "1 samples with several labels, taken as unlabelled (with `multi: true` in the task file" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"data": {"text": "一"}, "annotations": []},
+        {"data": {"text": "一"}, "annotations": [{**chosen(CHOSEN), "was_cancelled": True}]},
+        prodigy("reject", ["退款"]),
+        {"text": "一", "label": None, "answer": "accept"},
+        {"fields": {"text": "一"}, "responses": {"q": [{"value": CHOSEN, "status": "draft"}]}, "metadata": {}},
+        {"fields": {"text": "一"}, "responses": {"q": [{"value": None, "status": "submitted"}]}, "metadata": {}},
+        {"text": "一", "annotation": None, "prediction": None, "inputs": None},
+        {"text": "一", "cats": {}},
+    ],
+)
+def test_what_nobody_answered_is_unlabelled_not_without_labels(write, record):
+    assert of_tool(write, record)[0].labels is None
+
+
+def test_who_chose_nothing_does_not_outvote_who_did(write):
+    said = {"data": {"text": "一"}, "annotations": [chosen([]), chosen([]), chosen(CHOSEN)]}
+    assert of_tool(write, said)[0].labels == ("退款", "尺码")
+
+
+CELLS = {
+    '["尺码", "退款"]': ("退款", "尺码"),
+    '{"choices": ["尺码", "退款"]}': ("退款", "尺码"),
+    '["退款"]': ("退款",),
+    "[]": (),
+    "退款": ("退款",),
+    "": None,
+}
+
+
+@pytest.mark.parametrize("task", [TASK, Task("shop", (*TASK.labels, Label("[]"), Label('["退款"]')), multi=True)])
+def test_a_cell_of_a_table_holds_a_list_as_json(write, task):
+    """But where a label is called just so."""
+    rows = "".join('一,"{}"\n'.format(cell.replace('"', '""')) for cell in CELLS)
+    found = read_samples(write("a.csv", f"text,label\n{rows}"), [task])
+    named = {cell: (cell,) for cell in task.label_names}
+    assert [sample.labels for sample in found] == list(
+        {**CELLS, **{c: named[c] for c in CELLS if c in named}}.values()
+    )
+
+
+def test_a_column_of_such_cells_is_found_without_a_name(write):
+    rows = "".join(f'第{n}句,"[""{"退款" if n % 2 else "尺码"}""]"\n' for n in range(6))
+    found = read_samples(write("a.csv", f"评论,主题\n{rows}"), [TASK])
+    assert [sample.labels for sample in found[:2]] == [("尺码",), ("退款",)]
+
+
+@given(st.text())
+def test_any_other_cell_stays_as_it_is(cell):
+    found = labels_in(cell)
+    assert found == cell or (cell[0] in "[{" and isinstance(found, list))
+
+
+@pytest.mark.parametrize("cell", ["[" * 100_000, "[广告]", '{"a": 1}', "{", "[1", '{"choices": 3}'])
+def test_brackets_alone_make_no_list(cell):
+    assert labels_in(cell) == cell
 
 
 def test_the_answer_of_messages_is_the_only_label(write):
@@ -58,8 +173,6 @@ def test_a_label_that_the_task_does_not_list_is_not_learned(write):
 
 @pytest.mark.parametrize("labels", [None, (), ("退款", "尺码")])
 def test_what_is_written_is_read_as_the_same(write, labels):
-    import json
-
     sample = Sample("1", "shop", (Turn("user", "一"),), labels=labels)
     path = write("a.jsonl", json.dumps(plain_record(sample), ensure_ascii=False))
     assert read_samples(path, [TASK]) == [sample]

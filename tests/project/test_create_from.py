@@ -91,6 +91,41 @@ def test_a_column_of_ids_is_no_label(write):
         look_at(path, Columns())
 
 
+def with_several(n_several):
+    """20 labelled samples, of which some have two labels."""
+    return [
+        {"text": f"第{n}句", "label": ["退款", "质量"] if n < n_several else [["退款"], ["质量"], []][n % 3]}
+        for n in range(20)
+    ]
+
+
+def test_where_a_tenth_of_the_samples_have_several_labels_the_task_has_them(write, tmp_path):
+    look = look_at(write("t.jsonl", "\n".join(map(json.dumps, with_several(2)))), Columns())
+    project = Project.open(create_from(tmp_path / "shop", look))
+    [task] = project.tasks
+    assert task.multi
+    assert look.labels == {"退款": 8, "质量": 8} and look.unlabelled == 0
+    assert project.samples("train")[0].labels == ("退款", "质量")
+    assert project.samples("train")[2].labels == ()
+    assert project.config.prompt.knowledge == 0  # which knows one label a sample
+
+
+def test_where_fewer_have_it_has_one_and_they_are_counted(write, tmp_path):
+    look = look_at(write("t.jsonl", "\n".join(map(json.dumps, with_several(1)))), Columns())
+    [task] = Project.open(create_from(tmp_path / "shop", look)).tasks
+    assert not task.multi
+    [told] = [noted.count for what, noted in look.notes.left_out.items() if what.startswith("samples with several")]
+    assert told == 1
+
+
+def test_the_command_tells_that_labels_come_together(write, tmp_path, kdsl):
+    path = write("t.jsonl", "\n".join(map(json.dumps, with_several(5))))
+    result = kdsl("init", tmp_path / "shop", "--from", path)
+    assert "2 labels, several of them on a sample (`multi: true` in the task file): " in result.out
+    assert "退款 + 质量" in result.out and result.code == 0
+    assert kdsl("check", tmp_path / "shop").code in (0, 1)
+
+
 def test_the_command_shows_what_it_takes_and_leaves_out(products, tmp_path, kdsl):
     result = kdsl("init", tmp_path / "shop", "--from", products, "--text", "标题")
     assert result.code == 0

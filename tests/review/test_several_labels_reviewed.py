@@ -60,9 +60,13 @@ def test_every_page_opens(client, overview):
         assert response.status_code == 200, (page, response.text[:300])
 
 
-def test_pages_that_know_one_label_say_so(client):
+def test_pages_that_know_one_label_say_so(client, index):
     assert client.get(f"{ROOT}/runs").status_code == 200
-    assert "its samples may have several labels" in client.get(f"{ROOT}/labels").text
+    for page in ("labels", "label"):
+        assert "its samples may have several labels" in client.get(f"{ROOT}/{page}").text, page
+    form = {"label": index.task.label_names[0], "sample": "x"}
+    answer = client.post(f"{ROOT}/label/give", data=form)
+    assert "giving labels on the page is for tasks with one label a sample" in answer.text
 
 
 def test_hits_are_right_by_membership(index, overview):
