@@ -79,7 +79,7 @@ def test_only_ways_that_differ_are_shown():
 
 def test_a_notebook_shows_them():
     outcome = Outcome(TRUTH, PREDICTED, PROBABILITIES)
-    result = TaskResult("shop", LABELS, tuple("abcde"), outcome, Outcome(TRUTH, PREDICTED), outcome, (), "其他")
+    result = TaskResult("shop", LABELS, tuple("abcde"), outcome, Outcome(TRUTH, PREDICTED), outcome, other="其他")
     shown = summarise([result], 0)._repr_html_()
     assert "Deciding less: shop, AUROC of other 1.000" in shown and "some handed to a person" in shown
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from small_shop import dialogues, read, write, write_project
 
+from kdsl.data.forms import HEAD
 from kdsl.data.readers import iterate_records
 from kdsl.evaluate.report import Summary
 from kdsl.fields.sidecar import read_captions, read_ocr
@@ -181,8 +182,8 @@ def test_what_predicting_learns_about_images_stays_with_what_predicts(project):
 def test_the_projects_own_files_are_read_one_sample_at_a_time_until_somebody_read_them(project):
     path = project / "test.jsonl"
     [first, *_] = read(path)
-    with path.open("a", encoding="utf-8") as file:
-        file.write("{damaged\n")
+    line = path.read_text("utf-8").splitlines()[0]
+    path.write_text(f"{line}\n" * HEAD + "{damaged\n", "utf-8")
     assert next(Project.open(project).iterate_samples(path)).id == first["id"]
 
 
