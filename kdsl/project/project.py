@@ -1,6 +1,5 @@
 """A project: its configuration, tasks, samples and sidecars, and what can be done with them from Python."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -8,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kdsl.errors import Hint, KdslError
+from kdsl.errors import KdslError
 from kdsl.project.read_once import ReadOnce
 
 if TYPE_CHECKING:
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
     from kdsl.project.in_memory import MemoryPredictor
     from kdsl.project.label_issues import LabelIssue
     from kdsl.project.mining import MinedTask
+    from kdsl.project.sample_files import SampleFiles
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Sample, Task
     from kdsl.vector_cache import VectorCache
     from kdsl.vlm.cache import CachedModel
 
-_log = logging.getLogger(__name__)
 
 Split = Literal["train", "test"]
 
@@ -118,7 +117,7 @@ class Project:
 
     def samples(self, split: Split = "train") -> "list[Sample]":
         """All samples of a split; KdslError when the configuration names no file for it."""
-        return self._read_split(split)[0]
+        return self._sample_files.split(split)[0]
 
     def rules(self, task: str | None = None) -> "RuleBase":
         """The rule base of a task, as its files are now; of a project with one task its name may be left out.
@@ -239,19 +238,13 @@ class Project:
 
     def notes(self, split: Split) -> "Notes":
         """What was not read of a split's file."""
-        return self._read_split(split)[1]
+        return self._sample_files.split(split)[1]
 
-    def _read_split(self, split: Split) -> "tuple[list[Sample], Notes]":
-        if split not in ("train", "test"):
-            raise KdslError(f"{split!r} names no samples of a project; name 'train' or 'test'")
-        path = self.config.data.train if split == "train" else self.config.data.test
-        if path is None:
-            raise KdslError(
-                f"{self.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} samples "
-                f"there, or give data.{split}=FILE"
-            )
-        samples, notes = self.kept.file(path, self._read_samples, *self._read_with())
-        return (self._with_given_labels(samples) if split == "train" else samples), notes
+    @cached_property
+    def _sample_files(self) -> "SampleFiles":
+        from kdsl.project.sample_files import SampleFiles
+
+        return SampleFiles(self)
 
     @cached_property
     def label_log(self) -> "LabelLog | None":
@@ -261,63 +254,13 @@ class Project:
         path = self.config.data.label_log
         return None if path is None else LabelLog(path)
 
-    def _with_given_labels(self, samples: "list[Sample]") -> "list[Sample]":
-        """Training samples as people labelled them, with those of data.unlabelled that they labelled."""
-        from kdsl.files import stamp_of
-
-        log, unlabelled = self.label_log, self.config.data.unlabelled
-        stamp = None if log is None else stamp_of(log.path)
-        if log is None or stamp is None:
-            return samples
-        made_of = samples, stamp, None if unlabelled is None else stamp_of(unlabelled)
-        return self.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
-
-    def _give_labels(self, samples: "list[Sample]", log: "LabelLog") -> "list[Sample]":
-        from kdsl.data.notes import Notes
-
-        def more() -> "Iterator[Sample]":
-            unlabelled = self.config.data.unlabelled
-            known = () if unlabelled is None else self.iterate_samples(unlabelled)
-            return (replace(sample, label=None, labels=None) for sample in known)
-
-        notes = Notes()
-        labelled = log.given().applied(samples, more(), self.tasks, notes)
-        notes.tell(log.path)
-        return labelled
-
-    def _read_samples(self, path: Path) -> "tuple[list[Sample], Notes]":
-        from kdsl.data.notes import Notes
-        from kdsl.data.readers import read_samples
-
-        notes = Notes()
-        return read_samples(path, self.tasks, notes, self.reading()), notes
-
-    def _read_with(self) -> tuple[object, ...]:
-        """What the samples of a file depend on beside the file: the tasks, and which images were fetched."""
-        from kdsl.data.image_folder import FETCHED
-        from kdsl.files import stamp_of
-
-        folder = self.config.data.images
-        return self.tasks, None if folder is None else stamp_of(folder / FETCHED)
-
     def reading(self) -> "Reading":
         """For one reading of data: what kdsl.yaml says about files of samples, and where their images lie."""
-        from kdsl.data.columns import Columns
-        from kdsl.data.forms import Reading
-        from kdsl.data.image_folder import ImageFolder
-
-        data, given = self.config.data, self.config.data.columns
-        columns = Columns(tuple(given.text), given.turns, tuple(given.images), given.label, given.id)
-        return Reading(columns, data.labels, None if data.images is None else ImageFolder(data.images))
+        return self._sample_files.reading()
 
     def iterate_samples(self, path: Path) -> "Iterator[Sample]":
         """The samples of any file, one at a time; of the project's own files those that were read already."""
-        from kdsl.data.readers import iterate_samples
-
-        own = (self.config.data.train, self.config.data.test)
-        file = next((file for file in own if file is not None and file.resolve() == path.resolve()), None)
-        known = None if file is None else self.kept.known_file(file, self._read_samples, *self._read_with())
-        return iterate_samples(path, self.tasks, reading=self.reading()) if known is None else iter(known[0])
+        return self._sample_files.iterate(path)
 
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
@@ -375,22 +318,9 @@ class Project:
         With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and
         which fields are left out.
         """
-        from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
-        from kdsl.fields.vqa import read_probabilities
+        from kdsl.project.known_images import read_sidecars
 
-        data = self.config.data
-        ocr = {} if data.ocr is None or not data.ocr.exists() else self.kept.file(data.ocr, read_ocr)
-        captions = (
-            {} if data.captions is None or not data.captions.exists() else self.kept.file(data.captions, read_captions)
-        )
-        answers = (
-            {}
-            if data.questions is None or not data.questions.exists()
-            else self.kept.file(data.questions, read_probabilities)
-        )
-        made_of = (ocr, captions, answers, self.vectors, self.pictures)
-        left_out = self.config.fields.left_out
-        return self.kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
+        return read_sidecars(self)
 
     @property
     def vectors(self) -> "SentenceVectors | None":
@@ -432,31 +362,19 @@ class Project:
         that were kept could make nothing of new texts.
         """
         from kdsl.files import is_there
+        from kdsl.project.known_images import warn_of_unread
 
         known, train = self.sidecars(), self.config.data.train
         if train is None or not is_there(train):
             return self._learnable(known)
         samples = self.samples("train")
-        self.kept.made("warned", (known, samples), lambda: self._warn_of_unread(known, samples))
+        self.kept.made("warned", (known, samples), lambda: warn_of_unread(self, known, samples))
         return self._learnable(known)
 
     def _learnable(self, known: "Sidecars") -> "Sidecars":
         if known.vectors is None or known.vectors.if_available() is not None:
             return known
         return self.kept.made("without vectors", (known,), lambda: replace(known, vectors=None))
-
-    def _warn_of_unread(self, known: "Sidecars", samples: "Sequence[Sample]") -> None:
-        data = self.config.data
-        images = dict.fromkeys(image for sample in samples for image in sample.images)
-        missing = [image for image in images if image not in known.ocr]
-        if data.ocr is not None and missing:
-            _log.warning(
-                "%s: %d of %d images of the training samples are not there and count as without text, the first being "
-                "%s; %s",
-                data.ocr, len(missing), len(images), missing[0], Hint.OCR,
-            )  # fmt: skip
-        if data.ocr is None and images and self.config.prompt.ocr:
-            _log.warning("prompt.ocr: data.ocr is not set, so no text is known; name the file, and %s", Hint.OCR)
 
     @property
     def consent(self) -> "Consent":
