@@ -1,5 +1,6 @@
 """Commands in a project that names what belongs to no label."""
 
+import csv
 import json
 
 import pytest
@@ -54,15 +55,16 @@ def test_predictions_without_a_label_are_read_wherever_predictions_are(project):
 
 
 def test_a_submission_has_the_likeliest_label_of_what_was_handed_over(project, tmp_path):
-    from kdsl.data.submission import read_predicted
-    from kdsl.project.project import Project
-
     predictions = project / "checkpoints" / "run" / "predictions.jsonl"
-    records = {record["id"]: record for record in read(predictions)}
-    found = read_predicted(predictions, Project.open(project).tasks)
-    for id, record in records.items():
-        expected = record["label"] or record["decision"]["label_if_decided"]
-        assert found[id]["shop"].label == expected
+    items = [{"id": record["id"]} for record in read(predictions)]
+    (tmp_path / "test.json").write_text(json.dumps(items), encoding="utf-8")
+    result = kdsl("convert", project, "--input", tmp_path / "test.json", "--predictions", predictions,
+                  "--format", "submission", "--output", tmp_path / "s.csv")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "s.csv").open(encoding="utf-8-sig", newline="") as file:
+        found = {row["id"]: row["predict"] for row in csv.DictReader(file)}
+    for record in read(predictions):
+        assert found[record["id"]] == (record["label"] or record["decision"]["label_if_decided"])
 
 
 def test_another_threshold_needs_training(project):

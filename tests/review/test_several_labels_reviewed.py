@@ -1,11 +1,16 @@
 """The page over a task whose samples may have several labels."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from kept_runs import keep
 from several_labels_world import LABELS, TASK, write_project
 
 from kdsl.bitmaps import members
+from kdsl.evaluate.multi_label import MultiOutcome
+from kdsl.evaluate.report import MultiLabelResult
 from kdsl.project.mining import mine_project
 from kdsl.project.project import Project
 from kdsl.project.training import train_project
@@ -60,13 +65,28 @@ def test_every_page_opens(client, overview):
         assert response.status_code == 200, (page, response.text[:300])
 
 
-def test_pages_that_know_one_label_say_so(client, index):
+def test_pages_that_know_one_label_say_so(client):
     assert client.get(f"{ROOT}/runs").status_code == 200
     for page in ("labels", "label"):
         assert "its samples may have several labels" in client.get(f"{ROOT}/{page}").text, page
-    form = {"label": index.task.label_names[0], "sample": "x"}
+    form = {"label": LABELS[0], "sample": "x"}
     answer = client.post(f"{ROOT}/label/give", data=form)
     assert "giving labels on the page is for tasks with one label a sample" in answer.text
+
+
+def test_runs_are_compared_with_all_labels_of_a_sample(client, live):
+    folder = live.site.config.folder / "runs"
+    names = live.site.indexes[TASK].task.label_names
+    truth = np.eye(4, len(names), dtype=bool)  # of the first four labels one each
+    none, two = truth.copy(), truth.copy()
+    none[0], two[1, 0] = False, True
+    for number, said in enumerate((truth, none, two)):
+        outcome = MultiOutcome(truth, said)
+        keep(folder, [MultiLabelResult(TASK, names, tuple("abcd"), outcome, outcome, outcome)], number)
+    page = client.get(f"{ROOT}/runs?new=000001&old=000000").text
+    assert "wrong now" in page and "no label" in page and "micro F1" in page
+    assert f"{names[0]} + {names[1]}" in client.get(f"{ROOT}/runs?new=000002&old=000000").text
+    shutil.rmtree(folder)
 
 
 def test_hits_are_right_by_membership(index, overview):
