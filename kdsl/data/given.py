@@ -87,7 +87,7 @@ def _items(given: object, name: str) -> Iterable[Any]:
 def _rows(table: Any, name: str) -> list[dict[str, Any]]:
     """Of the table the columns that records have, or all where none of them says or shows anything.
 
-    An empty cell is None; a class label of `datasets` is its name.
+    An empty cell is None; a class label of `datasets` is its name, each in a list of them too.
     """
     given = list(table.columns if hasattr(table, "columns") else table.column_names)
     columns = [column for column in given if column in plain.KEYS]
@@ -121,9 +121,18 @@ def _unequal(value: Any) -> bool:
 
 
 def _cells(table: Any, column: str) -> list[Any]:
-    names = getattr(getattr(table, "features", {}).get(column), "names", None) if hasattr(table, "features") else None
+    feature = table.features.get(column) if hasattr(table, "features") else None
+    inner = feature[0] if isinstance(feature, list) and feature else getattr(feature, "feature", feature)
+    names = getattr(inner, "names", None)
     cells = list(table[column])
-    return cells if names is None else [None if cell is None or cell < 0 else names[cell] for cell in cells]
+    return cells if names is None else [_class_name(cell, names) for cell in cells]
+
+
+def _class_name(cell: Any, names: Sequence[str]) -> Any:
+    """Of a class label of `datasets`, or of each in a list of them; None where there is none."""
+    if isinstance(cell, list):
+        return [_class_name(each, names) for each in cell]
+    return None if cell is None or cell < 0 else names[cell]
 
 
 def _plain(value: Any) -> Any:

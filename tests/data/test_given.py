@@ -1,5 +1,8 @@
 """Samples in memory: every form gives the same samples as in a file, and anything else is one sentence."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -59,6 +62,25 @@ def test_a_table_has_a_record_in_each_row_and_may_have_other_columns():
     assert [(s.id, s.images, len(s.turns)) for s in found] == [
         ("4", (), 1), ("5", ("p.png",), 0), ("6", ("q.png", "r.png"), 0),
     ]  # fmt: skip
+
+
+class DataSet(Table):
+    """What a `datasets.Dataset` says of its columns."""
+
+    def __init__(self, features, **columns):
+        super().__init__(**columns)
+        self.column_names, self.features = self.columns, features
+        del self.columns
+
+
+@pytest.mark.parametrize("of_lists", [lambda label: SimpleNamespace(feature=label), lambda label: [label]])
+def test_class_labels_of_a_data_set_are_their_names_alone_and_in_lists(of_lists):
+    label, text = SimpleNamespace(names=["size", "refund"]), ["a", "b", "c"]
+    one = DataSet({"text": SimpleNamespace(), "label": label}, text=text, label=[1, 0, -1])
+    assert [sample.label for sample in given(one)] == ["refund", "size", None]
+    several = DataSet({"text": SimpleNamespace(), "label": of_lists(label)}, text=text, label=[[0, 1], [], None])
+    found = given(several, (replace(SHOP, multi=True),))
+    assert [sample.labels for sample in found] == [("refund", "size"), (), None]
 
 
 def test_pandas_and_its_ways_to_say_nothing():
