@@ -20,6 +20,7 @@ class Hint(Enum):
     TRAIN = "call project.train() first", "run `kdsl train` first"
     TRAIN_AGAIN = "call project.train() again", "run `kdsl train` again"
     SET_BACK = "set it back, or call project.train() again", "set it back, or run `kdsl train` again"
+    EVALUATE = "project.evaluate() keeps one", "`kdsl run` and `kdsl evaluate` keep one"
     RULES = "project.rules(…) holds all rules", "`kdsl rules list` shows all ids"
 
     def __init__(self, python: str, command: str) -> None:

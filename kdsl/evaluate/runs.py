@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from kdsl.arbiter.state import PredictorState
 from kdsl.data.unpacking import open_unpacked
-from kdsl.errors import KdslError
+from kdsl.errors import Hint, KdslError
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.metrics import NO_PREDICTION
 from kdsl.evaluate.predictions import Prediction
@@ -248,7 +248,7 @@ def find_run(runs: Sequence[Run], name: str, folder: Path) -> Run:
     Raises KdslError where there is none, or where several begin so.
     """
     if not runs:
-        raise KdslError(f"{folder}: no evaluation is kept there yet; `kdsl run` and `kdsl evaluate` keep each one")
+        raise KdslError(f"{folder}: no evaluation is kept there yet", Hint.EVALUATE)
     if name == LAST:
         return runs[-1]
     found = [run for run in runs if name and (run.id.startswith(name) or run.folder.name.startswith(name))]
