@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kdsl.data.columns import Columns
@@ -285,7 +285,6 @@ records_of_tools = st.lists(
 )
 
 
-@settings(max_examples=400)
 @given(records_of_tools)
 def test_whatever_a_tool_writes_it_is_samples_or_one_sentence(tmp_path_factory, records):
     path = tmp_path_factory.getbasetemp() / "tool.json"
