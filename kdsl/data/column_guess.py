@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdsl.data.columns import PARTS_TYPE, ROLES, Columns, json_in
+from kdsl.data.columns import PARTS_TYPE, ROLES, Columns
 from kdsl.data.dialogue import CHINESE, ENGLISH
 from kdsl.data.keys import meant_by_name
-from kdsl.data.record import labels_in
+from kdsl.data.record import json_in, labels_in
 
 _FILE_OF_IMAGE = re.compile(
     r"data:image/|[^\n]{1,400}\.(?:png|jpe?g|webp|gif|bmp|tiff?|heic)(?:[?#][^\n]*)?$", re.IGNORECASE

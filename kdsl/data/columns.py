@@ -1,13 +1,12 @@
 """Which columns of a table, or keys of records, hold the text, the turns, the images, the label and the id."""
 
-import json
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
-from kdsl.data.record import SYSTEM, TOOLS, Record, shown
+from kdsl.data.record import SYSTEM, TOOLS, Record, json_in, shown
 
 ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
 """Keys that say whose turn it is."""
@@ -122,14 +121,6 @@ def has_foreign_turns(value: Any) -> bool:
         isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
         for turn in value
     )
-
-
-def json_in(text: str) -> Any:
-    """The value that a cell holds as JSON; None where it is none."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None:

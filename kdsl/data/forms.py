@@ -58,10 +58,11 @@ class RecordReader:
         self._labels = [*(name for task in tasks for name in task.label_names), *reading.labels]
         quiet = [each.with_notes(Notes()) for each in head]
         self._is_mire = any(self._instructs(each) for each in quiet)
-        self._prompt = _shared_prompt(quiet)
+        prompt = _shared_prompt(quiet)
+        self._alpaca = Form("Alpaca", lambda value: "instruction" in value, lambda record: alpaca(record, prompt))
         flat: dict[str, list[Flat]] = {}
         for record in quiet:
-            form = None if self._read_as_it_is(record) else self._form(record)
+            form = self._form(record)
             if form is not None:
                 flat.setdefault(form.name, []).append(form.flat(record))
         self._columns = {name: self._guess(name, records, head[0].notes) for name, records in flat.items()}
@@ -75,7 +76,7 @@ class RecordReader:
 
         Keys that its form does not have are noted, but for `more_keys`. Errors are those of `read_samples`.
         """
-        form = None if self._read_as_it_is(record) else self._form(record)
+        form = self._form(record)
         sample = self._as_it_is(record, more_keys) if form is None else self._flat(record, form, more_keys)
         if sample is None:
             return None
@@ -84,12 +85,15 @@ class RecordReader:
             sample = replace(sample, label=None, labels=(sample.label,))
         return _listed(record, sample, self._tasks)
 
-    def _read_as_it_is(self, record: Record) -> bool:
-        """Whether the record is read by its own keys, not by columns."""
+    def _form(self, record: Record) -> Form | None:
+        """The form by whose columns a record is read; None where it is read by its own keys."""
         value = record.value
-        if "instruction" in value and not self._says(record):
-            return self._is_mire or self._instructs(record)
-        return not self._says(record) and (is_messages(value) or self._is_own(value))
+        by_keys = not self._says(record)
+        if "instruction" in value:
+            if by_keys and (self._is_mire or self._instructs(record)):
+                return None
+            return self._alpaca if "output" in value else form_of(value) or TABLE
+        return None if by_keys and (is_messages(value) or self._is_own(value)) else form_of(value) or TABLE
 
     def _says(self, record: Record) -> bool:
         """Whether the record has a column that was said to hold its text, its turns or its images."""
@@ -114,11 +118,6 @@ class RecordReader:
         names = any(task.labels and all(name in instruction for name in task.label_names) for task in self._tasks)
         return names or "image" in value
 
-    def _form(self, record: Record) -> Form:
-        if "instruction" in record.value and "output" in record.value:
-            return Form("Alpaca", lambda value: True, lambda each: alpaca(each, self._prompt))
-        return form_of(record.value) or TABLE
-
     def _guess(self, form: str, records: Sequence[Flat], notes: Notes) -> Columns:
         """The columns of a form, noted where their names alone do not tell."""
         answers = list(dict.fromkeys(name for each in records for name in each.answers))
@@ -130,8 +129,8 @@ class RecordReader:
     def describe(self, record: Record) -> "Described":
         """How a record is read."""
         value = record.value
-        if not self._read_as_it_is(record):
-            form = self._form(record)
+        form = self._form(record)
+        if form is not None:
             names = form.flat(record.with_notes(Notes())).values.keys()
             return Described(form.name, self._columns.get(form.name, self._given), names)
         if "instruction" in value:

@@ -308,6 +308,14 @@ def _picture(held: dict[str, Any]) -> bytes | None:
     return None
 
 
+def json_in(text: str) -> Any:
+    """The value that a table's cell holds as JSON; None where it holds none, or one nested too deep."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def labels_in(value: Any, known: Set[str] = frozenset()) -> Any:
     """The list of labels that a table's cell holds as JSON, also as Label Studio writes it; anything else as it is.
 
@@ -318,10 +326,7 @@ def labels_in(value: Any, known: Set[str] = frozenset()) -> Any:
     """
     if not isinstance(value, str) or not value.startswith(("[", "{")) or value in known:
         return value
-    try:
-        held = json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    held = json_in(value)
     if isinstance(held, dict):
         held = held.get("choices")
     return held if isinstance(held, list) else value

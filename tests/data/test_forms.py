@@ -188,6 +188,11 @@ class TestDialogues:
         [sample], _ = read({"对话": turns, "label": "退款"})
         assert [(turn.role, turn.text) for turn in sample.turns] == [("user", "甲"), ("agent", "乙")]
 
+    def test_a_cell_of_brackets_without_end_is_a_text(self, read):
+        deep = "[" * 100_000
+        [sample], _ = read({"对话": deep, "label": "退款"})
+        assert sample.turns[0].text == deep
+
     def test_of_names_the_first_is_the_user_and_prompts_and_tools_say_nothing(self, read):
         said = [("system", "分类"), ("小王", "甲"), ("tool", "{}"), ("阿里", "乙"), ("小王", "丙")]
         [sample], notes = read({"dialogue": [{"author": who, "text": text} for who, text in said]})
