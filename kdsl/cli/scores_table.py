@@ -50,7 +50,7 @@ def print_summary(summary: Summary) -> None:
     if one:
         console.print(_difference_table(one))
     if several:
-        console.print(_multi_label_difference(several))
+        console.print(_difference_table(several, multi=True))
     for task in summary.tasks:
         if task.selective is not None:
             console.print()
@@ -105,16 +105,23 @@ def _score_table(tasks: Sequence[TaskSummary]) -> Table:
     return table
 
 
-def _difference_table(tasks: Sequence[TaskSummary]) -> Table:
+def _difference_table(tasks: Sequence[TaskSummary], multi: bool = False) -> Table:
+    """`multi`: of tasks in which a sample may have several labels."""
     title = "What the rules add: both − model alone, on the same resamples"
-    table = results_table(title, "task", ">weighted F1", ">macro F1", ">accuracy")
+    columns = (">micro F1", ">macro F1", ">all right") if multi else (">weighted F1", ">macro F1", ">accuracy")
+    table = results_table(title, "task", *columns)
     for task in tasks:
-        difference = task.difference
+        found = task.difference
+        first = (
+            _micro(found.micro_f1, found.intervals.micro_f1, "+", "\n")
+            if multi
+            else _with_interval(found.weighted_f1, found.intervals.weighted_f1, "+", "\n")
+        )
         table.add_row(
             Text(task.task),
-            _with_interval(difference.weighted_f1, difference.intervals.weighted_f1, "+", "\n"),
-            _with_interval(difference.macro_f1, difference.intervals.macro_f1, "+", "\n"),
-            _with_interval(difference.accuracy, difference.intervals.accuracy, "+", "\n"),
+            first,
+            _with_interval(found.macro_f1, found.intervals.macro_f1, "+", "\n"),
+            _with_interval(found.accuracy, found.intervals.accuracy, "+", "\n"),
         )
     return table
 
@@ -135,20 +142,6 @@ def _multi_label_table(tasks: Sequence[TaskSummary]) -> Table:
                 style="bold" if row is task.both else "",
                 end_section=row is task.both,
             )
-    return table
-
-
-def _multi_label_difference(tasks: Sequence[TaskSummary]) -> Table:
-    title = "What the rules add: both − model alone, on the same resamples"
-    table = results_table(title, "task", ">micro F1", ">macro F1", ">all right")
-    for task in tasks:
-        difference = task.difference
-        table.add_row(
-            Text(task.task),
-            _micro(difference.micro_f1, difference.intervals.micro_f1, "+", "\n"),
-            _with_interval(difference.macro_f1, difference.intervals.macro_f1, "+", "\n"),
-            _with_interval(difference.accuracy, difference.intervals.accuracy, "+", "\n"),
-        )
     return table
 
 

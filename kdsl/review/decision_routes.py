@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kdsl.errors import KdslError
 from kdsl.review import decisions
-from kdsl.review.form import Form, whole_number
+from kdsl.review.form import Form, Sent, whole_number
 from kdsl.review.journal import Event, version_of
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import SURE, Query, sure_rules
@@ -19,9 +19,6 @@ from kdsl.review.rule_page import Place, following, place_in_queue
 from kdsl.review.rule_routes import address, queue_page, rule_page
 from kdsl.review.store import RuleStore, StaleVersion
 from kdsl.rules.rule import Status
-
-Sent = Annotated[Form, Depends(Form.of)]
-"""A parameter of a route: the form that was sent."""
 
 router = APIRouter(prefix="/t/{task}")
 

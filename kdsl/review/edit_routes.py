@@ -8,8 +8,8 @@ from kdsl.fields import FIELDS, TEXT_FIELDS
 from kdsl.review import decisions
 from kdsl.review.charts import similarities
 from kdsl.review.condition_form import LEAST_SIMILARITY, Row, choices, conditions_of, is_written, names, rows_of
-from kdsl.review.decision_routes import Sent, SentAboutRule
-from kdsl.review.form import Form
+from kdsl.review.decision_routes import SentAboutRule
+from kdsl.review.form import Form, Sent
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.preview import preview
 from kdsl.review.queue import Query

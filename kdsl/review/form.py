@@ -1,8 +1,10 @@
 """The fields of a form, as a browser sends them, and whole numbers written in forms and addresses."""
 
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import parse_qs
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from kdsl.errors import KdslError
@@ -53,6 +55,10 @@ class Form:
         return {
             name.removeprefix(prefix): value for name, value in self._values.items() if name.startswith(prefix)
         }  # fmt: skip
+
+
+Sent = Annotated[Form, Depends(Form.of)]
+"""A parameter of a route: the form that was sent."""
 
 
 def whole_number(text: str) -> int | None:

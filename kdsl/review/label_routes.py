@@ -1,16 +1,17 @@
 """Routes of the page on which people look at doubtful labels: one sample after the other, the most doubtful first."""
 
-from typing import Annotated
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from kdsl.data.label_log import LabelEvent, changed_since
 from kdsl.errors import KdslError
 from kdsl.label_matrix import require_one_label
 from kdsl.project.label_issues import LabelIssue
-from kdsl.review.form import Form
+from kdsl.review.form import Sent
+from kdsl.review.giving import behind, label_in, take_back
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.sample_view import show_sample
 from kdsl.sample import Sample
@@ -19,9 +20,6 @@ SHOWN = 50
 """Samples in the list beside the one that is looked at."""
 
 router = APIRouter(prefix="/t/{task}/labels")
-
-Sent = Annotated[Form, Depends(Form.of)]
-"""A parameter of a route: the form that was sent."""
 
 
 @router.get("")
@@ -32,11 +30,9 @@ def labels(call: Asked, task: KnownTask, at: str = "") -> Response:
 @router.post("/give")
 def give(call: Asked, task: KnownTask, form: Sent) -> Response:
     """A label for the sample `sample`, which the person saw with the label `seen`; the same one where it is right."""
-    review, label = call.site.labels, form["label"].strip()
+    review = call.site.labels
     require_one_label([call.site.indexes[task].task], "this page")
-    names = call.site.indexes[task].task.label_names
-    if label not in names:
-        raise KdslError(f"{label[:60]!r} is no label of {task}; it has {', '.join(names):.200}")
+    label = label_in(call, task, form)
     sample = _sample(call, task, form["sample"])
     if sample.label != form["seen"]:
         raise changed_since(review.log.path, sample)
@@ -55,10 +51,7 @@ def skip(call: Asked, task: KnownTask, form: Sent) -> Response:
 @router.post("/undo")
 def undo(call: Asked, task: KnownTask) -> Response:
     """Take back the last label that the reviewer gave, and show its sample."""
-    event = call.site.labels.log.undo(call.site.reviewer)
-    if event is None:
-        raise KdslError(f"{call.site.reviewer} has given no label that could be undone")
-    of = event.task if event.task in call.site.tasks else task
+    event, of = take_back(call, task)
     return _page(call, of, event.fingerprint, event, undone=True)
 
 
@@ -76,13 +69,12 @@ def _sample(call: Call, task: str, fingerprint: str) -> Sample:
     raise KdslError(f"{task} has no such sample any more; open the list again")
 
 
-def _following(call: Call, task: str, fingerprint: str) -> list[str]:
+def _following(call: Call, task: str, fingerprint: str) -> Sequence[str]:
     """What stands behind a sample in the list."""
-    found = [issue.sample.fingerprint for issue in _issues(call, task)]
-    return found[found.index(fingerprint) + 1 :] if fingerprint in found else []
+    return behind([issue.sample.fingerprint for issue in _issues(call, task)], fingerprint)
 
 
-def _move_on(call: Call, task: str, following: list[str], event: LabelEvent | None = None) -> Response:
+def _move_on(call: Call, task: str, following: Sequence[str], event: LabelEvent | None = None) -> Response:
     """Show what comes next: the first that stood behind the sample that was decided, else the first of all."""
     left = {issue.sample.fingerprint for issue in _issues(call, task)}
     after = next((each for each in following if each in left), "")

@@ -1,15 +1,16 @@
 """Routes of the page on which people label samples: one group after the other, the one that helps most first."""
 
-from typing import Annotated
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from kdsl.data.label_log import LabelEvent
 from kdsl.errors import KdslError
 from kdsl.label_matrix import require_one_label
-from kdsl.review.form import Form
+from kdsl.review.form import Sent
+from kdsl.review.giving import behind, label_in, take_back
 from kdsl.review.labelling import Group
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import Query, ordered
@@ -22,9 +23,6 @@ LIKELY = 9
 
 router = APIRouter(prefix="/t/{task}/label")
 
-Sent = Annotated[Form, Depends(Form.of)]
-"""A parameter of a route: the form that was sent."""
-
 
 @router.get("")
 def label_page(call: Asked, task: KnownTask, at: str = "") -> Response:
@@ -35,9 +33,7 @@ def label_page(call: Asked, task: KnownTask, at: str = "") -> Response:
 def give(call: Asked, task: KnownTask, form: Sent) -> Response:
     """The label `label` for the sample `sample` and those that are ticked, `with-…`, which nobody has labelled yet."""
     require_one_label([call.site.tasks[task]], _HERE)
-    label, names = form["label"].strip(), call.site.tasks[task].label_names
-    if label not in names:
-        raise KdslError(f"{label[:60]!r} is no label of {task}; it has {', '.join(names):.200}")
+    label = label_in(call, task, form)
     chosen = [_sample(call, task, name) for name in dict.fromkeys([form["sample"], *form.all("with-")])]
     following = _following(call, task, form["sample"])
     log, by = call.site.labels.log, call.site.reviewer
@@ -57,10 +53,7 @@ def skip(call: Asked, task: KnownTask, form: Sent) -> Response:
 @router.post("/undo")
 def undo(call: Asked, task: KnownTask) -> Response:
     """Take back the last labels that the reviewer gave together, and show their group."""
-    event = call.site.labels.log.undo(call.site.reviewer)
-    if event is None:
-        raise KdslError(f"{call.site.reviewer} has given no label that could be undone")
-    of = event.task if event.task in call.site.tasks else task
+    event, of = take_back(call, task)
     return _page(call, of, event.fingerprint, event, undone=True)
 
 
@@ -78,14 +71,13 @@ def _sample(call: Call, task: str, fingerprint: str) -> Sample:
     raise KdslError(f"{task} has no such unlabelled sample any more, so nothing was saved; look at the next one")
 
 
-def _following(call: Call, task: str, name: str) -> list[str]:
+def _following(call: Call, task: str, name: str) -> Sequence[str]:
     """The groups that stand behind one."""
-    found = [group.name for group in call.site.labelling.groups(call.site, task)]
-    return found[found.index(name) + 1 :] if name in found else []
+    return behind([group.name for group in call.site.labelling.groups(call.site, task)], name)
 
 
 def _move_on(
-    call: Call, task: str, following: list[str], event: LabelEvent | None = None, together: int = 1
+    call: Call, task: str, following: Sequence[str], event: LabelEvent | None = None, together: int = 1
 ) -> Response:
     """Show the best group by now; where one was chosen out of order, the first that stood behind it."""
     groups = [group.name for group in call.site.labelling.groups(call.site, task)]
