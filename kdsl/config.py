@@ -27,6 +27,7 @@ from kdsl.config_parts import (
     PixelsConfig,
     ProjectPath,
     PromptConfig,
+    ServeConfig,
     TrainingConfig,
     in_folder,
 )
@@ -77,6 +78,7 @@ class ProjectConfig(Part):
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
+    serve: ServeConfig = ServeConfig()
     _folder: Path = PrivateAttr(default=Path("."))
     _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 

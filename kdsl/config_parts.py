@@ -215,6 +215,25 @@ class AbstainConfig(Part):
         return self
 
 
+class ServeConfig(Part):
+    """The prediction service: what it writes down, and how much it takes on."""
+
+    log: ProjectPath = Path("decisions")
+    """The folder of the decision log."""
+    texts: bool = False
+    """Whether that log holds what the samples say, too."""
+    days: int = Field(30, ge=1)
+    """How long its files are kept."""
+    body: int = Field(16 << 20, ge=1 << 10)
+    """Bytes of a request, at most, with its pictures."""
+    samples: int = Field(256, ge=1)
+    """Samples of a request, at most."""
+    seconds: float = Field(30.0, gt=0)
+    """How long a request may take, from its first byte to its answer."""
+    waiting: int = Field(1024, ge=1)
+    """Samples that may wait for their decision; requests beyond are told to come again."""
+
+
 class TrainingConfig(Part):
     """How the large model is fine-tuned."""
 

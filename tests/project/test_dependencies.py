@@ -91,6 +91,13 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "distill.teacher": ("http://localhost:9/v1", [], []),
     "distill.confidence": ("0.5", [], []),
     "distill.rounds": ("2", [], []),
+    "serve.log": ("other-decisions", [], []),
+    "serve.texts": ("true", [], []),
+    "serve.days": ("9", [], []),
+    "serve.body": ("9999", [], []),
+    "serve.samples": ("9", [], []),
+    "serve.seconds": ("9", [], []),
+    "serve.waiting": ("9", [], []),
 }
 """Key → another value, and the steps that are done again because of it: with embedded models, and with others."""
 

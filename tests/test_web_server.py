@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from kdsl.review.server import web_server
+from kdsl.web_server import web_server
 
 LONG, SHORT = 3600.0, 0.2
 LARGE = 50_000_000

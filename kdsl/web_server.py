@@ -1,4 +1,4 @@
-"""The web server of the page: uvicorn's, with clients dropped that let it wait for too long."""
+"""The web server of page and service: uvicorn's, with clients dropped that let it wait for too long."""
 
 import asyncio
 from functools import partial
