@@ -116,6 +116,10 @@ class Predictor:
         Errors of `decide`, and KdslError where a rule file cannot be read, which is left out otherwise.
         """
         self._require_whole()
+        self.load_trained()
+
+    def load_trained(self) -> None:
+        """The same without rule files that cannot be read."""
         for name in self._trained():
             self._task(name)
 
