@@ -18,7 +18,7 @@ from kdsl.sample import Sample
 
 _log = logging.getLogger(__name__)
 
-LOOK = 0.2
+LOOK = 0.3
 """Seconds between looks for changed files. What changes is read once it lay still from one look to the next."""
 _END = 5.0
 """Seconds that the end waits for what is being read just then."""
