@@ -136,24 +136,29 @@ class Metrics:
 
     def decided(self, decisions: Sequence[AnyDecision], seconds: float) -> None:
         """A batch was decided, in so many seconds."""
-        counts: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
-        for decision in decisions:
-            task = decision.sample.task
-            counts[self._decisions, (task, decision.by)] += 1
-            for label, by in _given(decision):
-                counts[self._labels, (task, label, by)] += 1
-            if not decision.rules:
-                counts[self._without_rule, (task,)] += 1
-            for hit in decision.rules:
-                if (task, hit.rule.id) in self._rules:
-                    counts[self._hits, (task, hit.rule.id)] += 1
-            if isinstance(decision, Decision):
-                self._confidence.labels(task).observe(float(decision.merged.max()))
-        for (counter, values), number in counts.items():
-            counter.labels(*values).inc(number)
+        for task in dict.fromkeys(each.sample.task for each in decisions):
+            self._count(task, [each for each in decisions if each.sample.task == task])
         self._drift.add(decisions)
         self._batch_samples.observe(len(decisions))
         self._batch_seconds.observe(seconds)
+
+    def _count(self, task: str, decisions: Sequence[AnyDecision]) -> None:
+        whose = [each.by for each in decisions]
+        labels = Tally(given for each, by in zip(decisions, whose, strict=True) for given in _given(each, by))
+        hits = Tally(hit.rule.id for each in decisions for hit in each.rules)
+        for by, number in Tally(whose).items():
+            self._decisions.labels(task, by).inc(number)
+        for (label, by), number in labels.items():
+            self._labels.labels(task, label, by).inc(number)
+        for rule, number in hits.items():
+            if (task, rule) in self._rules:
+                self._hits.labels(task, rule).inc(number)
+        self._without_rule.labels(task).inc(sum(not each.rules for each in decisions))
+        sure = [float(each.merged.max()) for each in decisions if isinstance(each, Decision)]
+        if sure:
+            confidence = self._confidence.labels(task)
+            for probability in sure:
+                confidence.observe(probability)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered: `route` is one of `ROUTES`, or else it counts as `OTHER`."""
@@ -182,12 +187,11 @@ class Metrics:
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
 
-def _given(decision: AnyDecision) -> Iterable[tuple[str, str]]:
-    """The labels that it gave, and who decided each."""
+def _given(decision: AnyDecision, by: str) -> Iterable[tuple[str, str]]:
+    """The labels that it gave, and who decided each; `by` is who decided."""
     if isinstance(decision, MultiLabelDecision):
-        return ((each.label, each.by) for each in decision.held)
-    label = decision.label
-    return () if label is None else ((label, decision.by),)
+        return [(each.label, each.by) for each in decision.held]
+    return () if by == "abstained" else ((decision.likeliest, by),)
 
 
 class _DriftCollector(Collector):
