@@ -94,14 +94,15 @@ class EventLog(Generic[E]):
             raise KdslError(f"who gives a label has no name; {remedy}")
         return {"event": secrets.token_hex(6), "at": self._now().isoformat(timespec="microseconds"), "by": by}
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _append(self, record: dict[str, Any]) -> E:
         """Add an event; it is on disk when this returns.
 
         Raises KdslError for one that could not be read again, and where the file cannot be written.
         """
         self._require_own()
-        as_record(self._kind, record, self.path, "nothing was saved")
+        event = as_record(self._kind, record, self.path, "nothing was saved")
         append_durably(self.path, record)
+        return event
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from kdsl.data.event_log import Event, EventId, EventLog, local_time
+from kdsl.data.feedback import FeedbackLog, LastWord
 from kdsl.data.notes import Notes
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, SampleKey, Task
@@ -54,16 +55,24 @@ def _action(was: str | None, label: str | None) -> Action:
 class LabelLog(EventLog[LabelEvent]):
     """The log in one file. Safe for threads and for several processes."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = local_time) -> None:
+    def __init__(
+        self, path: Path, now: Callable[[], datetime] = local_time, feedback: FeedbackLog | None = None
+    ) -> None:
+        """What `feedback` says of a sample later than this log is the last word about it."""
         super().__init__(path, LabelEvent, now)
-        self._given: tuple[list[LabelEvent], GivenLabels] | None = None
+        self._feedback = feedback
+        self._given: tuple[list[LabelEvent], list[LastWord], GivenLabels] | None = None
 
     def given(self) -> "GivenLabels":
         """What people say by now; errors of `events`."""
-        events = self.events()
-        if self._given is None or self._given[0] is not events:
-            self._given = events, GivenLabels(events)
-        return self._given[1]
+        events, words = self.events(), _NOTHING if self._feedback is None else self._feedback.words()
+        if self._given is None or self._given[0] is not events or self._given[1] is not words:
+            since = {(word.sample.key, word.sample.fingerprint): word.event.time for word in words}
+            last = [
+                each for each in events if (key := (each.key, each.fingerprint)) not in since or each.time > since[key]
+            ]
+            self._given = events, words, GivenLabels(last)
+        return self._given[2]
 
     def give(self, sample: Sample, label: str, by: str, together: str | None = None) -> LabelEvent:
         """Say that a sample, which the person saw with the label that it has here, is of `label`.
@@ -105,11 +114,11 @@ class LabelLog(EventLog[LabelEvent]):
         record = event.model_dump(mode="json", exclude_none=event.action == "undo")
         if event.together is None:
             record.pop("together", None)
-        self._append(record)
-        return event
+        return self._append(record)
 
 
 _NAME = "give one with --as NAME"
+_NOTHING: list[LastWord] = []
 
 
 def changed_since(path: Path, now: Sample) -> KdslError:
