@@ -100,15 +100,14 @@ class LastWord:
     """How many other samples of the same id feedback was given about before."""
 
     @property
-    def said(self) -> list[tuple[str, str]]:
-        """Who says what, the last word last."""
-        events = (*self.others, self.event)
-        return [(each.by, str(with_answer(self.sample, each.label).answer_words)) for each in events]
+    def events(self) -> tuple[FeedbackEvent, ...]:
+        """What is said about it, by one person each, the last word last."""
+        return (*self.others, self.event)
 
     @property
-    def renamed(self) -> Sample:
-        """The sample under an id that no other sample of that id has, and that stays whatever is said later."""
-        return replace(self.sample, id=f"{self.sample.id}~{self.sample.fingerprint[:8]}")
+    def renamed(self) -> "LastWord":
+        """The same of the sample under an id of its own, which stays whatever is said later."""
+        return replace(self, sample=replace(self.sample, id=f"{self.sample.id}~{self.sample.fingerprint[:8]}"))
 
 
 class FeedbackLog(EventLog[FeedbackEvent]):
@@ -212,6 +211,11 @@ def last_words(events: Sequence[FeedbackEvent]) -> list[LastWord]:
             others = tuple(event for event in before if event.label != last.label)
             found.append(LastWord(last, with_answer(samples[content], last.label), others, number))
     return found
+
+
+def answer_words(answer: Answer | None) -> str:
+    """An answer to be read: `refund`, `refund + size`, `no label`."""
+    return with_answer(Sample("", ""), answer).answer_words or ""
 
 
 def with_answer(sample: Sample, answer: Answer | None) -> Sample:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdsl.data.feedback import LastWord, with_answer
+from kdsl.data.feedback import LastWord, answer_words, with_answer
 from kdsl.data.finding import Finding, finding
+from kdsl.data.label_log import GivenLabels
 from kdsl.data.notes import Notes
 from kdsl.data.repeats import contents_of
 from kdsl.sample import Sample, SampleKey, Task
@@ -69,13 +70,12 @@ def add_feedback(
         found.append(sample)
     added = []
     for word in _not_held_out([word for known, word in usable.items() if known not in used], test, images, notes):
-        sample = word.sample
-        if word.number or sample.key in taken:
+        if word.number or word.sample.key in taken:
             what = "samples with feedback have the id of another sample and were given one of their own"
-            notes.note(what, repr(sample.id))
-            sample = word.renamed
-        used[_known(sample)] = word
-        added.append(sample)
+            notes.note(what, repr(word.sample.id))
+            word = word.renamed
+        used[_known(word.sample)] = word
+        added.append(word.sample)
     return [*found, *added], FeedbackSamples(used, added)
 
 
@@ -105,15 +105,16 @@ def without_repeats(
     return [sample for sample in samples if _known(sample) not in repeats], FeedbackSamples(words, kept)
 
 
-def check_feedback(feedback: FeedbackSamples, tasks: Sequence[Task]) -> Iterator[Finding]:
-    """One finding for each task of whose samples people said different things."""
+def check_feedback(feedback: FeedbackSamples, given: GivenLabels, tasks: Sequence[Task]) -> Iterator[Finding]:
+    """One finding for each task of whose samples people said different things, and `given` labels nothing since."""
+    open_ = [word for word in feedback.words.values() if word.others and given.of(word.sample) is None]
     for task in tasks:
         apart = [
-            f"{id}: " + ", ".join(f"{by} {label}" for by, label in word.said)
-            for ((name, id), _), word in feedback.words.items()
-            if name == task.name and word.others
+            f"{word.sample.id}: " + ", ".join(f"{each.by} {answer_words(each.label)}" for each in word.events)
+            for word in open_
+            if word.sample.task == task.name
         ]
-        message = "people say different things of samples that the service decided; the last one counts"
+        message = "people gave different labels to samples that the service decided; the last one counts"
         yield from finding("feedback-apart", "train", task.name, apart, message)
 
 

@@ -131,13 +131,18 @@ class Project:
     def check(self) -> "Report":
         """What is wrong with the samples, as `kdsl check` finds it."""
         from kdsl.data.checks import check_samples
+        from kdsl.data.feedback_samples import check_feedback
+        from kdsl.data.label_log import GivenLabels
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
         vectors = self.vectors and self.vectors.if_available()
         encode = None if vectors is None else vectors.of
-        left_out = self.config.fields.left_out
-        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+        left_out, feedback = self.config.fields.left_out, self.feedback()
+        report = check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+        given = GivenLabels() if self.label_log is None else self.label_log.given()
+        report.findings.extend(check_feedback(feedback, given, self.tasks))
+        return replace(report, feedback=feedback.people())
 
     def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
         """Training samples whose labels are probably wrong, as `kdsl check --labels` finds them, the most doubtful

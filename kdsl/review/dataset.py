@@ -25,7 +25,7 @@ class Dataset:
     """The samples of the data files in their order, where recorded predictions are told apart by it."""
     unlabelled: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """The samples that nobody has labelled, by the task's name."""
-    feedback: FeedbackSamples = FeedbackSamples()
+    feedback: FeedbackSamples = field(default_factory=FeedbackSamples)
     """What people said to the service about samples of these."""
 
 
