@@ -1,23 +1,22 @@
 """The page /docs: a form to try the service with, and what each route takes and gives. It works without internet.
 
-It is the service's own rather than Swagger UI, which is 1.5 MB of script, asks for inline styles that the page's policy
-refuses, speaks no Chinese, and shows JSON where people want to see the evidence in the text. Whoever prefers it gives
-it /openapi.json.
+It is the service's own rather than Swagger UI, which is 1.5 MB of script, asks for inline styles that the page's
+policy refuses, speaks no Chinese, and shows JSON where people want to see the evidence in the text. Whoever prefers
+Swagger UI gives it /openapi.json.
 
 The page holds nothing of the project, so that a browser opens it without the token. What it shows of the project, its
 script asks for with the token: the tasks in /openapi.json, and answers.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from kdsl.json_file import read_json
 from kdsl.sample import Task
@@ -31,30 +30,40 @@ _HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
 
 
-def docs_routes(tasks: Sequence[Task]) -> APIRouter:
-    """The page, its files, and /openapi.json for a project with these tasks."""
-    router = APIRouter()
-    described = openapi(tasks)
+OPEN = ("/docs", *(f"/docs/static/{name}" for name in _STATIC))
+"""Paths that hold nothing of the project."""
 
-    @router.get("/docs")
-    def page(request: Request) -> HTMLResponse:
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def docs_routes(tasks: Sequence[Task]) -> dict[str, Answer]:
+    """Path → what answers a GET there: the page, its files, and /openapi.json for a project with these tasks."""
+    described = JSONResponse(openapi(tasks)).body
+
+    async def page(request: Request) -> Response:
         return HTMLResponse(_page(_language(request)), headers=_HEADERS)
 
-    @router.get("/docs/static/{name}")
-    def static(name: str) -> FileResponse:
-        if name not in _STATIC:
-            raise HTTPException(404)
-        return FileResponse(_STATIC[name], headers=_HEADERS)
+    async def description(_: Request) -> Response:
+        return Response(described, media_type="application/json")
 
-    @router.get("/openapi.json")
-    def description() -> JSONResponse:
-        return JSONResponse(described)
+    return {
+        "/docs": page,
+        "/openapi.json": description,
+        **{f"/docs/static/{name}": _static(path) for name, path in _STATIC.items()},
+    }
 
-    return router
+
+def _static(path: Path) -> Answer:
+    async def file(_: Request) -> Response:
+        return FileResponse(path, headers=_HEADERS)
+
+    return file
 
 
 def _language(request: Request) -> str:

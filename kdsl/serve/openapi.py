@@ -24,20 +24,22 @@ _MODELS = (
     schema.Error,
 )
 REFUSALS = {
-    400: "The request is not well formed, or it calls the service by a name that is not the service's.",
+    400: "The request is not well formed, or without a token it calls this computer by another name.",
     401: "The token is missing or wrong.",
-    404: "Nothing is known of that id: send the sample along.",
+    403: "A page of another site asks a service without a token.",
+    404: "There is no such address.",
     405: "The address takes another method.",
     408: "The request did not end in time.",
-    411: "The request does not say how long it is.",
+    409: "The task is not trained, or for other labels.",
     413: "The request, a picture or the number of samples is too large.",
     415: "The body is neither JSON nor a multipart form.",
     422: "Something in the body is wrong; the sentence names it.",
-    503: "Nothing can be decided at present, or too much waits: try again after Retry-After seconds.",
+    500: "A fault of the service; its log says more.",
+    503: "Too much waits, or it cannot be decided in time: try again after Retry-After seconds.",
 }
 """Status of HTTP → what it means here."""
-_OF_ALL = (400, 401, 405)
-_OF_BODIES = (408, 411, 413, 415, 422, 503)
+_OF_ALL = (400, 401, 403, 405, 500)
+_OF_BODIES = (408, 409, 413, 415, 422, 503)
 _ANY_TASK = Task("shop", (Label("refund"), Label("size")))
 """What examples are about where no project is known."""
 
@@ -65,7 +67,8 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                 "post": {
                     "operationId": "predict",
                     "summary": "Decide about samples",
-                    "description": "One prediction for each sample, in their order. If one sample is wrong, none is decided.",
+                    "description": "One prediction for each sample, in their order. "
+                    "If one sample is wrong, none is decided.",
                     "requestBody": _samples(ask),
                     "responses": {
                         "200": _json("The predictions.", "Predictions", {"predictions": [answer]}),
@@ -77,8 +80,9 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                 "post": {
                     "operationId": "explain",
                     "summary": "Explain the decision about one sample",
-                    "description": "Takes what /v1/predict takes, with one sample. "
-                    "If Accept asks for text/html, the answer is a page for people.",
+                    "description": "Takes what /v1/predict takes, with one sample. If Accept asks for "
+                    "text/html, the answer is HTML for people, without scripts: the text with the evidence marked, "
+                    "the rules, the reason.",
                     "requestBody": _samples(ask),
                     "responses": {
                         "200": {
@@ -104,7 +108,7 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                     },
                     "responses": {
                         "200": _json("It is on disk.", "Saved"),
-                        **_refusals(404, *_OF_BODIES),
+                        **_refusals(*_OF_BODIES),
                     },
                 }
             },
@@ -147,9 +151,7 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
         },
         "components": {
             "schemas": models["$defs"],
-            "responses": {
-                f"Refused{status}": _json(meaning, "Error") for status, meaning in REFUSALS.items()
-            },
+            "responses": {f"Refused{status}": _json(meaning, "Error") for status, meaning in REFUSALS.items()},
             "securitySchemes": {
                 "token": {
                     "type": "http",

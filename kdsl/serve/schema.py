@@ -26,13 +26,12 @@ class PictureIn(Described):
     base64: str = Field(description="The bytes of a PNG, JPEG, WebP, GIF or BMP file in base64.")
 
 
-ImageIn = Annotated[
-    str | PictureIn,
-    Field(
-        description="The name of a file below data.images or of a file of the same multipart request, "
-        "an address that begins with data:image/, or an object."
-    ),
-]
+ImageIn = str | PictureIn
+"""As a text the name of a file, or an address that begins with data:image/."""
+_IMAGES = (
+    "The name of a file below data.images or of one in the same multipart request, an address that begins with "
+    "data:image/, or an object with the picture."
+)
 
 
 class TurnIn(Described):
@@ -40,7 +39,7 @@ class TurnIn(Described):
 
     role: Literal["user", "agent"] = Field(description="Who speaks.")
     text: str = Field(description="What is said.")
-    images: list[ImageIn] | None = Field(None, description="Pictures that are shown in this turn.")
+    images: list[ImageIn] | None = Field(None, description=f"What is shown in this turn. {_IMAGES}")
 
 
 class SampleIn(Described):
@@ -48,11 +47,13 @@ class SampleIn(Described):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"not": {"required": ["text", "turns"]}})
 
-    id: str | None = Field(None, description="What the answer, the log and feedback call it.")
+    id: str | None = Field(
+        None, description="What the answer, the log and feedback call it; else its number in the request, from 1."
+    )
     task: str | None = Field(None, description="The name of its task; not needed where the project has only one.")
     text: str | None = Field(None, description="What a user wrote. Either this or turns.")
     turns: list[TurnIn] | None = Field(None, description="A dialogue, the first turn first. Either this or text.")
-    images: list[ImageIn] | None = Field(None, description="Its pictures, those of turns aside.")
+    images: list[ImageIn] | None = Field(None, description=f"Its pictures, but for those of turns. {_IMAGES}")
 
 
 class PredictRequest(Described):
@@ -160,13 +161,35 @@ class Predictions(Described):
     predictions: list[Prediction] = Field(description="In the order of the samples.")
 
 
+class NearSample(Described):
+    """A training sample that is like this one."""
+
+    id: str = Field(description="Its id.")
+    label: str = Field(description="Its label.")
+    similarity: Probability = Field(description="How like: the cosine of the two.")
+    words: str = Field(description="Its first words.")
+
+
+class LikeDescription(Described):
+    """The label whose description is most like the sample."""
+
+    label: str = Field(description="The label.")
+    likeness: Probability = Field(description="How like, from 0 to 1.")
+
+
+class WentBy(Described):
+    """What the model went by besides the sample itself."""
+
+    near: list[NearSample] | None = Field(description="The nearest training samples, where it looks at some.")
+    described: LikeDescription | None = Field(description="The likest description, where it looks at them.")
+    weights: dict[str, float] = Field(description="How much each of several models counts.")
+
+
 class Explanation(Described):
-    """A prediction and what there is to see of it."""
+    """A prediction, and what the model went by."""
 
     prediction: Prediction
-    explanation: str = Field(
-        description="HTML for people: the text with the evidence marked, the rules, the reason. It holds no scripts."
-    )
+    explanation: WentBy | None = Field(description="null for a model that cannot tell.")
 
 
 class FeedbackRequest(Described):
@@ -190,7 +213,7 @@ class Saved(BaseModel):
 class Alive(BaseModel):
     """The process answers."""
 
-    status: Literal["ok"]
+    status: Literal["alive"]
 
 
 class Ready(Described):

@@ -19,14 +19,14 @@ function tell(sentence) {
   one("#alert").hidden = !sentence;
 }
 
-// The answer, as JSON; undefined where the service refuses, which the page then says.
-async function call(address, body) {
-  const headers = { Authorization: `Bearer ${token()}` };
+// The answer; undefined where the service refuses, which the page then says.
+async function call(address, body, kind = "application/json") {
+  const headers = { Authorization: `Bearer ${token()}`, Accept: kind };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
     const answer = await fetch(address, { method: body ? "POST" : "GET", headers, body: JSON.stringify(body) });
+    if (answer.ok) return tell(""), await (kind === "text/html" ? answer.text() : answer.json());
     const said = await answer.json();
-    if (answer.ok) return tell(""), said;
     if (answer.status === 401) one("#enter").hidden = false;
     // Who has not entered a token yet is asked for one, and not told that it is wrong.
     tell(answer.status === 401 && !token() ? "" : said.error);
@@ -141,15 +141,17 @@ async function predict(event) {
   event.preventDefault();
   const sample = written();
   one("#predict").disabled = true;
-  const answer = await call("v1/explain", { samples: [sample] });
+  const answer = await call("v1/predict", { samples: [sample] });
+  const explanation = answer && (await call("v1/explain", { samples: [sample] }, "text/html"));
   one("#predict").disabled = false;
-  one("#result").hidden = !answer;
-  if (!answer) return;
-  decided = { sample, task: tasks.find((task) => task.name === answer.prediction.task) };
-  showExplanation(answer.explanation);
-  showLabels(decided.task, answer.prediction.label);
+  one("#result").hidden = !explanation;
+  if (!explanation) return;
+  const [prediction] = answer.predictions;
+  decided = { sample, task: tasks.find((task) => task.name === prediction.task) };
+  showExplanation(explanation);
+  showLabels(decided.task, prediction.label);
   showCommand(sample);
-  one("#answer").textContent = JSON.stringify(answer.prediction, null, 1);
+  one("#answer").textContent = JSON.stringify(prediction, null, 1);
   one("#saved").hidden = true;
   one("#result").scrollIntoView({ block: "nearest" });
 }
