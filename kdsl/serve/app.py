@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from kdsl.arbiter.html import decision_html
 from kdsl.errors import KdslError
+from kdsl.serve import docs_page
 from kdsl.serve.explained import explanation_record, named_pictures
 from kdsl.serve.live import Unusable
 from kdsl.serve.refusal import Refusal
@@ -22,8 +23,8 @@ from kdsl.serve.service import Service
 
 _log = logging.getLogger(__name__)
 
-OPEN = ("/", "/healthz", "/readyz")
-"""Paths that need no token: they tell nothing of samples."""
+OPEN = ("/", "/healthz", "/readyz", *docs_page.OPEN)
+"""Paths that need no token: they tell nothing of samples and labels."""
 _EXPLANATION_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
 Route = Callable[[Request], Awaitable[Response]]
@@ -109,6 +110,8 @@ def create_app(service: Service, token: str | None) -> FastAPI:
     route("/healthz", "GET", healthz)
     route("/readyz", "GET", readyz)
     route("/", "GET", start)
+    for path, answer in docs_page.docs_routes(service.live.project.tasks).items():
+        route(path, "GET", answer)
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, error: HTTPException) -> Response:

@@ -47,7 +47,7 @@ class Uploads:
     def release(self, paths: Iterable[str]) -> None:
         """Let go of files: the longest unused ones are deleted once there are too many."""
         with self._mutex:
-            self._in_use.subtract(list(paths))
+            self._in_use.subtract(list(paths))  # of a mapping it would take the values as counts
             self._in_use += Counter()  # without what is at 0
             total = sum(self._sizes.values())
             for path in list(self._sizes):
