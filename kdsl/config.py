@@ -79,7 +79,7 @@ class ProjectConfig(Part):
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
     # Read like one that is written, so that its folder is one of the project too.
-    serve: ServeConfig = {}  # type: ignore[assignment]
+    serve: ServeConfig = Field(default_factory=dict)  # type: ignore[assignment]
     _folder: Path = PrivateAttr(default=Path("."))
     _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 

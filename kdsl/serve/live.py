@@ -16,7 +16,7 @@ from kdsl.project.current_predictor import CurrentPredictor, Stamps
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 from kdsl.project.versions import versions_of
-from kdsl.sample import Sample
+from kdsl.sample import Sample, Turn
 
 _log = logging.getLogger(__name__)
 
@@ -73,10 +73,22 @@ class LiveProject:
             predictor = self._current.now()
             predictor.predictor.load_trained()
         self.served = self._served(predictor)
+        self._warm_up()
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
         self.tell: Callable[[bool], None] = lambda worked: None
         """Called after files were read again, with whether that went well."""
+
+    def _warm_up(self) -> None:
+        """Decide once, so that encoder and model are loaded before the first request; a server is not asked for that.
+
+        Raises KdslError where that fails: then every request would.
+        """
+        config = self.project.config
+        if config.recorded is not None or "://" in (config.large_model or ""):
+            return
+        usable = [task.name for task in self.project.tasks if task.name not in self.served.unusable]
+        self.served.predictor.predictor.decide([Sample("", name, (Turn("user", "?"),)) for name in usable])
 
     @property
     def problems(self) -> list[str]:
