@@ -87,6 +87,18 @@ def test_where_files_lie_and_how_the_service_runs_does_not(folder, override):
     assert changed(folder, override) == []
 
 
+def test_a_task_file_of_another_name_is_the_same_configuration(folder):
+    shutil.copy(folder / "task.yaml", folder / "other.yaml")
+    assert changed(folder, f"tasks=[{folder}/other.yaml]") == []
+
+
+def test_a_release_that_may_decide_otherwise_is_another_configuration(folder, monkeypatch):
+    before = versions_of(Project.open(folder), STATE)
+    monkeypatch.setattr("kdsl.project.versions.RESULTS_VERSION", "0.0")
+    after = versions_of(Project.open(folder), STATE)
+    assert [key for key in KEYS if before[key] != after[key]] == ["config"]
+
+
 def test_a_task_that_its_file_describes_otherwise_is_another_configuration(folder):
     before = versions_of(Project.open(folder), STATE)
     with (folder / "task.yaml").open("a", encoding="utf-8") as file:
@@ -100,13 +112,14 @@ def test_answers_that_were_recorded_count_by_what_they_are(folder):
     assert versions_of(one, STATE) == versions_of(two, STATE) != versions_of(Project.open(folder), STATE)
 
 
-def test_a_model_counts_by_its_weights(folder, tmp_path):
+@pytest.mark.parametrize("key", ["large", "small", "encoder"])
+def test_a_model_counts_by_its_weights(folder, tmp_path, key):
     for name in ("m", "n", "o"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(b"3" if name == "o" else b"1")
-    m, n, o = (versions_of(Project.open(folder, [f"large={tmp_path / name}"]), STATE) for name in "mno")
+    m, n, o = (versions_of(Project.open(folder, [f"{key}={tmp_path / name}"]), STATE) for name in "mno")
     assert m == n != o
-    hub = versions_of(Project.open(folder, ["large=Qwen/Qwen2-VL-7B-Instruct"]), STATE)
+    hub = versions_of(Project.open(folder, [f"{key}=Qwen/Qwen2-VL-7B-Instruct"]), STATE)
     assert hub["config"] not in (m["config"], o["config"])
 
 
