@@ -288,6 +288,11 @@ class Project:
         is_plain = file.content is None
         return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.reading())
 
+    @property
+    def train_file(self) -> Path | None:
+        """What training samples are known by: their file, else that of feedback; None where neither is named."""
+        return self.config.data.train or self.config.data.feedback_log
+
     def samples_so_far(self) -> "list[Sample]":
         """The training samples; none where their file is not there yet."""
         return [] if self.awaits_samples or "train" not in self.splits else self.samples("train")
