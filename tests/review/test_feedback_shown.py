@@ -43,8 +43,7 @@ def test_the_page_of_a_sample_tells_who_said_what_and_what_the_service_had_decid
     assert "Feedback to the service" in page
     first, second = (page.index(words) for words in ("小李: <b>材质</b>", "&lt;i&gt;小王: <b>调光</b>"))
     assert first < second
-    assert page.count("the service had decided") == 2
-    assert '<span class="right">材质</span>' in page[first:second] and '<span class="wrong">材质</span>' in page[second:]
+    assert page.count("the service had decided") == page.count('<span class="wrong">材质</span>') == 2
     assert "对服务的反馈" in client.get(f"{ROOT}/sample?id=q1", headers={"accept-language": "zh"}).text
 
 
@@ -63,7 +62,7 @@ def test_it_can_be_relabelled_like_any_other(client, live, folder):
     live.refresh()
     [sample] = [each for each in live.site.indexes[TASK].samples if each.id == "q1"]
     assert sample == replace(ASKED, label="材质")
-    assert "小李: <b>材质</b>" in client.get(f"{ROOT}/sample?id=q1").text
+    assert client.get(f"{ROOT}/sample?id=q1").text.count('<span class="right">材质</span>') == 2
     # What is said to the service after that is the last word again.
     project = Project.open(folder)
     project.feedback_log.give(ASKED, "调光", "小李", project.task())
