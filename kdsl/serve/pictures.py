@@ -39,6 +39,11 @@ class Uploads:
             self._in_use[path] += 1
         return path
 
+    def content(self, name: str) -> bytes | None:
+        """The picture in the file of that name; None where it was deleted since."""
+        with self._mutex:
+            return (self._folder / name).read_bytes() if str(self._folder / name) in self._sizes else None
+
     def release(self, paths: Iterable[str]) -> None:
         """Let go of files: the longest unused ones are deleted once there are too many."""
         with self._mutex:
