@@ -1,8 +1,8 @@
 """The prediction service: what it decides a second, how long an answer takes, and that nothing is lost or half read.
 
-`kdsl serve` runs as a process of its own on the demo project, which is unpacked and run into a temporary folder, or on a
-copy of `--project`. A client on the same machine, limited to two cores with it, asks about samples of data.test: every
-time with a new id and new texts, so that nothing was encoded or decided before. Parts, all of them by default:
+`kdsl serve` runs as a process of its own on the demo project, which is unpacked and run into a temporary folder, or on
+a copy of `--project`. A client on the same machine, limited to two cores with it, asks about samples of data.test:
+every time with a new id and new texts, so that nothing was encoded or decided before. Parts, all of them by default:
 
 saturated: requests as fast as they are answered, over 16, 64 and 128 connections, and with 16 samples each
 latency:   100 requests a second that arrive by chance (Poisson), each measured from when it was due
@@ -42,7 +42,7 @@ PEER_CONNECTIONS = 64
 TOGETHER = 16
 BATCH, WAIT = 64, 0.005
 """Of the peers: at most so many requests are decided at once, of those that came within so many seconds."""
-RATE = 100.0
+CALM = 100.0
 WANTED_RATE, WANTED_P99 = 1000, 25
 CORES = 2
 
@@ -86,8 +86,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--project", type=Path, help="a trained project, which is copied; the demo otherwise")
     parser.add_argument("--litserve", type=Path, metavar="PYTHON", help="of an environment with LitServe and KDSL")
     parser.add_argument("--bentoml", type=Path, metavar="PYTHON", help="of an environment with BentoML and KDSL")
-    parser.add_argument("--seconds", type=float, default=10.0, help="that each measurement of speed takes (default 10)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="that each measurement of speed takes (default 10)"
+    )
     parser.add_argument("--under-load", type=float, default=60.0, help="seconds of `reload` (default 60)")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second of `reload` (default 200)")
     parser.add_argument("--changes", type=int, default=20, help="of the rule base in `reload` (default 20)")
     parser.add_argument("--requests", type=int, default=200_000, help="of `memory` (default 200000)")
     parser.add_argument("--rounds", type=int, default=5, help="of `kill` (default 5)")
@@ -124,7 +127,9 @@ def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     if "peers" in options.parts:
         yield from _peers(folder, bodies, options)
     if "reload" in options.parts:
-        for what, measured, wanted in reload_under_load(folder, options.under_load, options.changes, options.seed):
+        for what, measured, wanted in reload_under_load(
+            folder, bodies, options.rate, options.under_load, options.changes, options.seed
+        ):
             yield Row("reload", what, measured, wanted)
     if "memory" in options.parts:
         for what, measured, wanted in memory_over(folder, bodies, options.requests):
@@ -164,12 +169,12 @@ def _speed(load: Load, together: int) -> str:
 
 def _latency(server: Server, bodies: Bodies, options: argparse.Namespace) -> Iterator[Row]:
     load = _calm(server, bodies, options)
-    yield Row("latency", f"{server.name}, {RATE:.0f} requests/s", _waits(load), f"p99 {WANTED_P99} ms")
+    yield Row("latency", f"{server.name}, {CALM:.0f} requests/s", _waits(load), f"p99 {WANTED_P99} ms")
 
 
 def _calm(server: Server, bodies: Bodies, options: argparse.Namespace) -> Load:
-    asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), RATE, 2.0, options.seed))  # warm
-    return asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), RATE, 3 * options.seconds, options.seed))
+    asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 2.0, options.seed))  # warm
+    return asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 3 * options.seconds, options.seed))
 
 
 def _waits(load: Load) -> str:
@@ -197,7 +202,7 @@ def _peers(folder: Path, bodies: Bodies, options: argparse.Namespace) -> Iterato
                 what = f"{server.name}, {PEER_CONNECTIONS} connections"
                 yield Row("peers", what, f"{_speed(load, 1)}; {cost}")
                 calm = _calm(server, bodies, options)
-                yield Row("peers", f"{server.name}, {RATE:.0f} requests/s", _waits(calm))
+                yield Row("peers", f"{server.name}, {CALM:.0f} requests/s", _waits(calm))
             speeds.append(load.answered / load.seconds)
             waits.append(calm.percentile(99))
         said = f"{speeds[0] / speeds[1]:.2f} times the decisions, {waits[0] / waits[1]:.2f} times the p99"

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from threading import Timer
 
@@ -28,6 +29,7 @@ def kill_rounds(project: Path, bodies: Bodies, rounds: int) -> Iterator[tuple[st
 
     for _ in range(rounds):
         with kdsl_server(project) as server:
+            saturate(server.target, islice(bodies.of(bodies.dialogues), CONNECTIONS), 1, each=note)  # warm
             after = draw.uniform(1.0, MOST)
             timer = Timer(after, server.kill)
             timer.start()

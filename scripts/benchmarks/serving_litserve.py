@@ -2,8 +2,8 @@
 
     python serving_litserve.py PROJECT PORT BATCH WAIT
 
-It decides what `kdsl serve` decides, with the same predictor, at most BATCH requests at once, of those that came within
-WAIT seconds; it has no decision log, no limits and no metrics.
+It decides what `kdsl serve` decides, with the same predictor: at most BATCH requests at once, of those that came
+within WAIT seconds. It has no decision log, no limits and no metrics.
 """
 
 import sys

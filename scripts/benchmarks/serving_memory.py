@@ -25,6 +25,8 @@ def memory_over(project: Path, bodies: Bodies, requests: int) -> Iterator[tuple[
             failed, first = failed + load.failed, first or load.first_failure
             taken.append(server.memory() / 2**20)
             yield f"after {look * step:,} requests", f"{taken[-1]:.0f} MiB; {step / load.seconds:,.0f}/s", ""
-        said = f"{taken[-1] - taken[LOOKS // 2]:+.0f} MiB in the second half, {taken[LOOKS // 2] - taken[0]:+.0f} before"
+        said = (
+            f"{taken[-1] - taken[LOOKS // 2]:+.0f} MiB in the second half, {taken[LOOKS // 2] - taken[0]:+.0f} before"
+        )
         yield f"grew, from {taken[0]:.0f} MiB", said, "flat"
         yield "failed requests", f"{failed}" + (f" ({first})" if failed else ""), "0"

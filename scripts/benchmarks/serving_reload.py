@@ -11,23 +11,21 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.serving_client import Answer, Load, arrive
-from benchmarks.serving_requests import PLACE, Bodies, body_of
+from benchmarks.serving_client import Answer, Load, Say, arrive, saturate
+from benchmarks.serving_requests import PLACE, Bodies
 from benchmarks.serving_servers import Server, kdsl_server
 from kdsl.files import write_atomically
 from kdsl.project.project import Project
 
 RULES = 8
-RATE = 200.0
 BROKEN = 2.0
 """Seconds that a file is broken."""
 PAUSE = 0.002
@@ -35,7 +33,9 @@ PAUSE = 0.002
 LATE = 1.0
 """Seconds within which a change is to take effect."""
 KILLED_AFTER = 0.4
-"""Seconds that a client lives."""
+"""Seconds after which a client is killed."""
+_PREFIX = "r-bench"
+"""Of the ids of the benchmark's rules."""
 _DIGITS = "零一二三四五六七八九"
 
 State = frozenset[tuple[str, str]]
@@ -90,9 +90,9 @@ class Seen:
         return sum(at > 0 and place < newest[at - 1] for place, at in before)
 
     def delays(self) -> list[float]:
-        """For every change after the first: seconds from its last file to the first answer that shows it or a later one.
+        """For every change after the first: seconds from its last file to an answer that shows it, or a later one.
 
-        Infinite for one that no answer shows. Between two answers there are some milliseconds.
+        Infinite for one that no answer shows.
         """
         number = {change.state: place for place, change in enumerate(self.changes)}
         known = [(answered, number[state]) for _, answered, state in self.answers if state in number]
@@ -101,9 +101,6 @@ class Seen:
             for place, change in enumerate(self.changes)
             if place
         ]
-
-
-_PREFIX = "r-bench"
 
 
 class Base:
@@ -139,7 +136,7 @@ class Base:
     def exchange(self) -> None:
         """The first rule's file is deleted, one with another id is made, and the last gets another term."""
         gone, *_, last = self._rules
-        new = f"{_PREFIX}{int(gone[len(_PREFIX):]) + 50:02d}"
+        new = f"{_PREFIX}{int(gone[len(_PREFIX) :]) + 50:02d}"
         term = self._new_term()
         self._rules = {id: rule for id, rule in self._rules.items() if id != gone}
         self._write({new: ("accepted", term), last: ("accepted", term)}, gone)
@@ -170,35 +167,81 @@ class Base:
         )
 
 
-def reload_under_load(project: Path, bodies: Bodies, seconds: float, changes: int, seed: int) -> Iterator[tuple]:
-    """What was measured, the figure, and what is wanted."""
-    terms = [f"改版{''.join(_DIGITS[int(digit)] for digit in f'{number:03d}')}" for number in range(changes + 2)]
+def reload_under_load(
+    project: Path, bodies: Bodies, rate: float, seconds: float, changes: int, seed: int
+) -> Iterator[tuple[str, str, str]]:
+    """What was measured, the figure, and what is wanted, with `rate` requests a second for so many seconds."""
+    terms = [f"改版{''.join(_DIGITS[int(digit)] for digit in f'{number:03d}')}" for number in range(changes + 1)]
     seen = Seen()
     base = Base(project, seen, terms)
+    asked = bodies.of([_with_turn(dialogue, "".join(terms)) for dialogue in bodies.dialogues])
     with kdsl_server(project) as server:
-        load, killed, degraded = asyncio.run(_run(server, base, seen, bodies, terms, seconds, changes, seed))
+        saturate(server.target, islice(asked, 32), 1)  # warm
+        load, killed, told = asyncio.run(_run(server, base, asked, rate, seconds, changes, seed, seen.note))
     half, delays = seen.half(), seen.delays()
-    what = f"failed of {load.answered + load.failed:,} requests, {killed} clients killed"
-    yield what, f"{load.failed}" + (f" ({load.first_failure})" if load.failed else ""), "0"
-    told = f" ({sorted(half[0])})" if half else ""
-    yield f"decisions on half a rule base, {len(delays)} changes", f"{len(half)}{told}", "0"
+    failed = f"{load.failed}" + (f" ({load.first_failure})" if load.failed else "")
+    yield f"failed of {load.answered + load.failed:,} requests; {killed} clients killed", failed, "0"
+    shown = f" ({', '.join(' '.join(each) for each in sorted(half[0])) or 'none of the rules'})" if half else ""
+    yield f"decisions on half a rule base; {len(delays)} changes", f"{len(half)}{shown}", "0"
     yield "decisions on an older base after a newer one", str(seen.back() + seen.early()), "0"
-    late = sum(delay > LATE for delay in delays)
-    yield (
-        f"seconds until a change takes effect; {late} were late",
-        f"median {np.median(delays):.2f}, longest {max(delays):.2f}",
-        f"{LATE:.0f} s",
-    )
-    yield "degraded while a file was broken, ready after", degraded, "yes"
-    yield f"answers at {RATE:.0f} requests/s meanwhile", f"p50 {load.percentile(50):.1f}, p99 {load.percentile(99):.1f} ms", ""
+    taken = f"median {np.median(delays):.2f} s, longest {max(delays):.2f} s"
+    yield "until a change takes effect", taken, f"{LATE:.0f} s"
+    yield "/readyz while a file is broken, and after", told, "degraded, ready"
+    waits = f"p50 {load.percentile(50):.1f}, p99 {load.percentile(99):.1f}, max {load.percentile(100):.0f} ms"
+    yield f"answers to {rate:.0f} requests/s meanwhile", waits, ""
 
 
 async def _run(
-    server: Server, base: Base, seen: Seen, bodies: Bodies, terms: Sequence[str], seconds: float, changes: int, seed: int
+    server: Server, base: Base, asked: Iterator[bytes], rate: float, seconds: float, changes: int, seed: int, each: Say
 ) -> tuple[Load, int, str]:
-    asked = _with_terms(bodies, terms)
-    end = time.perf_counter() + seconds
-    victims = asyncio.create_task(_kill_clients(server, next(asked), end))
-    changing = asyncio.create_task(asyncio.to_thread(_change, server, base, changes, seconds))
-    load = await arrive(server.target, asked, RATE, seconds, seed, seen.note)
-    return load, await victims, await changing
+    """What came of the requests, how many clients were killed, and what /readyz said."""
+    request = server.target.request(next(asked))
+    killing = asyncio.create_task(asyncio.to_thread(_kill_clients, server.target.port, request, seconds))
+    changing = asyncio.create_task(asyncio.to_thread(_change, server, base, seconds, changes))
+    load = await arrive(server.target, asked, rate, seconds, seed, each)
+    return load, await killing, await changing
+
+
+def _change(server: Server, base: Base, seconds: float, changes: int) -> str:
+    """All changes, over `seconds`; what /readyz said while a file was broken, and after it was mended."""
+    kinds = cycle([base.edit, base.reject, base.accept, base.exchange])
+    pause = max(0.0, seconds - BROKEN - 2 * LATE) / (changes + 1)
+    told = "no file was broken"
+    for number in range(1, changes + 1):
+        time.sleep(pause)
+        if number == (changes + 1) // 2:
+            base.spoil()
+            time.sleep(BROKEN)
+            told = _ready(server)
+            base.edit()
+            time.sleep(LATE)
+            told += f", {_ready(server)}"
+        else:
+            next(kinds)()
+    return told
+
+
+def _ready(server: Server) -> str:
+    status, body = server.get("/readyz")
+    return str(json.loads(body)["status"]) if body else f"no answer ({status})"
+
+
+def _kill_clients(port: int, request: bytes, seconds: float) -> int:
+    """One a second, in the middle of what it asks; how many."""
+    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("serving_victim.py")), str(port)]
+    begun, killed = time.monotonic(), 0
+    while time.monotonic() < begun + seconds - 1:
+        victim = subprocess.Popen(command, stdin=subprocess.PIPE)
+        assert victim.stdin is not None
+        victim.stdin.write(request)
+        victim.stdin.close()
+        time.sleep(KILLED_AFTER)
+        victim.kill()
+        victim.wait()
+        killed += 1
+        time.sleep(max(0.0, begun + killed - time.monotonic()))
+    return killed
+
+
+def _with_turn(dialogue: dict[str, Any], text: str) -> dict[str, Any]:
+    return dialogue | {"turns": [*dialogue["turns"], {"role": "user", "text": text + PLACE}]}

@@ -1,10 +1,10 @@
-"""Bodies of requests for `scripts/bench serve`: samples of a project, each time with an id and texts never seen before."""
+"""Bodies of requests for `scripts/bench serve`: samples of a project, each time with a new id and new texts."""
 
 import base64
 import io
 import json
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,8 @@ from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.sample import Sample
 
-MARK = "00000000"
-"""What stands in a template for the number of the request: as long as any number, so that bodies keep their length."""
-_PLACE = "\u241f" + MARK
+PLACE = "\u241f00000000"
+"""What stands in a template for the number of the request."""
 
 
 class Bodies:
@@ -36,9 +35,8 @@ class Bodies:
             _template([records[(first + other) % len(records)] for other in range(together)])
             for first in range(len(records))
         ]
-        while True:
-            for template in templates:
-                yield template.replace(_PLACE.encode(), b"%08d" % next(self._numbers))
+        for template in cycle(templates):
+            yield template.replace(PLACE.encode(), b"%08d" % next(self._numbers))
 
     def with_uploads(self, every: int) -> Iterator[bytes]:
         """Dialogues, and in each `every`th request a new picture that is uploaded."""
@@ -55,13 +53,13 @@ def record(sample: Sample) -> dict[str, Any]:
     turns = [
         {
             "role": turn.role,
-            "text": turn.text + _PLACE if turn.text else "",
+            "text": turn.text + PLACE if turn.text else "",
             **({"images": list(turn.images)} if turn.images else {}),
         }
         for turn in sample.turns
     ]
     said = {"turns": turns} if turns else {}
-    return {"id": f"{sample.id}-{_PLACE}", "task": sample.task, **said, "images": list(sample.images)}
+    return {"id": f"{sample.id}-{PLACE}", "task": sample.task, **said, "images": list(sample.images)}
 
 
 def body_of(records: Sequence[dict[str, Any]]) -> bytes:
@@ -74,7 +72,7 @@ def _template(records: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _marked(record: dict[str, Any], mark: str) -> dict[str, Any]:
-    return json.loads(json.dumps(record, ensure_ascii=False).replace(_PLACE, mark))
+    return json.loads(json.dumps(record, ensure_ascii=False).replace(PLACE, mark))
 
 
 def _picture(seed: int) -> str:

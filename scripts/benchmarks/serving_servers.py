@@ -88,7 +88,9 @@ def kdsl_server(project: Path, overrides: Sequence[str] = ()) -> Iterator[Server
     token = secrets.token_urlsafe(24)
     port = free_port()
     command = [sys.executable, "-m", "kdsl", "serve", str(project), *overrides, "--port", str(port)]
-    with _running("kdsl serve", command, Target(port, "/v1/predict", token), "/readyz", {"KDSL_TOKEN": token}) as server:
+    with _running(
+        "kdsl serve", command, Target(port, "/v1/predict", token), "/readyz", {"KDSL_TOKEN": token}
+    ) as server:
         yield server
 
 

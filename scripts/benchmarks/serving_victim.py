@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-ASK, STOP = 4, 4
+ASK, STOP = 2, 4
 """Connections of either kind."""
 LIVES = 30.0
 """Seconds at most, should nobody kill it."""
