@@ -86,6 +86,10 @@ class DataConfig(Part):
     """The log of labels that people gave on the review page, which are trained on in place of those of `train`;
     labels.jsonl beside the samples by default."""
 
+    feedback: ProjectPath | None = None
+    """The log of what people said to `kdsl serve` about its decisions, which is trained on besides `train`;
+    feedback.jsonl beside the samples by default."""
+
     @property
     def paths(self) -> dict[str, Path]:
         """The files and folders that are named, by key."""
@@ -93,9 +97,15 @@ class DataConfig(Part):
 
     @property
     def label_log(self) -> Path | None:
-        """The file of that log, which need not be there yet; None in a project without samples."""
-        beside = self.train or self.unlabelled
+        """The file of labels that people gave, which need not be there yet; None in a project without samples."""
+        beside = self.train or self.unlabelled or self.feedback
         return self.relabelled or (beside and beside.with_name("labels.jsonl"))
+
+    @property
+    def feedback_log(self) -> Path | None:
+        """The file of feedback, which need not be there yet; None in a project that names no file of samples."""
+        beside = self.train or self.unlabelled
+        return self.feedback or (beside and beside.with_name("feedback.jsonl"))
 
 
 class FieldsConfig(Part):

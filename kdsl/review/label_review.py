@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
 from kdsl.config import CONFIG_NAME, ProjectConfig
+from kdsl.data.feedback import FeedbackLog
 from kdsl.data.label_log import LabelLog
 from kdsl.errors import KdslError
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE
@@ -19,7 +20,9 @@ class LabelReview:
 
     def __init__(self, config: ProjectConfig) -> None:
         self._config = config
-        self._log = None if config.data.label_log is None else LabelLog(config.data.label_log)
+        labels, feedback = config.data.label_log, config.data.feedback_log
+        of_service = None if feedback is None else FeedbackLog(feedback)
+        self._log = None if labels is None else LabelLog(labels, feedback=of_service)
         self._mutex = threading.RLock()
         self._labelled: dict[str, tuple[TaskIndex, LabelledSamples | None]] = {}
         self._found: dict[str, tuple[object, ModelAndRules]] = {}

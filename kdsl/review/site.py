@@ -46,6 +46,7 @@ class Site:
         self.config = config
         self.tasks = {task.name: task for task in dataset.tasks}
         self.sidecars = dataset.sidecars
+        self.feedback = dataset.feedback
         self.reviewer = reviewer
         self.store = store
         self.labelling: Labelling = Labelling() if before is None else before.labelling
