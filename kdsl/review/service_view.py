@@ -1,0 +1,1 @@
+"""What the page about the service shows: its decisions of late, and feedback to them."""
