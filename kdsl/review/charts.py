@@ -118,7 +118,10 @@ def similarities(
 
 def histogram(title: str, columns: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> Markup:
     """How many lie where between 0 and 1: columns of (words, (class, words, count) parts), which lie on each other."""
-    most, width = max((sum(count for *_, count in parts) for _, parts in columns), default=0) or 1, _SPAN / len(columns)
+    most, width = (
+        max((sum(count for *_, count in parts) for _, parts in columns), default=0) or 1,
+        _SPAN / len(columns),
+    )
     bar = '<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
     body = []
     for i, (name, parts) in enumerate(columns):

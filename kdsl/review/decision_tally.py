@@ -3,6 +3,7 @@
 import heapq
 import math
 from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,7 @@ class Seen:
 
     @classmethod
     def of(cls, decision: LoggedDecision) -> "Seen":
-        label, text = answer_words(decision.label), _opening(decision.sample)
+        label, text = answer_words(decision.label), opening(_texts(decision.sample))
         return cls(decision.at, decision.id, decision.fingerprint, label, decision.probability, text)
 
 
@@ -119,14 +120,20 @@ def _probability(seen: Seen) -> float:
     return math.inf if seen.probability is None else seen.probability
 
 
-def _opening(sample: dict[str, Any] | None) -> str:
-    """What the turns of a sample in KDSL's plain form say, up to some length."""
+def opening(texts: Iterable[str]) -> str:
+    """What is said, in one line, up to some length."""
     said: list[str] = []
-    turns = [] if sample is None else sample.get("turns")
-    for turn in turns if isinstance(turns, list) else []:
-        text = turn.get("text") if isinstance(turn, dict) else None
-        if isinstance(text, str) and text.strip():
-            said.append(text.strip())
+    for text in texts:
+        said.append(" ".join(text[:_LONGEST].split()))
         if sum(map(len, said)) > _LONGEST:
-            return " / ".join(said)[:_LONGEST] + "…"
-    return " / ".join(said)
+            return " / ".join(filter(None, said))[:_LONGEST] + "…"
+    return " / ".join(filter(None, said))
+
+
+def _texts(sample: dict[str, Any] | None) -> Iterator[str]:
+    """Of the turns of a sample in KDSL's plain form."""
+    turns = None if sample is None else sample.get("turns")
+    for turn in turns if isinstance(turns, list) else ():
+        text = turn.get("text") if isinstance(turn, dict) else None
+        if isinstance(text, str):
+            yield text

@@ -2,14 +2,15 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdsl.bitmaps import contains
-from kdsl.data.feedback import FeedbackLog, LastWord
+from kdsl.data.feedback import FeedbackLog, LastWord, answer_words
+from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.review.decisions import written
 from kdsl.review.sample_view import ShownSample, show_sample
@@ -20,6 +21,9 @@ from kdsl.rules.wording import Language
 if TYPE_CHECKING:
     from kdsl.review.site import Site
     from kdsl.review.store import StoredRule
+
+SHOWN = 20
+"""Samples on the page of a rule, at most."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +111,31 @@ def place_of(word: LastWord, index: TaskIndex) -> int | None:
     return None
 
 
-def shown_words(
-    site: "Site", stored: "StoredRule", words: Iterable[LastWord], language: Language
+def feedback_values(site: "Site", stored: "StoredRule", language: Language) -> dict[str, Any]:
+    """The values of the template rule.html that are about feedback."""
+    said, problem = RuleFeedback(), ""
+    try:
+        said = site.service.feedback.about_rules(site, stored.task).get(stored.rule.id, said)
+    except KdslError as error:
+        problem = error.in_commands()
+    shown = _shown(site, stored, said.against[:SHOWN], language)
+    return {"said": said, "said_against": shown, "feedback_problem": problem, "answer_words": answer_words}
+
+
+def _shown(
+    site: "Site", stored: "StoredRule", words: Sequence[LastWord], language: Language
 ) -> list[tuple[LastWord, ShownSample, bool]]:
     """Each with its sample, in which the evidence of the rule is marked, and whether the sample has a page."""
-    index, words = site.indexes[stored.task], list(words)
+    index = site.indexes[stored.task]
     places = [place_of(word, index) for word in words]
     samples = [
         word.sample if place is None else index.samples[place] for word, place in zip(words, places, strict=True)
     ]
     hits = Engine([written("", stored.task, "", stored.rule.conditions)]).hits(FieldTable(samples, site.sidecars))
-    return [
-        (word, show_sample(-1 if place is None else place, sample, site.sidecars, site.image_address,
-                           [each for hit in found for each in hit.evidence], language), place is not None)
-        for word, place, sample, found in zip(words, places, samples, hits, strict=True)
-    ]  # fmt: skip
+    found = []
+    for word, place, sample, of_sample in zip(words, places, samples, hits, strict=True):
+        evidence = [each for hit in of_sample for each in hit.evidence]
+        at = -1 if place is None else place
+        shown = show_sample(at, sample, site.sidecars, site.image_address, evidence, language)
+        found.append((word, shown, place is not None))
+    return found

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -44,7 +43,7 @@ class ServiceDecisions:
     """
 
     def __init__(
-        self, folder: Path, tasks: Collection[str], now: Callable[[], datetime] = partial(datetime.now, UTC)
+        self, folder: Path, tasks: Collection[str], now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         """Decisions about samples of other `tasks` are passed over."""
         self.folder = folder
@@ -60,7 +59,7 @@ class ServiceDecisions:
         self._first = self._slot_ago(self._longest)
         self._slots: dict[tuple[int, str], Tally] = {}
         self._read: Mapping[Path, int] = {}
-        self._damaged, self._problem = 0, ""
+        self._damaged, self._unfinished, self._problem = 0, 0, ""
 
     @property
     def there(self) -> bool:
@@ -86,7 +85,7 @@ class ServiceDecisions:
             for (slot, name), tally in sorted(self._slots.items()):
                 if slot >= first and name == task:
                     total.merge(tally)
-            return Lately(_begin(first), total, worker.is_alive(), self._damaged, self._problem)
+            return Lately(_begin(first), total, worker.is_alive(), self._damaged + self._unfinished, self._problem)
 
     def _catch_up(self) -> None:
         """Count what was logged since the last time."""
@@ -103,7 +102,7 @@ class ServiceDecisions:
     def _read_on(self) -> bool:
         """Whether all was counted; not where a longer period was asked for meanwhile."""
         with self._mutex:
-            slots, damaged = self._slots, self._damaged
+            slots, before = self._slots, self._damaged
             decisions = read_decisions(self.folder, _begin(self._first), self._read)
         left = iter(decisions)
         while True:
@@ -118,8 +117,8 @@ class ServiceDecisions:
                 for key, tally in found.items():
                     slots.setdefault(key, Tally()).merge(tally)
                 # Together with what was counted, so that no line counts twice.
-                self._read, self._damaged = dict(decisions.read), damaged + decisions.damaged
-                self._problem = ""
+                self._read, self._damaged = dict(decisions.read), before + decisions.damaged - decisions.unfinished
+                self._unfinished, self._problem = decisions.unfinished, ""
             if not some:
                 return True
 
