@@ -78,7 +78,8 @@ class ProjectConfig(Part):
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
-    serve: ServeConfig = ServeConfig()
+    # Read like one that is written, so that its folder is one of the project too.
+    serve: ServeConfig = Field(default_factory=dict)  # type: ignore[assignment]
     _folder: Path = PrivateAttr(default=Path("."))
     _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 

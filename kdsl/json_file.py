@@ -29,14 +29,15 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 
 def jsonl_bytes(records: Iterable[dict[str, Any]]) -> bytes:
-    """One JSON object a line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
+    """One JSON object a line; see `json_bytes`."""
     lines = io.BytesIO()
-    with jsonlines.Writer(lines, dumps=_encoded) as writer:
+    with jsonlines.Writer(lines, dumps=json_bytes) as writer:
         writer.write_all(records)
     return lines.getvalue()
 
 
-def _encoded(record: dict[str, Any]) -> bytes:
+def json_bytes(record: dict[str, Any]) -> bytes:
+    """One JSON object in one line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
     try:
         return json.dumps(record, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

@@ -16,6 +16,7 @@ from kdsl.sample import Label, Task
 
 if TYPE_CHECKING:
     from model_server import RunningServer
+    from playwright.sync_api import Browser
 
 # Nothing here may depend on how busy the machine is, and what fails in CI fails again.
 settings.register_profile(
@@ -81,6 +82,20 @@ def shared_server() -> "Iterator[RunningServer]":
 
     with model_server() as running:
         yield running
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A Chromium for all tests of a file."""
+    from browser import chromium
+    from playwright.sync_api import sync_playwright
+
+    program = chromium()
+    if program is None:
+        pytest.skip("needs Chromium: python -m playwright install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,16 +119,54 @@ class Predictor:
         if not trained.arbiter.cold and (None if chosen is None else chosen.asked) != self._abstain:
             raise KdslError(f"{folder}: trained with another `abstain:` than kdsl.yaml has now", Hint.TRAIN_AGAIN)
 
+    def load(self) -> None:
+        """Read all tasks that were trained, now and not when their first sample comes.
+
+        Errors of `decide`, and KdslError where a rule file cannot be read, which is left out otherwise.
+        """
+        self._require_whole()
+        self.load_trained()
+
+    def load_trained(self) -> None:
+        """The same without rule files that cannot be read."""
+        for name in self._trained():
+            self._task(name)
+
+    def with_current_rules(self, whole: bool = False) -> "Predictor":
+        """The same with the rules as their files are now: what was trained is shared, not read again.
+
+        This one stays as it is, also for decisions that it is about to make in another thread. `whole` raises
+        KdslError where a rule file cannot be read, which is left out otherwise.
+        """
+        other = copy(self)
+        other._bases, other._rules, other._loaded = {}, {}, dict(self._loaded)
+        other.bases()
+        if whole:
+            other._require_whole()
+        for name, trained in other._loaded.items():
+            if other._rules[name] != self._rules[name]:
+                other._loaded[name] = trained.with_rules(other._rules[name], self._sidecars)
+        return other
+
+    def _require_whole(self) -> None:
+        for base in self.bases():
+            if base.unreadable:
+                raise KdslError(next(iter(base.unreadable.values())))
+
     def base(self, name: str) -> RuleBase:
         """The rule base of a task."""
         if name not in self._bases:
             self._bases[name] = self._base_of(self._tasks[name])
+            self._rules[name] = self._bases[name].rules  # the base may be read again before the task's first sample
         return self._bases[name]
+
+    def bases(self) -> list[RuleBase]:
+        """The rule bases of all tasks."""
+        return [self.base(name) for name in self._tasks]
 
     def _task_rules(self, name: str) -> Sequence[Rule]:
         """Asked for once, so that what predicts is what `state` tells of."""
-        if name not in self._rules:
-            self._rules[name] = self.base(name).rules
+        self.base(name)
         return self._rules[name]
 
     def _files(self, name: str) -> list[Path]:
@@ -141,14 +180,18 @@ class Predictor:
         return [folder / ARBITER_FILE, *self._embedded.files(folder)]
 
     @property
+    def large(self) -> "LargeModel | None":
+        *_, large = self._place
+        return large
+
+    @property
     def usage(self) -> Usage | None:
         """What samples have cost so far; None without a large model."""
-        *_, large = self._place
-        return None if large is None else large.usage
+        return None if self.large is None else self.large.usage
 
     def tell(self) -> None:
         """Log a counted warning of a server's answers that were none of the labels, if there were any."""
-        *_, large = self._place
+        large = self.large
         if large is not None and large.strays.strays:
             _log.warning(
                 "%s: %s; these count as no answer", large.weights.name, large.strays.told("none of the labels")
@@ -163,9 +206,7 @@ class Predictor:
         with ExitStack() as stack:
             for name in self._tasks:
                 stack.enter_context(held(checkpoint / name, shared=True))
-            trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
-            if not trained:
-                raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
+            trained = self._trained()
             for name in trained:
                 self._seen[name] = file_hash(*self._files(name))
             return PredictorState(
@@ -173,3 +214,11 @@ class Predictor:
                 None if recorded is None else file_hash(recorded),
                 {name: {rule.id: RuleState.of(rule) for rule in self._task_rules(name)} for name in trained},
             )
+
+    def _trained(self) -> list[str]:
+        """The tasks that were trained; KdslError where none was."""
+        checkpoint, *_ = self._place
+        trained = [name for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
+        if not trained:
+            raise KdslError(f"{checkpoint}: none of the project's tasks was trained", Hint.TRAIN)
+        return trained

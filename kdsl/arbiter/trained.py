@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,7 +130,7 @@ class TrainedTask:
         `recorded` is the file of a recorded model (with `orders` as for `read_recorded`), `large` the large model;
         without both it is the `embedded` classifier, or where no sample had a label the one that goes by their names;
         `sidecars` are what rules are tested with. Raises KdslError when the task was not trained, or with other
-        labels, or on other fields. Rules that training did not know as they stand are counted in a warning.
+        labels, or on other fields. Warns as `with_rules` does.
         """
         folder = checkpoint / task.name
         arbiter = Arbiter.load(folder)
@@ -161,17 +161,25 @@ class TrainedTask:
         else:
             classifier = EmbeddedClassifier.load(folder, embedded, len(task.labels))
         scope = Scope.load(folder, len(task.labels)) if arbiter.detects_other else None
-        trained = cls(task, classifier, tuple(active_rules(rules, task, known)), arbiter, scope=scope)
-        weighed = trained.judge.weighed
+        trained = cls(task, classifier, (), arbiter, scope=scope)
+        return trained.with_rules(rules, known)
+
+    def with_rules(self, rules: Sequence[Rule], known: Sidecars) -> "TrainedTask":
+        """The same with the active ones of `rules`, the rule base as it is now; `known` is what they are tested with.
+
+        Rules that training did not know as they stand are counted in a warning.
+        """
+        other = replace(self, rules=tuple(active_rules(rules, self.task, known)))
+        weighed = other.judge.weighed
         new = int((~weighed.known).sum())
         if new:
             example = weighed.rules[int(np.argmin(weighed.known))].id
             _log.warning(
                 "%s: %d rules were added or edited since training and are shown but do not count, the first being %s; "
                 "%s",
-                task.name, new, example, Hint.TRAIN_AGAIN,
+                self.task.name, new, example, Hint.TRAIN_AGAIN,
             )  # fmt: skip
-        return trained
+        return other
 
 
 def active_rules(rules: Sequence[Rule], task: Task, known: Sidecars) -> list[Rule]:

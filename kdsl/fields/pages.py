@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
-from kdsl.fields.ocr import fill_ocr, ocr_installed
+from kdsl.fields.ocr import PageReader, fill_ocr, ocr_installed
 from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.progress import Progress
 from kdsl.sample import Sample
@@ -23,13 +23,22 @@ class PageFiller:
     """
 
     def __init__(
-        self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
+        self,
+        sidecars: Sidecars,
+        folder: Path | None,
+        sidecar: Path | None,
+        progress: Progress | None = None,
+        reader: PageReader | None = None,
     ) -> None:
-        """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
+        """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done.
+
+        With a `reader` it reads, and what it reads is not written into the sidecar file.
+        """
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
         self._progress = progress
+        self._reader = reader
         self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -49,6 +58,13 @@ class PageFiller:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
                 (outside if os.path.isabs(image) else readable).append(image)
+        if self._reader is not None:
+            for image, page in self._reader.pages([*readable, *outside], self._folder or Path()):
+                if isinstance(page, str):
+                    self._missing[image] = page
+                else:
+                    self.sidecars.ocr[image] = page
+            return
         if readable:
             self._read(readable, self._sidecar, self.sidecars.ocr)
         if outside:

@@ -1,31 +1,20 @@
 """Predicting samples that a Python program has in memory, with what a project trained."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.given import samples_given
-from kdsl.fields.sidecar import Sidecars
-from kdsl.files import Stamp, stamp_of
-from kdsl.locks import is_lock
-from kdsl.project.prediction import ProjectPredictor
+from kdsl.project.current_predictor import CurrentPredictor
 from kdsl.project.project import Project
 from kdsl.sample import Sample
 
-Stamps = tuple[tuple[Path, Stamp | None], ...]
-"""Of every file that predictions depend on."""
-
 
 class MemoryPredictor:
-    """Decides about samples in memory: what is trained is read once, and again when its files have changed.
-
-    Of sidecars that have changed what is new is taken over; a large model need not be loaded again for it.
-    """
+    """Decides about samples in memory: what is trained is read once, and again when its files have changed."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._read: tuple[Stamps, ProjectPredictor] | None = None
-        self._known: Sidecars | None = None
+        self._current = CurrentPredictor(project)
 
     def decide(self, given: object, task: str | None) -> list[AnyDecision]:
         """See `Project.predict`."""
@@ -36,26 +25,7 @@ class MemoryPredictor:
         samples = samples_given(given, tasks, "samples", reading=project.reading())
         if not samples:
             return []
-        predictor = self._predictor()
-        known = project.sidecars()
-        if known is not self._known:
-            predictor.images.learn(known)
-            self._known = known
+        predictor = self._current.now()
         decisions = predictor.decide(samples)
         predictor.warn()
         return decisions
-
-    def _predictor(self) -> ProjectPredictor:
-        stamps = _stamps(self._project)
-        if self._read is None or self._read[0] != stamps:
-            self._read = stamps, ProjectPredictor.open(self._project)
-        return self._read[1]
-
-
-def _stamps(project: Project) -> Stamps:
-    config = project.config
-    folders = [folder / task.name for folder in (config.rules, config.checkpoint) for task in project.tasks]
-    files = [path for folder in folders for path in sorted(folder.rglob("*")) if not is_lock(path)]
-    if config.recorded is not None:
-        files.append(config.recorded)
-    return tuple((path, stamp_of(path)) for path in files)

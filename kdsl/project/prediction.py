@@ -2,10 +2,12 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
@@ -23,10 +25,14 @@ from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
 from kdsl.project.small import load_small, questions_of
 from kdsl.project.without_labels import train_untrained
+from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
 from kdsl.vlm.usage import Limits, Usage
+
+if TYPE_CHECKING:
+    from kdsl.models.large.model import LargeModel
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +66,11 @@ class ImageReader:
             images = (image for sample in samples for image in sample.images)
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
 
+    def asking(self, bases: Iterable[RuleBase]) -> "ImageReader":
+        """The same with the visual questions that the rules in `bases` ask now."""
+        tasks = {base.task: replace(self.answers.tasks[base.task], questions=questions_of(base)) for base in bases}
+        return replace(self, answers=replace(self.answers, tasks=tasks))
+
     def tell(self) -> None:
         """Log counted warnings, if there is anything to warn of."""
         self.pages.tell()
@@ -88,13 +99,23 @@ class ProjectPredictor:
 
     @classmethod
     def open(
-        cls, project: Project, files: Sequence[SampleFile] = (), tasks: Sequence[Task] | None = None
+        cls,
+        project: Project,
+        files: Sequence[SampleFile] = (),
+        tasks: Sequence[Task] | None = None,
+        large: "LargeModel | None" = None,
     ) -> "ProjectPredictor":
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
-        Samples are of `tasks`, or of any task of the project.
+        Samples are of `tasks`, or of any task of the project. `large` is the large model of the project where an
+        earlier predictor has it, whose weights are then not loaded again unless they have changed.
         """
-        return cls(*_ready(project, files, project.tasks if tasks is None else tasks))
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, large))
+
+    def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
+        """See `Predictor.with_current_rules`; what was read of images is shared too."""
+        predictor = self.predictor.with_current_rules(whole)
+        return replace(self, predictor=predictor, images=self.images.asking(predictor.bases()))
 
     def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
         """One decision for every sample, in their order; images that nobody has read are read first."""
@@ -226,15 +247,16 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
     ]
 
 
-def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task]) -> tuple[Predictor, ImageReader]:
+def _ready(
+    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], large: "LargeModel | None"
+) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
     sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
-    large = None
-    if config.large_model is not None:
+    if config.large_model is not None and large is None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
 
         large = large_model(project)
@@ -255,7 +277,7 @@ def _ready(project: Project, files: Sequence[SampleFile], tasks: Sequence[Task])
         {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
         data.questions,
-        None if config.small_model is None else lambda: load_small(project),
+        None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
     )

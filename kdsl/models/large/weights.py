@@ -29,7 +29,8 @@ _BATCH = 8
 class LargeWeights:
     """One model and what was fine-tuned from it, `tuned` being a folder's name below <checkpoint>/large.
 
-    Whatever is loaded stays in memory until `release`; adapters share the memory of their base.
+    Whatever is loaded stays in memory until `release`, or until it was trained again and is asked for; adapters share
+    the memory of their base.
     """
 
     name: str
@@ -81,12 +82,12 @@ class LargeWeights:
         if tuned is None:
             return self._load(self.name)
         if not self.is_adapter(tuned):
-            return self._load(str(self.tuned_folder(tuned)))
+            return self._load(str(self.tuned_folder(tuned)), self.tuned_fingerprint(tuned))
         from kdsl.vlm.local import LocalModel
 
         # Named by number: modules of torch cannot have a dot in their names, tasks can.
         names = {folder: f"adapter{number}" for number, folder in enumerate(together or [tuned])}
-        key = f"{self.name} with {sorted(names)}"
+        key = f"{self.name} with {[(folder, self.tuned_fingerprint(folder)) for folder in sorted(names)]}"
         if key not in self._loaded:
             self.release()
             adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
@@ -138,10 +139,14 @@ class LargeWeights:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _load(self, name: str) -> VisionLanguageModel:
-        if name not in self._loaded:
-            self._loaded[name] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
-        return self._loaded[name]
+    def _load(self, name: str, of: str = "") -> VisionLanguageModel:
+        """`of` is the fingerprint of what may be trained again; what it was before is let go of."""
+        key = f"{name} {of}".rstrip()
+        if key not in self._loaded:
+            if of:
+                self._loaded = {other: model for other, model in self._loaded.items() if not other.startswith(name)}
+            self._loaded[key] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
+        return self._loaded[key]
 
 
 def _local(name: str) -> ModuleType:
