@@ -2,8 +2,8 @@
 
 import heapq
 import math
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,64 +56,47 @@ class Tally:
     labels_without_rule: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)
     """How often each rule held, by its id."""
-    _unsure: list[Seen] = field(default_factory=list)
-    """The least sure ones are among these."""
-    _sure: float = math.inf
-    """From this probability on a decision is none of the least sure."""
-    _latest_without_rule: deque[Seen] = field(default_factory=lambda: deque(maxlen=SHOWN))
+    least_sure: list[Seen] = field(default_factory=list)
+    """The least sure one first."""
+    latest_without_rule: list[Seen] = field(default_factory=list)
+    """Of samples on which no rule held, the latest first."""
 
-    def add(self, decision: LoggedDecision) -> None:
-        """Count a decision, which was made after all others."""
-        self.decisions += 1
-        self.by[decision.by] += 1
-        labels = _labels(decision)
-        for label in labels:
-            self.labels[label] += 1
-        if decision.probability is not None:
-            self.confidence[decision.by, min(int(decision.probability * BINS), BINS - 1)] += 1
-            if decision.probability < self._sure:
-                self._keep([Seen.of(decision)])
-        for rule in decision.rules:
-            self.rules[rule] += 1
-        if not decision.rules:
-            self.without_rule += 1
-            for label in labels:
-                self.labels_without_rule[label] += 1
-            self._latest_without_rule.append(Seen.of(decision))
+    @classmethod
+    def of(cls, decisions: Sequence[LoggedDecision]) -> "Tally":
+        """`decisions` in the order in which they were made."""
+        sure = [(each.probability, each) for each in decisions if each.probability is not None]
+        without = [each for each in decisions if not each.rules]
+        return cls(
+            decisions=len(decisions),
+            by=Counter(each.by for each in decisions),
+            confidence=Counter((each.by, min(int(share * BINS), BINS - 1)) for share, each in sure),
+            labels=_labels(decisions),
+            without_rule=len(without),
+            labels_without_rule=_labels(without),
+            rules=Counter(rule for each in decisions for rule in each.rules),
+            least_sure=[Seen.of(each) for _, each in heapq.nsmallest(SHOWN, sure, key=lambda pair: pair[0])],
+            latest_without_rule=[Seen.of(each) for each in reversed(without[-SHOWN:])],
+        )
 
     def merge(self, later: "Tally") -> None:
         """Count what `later` counted, of decisions that were made after these."""
         self.decisions += later.decisions
-        self.without_rule += later.without_rule
         self.by.update(later.by)
         self.confidence.update(later.confidence)
         self.labels.update(later.labels)
+        self.without_rule += later.without_rule
         self.labels_without_rule.update(later.labels_without_rule)
         self.rules.update(later.rules)
-        self._keep(later._unsure)
-        self._latest_without_rule.extend(later._latest_without_rule)
-
-    @property
-    def least_sure(self) -> list[Seen]:
-        """The least sure decisions, the least sure one first."""
-        return heapq.nsmallest(SHOWN, self._unsure, key=_probability)
-
-    @property
-    def latest_without_rule(self) -> list[Seen]:
-        """Decisions about samples on which no rule held, the latest first."""
-        return [*reversed(self._latest_without_rule)]
-
-    def _keep(self, seen: list[Seen]) -> None:
-        self._unsure += seen
-        if len(self._unsure) >= 2 * SHOWN:  # not for every one
-            self._unsure = self.least_sure
-            self._sure = _probability(self._unsure[-1])
+        self.least_sure = heapq.nsmallest(SHOWN, self.least_sure + later.least_sure, key=_probability)
+        self.latest_without_rule = (later.latest_without_rule + self.latest_without_rule)[:SHOWN]
 
 
-def _labels(decision: LoggedDecision) -> tuple[str, ...]:
-    if decision.label is None:
-        return ()
-    return (decision.label,) if isinstance(decision.label, str) else decision.label or (NO_LABEL_HOLDS,)
+def _labels(decisions: Sequence[LoggedDecision]) -> Counter[str]:
+    one = Counter(each.label for each in decisions if isinstance(each.label, str))
+    one.update(
+        label for each in decisions if isinstance(each.label, tuple) for label in each.label or (NO_LABEL_HOLDS,)
+    )  # fmt: skip
+    return one
 
 
 def _probability(seen: Seen) -> float:

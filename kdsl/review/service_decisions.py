@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from kdsl.errors import KdslError
-from kdsl.project.decision_log import read_decisions
+from kdsl.project.decision_log import LoggedDecision, read_decisions
 from kdsl.review.decision_tally import Tally
 
 PERIODS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 _SLOT = 600
 """Seconds that are counted together; a period begins with such a slot."""
-_PATIENCE = 0.7
+_PATIENCE = 0.8
 """Seconds that a request waits for what is being read: a day of a busy service takes longer the first time."""
 _TOGETHER = 2000
 """Decisions that are counted before requests see them, a few hundredths of a second."""
@@ -97,28 +97,29 @@ class ServiceDecisions:
                 pass
         except KdslError as error:
             with self._mutex:
-                self._problem = str(error)
+                self._problem = error.in_commands()
 
     def _read_on(self) -> bool:
         """Whether all was counted; not where a longer period was asked for meanwhile."""
         with self._mutex:
             slots, before = self._slots, self._damaged
-            decisions = read_decisions(self.folder, _begin(self._first), self._read)
-        left = iter(decisions)
+            log = read_decisions(self.folder, _begin(self._first), self._read)
+        left = iter(log)
         while True:
             some = list(islice(left, _TOGETHER))
-            found: defaultdict[tuple[int, str], Tally] = defaultdict(Tally)
+            apart: defaultdict[tuple[int, str], list[LoggedDecision]] = defaultdict(list)
             for decision in some:
                 if decision.task in self._tasks:
-                    found[_slot(decision.at), decision.task].add(decision)
+                    apart[_slot(decision.at), decision.task].append(decision)
+            found = {key: Tally.of(decisions) for key, decisions in apart.items()}
             with self._mutex:
                 if self._slots is not slots:
                     return False
                 for key, tally in found.items():
                     slots.setdefault(key, Tally()).merge(tally)
                 # Together with what was counted, so that no line counts twice.
-                self._read, self._damaged = dict(decisions.read), before + decisions.damaged - decisions.unfinished
-                self._unfinished, self._problem = decisions.unfinished, ""
+                self._read, self._damaged = dict(log.read), before + log.damaged - log.unfinished
+                self._unfinished, self._problem = log.unfinished, ""
             if not some:
                 return True
 

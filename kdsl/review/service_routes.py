@@ -71,7 +71,7 @@ def _labels(call: Call, task: str, tally: Tally) -> list[tuple[str, float, float
     training = {name: float(index.having(i).mean()) for i, name in enumerate(names)} if index.samples else {}
     order = sorted({*names, *tally.labels}, key=lambda name: (-tally.labels[name], name))
     return [
-        (name, share, training.get(name), f"{tally.labels[name]} ({share:.1%})")
+        (name, share, training.get(name), f"{tally.labels[name]:,} ({share:.1%})")
         for name in order
         for share in [tally.labels[name] / max(tally.decisions, 1)]
     ]
@@ -80,7 +80,7 @@ def _labels(call: Call, task: str, tally: Tally) -> list[tuple[str, float, float
 def _without_rule(tally: Tally) -> list[tuple[str, float, float | None, str]]:
     """Of each label's decisions the share of those about samples that no rule held on, most decisions first."""
     return [
-        (name, share, None, f"{count} ({share:.1%})")
+        (name, share, None, f"{count:,} ({share:.1%})")
         for name, count in tally.labels_without_rule.most_common()
         for share in [count / tally.labels[name]]
     ]
