@@ -86,6 +86,7 @@ def shared_server() -> "Iterator[RunningServer]":
     with model_server() as running:
         yield running
 
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A Chromium for all tests of a file."""
