@@ -97,6 +97,9 @@ class TestGiving:
             (TASK, "木头", "the label '木头' is none of the labels of shop; write one of 退款, 物流, 其他"),
             (TASK, "退款 ", "the label '退款 ' is none of the labels of shop; write '退款', without spaces around it"),
             (TASK, None, "shop has no label for what belongs to none of the others; give one of 退款, 物流, 其他"),
+            (TASK, 3, "a sample of shop has one label, not 3; give one of 退款, 物流, 其他"),
+            (SEVERAL, [3], "the label 3 is none of the labels of shop; write one of 退款, 物流, 其他"),
+            (SEVERAL, {"退款": 1}, "samples of shop may have several labels; give a list of those that hold, or []"),
             (TASK, ["退款"], "a sample of shop has one label, not ['退款']; give one of 退款, 物流, 其他"),
             (
                 SEVERAL,
