@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from kdsl.arbiter.html import decision_html
 from kdsl.errors import KdslError
+from kdsl.serve import docs_page
 from kdsl.serve.explained import explanation_record, named_pictures
 from kdsl.serve.live import Unusable
 from kdsl.serve.refusal import Refusal
@@ -21,8 +23,8 @@ from kdsl.serve.service import Service
 
 _log = logging.getLogger(__name__)
 
-OPEN = ("/", "/healthz", "/readyz", "/docs", "/openapi.json")
-"""Paths that need no token: they tell nothing of samples."""
+OPEN = ("/", "/healthz", "/readyz", *docs_page.OPEN)
+"""Paths that need no token: they tell nothing of samples and labels."""
 _EXPLANATION_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
 Route = Callable[[Request], Awaitable[Response]]
@@ -46,6 +48,12 @@ def create_app(service: Service, token: str | None) -> FastAPI:
 
     def route(path: str, method: str, answer: Route) -> None:
         async def guarded(request: Request) -> Response:
+            begun = time.perf_counter()
+            response = await answered(request)
+            service.metrics.answered(path, response.status_code, time.perf_counter() - begun)
+            return response
+
+        async def answered(request: Request) -> Response:
             try:
                 guard.check(request)
                 return await answer(request)
@@ -76,11 +84,19 @@ def create_app(service: Service, token: str | None) -> FastAPI:
         explanation = explanation_record(answered.explanation, answered.decision.labels)
         return JSONResponse({"prediction": json.loads(answered.record), "explanation": explanation})
 
+    async def feedback(request: Request) -> Response:
+        event = await service.feedback(request)
+        return JSONResponse({"saved": True, "event": event.event, "id": event.id, "task": event.task})
+
+    async def metrics(_: Request) -> Response:
+        text, kind = await asyncio.to_thread(service.rendered_metrics)
+        return Response(text, headers={"Content-Type": kind})
+
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
-        problems = await asyncio.to_thread(lambda: service.live.problems)
+        problems = await asyncio.to_thread(lambda: service.problems)
         status = "degraded" if problems else "ready"
         return JSONResponse({"status": status, "problems": problems, "versions": dict(service.live.served.versions)})
 
@@ -89,9 +105,13 @@ def create_app(service: Service, token: str | None) -> FastAPI:
 
     route("/v1/predict", "POST", predict)
     route("/v1/explain", "POST", explain)
+    route("/v1/feedback", "POST", feedback)
+    route("/metrics", "GET", metrics)
     route("/healthz", "GET", healthz)
     route("/readyz", "GET", readyz)
     route("/", "GET", start)
+    for path, answer in docs_page.docs_routes(service.live.project.tasks).items():
+        route(path, "GET", answer)
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, error: HTTPException) -> Response:

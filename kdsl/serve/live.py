@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
+from kdsl.arbiter.state import PredictorState
 from kdsl.config import CONFIG_NAME
 from kdsl.errors import KdslError
 from kdsl.files import stamp_of
@@ -14,7 +15,8 @@ from kdsl.models.explanation import Explanation
 from kdsl.project.current_predictor import CurrentPredictor, Stamps
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
-from kdsl.sample import Sample
+from kdsl.project.versions import versions_of
+from kdsl.sample import Sample, Turn
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Served:
     """What decides: it stays as it is, and another one takes its place."""
 
     predictor: ProjectPredictor
+    state: PredictorState
     versions: Mapping[str, str]
     """What each decision is logged with."""
     unusable: Mapping[str, str] = field(default_factory=dict)
@@ -70,10 +73,22 @@ class LiveProject:
             predictor = self._current.now()
             predictor.predictor.load_trained()
         self.served = self._served(predictor)
+        self._warm_up()
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
-        self.reloaded: Callable[[bool], None] = lambda worked: None
+        self.tell: Callable[[bool], None] = lambda worked: None
         """Called after files were read again, with whether that went well."""
+
+    def _warm_up(self) -> None:
+        """Decide once, so that encoder and model are loaded before the first request; a server is not asked for that.
+
+        Raises KdslError where that fails: then every request would.
+        """
+        config = self.project.config
+        if config.recorded is not None or "://" in (config.large_model or ""):
+            return
+        usable = [task.name for task in self.project.tasks if task.name not in self.served.unusable]
+        self.served.predictor.predictor.decide([Sample("", name, (Turn("user", "?"),)) for name in usable])
 
     @property
     def problems(self) -> list[str]:
@@ -115,12 +130,16 @@ class LiveProject:
             predictor = self._current.now(whole=True)
             if self._current.stamps() != now:
                 return  # it may be half of a change: look again
-            self.served, self._problem = self._served(predictor), ""
+            fresh = self._served(predictor)
+            for name, problem in fresh.unusable.items():
+                if name not in self.served.unusable:
+                    raise KdslError(problem)
+            self.served, self._problem = fresh, ""
         except (KdslError, OSError) as error:
             self._problem = error.in_commands() if isinstance(error, KdslError) else str(error)
             _log.warning("%s; what was read before is still used", self._problem)
         self._read = now
-        self.reloaded(not self._problem)
+        self.tell(not self._problem)
 
     def _served(self, predictor: ProjectPredictor) -> Served:
         unusable = {}
@@ -129,7 +148,8 @@ class LiveProject:
                 predictor.predictor.shares(task.name)
             except KdslError as error:
                 unusable[task.name] = error.in_commands()
-        return Served(predictor, {}, unusable)
+        state = predictor.predictor.state()
+        return Served(predictor, state, versions_of(self.project, state), unusable)
 
     def _setting_stamps(self) -> Stamps:
         """Of kdsl.yaml and the task files, which are read at the start only."""

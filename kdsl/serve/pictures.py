@@ -39,10 +39,15 @@ class Uploads:
             self._in_use[path] += 1
         return path
 
+    def content(self, name: str) -> bytes | None:
+        """The picture in the file of that name; None where it was deleted since."""
+        with self._mutex:
+            return (self._folder / name).read_bytes() if str(self._folder / name) in self._sizes else None
+
     def release(self, paths: Iterable[str]) -> None:
         """Let go of files: the longest unused ones are deleted once there are too many."""
         with self._mutex:
-            self._in_use.subtract(paths)
+            self._in_use.subtract(list(paths))  # of a mapping it would take the values as counts
             self._in_use += Counter()  # without what is at 0
             total = sum(self._sizes.values())
             for path in list(self._sizes):

@@ -3,29 +3,32 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
+from kdsl.data.feedback import FeedbackEvent
+from kdsl.errors import KdslError
 from kdsl.json_file import json_bytes
 from kdsl.models.explanation import Explanation
-from kdsl.sample import Sample, SampleKey
+from kdsl.project.decision_log import DecisionLog
+from kdsl.sample import Sample
 from kdsl.serve.asked import Reader
 from kdsl.serve.batching import Batcher
 from kdsl.serve.body import Body, Intake
-from kdsl.serve.live import LiveProject
-from kdsl.serve.pictures import RequestImages, Uploads, as_called, released
+from kdsl.serve.feedback import FeedbackTaker
+from kdsl.serve.live import LiveProject, Served
+from kdsl.serve.metrics import Metrics
+from kdsl.serve.pictures import RequestImages, Uploads, as_called, released, without_paths
 from kdsl.serve.refusal import Refusal
+from kdsl.serve.remembered import LastDecisions
 
 _log = logging.getLogger(__name__)
 
-RECENT = 10_000
-"""Decisions that are remembered, so that feedback need not send the sample again."""
 _FEW = 16
 """Samples that are read without holding up other requests."""
 _STILL_THERE = 0.5
@@ -61,16 +64,43 @@ class Service:
     """Decides about samples of requests, together, and remembers what it decided."""
 
     def __init__(self, live: LiveProject, uploads: Uploads) -> None:
+        """Raises KdslError where the decision log cannot be written."""
         project, config = live.project, live.project.config
         self.live = live
         self.limits = config.serve
         self.intake = Intake(self.limits.body)
-        self.reader = Reader(project.tasks, project.reading(), config.data.images, uploads, self.limits.samples)
-        self.uploads = uploads
+        self.reader = Reader(project.tasks, config.data.images, uploads, self.limits.samples)
         self.batcher: Batcher[Asked, Answered] = Batcher(self._decide, self.limits.waiting)
-        self.recent: OrderedDict[SampleKey, AnyDecision] = OrderedDict()
+        self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
+        self.metrics = Metrics()
+        self._last = LastDecisions()
+        self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
+        self._log_problem = ""
         self._images = ThreadPoolExecutor(1, thread_name_prefix="kdsl-images")
         self._warned = time.monotonic()
+        self._measure_with(live.served)
+        live.tell = self._reloaded
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the service does not do all that it should, a sentence each."""
+        return [*self.live.problems, *([self._log_problem] if self._log_problem else [])]
+
+    def rendered_metrics(self) -> tuple[bytes, str]:
+        """See `Metrics.render`."""
+        self.metrics.waiting(self.batcher.waiting)
+        self.metrics.problems(len(self.problems))
+        return self.metrics.render()
+
+    async def feedback(self, request: Request) -> FeedbackEvent:
+        """Take what a person says about a decision; errors of `FeedbackTaker.take`."""
+        body: Body | None = None
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self.intake.read(request)
+                return await asyncio.to_thread(self._feedback.take, body)
+        except TimeoutError as error:
+            raise self._out_of_time(body) from error
 
     async def answers(self, request: Request, explain: bool = False) -> list[Answered]:
         """One answer for every sample in the request.
@@ -114,7 +144,7 @@ class Service:
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
         """In the thread that decides: all of them by the same rules and the same checkpoint."""
-        served = self.live.served
+        served, begun = self.live.served, time.perf_counter()
         decisions = served.decide([each.sample for each in asked])
         answered = [
             Answered(
@@ -125,22 +155,43 @@ class Service:
             )
             for each, decision in zip(asked, decisions, strict=True)
         ]
-        self._remember(asked, decisions)
+        # Nobody but who sent them knows where their pictures lie.
+        known = [
+            replace(decision, sample=without_paths(decision.sample, each.kept)) if each.kept else decision
+            for each, decision in zip(asked, decisions, strict=True)
+        ]
+        self._write_down(known, served)
+        self._last.add(known)
+        self.metrics.decided(known, time.perf_counter() - begun)
         if time.monotonic() - self._warned > _WARN:
             served.predictor.warn()
             self._warned = time.monotonic()
         return answered
 
-    def _remember(self, asked: Sequence[Asked], decisions: Sequence[AnyDecision]) -> None:
-        for decision in decisions:
-            self.recent[decision.sample.key] = decision
-            self.recent.move_to_end(decision.sample.key)
-        while len(self.recent) > RECENT:
-            self.recent.popitem(last=False)
+    def _write_down(self, decisions: Sequence[AnyDecision], served: Served) -> None:
+        """Log decisions before they are answered; where that fails they are answered nevertheless, and it is told."""
+        try:
+            self.log.append(decisions, served.versions)
+            self._log_problem = ""
+        except KdslError as error:
+            if not self._log_problem:
+                _log.error("decisions are not logged: %s", error.in_commands())
+            self._log_problem = error.in_commands()
+        self.metrics.logged(not self._log_problem)
+
+    def _reloaded(self, worked: bool) -> None:
+        self.metrics.reloaded(worked)
+        if worked:
+            self._measure_with(self.live.served)
+
+    def _measure_with(self, served: Served) -> None:
+        self.metrics.serves(served.state, served.versions, served.predictor.predictor.label_shares())
 
     def close(self) -> None:
+        """End what runs beside requests."""
         self.live.stop()
         self._images.shutdown()
+        self.log.close()
 
 
 async def _while_there(request: Request, answer: Awaitable[T]) -> T:

@@ -58,7 +58,7 @@ def serve_project(
         seconds = project.config.serve.seconds
         server = web_server(create_app(service, token), seconds + _PATIENCE, _MOST_WAITING)
         address = f"http://{shown_host(host)}:{listening.getsockname()[1]}/"
-        tell(address, _note(project, token, bool(given)))
+        tell(address, f"{_access(address, token, bool(given))} Decisions are logged in {project.config.serve.log}.")
         sys.setswitchinterval(_SWITCH)
         gc.collect()
         gc.freeze()  # what was read stays: looking through it for garbage would hold up requests
@@ -66,12 +66,13 @@ def serve_project(
         server.run(sockets=[listening])
 
 
-def _note(project: Project, token: str | None, given: bool) -> str:
+def _access(address: str, token: str | None, given: bool) -> str:
+    """Who may ask, and where a person tries it. What stands behind # in an address is sent to nobody."""
     if token is None:
-        who = "Everybody on this computer may ask"
-    else:
-        who = f"Ask with the token of {TOKEN}" if given else f"Ask with the token {token}"
-    return f"{who}. Decisions are logged in {project.config.serve.log}. Ctrl-C ends it."
+        return f"Everybody on this computer may ask. Try it at {address}docs."
+    if given:
+        return f"Ask with the token of {TOKEN}. Try it at {address}docs."
+    return f"Ask with the token {token}. Try it at {address}docs#token={token}"
 
 
 def _end(*_: object) -> None:
