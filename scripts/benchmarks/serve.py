@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -40,6 +41,8 @@ PARTS = ("saturated", "latency", "peers", "reload", "memory", "kill")
 CONNECTIONS = (16, 64, 128)
 PEER_CONNECTIONS = 64
 TOGETHER = 16
+WARM = 64
+"""Requests before anything is measured."""
 BATCH, WAIT = 64, 0.005
 """Of the peers: at most so many requests are decided at once, of those that came within so many seconds."""
 CALM = 100.0
@@ -122,6 +125,7 @@ def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     speed = [part for part in ("saturated", "latency") if part in options.parts]
     if speed:
         with kdsl_server(folder) as server:
+            _warm(server, bodies)
             for part in speed:
                 yield from (_saturated if part == "saturated" else _latency)(server, bodies, options)
     if "peers" in options.parts:
@@ -153,11 +157,17 @@ def _saturated(server: Server, bodies: Bodies, options: argparse.Namespace) -> I
         yield Row("saturated", what, f"{_speed(load, 1)}; {cost}")
 
 
+def _warm(server: Server, bodies: Bodies) -> None:
+    saturate(server.target, islice(bodies.of(bodies.dialogues), WARM), WARM // 4, settle=0.0)
+
+
 def _measured(server: Server, asked: Iterator[bytes], connections: int, seconds: float) -> tuple[Load, str]:
     """The load, and the processor time of server and client while it lasted, by request."""
-    answered = list[float]()
+    answered = list[int]()
     of_server, of_client = server.processor_seconds(), time.process_time()
-    load = saturate(server.target, asked, connections, seconds, each=lambda answer: answered.append(answer.answered))
+    load = saturate(
+        server.target, asked, connections, seconds, seconds / 10, lambda each: answered.append(each.status)
+    )
     of_server, of_client = server.processor_seconds() - of_server, time.process_time() - of_client
     each = len(answered) / 1000
     return load, f"server {of_server / each:.2f} ms, client {of_client / each:.2f} ms a request"
@@ -173,7 +183,6 @@ def _latency(server: Server, bodies: Bodies, options: argparse.Namespace) -> Ite
 
 
 def _calm(server: Server, bodies: Bodies, options: argparse.Namespace) -> Load:
-    asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 2.0, options.seed))  # warm
     return asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 3 * options.seconds, options.seed))
 
 
@@ -198,6 +207,7 @@ def _peers(folder: Path, bodies: Bodies, options: argparse.Namespace) -> Iterato
         speeds, waits = [], []
         for opened in (kdsl_server(folder), peer(python, folder, BATCH, WAIT)):
             with opened as server:
+                _warm(server, bodies)
                 load, cost = _measured(server, bodies.of(bodies.dialogues), PEER_CONNECTIONS, options.seconds)
                 what = f"{server.name}, {PEER_CONNECTIONS} connections"
                 yield Row("peers", what, f"{_speed(load, 1)}; {cost}")

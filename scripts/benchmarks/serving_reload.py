@@ -106,11 +106,11 @@ class Seen:
 class Base:
     """The benchmark's own rules in the rule base of a project's task."""
 
-    def __init__(self, project: Path, seen: Seen, terms: Sequence[str]) -> None:
-        opened = Project.open(project)
-        task = next(each for each in opened.tasks if opened.samples("train") and not each.multi)
+    def __init__(self, project: Project, seen: Seen, terms: Sequence[str]) -> None:
+        """`terms`: as many as there will be changes, and one more; the rules are those of the first task."""
+        task = project.tasks[0]
         self._label = task.label_names[0]
-        self._folder = opened.config.rules / task.name / "bench"
+        self._folder = project.config.rules / task.name / "bench"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._seen = seen
         self._new_term = iter(terms).__next__
@@ -173,8 +173,15 @@ def reload_under_load(
     """What was measured, the figure, and what is wanted, with `rate` requests a second for so many seconds."""
     terms = [f"改版{''.join(_DIGITS[int(digit)] for digit in f'{number:03d}')}" for number in range(changes + 1)]
     seen = Seen()
-    base = Base(project, seen, terms)
-    asked = bodies.of([_with_turn(dialogue, "".join(terms)) for dialogue in bodies.dialogues])
+    opened = Project.open(project)
+    base = Base(opened, seen, terms)
+    asked = bodies.of(
+        [
+            _with_turn(dialogue, "".join(terms))
+            for dialogue in bodies.dialogues
+            if dialogue["task"] == opened.tasks[0].name
+        ]
+    )
     with kdsl_server(project) as server:
         saturate(server.target, islice(asked, 32), 1)  # warm
         load, killed, told = asyncio.run(_run(server, base, asked, rate, seconds, changes, seed, seen.note))
