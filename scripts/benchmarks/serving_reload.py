@@ -187,15 +187,14 @@ def reload_under_load(
         load, killed, told = asyncio.run(_run(server, base, asked, rate, seconds, changes, seed, seen.note))
     half, delays = seen.half(), seen.delays()
     failed = f"{load.failed}" + (f" ({load.first_failure})" if load.failed else "")
-    yield f"failed of {load.answered + load.failed:,} requests; {killed} clients killed", failed, "0"
+    yield f"{killed} clients killed; failed of {load.answered + load.failed:,}", failed, "0"
     shown = f" ({', '.join(' '.join(each) for each in sorted(half[0])) or 'none of the rules'})" if half else ""
-    yield f"decisions on half a rule base; {len(delays)} changes", f"{len(half)}{shown}", "0"
-    yield "decisions on an older base after a newer one", str(seen.back() + seen.early()), "0"
-    taken = f"median {np.median(delays):.2f} s, longest {max(delays):.2f} s"
-    yield "until a change takes effect", taken, f"{LATE:.0f} s"
-    yield "/readyz while a file is broken, and after", told, "degraded, ready"
+    yield f"decided on half a base, {len(delays)} changes", f"{len(half)}{shown}", "0"
+    yield "decided on an older base than before", str(seen.back() + seen.early()), "0"
+    yield "a change takes effect in", f"median {np.median(delays):.2f} s, longest {max(delays):.2f} s", f"{LATE:.0f} s"
+    yield "a broken file, and after it", told, "degraded, ready"
     waits = f"p50 {load.percentile(50):.1f}, p99 {load.percentile(99):.1f}, max {load.percentile(100):.0f} ms"
-    yield f"answers to {rate:.0f} requests/s meanwhile", waits, ""
+    yield f"answers at {rate:.0f} requests/s", waits, ""
 
 
 async def _run(
