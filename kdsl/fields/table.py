@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.fields.visual import VIEWS, PictureFeatures
 from kdsl.sample import Sample
 from kdsl.text import normalise_lines, original_span
+
+if TYPE_CHECKING:
+    from kdsl.fields.pieces import Piece
 
 _OCR_ZONES = {
     "ocr": "page",
@@ -71,7 +75,7 @@ class FieldText:
     No normalised term holds a newline, so no match crosses two segments.
     """
 
-    __slots__ = ("_aligned", "_segments", "_texts", "_turns", "text")
+    __slots__ = ("_aligned", "_segments", "_texts", "_turns", "pieces", "text")
 
     def __init__(self, said: _Normalised, turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
         """`said.texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
@@ -80,6 +84,8 @@ class FieldText:
         self._texts = said.texts
         self._turns = turns
         self._segments = segments
+        self.pieces: "tuple[Piece, ...] | None" = None
+        """What `kdsl.fields.pieces` made of it, once somebody asked."""
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -130,7 +130,11 @@ class LiveProject:
             predictor = self._current.now(whole=True)
             if self._current.stamps() != now:
                 return  # it may be half of a change: look again
-            self.served, self._problem = self._served(predictor), ""
+            fresh = self._served(predictor)
+            for name, problem in fresh.unusable.items():
+                if name not in self.served.unusable:
+                    raise KdslError(problem)
+            self.served, self._problem = fresh, ""
         except (KdslError, OSError) as error:
             self._problem = error.in_commands() if isinstance(error, KdslError) else str(error)
             _log.warning("%s; what was read before is still used", self._problem)

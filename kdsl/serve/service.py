@@ -69,7 +69,7 @@ class Service:
         self.live = live
         self.limits = config.serve
         self.intake = Intake(self.limits.body)
-        self.reader = Reader(project.tasks, project.reading(), config.data.images, uploads, self.limits.samples)
+        self.reader = Reader(project.tasks, config.data.images, uploads, self.limits.samples)
         self.batcher: Batcher[Asked, Answered] = Batcher(self._decide, self.limits.waiting)
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
