@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from service_shop import MONEY, opened
+from service_shop import MONEY, opened, picture
 
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Turn
@@ -148,3 +148,14 @@ def test_a_task_that_was_not_trained_cannot_be_decided(shop):
     assert rules_that_hold(live) == {MONEY.id}
     with pytest.raises(Unusable, match="run `kdsl train` first"):
         live.served.decide([Sample("b", "desk", (Turn("user", "钱"),))])
+
+
+def test_nothing_of_what_customers_send_is_kept_on_disk(shop):
+    before = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
+    live = LiveProject(opened(shop, data__ocr="data/ocr.jsonl"))
+    (shop / "data" / "images" / "new.png").write_bytes(picture("green"))
+    live.served.decide([ASKED, Sample("p", "desk", images=("new.png",))])
+    after = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
+    live.stop()
+    del after[shop / "data" / "images" / "new.png"]
+    assert after == before
