@@ -130,7 +130,6 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                     "responses": {
                         "200": _json("It can; problems says what is broken nevertheless.", "Ready"),
                         **_refusals(open_to_all=True),
-                        "503": _json("It cannot: it starts, it stops, or problems says why.", "Ready"),
                     },
                 }
             },

@@ -222,7 +222,7 @@ class Alive(Described):
 class Ready(Described):
     """Whether the service decides, and with what."""
 
-    status: Literal["ready", "degraded", "starting", "stopping", "unavailable"] = Field(
+    status: Literal["ready", "degraded"] = Field(
         description="degraded: it decides, but with the last usable state of something that is now broken."
     )
     problems: list[str] = Field(description="What is wrong, a sentence each.")
