@@ -88,7 +88,7 @@ class Reader:
         self, record: Any, files: Mapping[str, bytes], named: dict[bytes, str], unused: set[str]
     ) -> Any:
         """The record with its pictures as bytes, whose names are put into `named`, and taken out of `unused`."""
-        if not isinstance(record, dict):
+        if not isinstance(record, dict) or not ("images" in record or isinstance(record.get("turns"), list)):
             return record
 
         def picture(value: Any) -> Any:
