@@ -1,6 +1,7 @@
 """The page /docs: it works in a browser without internet, holds nothing of the project, and speaks two languages."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,25 +10,29 @@ import pytest
 pytest.importorskip("playwright", reason="needs the extra test")
 pytest.importorskip("fastapi", reason="needs the extra serve")
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from shop_service import ShopService, trained_shop
+from running_service import RunningService
+from service_shop import opened
 
+from kdsl.sample import Label, Task
 from kdsl.serve import docs_page
 from kdsl.serve.docs_page import chinese
 from kdsl.serve.openapi import REFUSALS, openapi
 
 TOKEN = "secret-token"
+TOPICS = Task("topics", (Label("质量"), Label("物流")), multi=True)
+expect.set_options(timeout=120_000)  # of what never comes
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory) -> Iterator[ShopService]:
-    folder = tmp_path_factory.mktemp("service")
-    service = ShopService(trained_shop(folder / "shop"), folder / "uploads", TOKEN)
+def service(trained_shop, tmp_path_factory) -> Iterator[RunningService]:
+    shop = shutil.copytree(trained_shop, tmp_path_factory.mktemp("page") / "shop")
+    service = RunningService(opened(shop), tmp_path_factory.mktemp("uploads"), TOKEN)
     yield service
     service.stop()
 
 
 @pytest.fixture
-def context(browser: Browser, service: ShopService) -> Iterator[BrowserContext]:
+def context(browser: Browser, service: RunningService) -> Iterator[BrowserContext]:
     """Fails for whatever goes elsewhere, and for whatever is written to the console but that the token is missing."""
     context = browser.new_context(base_url=service.address, locale="en-US", viewport={"width": 1280, "height": 900})
     wrong: list[str] = []
@@ -75,7 +80,7 @@ def test_without_the_token_the_page_asks_for_it_and_says_when_it_is_wrong(contex
     expect(page.locator("#alert")).to_contain_text("the token is missing or wrong")
     page.fill("#token", TOKEN)
     page.click("#enter button")
-    expect(page.locator("#task option")).to_have_text(["returns", "topics"])
+    expect(page.locator("#task option")).to_have_text(["returns", "desk"])
     expect(page.locator("#enter")).to_be_hidden()
     expect(page.locator("#alert")).to_be_hidden()
 
@@ -87,7 +92,9 @@ def test_a_text_is_decided_and_its_evidence_marked(page):
     expect(explanation.locator(".headline b")).to_have_text("退款")
     expect(explanation).to_contain_text("<b>now</b> style= x")
     expect(explanation.locator("mark").first).to_have_text("退款")
-    assert explanation.locator("mark").first.evaluate("it => getComputedStyle(it).backgroundColor") != "rgba(0, 0, 0, 0)"
+    assert (
+        explanation.locator("mark").first.evaluate("it => getComputedStyle(it).backgroundColor") != "rgba(0, 0, 0, 0)"
+    )
     assert explanation.locator("i.bar").first.evaluate("it => it.offsetWidth") > 20
     expect(page.locator("#answer")).to_contain_text('"label": "退款"')
     expect(page.locator("#request")).to_contain_text("/v1/predict")
@@ -121,10 +128,54 @@ def test_a_picture_goes_along_and_can_be_taken_out(page, tmp_path):
     expect(page.locator("#explanation")).not_to_contain_text("屏.png")
 
 
-def test_what_the_service_refuses_stands_above_the_form(page):
+def test_what_the_service_refuses_stands_above_the_form_and_nothing_below_it(page, tmp_path):
+    (tmp_path / "notes.png").write_text("no picture")
+    page.set_input_files("#files", tmp_path / "notes.png")
     page.click("#predict")
-    expect(page.locator("#alert")).to_contain_text("samples, item 1:")
+    expect(page.locator("#alert")).to_contain_text("picture")
     expect(page.locator("#result")).to_be_hidden()
+
+
+def test_feedback_says_which_label_is_right_and_by_whom(page, service):
+    page.fill("textarea", "我要退款，退钱")
+    page.click("#predict")
+    expect(page.locator("#right select")).to_have_value("退款")
+    page.select_option("#right select", "尺码")
+    page.fill("#by", "小王")
+    with page.expect_response("**/v1/feedback") as answer:
+        page.click("#judge button")
+    sent = answer.value.request.post_data_json
+    assert (sent["task"], sent["label"], sent["by"], sent["sample"]["text"]) == (
+        "returns",
+        "尺码",
+        "小王",
+        "我要退款，退钱",
+    )
+    assert sent["id"] == sent["sample"]["id"] and answer.value.json()["saved"] is True
+    expect(page.locator("#saved")).to_be_visible()
+    page.select_option("#right select", "退款")
+    expect(page.locator("#saved")).to_be_hidden()
+
+
+def test_several_labels_are_ticked(page):
+    description = openapi([TOPICS])
+    [route] = description["paths"]["/v1/predict"].values()
+    decided = route["responses"]["200"]["content"]["application/json"]["example"]
+    page.route("**/openapi.json", lambda route: route.fulfill(json=description))
+    page.route("**/v1/predict", lambda route: route.fulfill(json=decided))
+    page.route("**/v1/explain", lambda route: route.fulfill(body="<p>质量</p>", content_type="text/html"))
+    page.route("**/v1/feedback", lambda route: route.fulfill(json={"saved": True}))
+    page.reload()
+    page.fill("textarea", "破了")
+    page.click("#predict")
+    first, second = (page.locator("#right input").nth(number) for number in (0, 1))
+    expect(first).to_be_checked()
+    expect(second).not_to_be_checked()
+    second.check()
+    page.fill("#by", "小王")
+    with page.expect_request("**/v1/feedback") as asked:
+        page.click("#judge button")
+    assert asked.value.post_data_json["label"] == ["质量", "物流"]
 
 
 def test_the_page_is_chinese_for_who_reads_chinese_and_on_request(browser, service):
