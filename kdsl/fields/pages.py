@@ -23,13 +23,22 @@ class PageFiller:
     """
 
     def __init__(
-        self, sidecars: Sidecars, folder: Path | None, sidecar: Path | None, progress: Progress | None = None
+        self,
+        sidecars: Sidecars,
+        folder: Path | None,
+        sidecar: Path | None,
+        progress: Progress | None = None,
+        keeping: bool = True,
     ) -> None:
-        """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done."""
+        """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done.
+
+        `keeping` is whether new pages are added to the file.
+        """
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
         self._progress = progress
+        self._keeping = keeping
         self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -41,20 +50,20 @@ class PageFiller:
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable: list[str] = []
-        outside: list[str] = []
+        unkept: list[str] = []
         for image in new:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
-                (outside if os.path.isabs(image) else readable).append(image)
+                (readable if self._keeping and not os.path.isabs(image) else unkept).append(image)
         if readable:
             self._read(readable, self._sidecar, self.sidecars.ocr)
-        if outside:
+        if unkept:
             with TemporaryDirectory(prefix="kdsl-") as folder:
                 read: dict[str, OcrPage] = {}
-                self._read(outside, Path(folder) / "ocr.jsonl", read)
+                self._read(unkept, Path(folder) / "ocr.jsonl", read)
                 self.sidecars.ocr.update(read)
 
     def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:

@@ -23,6 +23,9 @@ class Told:
     def fill(self, samples):
         pass
 
+    def settle(self):
+        pass
+
     def tell(self):
         pass
 
