@@ -1,8 +1,6 @@
 """What the samples of a run cost in model calls and output tokens, held to a limit for each sample."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from kdsl.errors import KdslError
 from kdsl.sample import SampleKey
@@ -30,10 +28,18 @@ class Cost:
 
 @dataclass
 class Usage:
-    """The cost of every sample so far, by key. Ask with `allows` (or `require`) before a call, `charge` after it."""
+    """The cost of every sample that is being decided, by key, and of all before.
+
+    Ask with `allows` (or `require`) before a call, `charge` after it.
+    """
 
     limits: Limits = Limits()
     _costs: dict[SampleKey, Cost] = field(default_factory=dict)
+    """Of the samples that are being decided."""
+    _total: Cost = Cost()
+    _most: Cost = Cost()
+    _samples: int = 0
+    """Of those that are decided: see `settle`."""
 
     def allows(self, sample: SampleKey, calls: int = 1, tokens: int = 0) -> bool:
         """Whether the sample may cost so much more: `tokens` is the most the next calls can put out."""
@@ -63,22 +69,30 @@ class Usage:
     def of(self, sample: SampleKey) -> Cost:
         return self._costs.get(sample, Cost())
 
+    def settle(self) -> None:
+        """Add up what all samples have cost and forget which ones they were: they are decided.
+
+        A sample of the same key is another one from here on, with limits of its own.
+        """
+        self._total, self._most, self._samples = self.total(), self.most(), self.samples
+        self._costs.clear()
+
     def total(self) -> Cost:
-        return sum(self._costs.values(), Cost())
+        return sum(self._costs.values(), self._total)
 
     def most(self) -> Cost:
         """The largest number of calls, of tokens and of dropped pieces that any sample cost."""
-        costs = self._costs.values()
+        costs = [self._most, *self._costs.values()]
         return Cost(
-            max((cost.calls for cost in costs), default=0),
-            max((cost.tokens for cost in costs), default=0),
-            max((cost.dropped for cost in costs), default=0),
+            max(cost.calls for cost in costs),
+            max(cost.tokens for cost in costs),
+            max(cost.dropped for cost in costs),
         )
 
     @property
-    def samples(self) -> Mapping[SampleKey, Cost]:
-        """Key → cost, of the samples that cost anything."""
-        return MappingProxyType(self._costs)
+    def samples(self) -> int:
+        """How many samples cost anything."""
+        return self._samples + len(self._costs)
 
     def _written(self) -> str:
         parts = (("calls", self.limits.calls), ("tokens", self.limits.tokens))

@@ -44,7 +44,19 @@ def test_without_limits_everything_is_allowed_and_counted() -> None:
     usage.charge(A, Cost(1, 1))
     assert usage.allows(A, 1000, 10**6) and usage.tokens_left(A) is None
     assert usage.of(A) == Cost(3, 31) and usage.total() == Cost(4, 36, 2) and usage.most() == Cost(3, 31, 2)
-    assert dict(usage.samples) == {A: Cost(3, 31), B: Cost(1, 5, 2)}
+    assert usage.samples == 2
+
+
+def test_what_is_settled_is_counted_and_limits_no_other_sample_of_that_id() -> None:
+    usage = Usage(Limits(calls=3))
+    usage.charge(A, Cost(3, 31))
+    usage.settle()
+    assert usage.of(A) == Cost() and usage.allows(A, 3)
+    usage.charge(A, Cost(1, 40, dropped=1))
+    usage.charge(B, Cost(1))
+    for _ in range(2):
+        assert (usage.total(), usage.most(), usage.samples) == (Cost(5, 71, 1), Cost(3, 40, 1), 3)
+        usage.settle()
 
 
 @pytest.fixture
