@@ -118,11 +118,22 @@ class ProjectPredictor:
         return replace(self, predictor=predictor, images=self.images.asking(predictor.bases()))
 
     def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
-        """One decision for every sample, in their order; images that nobody has read are read first."""
-        self.images.fill(samples)
-        decisions = self.predictor.decide(samples)
+        """One decision for every sample, in their order; images that nobody has read are read first.
+
+        What a sample may cost is counted by its task and id, for each decision anew.
+        """
+        try:
+            self.images.fill(samples)
+            decisions = self.predictor.decide(samples)
+        finally:
+            self.images.answers.usage.settle(sample.key for sample in samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
+
+    @property
+    def counts_costs(self) -> bool:
+        """Whether models are asked about samples, each of which may cost so much: see `limits`."""
+        return self.predictor.large is not None or self.images.answers.load is not None
 
     def warn(self) -> None:
         """Log counted warnings of what was missing or unusable, if there was anything."""
@@ -141,12 +152,12 @@ class ProjectPredictor:
     def cost(self) -> str | None:
         """What the samples have cost so far, in a sentence; None where no model was asked."""
         usage = self.predictor.usage
-        if usage is None or not usage.samples:
+        if usage is None or not usage.number:
             return None
         total, most = usage.total(), usage.most()
         dropped = f"; {total.dropped} pieces of prompts that were too long were dropped" if total.dropped else ""
         return (
-            f"{total.calls} calls and {total.tokens} output tokens for {len(usage.samples)} samples, at most "
+            f"{total.calls} calls and {total.tokens} output tokens for {usage.number} samples, at most "
             f"{most.calls} and {most.tokens} for one{dropped}"
         )
 

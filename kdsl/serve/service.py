@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -44,6 +45,8 @@ class Asked:
     """A sample to decide about."""
 
     sample: Sample
+    counted: Sample
+    """The same, with an id of its own where what it may cost is counted by that."""
     kept: Mapping[str, str]
     """Path of a picture that came along → what the request calls it."""
     explain: bool = False
@@ -74,6 +77,7 @@ class Service:
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
         self._last = LastDecisions()
+        self._numbers = count(1)
         self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
         self._log_problem = ""
         self._images = ThreadPoolExecutor(1, thread_name_prefix="kdsl-images")
@@ -115,8 +119,12 @@ class Service:
                 with released(images):
                     if explain and len(samples) != 1:
                         raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
-                    await self._read_images(samples, images)
-                    asked = [Asked(sample, images.kept, explain) for sample in samples]
+                    counted = self._counted(samples)
+                    await self._read_images(counted, images)
+                    asked = [
+                        Asked(sample, alike, images.kept, explain)
+                        for sample, alike in zip(samples, counted, strict=True)
+                    ]
                     return await _while_there(request, self.batcher.answers(asked))
         except TimeoutError as error:
             raise self._out_of_time(body) from error
@@ -133,6 +141,12 @@ class Service:
             return await asyncio.to_thread(self.reader.samples, body)
         return self.reader.samples(body)
 
+    def _counted(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The samples as `Asked.counted`: those of other clients, which are decided with them, may have their ids."""
+        if self.live.project.config.recorded is not None or not self.live.served.predictor.counts_costs:
+            return samples  # recorded answers are found by the ids
+        return [replace(sample, id=f"{sample.id} (number {next(self._numbers)})") for sample in samples]
+
     async def _read_images(self, samples: Sequence[Sample], images: RequestImages) -> None:
         """Look at pictures before the samples join the others, which need not wait for that."""
         if any(sample.images for sample in samples):
@@ -145,7 +159,11 @@ class Service:
     def _decide(self, asked: list[Asked]) -> list[Answered]:
         """In the thread that decides: all of them by the same rules and the same checkpoint."""
         served, begun = self.live.served, time.perf_counter()
-        decisions = served.decide([each.sample for each in asked])
+        found = served.decide([each.counted for each in asked])
+        decisions = [
+            decision if each.counted is each.sample else replace(decision, sample=each.sample)
+            for each, decision in zip(asked, found, strict=True)
+        ]
         answered = [
             Answered(
                 each,
