@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
@@ -255,36 +255,51 @@ def _parser() -> TypeAdapter[LoggedDecision]:
 class LoggedDecisions:
     """The decisions of a log since some time, read from its files whenever they are gone through."""
 
-    def __init__(self, files: Sequence[Path], since: datetime) -> None:
+    def __init__(self, files: Sequence[Path], since: datetime, behind: Mapping[Path, int]) -> None:
         self._files = files
         self._since = since.astimezone(UTC)
+        self._behind = behind
         self.damaged = 0
         """Lines that were no decision, of those that have been gone through: torn by a kill, or written by others."""
+        self.unfinished = 0
+        """How many of these are last lines without an end, which somebody may be writing."""
+        self.read = dict(behind)
+        """Bytes of each file up to the line that is gone through next; an unfinished one is gone through again."""
 
     def __iter__(self) -> Iterator[LoggedDecision]:
-        self.damaged = 0
+        self.damaged, self.unfinished, self.read = 0, 0, dict(self._behind)
         parse = _parser().validate_json
         # Most lines of the first day are too old: their time is compared as it stands.
         first, end = self._since.isoformat(timespec="microseconds")[:_AT_LENGTH].encode(), len(_AT) + _AT_LENGTH
         for path in self._files:
             with opened(path) as file:
+                place = file.seek(self._behind.get(path, 0))
                 for line in iter(partial(file.readline, _LONGEST_LINE), b""):
+                    whole = line.endswith(b"\n")
+                    if whole:
+                        place += len(line)
+                        self.read[path] = place
                     if line[len(_AT) : end] < first and line.startswith(_AT):
                         continue
                     try:
                         decision = parse(line)
                     except ValidationError:
-                        self.damaged += bool(line.strip())
+                        damaged = bool(line.strip())
+                        self.damaged += damaged
+                        self.unfinished += damaged and not whole
                         continue
-                    if decision.at >= self._since:
+                    if decision.at >= self._since and whole:
                         yield decision
 
 
-def read_decisions(folder: Path, since: datetime) -> LoggedDecisions:
+def read_decisions(
+    folder: Path, since: datetime, behind: Mapping[Path, int] = MappingProxyType({})
+) -> LoggedDecisions:
     """The decisions in the log at `folder` that were made at `since`, which has a time zone, or later.
 
-    They come in the order in which they were written, a line at a time; files of days before are not opened. Without a
-    folder there are none. Raises KdslError where one of the files cannot be read, or is a link.
+    They come in the order in which they were written, a line at a time; files of days before are not opened. With
+    `behind`, what an earlier one has `read`, only what was written since. Without a folder there are none. Raises
+    KdslError where one of the files cannot be read, or is a link.
     """
     day = since.astimezone(UTC).date()
-    return LoggedDecisions([file.path for file in _log_files(folder) if file.day >= day], since)
+    return LoggedDecisions([file.path for file in _log_files(folder) if file.day >= day], since, behind)

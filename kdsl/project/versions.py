@@ -27,7 +27,7 @@ def versions_of(project: Project, state: PredictorState) -> dict[str, str]:
     model's folder its weights count, and of other places only whether one is named.
     """
     active = {task: {id: rule for id, rule in rules.items() if rule.active} for task, rules in state.rules.items()}
-    rules = [(task, sorted(known.items(), key=lambda item: item[0])) for task, known in sorted(active.items())]
+    rules = [(task, [(id, known[id]) for id in sorted(known)]) for task, known in sorted(active.items())]
     keys = [key for key in keys_of(ProjectConfig) if key.partition(".")[0] not in _OTHERS]
     settings = [(key, _portable(key, reduce(getattr, key.split("."), project.config))) for key in keys]
     return {

@@ -36,7 +36,7 @@ def create_app(service: Service, token: str | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.live.start()
-        deciding = asyncio.create_task(service.batcher.run())
+        deciding = asyncio.create_task(service.run())
         yield
         deciding.cancel()
         with suppress(asyncio.CancelledError):

@@ -85,7 +85,7 @@ def test_what_is_wrong_is_told_before_anything_is_kept(serve, shop):
         ({"task": "post"}, 422, "the task 'post' is none of returns, desk"),
         ({"task": None}, 422, "the task None is none of returns, desk"),
         ({"vote": 1}, 422, "the key 'vote' is not known; feedback has the keys id, task, label, by, sample"),
-        ({"sample": {"text": "钱", "id": "b"}}, 422, "the sample is 'b' of returns, the feedback is about another one"),
+        ({"sample": {"text": "钱", "id": "b"}}, 422, "the sample is 'b' of returns, the feedback"),
         ({"sample": {"text": "钱", "task": "desk"}}, 422, "the sample is 'a' of desk"),
         ({"sample": "钱"}, 422, "'sample' is '钱'; give an object"),
         ({"sample": {}}, 422, "sample, item 1"),
