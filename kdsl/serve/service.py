@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.feedback import FeedbackEvent
 from kdsl.errors import KdslError
+from kdsl.http_client import ServerError, Unanswered
 from kdsl.json_file import json_bytes
 from kdsl.models.explanation import Explanation
 from kdsl.project.decision_log import DecisionLog
@@ -25,7 +27,7 @@ from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
 from kdsl.serve.metrics import Metrics
 from kdsl.serve.pictures import RequestImages, Uploads, as_called, released, without_paths
-from kdsl.serve.refusal import Refusal
+from kdsl.serve.refusal import COME_AGAIN, Refusal
 from kdsl.serve.remembered import LastDecisions
 
 _log = logging.getLogger(__name__)
@@ -155,12 +157,14 @@ class Service:
 
     def _look(self, samples: Sequence[Sample], images: RequestImages) -> None:
         images.require_usable(samples)
-        self.live.served.predictor.images.fill(samples)
+        with _asking_servers():
+            self.live.served.predictor.images.fill(samples)
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
         """In the thread that decides: all of them by the same rules and the same checkpoint."""
         served, begun = self.live.served, time.perf_counter()
-        found = served.decide([each.counted for each in asked])
+        with _asking_servers():
+            found = served.decide([each.counted for each in asked])
         decisions = [
             decision if each.counted is each.sample else replace(decision, sample=each.sample)
             for each, decision in zip(asked, found, strict=True)
@@ -217,6 +221,17 @@ class Service:
         self.live.stop()
         self._images.shutdown()
         self.log.close()
+
+
+@contextmanager
+def _asking_servers() -> Iterator[None]:
+    """Where a model's server fails whatever it is asked, no sample is at fault: Refusal, for all that ask now."""
+    try:
+        yield
+    except (Unanswered, ServerError) as error:
+        if isinstance(error, ServerError) and error.refused:
+            raise
+        raise Refusal(503, error.in_commands(), {"Retry-After": str(COME_AGAIN)}) from error
 
 
 class _Waiters:
