@@ -79,10 +79,6 @@ class ImageReader:
         if self.captions is not None:
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
 
-    def settle(self) -> None:
-        """See `Usage.settle`."""
-        self.answers.usage.settle()
-
     def _knows(self, image: str) -> bool:
         return image in self.sidecars.ocr or image in self.sidecars.answers
 
@@ -154,14 +150,22 @@ class ProjectPredictor:
         return replace(self, predictor=predictor, images=self.images.asking(predictor.bases()))
 
     def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
-        """One decision for every sample, in their order; images that nobody has read are read first."""
+        """One decision for every sample, in their order; images that nobody has read are read first.
+
+        What a sample may cost is counted by its task and id, for each decision anew.
+        """
         try:
             self.images.fill(samples)
             decisions = self.predictor.decide(samples)
         finally:
-            self.images.settle()
+            self.images.answers.usage.settle(sample.key for sample in samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
+
+    @property
+    def counts_costs(self) -> bool:
+        """Whether models are asked about samples, each of which may cost so much: see `limits`."""
+        return self.predictor.large is not None or self.images.answers.load is not None
 
     def warn(self) -> None:
         """Log counted warnings of what was missing or unusable, if there was anything."""
@@ -180,12 +184,12 @@ class ProjectPredictor:
     def cost(self) -> str | None:
         """What the samples have cost so far, in a sentence; None where no model was asked."""
         usage = self.predictor.usage
-        if usage is None or not usage.samples:
+        if usage is None or not usage.number:
             return None
         total, most = usage.total(), usage.most()
         dropped = f"; {total.dropped} pieces of prompts that were too long were dropped" if total.dropped else ""
         return (
-            f"{total.calls} calls and {total.tokens} output tokens for {usage.samples} samples, at most "
+            f"{total.calls} calls and {total.tokens} output tokens for {usage.number} samples, at most "
             f"{most.calls} and {most.tokens} for one{dropped}"
         )
 
