@@ -158,7 +158,7 @@ def test_drift_is_told_from_the_first_decision_on_with_how_many_it_is_told_by(me
     metrics.decided([decision(merged=(0.7, 0.2, 0.1))] * 5 + [decision(merged=(0.2, 0.7, 0.1))] * 3, 0.1)
     metrics.decided([decision(merged=(0.1, 0.1, 0.8))] * 2, 0.1)
     assert drift(metrics) == {("shop",): pytest.approx(0, abs=1e-12)}  # as in training
-    assert told(metrics, "kdsl_label_drift_decisions") == {("shop",): 10}
+    assert told(metrics, "kdsl_label_drift_decisions", task="shop") == 10
     metrics.decided([decision(merged=(0.1, 0.1, 0.8))] * 20, 0.1)
     assert drift(metrics)["shop",] > 0.25
 
