@@ -50,7 +50,8 @@ def service(call: Asked, task: KnownTask, last: str = "day") -> Response:
         held=held[:RULES_SHOWN], held_total=len(held), silent=silent[:SILENT_SHOWN], silent_total=len(silent),
         feedback=[_shown(call, task, word) for word in words[:FEEDBACK_SHOWN]],
         feedback_total=len(words), verdicts=_verdicts(words), people=Counter(word.event.by for word in words),
-        label_name=partial(_label_name, call), against=_contradicted(call, task, about), feedback_problem=problem, answer_words=answer_words,
+        label_name=partial(_label_name, call), against=_contradicted(call, task, about), feedback_problem=problem,
+        answer_words=answer_words,
     )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def serve(config: ProjectConfig, task: Task, text: str) -> None:
         log.append([made, made], {})
     [path] = config.serve.log.iterdir()
     with path.open("a", encoding="utf-8") as file:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
             file.write(json.dumps({**json.loads(line), "rules": [text]}) + "\n")
     feedback = FeedbackLog(config.data.feedback)
     for sample in (made.sample, Sample(f"{text}0", task.name, (Turn("user", text),))):

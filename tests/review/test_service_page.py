@@ -126,8 +126,9 @@ def test_rules_are_listed_by_how_often_they_held_and_those_that_never_did(folder
     part = section(show(folder), "Rules by how often they held")
     table, silent = part.split("<details>")
     assert cells(table) == [
-        ["user turns contain 亮度能调 proposed", "调光", "4", "100.0 %"], ["r-linen the rule is gone", "", "1", "25.0 %"],
-    ]  # fmt: skip
+        ["user turns contain 亮度能调 proposed", "调光", "4", "100.0 %"],
+        ["r-linen the rule is gone", "", "1", "25.0 %"],
+    ]
     assert "never held (3)" in silent and "r-lamp" not in silent
     assert sorted(re.findall(r"/rules/(r-\w+)\?", silent)) == ["r-aaaa", "r-bbbb", "r-cccc"]
 
