@@ -172,6 +172,7 @@ def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, objec
     changes = _changes_by_key(overrides) if isinstance(overrides, Mapping) else _changes_in_text(overrides)
     if changes:
         config = _changed(config, changes)
+    config = config.model_copy(update={"data": config.data.within(file_path.parent)})
     config._folder = file_path.parent
     config._overridden = frozenset(change.key for change in changes)
     return config

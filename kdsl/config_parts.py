@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 
 def in_folder(value: Any, info: ValidationInfo) -> Any:
@@ -88,24 +97,31 @@ class DataConfig(Part):
 
     feedback: ProjectPath | None = None
     """The log of what people said to `kdsl serve` about its decisions, which is trained on besides `train`;
-    feedback.jsonl beside the samples by default."""
+    feedback.jsonl beside the samples, or beside kdsl.yaml where there are none, by default."""
 
     @property
     def paths(self) -> dict[str, Path]:
         """The files and folders that are named, by key."""
         return {name: value for name, value in self if isinstance(value, Path)}
 
-    @property
-    def label_log(self) -> Path | None:
-        """The file of labels that people gave, which need not be there yet; None in a project without samples."""
-        beside = self.train or self.unlabelled or self.feedback
-        return self.relabelled or (beside and beside.with_name("labels.jsonl"))
+    _folder: Path = PrivateAttr(default=Path("."))
+
+    def within(self, folder: Path) -> "DataConfig":
+        """The same of a project whose kdsl.yaml lies in `folder`."""
+        data = self.model_copy()
+        data._folder = folder
+        return data
 
     @property
-    def feedback_log(self) -> Path | None:
-        """The file of feedback, which need not be there yet; None in a project that names no file of samples."""
-        beside = self.train or self.unlabelled
-        return self.feedback or (beside and beside.with_name("feedback.jsonl"))
+    def label_log(self) -> Path:
+        """The file of labels that people gave, which need not be there yet."""
+        return self.relabelled or (self.train or self.unlabelled or self.feedback_log).with_name("labels.jsonl")
+
+    @property
+    def feedback_log(self) -> Path:
+        """The file of feedback, which need not be there yet; where no samples are named it lies beside kdsl.yaml."""
+        beside = self.train or self.unlabelled or self._folder / "kdsl.yaml"
+        return self.feedback or beside.with_name("feedback.jsonl")
 
 
 class FieldsConfig(Part):

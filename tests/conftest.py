@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Read when numpy and torch are loaded, here and in the processes that tests start: on sums as small as those of tests
+# several threads wait for each other longer than they compute, and pytest -n gives every core a process.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
@@ -59,8 +63,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Trained once for a run, by whichever of its processes comes first.
     """
-    torch = pytest.importorskip("torch", reason="needs the extra vlm")
-    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
+    pytest.importorskip("torch", reason="needs the extra vlm")
     import tiny_qwen2vl
     from filelock import FileLock
 
@@ -138,8 +141,7 @@ def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def small_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a tiny Qwen2-VL that was trained on `small_world.lessons`; not to be written to."""
-    torch = pytest.importorskip("torch", reason="needs the extra vlm")
-    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
+    pytest.importorskip("torch", reason="needs the extra vlm")
     import small_world
     import tiny_qwen2vl
     from filelock import FileLock

@@ -1,6 +1,7 @@
 """The decision on one sample: its label, who decided, the label without rules, and why, in one sentence."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -49,17 +50,17 @@ class Decision:
         """The likeliest, with the rules; None where the decision is handed to a person."""
         return None if self.abstained else self.likeliest
 
-    @property
+    @cached_property
     def abstained(self) -> bool:
         """Whether the decision is handed to a person."""
         return bool(self.merged.max() < self.below)
 
-    @property
+    @cached_property
     def likeliest(self) -> str:
         """The label, or what it would be where the decision is handed to a person."""
         return self.labels[int(self.merged.argmax())]
 
-    @property
+    @cached_property
     def likeliest_belonging(self) -> str:
         """The likeliest label but `other`: what the sample would have if it belonged to any."""
         order = np.argsort(-self.merged, kind="stable")
@@ -70,7 +71,7 @@ class Decision:
         """By label, with the rules; they sum to 1."""
         return dict(zip(self.labels, map(float, self.merged), strict=True))
 
-    @property
+    @cached_property
     def model_label(self) -> str:
         return self.labels[int(self.model.argmax())]
 
@@ -82,7 +83,7 @@ class Decision:
         """
         return "abstained" if self.abstained else self._by
 
-    @property
+    @cached_property
     def _by(self) -> Literal["model", "rules", "other"]:
         """By whom, if it is decided."""
         label = self.likeliest
@@ -98,7 +99,7 @@ class Decision:
             return []
         return [hit for hit in self.rules if hit.rule.label == label and hit.weight > 0]
 
-    @property
+    @cached_property
     def reason(self) -> str:
         """Why this label, or none, in one sentence for a person."""
         if not self.abstained:
@@ -106,7 +107,7 @@ class Decision:
         sure = " is under ".join(_told_apart(float(self.merged.max()), self.below))
         return f"handed to a person, as {self.likeliest} is not sure enough ({sure}); {self._reason}"
 
-    @property
+    @cached_property
     def _reason(self) -> str:
         """Why the likeliest label is that."""
         label, by = self.likeliest, self._by
@@ -197,10 +198,7 @@ class Decision:
         return decision_html(self)
 
     def _distribution(self, probabilities: Floats) -> dict[str, float]:
-        return {
-            label: round(float(probability), _DIGITS)
-            for label, probability in zip(self.labels, probabilities, strict=True)
-        }
+        return dict(zip(self.labels, probabilities.round(_DIGITS).tolist(), strict=True))
 
 
 def decide(

@@ -72,4 +72,4 @@ def why_silent(hits: Sequence[WeighedHit], listens_to: str, cold: bool = False) 
 
 def _conditions(hit: Hit) -> str:
     """The rule's conditions, of an any-list only the term that was found."""
-    return " and ".join(str(evidence.as_found) for evidence in hit.evidence)
+    return " and ".join(evidence.words for evidence in hit.evidence)

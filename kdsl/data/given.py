@@ -24,7 +24,6 @@ def samples_given(
     name: str,
     unread: Set[str] = frozenset(),
     reading: Reading = AS_IT_IS,
-    notes: Notes | None = None,
 ) -> list[Sample]:
     """One sample for every item of `given`, in its order; those without an id are numbered from 1.
 
@@ -32,14 +31,13 @@ def samples_given(
     `datasets.Dataset` have a record in each row, and may have any other columns too. A `Sample` that names no task is
     of the only one; without `tasks` every task is right.
 
-    `reading` is as for `read_samples`. Of records the keys in `unread` are passed over. What was put right or left out
-    is added to `notes`, and logged without them. Raises KdslError, calling the
+    `reading` is as for `read_samples`. Of records the keys in `unread` are passed over. Raises KdslError, calling the
     argument by its `name`, for anything else, for a table without a text or images, for keys that no record has, and
     for an item of another task.
     """
-    noted = Notes() if notes is None else notes
+    notes = Notes()
     items = [
-        _item(item, number, name, noted, unread, reading) for number, item in enumerate(_items(given, name), start=1)
+        _item(item, number, name, notes, unread, reading) for number, item in enumerate(_items(given, name), start=1)
     ]
     records = [item for item in items if isinstance(item, Record)]
     reader = RecordReader(records[:HEAD], tasks, reading)
@@ -49,8 +47,7 @@ def samples_given(
         else _of_tasks(item, tasks, f"{name}, item {number}")
         for number, item in enumerate(items, start=1)
     ]
-    if notes is None:
-        noted.tell(name)
+    notes.tell(name)
     return samples
 
 

@@ -43,5 +43,6 @@ class Encoder(Protocol):
 
 def of_unit_length(vectors: Vectors32) -> Vectors32:
     """The same directions: [n, size], zeros where they are zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    lengths = np.sqrt(np.add.reduce(vectors * vectors, axis=1, keepdims=True))
+    lengths[lengths == 0] = 1
+    return (vectors / lengths).astype(np.float32, copy=False)

@@ -21,8 +21,8 @@ _CHUNK = 512
 """Texts that are encoded, and then kept, at once; an interruption loses no more than these."""
 _LONG = 2048
 """From so many new texts on it is worth saying how far the work is."""
-_HELD = 65_536
-"""Vectors in memory, at most; a file of any length may be predicted."""
+_HELD = 32_768
+"""Vectors in memory, at most, 64 MiB of 512 numbers each; a file of any length may be predicted."""
 
 
 class SentenceVectors:
@@ -37,7 +37,8 @@ class SentenceVectors:
         """Those of them that came last: classifier and rules ask about the same text."""
         self._cache = VectorCache(None) if cache is None else cache
         self._progress = progress
-        self._known: dict[bytes, NDArray[np.float16]] = {}
+        self._known: dict[bytes, Vectors32] = {}
+        """The one that was asked for last stands last."""
         self._told_lacking = False
         self._lock = Lock()
 
@@ -88,24 +89,24 @@ class SentenceVectors:
         A vector is the same, bit for bit, whether it was kept or is new: both come from half precision.
         """
         keys = [_key(text) if text.strip() else None for text in texts]
-        vectors = np.zeros((len(texts), self.size), dtype=np.float32)
         with self._lock:
-            wanted = {key: text for key, text in zip(keys, texts, strict=True) if key is not None}
-            found = self._found(wanted)
-            self._count(wanted.keys() - found.keys())
-        for row, key in enumerate(keys):
-            if key in found:
-                vectors[row] = found[key]
-        return of_unit_length(vectors)
+            found = self._found({key: text for key, text in zip(keys, texts, strict=True) if key is not None})
+        nothing = np.zeros(self.size, dtype=np.float32)
+        return np.array([found.get(key, nothing) for key in keys], dtype=np.float32).reshape(len(texts), self.size)
 
-    def _found(self, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float16]]:
-        """key → vector, of memory, of the cache, or new."""
-        found = {key: self._known[key] for key in texts if key in self._known}
+    def _found(self, texts: dict[bytes, str]) -> "dict[bytes | None, Vectors32]":
+        """key → vector of unit length, of memory, of the cache, or new."""
+        found: dict[bytes | None, Vectors32] = {}
+        for key in texts:
+            vector = self._known.pop(key, None)
+            if vector is not None:
+                found[key] = self._known[key] = vector  # the last one by now
+        if len(found) == len(texts):
+            return found
         kept = self._cache.get(self.identity, [key for key in texts if key not in found], self.size)
-        found |= kept
-        new = [key for key in texts if key not in found]
+        new = [key for key in texts if key not in found and key not in kept]
         made: dict[bytes, NDArray[np.float16]] = {}
-        if self.available:
+        if self.available and new:
             chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
             progress = self._progress if len(new) >= _LONG else None
             for chunk in track(chunks, "Encoding sentences", len(chunks), progress):
@@ -113,11 +114,17 @@ class SentenceVectors:
                 vectors = dict(zip(chunk, rows, strict=True))
                 self._cache.put(self.identity, vectors)
                 made |= vectors
-        self._hold(kept | made)
-        return found | made
+        halves = kept | made
+        self._count(texts.keys() - found.keys() - halves.keys())
+        if halves:
+            units = of_unit_length(np.stack([*halves.values()]).astype(np.float32))
+            vectors_by_key = {key: unit.copy() for key, unit in zip(halves, units, strict=True)}  # each leaves alone
+            self._hold(vectors_by_key)
+            found |= vectors_by_key
+        return found
 
-    def _hold(self, vectors: dict[bytes, NDArray[np.float16]]) -> None:
-        """Keep them in memory, in place of the oldest ones where there are too many."""
+    def _hold(self, vectors: dict[bytes, Vectors32]) -> None:
+        """Keep them in memory, in place of those that nobody has asked for longest where there are too many."""
         self._known |= vectors
         for key in list(islice(self._known, max(0, len(self._known) - _HELD))):
             del self._known[key]

@@ -73,6 +73,11 @@ class PageFiller:
                 self._read(outside, Path(folder) / "ocr.jsonl", read)
                 self.sidecars.ocr.update(read)
 
+    def close(self) -> None:
+        """End the process that reads pictures as they come, if there is one."""
+        if self._reader is not None:
+            self._reader.close()
+
     def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:
         folder = self._folder or Path()
         self._missing |= fill_ocr(images, folder, sidecar, progress=self._progress, known=known).problems

@@ -21,11 +21,17 @@ class Piece(NamedTuple):
     """Where it stands in the original text."""
 
 
-def pieces(field: FieldText) -> Iterator[Piece]:
+def pieces(field: FieldText) -> "tuple[Piece, ...]":
     """The pieces of a field in their order, a turn before its sentences; none without a visible character.
 
     The sentences of a turn are those with a letter in them.
     """
+    if field.pieces is None:
+        field.pieces = tuple(_pieces(field))
+    return field.pieces
+
+
+def _pieces(field: FieldText) -> Iterator[Piece]:
     if not field.text:
         return
     for segment, form in zip(field.segments, field.text.split("\n"), strict=True):

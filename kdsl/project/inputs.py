@@ -25,7 +25,7 @@ def train_samples(project: Project) -> object:
 def given_labels(project: Project) -> object:
     """What people say that training samples are; that they confirmed labels changes nothing."""
     log = project.label_log
-    if log is None or not log.path.exists():
+    if not log.path.exists():
         return None
     given = log.given()
     labels = sorted((*key, fingerprint, each.label) for key, fingerprint, each in given if len(each.labels) > 1)
@@ -34,8 +34,7 @@ def given_labels(project: Project) -> object:
 
 def feedback(project: Project) -> object:
     """What people say of samples that the service decided, and the test samples, which are left out of that."""
-    log = project.feedback_log
-    words = [] if log is None else log.words()
+    words = project.feedback_log.words()
     said = sorted((*word.sample.key, word.number, word.sample.fingerprint, repr(word.sample.answer)) for word in words)
     return (said, test_samples(project)) if said else None
 

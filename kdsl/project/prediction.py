@@ -15,6 +15,7 @@ from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_rep
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.errors import KdslError
+from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
@@ -276,13 +277,13 @@ def _ready(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
-        data.questions,
+        data.questions if project.keeps else None,
         None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr, project.progress),
+        PageFiller(sidecars, data.images, data.ocr, project.progress, None if project.keeps else PageReader()),
         asking,
         data.captions if sidecars.captions else None,
     )

@@ -57,6 +57,8 @@ class Project:
     """Where long work says how far it is."""
     kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
     """What was read of the project's files and made of them so far."""
+    keeps: bool = True
+    """Whether what is found out about texts and images is kept on disk; a service keeps nothing of its customers'."""
 
     @classmethod
     def open(
@@ -132,7 +134,6 @@ class Project:
         """What is wrong with the samples, as `kdsl check` finds it."""
         from kdsl.data.checks import check_samples
         from kdsl.data.feedback_samples import check_feedback
-        from kdsl.data.label_log import GivenLabels
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
@@ -140,8 +141,7 @@ class Project:
         encode = None if vectors is None else vectors.of
         left_out, feedback = self.config.fields.left_out, self.feedback()
         report = check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
-        given = GivenLabels() if self.label_log is None else self.label_log.given()
-        report.findings.extend(check_feedback(feedback, given, self.tasks))
+        report.findings.extend(check_feedback(feedback, self.label_log.given(), self.tasks))
         return replace(report, feedback=feedback.people())
 
     def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
@@ -256,20 +256,18 @@ class Project:
         return SampleFiles(self)
 
     @cached_property
-    def label_log(self) -> "LabelLog | None":
-        """The labels that people gave to samples; None in a project without samples."""
+    def label_log(self) -> "LabelLog":
+        """The labels that people gave to samples."""
         from kdsl.data.label_log import LabelLog
 
-        path = self.config.data.label_log
-        return None if path is None else LabelLog(path, feedback=self.feedback_log)
+        return LabelLog(self.config.data.label_log, feedback=self.feedback_log)
 
     @cached_property
-    def feedback_log(self) -> "FeedbackLog | None":
-        """What people said about decisions of `kdsl serve`; None in a project that names no file of samples."""
+    def feedback_log(self) -> "FeedbackLog":
+        """What people said about decisions of `kdsl serve`."""
         from kdsl.data.feedback import FeedbackLog
 
-        path = self.config.data.feedback_log
-        return None if path is None else FeedbackLog(path)
+        return FeedbackLog(self.config.data.feedback_log)
 
     def feedback(self) -> "FeedbackSamples":
         """What of the feedback is trained on; nothing where there is none."""
@@ -287,6 +285,11 @@ class Project:
         """The same of a file that may be a pipe."""
         is_plain = file.content is None
         return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.reading())
+
+    @property
+    def train_file(self) -> Path:
+        """What training samples are known by: their file, where none is named that of feedback."""
+        return self.config.data.train or self.config.data.feedback_log
 
     def samples_so_far(self) -> "list[Sample]":
         """The training samples; none where their file is not there yet."""
@@ -385,7 +388,7 @@ class Project:
     def _vector_cache(self) -> "VectorCache":
         from kdsl.vector_cache import VECTORS_FILE, VectorCache
 
-        return VectorCache(self.config.checkpoint / VECTORS_FILE)
+        return VectorCache(self.config.checkpoint / VECTORS_FILE if self.keeps else None)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.

@@ -31,9 +31,9 @@ class SampleFiles:
     @property
     def has_train(self) -> bool:
         """Whether there are training samples: a file of them, or some that people labelled."""
-        if self._data.train is not None:
-            return True
-        return any(path is not None and is_there(path) for path in (self._data.label_log, self._data.feedback_log))
+        data = self._data
+        labelled = data.unlabelled is not None and is_there(data.label_log)
+        return data.train is not None or labelled or is_there(data.feedback_log)
 
     def split(self, split: Literal["train", "test"]) -> SplitSamples:
         """All samples of a split, and what was not read; KdslError when there is no file for it."""
@@ -82,27 +82,26 @@ class SampleFiles:
 
     def _as_people_say(self, samples: list[Sample]) -> tuple[list[Sample], FeedbackSamples]:
         """The samples of the training file as people labelled them, with those that people labelled elsewhere."""
-        logs = [log for log in (self._project.label_log, self._project.feedback_log) if log is not None]
-        stamps = [stamp_of(log.path) for log in logs]
+        logs = self._data.label_log, self._data.feedback_log
+        stamps = [stamp_of(path) for path in logs]
         if not any(stamps):
             return samples, FeedbackSamples()
         others = [None if path is None else stamp_of(path) for path in (self._data.unlabelled, self._data.test)]
-        key, made_of = ("as people say", *(log.path for log in logs)), (samples, stamps, others, *self._read_with())
-        return self._project.kept.made(key, made_of, lambda: self._say(samples))
+        made_of = samples, stamps, others, *self._read_with()
+        return self._project.kept.made(("as people say", *logs), made_of, lambda: self._say(samples))
 
     def _say(self, samples: list[Sample]) -> tuple[list[Sample], FeedbackSamples]:
         labels, feedback = self._project.label_log, self._project.feedback_log
         tasks, images = self._project.tasks, self._data.images
         used, notes = FeedbackSamples(), Notes()
-        if feedback is not None and (words := feedback.words()):
+        if words := feedback.words():
             samples, used = add_feedback(samples, words, self._held_out(), tasks, images, notes)
-        if labels is not None and is_there(labels.path):
+        if is_there(labels.path):
             of_labels = Notes()
             samples = labels.given().applied(samples, self._unlabelled(used), tasks, of_labels)
             of_labels.tell(labels.path)
-        if feedback is not None:
-            samples, used = without_repeats(samples, used, images, notes)
-            notes.tell(feedback.path)
+        samples, used = without_repeats(samples, used, images, notes)
+        notes.tell(feedback.path)
         return samples, used
 
     def _held_out(self) -> list[Sample]:

@@ -15,11 +15,10 @@ from kdsl.fields import COLOUR_FIELD, KIND_FIELD, QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition, Meaning
 from kdsl.rules.evidence import Explained, Hit, searched
-from kdsl.rules.matcher import Matcher, is_bounded
+from kdsl.rules.matcher import Matcher
 from kdsl.rules.meaning import Wordings, comparable, meanings, untold
 from kdsl.rules.rule import Rule, When
 from kdsl.rules.sight import holds_on_sight
-from kdsl.text import normalise
 
 BATCH = 256
 """Samples decided at once: the fixed cost of a batch is small against them, and its bitmaps stay in the cache. A whole
@@ -44,7 +43,7 @@ class Engine:
                 self._row[k, r] = self._tests.row(condition)
                 negated[k, r] = condition.negated
         self._negated = [np.flatnonzero(flags) for flags in negated]
-        self._explained = [tuple(map(_explain, range(depth), rule.conditions)) for rule in self.rules]
+        self._explained = [tuple(map(Explained, range(depth), rule.conditions)) for rule in self.rules]
         self._on_meaning = [(r, rule) for r, rule in enumerate(self.rules) if meanings(rule)]
 
     def hits(self, table: FieldTable) -> list[list[Hit]]:
@@ -164,12 +163,6 @@ def _compile(tests: list[frozenset[str]]) -> tuple[Matcher, list[np.ndarray]]:
     index = {term: i for i, term in enumerate(matcher.terms)}
     terms = [[index[term] for term in sorted(test)] for test in tests]
     return matcher, [np.array([test[k] for test in terms if len(test) > k]) for k in range(len(terms[0]))]
-
-
-def _explain(index: int, condition: Condition) -> Explained:
-    written = () if condition.negated else condition.sought
-    terms = tuple((normalise(term), term, is_bounded(normalise(term))) for term in written)
-    return index, condition, condition.field, terms
 
 
 def _positive(condition: Condition) -> Condition:

@@ -3,19 +3,61 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kdsl.embeddings.encoder import Vectors32
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields.sidecar import Box
 from kdsl.fields.table import FieldText, Place, SampleFields, Segment, height_share
 from kdsl.rules.condition import Condition
-from kdsl.rules.matcher import first_occurrence
-from kdsl.rules.meaning import Nearest, nearest
+from kdsl.rules.matcher import first_occurrence, is_bounded
+from kdsl.rules.meaning import Nearest, nearest, wording_vectors
 from kdsl.rules.rule import Rule
 from kdsl.rules.sight import Region, colour_share, region
+from kdsl.text import normalise
 
 Terms = tuple[tuple[str, str, bool], ...]
 """(normalised, as the rule file writes it, whether only whole words count): what a condition on terms looks for."""
 
-Explained = tuple[int, Condition, str, Terms]
-"""Index, condition, field and terms (none where it is negated): the same for every hit of a rule."""
+
+class Explained:
+    """What is the same for every hit of a rule about one of its conditions, and made once for all of them."""
+
+    __slots__ = ("_wordings", "_words", "condition", "field", "index", "sees", "terms")
+
+    def __init__(self, index: int, condition: Condition) -> None:
+        """`index`: position of the condition in `rule.conditions`."""
+        self.index = index
+        self.condition = condition
+        self.field = condition.field
+        written = () if condition.negated else condition.sought
+        self.terms: Terms = tuple((form := normalise(term), term, is_bounded(form)) for term in written)
+        self.sees = condition.colour is not None or condition.image_kind is not None
+        """Whether it may be seen in a region of an image."""
+        self._wordings: tuple[SentenceVectors, Vectors32] | None = None
+        self._words: dict[str | None, str] = {}
+
+    def as_found(self, term: str | None) -> Condition:
+        """The condition, of several terms only `term`, the one that was found."""
+        if term is None:
+            return self.condition
+        size = self.condition.size
+        if size is not None:
+            return self.condition.model_copy(update={"size": size.model_copy(update={"terms": (term,)})})
+        return self.condition.model_copy(update={"terms": (term,)})
+
+    def words(self, term: str | None) -> str:
+        """`as_found` in words."""
+        if term not in self._words:
+            self._words[term] = str(self.as_found(term))
+        return self._words[term]
+
+    def nearest(self, row: SampleFields) -> Nearest | None:
+        """What comes nearest to the wordings of a meaning; None for another condition, and where nothing does."""
+        meaning, vectors = self.condition.meaning, row.sidecars.vectors
+        if meaning is None or vectors is None:
+            return None
+        if self._wordings is None or self._wordings[0] is not vectors:
+            self._wordings = vectors, wording_vectors(meaning, vectors)
+        return nearest(meaning, row, self._wordings[1])
 
 
 def searched(condition: Condition, row: SampleFields) -> FieldText:
@@ -38,24 +80,22 @@ class Evidence:
     - A negated condition on terms: `absent`, the terms that do not occur.
     """
 
-    __slots__ = ("_row", "condition", "field", "index", "nearest", "region", "segment", "span", "term")
+    __slots__ = ("_explained", "_row", "nearest", "region", "segment", "span", "term")
 
     def __init__(self, explained: Explained, row: SampleFields) -> None:
-        self.index, self.condition, self.field, terms = explained
-        """`index`: position of the condition in `rule.conditions`."""
+        self._explained = explained
         self._row = row
         self.term: str | None
         self.segment: Segment | None
         """Where the term or meaning stands: a turn, an OCR line or a caption."""
         self.span: tuple[int, int] | None
-        meaning = self.condition.meaning
-        self.nearest: Nearest | None = None if meaning is None else nearest(meaning, row)
+        self.nearest = explained.nearest(row)
         """What comes nearest to the wordings of a meaning; of a negated one it is not near enough."""
-        self.region: Region | None = region(self.condition, row)
+        self.region: Region | None = region(explained.condition, row) if explained.sees else None
         """Where a colour or a kind is seen."""
-        if terms:
-            text = searched(self.condition, row)
-            self.term, start, end = _earliest(text.text, terms)
+        if explained.terms:
+            text = searched(explained.condition, row)
+            self.term, start, end = _earliest(text.text, explained.terms)
             self.segment, self.span = text.place(start, end)
         elif self.nearest is not None and not self.negated:
             self.term = None
@@ -64,18 +104,31 @@ class Evidence:
             self.term = self.segment = self.span = None
 
     @property
+    def index(self) -> int:
+        """Position of the condition in `rule.conditions`."""
+        return self._explained.index
+
+    @property
+    def condition(self) -> Condition:
+        return self._explained.condition
+
+    @property
+    def field(self) -> str:
+        return self._explained.field
+
+    @property
     def negated(self) -> bool:
         return self.condition.negated
 
     @property
     def as_found(self) -> Condition:
         """The condition, of several terms only the one that was found."""
-        if self.term is None:
-            return self.condition
-        size = self.condition.size
-        if size is not None:
-            return self.condition.model_copy(update={"size": size.model_copy(update={"terms": (self.term,)})})
-        return self.condition.model_copy(update={"terms": (self.term,)})
+        return self._explained.as_found(self.term)
+
+    @property
+    def words(self) -> str:
+        """`as_found` in words."""
+        return self._explained.words(self.term)
 
     @property
     def comparison(self) -> str | None:
@@ -153,26 +206,32 @@ class Evidence:
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction; what does not apply is left out."""
+        condition, nearest, box = self.condition, self.nearest, self.box
         entries = {
             "condition": self.index,
             "field": self.field,
-            "negated": self.negated or None,
+            "negated": condition.negated or None,
             "term": self.term,
             "turn": self.turn,
             "image": self.image,
             "line": self.line,
-            "box": None if self.box is None else list(self.box),
+            "box": None if box is None else list(box),
             "span": None if self.span is None else list(self.span),
-            "absent": None if self.absent is None else list(self.absent),
-            "similarity": None if self.nearest is None else round(self.nearest.similarity, 4),
-            "wording": None if self.nearest is None else self.nearest.wording,
-            "at": None if self.condition.meaning is None else self.condition.meaning.at,
-            "comparison": self.comparison,
-            "value": self.value,
-            "kind": self.kind,
-            "question": self.question,
-            "probability": self.probability,
         }
+        if condition.negated and condition.sought:
+            entries["absent"] = list(condition.sought)
+        if nearest is not None:
+            entries |= {"similarity": round(nearest.similarity, 4), "wording": nearest.wording}
+        if condition.meaning is not None:
+            entries["at"] = condition.meaning.at
+        if not condition.terms:  # most conditions have some, and nothing of the following
+            entries |= {
+                "comparison": self.comparison,
+                "value": self.value,
+                "kind": self.kind,
+                "question": self.question,
+                "probability": self.probability,
+            }
         return {key: value for key, value in entries.items() if value is not None}
 
     def __repr__(self) -> str:

@@ -61,15 +61,24 @@ def untold(rule: Rule, batch: Sequence[SampleFields], vectors: SentenceVectors) 
     return unknown
 
 
-def nearest(meaning: Meaning, row: SampleFields) -> Nearest | None:
-    """What comes nearest in a sample; None where the field is empty. The sample must have vectors."""
-    vectors, found = row.sidecars.vectors, list(pieces(row.text(meaning.field)))
+def nearest(meaning: Meaning, row: SampleFields, wordings: Vectors32 | None = None) -> Nearest | None:
+    """What comes nearest in a sample; None where the field is empty. The sample must have vectors.
+
+    `wordings` [n_wordings, size] are `wording_vectors` of the meaning, where somebody has them.
+    """
+    vectors, found = row.sidecars.vectors, pieces(row.text(meaning.field))
     if vectors is None or not found:
         return None
-    wordings = vectors.of([normalise(wording) for wording in meaning.wordings])
+    if wordings is None:
+        wordings = wording_vectors(meaning, vectors)
     cosines = vectors.of([piece.text for piece in found]) @ wordings.T
-    piece, wording = np.unravel_index(int(cosines.argmax()), cosines.shape)
+    piece, wording = divmod(int(cosines.argmax()), cosines.shape[1])
     return Nearest(found[piece], meaning.wordings[wording], float(cosines[piece, wording]))
+
+
+def wording_vectors(meaning: Meaning, vectors: SentenceVectors) -> Vectors32:
+    """[n_wordings, size]"""
+    return vectors.of([normalise(wording) for wording in meaning.wordings])
 
 
 class Wordings:
@@ -82,21 +91,22 @@ class Wordings:
             known = texts.setdefault(meaning.field, {})
             for wording in meaning.wordings:
                 known.setdefault(normalise(wording), len(known))
-        self._columns: Mapping[str, Mapping[str, int]] = texts
+        self._texts = {field: list(known) for field, known in texts.items()}
+        self._columns = [[texts[each.field][normalise(wording)] for wording in each.wordings] for each in meanings]
+        """Of each meaning, its wordings among the texts of its field."""
         self._encoded: tuple[SentenceVectors, Mapping[str, Vectors32]] | None = None
 
     def holds(self, batch: Sequence[SampleFields], vectors: SentenceVectors) -> Iterator[Flags]:
         """For each meaning the samples that have a piece near enough to any of its wordings: bool [n_samples]."""
         encoded = self._of(vectors)
-        similarities = {field: _similarities(batch, field, vectors, encoded[field]) for field in self._columns}
-        for meaning in self._meanings:
-            columns = [self._columns[meaning.field][normalise(wording)] for wording in meaning.wordings]
+        similarities = {field: _similarities(batch, field, vectors, encoded[field]) for field in self._texts}
+        for meaning, columns in zip(self._meanings, self._columns, strict=True):
             yield similarities[meaning.field][:, columns].max(axis=1) >= meaning.at - ROUNDING
 
     def _of(self, vectors: SentenceVectors) -> Mapping[str, Vectors32]:
         """The vectors of the wordings of every field."""
         if self._encoded is None or self._encoded[0] is not vectors:
-            self._encoded = vectors, {field: vectors.of(list(texts)) for field, texts in self._columns.items()}
+            self._encoded = vectors, {field: vectors.of(texts) for field, texts in self._texts.items()}
         return self._encoded[1]
 
 

@@ -36,14 +36,14 @@ def create_app(service: Service, token: str | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.live.start()
-        deciding = asyncio.create_task(service.batcher.run())
+        deciding = asyncio.create_task(service.run())
         yield
         deciding.cancel()
         with suppress(asyncio.CancelledError):
             await deciding
         service.close()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     guard = Guard(token, OPEN)
 
     def route(path: str, method: str, answer: Route) -> None:

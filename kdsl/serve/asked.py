@@ -4,29 +4,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.forms import Reading
-from kdsl.data.given import samples_given
 from kdsl.data.image_folder import NoPicture, picture_of_text, picture_of_url
 from kdsl.data.image_names import is_picture_itself
 from kdsl.data.notes import Notes
+from kdsl.data.plain import read_plain
+from kdsl.data.record import Record, shown
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task
 from kdsl.serve.body import Body
 from kdsl.serve.pictures import RequestImages, Uploads
 from kdsl.serve.refusal import Refusal
 
-_IMAGES = ("images", "image")
+_KEYS = ("id", "task", "text", "turns", "images")
+_TURN = "a turn has the keys role, text, images"
 
 
 class Reader:
     """Reads samples of requests."""
 
-    def __init__(
-        self, tasks: Sequence[Task], reading: Reading, folder: Path | None, uploads: Uploads, most: int
-    ) -> None:
-        """`reading` is how the project reads its own files, `folder` that of its images; `most` samples at once."""
+    def __init__(self, tasks: Sequence[Task], folder: Path | None, uploads: Uploads, most: int) -> None:
+        """`folder` holds the images of the project; `most` samples at once."""
         self.tasks = {task.name: task for task in tasks}
-        self._reading = reading
+        self._tasks = tasks
         self._folder = folder
         self._uploads = uploads
         self._most = most
@@ -58,23 +57,38 @@ class Reader:
         if unused:
             raise KdslError(f"no sample's images name the file {sorted(unused)[0]!r:.80}; send what samples show only")
         images = RequestImages(self._folder, self._uploads, named)
-        notes = Notes()
         try:
-            reading = Reading(self._reading.columns, self._reading.labels, images)
-            samples = samples_given(records, list(self.tasks.values()), name, reading=reading, notes=notes)
-            for what, noted in notes.left_out.items():
-                if noted.lost:
-                    raise KdslError(f"{name}, {noted.first}: {what}")
+            return [self._sample(each, number, name, images) for number, each in enumerate(records, start=1)], images
         except BaseException:
             images.release()
             raise
-        return samples, images
+
+    def _sample(self, value: Any, number: int, name: str, images: RequestImages) -> Sample:
+        """The sample of one record in KDSL's plain form: here nothing is guessed."""
+        notes = Notes()
+        if not isinstance(value, dict):
+            raise KdslError(f'{name}, item {number}: {shown(value)} is no sample like {{"id": "1", "text": "…"}}')
+        record = Record(value, str(number), name, f"item {number}", notes, folder=images)
+        for key in value:
+            if key not in _KEYS:
+                raise record.error(f"the key {key!r:.60} is not known; a sample has the keys {', '.join(_KEYS)}")
+        sample = read_plain(record, self._tasks)
+        if sample is None:
+            raise record.error(f"the task {shown(value['task'])} is none of {', '.join(self.tasks)}")
+        for unused in notes.unused:
+            raise record.error(f"the key {unused.removesuffix(' of turns')!r:.60} of a turn is not known; {_TURN}")
+        for what, noted in notes.left_out.items():
+            if noted.lost:
+                raise record.error(what)
+        if not sample.images and not any(turn.text.strip() for turn in sample.turns):
+            raise record.error("it has neither text nor images; give one of them")
+        return sample
 
     def _with_pictures(
         self, record: Any, files: Mapping[str, bytes], named: dict[bytes, str], unused: set[str]
     ) -> Any:
         """The record with its pictures as bytes, whose names are put into `named`, and taken out of `unused`."""
-        if not isinstance(record, dict):
+        if not isinstance(record, dict) or not ("images" in record or isinstance(record.get("turns"), list)):
             return record
 
         def picture(value: Any) -> Any:
@@ -93,10 +107,11 @@ class Reader:
             return value
 
         changed = dict(record)
-        for key in _IMAGES:
-            value = changed.get(key)
-            if value is not None:
-                changed[key] = [picture(each) for each in value] if isinstance(value, list) else picture(value)
+        shown_images = changed.get("images")
+        if isinstance(shown_images, list):
+            changed["images"] = [picture(each) for each in shown_images]
+        elif shown_images is not None:
+            changed["images"] = picture(shown_images)
         if isinstance(changed.get("turns"), list):
             changed["turns"] = [self._with_pictures(turn, files, named, unused) for turn in changed["turns"]]
         return changed

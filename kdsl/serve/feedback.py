@@ -77,9 +77,9 @@ class FeedbackTaker:
     ) -> Remembered:
         """The sample that was sent along, with what was decided about it where that is remembered."""
         given = value["sample"]
-        if isinstance(given, dict):
-            given = {"id": value["id"], "task": task.name, **given}
-        [sample], images = self._reader.read([given], files, "sample")
+        if not isinstance(given, dict):
+            raise Refusal(422, f'\'sample\' is {given!r:.60}; give an object like {{"text": "…"}}')
+        [sample], images = self._reader.read([{"id": value["id"], "task": task.name, **given}], files, "sample")
         try:
             images.require_usable([sample])
             if sample.key != (task.name, value["id"]):

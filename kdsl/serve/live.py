@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
@@ -15,6 +15,7 @@ from kdsl.models.explanation import Explanation
 from kdsl.project.current_predictor import CurrentPredictor, Stamps
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
+from kdsl.project.read_once import ReadOnce
 from kdsl.project.versions import versions_of
 from kdsl.sample import Sample, Turn
 
@@ -57,12 +58,12 @@ class LiveProject:
     """A project that decides while its files change. What cannot be read leaves it as it was, and is told."""
 
     def __init__(self, project: Project) -> None:
-        """Reads everything; a rule file that cannot be read is left out, and told.
+        """Reads everything; a rule file that cannot be read is left out, and told. Nothing of samples is kept on disk.
 
         Raises KdslError where nothing is trained, or for other labels than the tasks have now.
         """
-        self.project = project
-        self._current = CurrentPredictor(project)
+        self.project = replace(project, progress=None, keeps=False, kept=ReadOnce())
+        self._current = CurrentPredictor(self.project)
         self._read = self._current.stamps()
         self._settings = self._setting_stamps()
         self._problem = ""
@@ -110,6 +111,7 @@ class LiveProject:
         self._stop.set()
         if self._worker is not None:
             self._worker.join(_END)
+        self.served.predictor.images.pages.close()
 
     def refresh(self) -> None:
         """Read what has changed, at once."""
@@ -130,7 +132,11 @@ class LiveProject:
             predictor = self._current.now(whole=True)
             if self._current.stamps() != now:
                 return  # it may be half of a change: look again
-            self.served, self._problem = self._served(predictor), ""
+            fresh = self._served(predictor)
+            for name, problem in fresh.unusable.items():
+                if name not in self.served.unusable:
+                    raise KdslError(problem)
+            self.served, self._problem = fresh, ""
         except (KdslError, OSError) as error:
             self._problem = error.in_commands() if isinstance(error, KdslError) else str(error)
             _log.warning("%s; what was read before is still used", self._problem)

@@ -27,10 +27,10 @@ REFUSALS = {
     400: "The request is not well formed, or without a token it calls this computer by another name.",
     401: "The token is missing or wrong.",
     403: "A page of another site asks a service without a token.",
-    404: "There is no such address.",
+    404: "That id is none of the last decisions, or there is no such address.",
     405: "The address takes another method.",
     408: "The request did not end in time.",
-    409: "The task is not trained, or for other labels.",
+    409: "The task is not trained or for other labels, or the project has no place for feedback.",
     413: "The request, a picture or the number of samples is too large.",
     415: "The body is neither JSON nor a multipart form.",
     422: "Something in the body is wrong; the sentence names it.",
@@ -108,7 +108,7 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                     },
                     "responses": {
                         "200": _json("It is on disk.", "Saved"),
-                        **_refusals(*_OF_BODIES),
+                        **_refusals(404, *_OF_BODIES),
                     },
                 }
             },
@@ -130,7 +130,6 @@ def openapi(tasks: Sequence[Task]) -> dict[str, Any]:
                     "responses": {
                         "200": _json("It can; problems says what is broken nevertheless.", "Ready"),
                         **_refusals(open_to_all=True),
-                        "503": _json("It cannot: it starts, it stops, or problems says why.", "Ready"),
                     },
                 }
             },

@@ -200,17 +200,20 @@ class FeedbackRequest(Described):
     label: Labels = Field(description="The right label; a list in a task with several labels a sample.")
     by: str = Field(description="Who says so.")
     sample: SampleIn | None = Field(
-        None, description="The sample itself. Needed unless the service decided about that id not long ago."
+        None, description="The sample itself. Needed unless it is one of the last 10,000 that were decided."
     )
 
 
-class Saved(BaseModel):
+class Saved(Described):
     """The feedback is on disk."""
 
     saved: Literal[True]
+    event: str = Field(description="What the file with feedback calls it.")
+    id: str = Field(description="That of the sample.")
+    task: str = Field(description="Its task.")
 
 
-class Alive(BaseModel):
+class Alive(Described):
     """The process answers."""
 
     status: Literal["alive"]
@@ -219,7 +222,7 @@ class Alive(BaseModel):
 class Ready(Described):
     """Whether the service decides, and with what."""
 
-    status: Literal["ready", "degraded", "starting", "stopping", "unavailable"] = Field(
+    status: Literal["ready", "degraded"] = Field(
         description="degraded: it decides, but with the last usable state of something that is now broken."
     )
     problems: list[str] = Field(description="What is wrong, a sentence each.")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -69,10 +69,11 @@ class Service:
         self.live = live
         self.limits = config.serve
         self.intake = Intake(self.limits.body)
-        self.reader = Reader(project.tasks, project.reading(), config.data.images, uploads, self.limits.samples)
+        self.reader = Reader(project.tasks, config.data.images, uploads, self.limits.samples)
         self.batcher: Batcher[Asked, Answered] = Batcher(self._decide, self.limits.waiting)
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
+        self._waiters = _Waiters()
         self._last = LastDecisions()
         self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
         self._log_problem = ""
@@ -117,7 +118,7 @@ class Service:
                         raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
                     await self._read_images(samples, images)
                     asked = [Asked(sample, images.kept, explain) for sample in samples]
-                    return await _while_there(request, self.batcher.answers(asked))
+                    return await self._waiters.answer(request, self.batcher.answers(asked))
         except TimeoutError as error:
             raise self._out_of_time(body) from error
 
@@ -187,6 +188,12 @@ class Service:
     def _measure_with(self, served: Served) -> None:
         self.metrics.serves(served.state, served.versions, served.predictor.predictor.label_shares())
 
+    async def run(self) -> None:
+        """Decide what is asked, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.batcher.run())
+            tasks.create_task(self._waiters.look())
+
     def close(self) -> None:
         """End what runs beside requests."""
         self.live.stop()
@@ -194,14 +201,33 @@ class Service:
         self.log.close()
 
 
-async def _while_there(request: Request, answer: Awaitable[T]) -> T:
-    """The answer, unless the client goes away before it is there: nothing is decided for nobody."""
-    waiting = asyncio.ensure_future(answer)
-    try:
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=_STILL_THERE)
-            if not waiting.done() and await request.is_disconnected():
-                raise Refusal(400, "the client went away")
-        return waiting.result()
-    finally:
-        waiting.cancel()
+class _Waiters:
+    """Clients that wait for an answer: for who has gone away nothing is decided."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Task[Any], Request] = {}
+
+    async def answer(self, request: Request, answer: Awaitable[T]) -> T:
+        """The answer; Refusal where the client goes away before it is there."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = request
+        try:
+            return await answer
+        except asyncio.CancelledError as error:
+            if task not in self._waiting and task.uncancel() == 0:
+                raise Refusal(400, "the client went away") from error
+            raise
+        finally:
+            self._waiting.pop(task, None)
+
+    async def look(self) -> None:
+        """Look again and again who is still there, until cancelled."""
+        before: set[asyncio.Task[Any]] = set()
+        while True:
+            await asyncio.sleep(_STILL_THERE)
+            for task, request in list(self._waiting.items()):
+                # Most have their answer before the next look.
+                if task in before and await request.is_disconnected() and self._waiting.pop(task, None) is not None:
+                    task.cancel()
+            before = set(self._waiting)
