@@ -1,6 +1,8 @@
 """The page about the service in a real browser: on a large and on a small screen, by keyboard, while it is read."""
 
+import threading
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 from made_decisions import decision
@@ -71,11 +73,19 @@ def test_a_rule_that_is_spoken_against_shows_where(page):
 
 
 def test_what_is_read_in_the_background_comes_by_itself(page, monkeypatch, served):
+    go_on = threading.Event()
+
+    def slowly(decisions, most):
+        go_on.wait(60)
+        return islice(decisions, most)
+
     monkeypatch.setattr(service_decisions, "_PATIENCE", 0.0)
+    monkeypatch.setattr(service_decisions, "islice", slowly)
     served.site.service.decisions._forget()
     page.goto(f"/t/{TASK}/service")
-    expect(page.locator("#decisions [role=status]")).to_contain_text("being read")
+    expect(page.locator("#decisions [role=status]")).to_contain_text("being read; so far: 0")
     monkeypatch.undo()
+    go_on.set()
     expect(page.locator("#decisions [role=status]")).to_have_count(0)
     expect(page.locator("#decisions .cards")).to_contain_text("26")
     assert page.locator("#decisions").count() == 1
