@@ -252,6 +252,33 @@ def test_damaged_lines_are_counted_and_the_others_read(folder):
     assert found.damaged == 6  # all but the empty one
 
 
+def test_only_what_was_written_behind_an_earlier_reading_is_read(folder):
+    logged(folder, decision("a"), at=NOON - timedelta(days=1))
+    logged(folder, decision("b"))
+    first = read_decisions(folder, LONG_AGO)
+    assert [each.id for each in first] == ["a", "b"]
+    logged(folder, decision("c"))
+    logged(folder, decision("d"), at=NOON + timedelta(days=1))
+    second = read_decisions(folder, LONG_AGO, first.read)
+    assert [each.id for each in second] == [each.id for each in second] == ["c", "d"]
+    assert list(read_decisions(folder, LONG_AGO, second.read)) == []
+
+
+def test_an_unfinished_line_is_read_once_it_is_whole(folder):
+    [line] = logged(folder, decision("a"))
+    path = folder / "decisions-2026-11-30.jsonl"
+    whole = json.dumps(line).encode()
+    for part, damaged in ((whole[:60], 1), (whole, 0)):
+        path.write_bytes(part)
+        found = read_decisions(folder, LONG_AGO)
+        assert (list(found), found.damaged, found.unfinished) == ([], damaged, damaged)
+        assert found.read.get(path, 0) == 0
+    path.write_bytes(whole + b"\n[]\n")
+    found = read_decisions(folder, LONG_AGO, found.read)
+    assert ([each.id for each in found], found.damaged, found.unfinished) == (["a"], 1, 0)
+    assert found.read == {path: path.stat().st_size}
+
+
 def test_a_line_that_a_later_version_says_more_in_is_read(folder):
     [line] = logged(folder, decision("a"))
     (folder / "decisions-2026-11-30.jsonl").write_text(json.dumps(line | {"new": 1}) + "\n")
