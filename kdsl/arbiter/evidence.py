@@ -58,8 +58,9 @@ def label_evidence(
     weighs something: what the same samples say twice counts once, and a mined twin of an accepted rule says nothing.
     """
     evidence = RuleEvidence.none(len(hits), n_labels)
-    for label in np.unique(labels):
-        rules = np.flatnonzero((labels == label) & (weights > 0))
+    speaking = hits.any(axis=0) & (weights > 0)
+    for label in np.unique(labels[speaking]):
+        rules = np.flatnonzero((labels == label) & speaking)
         rules = rules[np.lexsort((-weights[rules], ~people[rules]))]
         present = hits[:, rules].astype(np.float64)
         for position, rule in enumerate(rules):

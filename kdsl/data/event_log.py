@@ -14,12 +14,15 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
+from kdsl.data.record import shown
 from kdsl.errors import KdslError
 from kdsl.files import is_there, opened, stamp_of
 from kdsl.json_file import append_durably, append_jsonl, read_jsonl
 from kdsl.locks import held
 from kdsl.record_file import RecordModel, as_record
 
+_LONGEST_NAME = 100
+"""Characters in the name of a person."""
 REMEDY = "restore the file from git, or take the line out"
 
 EventId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
@@ -92,6 +95,8 @@ class EventLog(Generic[E]):
         """What every event begins with; `remedy` is told where nobody is named."""
         if not by.strip():
             raise KdslError(f"who gives a label has no name; {remedy}")
+        if len(by) > _LONGEST_NAME or by.splitlines() != [by]:
+            raise KdslError(f"{shown(by)} is no name of a person; {remedy}, of one line")
         return {"event": secrets.token_hex(6), "at": self._now().isoformat(timespec="microseconds"), "by": by}
 
     def _append(self, record: dict[str, Any]) -> E:

@@ -178,7 +178,7 @@ def right_answer(label: str | Sequence[str] | None, task: Task) -> Answer:
     if label is None:
         return str(task.other)
     if not isinstance(label, str):
-        raise KdslError(f"a sample of {task.name} has one label, not {shown(list(label))}; {_one_of(task)}")
+        raise KdslError(f"a sample of {task.name} has one label, not {shown(label)}; {_one_of(task)}")
     _require_listed(label, task)
     return label
 

@@ -107,6 +107,33 @@ class Features:
         parts.append((CHARACTERS, numbers * self.number_weight))
         return parts + [(block.view, matrix) for block, matrix in zip(self.dense, dense, strict=True)]
 
+    def scores(self, table: FieldTable, weights: Floats) -> Floats:
+        """`matrix(table) @ weights`: [n_samples, n_scores], for `weights` [n_features, n_scores].
+
+        For few samples it takes a fraction of the time that making their matrix does.
+        """
+        from scipy.sparse import csr_matrix
+
+        found, first = [], 0
+        for block in self.blocks:
+            rows, columns, values = block.vectorizer.entries(table.texts(block.field))
+            found.append((rows, columns + first, values * block.weight))
+            first += len(block.vectorizer.ngrams)
+        scores = np.zeros((len(table), weights.shape[1]))
+        if found:
+            rows, columns, values = map(np.concatenate, zip(*found, strict=True))
+            order = np.argsort(rows, kind="stable")
+            starts = np.searchsorted(rows[order], np.arange(len(table) + 1))
+            scores += csr_matrix((values[order], columns[order], starts), (len(table), first)) @ weights[:first]
+        for name, thresholds in self.thresholds.items():
+            numbers = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
+            scores += (numbers > thresholds) @ weights[first : first + len(thresholds)] * self.number_weight
+            first += len(thresholds)
+        for block in self.dense:
+            scores += block.matrix(table) @ weights[first : first + block.size]
+            first += block.size
+        return scores
+
     def matrix(self, table: FieldTable) -> "csr_matrix":
         """[n_samples, n_features]"""
         return joined(self.parts(table))

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, repeat
-from operator import add
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_NGRAM = 3
 _SPACES = re.compile(r"\s\s+")
-_UNKNOWN = -1
-"""Column of an n-gram that training did not have."""
+_BITS = 21
+"""Of a code point and 1 more: three of them are one number."""
 
 
 @dataclass(frozen=True)
@@ -33,34 +32,66 @@ class NgramWeights:
     """[n_ngrams]"""
 
     @cached_property
-    def columns(self) -> dict[str, int]:
-        """n-gram → column."""
-        return {ngram: column for column, ngram in enumerate(self.ngrams)}
+    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The n-grams that are looked for as numbers (`_keys`), in their order, and the column of each."""
+        sought = [column for column, ngram in enumerate(self.ngrams) if 0 < len(ngram) <= LONGEST_NGRAM]
+        keys = np.zeros(len(sought), dtype=np.int64)
+        for length in range(1, LONGEST_NGRAM + 1):
+            chosen = [place for place, column in enumerate(sought) if len(self.ngrams[column]) == length]
+            keys[chosen] = _keys(_codes("".join(self.ngrams[sought[place]] for place in chosen)), length)[::length]
+        order = np.argsort(keys)
+        return keys[order], np.array(sought, dtype=np.int64)[order]
 
     def transform(self, texts: Sequence[str]) -> "csr_matrix":
         """[n_texts, n_ngrams]; a text without any of the n-grams is a row of zeros."""
         from scipy.sparse import csr_matrix
 
-        found = [self._found(text) for text in texts]
-        # Rows and columns as one number, so that the n-grams of all texts are counted in one go.
-        width = len(self.ngrams)
-        cells = [columns + row * width for row, columns in enumerate(found)]
-        distinct, counts = np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *cells]), return_counts=True)
-        columns = distinct % width
-        values = (1 + np.log(counts)) * self.idf[columns]
-        starts = np.searchsorted(distinct, np.arange(len(texts) + 1) * width)
-        for first, end in pairwise(starts.tolist()):
-            row = values[first:end]
-            row /= math.sqrt(row @ row) or 1.0
-        return csr_matrix((values, columns, starts), shape=(len(texts), width))
+        rows, columns, values = self.entries(texts)
+        starts = np.searchsorted(rows, np.arange(len(texts) + 1))
+        return csr_matrix((values, columns, starts), shape=(len(texts), len(self.ngrams)))
 
-    def _found(self, text: str) -> NDArray[np.intp]:
-        """The column of every occurrence of an n-gram in the text."""
-        text = _SPACES.sub(" ", text)
-        columns: list[int] = []
-        ngrams: Sequence[str] = text
-        for length in range(1, LONGEST_NGRAM + 1):
-            columns += map(self.columns.get, ngrams, repeat(_UNKNOWN))
-            ngrams = list(map(add, ngrams, text[length:]))
-        found = np.array(columns, dtype=np.intp)
-        return found[found != _UNKNOWN]
+    def entries(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """What of the same matrix is not 0, row by row: rows, columns in ascending order, and values."""
+        # Rows and columns as one number, so that the n-grams of all texts are counted in one go.
+        width = max(len(self.ngrams), 1)
+        distinct, counts = np.unique(self._found(texts, width), return_counts=True)
+        rows, columns = np.divmod(distinct, width)
+        values = (1 + np.log(counts)) * self.idf[columns]
+        starts = np.searchsorted(rows, np.arange(len(texts) + 1))
+        for first, end in pairwise(starts.tolist()):
+            if first < end:
+                row = values[first:end]
+                row /= math.sqrt(row @ row) or 1.0
+        return rows, columns, values
+
+    def _found(self, texts: Sequence[str], width: int) -> NDArray[np.int64]:
+        """`row · width + column` of every occurrence of an n-gram in the texts."""
+        table, columns = self._table
+        texts = [_SPACES.sub(" ", text) for text in texts]
+        codes = _codes("".join(texts))
+        rows = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
+        found = [np.zeros(0, dtype=np.int64)]
+        for length in range(1, LONGEST_NGRAM + 1) if len(table) else ():
+            keys = _keys(codes, length)
+            # None stands in two texts.
+            places = np.flatnonzero(rows[: len(keys)] == rows[length - 1 :]) if length > 1 else np.arange(len(keys))
+            keys = keys[places]
+            at = np.searchsorted(table, keys)
+            at[at == len(table)] = 0
+            known = np.flatnonzero(table[at] == keys)
+            found.append(rows[places[known]] * width + columns[at[known]])
+        return np.concatenate(found)
+
+
+def _codes(text: str) -> NDArray[np.int64]:
+    """The code point of every character, plus 1."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
+
+
+def _keys(codes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """A number for the n-gram of so many characters at every place where one begins; of no two n-grams the same."""
+    n = max(len(codes) - length + 1, 0)
+    keys = codes[:n]
+    for offset in range(1, length):
+        keys = keys << _BITS | codes[offset : offset + n]
+    return keys

@@ -52,11 +52,15 @@ class Pictures:
 
     def get(self, image: str) -> PictureFeatures | None:
         """What is seen on the image of that name; None where it cannot be read, which `tell` counts."""
-        self.read([image])
-        return self._known[self._original(image)][1]
+        return self.read([image])[image]
 
-    def read(self, images: Iterable[str]) -> None:
-        """Look at all of these images that are not known as they are now, several at once."""
+    def read(self, images: Iterable[str]) -> dict[str, PictureFeatures | None]:
+        """`get` for all of these images; those that are not known as they are now are looked at several at once."""
+        images = list(images)
+        self._read(images)
+        return {image: self._known[self._original(image)][1] for image in images}
+
+    def _read(self, images: Iterable[str]) -> None:
         new: dict[str, tuple[Path, Stamp]] = {}
         for image in dict.fromkeys(map(self._original, images)):
             path, stamp, problem = self._file(image)

@@ -84,7 +84,7 @@ class FieldText:
         self._texts = said.texts
         self._turns = turns
         self._segments = segments
-        self.pieces: "tuple[Piece, ...] | None" = None
+        self.pieces: tuple[Piece, ...] | None = None
         """What `kdsl.fields.pieces` made of it, once somebody asked."""
 
     @property
@@ -183,8 +183,12 @@ class SampleFields:
     def seen(self) -> tuple[str, PictureFeatures] | None:
         """`picture` with the name of its image."""
         pictures = self.sidecars.pictures
-        found = () if pictures is None else ((image, pictures.get(image)) for image in self.shown.images)
-        return next(((image, picture) for image, picture in found if picture is not None), None)
+        return None if pictures is None else self.first_seen(pictures.get)
+
+    def first_seen(self, picture: Callable[[str], PictureFeatures | None]) -> tuple[str, PictureFeatures] | None:
+        """The first of the sample's images of which `picture` gives something."""
+        found = ((image, picture(image)) for image in self.shown.images)
+        return next(((image, seen) for image, seen in found if seen is not None), None)
 
     @property
     def looked_at(self) -> bool:
@@ -315,12 +319,14 @@ class FieldTable:
     def look(self) -> None:
         """Look at the images of all samples that were not looked at, many at once; `tell_unseen` counts those that
         cannot be read."""
-        images: dict[Pictures, list[str]] = {}
+        unseen: dict[Pictures, list[SampleFields]] = {}
         for row in self.rows:
             if row.sidecars.pictures is not None and not row.looked_at:
-                images.setdefault(row.sidecars.pictures, []).extend(row.shown.images)
-        for pictures, names in images.items():
-            pictures.read(names)
+                unseen.setdefault(row.sidecars.pictures, []).append(row)
+        for pictures, rows in unseen.items():
+            found = pictures.read(image for row in rows for image in row.shown.images)
+            for row in rows:
+                row.seen = row.first_seen(found.get)
 
     def tell_unseen(self) -> None:
         """Log one warning that counts the images that could not be looked at, for whoever learns from the samples."""

@@ -135,11 +135,7 @@ class LinearClassifier:
 
         result = np.full((len(table), self.n_labels), UNSEEN_LABEL)
         if len(table):
-            scores = np.tile(self.intercepts, (len(table), 1))
-            first = 0
-            for _, matrix in self.features.parts(table):
-                scores += matrix @ self.weights[first : first + matrix.shape[1]]
-                first += matrix.shape[1]
+            scores = self.intercepts + self.features.scores(table, self.weights)
             if self.multi:
                 return Predicted(np.clip(expit(scores), UNSEEN_LABEL, 1 - UNSEEN_LABEL))
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)

@@ -43,7 +43,7 @@ def create_app(service: Service, token: str | None) -> FastAPI:
             await deciding
         service.close()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     guard = Guard(token, OPEN)
 
     def route(path: str, method: str, answer: Route) -> None:

@@ -1,7 +1,7 @@
 """The body of a request: read within its limits of size and time, as JSON or as a form with files."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ _AT_ONCE = 16
 _IN_THREAD = 1 << 16
 """Bytes from which parsing would hold up other requests."""
 _FORM = "multipart/form-data"
+_JSON = ("application/json", "text/json")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,11 @@ class Intake:
     async def read(self, request: Request) -> Body:
         """Raises Refusal for a body that is too large or in no known form, and for too many of them at once."""
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind not in ("application/json", "text/json", _FORM):
+        if kind not in (*_JSON, _FORM):
             raise Refusal(415, f"the body is {kind[:60]!r}; send application/json, or {_FORM} with files")
+        packed = request.headers.get("content-encoding", "identity").strip().lower()
+        if packed != "identity":
+            raise Refusal(415, f"the body is packed as {packed[:60]!r}; send it as it is")
         content = await self._content(request)
         if kind == _FORM:
             return await _form(request, content)
@@ -107,35 +111,52 @@ async def _form(request: Request, content: bytes) -> Body:
     parser = MultiPartParser(request.headers, stream(), max_files=1000, max_fields=10, max_part_size=len(content))
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:  # a boundary that is missing is a KeyError
-        raise Refusal(400, f"the body is no {_FORM} with a boundary; let a library write it") from error
+    except (MultiPartException, ValueError) as error:
+        reason = str(error).rstrip(".").lower()
+        raise Refusal(400, f"the body is no {_FORM} that is taken: {reason}; let a library write it") from error
     value: dict[str, Any] = {}
     files: dict[str, bytes] = {}
     try:
         for name, part in form.multi_items():
-            if isinstance(part, UploadFile):
+            if isinstance(part, UploadFile) and not _is_json(part):
+                _require_first(files, part.filename or name, "file")
                 files[part.filename or name] = await part.read()
-            elif name in value:
-                raise Refusal(400, f"the field {name[:60]!r} is given twice; keep one of the two")
             else:
-                value[name] = _json_value(part, f"the field {name[:60]!r}")
+                _require_first(value, name, "field")
+                place = f"the field {name[:60]!r}"
+                text = _text(await part.read(), place) if isinstance(part, UploadFile) else part
+                value[name] = _json_value(text, place)
     finally:
         await form.close()
     return Body(value, files)
 
 
+def _is_json(part: UploadFile) -> bool:
+    """Whether a part with the name of a file is a field: JavaScript gives such a name to all that has a type."""
+    return (part.content_type or "").partition(";")[0].strip().lower() in _JSON
+
+
+def _require_first(found: Container[str], name: str, what: str) -> None:
+    if name in found:
+        raise Refusal(400, f"the {what} {name[:60]!r} is given twice; keep one of the two")
+
+
 def _json_object(content: bytes) -> dict[str, Any]:
     place = "the body"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refusal(400, f"{place}: byte {error.start} is not UTF-8; send it as UTF-8") from error
+    text = _text(content, place)
     if not text.strip():
         raise Refusal(400, f'{place} is empty; send JSON like {{"samples": [{{"id": "1", "text": "…"}}]}}')
     value = _json_value(text, place)
     if not isinstance(value, dict):
         raise Refusal(400, f'{place} is no JSON object like {{"samples": [{{"id": "1", "text": "…"}}]}}')
     return value
+
+
+def _text(content: bytes, place: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refusal(400, f"{place}: byte {error.start} is not UTF-8; send it as UTF-8") from error
 
 
 def _json_value(text: str, place: str) -> Any:

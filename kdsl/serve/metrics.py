@@ -89,7 +89,7 @@ class Metrics:
         )
         self._request_seconds = Histogram(
             "kdsl_request_duration_seconds",
-            "How long requests took, from their first byte to the answer.",
+            "How long requests took, reading the body included.",
             ("route",),
             buckets=_SECONDS,
             registry=registry,

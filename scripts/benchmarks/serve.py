@@ -20,10 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +42,8 @@ PARTS = ("saturated", "latency", "peers", "reload", "memory", "kill")
 CONNECTIONS = (16, 64, 128)
 PEER_CONNECTIONS = 64
 TOGETHER = 16
+WARM = 64
+"""Requests before anything is measured."""
 BATCH, WAIT = 64, 0.005
 """Of the peers: at most so many requests are decided at once, of those that came within so many seconds."""
 CALM = 100.0
@@ -62,20 +66,27 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = _project(options.project, Path(temporary) / "project")
         rows: list[Row] = []
-        before = os.getloadavg()[0]
+        loads = [os.getloadavg()[0]]
         for row in _rows(folder, options):
             print(f"{row.part}: {row.what}: {row.measured}", file=sys.stderr, flush=True)
             rows.append(row)
-        table = Table(
-            title=f"kdsl serve, client and server on {CORES} cores", title_justify="left", caption_justify="left",
-            caption=f"load average {before:.1f} before and {os.getloadavg()[0]:.1f} after (with what ran here)",
-        )  # fmt: skip
-        for column in ("part", "what", "measured", "wanted"):
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(row.part, row.what, row.measured, row.wanted)
-        Console(width=80).print(table)
+        loads.append(os.getloadavg()[0])
+    Console(width=80).print(_table(rows, loads))
     return 0
+
+
+def _table(rows: Sequence[Row], loads: Sequence[float]) -> Table:
+    """`loads`: the machine's load average before and after."""
+    note = "a + b ms: processor time of server and client a request"
+    table = Table(
+        title=f"kdsl serve, client and server on {CORES} cores", title_justify="left", box=SIMPLE_HEAD,
+        caption=f"{note}. Load {loads[0]:.1f}, then {loads[-1]:.1f}.", caption_justify="left",
+    )  # fmt: skip
+    for column in ("part", "what", "measured", "wanted"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(row.part, row.what, row.measured, row.wanted)
+    return table
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -122,6 +133,7 @@ def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     speed = [part for part in ("saturated", "latency") if part in options.parts]
     if speed:
         with kdsl_server(folder) as server:
+            _warm(server, bodies)
             for part in speed:
                 yield from (_saturated if part == "saturated" else _latency)(server, bodies, options)
     if "peers" in options.parts:
@@ -143,24 +155,30 @@ def _saturated(server: Server, bodies: Bodies, options: argparse.Namespace) -> I
     wanted = f"{WANTED_RATE:,}/s"
     for connections in CONNECTIONS:
         load, cost = _measured(server, bodies.of(bodies.dialogues), connections, options.seconds)
-        yield Row("saturated", f"{server.name}, {connections} connections", f"{_speed(load, 1)}; {cost}", wanted)
+        yield Row("saturated", f"{connections} connections", f"{_speed(load, 1)}, {cost}", wanted)
     load, cost = _measured(server, bodies.of(bodies.dialogues, TOGETHER), 8, options.seconds)
-    what = f"{server.name}, 8 connections, {TOGETHER} samples a request"
-    yield Row("saturated", what, f"{_speed(load, TOGETHER)}; {cost}", wanted)
+    what = f"8 connections, {TOGETHER} samples each"
+    yield Row("saturated", what, f"{_speed(load, TOGETHER)}, {cost}", wanted)
     if bodies.screenshots:
         load, cost = _measured(server, bodies.of(bodies.screenshots), 64, options.seconds)
-        what = f"{server.name}, 64 connections, screenshots by name"
-        yield Row("saturated", what, f"{_speed(load, 1)}; {cost}")
+        what = "64 connections, screenshots"
+        yield Row("saturated", what, f"{_speed(load, 1)}, {cost}")
+
+
+def _warm(server: Server, bodies: Bodies) -> None:
+    saturate(server.target, islice(bodies.of(bodies.dialogues), WARM), WARM // 4, settle=0.0)
 
 
 def _measured(server: Server, asked: Iterator[bytes], connections: int, seconds: float) -> tuple[Load, str]:
-    """The load, and the processor time of server and client while it lasted, by request."""
-    answered = list[float]()
+    """The load, and the processor time of server and client by request."""
+    answered = list[int]()
     of_server, of_client = server.processor_seconds(), time.process_time()
-    load = saturate(server.target, asked, connections, seconds, each=lambda answer: answered.append(answer.answered))
+    load = saturate(
+        server.target, asked, connections, seconds, seconds / 10, lambda each: answered.append(each.status)
+    )
     of_server, of_client = server.processor_seconds() - of_server, time.process_time() - of_client
     each = len(answered) / 1000
-    return load, f"server {of_server / each:.2f} ms, client {of_client / each:.2f} ms a request"
+    return load, f"{of_server / each:.2f} + {of_client / each:.2f} ms"
 
 
 def _speed(load: Load, together: int) -> str:
@@ -169,11 +187,10 @@ def _speed(load: Load, together: int) -> str:
 
 def _latency(server: Server, bodies: Bodies, options: argparse.Namespace) -> Iterator[Row]:
     load = _calm(server, bodies, options)
-    yield Row("latency", f"{server.name}, {CALM:.0f} requests/s", _waits(load), f"p99 {WANTED_P99} ms")
+    yield Row("latency", f"{CALM:.0f} requests/s", _waits(load), f"p99 {WANTED_P99} ms")
 
 
 def _calm(server: Server, bodies: Bodies, options: argparse.Namespace) -> Load:
-    asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 2.0, options.seed))  # warm
     return asyncio.run(arrive(server.target, bodies.of(bodies.dialogues), CALM, 3 * options.seconds, options.seed))
 
 
@@ -198,9 +215,10 @@ def _peers(folder: Path, bodies: Bodies, options: argparse.Namespace) -> Iterato
         speeds, waits = [], []
         for opened in (kdsl_server(folder), peer(python, folder, BATCH, WAIT)):
             with opened as server:
+                _warm(server, bodies)
                 load, cost = _measured(server, bodies.of(bodies.dialogues), PEER_CONNECTIONS, options.seconds)
                 what = f"{server.name}, {PEER_CONNECTIONS} connections"
-                yield Row("peers", what, f"{_speed(load, 1)}; {cost}")
+                yield Row("peers", what, f"{_speed(load, 1)}, {cost}")
                 calm = _calm(server, bodies, options)
                 yield Row("peers", f"{server.name}, {CALM:.0f} requests/s", _waits(calm))
             speeds.append(load.answered / load.seconds)

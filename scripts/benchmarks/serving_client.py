@@ -132,7 +132,7 @@ def saturate(
     settle: float = 1.0,
     each: Say | None = None,
 ) -> Load:
-    """Each connection asks again as soon as it is answered; answers of the first `settle` seconds are not counted.
+    """Each connection asks again as soon as it is answered; answers of the first `settle` seconds do not count.
 
     Ends after `seconds` more, or when there are no more bodies. `each` is told of every answer, counted or not.
     """

@@ -106,11 +106,11 @@ class Seen:
 class Base:
     """The benchmark's own rules in the rule base of a project's task."""
 
-    def __init__(self, project: Path, seen: Seen, terms: Sequence[str]) -> None:
-        opened = Project.open(project)
-        task = next(each for each in opened.tasks if opened.samples("train") and not each.multi)
+    def __init__(self, project: Project, seen: Seen, terms: Sequence[str]) -> None:
+        """`terms`: as many as there will be changes, and one more; the rules are those of the first task."""
+        task = project.tasks[0]
         self._label = task.label_names[0]
-        self._folder = opened.config.rules / task.name / "bench"
+        self._folder = project.config.rules / task.name / "bench"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._seen = seen
         self._new_term = iter(terms).__next__
@@ -173,22 +173,28 @@ def reload_under_load(
     """What was measured, the figure, and what is wanted, with `rate` requests a second for so many seconds."""
     terms = [f"改版{''.join(_DIGITS[int(digit)] for digit in f'{number:03d}')}" for number in range(changes + 1)]
     seen = Seen()
-    base = Base(project, seen, terms)
-    asked = bodies.of([_with_turn(dialogue, "".join(terms)) for dialogue in bodies.dialogues])
+    opened = Project.open(project)
+    base = Base(opened, seen, terms)
+    asked = bodies.of(
+        [
+            _with_turn(dialogue, "".join(terms))
+            for dialogue in bodies.dialogues
+            if dialogue["task"] == opened.tasks[0].name
+        ]
+    )
     with kdsl_server(project) as server:
         saturate(server.target, islice(asked, 32), 1)  # warm
         load, killed, told = asyncio.run(_run(server, base, asked, rate, seconds, changes, seed, seen.note))
     half, delays = seen.half(), seen.delays()
     failed = f"{load.failed}" + (f" ({load.first_failure})" if load.failed else "")
-    yield f"failed of {load.answered + load.failed:,} requests; {killed} clients killed", failed, "0"
+    yield f"{killed} clients killed; failed of {load.answered + load.failed:,}", failed, "0"
     shown = f" ({', '.join(' '.join(each) for each in sorted(half[0])) or 'none of the rules'})" if half else ""
-    yield f"decisions on half a rule base; {len(delays)} changes", f"{len(half)}{shown}", "0"
-    yield "decisions on an older base after a newer one", str(seen.back() + seen.early()), "0"
-    taken = f"median {np.median(delays):.2f} s, longest {max(delays):.2f} s"
-    yield "until a change takes effect", taken, f"{LATE:.0f} s"
-    yield "/readyz while a file is broken, and after", told, "degraded, ready"
+    yield f"decided on half a base, {len(delays)} changes", f"{len(half)}{shown}", "0"
+    yield "decided on an older base than before", str(seen.back() + seen.early()), "0"
+    yield "a change takes effect in", f"median {np.median(delays):.2f} s, longest {max(delays):.2f} s", f"{LATE:.0f} s"
+    yield "a broken file, and after it", told, "degraded, ready"
     waits = f"p50 {load.percentile(50):.1f}, p99 {load.percentile(99):.1f}, max {load.percentile(100):.0f} ms"
-    yield f"answers to {rate:.0f} requests/s meanwhile", waits, ""
+    yield f"answers at {rate:.0f} requests/s", waits, ""
 
 
 async def _run(

@@ -97,8 +97,15 @@ class TestGiving:
             (TASK, "木头", "the label '木头' is none of the labels of shop; write one of 退款, 物流, 其他"),
             (TASK, "退款 ", "the label '退款 ' is none of the labels of shop; write '退款', without spaces around it"),
             (TASK, None, "shop has no label for what belongs to none of the others; give one of 退款, 物流, 其他"),
+            (TASK, 3, "a sample of shop has one label, not 3; give one of 退款, 物流, 其他"),
+            (SEVERAL, [3], "the label 3 is none of the labels of shop; write one of 退款, 物流, 其他"),
+            (SEVERAL, {"退款": 1}, "samples of shop may have several labels; give a list of those that hold, or []"),
             (TASK, ["退款"], "a sample of shop has one label, not ['退款']; give one of 退款, 物流, 其他"),
-            (SEVERAL, ["退款", "木头"], "the label '木头' is none of the labels of shop; write one of 退款, 物流, 其他"),
+            (
+                SEVERAL,
+                ["退款", "木头"],
+                "the label '木头' is none of the labels of shop; write one of 退款, 物流, 其他",
+            ),
             (SEVERAL, None, "samples of shop may have several labels; give a list of those that hold, or []"),
         ],
     )
@@ -109,9 +116,21 @@ class TestGiving:
         assert str(caught.value) == told
         assert not log.path.exists()
 
-    def test_who_gives_it_needs_a_name(self, tmp_path):
-        with pytest.raises(KdslError, match="who gives a label has no name; give one as `by`"):
-            log_in(tmp_path).give(sample(), "物流", " ", TASK)
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            (" ", "who gives a label has no name; give one as `by`"),
+            ("王\ntrain: all", "'王\\ntrain: all' is no name of a person; give one as `by`, of one line"),
+            ("王" * 101, f"'{'王' * 56}… is no name of a person; give one as `by`, of one line"),
+        ],
+    )
+    def test_who_gives_it_needs_a_name(self, tmp_path, name, told):
+        log = log_in(tmp_path)
+        with pytest.raises(KdslError) as caught:
+            log.give(sample(), "物流", name, TASK)
+        assert str(caught.value) == told
+        assert not log.path.exists()
+        assert log.give(sample(), "物流", "王" * 100, TASK).by == "王" * 100
 
     @pytest.mark.parametrize(
         ("wrong", "told"),
@@ -326,11 +345,11 @@ def test_whatever_people_do_the_log_only_grows_and_says_what_a_list_would(tmp_pa
         after = log.path.read_bytes() if log.path.exists() else b""
         assert after.startswith(before)
         before = after
-    last = {id: label for _, id, label in done}
-    apart = {id: {by: each for by, of, each in done if of == id and each != label} for id, label in last.items()}
-    latest = {id: {by: [each for who, of, each in done if (who, of) == (by, id)][-1] for by in apart[id]} for id in last}
-    found = {word.sample.id: word for word in FeedbackLog(log.path).words()}
-    assert {id: word.sample.label for id, word in found.items()} == last
-    for id, word in found.items():
-        expected = {by: each for by, each in latest[id].items() if each != last[id]}
-        assert {event.by: event.label for event in word.others} == expected
+    words = FeedbackLog(log.path).words()
+    assert {word.sample.id for word in words} == {id for _, id, _ in done}
+    for word in words:
+        of_sample = [(who, label) for who, id, label in done if id == word.sample.id]
+        last = of_sample[-1][1]
+        assert word.sample.label == last
+        others = {who: label for who, label in dict(of_sample).items() if label != last}
+        assert {event.by: event.label for event in word.others} == others

@@ -177,7 +177,9 @@ def test_what_fits_the_task_no_more_is_told_and_not_used(log, task, told):
 
 def test_several_labels_are_not_used_where_samples_have_one_now(log):
     log.give(sample("q1"), ["物流"], "王", SEVERAL)
-    assert added(log)[1] == ["1 samples with feedback are not used, as samples of their task have only one label now, 'q1'"]
+    assert added(log)[1] == [
+        "1 samples with feedback are not used, as samples of their task have only one label now, 'q1'"
+    ]
 
 
 def test_people_who_disagree_are_a_finding_until_somebody_decides(log, tmp_path):

@@ -146,7 +146,9 @@ def shop(tmp_path_factory) -> Path:
         (folder / name / "lamps.md").write_text(f"# 灯\n{name}\n", "utf-8")
     LabelLog(folder / "other-labels.jsonl").give(read_samples(folder / "train.jsonl")[0], "物流", "小王")
     [task] = Project.open(folder).tasks
-    FeedbackLog(folder / "other-feedback.jsonl").give(Sample("f", "shop", (Turn("user", "发货"),)), "物流", "小李", task)
+    FeedbackLog(folder / "other-feedback.jsonl").give(
+        Sample("f", "shop", (Turn("user", "发货"),)), "物流", "小李", task
+    )
     write(folder / "distilled.jsonl", dialogues(6, 7, "d"))
     write(folder / "other-distilled.jsonl", dialogues(6, 8, "d"))
     (folder / "rules/shop").mkdir(parents=True)

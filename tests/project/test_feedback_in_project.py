@@ -146,7 +146,9 @@ class TestLabelsOfPeople:
 
     def test_decide_what_counts_twice(self, shop):
         project = Project.open(shop)
-        write(shop / "train.jsonl", [*read(shop / "train.jsonl"), {"id": "own", "text": "快递发货了吗", "label": "材质"}])
+        write(
+            shop / "train.jsonl", [*read(shop / "train.jsonl"), {"id": "own", "text": "快递发货了吗", "label": "材质"}]
+        )
         say(project, asked(), "物流")
         assert len(project.samples()) == 62
         project.label_log.give(project.samples()[60], "物流", "小李")
@@ -176,7 +178,7 @@ class TestWithoutAFileOfSamples:
 
     def test_the_project_has_samples_from_then_on_mines_trains_and_measures(self, cold):
         assert cold.splits == [] and not cold.has_labels(cold.task())
-        with pytest.raises(KdslError, match="data.train is not set"):
+        with pytest.raises(KdslError, match=r"data\.train is not set"):
             cold.samples()
         for number, (text, label) in enumerate(self.SAID):
             say(cold, asked(f"q{number}", text), label)

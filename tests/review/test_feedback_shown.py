@@ -74,7 +74,9 @@ def test_it_can_be_relabelled_like_any_other(client, live, folder):
 
 def test_it_is_read_again_when_feedback_comes_in_or_test_samples_change(folder, live):
     project = Project.open(folder)
-    project.feedback_log.give(replace(ASKED, id="q2", turns=(Turn("user", "亮度高吗"),)), "调光", "小李", project.task())
+    project.feedback_log.give(
+        replace(ASKED, id="q2", turns=(Turn("user", "亮度高吗"),)), "调光", "小李", project.task()
+    )
     assert live.changing
     live.refresh()
     assert "q2" in live.site.indexes[TASK].sample_position

@@ -43,7 +43,7 @@ def test_shares_as_in_training_are_no_drift():
 
 
 def test_of_many_decisions_it_is_the_index_that_books_have():
-    """The smoothing is little beside 1000 decisions: 0.0732 by hand."""
+    """The smoothing is little beside 1000 decisions: 0.234 by hand."""
     by_hand = 0.1 * math.log(0.6 / 0.5) + 0.05 * math.log(0.35 / 0.3) - 0.15 * math.log(0.05 / 0.2)
     assert drift_of({"a": 600, "b": 350, "c": 50}).index == pytest.approx(by_hand, rel=0.01)
 
@@ -55,11 +55,13 @@ def test_a_label_that_training_or_the_decisions_do_not_have_counts_much_and_not_
     assert 1 < new.index < 2
 
 
-@given(
-    st.lists(st.lists(st.sampled_from("ab"), unique=True), min_size=1, max_size=40), st.floats(0, 1), st.floats(0, 1)
-)
-def test_of_several_labels_each_is_a_yes_or_no_of_its_own(held, a, b):
-    drift = LabelDrift({"a": a, "b": b}, several=True)
+shares = st.floats(0, 1)
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), unique=True), min_size=1, max_size=40), shares, shares, shares)
+def test_of_several_labels_each_is_a_yes_or_no_of_its_own(held, a, b, c):
+    trained = {"a": a, "b": b, "c": c}
+    drift = LabelDrift(trained, several=True)
     for labels in held:
         drift.add(labels)
     n = len(held)
