@@ -79,6 +79,10 @@ class ImageReader:
         if self.captions is not None:
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
 
+    def settle(self, samples: Sequence[Sample]) -> None:
+        """See `Usage.settle`: these samples are decided."""
+        self.answers.usage.settle(sample.key for sample in samples)
+
     def _knows(self, image: str) -> bool:
         return image in self.sidecars.ocr or image in self.sidecars.answers
 
@@ -158,7 +162,7 @@ class ProjectPredictor:
             self.images.fill(samples)
             decisions = self.predictor.decide(samples)
         finally:
-            self.images.answers.usage.settle(sample.key for sample in samples)
+            self.images.settle(samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
 

@@ -35,7 +35,7 @@ class Told:
     def fill(self, samples):
         pass
 
-    def settle(self):
+    def settle(self, samples):
         pass
 
     def tell(self):
