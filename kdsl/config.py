@@ -27,6 +27,7 @@ from kdsl.config_parts import (
     PixelsConfig,
     ProjectPath,
     PromptConfig,
+    ServeConfig,
     TrainingConfig,
     in_folder,
 )
@@ -77,6 +78,8 @@ class ProjectConfig(Part):
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
+    # Read like one that is written, so that its folder is one of the project too.
+    serve: ServeConfig = Field(default_factory=dict)  # type: ignore[assignment]
     _folder: Path = PrivateAttr(default=Path("."))
     _overridden: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -169,6 +172,7 @@ def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, objec
     changes = _changes_by_key(overrides) if isinstance(overrides, Mapping) else _changes_in_text(overrides)
     if changes:
         config = _changed(config, changes)
+    config = config.model_copy(update={"data": config.data.within(file_path.parent)})
     config._folder = file_path.parent
     config._overridden = frozenset(change.key for change in changes)
     return config

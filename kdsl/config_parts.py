@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 
 def in_folder(value: Any, info: ValidationInfo) -> Any:
@@ -86,16 +95,33 @@ class DataConfig(Part):
     """The log of labels that people gave on the review page, which are trained on in place of those of `train`;
     labels.jsonl beside the samples by default."""
 
+    feedback: ProjectPath | None = None
+    """The log of what people said to `kdsl serve` about its decisions, which is trained on besides `train`;
+    feedback.jsonl beside the samples, or beside kdsl.yaml where there are none, by default."""
+
     @property
     def paths(self) -> dict[str, Path]:
         """The files and folders that are named, by key."""
         return {name: value for name, value in self if isinstance(value, Path)}
 
+    _folder: Path = PrivateAttr(default=Path("."))
+
+    def within(self, folder: Path) -> "DataConfig":
+        """The same of a project whose kdsl.yaml lies in `folder`."""
+        data = self.model_copy()
+        data._folder = folder
+        return data
+
     @property
-    def label_log(self) -> Path | None:
-        """The file of that log, which need not be there yet; None in a project without samples."""
-        beside = self.train or self.unlabelled
-        return self.relabelled or (beside and beside.with_name("labels.jsonl"))
+    def label_log(self) -> Path:
+        """The file of labels that people gave, which need not be there yet."""
+        return self.relabelled or (self.train or self.unlabelled or self.feedback_log).with_name("labels.jsonl")
+
+    @property
+    def feedback_log(self) -> Path:
+        """The file of feedback, which need not be there yet; where no samples are named it lies beside kdsl.yaml."""
+        beside = self.train or self.unlabelled or self._folder / "kdsl.yaml"
+        return self.feedback or beside.with_name("feedback.jsonl")
 
 
 class FieldsConfig(Part):
@@ -213,6 +239,25 @@ class AbstainConfig(Part):
         if (self.error is None) == (self.share is None):
             raise ValueError("give either `error`, such as {error: 0.05}, or `share`, such as {share: 0.2}")
         return self
+
+
+class ServeConfig(Part):
+    """The prediction service: what it writes down, and how much it takes on."""
+
+    log: ProjectPath = Path("decisions")
+    """The folder of the decision log."""
+    texts: bool = False
+    """Whether that log holds what the samples say, too."""
+    days: int = Field(30, ge=1)
+    """How long its files are kept."""
+    body: int = Field(16 << 20, ge=1 << 10)
+    """Bytes of a request, at most, with its pictures."""
+    samples: int = Field(256, ge=1)
+    """Samples of a request, at most."""
+    seconds: float = Field(30.0, gt=0)
+    """How long a request may take, from its first byte to its answer."""
+    waiting: int = Field(1024, ge=1)
+    """Samples that may wait for their decision; requests beyond are told to come again."""
 
 
 class TrainingConfig(Part):

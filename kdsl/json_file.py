@@ -4,10 +4,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import jsonlines
 
@@ -29,26 +29,33 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 
 def jsonl_bytes(records: Iterable[dict[str, Any]]) -> bytes:
-    """One JSON object a line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
+    """One JSON object a line; see `json_bytes`."""
     lines = io.BytesIO()
-    with jsonlines.Writer(lines, dumps=_encoded) as writer:
+    with jsonlines.Writer(lines, dumps=json_bytes) as writer:
         writer.write_all(records)
     return lines.getvalue()
 
 
-def _encoded(record: dict[str, Any]) -> bytes:
+def json_bytes(record: dict[str, Any]) -> bytes:
+    """One JSON object in one line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
     try:
         return json.dumps(record, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         return json.dumps(record).encode("utf-8")
 
 
+class Append(Protocol):
+    """Appends objects, one a line: all that it is given in one write."""
+
+    def __call__(self, *records: dict[str, Any]) -> None: ...
+
+
 @contextmanager
-def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+def append_jsonl(path: Path) -> Iterator[Append]:
     """Gives a function that appends one object a line, each on disk as soon as it is written, for work to be resumed.
 
-    A last line that was torn by an interruption is taken away first; one that another process writes just now is not.
-    Raises KdslError when the file cannot be written.
+    A last line that was torn, by an interruption or a full disk, is taken away before anything is written; one that
+    another process writes just now is not. Raises KdslError when the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +64,11 @@ def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
 
-    def append(record: dict[str, Any]) -> None:
-        rest = jsonl_bytes([record])  # one write a line
+    def append(*records: dict[str, Any]) -> None:
+        rest = jsonl_bytes(records)
         try:
             with held(path):
+                _repair_last_line(file)  # somebody else may have torn one since
                 while rest:
                     rest = rest[file.write(rest) :]
         except OSError as error:
@@ -86,9 +94,11 @@ def append_durably(path: Path, record: dict[str, Any]) -> None:
 
 
 def _repair_last_line(file: BinaryIO) -> None:
+    if _ends_with_a_line(file):
+        return
     start, last = _last_line(file)
     try:
-        json.loads(last.decode("utf-8") or "{}")
+        json.loads(last.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         # Only the beginning of a record may go: the end of another kind of file is left to the reader's error.
         if b'{"'.startswith(last[:2]):
@@ -96,8 +106,14 @@ def _repair_last_line(file: BinaryIO) -> None:
         return
     except (ValueError, RecursionError):
         pass  # a whole line, which its reader refuses
-    if last:
-        file.write(b"\n")
+    file.write(b"\n")
+
+
+def _ends_with_a_line(file: BinaryIO) -> bool:
+    """Whether nothing stands behind the last line break."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    return not size or file.read(1) == b"\n"
 
 
 def _last_line(file: BinaryIO) -> tuple[int, bytes]:

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Read when numpy and torch are loaded, here and in the processes that tests start: on sums as small as those of tests
+# several threads wait for each other longer than they compute, and pytest -n gives every core a process.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from kdsl.cli import main
 from kdsl.data.dialogue import START_MARKER
 from kdsl.sample import Label, Task
 
 if TYPE_CHECKING:
     from model_server import RunningServer
+    from playwright.sync_api import Browser
 
 # Nothing here may depend on how busy the machine is, and what fails in CI fails again.
 settings.register_profile(
@@ -58,8 +63,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Trained once for a run, by whichever of its processes comes first.
     """
-    torch = pytest.importorskip("torch", reason="needs the extra vlm")
-    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
+    pytest.importorskip("torch", reason="needs the extra vlm")
     import tiny_qwen2vl
     from filelock import FileLock
 
@@ -81,6 +85,21 @@ def shared_server() -> "Iterator[RunningServer]":
 
     with model_server() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A Chromium for all tests of a file."""
+    from browser import chromium
+    from playwright.sync_api import sync_playwright
+
+    program = chromium()
+    if program is None:
+        pytest.skip("needs Chromium: python -m playwright install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
@@ -122,8 +141,7 @@ def kdsl(monkeypatch, capsys) -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def small_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a tiny Qwen2-VL that was trained on `small_world.lessons`; not to be written to."""
-    torch = pytest.importorskip("torch", reason="needs the extra vlm")
-    torch.set_num_threads(1)  # several threads wait for each other longer than a tiny model computes
+    pytest.importorskip("torch", reason="needs the extra vlm")
     import small_world
     import tiny_qwen2vl
     from filelock import FileLock

@@ -19,9 +19,7 @@ def run_interrupted(
     Of JSON Lines, lines are counted.
     """
     words = [sys.executable, __file__, number.name, folder, pattern, count, *arguments]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "COLUMNS": "80",
-    }  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
     return subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True)
 
 

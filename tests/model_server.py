@@ -84,12 +84,11 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     answer to another question), or "" for none; `delay`: seconds that an answer takes; `form`: what stands in
     `choices`, with ANSWER for the answer; `strays`: so many of the first answers about samples are "别的".
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         command = [sys.executable, __file__, json.dumps(_options(**options)), folder, *([str(model)] if model else [])]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = stack.enter_context(subprocess.Popen(command, **pipes, text=True, env=environment))
+        process = stack.enter_context(subprocess.Popen(command, **pipes, text=True))
         try:
             assert process.stdout is not None
             port = process.stdout.readline().strip()
@@ -122,7 +121,6 @@ class Service:
 
             from kdsl.vlm.local import LocalModel
 
-            torch.set_num_threads(1)
             torch.manual_seed(0)
             self.model = LocalModel.load(model, device="cpu")
         self.folder = folder

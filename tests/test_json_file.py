@@ -56,6 +56,25 @@ def test_only_a_torn_last_record_is_taken_away(tmp_path, before, after):
     assert path.read_text("utf-8") == after
 
 
+def test_a_line_torn_meanwhile_is_taken_away_before_the_next_one(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with append_jsonl(path) as append:
+        append({"a": 1})
+        with path.open("a") as other:
+            other.write('{"b": ')
+        append({"c": 3})
+    assert path.read_text("utf-8") == '{"a": 1}\n{"c": 3}\n'
+
+
+def test_several_records_are_one_write(tmp_path, monkeypatch):
+    path, written = tmp_path / "a.jsonl", []
+    with append_jsonl(path) as append:
+        monkeypatch.setattr("kdsl.json_file.jsonl_bytes", lambda records: written.append(records) or b"{}\n")
+        append({"a": 1}, {"b": 2})
+        append()
+    assert written == [({"a": 1}, {"b": 2}), ()]
+
+
 def test_a_character_cut_in_half_is_taken_away_with_its_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"a": 1}\n' + '{"b": "退'.encode()[:-1])

@@ -84,6 +84,15 @@ class Predictor:
         """See `TrainedTask.shares`. Errors of `decide`."""
         return self._task(task).shares
 
+    def label_shares(self) -> dict[str, dict[str, float]]:
+        """Task → label → its share of the training samples, of the tasks that learned from labelled ones.
+
+        Where a sample may have several labels, the shares sum to how many it has on average. Errors of `decide`.
+        """
+        checkpoint, *_ = self._place
+        arbiters = [self._task(name).arbiter for name in self._tasks if is_there(checkpoint / name / ARBITER_FILE)]
+        return {each.task: dict(zip(each.labels, each.base_rates, strict=True)) for each in arbiters if not each.cold}
+
     def _task(self, name: str) -> TrainedTask:
         if name not in self._loaded:
             checkpoint, recorded, large = self._place
@@ -116,6 +125,10 @@ class Predictor:
         Errors of `decide`, and KdslError where a rule file cannot be read, which is left out otherwise.
         """
         self._require_whole()
+        self.load_trained()
+
+    def load_trained(self) -> None:
+        """The same without rule files that cannot be read."""
         for name in self._trained():
             self._task(name)
 

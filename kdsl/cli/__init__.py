@@ -67,6 +67,7 @@ def application() -> typer.Typer:
     from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
     from kdsl.cli.run import run
+    from kdsl.cli.serve import serve
     from kdsl.cli.train import train
 
     app = typer.Typer(
@@ -80,7 +81,7 @@ def application() -> typer.Typer:
     app.callback()(_options)
     data = check, fetch, ocr, caption
     feeding = augment, prompt, reasons, distill
-    work = mine, propose, review, *feeding, train, predict, evaluate, history
+    work = mine, propose, review, *feeding, train, predict, serve, evaluate, history
     for command in (init, demo, run, *data, *work, convert, info):
         app.command()(command)
     app.add_typer(rules, name="rules")

@@ -79,6 +79,9 @@ def _print(report: "Report") -> None:
     for split, keys in report.unused.items():
         named = ", ".join(f"{key} ({count})" for key, count in sorted(keys.items()))
         console.print(Text(f"{split}: keys that are not used: {named}"))
+    if report.feedback:
+        by = ", ".join(f"{name} {count}" for name, count in report.feedback.items())
+        console.print(Text(f"train: {sum(report.feedback.values())} samples from feedback ({by})"))
     if not report.findings:
         console.print("No findings.")
         return

@@ -151,7 +151,7 @@ def _score(
     from kdsl.project.inputs import test_folder
     from kdsl.project.runs import run_to_compare, sample_set
 
-    measured_on = project.config.data.train if folds is not None else test or truth
+    measured_on = project.train_file if folds is not None else test or truth
     old = None
     if against is not None and measured_on is not None:  # an unknown run is told before minutes of work
         old = run_to_compare(project, against, sample_set(project, measured_on, folds))

@@ -40,6 +40,8 @@ class Report:
     """task → split → samples"""
     unused: dict[str, Counter[str]] = field(default_factory=dict)
     """split → keys of its records that mean nothing → in how many they are."""
+    feedback: dict[str, int] = field(default_factory=dict)
+    """Who gave feedback to the service → about how many training samples."""
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -48,7 +50,8 @@ class Report:
             for task, labels in self.counts.items()
         }
         unused = {split: dict(keys) for split, keys in self.unused.items()}
-        return {"counts": counts, "unused_keys": unused, "findings": [asdict(finding) for finding in self.findings]}
+        findings = [asdict(finding) for finding in self.findings]
+        return {"counts": counts, "unused_keys": unused, "feedback": self.feedback, "findings": findings}
 
 
 def check_samples(

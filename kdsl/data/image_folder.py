@@ -126,7 +126,7 @@ class ImageFolder:
         return self._write(FETCHED, _key(address), picture)
 
     def _write(self, cache: str, key: str, picture: bytes) -> str:
-        name = f"{cache}/{key}.{_suffix(picture)}"
+        name = f"{cache}/{key}.{picture_suffix(picture)}"
         if not self.looking:
             write_atomically(inside(self.folder, name), picture)
         self._known(cache)[key] = name
@@ -177,7 +177,7 @@ def _key(address: str) -> str:
     return sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _suffix(picture: bytes) -> str:
+def picture_suffix(picture: bytes) -> str:
     """Of the file of a picture, of which nothing but the head is read; NoPicture for what images may not be."""
     from PIL import Image, UnidentifiedImageError
 

@@ -1,54 +1,37 @@
 """The append-only log of labels that people gave to samples; it lies beside the data, which nobody changes.
 
-One JSON line an event: who said when that a sample, known by its fingerprint, has that label. An event is taken back
-by another one that names it, so that no line is ever changed or deleted.
+An event says who said when that a sample, known by its fingerprint, has that label.
 """
 
-import os
-import secrets
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from kdsl.data.event_log import Event, EventId, EventLog, local_time
+from kdsl.data.feedback import FeedbackLog, LastWord
 from kdsl.data.notes import Notes
 from kdsl.errors import KdslError
-from kdsl.files import is_there, opened, stamp_of
-from kdsl.json_file import append_durably, append_jsonl, read_jsonl
-from kdsl.locks import held
-from kdsl.record_file import RecordModel, as_record
 from kdsl.sample import Sample, SampleKey, Task
 
-REMEDY = "restore the file from git, or take the line out"
-
 Action = Literal["relabel", "confirm", "label", "undo"]
-_EventId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
-class LabelEvent(RecordModel):
+class LabelEvent(Event):
     """What somebody said about the label of a sample."""
 
-    event: _EventId
-    at: str
-    by: str
     action: Action
     """`label` for a sample that had no label, `confirm` where the one that it had is right; `relabel` else."""
-    task: str
-    id: str
     fingerprint: str
     """Of the sample's content; see `Sample.fingerprint`."""
     label: str | None = None
     was: str | None = None
     """What the sample was labelled before, as its file or an earlier event has it."""
-    undoes: _EventId | None = None
-    """The event that this one takes back."""
-    together: _EventId | None = None
+    together: EventId | None = None
     """The first of the events that were one decision, and so are one undo; None for that one itself."""
 
     @model_validator(mode="after")
@@ -69,39 +52,27 @@ def _action(was: str | None, label: str | None) -> Action:
     return "label" if was is None else "confirm" if was == label else "relabel"
 
 
-class LabelLog:
+class LabelLog(EventLog[LabelEvent]):
     """The log in one file. Safe for threads and for several processes."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = datetime.now) -> None:
-        self.path = path
-        self._now = now
-        self._mutex = threading.RLock()
-        self._read: tuple[object, list[LabelEvent]] = None, []
-        self._given: tuple[list[LabelEvent], GivenLabels] | None = None
-
-    def events(self) -> list[LabelEvent]:
-        """What all people said, the oldest first; nothing without a file.
-
-        Raises KdslError for a file that is a link, and for a line that is no event.
-        """
-        self._require_own()
-        if not is_there(self.path):
-            self._read = None, []
-            return self._read[1]
-        stamp = stamp_of(self.path)
-        if self._read[0] != stamp:
-            self._mend()
-            stamp = stamp_of(self.path)
-            with held(self.path, shared=True):
-                self._read = stamp, list(read_events(self.path))
-        return self._read[1]
+    def __init__(
+        self, path: Path, now: Callable[[], datetime] = local_time, feedback: FeedbackLog | None = None
+    ) -> None:
+        """What `feedback` says of a sample later than this log is the last word about it."""
+        super().__init__(path, LabelEvent, now)
+        self._feedback = feedback
+        self._given: tuple[list[LabelEvent], list[LastWord], GivenLabels] | None = None
 
     def given(self) -> "GivenLabels":
         """What people say by now; errors of `events`."""
-        events = self.events()
-        if self._given is None or self._given[0] is not events:
-            self._given = events, GivenLabels(events)
-        return self._given[1]
+        events, words = self.events(), _NOTHING if self._feedback is None else self._feedback.words()
+        if self._given is None or self._given[0] is not events or self._given[1] is not words:
+            since = {(word.sample.key, word.sample.fingerprint): word.event.time for word in words}
+            last = [
+                each for each in events if (key := (each.key, each.fingerprint)) not in since or each.time > since[key]
+            ]
+            self._given = events, words, GivenLabels(last)
+        return self._given[2]
 
     def give(self, sample: Sample, label: str, by: str, together: str | None = None) -> LabelEvent:
         """Say that a sample, which the person saw with the label that it has here, is of `label`.
@@ -114,9 +85,9 @@ class LabelLog:
             now = self.given().now(sample)
             if now.label != sample.label:
                 raise changed_since(self.path, now)
-            return self._append(
+            return self._add(
                 LabelEvent(
-                    **self._stamped(by), action=_action(sample.label, label), task=sample.task, id=sample.id,
+                    **self._stamped(by, _NAME), action=_action(sample.label, label), task=sample.task, id=sample.id,
                     fingerprint=sample.fingerprint, label=label, was=sample.label, together=together,
                 )
             )  # fmt: skip
@@ -127,53 +98,27 @@ class LabelLog:
         The first of them is returned, None where there is none.
         """
         with self._alone():
-            events = self.events()
-            undone = {event.undoes for event in events}
-            left = [event for event in events if _can_be_undone(event, by, undone)]
+            left = self._undoable(by)
             first = (left[-1].together or left[-1].event) if left else None
             taken_back = [event for event in left if first in (event.event, event.together)]
             for event in reversed(taken_back):
-                self._append(
+                self._add(
                     LabelEvent(
-                        **self._stamped(by), action="undo", task=event.task, id=event.id,
+                        **self._stamped(by, _NAME), action="undo", task=event.task, id=event.id,
                         fingerprint=event.fingerprint, undoes=event.event,
                     )
                 )  # fmt: skip
             return taken_back[0] if taken_back else None
 
-    def _stamped(self, by: str) -> dict[str, str]:
-        if not by.strip():
-            raise KdslError("who gives a label has no name; give one with --as NAME")
-        return {"event": secrets.token_hex(6), "at": self._now().isoformat(timespec="microseconds"), "by": by}
-
-    def _append(self, event: LabelEvent) -> LabelEvent:
+    def _add(self, event: LabelEvent) -> LabelEvent:
         record = event.model_dump(mode="json", exclude_none=event.action == "undo")
         if event.together is None:
             record.pop("together", None)
-        append_durably(self.path, record)
-        return event
+        return self._append(record)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other thread or process reads and adds meanwhile."""
-        self._require_own()
-        with self._mutex, held(self.path.parent):
-            yield
 
-    def _mend(self) -> None:
-        """Take away a last line that an interruption tore: nobody was told that it was saved."""
-        with opened(self.path) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 1, 0))
-            whole = file.read() in (b"", b"\n")
-        if not whole:
-            with append_jsonl(self.path):
-                pass
-
-    def _require_own(self) -> None:
-        """A link may lead anywhere, and what is added to the log would be added there."""
-        if self.path.is_symlink():
-            raise KdslError(f"{self.path}: is a link; a log of labels must be a file of its own")
+_NAME = "give one with --as NAME"
+_NOTHING: list[LastWord] = []
 
 
 def changed_since(path: Path, now: Sample) -> KdslError:
@@ -181,22 +126,6 @@ def changed_since(path: Path, now: Sample) -> KdslError:
     return KdslError(
         f"{path}: {now.id!r} has the label {now.label!r} since you opened it, so nothing was saved; look at it again"
     )
-
-
-def _can_be_undone(event: LabelEvent, by: str, undone: set[str | None]) -> bool:
-    return event.by == by and event.action != "undo" and event.event not in undone
-
-
-def read_events(path: Path) -> Iterator[LabelEvent]:
-    """The events of a log in their order; KdslError for a line that is none, or that has the id of another one."""
-    known: dict[str, LabelEvent] = {}
-    for line, record in read_jsonl(path, REMEDY):
-        event = as_record(LabelEvent, record, f"{path}, line {line}", REMEDY)
-        before = known.setdefault(event.event, event)
-        if before is event:
-            yield event
-        elif before != event:  # git may have joined logs that share lines
-            raise KdslError(f"{path}, line {line}: another event has the id {event.event!r} too; {REMEDY}")
 
 
 @dataclass(frozen=True)

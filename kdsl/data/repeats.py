@@ -41,6 +41,12 @@ def same_content(samples: Sequence[Sample], images: Path | None) -> list[list[Sa
     return [[sample for _, sample in group] for group in _alike((("", sample) for sample in samples), contents)]
 
 
+def contents_of(samples: Sequence[Sample], images: Path | None) -> list[object]:
+    """What each of the samples says and shows: equal where that is the same; to be compared within one task."""
+    contents = _image_contents(iter(samples), images)
+    return [_content(sample, contents) for sample in samples]
+
+
 def _alike(
     named: Iterable[tuple[str, Sample]], contents: Mapping[str, object]
 ) -> list[list[tuple[str, Sample]]]:  # fmt: skip

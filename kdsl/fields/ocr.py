@@ -1,9 +1,10 @@
 """Filling the OCR sidecar: every image once, in parallel, one finished line at a time."""
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,6 +86,39 @@ def require_ocr() -> None:
     """Raise KdslError when RapidOCR is not installed."""
     if not ocr_installed():
         raise KdslError(f"reading text on images needs RapidOCR; install it with: {install_command('ocr')}")
+
+
+class PageReader:
+    """Reads text on pictures as they come, in a process that stays: RapidOCR takes seconds to start.
+
+    The process starts with the first picture, and again with the next one where it died.
+    """
+
+    def __init__(self) -> None:
+        self._stack: ExitStack | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    def pages(self, images: Sequence[str], folder: Path) -> Iterator[tuple[str, OcrPage | str]]:
+        """(image, its page or what is wrong), in the order of `images`, which are named as for `picture_path`.
+
+        Raises KdslError when RapidOCR is not installed, or the process dies.
+        """
+        require_ocr()
+        if self._pool is None:
+            self._stack = ExitStack()
+            self._pool = self._stack.enter_context(worker_pool(1, _start_worker))
+        try:
+            for image, found in zip(images, self._pool.map(_read_image, [(folder, i) for i in images]), strict=True):
+                yield image, found if isinstance(found, str) else page_of(found)
+        except BrokenProcessPool as error:
+            self.close()
+            raise KdslError("the OCR process died, perhaps for lack of memory; try again") from error
+
+    def close(self) -> None:
+        """End the process."""
+        if self._stack is not None:
+            self._stack.close()
+        self._stack = self._pool = None
 
 
 def _recognised(

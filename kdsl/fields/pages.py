@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
-from kdsl.fields.ocr import fill_ocr, ocr_installed
+from kdsl.fields.ocr import PageReader, fill_ocr, ocr_installed
 from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.progress import Progress
 from kdsl.sample import Sample
@@ -28,17 +28,17 @@ class PageFiller:
         folder: Path | None,
         sidecar: Path | None,
         progress: Progress | None = None,
-        keeping: bool = True,
+        reader: PageReader | None = None,
     ) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done.
 
-        `keeping` is whether new pages are added to the file.
+        With a `reader` it reads, and what it reads is not written into the sidecar file.
         """
         self.sidecars = sidecars
         self._folder = folder
         self._sidecar = sidecar
         self._progress = progress
-        self._keeping = keeping
+        self.reader = reader
         self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -50,21 +50,33 @@ class PageFiller:
         images = dict.fromkeys(image for sample in samples for image in sample.images)
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable: list[str] = []
-        unkept: list[str] = []
+        outside: list[str] = []
         for image in new:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
-                (readable if self._keeping and not os.path.isabs(image) else unkept).append(image)
+                (outside if os.path.isabs(image) else readable).append(image)
+        if self.reader is not None:
+            for image, page in self.reader.pages([*readable, *outside], self._folder or Path()):
+                if isinstance(page, str):
+                    self._missing[image] = page
+                else:
+                    self.sidecars.ocr[image] = page
+            return
         if readable:
             self._read(readable, self._sidecar, self.sidecars.ocr)
-        if unkept:
+        if outside:
             with TemporaryDirectory(prefix="kdsl-") as folder:
                 read: dict[str, OcrPage] = {}
-                self._read(unkept, Path(folder) / "ocr.jsonl", read)
+                self._read(outside, Path(folder) / "ocr.jsonl", read)
                 self.sidecars.ocr.update(read)
+
+    def close(self) -> None:
+        """End the process that reads pictures as they come, if there is one."""
+        if self.reader is not None:
+            self.reader.close()
 
     def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:
         folder = self._folder or Path()

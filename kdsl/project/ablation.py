@@ -23,7 +23,7 @@ from kdsl.mining.update import MinedRules
 from kdsl.progress import Advance, reported
 from kdsl.project.cross_validation import held_out_tasks, labelled_folds
 from kdsl.project.fitting import fit, fit_alone, mine_in_memory
-from kdsl.project.inputs import contents, given_labels, image_stamps
+from kdsl.project.inputs import contents, feedback, given_labels, image_stamps
 from kdsl.project.large import large_model, tunes
 from kdsl.project.project import Project
 from kdsl.project.task import Labels, TaskProject
@@ -200,6 +200,7 @@ def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
         None if data.knowledge is None else contents([data.knowledge], data.knowledge),
         image_stamps(project, ["train"]),
         given_labels(project),
+        feedback(project),
         wanted,
         k,
     ]

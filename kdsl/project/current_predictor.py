@@ -23,10 +23,8 @@ class CurrentPredictor:
     What was given out before is never changed by that, so that decisions of another thread end as they began.
     """
 
-    def __init__(self, project: Project, keeping: bool = True) -> None:
-        """`keeping` is that of `ProjectPredictor.open`."""
+    def __init__(self, project: Project) -> None:
         self._project = project
-        self._keeping = keeping
         self._read: tuple[Stamps, Stamps, ProjectPredictor] | None = None
         """Of the rules, of what was trained, and what was made of them."""
         self._known: Sidecars | None = None
@@ -38,11 +36,7 @@ class CurrentPredictor:
         where a rule file cannot be read, and where a task cannot be loaded of which no sample has come yet. After any
         error the next call tries again.
         """
-        config = self._project.config
-        # Stamped before they are read: what is written meanwhile is read next time.
-        rules, trained = self._stamps(config.rules), self._stamps(config.checkpoint)
-        if config.recorded is not None:
-            trained += ((config.recorded, stamp_of(config.recorded)),)
+        rules, trained = self.stamps()  # before they are read: what is written meanwhile is read next time
         if self._read is None or self._read[1] != trained:
             predictor = self._opened(whole)
         elif self._read[0] != rules:
@@ -55,9 +49,16 @@ class CurrentPredictor:
         self._known, self._read = known, (rules, trained, predictor)
         return predictor
 
+    def stamps(self) -> tuple[Stamps, Stamps]:
+        """Of the rules and of what was trained, as their files are now; where they are the same, so is `now`."""
+        config = self._project.config
+        trained = self._stamps(config.checkpoint)
+        if config.recorded is not None:
+            trained += ((config.recorded, stamp_of(config.recorded)),)
+        return self._stamps(config.rules), trained
+
     def _opened(self, whole: bool) -> ProjectPredictor:
-        large = None if self._read is None else self._read[2].predictor.large
-        opened = ProjectPredictor.open(self._project, large=large, keeping=self._keeping)
+        opened = ProjectPredictor.open(self._project, earlier=None if self._read is None else self._read[2])
         if whole:
             opened.predictor.load()
         return opened

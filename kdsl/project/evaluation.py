@@ -49,9 +49,7 @@ def evaluate_project(
     folder = folder or project.config.checkpoint / CROSS_VALIDATION_FOLDER
     with claimed(folders=[project.config.checkpoint, folder]):
         results = cross_validate_project(project, folds, workers)
-        train = project.config.data.train
-        assert train is not None  # there are training samples
-        return write_results(project, sample_set(project, train, folds), results, folder)
+        return write_results(project, sample_set(project, project.train_file, folds), results, folder)
 
 
 def evaluate_file(project: Project, test: Path, folder: Path) -> Evaluation:

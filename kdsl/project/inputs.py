@@ -18,18 +18,25 @@ def task_files(project: Project) -> object:
 
 
 def train_samples(project: Project) -> object:
-    """The file of training samples, and the labels that people gave."""
-    return _content(project, project.config.data.train), given_labels(project)
+    """The file of training samples, the labels that people gave, and feedback."""
+    return _content(project, project.config.data.train), given_labels(project), feedback(project)
 
 
 def given_labels(project: Project) -> object:
     """What people say that training samples are; that they confirmed labels changes nothing."""
     log = project.label_log
-    if log is None or not log.path.exists():
+    if not log.path.exists():
         return None
     given = log.given()
     labels = sorted((*key, fingerprint, each.label) for key, fingerprint, each in given if len(each.labels) > 1)
     return (labels, _content(project, project.config.data.unlabelled)) if labels else None
+
+
+def feedback(project: Project) -> object:
+    """What people say of samples that the service decided, and the test samples, which are left out of that."""
+    words = project.feedback_log.words()
+    said = sorted((*word.sample.key, word.number, word.sample.fingerprint, repr(word.sample.answer)) for word in words)
+    return (said, test_samples(project)) if said else None
 
 
 def test_samples(project: Project) -> object:

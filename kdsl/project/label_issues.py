@@ -250,6 +250,4 @@ def project_label_issues(project: Project, task: Task) -> list[LabelIssue]:
     if labelled is None:
         return []
     found = ModelAndRules.of(labelled, project.config.checkpoint, project.rule_base(task).rules)
-    log = project.label_log
-    given = GivenLabels() if log is None else log.given()
-    return find_label_issues(labelled, found, given)
+    return find_label_issues(labelled, found, project.label_log.given())

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kdsl.arbiter.multi_label_decision import MultiLabelDecision
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
+    from kdsl.data.feedback import FeedbackLog
+    from kdsl.data.feedback_samples import FeedbackSamples
     from kdsl.data.forms import Reading
     from kdsl.data.label_log import LabelLog
     from kdsl.data.notes import Notes
@@ -55,6 +57,8 @@ class Project:
     """Where long work says how far it is."""
     kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
     """What was read of the project's files and made of them so far."""
+    keeps: bool = True
+    """Whether what is found out about texts and images is kept on disk; a service keeps nothing of its customers'."""
 
     @classmethod
     def open(
@@ -129,13 +133,16 @@ class Project:
     def check(self) -> "Report":
         """What is wrong with the samples, as `kdsl check` finds it."""
         from kdsl.data.checks import check_samples
+        from kdsl.data.feedback_samples import check_feedback
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
         vectors = self.vectors and self.vectors.if_available()
         encode = None if vectors is None else vectors.of
-        left_out = self.config.fields.left_out
-        return check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+        left_out, feedback = self.config.fields.left_out, self.feedback()
+        report = check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+        report.findings.extend(check_feedback(feedback, self.label_log.given(), self.tasks))
+        return replace(report, feedback=feedback.people())
 
     def label_issues(self, task: str | None = None) -> "list[LabelIssue]":
         """Training samples whose labels are probably wrong, as `kdsl check --labels` finds them, the most doubtful
@@ -231,10 +238,12 @@ class Project:
 
     @property
     def splits(self) -> "list[Split]":
-        """The splits for which the configuration names a file."""
-        data = self.config.data
-        files: list[tuple[Split, Path | None]] = [("train", data.train), ("test", data.test)]
-        return [split for split, path in files if path is not None]
+        """The splits that have samples: the configuration names a file for them, or people labelled some."""
+        known: list[tuple[Split, bool]] = [
+            ("train", self._sample_files.has_train),
+            ("test", self.config.data.test is not None),
+        ]
+        return [split for split, there in known if there]
 
     def notes(self, split: Split) -> "Notes":
         """What was not read of a split's file."""
@@ -247,12 +256,22 @@ class Project:
         return SampleFiles(self)
 
     @cached_property
-    def label_log(self) -> "LabelLog | None":
-        """The labels that people gave to samples; None in a project without samples."""
+    def label_log(self) -> "LabelLog":
+        """The labels that people gave to samples."""
         from kdsl.data.label_log import LabelLog
 
-        path = self.config.data.label_log
-        return None if path is None else LabelLog(path)
+        return LabelLog(self.config.data.label_log, feedback=self.feedback_log)
+
+    @cached_property
+    def feedback_log(self) -> "FeedbackLog":
+        """What people said about decisions of `kdsl serve`."""
+        from kdsl.data.feedback import FeedbackLog
+
+        return FeedbackLog(self.config.data.feedback_log)
+
+    def feedback(self) -> "FeedbackSamples":
+        """What of the feedback is trained on; nothing where there is none."""
+        return self._sample_files.feedback()
 
     def reading(self) -> "Reading":
         """For one reading of data: what kdsl.yaml says about files of samples, and where their images lie."""
@@ -267,14 +286,30 @@ class Project:
         is_plain = file.content is None
         return self.iterate_samples(file.path) if is_plain else file.samples(self.tasks, self.reading())
 
+    @property
+    def train_file(self) -> Path:
+        """What training samples are known by: their file, where none is named that of feedback."""
+        return self.config.data.train or self.config.data.feedback_log
+
+    def samples_so_far(self) -> "list[Sample]":
+        """The training samples; none where their file is not there yet."""
+        return [] if self.awaits_samples or "train" not in self.splits else self.samples("train")
+
+    @property
+    def awaits_samples(self) -> bool:
+        """Whether the file of training samples that kdsl.yaml names is not there."""
+        from kdsl.files import is_there
+
+        return self.config.data.train is not None and not is_there(self.config.data.train)
+
     def task_samples(self, task: "Task", split: Split = "train") -> "list[Sample]":
         """The samples of one task."""
         return [sample for sample in self.samples(split) if sample.task == task.name]
 
     def has_labels(self, task: "Task") -> bool:
         """Whether any training sample of a task has a label; what learns from samples can do nothing without one."""
-        known = self.config.data.train is not None and self.task_samples(task)
-        return any(sample.answer is not None for sample in known or ())
+        known = self.task_samples(task) if "train" in self.splits else []
+        return any(sample.answer is not None for sample in known)
 
     def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
         """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
@@ -353,7 +388,7 @@ class Project:
     def _vector_cache(self) -> "VectorCache":
         from kdsl.vector_cache import VECTORS_FILE, VectorCache
 
-        return VectorCache(self.config.checkpoint / VECTORS_FILE)
+        return VectorCache(self.config.checkpoint / VECTORS_FILE if self.keeps else None)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.
@@ -361,13 +396,9 @@ class Project:
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        from kdsl.files import is_there
         from kdsl.project.known_images import warn_of_unread
 
-        known, train = self.sidecars(), self.config.data.train
-        if train is None or not is_there(train):
-            return self._learnable(known)
-        samples = self.samples("train")
+        known, samples = self.sidecars(), self.samples_so_far()
         self.kept.made("warned", (known, samples), lambda: warn_of_unread(self, known, samples))
         return self._learnable(known)
 

@@ -35,7 +35,7 @@ def find_sample(project: Project, identity: str, input: Path | None) -> Sample:
     """The one sample of that id in `input`, or else in data.train; KdslError where none or several have it."""
     reading = project.reading()
     samples = project.samples() if input is None else read_samples(input, project.tasks, reading=reading)
-    place = project.config.data.train if input is None else input
+    place = project.train_file if input is None else input
     found = {sample.task: sample for sample in reversed(samples) if sample.id == identity}
     if not found:
         known = f", such as {samples[0].id!r}" if samples else ""

@@ -39,7 +39,7 @@ def _explained(project: Project, model: str | None, timeout: float, retries: int
         )
     samples = {task.name: _labelled(project, task) for task in project.tasks}
     if not any(samples.values()):
-        raise KdslError(f"{config.data.train}: no sample has a label, so there is nothing to give a reason for")
+        raise KdslError(f"{project.train_file}: no sample has a label, so there is nothing to give a reason for")
     cached, threads = open_model(
         project, name, config.checkpoint / REASON_ANSWERS_FILE, timeout, retries, by_hand=bool(model)
     )

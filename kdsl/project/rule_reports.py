@@ -38,7 +38,7 @@ def chosen_rules(
 
 def training_hits(project: Project, task: Task, rule: Rule) -> list[tuple[Sample, Hit]]:
     """The training samples of a task that a rule hits, and how; none where the project names no such samples."""
-    if project.config.data.train is None:
+    if "train" not in project.splits:
         return []
     table = project.field_table(task)
     found = Engine([rule]).hits(table)
@@ -47,7 +47,7 @@ def training_hits(project: Project, task: Task, rule: Rule) -> list[tuple[Sample
 
 def lint_rules(project: Project, tasks: Sequence[Task]) -> list[Finding]:
     """What a person should look at in the rule bases of `tasks`, with training samples where there are some."""
-    labelled, sidecars = project.config.data.train is not None, project.sidecars()
+    labelled, sidecars = "train" in project.splits, project.sidecars()
     findings = [
         finding
         for task in tasks

@@ -165,7 +165,7 @@ def _files(project: Project, predictions: Path | None) -> dict[str, str]:
     """Hash of each file and folder that results depend on, by its key of kdsl.yaml, and of the task files."""
     found = {"tasks": hashed(task_files(project))}
     data = project.config.data
-    for name, path in {**data.paths, "relabelled": data.label_log}.items():
+    for name, path in {**data.paths, "relabelled": data.label_log, "feedback": data.feedback_log}.items():
         if name != "test" and path is not None and path.exists():
             found[f"data.{name}"] = _hash(project, path)
     if (answers := recorded_answers(project)) is not None:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.data.columns import Columns
+from kdsl.data.feedback_samples import FeedbackSamples, add_feedback, without_repeats
 from kdsl.data.forms import Reading
 from kdsl.data.image_folder import FETCHED, ImageFolder
-from kdsl.data.label_log import LabelLog
 from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_samples, read_samples
 from kdsl.errors import KdslError
-from kdsl.files import stamp_of
+from kdsl.files import is_there, stamp_of
 from kdsl.sample import Sample
 
 if TYPE_CHECKING:
@@ -28,18 +28,32 @@ class SampleFiles:
         self._project = project
         self._data = project.config.data
 
+    @property
+    def has_train(self) -> bool:
+        """Whether there are training samples: a file of them, or some that people labelled."""
+        data = self._data
+        labelled = data.unlabelled is not None and is_there(data.label_log)
+        return data.train is not None or labelled or is_there(data.feedback_log)
+
     def split(self, split: Literal["train", "test"]) -> SplitSamples:
-        """All samples of a split, and what was not read; KdslError when the configuration names no file for it."""
+        """All samples of a split, and what was not read; KdslError when there is no file for it."""
         if split not in ("train", "test"):
             raise KdslError(f"{split!r} names no samples of a project; name 'train' or 'test'")
         path = self._data.train if split == "train" else self._data.test
-        if path is None:
+        if path is None and not (split == "train" and self.has_train):
             raise KdslError(
                 f"{self._project.config.folder / 'kdsl.yaml'}: data.{split} is not set; name the file of {split} "
                 f"samples there, or give data.{split}=FILE"
             )
-        samples, notes = self._project.kept.file(path, self._read, *self._read_with())
-        return (self._with_given_labels(samples) if split == "train" else samples), notes
+        samples, notes = ([], Notes()) if path is None else self._of_file(path)
+        return (self._as_people_say(samples)[0] if split == "train" else samples), notes
+
+    def feedback(self) -> FeedbackSamples:
+        """See `Project.feedback`."""
+        if not self.has_train:
+            return FeedbackSamples()
+        train = self._data.train
+        return self._as_people_say([] if train is None else self._of_file(train)[0])[1]
 
     def iterate(self, path: Path) -> Iterator[Sample]:
         """The samples of any file, one at a time; of the project's own files those that were read already."""
@@ -63,21 +77,40 @@ class SampleFiles:
         images = self._data.images
         return self._project.tasks, None if images is None else stamp_of(images / FETCHED)
 
-    def _with_given_labels(self, samples: list[Sample]) -> list[Sample]:
-        """Training samples as people labelled them, with those of data.unlabelled that they labelled."""
-        log, unlabelled = self._project.label_log, self._data.unlabelled
-        stamp = None if log is None else stamp_of(log.path)
-        if log is None or stamp is None:
-            return samples
-        made_of = samples, stamp, None if unlabelled is None else stamp_of(unlabelled)
-        return self._project.kept.made(("given labels", log.path), made_of, lambda: self._give_labels(samples, log))
+    def _of_file(self, path: Path) -> SplitSamples:
+        return self._project.kept.file(path, self._read, *self._read_with())
 
-    def _give_labels(self, samples: list[Sample], log: LabelLog) -> list[Sample]:
-        def more() -> Iterator[Sample]:
-            known = () if self._data.unlabelled is None else self.iterate(self._data.unlabelled)
-            return (replace(sample, label=None, labels=None) for sample in known)
+    def _as_people_say(self, samples: list[Sample]) -> tuple[list[Sample], FeedbackSamples]:
+        """The samples of the training file as people labelled them, with those that people labelled elsewhere."""
+        logs = self._data.label_log, self._data.feedback_log
+        stamps = [stamp_of(path) for path in logs]
+        if not any(stamps):
+            return samples, FeedbackSamples()
+        others = [None if path is None else stamp_of(path) for path in (self._data.unlabelled, self._data.test)]
+        made_of = samples, stamps, others, *self._read_with()
+        return self._project.kept.made(("as people say", *logs), made_of, lambda: self._say(samples))
 
-        notes = Notes()
-        labelled = log.given().applied(samples, more(), self._project.tasks, notes)
-        notes.tell(log.path)
-        return labelled
+    def _say(self, samples: list[Sample]) -> tuple[list[Sample], FeedbackSamples]:
+        labels, feedback = self._project.label_log, self._project.feedback_log
+        tasks, images = self._project.tasks, self._data.images
+        used, notes = FeedbackSamples(), Notes()
+        if words := feedback.words():
+            samples, used = add_feedback(samples, words, self._held_out(), tasks, images, notes)
+        if is_there(labels.path):
+            of_labels = Notes()
+            samples = labels.given().applied(samples, self._unlabelled(used), tasks, of_labels)
+            of_labels.tell(labels.path)
+        samples, used = without_repeats(samples, used, images, notes)
+        notes.tell(feedback.path)
+        return samples, used
+
+    def _held_out(self) -> list[Sample]:
+        """The test samples; none where their file is not there yet."""
+        test = self._data.test
+        return [] if test is None or not is_there(test) else self._of_file(test)[0]
+
+    def _unlabelled(self, used: FeedbackSamples) -> Iterator[Sample]:
+        """Those of data.unlabelled about which no feedback was given, without labels."""
+        for sample in () if self._data.unlabelled is None else self.iterate(self._data.unlabelled):
+            if used.of(sample) is None:
+                yield replace(sample, label=None, labels=None)

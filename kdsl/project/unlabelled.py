@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kdsl.data.duplicates import dialogue_words
 from kdsl.fields.table import FieldTable
-from kdsl.files import is_there, stamp_of
+from kdsl.files import stamp_of
 from kdsl.project.project import Project
 from kdsl.sample import Sample, Task
 
@@ -21,7 +21,7 @@ def unlabelled_table(project: Project, task: Task) -> FieldTable:
     """
     data, sidecars = project.config.data, project.learned_sidecars()
     # Who predicts by rules before there is a training sample may have unlabelled ones.
-    known = project.samples("train") if data.train is not None and is_there(data.train) else []
+    known = project.samples_so_far()
     stamp = None if data.unlabelled is None else stamp_of(data.unlabelled)
     return project.kept.made(
         ("unlabelled", task.name, data.unlabelled),

@@ -56,7 +56,7 @@ def train_cold(project: Project, task: Task) -> TrainedTask:
             "label samples, or set `large: linear`, which goes by the labels' names without any"
         )
     base = project.rule_base(task)
-    if _awaits_samples(project):
+    if project.awaits_samples:
         accepted = sum(rule.approved for rule in base.rules)
         _log.warning(
             "%s: %s is not there yet, so nothing was trained: predicts by the rules that people accepted (%d) and by "
@@ -85,7 +85,7 @@ def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
     untrained = [task for task in tasks if not is_there(checkpoint / task.name / ARBITER_FILE)]
     if not untrained or not _embedded(project):
         return
-    if _awaits_samples(project):
+    if project.awaits_samples:
         cold = [task for task in untrained if any(rule.approved for rule in project.rule_base(task).rules)]
     else:
         cold = [task for task in cold_tasks(project) if task in untrained]
@@ -93,12 +93,6 @@ def train_untrained(project: Project, tasks: Sequence[Task]) -> None:
         with claimed(folders=[checkpoint]):
             for task in cold:
                 train_cold(project, task)
-
-
-def _awaits_samples(project: Project) -> bool:
-    """Whether the file of training samples that kdsl.yaml names is not there."""
-    train = project.config.data.train
-    return train is not None and not is_there(train)
 
 
 def _embedded(project: Project) -> bool:

@@ -22,6 +22,7 @@ from kdsl.review import (
     rule_routes,
     run_routes,
     sample_routes,
+    service_routes,
 )
 from kdsl.review.form import Form
 from kdsl.review.live import LiveSite
@@ -57,6 +58,7 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
         labelling_routes,
         progress_routes,
         run_routes,
+        service_routes,
     ):
         app.include_router(routes.router)
 

@@ -10,6 +10,8 @@ _CHARACTERS = 24
 _SCALE = (0.0, 0.5, 1.0)
 _LEFT, _SPAN, _HALF = 12, 516, 50
 """Of a chart of similarities: margin, width, and the height of either half."""
+_HIGH = 120
+"""Height of a histogram."""
 
 
 def stacked_bars(title: str, rows: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> Markup:
@@ -112,6 +114,46 @@ def similarities(
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         _SPAN + 2 * _LEFT, 2 * _HALF + 20, title, Markup("").join(body)
     )
+
+
+def histogram(title: str, columns: Sequence[tuple[str, Sequence[tuple[str, str, int]]]]) -> Markup:
+    """How many lie where between 0 and 1: columns of (words, (class, words, count) parts), which lie on each other."""
+    most, width = (
+        max((sum(count for *_, count in parts) for _, parts in columns), default=0) or 1,
+        _SPAN / len(columns),
+    )
+    bar = '<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+    body = []
+    for i, (name, parts) in enumerate(columns):
+        y = float(_HIGH)
+        for kind, words, count in parts:
+            height = _HIGH * count / most
+            y -= height
+            body.append(Markup(bar).format(kind, _LEFT + width * i, y, width - 1, height, f"{name}: {words} {count}"))
+    body.append(Markup('<line class="axis" x1="{0}" y1="{2}" x2="{1}" y2="{2}"/>').format(_LEFT, _LEFT + _SPAN, _HIGH))
+    for fifth in range(6):
+        tick = Markup('<text class="tick" x="{:.1f}" y="{}">{:g}</text>')
+        body.append(tick.format(_LEFT + _SPAN * fifth / 5, _HIGH + 14, fifth / 5))
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _SPAN + 2 * _LEFT, _HIGH + 20, title, Markup("").join(body)
+    )
+
+
+def compared(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> Markup:
+    """One (name, value, what to compare it with or None, words) a row: a bar, across which a line stands at the other.
+
+    All are on one scale from 0; the words stand behind.
+    """
+    most = max((max(value, other or 0.0) for _, value, other, _ in rows), default=0.0) or 1.0
+    body = []
+    for i, (name, value, other, words) in enumerate(rows):
+        body.append(_text(_NAME - 6, i, name, "name"))
+        body.append(_rect(_NAME, i, _WIDE * value / most, "day", f"{name}: {words}"))
+        if other is not None:
+            marker = Markup('<line class="marker" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>')
+            body.append(marker.format(_NAME + _WIDE * other / most, _ROW * i + 2, _ROW * (i + 1) - 2))
+        body.append(_text(_NAME + _WIDE * max(value, other or 0.0) / most + 6, i, words, "number"))
+    return _svg(len(rows), body, title)
 
 
 def _edge(value: float, y: int) -> Markup:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kdsl.data.feedback_samples import FeedbackSamples
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import Stamp, stamp_of
 from kdsl.models.llama_factory import Orders
@@ -24,6 +25,8 @@ class Dataset:
     """The samples of the data files in their order, where recorded predictions are told apart by it."""
     unlabelled: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """The samples that nobody has labelled, by the task's name."""
+    feedback: FeedbackSamples = field(default_factory=FeedbackSamples)
+    """What people said to the service about samples of these."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 
 from kdsl.arbiter.arbiter import ARBITER_FILE
-from kdsl.config import CONFIG_NAME, ProjectConfig
+from kdsl.config import ProjectConfig
+from kdsl.data.feedback import FeedbackLog
 from kdsl.data.label_log import LabelLog
-from kdsl.errors import KdslError
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE
 from kdsl.project.label_issues import LabelIssue, LabelledSamples, ModelAndRules, find_label_issues
 from kdsl.review.dataset import of_images, stamps_of
@@ -19,19 +19,11 @@ class LabelReview:
 
     def __init__(self, config: ProjectConfig) -> None:
         self._config = config
-        self._log = None if config.data.label_log is None else LabelLog(config.data.label_log)
+        self.log: LabelLog = LabelLog(config.data.label_log, feedback=FeedbackLog(config.data.feedback_log))
         self._mutex = threading.RLock()
         self._labelled: dict[str, tuple[TaskIndex, LabelledSamples | None]] = {}
         self._found: dict[str, tuple[object, ModelAndRules]] = {}
         self._skipped: dict[str, dict[str, None]] = {}
-
-    @property
-    def log(self) -> LabelLog:
-        """Raises KdslError where the project has no samples, beside which it would lie."""
-        if self._log is None:
-            config = self._config.folder / CONFIG_NAME
-            raise KdslError(f"{config}: data.train is not set; name the file of the samples there")
-        return self._log
 
     def issues(self, index: TaskIndex, rules: Sequence[StoredRule], generation: int) -> list[LabelIssue]:
         """What to look at, the most doubtful first, and what was skipped last; `rules` are those of `generation`.

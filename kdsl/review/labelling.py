@@ -81,9 +81,8 @@ class Labelling:
         if guide is None:
             return []
         with self._mutex:
-            log = site.config.data.label_log
             skipped = tuple(self._skipped.get(task, ()))
-            made_of = guide, site.indexes[task], site.store.generation, log and stamp_of(log), skipped
+            made_of = guide, site.indexes[task], site.store.generation, stamp_of(site.config.data.label_log), skipped
             known = self._made.get(task)
             if known is None or known[0] != made_of:
                 known = self._made[task] = made_of, _groups(site, task, guide, skipped)

@@ -225,7 +225,9 @@ def open_live(project: Project, by: str) -> LiveSite:
     """Everything that the page shows of a project, read and counted, and read again when its files change."""
     config, data = project.config, project.config.data
     tasks = [config.folder / name for name in config.tasks]
-    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions]
+    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions, data.feedback_log]
+    if data.test is not None:  # what stands there is not learned from, whoever gave feedback about it
+        files.append(data.test)
     files += [path for path in tasks if path.is_file()]
     return LiveSite(
         config, Source(partial(_read, config), [path for path in files if path is not None], data.label_log), by
@@ -239,4 +241,4 @@ def _read(config: ProjectConfig) -> Dataset:
         task.name: [sample for sample in now.task_samples(task) if sample.answer is not None] for task in now.tasks
     }
     unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
-    return Dataset(now.tasks, labelled, now.sidecars(), data_orders(now), unlabelled)
+    return Dataset(now.tasks, labelled, now.sidecars(), data_orders(now), unlabelled, now.feedback())

@@ -15,6 +15,7 @@ from kdsl.review.journal import Event, decided_together
 from kdsl.review.labelling import Group
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import STATUSES, SURE, Query, figure, ordered, sure_rules
+from kdsl.review.rule_feedback import feedback_values
 from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values, unlabelled_rows
 from kdsl.review.task_index import Overview
 from kdsl.rules.finding import check_name, pieces
@@ -117,6 +118,7 @@ def rule_page(
         "rule.html", query=query, event=event, about=_about(call, event), together=_together(call, event),
         place=place or place_in_queue(call.site, task, query, id),
         **rule_values(call.site, stored, call.visitor.language),
+        **feedback_values(call.site, stored, call.visitor.language),
     )  # fmt: skip
     if push:
         answer.headers["HX-Push-Url"] = address(task, id, query)

@@ -49,6 +49,11 @@ class SampleHits:
         self._known: dict[str, Bitmap] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
 
+    def place(self, id: str, fingerprint: str) -> int | None:
+        """Where the sample with both stands; None where another one has the id, or none."""
+        at = self.position.get(id)
+        return at if at is not None and self.samples[at].fingerprint == fingerprint else None
+
     @property
     def words(self) -> int:
         """Of a bitmap."""

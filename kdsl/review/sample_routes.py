@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from kdsl.bitmaps import contains
+from kdsl.data.feedback import answer_words
 from kdsl.errors import KdslError
 from kdsl.review.form import whole_number
 from kdsl.review.gaps import KINDS, against_model, find_gaps, rows_of
@@ -71,6 +72,7 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     return call.render(
         "sample.html", task=task, sample=shown, hitting=hitting, unlabelled=unlabelled,
         word=model_label(call.site, task, position, unlabelled),
+        feedback=call.site.feedback.of(found.samples[position]), answer_words=answer_words,
     )  # fmt: skip
 
 

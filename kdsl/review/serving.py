@@ -2,7 +2,6 @@
 
 import asyncio
 import html
-import ipaddress
 import secrets
 import socket
 import tempfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
+from kdsl.listening import is_local, listen, shown_host
 from kdsl.project.project import Project
 from kdsl.review.reviewer import reviewer_name
 
@@ -41,20 +41,20 @@ def serve_review(
     in, else everybody on this computer. Raises KdslError where the page's packages are not installed, for an address
     that cannot be had, and for one of a network without a token.
     """
-    local = _is_local(host)
+    local = is_local(host)
     if not with_token and not local:
         raise KdslError(f"--no-token would let everybody on the network decide at --host {host}; leave it out there")
     by = reviewer_name(by)
     try:
         from kdsl.review.app import create_app
         from kdsl.review.live import open_live
-        from kdsl.review.server import web_server
+        from kdsl.web_server import web_server
     except ModuleNotFoundError as error:
         raise KdslError(f"kdsl review needs {error.name}: {install_command('review')}") from error
     live = open_live(project, by)
     token = secrets.token_urlsafe(24) if with_token else None
-    listening = _listening(host, port)
-    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    listening = listen(host, port)
+    shown = shown_host(host)
     address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
     tell(address, f"{by} decides. Ctrl-C ends it; everything decided is in the files already.")
     hosts = _LOCAL if local else (*_LOCAL, shown.lower(), host.lower())
@@ -80,27 +80,6 @@ def _run(server: "Server", listening: socket.socket) -> None:
     finally:
         server.should_exit = True
         thread.join()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen()  # who opens the address at once waits instead of being refused
-    except (OSError, OverflowError, TypeError) as error:
-        listening.close()
-        told = error.strerror if isinstance(error, OSError) else "no number from 0 to 65535"
-        raise KdslError(f"--host {host} --port {port}: {told}; choose another with --port") from error
-    return listening
-
-
-def _is_local(host: str) -> bool:
-    """Whether only this computer reaches the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 @contextmanager

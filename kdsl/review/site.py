@@ -18,6 +18,7 @@ from kdsl.review.labelling import Labelling
 from kdsl.review.queue import Query, ordered
 from kdsl.review.reading import Reading
 from kdsl.review.sample_hits import SampleHits
+from kdsl.review.service import Service
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
@@ -46,6 +47,7 @@ class Site:
         self.config = config
         self.tasks = {task.name: task for task in dataset.tasks}
         self.sidecars = dataset.sidecars
+        self.feedback = dataset.feedback
         self.reviewer = reviewer
         self.store = store
         self.labelling: Labelling = Labelling() if before is None else before.labelling
@@ -54,6 +56,8 @@ class Site:
         self.arbiters = {name: arbiter_or_reason(config.checkpoint, task) for name, task in self.tasks.items()}
         self.labels: LabelReview = LabelReview(config) if before is None else before.labels
         """What speaks against the samples' labels, and what people say that they are."""
+        self.service: Service = Service(config, self.tasks) if before is None else before.service
+        """What a prediction service left: its decisions, and feedback to them."""
         self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
         groups = [*dataset.samples.values(), *dataset.unlabelled.values()]
         images = {image for group in groups for sample in group for image in sample.images}

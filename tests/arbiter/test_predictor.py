@@ -128,6 +128,17 @@ def test_where_rules_do_not_count_a_decision_says_so(project):
     assert decision.reason.endswith("; 1 rule holds: rules do not count, as they did not help in training")
 
 
+def test_the_shares_of_labels_in_training_are_those_of_tasks_that_have_learned_from_some(project):
+    rare = arbiter(SHOP).model_copy(update={"base_rates": (0.9, 0.1)})
+    rare.save(project.checkpoint / "shop")
+    assert project.predictor().label_shares() == {
+        "shop": {"调光": 0.9, "材质": 0.1},
+        "desk": {"退款": 0.5, "发票": 0.5},
+    }
+    rare.model_copy(update={"samples": 0, "model": None, "both": None}).save(project.checkpoint / "shop")
+    assert list(project.predictor((SHOP, DESK, Task("other", SHOP.labels))).label_shares()) == ["desk"]
+
+
 def test_an_untrained_task_is_named(project):
     other = Task("other", SHOP.labels)
     with pytest.raises(KdslError, match=r"other/arbiter\.json: no such file; call project\.train\(\) first"):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from kdsl.distribution import install_command
-from kdsl.fields.ocr import fill_ocr, reading_order
-from kdsl.fields.sidecar import OcrLine, read_ocr
+from kdsl.errors import KdslError
+from kdsl.fields.ocr import PageReader, fill_ocr, reading_order
+from kdsl.fields.pages import PageFiller
+from kdsl.fields.sidecar import OcrLine, Sidecars, read_ocr
+from kdsl.sample import Sample
 
 STAND_IN = """
 import os
@@ -257,3 +261,45 @@ def test_rapidocr_reads_every_line_of_a_long_page_once(tmp_path):
     assert page.size == (400, 2600)
     for number, line in enumerate(page.lines):
         assert abs(line.box[1] - (20 + 100 * number)) < 30
+
+
+def read_with(reader: PageReader, folder: Path, *images: str) -> list[str]:
+    """Of each image its first line, or what is wrong with it."""
+    found = dict(reader.pages(images, folder / "images"))
+    return [page if isinstance(page, str) else page.lines[0].text for page in map(found.get, images)]
+
+
+def test_a_reader_that_stays_reads_pictures_as_they_come_in_one_process(project):
+    reader = PageReader()
+    try:
+        assert read_with(reader, project, "blue.png", "red.png") == ["100x200", "red is too much"]
+        processes = set(multiprocessing.active_children())
+        assert read_with(reader, project, "blue.png") == ["100x200"]
+        assert set(multiprocessing.active_children()) == processes
+    finally:
+        reader.close()
+    assert not set(multiprocessing.active_children()) & processes
+
+
+def test_where_its_process_dies_that_is_told_and_the_next_picture_has_another_one(project):
+    Image.new("RGB", (100, 200), "yellow").save(project / "images" / "yellow.png")
+    reader = PageReader()
+    try:
+        with pytest.raises(KdslError, match="the OCR process died"):
+            read_with(reader, project, "yellow.png")
+        assert read_with(reader, project, "blue.png") == ["100x200"]
+    finally:
+        reader.close()
+
+
+def test_what_it_reads_is_known_and_not_written(project):
+    sidecars = Sidecars()
+    filler = PageFiller(sidecars, project / "images", project / "o" / "ocr.jsonl", reader=PageReader())
+    elsewhere = project / "elsewhere.png"
+    Image.new("RGB", (100, 200), "blue").save(elsewhere)
+    try:
+        filler.fill([Sample("1", "t", images=("blue.png", str(elsewhere), "text.jpg"))])
+    finally:
+        filler.close()
+    assert set(sidecars.ocr) == {"blue.png", str(elsewhere)}
+    assert not (project / "o").exists()

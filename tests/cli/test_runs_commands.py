@@ -146,20 +146,20 @@ def test_history_tells_what_changed_and_the_plot_lies_in_runs(kdsl, shop):
     assert "No evaluation is kept yet" in kdsl("history", shop).err
     evaluate(kdsl, shop, "wrong.jsonl")
     evaluate(kdsl, shop, "wrong.jsonl", "seed=3")
-    write(shop / "feedback.jsonl", read(shop / "test.jsonl")[:6])
+    write(shop / "corrections.jsonl", read(shop / "test.jsonl")[:6])
     predictions = shop / "some.jsonl"
     write(predictions, read(shop / "right.jsonl")[:6])
-    kdsl("evaluate", shop, "--predictions", predictions, "--truth", shop / "feedback.jsonl")
+    kdsl("evaluate", shop, "--predictions", predictions, "--truth", shop / "corrections.jsonl")
     result = kdsl("history", shop)
     assert result.code == 0
-    tests, feedback = result.out.split("\nfeedback.jsonl")
+    tests, feedback = result.out.split("\ncorrections.jsonl")
     assert tests.startswith("test.jsonl") and len(re.findall(r"0\.556 \[", tests)) == 2
     assert "first run" in tests and "seed: 0 → 3" in tests
     assert "1.000 [1.000, 1.000]" in feedback
     assert f"The plot is in {shop / 'runs' / 'history.png'}." in result.err
     assert (shop / "runs" / "history.png").read_bytes().startswith(b"\x89PNG")
     rows = json.loads(kdsl("history", shop, "--format", "json", "--output", shop / "h.png").out)
-    assert [row["samples"]["name"] for row in rows] == ["test.jsonl", "test.jsonl", "feedback.jsonl"]
+    assert [row["samples"]["name"] for row in rows] == ["test.jsonl", "test.jsonl", "corrections.jsonl"]
     assert (shop / "h.png").exists()
 
 

@@ -73,17 +73,3 @@ def test_a_project_without_a_sidecar_uses_no_text_on_images(asked, tmp_path, cap
     filler.fill(samples("new.png"))
     filler.tell()
     assert (asked, caplog.text) == ([], "")
-
-
-def test_without_keeping_pages_are_read_into_memory_alone(asked, tmp_path, monkeypatch):
-    places = []
-    fill = pages.fill_ocr
-    monkeypatch.setattr(
-        pages,
-        "fill_ocr",
-        lambda images, folder, sidecar, **named: (places.append(sidecar), fill(images, folder, sidecar, **named))[1],
-    )
-    sidecars = Sidecars()
-    PageFiller(sidecars, tmp_path, tmp_path / "ocr.jsonl", keeping=False).fill(samples("new.png"))
-    assert sidecars.ocr["new.png"].lines[0].text == "面料"
-    assert places != [tmp_path / "ocr.jsonl"] and len(places) == 1

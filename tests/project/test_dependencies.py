@@ -12,6 +12,7 @@ from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
 
 from kdsl.config import ProjectConfig
+from kdsl.data.feedback import FeedbackLog
 from kdsl.data.label_log import LabelLog
 from kdsl.data.readers import read_samples
 from kdsl.fields import page_network
@@ -19,6 +20,7 @@ from kdsl.project.dependencies import DEPENDENCIES, LEFT, applies, digest, left,
 from kdsl.project.project import Project
 from kdsl.project.step_record import DoneStep, StepRecord
 from kdsl.project.steps import RECORD_FILE, Pipeline
+from kdsl.sample import Sample, Turn
 
 STEPS = list(DEPENDENCIES)
 RULES = ["mine", "train", "evaluate"]
@@ -41,6 +43,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.knowledge": ("other-knowledge", [], FIT),
     "data.unlabelled": ("other-train.jsonl", RULES, RULES),
     "data.relabelled": ("other-labels.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
+    "data.feedback": ("other-feedback.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
     "data.distilled": ("other-distilled.jsonl", FIT, FIT),
     "data.columns.text": ("question", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
     "data.columns.turns": ("chat", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
@@ -91,6 +94,13 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "distill.teacher": ("http://localhost:9/v1", [], []),
     "distill.confidence": ("0.5", [], []),
     "distill.rounds": ("2", [], []),
+    "serve.log": ("other-decisions", [], []),
+    "serve.texts": ("true", [], []),
+    "serve.days": ("9", [], []),
+    "serve.body": ("9999", [], []),
+    "serve.samples": ("9", [], []),
+    "serve.seconds": ("9", [], []),
+    "serve.waiting": ("9", [], []),
 }
 """Key → another value, and the steps that are done again because of it: with embedded models, and with others."""
 
@@ -135,6 +145,10 @@ def shop(tmp_path_factory) -> Path:
         (folder / name).mkdir()
         (folder / name / "lamps.md").write_text(f"# 灯\n{name}\n", "utf-8")
     LabelLog(folder / "other-labels.jsonl").give(read_samples(folder / "train.jsonl")[0], "物流", "小王")
+    [task] = Project.open(folder).tasks
+    FeedbackLog(folder / "other-feedback.jsonl").give(
+        Sample("f", "shop", (Turn("user", "发货"),)), "物流", "小李", task
+    )
     write(folder / "distilled.jsonl", dialogues(6, 7, "d"))
     write(folder / "other-distilled.jsonl", dialogues(6, 8, "d"))
     (folder / "rules/shop").mkdir(parents=True)

@@ -90,7 +90,6 @@ def test_only_accepted_rules_speak_and_make_the_odds_higher(project):
 def test_what_people_decided_is_left_out_and_the_others_are_judged_by_the_new_label(project):
     before = project.label_issues()
     log = project.label_log
-    assert log is not None
     first, second = before[0], before[1]
     log.give(first.sample, str(first.suggested), "小王")
     log.give(second.sample, str(second.sample.label), "小王")
@@ -103,7 +102,6 @@ def test_what_people_decided_is_left_out_and_the_others_are_judged_by_the_new_la
 
 def test_relabelling_the_odd_one_ends_the_contradiction(project):
     issue = next(issue for issue in project.label_issues() if issue.kind == "contradiction")
-    assert project.label_log is not None
     project.label_log.give(issue.sample, "调光", "小王")
     again = {each.sample.id: each for each in project.label_issues()}
     assert CONTRADICTING not in again and "contradiction" not in {each.kind for each in again.values()}
@@ -111,7 +109,6 @@ def test_relabelling_the_odd_one_ends_the_contradiction(project):
 
 def test_a_label_that_the_task_has_no_more_is_none(project):
     before = ids(project.label_issues())
-    assert project.label_log is not None
     project.label_log.give(project.samples()[0], "木头", "小王")
     assert ids(project.label_issues()) == before
 

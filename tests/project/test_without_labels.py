@@ -8,6 +8,7 @@ import pytest
 
 from kdsl.data.checks import NO_LABELS
 from kdsl.errors import KdslError
+from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 from kdsl.rules.rule import Review, Rule
 from kdsl.sample import Label, Task
@@ -123,6 +124,8 @@ def test_one_task_learns_and_the_other_goes_without(tmp_path, caplog):
     assert "returns: no training sample has a label, so cross-validation leaves the task out" in caplog.messages
     assert [d.label for d in project.predict(["我要退款"], "returns")] == ["退款"]
     assert [d.label for d in project.predict(["红色3"], "colours")] == ["红色"]
+    shares = ProjectPredictor.open(project).predictor.label_shares()
+    assert shares == {"colours": {"红色": 0.5, "蓝色": 0.5}}
 
 
 def test_once_samples_are_labelled_they_are_learned_from(tmp_path):

@@ -5,7 +5,7 @@ import threading
 
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
-from kdsl.review.server import web_server
+from kdsl.web_server import web_server
 
 
 class Served:

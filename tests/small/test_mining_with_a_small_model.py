@@ -1,7 +1,6 @@
 """kdsl mine, predict and caption with `small:` a model that looks at images: visual rules name the right question."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,14 +19,13 @@ from kdsl.rules.rulebase import RuleBase
 def mined(small_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after `kdsl mine`."""
     folder = write_project(tmp_path_factory.mktemp("mined"), small=str(small_directory))
-    done = subprocess.run([*COMMAND, "mine", str(folder), "--workers", "1"], capture_output=True, text=True, env=ENV)
+    done = subprocess.run([*COMMAND, "mine", str(folder), "--workers", "1"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (folder / "stderr.txt").write_text(done.stderr, "utf-8")
     return folder
 
 
 COMMAND = [sys.executable, "-m", "kdsl"]
-ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def rules(project: Path) -> dict[str, str]:

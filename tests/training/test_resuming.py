@@ -40,7 +40,7 @@ def test_training_killed_in_the_middle_gives_the_same_loss_curve(kdsl, project, 
 
     expected = losses(project)
     shutil.rmtree(project / "checkpoints/run/large")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", KILLED, "train", project], env=environment, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert last_checkpoint(project / STEPS) is not None

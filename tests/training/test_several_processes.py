@@ -32,7 +32,7 @@ def test_fsdp2_trains_an_adapter_that_kdsl_train_takes_over(kdsl, tiny_model, tm
     (tmp_path / "fsdp2.json").write_text(json.dumps(settings))
     script = Path(__file__).with_name("fsdp_on_cpu.py")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", tmp_path / "fsdp2.json"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run(
         [*command, "--main_process_port", "0", script, "train", project, "--fine-tune-only"],
         env=environment, capture_output=True, text=True, timeout=1800, check=False,

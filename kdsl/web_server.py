@@ -1,18 +1,20 @@
-"""The web server of the page: uvicorn's, with clients dropped that let it wait for too long."""
+"""The web server of page and service: uvicorn's, with clients dropped that let it wait for too long."""
 
 import asyncio
 from functools import partial
 from typing import Any, Literal
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 PATIENCE = 20.0
 """Seconds that a client may take to send one request, or to read what was written for it; uvicorn waits for ever."""
 MOST_WAITING = 64
 """Connections that may wait for either at once. Each is an open file, of which macOS allows a process 256."""
+
+LONGEST_HEAD = 1 << 16
+"""Bytes of a request before its body; a client that sends more is dropped."""
 
 Wait = Literal["request", "answer", ""]
 """What a connection waits for its client to send or to read; empty while it is the server's turn."""
@@ -31,7 +33,7 @@ def web_server(app: ASGIApp, patience: float = PATIENCE, most_waiting: int = MOS
     return uvicorn.Server(config)
 
 
-class ImpatientProtocol(H11Protocol):
+class ImpatientProtocol(HttpToolsProtocol):
     """A connection that ends when its client does not end a request, or does not read the answer, in time.
 
     Bytes that drip in do not prolong the time. Where too many connections wait, the one that has waited longest goes:
@@ -53,6 +55,8 @@ class ImpatientProtocol(H11Protocol):
         self._waiting = waiting
         self._waits: Wait = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._head = 0
+        """Bytes of a request whose head has not ended yet."""
 
     # asyncio makes no other kind of transport for a socket that listens.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -62,7 +66,11 @@ class ImpatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._look()
+        self._head = self._head + len(data) if self._is_between else 0
+        if self._head > LONGEST_HEAD:
+            self._drop()
+        else:
+            self._look()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -87,11 +95,16 @@ class ImpatientProtocol(H11Protocol):
         else:
             super().shutdown()
 
+    @property
+    def _is_between(self) -> bool:
+        """Whether all requests whose head is known were answered."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _look(self) -> None:
         """Find out whose turn it is."""
         if self.transport.get_write_buffer_size():
             self._wait_for("answer")
-        elif not self.transport.is_closing() and self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+        elif not self.transport.is_closing() and (self._is_between or self.cycle.more_body):
             self._wait_for("request")
         else:
             self._wait_for("")

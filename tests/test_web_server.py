@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from kdsl.review.server import web_server
+from kdsl.web_server import web_server
 
 LONG, SHORT = 3600.0, 0.2
 LARGE = 50_000_000
@@ -203,3 +203,18 @@ def test_a_server_that_ends_does_not_wait_for_clients_that_hang(serve):
     assert served.asked() == (200, b"0")
     served.end()
     assert all(map(dropped, clients))
+
+
+def test_a_head_that_never_ends_is_not_kept_in_memory(serve):
+    served = serve(LONG)
+    client = served.client(HALF_A_HEAD)
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        for _ in range(200):
+            client.sendall(b"a: " + b"b" * 1000 + b"\r\n")
+    assert dropped(client)
+    assert served.asked() == (200, b"0")
+
+
+def test_a_long_body_is_no_long_head(serve):
+    served = serve(LONG)
+    assert served.asked("POST", b"5" * 200_000) == (200, b"200000")

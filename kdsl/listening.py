@@ -1,0 +1,40 @@
+"""Addresses of this computer that a page or a service is reached by."""
+
+import ipaddress
+import socket
+
+from kdsl.errors import KdslError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there already, so that who comes before the server runs waits; port 0 takes a free one.
+
+    Raises KdslError, as the options --host and --port tell it, for an address that cannot be had.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen()
+    except (OSError, OverflowError, TypeError) as error:
+        listening.close()
+        told = error.strerror if isinstance(error, OSError) else "no number from 0 to 65535"
+        raise KdslError(f"--host {host} --port {port}: {told}; choose another with --port") from error
+    return listening
+
+
+def is_local(host: str) -> bool:
+    """Whether only this computer reaches the address.
+
+    >>> is_local("127.0.0.1"), is_local("0.0.0.0")
+    (True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def shown_host(host: str) -> str:
+    """What an address calls the computer: where it listens on all of its addresses, by its name."""
+    return socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host

@@ -1,0 +1,1 @@
+"""The prediction service: predictions, explanations and feedback over HTTP."""

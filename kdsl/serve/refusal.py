@@ -1,0 +1,26 @@
+"""What the service says to who asks for something that it cannot do: a status of HTTP, and one sentence."""
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
+
+COME_AGAIN = 1
+"""Seconds after which who was sent away because of too much work may come again."""
+
+
+class Refusal(Exception):
+    """Ends a request with `status` and `sentence`, and with `headers` where HTTP wants them."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        return JSONResponse({"error": self.sentence}, self.status, self.headers)
+
+
+def too_busy(sentence: str) -> Refusal:
+    """For a moment there is too much to do."""
+    return Refusal(503, f"{sentence}; try again in a moment", {"Retry-After": str(COME_AGAIN)})

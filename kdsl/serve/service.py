@@ -1,0 +1,233 @@
+"""What the service does for each request, whatever HTTP says around it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from kdsl.arbiter.multi_label_decision import AnyDecision
+from kdsl.data.feedback import FeedbackEvent
+from kdsl.errors import KdslError
+from kdsl.json_file import json_bytes
+from kdsl.models.explanation import Explanation
+from kdsl.project.decision_log import DecisionLog
+from kdsl.sample import Sample
+from kdsl.serve.asked import Reader
+from kdsl.serve.batching import Batcher
+from kdsl.serve.body import Body, Intake
+from kdsl.serve.feedback import FeedbackTaker
+from kdsl.serve.live import LiveProject, Served
+from kdsl.serve.metrics import Metrics
+from kdsl.serve.pictures import RequestImages, Uploads, as_called, released, without_paths
+from kdsl.serve.refusal import Refusal
+from kdsl.serve.remembered import LastDecisions
+
+_log = logging.getLogger(__name__)
+
+_FEW = 16
+"""Samples that are read without holding up other requests."""
+_STILL_THERE = 0.5
+"""Seconds between looks whether a client still waits."""
+_WARN = 60.0
+"""Seconds between counted warnings about what was missing or unusable."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A sample to decide about."""
+
+    sample: Sample
+    kept: Mapping[str, str]
+    """Path of a picture that came along → what the request calls it."""
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What was decided about it."""
+
+    asked: Asked
+    decision: AnyDecision
+    record: bytes
+    """The prediction record, as JSON."""
+    explanation: Explanation | None = None
+
+
+class Service:
+    """Decides about samples of requests, together, and remembers what it decided."""
+
+    def __init__(self, live: LiveProject, uploads: Uploads) -> None:
+        """Raises KdslError where the decision log cannot be written."""
+        project, config = live.project, live.project.config
+        self.live = live
+        self.limits = config.serve
+        self.intake = Intake(self.limits.body)
+        self.reader = Reader(project.tasks, config.data.images, uploads, self.limits.samples)
+        self.batcher: Batcher[Asked, Answered] = Batcher(self._decide, self.limits.waiting)
+        self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
+        self.metrics = Metrics()
+        self._waiters = _Waiters()
+        self._last = LastDecisions()
+        self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
+        self._log_problem = ""
+        self._images = ThreadPoolExecutor(1, thread_name_prefix="kdsl-images")
+        self._warned = time.monotonic()
+        self._measure_with(live.served)
+        live.tell = self._reloaded
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the service does not do all that it should, a sentence each."""
+        return [*self.live.problems, *([self._log_problem] if self._log_problem else [])]
+
+    def rendered_metrics(self) -> tuple[bytes, str]:
+        """See `Metrics.render`."""
+        self.metrics.waiting(self.batcher.waiting)
+        self.metrics.problems(len(self.problems))
+        return self.metrics.render()
+
+    async def feedback(self, request: Request) -> FeedbackEvent:
+        """Take what a person says about a decision; errors of `FeedbackTaker.take`."""
+        body: Body | None = None
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self.intake.read(request)
+                return await asyncio.to_thread(self._feedback.take, body)
+        except TimeoutError as error:
+            raise self._out_of_time(body) from error
+
+    async def answers(self, request: Request, explain: bool = False) -> list[Answered]:
+        """One answer for every sample in the request.
+
+        Raises Refusal for what cannot be done now or at all, and KdslError for samples that cannot be decided.
+        """
+        body: Body | None = None
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self.intake.read(request)
+                samples, images = await self._samples(body)
+                with released(images):
+                    if explain and len(samples) != 1:
+                        raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
+                    await self._read_images(samples, images)
+                    asked = [Asked(sample, images.kept, explain) for sample in samples]
+                    return await self._waiters.answer(request, self.batcher.answers(asked))
+        except TimeoutError as error:
+            raise self._out_of_time(body) from error
+
+    def _out_of_time(self, body: Body | None) -> Refusal:
+        limit = f"{self.limits.seconds:g} seconds (`serve.seconds`)"
+        if body is None:
+            return Refusal(408, f"the body took longer than {limit}", {"Connection": "close"})
+        return Refusal(503, f"the decision took longer than {limit}; send fewer samples at once", {"Retry-After": "1"})
+
+    async def _samples(self, body: Body) -> tuple[list[Sample], RequestImages]:
+        given = body.value.get("samples")
+        if body.files or (isinstance(given, list) and len(given) > _FEW):
+            return await asyncio.to_thread(self.reader.samples, body)
+        return self.reader.samples(body)
+
+    async def _read_images(self, samples: Sequence[Sample], images: RequestImages) -> None:
+        """Look at pictures before the samples join the others, which need not wait for that."""
+        if any(sample.images for sample in samples):
+            await asyncio.get_running_loop().run_in_executor(self._images, self._look, samples, images)
+
+    def _look(self, samples: Sequence[Sample], images: RequestImages) -> None:
+        images.require_usable(samples)
+        self.live.served.predictor.images.fill(samples)
+
+    def _decide(self, asked: list[Asked]) -> list[Answered]:
+        """In the thread that decides: all of them by the same rules and the same checkpoint."""
+        served, begun = self.live.served, time.perf_counter()
+        decisions = served.decide([each.sample for each in asked])
+        answered = [
+            Answered(
+                each,
+                decision,
+                json_bytes(as_called(decision.record(), each.kept)),
+                served.explain(each.sample) if each.explain else None,
+            )
+            for each, decision in zip(asked, decisions, strict=True)
+        ]
+        # Nobody but who sent them knows where their pictures lie.
+        known = [
+            replace(decision, sample=without_paths(decision.sample, each.kept)) if each.kept else decision
+            for each, decision in zip(asked, decisions, strict=True)
+        ]
+        self._write_down(known, served)
+        self._last.add(known)
+        self.metrics.decided(known, time.perf_counter() - begun)
+        if time.monotonic() - self._warned > _WARN:
+            served.predictor.warn()
+            self._warned = time.monotonic()
+        return answered
+
+    def _write_down(self, decisions: Sequence[AnyDecision], served: Served) -> None:
+        """Log decisions before they are answered; where that fails they are answered nevertheless, and it is told."""
+        try:
+            self.log.append(decisions, served.versions)
+            self._log_problem = ""
+        except KdslError as error:
+            if not self._log_problem:
+                _log.error("decisions are not logged: %s", error.in_commands())
+            self._log_problem = error.in_commands()
+        self.metrics.logged(not self._log_problem)
+
+    def _reloaded(self, worked: bool) -> None:
+        self.metrics.reloaded(worked)
+        if worked:
+            self._measure_with(self.live.served)
+
+    def _measure_with(self, served: Served) -> None:
+        self.metrics.serves(served.state, served.versions, served.predictor.predictor.label_shares())
+
+    async def run(self) -> None:
+        """Decide what is asked, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.batcher.run())
+            tasks.create_task(self._waiters.look())
+
+    def close(self) -> None:
+        """End what runs beside requests."""
+        self.live.stop()
+        self._images.shutdown()
+        self.log.close()
+
+
+class _Waiters:
+    """Clients that wait for an answer: for who has gone away nothing is decided."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Task[Any], Request] = {}
+
+    async def answer(self, request: Request, answer: Awaitable[T]) -> T:
+        """The answer; Refusal where the client goes away before it is there."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting[task] = request
+        try:
+            return await answer
+        except asyncio.CancelledError as error:
+            if task not in self._waiting and task.uncancel() == 0:
+                raise Refusal(400, "the client went away") from error
+            raise
+        finally:
+            self._waiting.pop(task, None)
+
+    async def look(self) -> None:
+        """Look again and again who is still there, until cancelled."""
+        before: set[asyncio.Task[Any]] = set()
+        while True:
+            await asyncio.sleep(_STILL_THERE)
+            for task, request in list(self._waiting.items()):
+                # Most have their answer before the next look.
+                if task in before and await request.is_disconnected() and self._waiting.pop(task, None) is not None:
+                    task.cancel()
+            before = set(self._waiting)
