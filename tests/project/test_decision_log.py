@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from made_decisions import LABELS, TEXT, decision, several
 from kdsl.errors import KdslError
 from kdsl.project.decision_log import DecisionLog, LoggedDecision, read_decisions
 
+PAGE = Path(__file__).parents[2] / "docs/service.md"
 VERSIONS = {"rules": "0a1b2c3d4e5f", "checkpoint": "1b2c3d4e5f60", "config": "2c3d4e5f6071"}
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -72,6 +74,15 @@ def test_a_line_says_what_was_decided_by_whom_and_with_what(folder):
         }
     ]
     assert names(folder) == ["decisions-2026-11-30.jsonl"]
+
+
+def test_the_page_lists_every_key(folder):
+    section = PAGE.read_text("utf-8").split("\n## Decision log\n")[1].split("\n## ")[0]
+    listed = [
+        key for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
+    ]
+    [line] = logged(folder, decision(), texts=True)
+    assert listed == list(line)
 
 
 def test_what_the_customer_wrote_is_in_the_log_only_where_it_is_asked_for(folder, tmp_path):
