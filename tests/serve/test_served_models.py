@@ -1,7 +1,7 @@
 """The service decides with every `large:` as the command does, and explains it in JSON and in HTML."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 from typing import Any
