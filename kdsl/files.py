@@ -56,7 +56,8 @@ def inside(folder: Path, name: str) -> Path:
     """
     check_name(name, str(folder))
     path = folder / name
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    if real != root and not real.startswith(os.path.join(root, "")):
         raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
     return path
 
@@ -64,12 +65,13 @@ def inside(folder: Path, name: str) -> Path:
 def check_name(name: str, folder: str) -> None:
     """Raise what `inside` raises for a `name` that leads out of any folder; `folder` is what the sentence calls it."""
     encoded = name.encode("utf-8", "surrogatepass")
-    halves = any("\ud800" <= character <= "\udfff" for character in name)
+    halves = len(encoded) > len(name) and encoded.decode("utf-8", "replace") != name
     too_long = len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME
     if not name or halves or "\x00" in name or too_long:
         raise KdslError(f"{shown_name(name)} cannot be the name of a file; give a name below {folder}")
     # A backslash and a drive lead out on Windows only, but what is shared is opened there too.
-    if Path(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
+    windows = PureWindowsPath(name)
+    if name.startswith("/") or windows.anchor or ".." in windows.parts:
         raise KdslError(f"{shown_name(name)} leads outside {folder}; give a name below that folder")
 
 

@@ -143,6 +143,10 @@ class RuleJudge:
         self._engine = Engine(weighed.rules)
         self._position = {rule.id: index for index, rule in enumerate(weighed.rules)}
 
+    def encoded(self, table: FieldTable) -> list[str]:
+        """See `Engine.encoded`."""
+        return self._engine.encoded(table)
+
     def evidence(self, table: FieldTable) -> tuple[list[list[Hit]], RuleEvidence]:
         """The hits of every sample, and the evidence for every label."""
         hits = self._engine.hits(table)

@@ -21,13 +21,14 @@ from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
-from kdsl.models.classifier import Classifier
+from kdsl.models.classifier import Classifier, Encoding
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier
 from kdsl.models.embedded import EMBEDDED_FILE, LINEAR, Embedded, EmbeddedClassifier, is_cold
 from kdsl.models.explanation import Leaning
 from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
+from kdsl.rules.engine import BATCH
 from kdsl.rules.meaning import comparable, meanings
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import ACTIVE
@@ -92,9 +93,21 @@ class TrainedTask:
 
     def decide(self, table: FieldTable) -> list[AnyDecision]:
         """One decision for every sample of `table`, in its order."""
+        if len(table) <= BATCH:
+            self._encode(table)
         if self.task.multi:
             return [*decide_labels(self.arbiter, self.classifier, self.judge, table)]
         return [*decide(self.arbiter, self.classifier, self.judge, table, self.scope)]
+
+    def _encode(self, table: FieldTable) -> None:
+        """Have the sentence vectors that classifier and rules will ask for made at once.
+
+        For a few samples that takes half the time that it takes field by field.
+        """
+        vectors = table.sentence_vectors
+        if vectors is not None and vectors.available:
+            own = self.classifier.encoded(table) if isinstance(self.classifier, Encoding) else []
+            vectors.of([*dict.fromkeys([*own, *self.judge.encoded(table)])])
 
     def save(self, folder: Path, model: str) -> None:
         """Write classifier, arbiter and out-of-fold predictions into `folder`; the rules lie in the rule base.

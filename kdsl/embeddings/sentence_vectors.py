@@ -92,11 +92,13 @@ class SentenceVectors:
         with self._lock:
             found = self._found({key: text for key, text in zip(keys, texts, strict=True) if key is not None})
         nothing = np.zeros(self.size, dtype=np.float32)
-        return np.array([found.get(key, nothing) for key in keys], dtype=np.float32).reshape(len(texts), self.size)
+        return np.array(
+            [nothing if key is None else found.get(key, nothing) for key in keys], dtype=np.float32
+        ).reshape(len(texts), self.size)
 
-    def _found(self, texts: dict[bytes, str]) -> "dict[bytes | None, Vectors32]":
+    def _found(self, texts: dict[bytes, str]) -> dict[bytes, Vectors32]:
         """key → vector of unit length, of memory, of the cache, or new."""
-        found: dict[bytes | None, Vectors32] = {}
+        found: dict[bytes, Vectors32] = {}
         for key in texts:
             vector = self._known.pop(key, None)
             if vector is not None:
@@ -120,7 +122,7 @@ class SentenceVectors:
             units = of_unit_length(np.stack([*halves.values()]).astype(np.float32))
             vectors_by_key = {key: unit.copy() for key, unit in zip(halves, units, strict=True)}  # each leaves alone
             self._hold(vectors_by_key)
-            found |= vectors_by_key
+            found.update(vectors_by_key)
         return found
 
     def _hold(self, vectors: dict[bytes, Vectors32]) -> None:

@@ -129,10 +129,15 @@ class Features:
             numbers = np.array([_NUMBERS[name](row) for row in table.rows])[:, None]
             scores += (numbers > thresholds) @ weights[first : first + len(thresholds)] * self.number_weight
             first += len(thresholds)
-        for block in self.dense:
-            scores += block.matrix(table) @ weights[first : first + block.size]
-            first += block.size
+        for dense in self.dense:
+            scores += dense.matrix(table) @ weights[first : first + dense.size]
+            first += dense.size
         return scores
+
+    def encoded(self, table: FieldTable) -> list[str]:
+        """The texts whose sentence vectors are features."""
+        fields = [block.view.split(".", 1)[1] for block in self.dense if not block.is_sight]
+        return [text for field in fields for text in table.texts(field)]
 
     def matrix(self, table: FieldTable) -> "csr_matrix":
         """[n_samples, n_features]"""

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _CHUNK = 64
 """Images that are looked at, and then kept, at once; an interruption loses no more than these."""
+_HELD = 8192
+"""Images of which is known in memory what is seen on them, at most."""
 _LONG = 256
 """From so many new images on it is worth saying how far the work is."""
 
@@ -58,7 +61,15 @@ class Pictures:
         """`get` for all of these images; those that are not known as they are now are looked at several at once."""
         images = list(images)
         self._read(images)
-        return {image: self._known[self._original(image)][1] for image in images}
+        found = {image: self._known[self._original(image)][1] for image in images}
+        self._forget()
+        return found
+
+    def _forget(self) -> None:
+        """Let go of what was looked at first, where it is too much."""
+        for known in (self._known, self._activations):
+            for image in list(islice(known, max(0, len(known) - _HELD))):
+                del known[image]
 
     def _read(self, images: Iterable[str]) -> None:
         new: dict[str, tuple[Path, Stamp]] = {}
@@ -90,7 +101,7 @@ class Pictures:
         network = page_network()
         if network is None:
             return [None] * len(images)
-        self.read(images)
+        self._read(images)
         stamps = {image: self._known[image][0] for image in map(self._original, images) if self._known[image][1]}
         new = [image for image, stamp in stamps.items() if self._activations.get(image, (None,))[0] != stamp]
         chunks = [new[start : start + _CHUNK] for start in range(0, len(new), _CHUNK)]
@@ -100,7 +111,9 @@ class Pictures:
             for image, seen in zip(chunk, found, strict=True):
                 self._activations[image] = stamps[image], None if isinstance(seen, str) else seen
         originals = map(self._original, images)
-        return [self._activations[image][1] if image in stamps else None for image in originals]
+        result = [self._activations[image][1] if image in stamps else None for image in originals]
+        self._forget()
+        return result
 
     def renamed(self, originals: Mapping[str, str]) -> "Pictures":
         """The same with more names: what is seen on an image is seen on those whose original it is (name → original).

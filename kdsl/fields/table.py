@@ -204,13 +204,10 @@ class SampleFields:
     @cached_property
     def _lines(self) -> tuple[list[Segment], list[float], _Normalised]:
         """The OCR lines of all pages, where each lies (see `middle`), and their texts."""
-        found = [
-            (Segment(line.text, image=page.image, line=index, box=line.box), middle(line.box, page.size[1]))
-            for page in self.pages
-            for index, line in enumerate(page.lines)
-        ]
-        segments = [segment for segment, _ in found]
-        return segments, [share for _, share in found], _Normalised.of([segment.text for segment in segments])
+        lines = [(page, index, line) for page in self.pages for index, line in enumerate(page.lines)]
+        segments = [Segment(line.text, None, page.image, index, line.box) for page, index, line in lines]
+        middles = [middle(line.box, page.size[1]) for page, _, line in lines]
+        return segments, middles, _Normalised.of([segment.text for segment in segments])
 
     @cached_property
     def _line_heights(self) -> list[float]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,15 @@ class Classifier(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what prediction needs into `folder`, atomically; KdslError when it cannot be written."""
+        ...
+
+
+@runtime_checkable
+class Encoding(Protocol):
+    """A classifier that goes by sentence vectors."""
+
+    def encoded(self, table: FieldTable) -> list[str]:
+        """The texts whose vectors `predict` asks for."""
         ...
 
 

@@ -15,7 +15,7 @@ from kdsl.fields.features import Fit, FitOnce
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import is_there, write_atomically
 from kdsl.label_matrix import require_one_label
-from kdsl.models.classifier import Predicted, Trainer
+from kdsl.models.classifier import Encoding, Predicted, Trainer
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier, ColdStartTrainer
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.ensemble import Ensemble, fit_ensemble
@@ -141,6 +141,13 @@ class EmbeddedClassifier:
     def predict(self, table: FieldTable) -> Predicted:
         """See `Classifier.predict`."""
         return Predicted(self.ensemble.probabilities(table.cleaned() if self.cleaned else table))
+
+    def encoded(self, table: FieldTable) -> list[str]:
+        """See `Encoding.encoded`: those of the linear part, among which are those of the others."""
+        read = table.cleaned() if self.cleaned else table
+        return [
+            text for part in self.ensemble.parts.values() if isinstance(part, Encoding) for text in part.encoded(read)
+        ]
 
     def explain(self, row: SampleFields) -> Explanation:
         """See `Explainable.explain`."""

@@ -141,6 +141,10 @@ class LinearClassifier:
             result[:, self.present] = np.maximum(softmax(scores, axis=1), UNSEEN_LABEL)
         return Predicted(result / result.sum(axis=1, keepdims=True))
 
+    def encoded(self, table: FieldTable) -> list[str]:
+        """See `Encoding.encoded`."""
+        return self.features.encoded(table)
+
     def save(self, folder: Path) -> None:
         """Write `linear.npz` (no pickle: arrays, and JSON for texts); KdslError when `folder` cannot be written."""
         arrays: dict[str, NDArray[Any]] = {

@@ -14,9 +14,11 @@ from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_HELD = 2048
+"""New images of which is known what was read of them, at most, where it is kept in no file."""
+
 
 @dataclass(frozen=True)
 class ImageReader:
@@ -46,6 +51,10 @@ class ImageReader:
     answers: AnswerFiller
     captions: Path | None
     """The sidecar of captions, where the project has some."""
+    keeping: bool = True
+    """Whether what is found is known for ever; else the images that came last are."""
+    _found: dict[str, None] = field(default_factory=dict)
+    """The images that may be forgotten, the one that came last standing last."""
     _uncaptioned: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -61,11 +70,28 @@ class ImageReader:
 
     def fill(self, samples: Sequence[Sample]) -> None:
         """Read all images of `samples` that are not known yet."""
+        images = dict.fromkeys(image for sample in samples for image in sample.images)
+        known = {image for image in images if self._knows(image)}
         self.pages.fill(samples)
         self.answers.fill(samples)
+        if not self.keeping:
+            self._forget([image for image in images if image in self._found or image not in known])
         if self.captions is not None:
-            images = (image for sample in samples for image in sample.images)
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
+
+    def _knows(self, image: str) -> bool:
+        return image in self.sidecars.ocr or image in self.sidecars.answers
+
+    def _forget(self, images: Sequence[str]) -> None:
+        """Note these images, which came now, and forget those that came longest ago where they are too many."""
+        for image in images:
+            self._found.pop(image, None)
+            if self._knows(image):
+                self._found[image] = None
+        for image in list(islice(self._found, max(0, len(self._found) - max(_HELD, len(images))))):
+            del self._found[image]
+            self.sidecars.ocr.pop(image, None)
+            self.sidecars.answers.pop(image, None)
 
     def asking(self, bases: Iterable[RuleBase]) -> "ImageReader":
         """The same with the visual questions that the rules in `bases` ask now."""
@@ -105,13 +131,18 @@ class ProjectPredictor:
         files: Sequence[SampleFile] = (),
         tasks: Sequence[Task] | None = None,
         large: "LargeModel | None" = None,
+        keeping: bool = True,
     ) -> "ProjectPredictor":
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
         Samples are of `tasks`, or of any task of the project. `large` is the large model of the project where an
         earlier predictor has it, whose weights are then not loaded again unless they have changed.
+
+        What is found about new texts and images is kept in the project: sentence vectors in the checkpoint, text on
+        images in data.ocr, answers about them in data.questions. Without `keeping` nothing of it is written to disk,
+        and memory holds no more than what came last: for a process that is given texts of others without end.
         """
-        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, large))
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, large, keeping))
 
     def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
         """See `Predictor.with_current_rules`; what was read of images is shared too."""
@@ -260,7 +291,7 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 
 def _ready(
-    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], large: "LargeModel | None"
+    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], large: "LargeModel | None", keeping: bool
 ) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
@@ -268,10 +299,16 @@ def _ready(
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
     sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
+    if not keeping:
+        # Where the encoder is missing there are the vectors that were kept, and no others.
+        if sidecars.vectors is not None and sidecars.vectors.available:
+            sidecars = replace(sidecars, vectors=SentenceVectors(sidecars.vectors.encoder))
+        if sidecars.pictures is not None and data.images is not None:
+            sidecars = replace(sidecars, pictures=Pictures(data.images))
     if config.large_model is not None and large is None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
 
-        large = large_model(project)
+        large = large_model(project, keeping)
     orders = data_orders(project, files)
     predictor = Predictor(
         tasks,
@@ -288,13 +325,15 @@ def _ready(
         sidecars,
         {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
-        data.questions if project.keeps else None,
+        data.questions,
         None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
+        keeping,
     )
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr, project.progress, None if project.keeps else PageReader()),
+        PageFiller(sidecars, data.images, data.ocr, project.progress, None if keeping else PageReader()),
         asking,
         data.captions if sidecars.captions else None,
+        keeping,
     )

@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 
 from kdsl.bitmaps import Bitmap, Flags, indices, pack, unpack
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import COLOUR_FIELD, KIND_FIELD, QUESTION_FIELD
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition, Meaning
@@ -45,6 +46,12 @@ class Engine:
         self._negated = [np.flatnonzero(flags) for flags in negated]
         self._explained = [tuple(map(Explained, range(depth), rule.conditions)) for rule in self.rules]
         self._on_meaning = [(r, rule) for r, rule in enumerate(self.rules) if meanings(rule)]
+        self._incomparable: tuple[SentenceVectors | None, list[int]] | None = None
+        """The rules on meaning that nobody can tell with these vectors."""
+
+    def encoded(self, table: FieldTable) -> list[str]:
+        """The texts whose sentence vectors the rules compare."""
+        return self._tests.wordings.compared(table.rows)
 
     def hits(self, table: FieldTable) -> list[list[Hit]]:
         """One list a sample: the rules that hold on it, in the order of `rules`, with their evidence."""
@@ -75,7 +82,9 @@ class Engine:
             bits &= found
         if self._on_meaning:  # what cannot be compared does not hold, nor does its negation
             vectors = batch[0].sidecars.vectors
-            bits[[r for r, rule in self._on_meaning if not comparable(rule, vectors)]] = 0
+            if self._incomparable is None or self._incomparable[0] is not vectors:
+                self._incomparable = vectors, [r for r, rule in self._on_meaning if not comparable(rule, vectors)]
+            bits[self._incomparable[1]] = 0
             if vectors is not None and not vectors.available:
                 for r, rule in self._on_meaning:
                     bits[r] &= ~pack(untold(rule, batch, vectors))
@@ -123,7 +132,7 @@ class _Tests:
         ]
         self._sees = any(condition.field in (KIND_FIELD, COLOUR_FIELD) for _, condition in self._others)
         self._meanings = list(on_meaning)
-        self._wordings = Wordings(list(on_meaning.values()))
+        self.wordings = Wordings(list(on_meaning.values()))
 
     def row(self, condition: Condition) -> int:
         """The row of the condition's test among the bitmaps."""
@@ -140,8 +149,7 @@ class _Tests:
                 bits[first : first + len(terms)] |= found.take(terms, axis=0)
         vectors = batch[0].sidecars.vectors if self._meanings else None
         if vectors is not None:
-            for row, flags in zip(self._meanings, self._wordings.holds(batch, vectors), strict=True):
-                bits[row] = pack(flags)
+            bits[self._meanings] = pack(self.wordings.holds(batch, vectors))
         if self._sees:
             FieldTable.of_rows(batch).look()
         for row, condition in self._others:

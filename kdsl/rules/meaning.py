@@ -1,6 +1,6 @@
 """Conditions on meaning over a batch of samples: all distinct wordings of a field in one matrix product."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,23 +85,35 @@ class Wordings:
     """The distinct wordings of meanings on any fields, each encoded once."""
 
     def __init__(self, meanings: Sequence[Meaning]) -> None:
-        self._meanings = tuple(meanings)
         texts: dict[str, dict[str, int]] = {}
         for meaning in meanings:
             known = texts.setdefault(meaning.field, {})
             for wording in meaning.wordings:
                 known.setdefault(normalise(wording), len(known))
         self._texts = {field: list(known) for field, known in texts.items()}
-        self._columns = [[texts[each.field][normalise(wording)] for wording in each.wordings] for each in meanings]
-        """Of each meaning, its wordings among the texts of its field."""
+        firsts = dict(zip(texts, np.cumsum([0, *map(len, texts.values())]).tolist(), strict=False))
+        columns = [
+            [firsts[each.field] + texts[each.field][normalise(wording)] for wording in each.wordings]
+            for each in meanings
+        ]
+        self._columns = np.array([column for of_meaning in columns for column in of_meaning], dtype=np.int64)
+        """The wordings of one meaning after the other, each its column among the texts of all fields."""
+        self._firsts = np.cumsum([0, *map(len, columns[:-1])])
+        self._least = np.array([meaning.at - ROUNDING for meaning in meanings], dtype=np.float32)
         self._encoded: tuple[SentenceVectors, Mapping[str, Vectors32]] | None = None
 
-    def holds(self, batch: Sequence[SampleFields], vectors: SentenceVectors) -> Iterator[Flags]:
-        """For each meaning the samples that have a piece near enough to any of its wordings: bool [n_samples]."""
+    def compared(self, batch: Sequence[SampleFields]) -> list[str]:
+        """The texts that the wordings are compared with."""
+        return [piece.text for field in self._texts for row in batch for piece in pieces(row.text(field))]
+
+    def holds(self, batch: Sequence[SampleFields], vectors: SentenceVectors) -> Flags:
+        """For each meaning the samples that have a piece near enough to any of its wordings: bool [n_meanings,
+        n_samples]."""
         encoded = self._of(vectors)
-        similarities = {field: _similarities(batch, field, vectors, encoded[field]) for field in self._texts}
-        for meaning, columns in zip(self._meanings, self._columns, strict=True):
-            yield similarities[meaning.field][:, columns].max(axis=1) >= meaning.at - ROUNDING
+        near = np.hstack([_similarities(batch, field, vectors, encoded[field]) for field in self._texts])
+        nearest = np.maximum.reduceat(near[:, self._columns], self._firsts, axis=1)
+        flags: Flags = self._least[:, None] <= nearest.T
+        return flags
 
     def _of(self, vectors: SentenceVectors) -> Mapping[str, Vectors32]:
         """The vectors of the wordings of every field."""

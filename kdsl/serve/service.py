@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.feedback import FeedbackEvent
 from kdsl.errors import KdslError
+from kdsl.files import Stamp
 from kdsl.http_client import ServerError, Unanswered
 from kdsl.json_file import json_bytes
 from kdsl.models.explanation import Explanation
@@ -26,7 +28,7 @@ from kdsl.serve.body import Body, Intake
 from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
 from kdsl.serve.metrics import Metrics
-from kdsl.serve.pictures import RequestImages, Uploads, as_called, released, without_paths
+from kdsl.serve.pictures import RequestImages, SeenPictures, Uploads, as_called, released, without_paths
 from kdsl.serve.refusal import COME_AGAIN, Refusal
 from kdsl.serve.remembered import LastDecisions
 
@@ -79,6 +81,7 @@ class Service:
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
         self._waiters = _Waiters()
+        self._seen = SeenPictures()
         self._last = LastDecisions()
         self._numbers = count(1)
         self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
@@ -104,8 +107,8 @@ class Service:
         body: Body | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await self.intake.read(request)
-                return await asyncio.to_thread(self._feedback.take, body)
+                async with self.intake.read(request) as body:
+                    return await asyncio.to_thread(self._feedback.take, body)
         except TimeoutError as error:
             raise self._out_of_time(body) from error
 
@@ -117,18 +120,18 @@ class Service:
         body: Body | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await self.intake.read(request)
-                samples, images = await self._samples(body)
-                with released(images):
-                    if explain and len(samples) != 1:
-                        raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
-                    counted = self._counted(samples)
-                    await self._read_images(counted, images)
-                    asked = [
-                        Asked(sample, alike, images.kept, explain)
-                        for sample, alike in zip(samples, counted, strict=True)
-                    ]
-                    return await self._waiters.answer(request, self.batcher.answers(asked))
+                async with self.intake.read(request) as body:
+                    samples, images = await self._samples(body)
+                    with released(images):
+                        if explain and len(samples) != 1:
+                            raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
+                        counted = self._counted(samples)
+                        await self._read_images(counted, images)
+                        asked = [
+                            Asked(sample, alike, images.kept, explain)
+                            for sample, alike in zip(samples, counted, strict=True)
+                        ]
+                        return await self._waiters.answer(request, self.batcher.answers(asked))
         except TimeoutError as error:
             raise self._out_of_time(body) from error
 
@@ -153,12 +156,16 @@ class Service:
     async def _read_images(self, samples: Sequence[Sample], images: RequestImages) -> None:
         """Look at pictures before the samples join the others, which need not wait for that."""
         if any(sample.images for sample in samples):
-            await asyncio.get_running_loop().run_in_executor(self._images, self._look, samples, images)
+            new = self._seen.new(images.paths(samples))
+            if new:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._images, self._look, samples, images, new)
 
-    def _look(self, samples: Sequence[Sample], images: RequestImages) -> None:
-        images.require_usable(samples)
+    def _look(self, samples: Sequence[Sample], images: RequestImages, new: Mapping[Path, Stamp | None]) -> None:
+        images.require_usable(new)
         with _asking_servers():
             self.live.served.predictor.images.fill(samples)
+        self._seen.add(new)
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
         """In the thread that decides: all of them by the same rules and the same checkpoint."""

@@ -41,13 +41,15 @@ class AnswerFiller:
     folder: Path | None
     """Of the images."""
     sidecar: Path | None
-    """Where answers are kept; None keeps them in memory alone."""
+    """Where answers are kept, and the thresholds of questions; None keeps answers in memory alone."""
     load: Callable[[], VisionLanguageModel] | None
     """Opens the small model once an answer is missing; None where there is none."""
     usage: Usage = field(default_factory=Usage)
     """What samples cost, and their limits."""
     reserved: int = 0
     """Calls a sample that are left to the large model."""
+    keeping: bool = True
+    """Whether new answers are added to the sidecar."""
     _model: VisionLanguageModel | None = None
     _thresholds: dict[str, float] = field(default_factory=dict)
     _problems: dict[str, str] = field(default_factory=dict)
@@ -63,23 +65,26 @@ class AnswerFiller:
         if asked and self.load is not None:
             self._open(self.load)
             with ExitStack() as stack:
-                append = None if self.sidecar is None else stack.enter_context(append_jsonl(self.sidecar))
+                kept = self.sidecar if self.keeping else None
+                append = None if kept is None else stack.enter_context(append_jsonl(kept))
                 for (task, questions), images in asked.items():
                     self._ask(self.tasks[task].wording, questions, images, append)
 
     def tell(self) -> None:
-        """Log a counted warning for each reason why questions were not answered."""
+        """Log a counted warning for each reason why questions were not answered, and forget it."""
         if self._problems:
             image, reason = next(iter(self._problems.items()))
             _log.warning(
                 "visual questions about %d images have no answer and count as no, the first being %s (%s)",
                 len(self._problems), image, reason,
             )  # fmt: skip
+            self._problems.clear()
         if self._limited:
             _log.warning(
                 "for %d samples `limits` did not allow all visual questions of the rules; the others count as no",
                 self._limited,
             )
+            self._limited = 0
 
     def _choose(self, sample: Sample, asked: dict[tuple[str, tuple[str, ...]], list[str]]) -> bool:
         """Note what to ask about the sample's images, and charge it; whether the limits left something out."""

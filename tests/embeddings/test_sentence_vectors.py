@@ -82,6 +82,22 @@ def test_memory_holds_the_latest_vectors_only(monkeypatch):
     assert encoder.asked == [["一"]]
 
 
+def test_what_is_asked_for_often_stays_in_memory(monkeypatch):
+    monkeypatch.setattr(sentence_vectors, "_HELD", 2)
+    encoder = CountingEncoder()
+    vectors = SentenceVectors(encoder)
+    for text in "一二三四":
+        vectors.of(["您好", text])
+    assert encoder.asked == [["您好", "一"], ["二"], ["三"], ["四"]]
+
+
+def test_vectors_that_leave_memory_take_those_beside_them_along(monkeypatch):
+    """A row of an array would hold all of it."""
+    vectors = SentenceVectors(CountingEncoder())
+    vectors.of(list("一二三"))
+    assert all(vector.base is None for vector in vectors._known.values())
+
+
 def test_without_its_package_kept_vectors_are_used_and_the_others_counted_once(cache, caplog):
     known = SentenceVectors(CountingEncoder(), cache).of(TEXTS[:2])
     vectors = SentenceVectors(CountingEncoder(lacks="a package (pip install it)"), cache)

@@ -48,6 +48,20 @@ def test_an_image_is_looked_at_once_and_again_when_it_has_changed(tmp_path, look
     assert len(looked_at) == 2
 
 
+def test_memory_holds_the_latest_images_only(tmp_path, looked_at, monkeypatch):
+    monkeypatch.setattr(pictures_module, "_HELD", 2)
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        draw(tmp_path / name, "red")
+    pictures = Pictures(tmp_path)
+    assert all(seen.share("page", "red") == 1 for seen in pictures.read(names).values())
+    assert len(looked_at) == 3
+    pictures.read(names[1:])
+    assert len(looked_at) == 3
+    pictures.get("a.png")
+    assert len(looked_at) == 4
+
+
 @pytest.mark.parametrize(("place", "value"), [(4, 7), (4, 0.5), (0, -1), (5, 2), (SIZE - 1, -0.5)])
 def test_what_was_kept_and_cannot_be_is_looked_at_again(tmp_path, looked_at, place, value):
     draw(tmp_path / "a.png", "red")

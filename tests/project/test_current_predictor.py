@@ -1,4 +1,4 @@
-"""What a project predicts with while its files change: only what changed is read again, and a mistake changes nothing."""
+"""What a project predicts with while its files change: what changed is read again, a mistake changes nothing."""
 
 import json
 import shutil

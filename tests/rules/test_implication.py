@@ -179,7 +179,7 @@ class Drawn(Pictures):
         self.get = known.get
 
     def read(self, images):
-        pass
+        return {image: self.get(image) for image in images}
 
 
 def _picture(number: int) -> PictureFeatures:

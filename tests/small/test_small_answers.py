@@ -184,6 +184,22 @@ def test_a_predicted_image_whose_question_is_evaded_has_no_answer(pages: Path, t
     assert "1 images have no answer and count as no, the first being 0.png (1 questions got neither" in caplog.text
 
 
+def test_without_keeping_answers_stay_in_memory_and_problems_are_told_once(
+    pages: Path, tmp_path: Path, caplog
+) -> None:
+    sidecars, path = Sidecars(), tmp_path / "q.jsonl"
+    questions = {"shop": TaskQuestions(CHINESE, ("甲吗？", "乙吗？"))}
+    filler = AnswerFiller(sidecars, questions, pages, path, lambda: CountingModel(evades=about("乙吗")), keeping=False)
+    filler.fill(SAMPLES[:1])
+    assert set(sidecars.answers["0.png"]) == {"甲吗？"} and not path.exists()
+    filler.tell()
+    filler.tell()
+    assert len(caplog.records) == 1
+    filler.fill(SAMPLES[:1])  # asked again by now
+    filler.tell()
+    assert len(caplog.records) == 2
+
+
 def test_captions_are_written_once(small_model, pages: Path, tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_text('{"image": "0.png", "caption": "已有", "model": "another"}\n', "utf-8")

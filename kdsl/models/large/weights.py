@@ -40,6 +40,8 @@ class LargeWeights:
     max_tokens: int
     consent: Consent | None = None
     """For a server that is not this machine."""
+    keeping: bool = True
+    """Whether vectors of samples are kept in the checkpoint."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -99,7 +101,7 @@ class LargeWeights:
         return model.with_adapter(names[tuned])
 
     def embedding_model(self) -> EmbeddingModel:
-        """The model as it is named, without what was fine-tuned; its vectors are kept in the checkpoint.
+        """The model as it is named, without what was fine-tuned; its vectors are kept in the checkpoint, if any are.
 
         KdslError for a server's model, whose hidden states nobody can see.
         """
@@ -116,7 +118,7 @@ class LargeWeights:
             model = cast("LocalModel", tuned[0]).with_adapter(None) if tuned else self._load(self.name)
             # Processes that train together do not write into one file.
             path = self.checkpoint / TUNED_FOLDER / f"embeddings{os.environ.get('RANK', '')}.jsonl"
-            self._embedding = CachedModel(model, path)
+            self._embedding = CachedModel(model, path) if self.keeping else cast("LocalModel", model)
         return self._embedding
 
     def token_counter(self, model: VisionLanguageModel) -> Callable[[str], int]:
