@@ -189,7 +189,6 @@ def test_a_sample_is_refused_in_the_words_of_the_command_line(service, place, sa
             {"id": "a", "task": "returns", "turns": [{"role": "user", "text": "x", "at": 1}]},
             "the key 'at' of a turn is not known; a turn has the keys role, text, images",
         ),
-        ({**ASKED, "text": "x" * 200_001}, "its texts have more than 200,000 characters together"),
     ],
 )
 def test_what_a_file_may_leave_to_be_guessed_is_refused_in_the_service_s_own_words(service, sample, told):
