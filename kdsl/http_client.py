@@ -53,6 +53,10 @@ class ServerError(KdslError):
         return self.status < 500 and bool(_TOO_LONG.search(self.message))
 
 
+class Unanswered(KdslError):
+    """The server gives no answer, after all retries."""
+
+
 class HttpClient:
     """JSON over HTTP, for several threads at once.
 
@@ -98,8 +102,8 @@ class HttpClient:
         )
 
     def get(self, path: str) -> dict[str, Any]:
-        """The JSON object at `path`, such as /models. Raises ServerError for a status that is not a success, and
-        KdslError when there is no answer or it is not a JSON object.
+        """The JSON object at `path`, such as /models. Raises ServerError for a status that is not a success,
+        Unanswered when there is no answer, and KdslError when it is not a JSON object.
         """
         return self._request("GET", path, None)
 
@@ -145,17 +149,17 @@ class HttpClient:
             what = "breaks off the connection"
         _log.warning("%s: the server %s; such requests are made again, up to %d times", self.url, what, self._retries)
 
-    def _unanswered(self, path: str, reason: Exception) -> KdslError:
+    def _unanswered(self, path: str, reason: Exception) -> Unanswered:
         url = self.url + path
         if isinstance(reason, ReadTimeoutError):
-            return KdslError(
+            return Unanswered(
                 f"{url}: no answer within {self._timeout:g} seconds, asked {self._attempts} times; the server hangs "
                 "or is overloaded: look at its log, or ask it less at the same time"
             )
         if isinstance(reason, ProtocolError):
-            return KdslError(f"{url}: the connection breaks off ({reason.args[-1]}); look at the server's log")
+            return Unanswered(f"{url}: the connection breaks off ({reason.args[-1]}); look at the server's log")
         text = str(reason).rsplit(": ", 1)[-1]
-        return KdslError(f"{url}: cannot be reached ({text}); start the server, or correct the address")
+        return Unanswered(f"{url}: cannot be reached ({text}); start the server, or correct the address")
 
 
 def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:

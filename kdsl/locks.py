@@ -96,9 +96,10 @@ def require_locks(what: str) -> None:
         raise KdslError(f"{what} needs Linux or macOS, where folders can be locked; on Windows use WSL")
 
 
-def is_lock(path: Path) -> bool:
-    """Whether the file is one of those that `claimed` makes: it holds nothing of a project."""
-    return path.name.startswith(".") and path.suffix == ".lock"
+def is_lock(path: Path | str) -> bool:
+    """Whether the file, or that of the name, is one of those that `claimed` makes: it holds nothing of a project."""
+    name = path if isinstance(path, str) else path.name
+    return name.startswith(".") and name.endswith(".lock")
 
 
 def _is(kind: Callable[[int], bool], path: Path) -> bool:

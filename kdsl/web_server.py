@@ -21,14 +21,17 @@ Wait = Literal["request", "answer", ""]
 
 
 def web_server(app: ASGIApp, patience: float = PATIENCE, most_waiting: int = MOST_WAITING) -> uvicorn.Server:
-    """A server to `run(sockets=[…])`. It logs no requests: addresses hold the token and what people look for."""
+    """A server to `run(sockets=[…])`.
+
+    It logs no requests: addresses hold the token and what people look for, and what is no request would fill the log.
+    """
     protocol = partial(
         ImpatientProtocol, patience=patience, most_waiting=most_waiting, waiting={"request": {}, "answer": {}}
     )
     config = uvicorn.Config(
         app,
         http=protocol,  # type: ignore[arg-type]  # uvicorn calls it, as it would call a class
-        ws="none", lifespan="on", log_level="warning", access_log=False
+        ws="none", lifespan="on", log_level="error", access_log=False
     )  # fmt: skip
     return uvicorn.Server(config)
 

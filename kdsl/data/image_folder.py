@@ -162,8 +162,9 @@ def picture_of_text(text: str) -> bytes:
 
 def is_image(value: object) -> bool:
     """Whether it is an image of Pillow, as `datasets` gives pictures."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(value, module.Image)
+    # While another thread imports the module, it is there without its classes.
+    image = getattr(sys.modules.get("PIL.Image"), "Image", None)
+    return image is not None and isinstance(value, image)
 
 
 def picture_of_image(image: Any) -> bytes:

@@ -1,6 +1,7 @@
 """What a project predicts with as its files are now: for a process that stays while people review, mine and train."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from kdsl.fields.sidecar import Sidecars
@@ -9,7 +10,7 @@ from kdsl.locks import is_lock
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 
-Stamps = tuple[tuple[Path, Stamp | None], ...]
+Stamps = dict[str, Stamp | None]
 """Of files that predictions depend on."""
 
 
@@ -23,8 +24,10 @@ class CurrentPredictor:
     What was given out before is never changed by that, so that decisions of another thread end as they began.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, keeping: bool = True) -> None:
+        """`keeping` is that of `ProjectPredictor.open`."""
         self._project = project
+        self._keeping = keeping
         self._read: tuple[Stamps, Stamps, ProjectPredictor] | None = None
         """Of the rules, of what was trained, and what was made of them."""
         self._known: Sidecars | None = None
@@ -54,21 +57,30 @@ class CurrentPredictor:
         config = self._project.config
         trained = self._stamps(config.checkpoint)
         if config.recorded is not None:
-            trained += ((config.recorded, stamp_of(config.recorded)),)
+            trained[str(config.recorded)] = stamp_of(config.recorded)
         return self._stamps(config.rules), trained
 
     def _opened(self, whole: bool) -> ProjectPredictor:
-        opened = ProjectPredictor.open(self._project, earlier=None if self._read is None else self._read[2])
+        earlier = None if self._read is None else self._read[2]
+        opened = ProjectPredictor.open(self._project, earlier=earlier, keeping=self._keeping)
         if whole:
             opened.predictor.load()
         return opened
 
     def _stamps(self, folder: Path) -> Stamps:
-        """Of all files in the folders of the tasks."""
-        paths = [
-            Path(place, name)
-            for task in self._project.tasks
-            for place, _, names in os.walk(folder / task.name)
-            for name in names
-        ]
-        return tuple((path, stamp_of(path)) for path in sorted(paths) if not is_lock(path))
+        """Of all files in the folders of the tasks; quick, as a service looks several times a second."""
+        return {path: stamp for task in self._project.tasks for path, stamp in _files(str(folder / task.name))}
+
+
+def _files(folder: str) -> Iterator[tuple[str, Stamp]]:
+    """Path and stamp of every file in a folder and in those within it, but for locks; nothing without a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(entry.path)
+                elif not is_lock(entry.name):
+                    status = entry.stat()
+                    yield entry.path, (status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:  # it went away just now, or was never there: what reads it says so
+        return

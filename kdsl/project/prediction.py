@@ -13,9 +13,11 @@ from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
@@ -73,9 +75,9 @@ class ImageReader:
         if self.captions is not None:
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
 
-    def settle(self) -> None:
-        """See `Usage.settle`."""
-        self.answers.usage.settle()
+    def settle(self, samples: Sequence[Sample]) -> None:
+        """See `Usage.settle`: these samples are decided."""
+        self.answers.usage.settle(sample.key for sample in samples)
 
     def _knows(self, image: str) -> bool:
         return image in self.sidecars.ocr or image in self.sidecars.answers
@@ -129,17 +131,18 @@ class ProjectPredictor:
         files: Sequence[SampleFile] = (),
         tasks: Sequence[Task] | None = None,
         earlier: "ProjectPredictor | None" = None,
+        keeping: bool = True,
     ) -> "ProjectPredictor":
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
         Samples are of `tasks`, or of any task of the project. `earlier` is one that the project had before: weights of
-        a large model that have not changed since are not loaded again.
+        a large model that have not changed since are not loaded again, and a process that reads pictures goes on.
 
         What is found about new texts and images is kept in the project: sentence vectors in the checkpoint, text on
-        images in data.ocr, answers about them in data.questions. Where `Project.keeps` is False nothing of it is
-        written to disk, and memory holds no more than what came last.
+        images in data.ocr, answers about them in data.questions. Without `keeping` nothing of it is written to disk,
+        and memory holds no more than what came last: for a process that is given texts of others without end.
         """
-        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier))
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier, keeping))
 
     def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
         """See `Predictor.with_current_rules`; what was read of images is shared too."""
@@ -147,14 +150,22 @@ class ProjectPredictor:
         return replace(self, predictor=predictor, images=self.images.asking(predictor.bases()))
 
     def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
-        """One decision for every sample, in their order; images that nobody has read are read first."""
+        """One decision for every sample, in their order; images that nobody has read are read first.
+
+        What a sample may cost is counted by its task and id, for each decision anew.
+        """
         try:
             self.images.fill(samples)
             decisions = self.predictor.decide(samples)
         finally:
-            self.images.settle()
+            self.images.settle(samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
+
+    @property
+    def counts_costs(self) -> bool:
+        """Whether models are asked about samples, each of which may cost so much: see `limits`."""
+        return self.predictor.large is not None or self.images.answers.load is not None
 
     def warn(self) -> None:
         """Log counted warnings of what was missing or unusable, if there was anything."""
@@ -173,12 +184,12 @@ class ProjectPredictor:
     def cost(self) -> str | None:
         """What the samples have cost so far, in a sentence; None where no model was asked."""
         usage = self.predictor.usage
-        if usage is None or not usage.samples:
+        if usage is None or not usage.number:
             return None
         total, most = usage.total(), usage.most()
         dropped = f"; {total.dropped} pieces of prompts that were too long were dropped" if total.dropped else ""
         return (
-            f"{total.calls} calls and {total.tokens} output tokens for {usage.samples} samples, at most "
+            f"{total.calls} calls and {total.tokens} output tokens for {usage.number} samples, at most "
             f"{most.calls} and {most.tokens} for one{dropped}"
         )
 
@@ -280,7 +291,11 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 
 def _ready(
-    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], earlier: ProjectPredictor | None
+    project: Project,
+    files: Sequence[SampleFile],
+    tasks: Sequence[Task],
+    earlier: ProjectPredictor | None,
+    keeping: bool,
 ) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
@@ -288,11 +303,17 @@ def _ready(
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
     sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
+    if not keeping:
+        # Where the encoder is missing there are the vectors that were kept, and no others.
+        if sidecars.vectors is not None and sidecars.vectors.available:
+            sidecars = replace(sidecars, vectors=SentenceVectors(sidecars.vectors.encoder))
+        if sidecars.pictures is not None and data.images is not None:
+            sidecars = replace(sidecars, pictures=Pictures(data.images))
     large = None if earlier is None else earlier.predictor.large
     if config.large_model is not None and large is None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
 
-        large = large_model(project)
+        large = large_model(project, keeping)
     orders = data_orders(project, files)
     predictor = Predictor(
         tasks,
@@ -313,12 +334,12 @@ def _ready(
         None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
-        project.keeps,
+        keeping,
     )
-    reader = None if project.keeps else PageReader() if earlier is None else earlier.images.pages.reader
+    reader = None if keeping else PageReader() if earlier is None else earlier.images.pages.reader
     return predictor, ImageReader(
         PageFiller(sidecars, data.images, data.ocr, project.progress, reader),
         asking,
         data.captions if sidecars.captions else None,
-        project.keeps,
+        keeping,
     )

@@ -107,7 +107,7 @@ def opening(texts: Iterable[str]) -> str:
     """What is said, in one line, up to some length."""
     said: list[str] = []
     for text in texts:
-        said.append(" ".join(text[:_LONGEST].split()))
+        said.append(" ".join(text[: _LONGEST + 1].split()))
         if sum(map(len, said)) > _LONGEST:
             return " / ".join(filter(None, said))[:_LONGEST] + "…"
     return " / ".join(filter(None, said))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from kdsl.review.rule_feedback import RuleFeedback, place_of
 from kdsl.review.service_decisions import PERIODS
 from kdsl.review.store import StoredRule
 from kdsl.rules.rulebase import ACTIVE
+from kdsl.sample import NO_LABEL_HOLDS
 
 BY = (("model", "model"), ("rules", "accepted"), ("other", "proposed"), ("abstained", "rejected"))
 """By whom something is decided, and the class of its colour."""
@@ -42,13 +44,14 @@ def service(call: Asked, task: KnownTask, last: str = "day") -> Response:
         by_words=BY_WORDS,
         confidence=histogram(translate("Decisions by confidence", language), _confidence(call, tally)),
         labels=compared(translate("Labels decided and in training", language), _labels(call, task, tally)),
-        without_rule=compared(translate("Samples without a rule", language), _without_rule(tally)),
+        without_rule=compared(translate("Samples without a rule", language), _without_rule(call, tally)),
         least_sure=_with_pages(call, task, tally.least_sure),
         latest_without_rule=_with_pages(call, task, tally.latest_without_rule),
         held=held[:RULES_SHOWN], held_total=len(held), silent=silent[:SILENT_SHOWN], silent_total=len(silent),
         feedback=[_shown(call, task, word) for word in words[:FEEDBACK_SHOWN]],
         feedback_total=len(words), verdicts=_verdicts(words), people=Counter(word.event.by for word in words),
-        against=_contradicted(call, task, about), feedback_problem=problem, answer_words=answer_words,
+        label_name=partial(_label_name, call), against=_contradicted(call, task, about), feedback_problem=problem,
+        answer_words=answer_words,
     )  # fmt: skip
 
 
@@ -71,16 +74,20 @@ def _labels(call: Call, task: str, tally: Tally) -> list[tuple[str, float, float
     training = {name: float(index.having(i).mean()) for i, name in enumerate(names)} if index.samples else {}
     order = sorted({*names, *tally.labels}, key=lambda name: (-tally.labels[name], name))
     return [
-        (name, share, training.get(name), f"{tally.labels[name]:,} ({share:.1%})")
+        (_label_name(call, name), share, training.get(name), f"{tally.labels[name]:,} ({share:.1%})")
         for name in order
         for share in [tally.labels[name] / max(tally.decisions, 1)]
     ]
 
 
-def _without_rule(tally: Tally) -> list[tuple[str, float, float | None, str]]:
+def _label_name(call: Call, label: str) -> str:
+    return translate(label, call.visitor.language) if label == NO_LABEL_HOLDS else label
+
+
+def _without_rule(call: Call, tally: Tally) -> list[tuple[str, float, float | None, str]]:
     """Of each label's decisions the share of those about samples that no rule held on, most decisions first."""
     return [
-        (name, share, None, f"{count:,} ({share:.1%})")
+        (_label_name(call, name), share, None, f"{count:,} ({share:.1%})")
         for name, count in tally.labels_without_rule.most_common()
         for share in [count / tally.labels[name]]
     ]

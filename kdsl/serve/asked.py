@@ -15,6 +15,8 @@ from kdsl.serve.body import Body
 from kdsl.serve.pictures import RequestImages, Uploads
 from kdsl.serve.refusal import Refusal
 
+LONGEST = 200_000
+"""Characters of one sample: a hundred times a long dialogue, and all others wait while it is decided."""
 _KEYS = ("id", "task", "text", "turns", "images")
 _TURN = "a turn has the keys role, text, images"
 
@@ -82,6 +84,8 @@ class Reader:
                 raise record.error(what)
         if not sample.images and not any(turn.text.strip() for turn in sample.turns):
             raise record.error("it has neither text nor images; give one of them")
+        if sum(len(turn.text) for turn in sample.turns) > LONGEST:
+            raise record.error(f"its texts have more than {LONGEST:,} characters together; send what matters of them")
         return sample
 
     def _with_pictures(

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from kdsl.serve.refusal import too_busy
+from kdsl.serve.refusal import Refusal, too_busy
 
 MOST_TOGETHER = 64
 """Samples that are decided together, but for a request that has more; from here on more save nothing."""
@@ -97,15 +97,23 @@ class Batcher(Generic[Item, Answer]):
         return batch
 
     def _decide(self, batch: "list[_Deciding[Item, Answer]]") -> None:
-        """In the thread: together, and where that fails one by one, so that the fault of one is not that of all."""
+        """In the thread: together, and where that fails one by one, so that the fault of one is not that of all.
+
+        What is refused is refused to all; and for who does not wait any more, nothing is tried again.
+        """
         try:
             found = self.decide([sample for each in batch for sample in each.entry.samples])
+        except Refusal as refusal:
+            for each in batch:
+                each.error = refusal
+            return
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
                 return
             for each in batch:
-                self._decide([each])
+                if not each.entry.answers.done():
+                    self._decide([each])
             return
         start = 0
         for each in batch:

@@ -1,8 +1,8 @@
 """The body of a request: read within its limits of size and time, as JSON or as a form with files."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Container
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,52 +41,47 @@ class Intake:
         self._most = most_bytes
         self._held = 0
 
-    @property
-    def held(self) -> int:
-        """Bytes of bodies that are in memory."""
-        return self._held
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[Body]:
+        """The body, which counts as held until the end of the context.
 
-    async def read(self, request: Request) -> Body:
-        """Raises Refusal for a body that is too large or in no known form, and for too many of them at once."""
+        Raises Refusal for one that is too large or in no known form, and for too many of them at once.
+        """
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if kind not in (*_JSON, _FORM):
             raise Refusal(415, f"the body is {kind[:60]!r}; send application/json, or {_FORM} with files")
         packed = request.headers.get("content-encoding", "identity").strip().lower()
         if packed != "identity":
             raise Refusal(415, f"the body is packed as {packed[:60]!r}; send it as it is")
-        content = await self._content(request)
-        if kind == _FORM:
-            return await _form(request, content)
-        if len(content) > _IN_THREAD:
-            return Body(await asyncio.to_thread(_json_object, content))
-        return Body(_json_object(content))
+        held = _Held(self)
+        try:
+            content = await self._content(request, held)
+            if kind == _FORM:
+                yield await _form(request, content)
+            elif len(content) > _IN_THREAD:
+                yield Body(await asyncio.to_thread(_json_object, content))
+            else:
+                yield Body(_json_object(content))
+        finally:
+            self._held -= held.size
 
-    async def _content(self, request: Request) -> bytes:
+    async def _content(self, request: Request, held: "_Held") -> bytes:
         told = request.headers.get("content-length", "")
         if told.isdecimal() and len(told) < 20 and int(told) > self._most:
             raise self._too_large()
-        with self._counted() as held:
-            parts: list[bytes] = []
-            try:
-                async for part in request.stream():
-                    held.add(len(part))
-                    if held.size > self._most:
-                        raise self._too_large()
-                    parts.append(part)
-            except ClientDisconnect as error:
-                raise Refusal(400, "the body ended before its end") from error
-            return b"".join(parts)
+        parts: list[bytes] = []
+        try:
+            async for part in request.stream():
+                held.add(len(part))
+                if held.size > self._most:
+                    raise self._too_large()
+                parts.append(part)
+        except ClientDisconnect as error:
+            raise Refusal(400, "the body ended before its end") from error
+        return b"".join(parts)
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"the body has more than {self._most} bytes (`serve.body`); send fewer samples at once")
-
-    @contextmanager
-    def _counted(self) -> "Iterator[_Held]":
-        held = _Held(self)
-        try:
-            yield held
-        finally:
-            self._held -= held.size
 
 
 class _Held:
@@ -99,7 +94,7 @@ class _Held:
     def add(self, size: int) -> None:
         intake = self._intake
         if intake._held and intake._held + size > _AT_ONCE * intake._most:
-            raise too_busy("too many large requests are being read")
+            raise too_busy("too many large requests are being answered")
         intake._held += size
         self.size += size
 

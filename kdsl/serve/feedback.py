@@ -81,7 +81,7 @@ class FeedbackTaker:
             raise Refusal(422, f'\'sample\' is {given!r:.60}; give an object like {{"text": "…"}}')
         [sample], images = self._reader.read([{"id": value["id"], "task": task.name, **given}], files, "sample")
         try:
-            images.require_usable([sample])
+            images.require_usable(images.paths([sample]))
             if sample.key != (task.name, value["id"]):
                 raise Refusal(
                     422, f"the sample is {sample.id!r:.60} of {sample.task}, the feedback is about another one"

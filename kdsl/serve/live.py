@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.state import PredictorState
@@ -21,7 +20,7 @@ from kdsl.sample import Sample, Turn
 
 _log = logging.getLogger(__name__)
 
-LOOK = 0.3
+LOOK = 0.2
 """Seconds between looks for changed files. What changes is read once it lay still from one look to the next."""
 _END = 5.0
 """Seconds that the end waits for what is being read just then."""
@@ -62,8 +61,8 @@ class LiveProject:
 
         Raises KdslError where nothing is trained, or for other labels than the tasks have now.
         """
-        self.project = replace(project, progress=None, keeps=False, kept=ReadOnce())
-        self._current = CurrentPredictor(self.project)
+        self.project = replace(project, progress=None, kept=ReadOnce())
+        self._current = CurrentPredictor(self.project, keeping=False)
         self._read = self._current.stamps()
         self._settings = self._setting_stamps()
         self._problem = ""
@@ -157,4 +156,4 @@ class LiveProject:
         """Of kdsl.yaml and the task files, which are read at the start only."""
         config = self.project.config
         files = [config.folder / CONFIG_NAME, *(config.folder / name for name in config.tasks)]
-        return tuple((path, stamp_of(path)) for path in files if Path(path).is_file())
+        return {str(path): stamp_of(path) for path in files if path.is_file()}

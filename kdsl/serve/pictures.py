@@ -12,10 +12,14 @@ from typing import Any
 from kdsl.data.image_folder import EMBEDDED, ImageFolder, NoPicture, picture_suffix
 from kdsl.data.images import existing_image, inspect_image
 from kdsl.errors import KdslError
+from kdsl.files import Stamp, stamp_of
 from kdsl.sample import Sample
 
 MOST_BYTES = 256 << 20
 """Of pictures that are kept, for feedback on decisions that were made a while ago."""
+
+MOST_SEEN = 100_000
+"""Files of pictures of which is known that they can be looked at."""
 
 
 class Uploads:
@@ -86,22 +90,50 @@ class RequestImages(ImageFolder):
     def fetched(self, address: str) -> str | None:
         raise KdslError(f"{address[:80]!r} is an address, and the service fetches nothing; send the picture itself")
 
-    def require_usable(self, samples: Iterable[Sample]) -> None:
-        """Raise KdslError for an image that is not there, too large or broken; takes as long as decoding them."""
-        for name in dict.fromkeys(name for sample in samples for name in sample.images):
-            path = Path(name) if name in self.kept else None
-            shown = self.kept.get(name, name)
-            if path is None:
-                path = None if self.without_folder else existing_image(self.folder, name)
-                if path is None:
-                    where = "data.images is not set" if self.without_folder else "it is not below data.images"
-                    raise KdslError(f"the image {shown!r} cannot be found: {where}; send the picture itself")
+    def paths(self, samples: Iterable[Sample]) -> list[Path]:
+        """The file of each image of the samples; KdslError for one that is not there."""
+        return [self._path(name) for name in dict.fromkeys(name for sample in samples for name in sample.images)]
+
+    def _path(self, name: str) -> Path:
+        if name in self.kept:
+            return Path(name)
+        path = None if self.without_folder else existing_image(self.folder, name)
+        if path is None:
+            where = "data.images is not set" if self.without_folder else "it is not below data.images"
+            raise KdslError(f"the image {name!r} cannot be found: {where}; send the picture itself")
+        return path
+
+    def require_usable(self, paths: Iterable[Path]) -> None:
+        """Raise KdslError for an image that is too large or broken; takes as long as decoding them."""
+        for path in paths:
             facts = inspect_image(path)
             if facts.problem is not None:
+                shown = self.kept.get(str(path)) or path.relative_to(self.folder.resolve()).as_posix()
                 raise KdslError(f"the image {shown!r} cannot be looked at: {facts.detail or facts.problem}")
 
     def release(self) -> None:
         self._uploads.release(self.kept)
+
+
+class SeenPictures:
+    """Files of pictures that were looked at, as they were then, so that it is done once. For one thread."""
+
+    def __init__(self, most: int = MOST_SEEN) -> None:
+        self._most = most
+        self._stamps: OrderedDict[Path, Stamp | None] = OrderedDict()
+
+    def new(self, paths: Iterable[Path]) -> dict[Path, Stamp | None]:
+        """Those that were not looked at yet as they are now, with their stamps."""
+        found = {path: stamp_of(path) for path in paths}
+        return {path: stamp for path, stamp in found.items() if stamp is None or self._stamps.get(path) != stamp}
+
+    def add(self, stamps: Mapping[Path, Stamp | None]) -> None:
+        """These were looked at; of too many, those that were longest ago are forgotten."""
+        for path, stamp in stamps.items():
+            self._stamps.pop(path, None)
+            self._stamps[path] = stamp
+        while len(self._stamps) > self._most:
+            self._stamps.popitem(last=False)
 
 
 @contextmanager

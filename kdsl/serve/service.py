@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -13,6 +16,8 @@ from starlette.requests import Request
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.data.feedback import FeedbackEvent
 from kdsl.errors import KdslError
+from kdsl.files import Stamp
+from kdsl.http_client import ServerError, Unanswered
 from kdsl.json_file import json_bytes
 from kdsl.models.explanation import Explanation
 from kdsl.project.decision_log import DecisionLog
@@ -23,8 +28,8 @@ from kdsl.serve.body import Body, Intake
 from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
 from kdsl.serve.metrics import Metrics
-from kdsl.serve.pictures import RequestImages, Uploads, as_called, released, without_paths
-from kdsl.serve.refusal import Refusal
+from kdsl.serve.pictures import RequestImages, SeenPictures, Uploads, as_called, released, without_paths
+from kdsl.serve.refusal import COME_AGAIN, Refusal
 from kdsl.serve.remembered import LastDecisions
 
 _log = logging.getLogger(__name__)
@@ -44,6 +49,8 @@ class Asked:
     """A sample to decide about."""
 
     sample: Sample
+    counted: Sample
+    """The same, with an id of its own where what it may cost is counted by that."""
     kept: Mapping[str, str]
     """Path of a picture that came along → what the request calls it."""
     explain: bool = False
@@ -74,7 +81,9 @@ class Service:
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
         self._waiters = _Waiters()
+        self._seen = SeenPictures()
         self._last = LastDecisions()
+        self._numbers = count(1)
         self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
         self._log_problem = ""
         self._images = ThreadPoolExecutor(1, thread_name_prefix="kdsl-images")
@@ -98,8 +107,8 @@ class Service:
         body: Body | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await self.intake.read(request)
-                return await asyncio.to_thread(self._feedback.take, body)
+                async with self.intake.read(request) as body:
+                    return await asyncio.to_thread(self._feedback.take, body)
         except TimeoutError as error:
             raise self._out_of_time(body) from error
 
@@ -111,14 +120,18 @@ class Service:
         body: Body | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await self.intake.read(request)
-                samples, images = await self._samples(body)
-                with released(images):
-                    if explain and len(samples) != 1:
-                        raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
-                    await self._read_images(samples, images)
-                    asked = [Asked(sample, images.kept, explain) for sample in samples]
-                    return await self._waiters.answer(request, self.batcher.answers(asked))
+                async with self.intake.read(request) as body:
+                    samples, images = await self._samples(body)
+                    with released(images):
+                        if explain and len(samples) != 1:
+                            raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
+                        counted = self._counted(samples)
+                        await self._read_images(counted, images)
+                        asked = [
+                            Asked(sample, alike, images.kept, explain)
+                            for sample, alike in zip(samples, counted, strict=True)
+                        ]
+                        return await self._waiters.answer(request, self.batcher.answers(asked))
         except TimeoutError as error:
             raise self._out_of_time(body) from error
 
@@ -134,19 +147,35 @@ class Service:
             return await asyncio.to_thread(self.reader.samples, body)
         return self.reader.samples(body)
 
+    def _counted(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The samples as `Asked.counted`: those of other clients, which are decided with them, may have their ids."""
+        if self.live.project.config.recorded is not None or not self.live.served.predictor.counts_costs:
+            return samples  # recorded answers are found by the ids
+        return [replace(sample, id=f"{sample.id} (number {next(self._numbers)})") for sample in samples]
+
     async def _read_images(self, samples: Sequence[Sample], images: RequestImages) -> None:
         """Look at pictures before the samples join the others, which need not wait for that."""
         if any(sample.images for sample in samples):
-            await asyncio.get_running_loop().run_in_executor(self._images, self._look, samples, images)
+            new = self._seen.new(images.paths(samples))
+            if new:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._images, self._look, samples, images, new)
 
-    def _look(self, samples: Sequence[Sample], images: RequestImages) -> None:
-        images.require_usable(samples)
-        self.live.served.predictor.images.fill(samples)
+    def _look(self, samples: Sequence[Sample], images: RequestImages, new: Mapping[Path, Stamp | None]) -> None:
+        images.require_usable(new)
+        with _asking_servers():
+            self.live.served.predictor.images.fill(samples)
+        self._seen.add(new)
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
         """In the thread that decides: all of them by the same rules and the same checkpoint."""
         served, begun = self.live.served, time.perf_counter()
-        decisions = served.decide([each.sample for each in asked])
+        with _asking_servers():
+            found = served.decide([each.counted for each in asked])
+        decisions = [
+            decision if each.counted is each.sample else replace(decision, sample=each.sample)
+            for each, decision in zip(asked, found, strict=True)
+        ]
         answered = [
             Answered(
                 each,
@@ -199,6 +228,17 @@ class Service:
         self.live.stop()
         self._images.shutdown()
         self.log.close()
+
+
+@contextmanager
+def _asking_servers() -> Iterator[None]:
+    """Where a model's server fails whatever it is asked, no sample is at fault: Refusal, for all that ask now."""
+    try:
+        yield
+    except (Unanswered, ServerError) as error:
+        if isinstance(error, ServerError) and error.refused:
+            raise
+        raise Refusal(503, error.in_commands(), {"Retry-After": str(COME_AGAIN)}) from error
 
 
 class _Waiters:

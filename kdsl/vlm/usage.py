@@ -1,6 +1,7 @@
 """What the samples of a run cost in model calls and output tokens, held to a limit for each sample."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
 
 from kdsl.errors import KdslError
 from kdsl.sample import SampleKey
@@ -28,18 +29,15 @@ class Cost:
 
 @dataclass
 class Usage:
-    """The cost of every sample that is being decided, by key, and of all before.
-
-    Ask with `allows` (or `require`) before a call, `charge` after it.
-    """
+    """The cost of every sample, by key. Ask with `allows` (or `require`) before a call, `charge` after it, and
+    `settle` once a sample is decided: another sample that has its id costs its own."""
 
     limits: Limits = Limits()
     _costs: dict[SampleKey, Cost] = field(default_factory=dict)
-    """Of the samples that are being decided."""
+    """Of samples that are not settled."""
+    _settled: int = 0
     _total: Cost = Cost()
     _most: Cost = Cost()
-    _samples: int = 0
-    """Of those that are decided: see `settle`."""
 
     def allows(self, sample: SampleKey, calls: int = 1, tokens: int = 0) -> bool:
         """Whether the sample may cost so much more: `tokens` is the most the next calls can put out."""
@@ -66,37 +64,37 @@ class Usage:
         """Count what a call has cost; never raises, since the answer is there."""
         self._costs[sample] = self.of(sample) + cost
 
+    def settle(self, samples: Iterable[SampleKey]) -> None:
+        """These are decided, or cannot be: what they cost is in `total`, `most` and `number`, and `of` is nothing."""
+        for sample in samples:
+            cost = self._costs.pop(sample, None)
+            if cost is not None:
+                self._settled += 1
+                self._total += cost
+                self._most = _largest([self._most, cost])
+
     def of(self, sample: SampleKey) -> Cost:
         return self._costs.get(sample, Cost())
-
-    def settle(self) -> None:
-        """Add up what all samples have cost and forget which ones they were: they are decided.
-
-        A sample of the same key is another one from here on, with limits of its own.
-        """
-        self._total, self._most, self._samples = self.total(), self.most(), self.samples
-        self._costs.clear()
 
     def total(self) -> Cost:
         return sum(self._costs.values(), self._total)
 
     def most(self) -> Cost:
         """The largest number of calls, of tokens and of dropped pieces that any sample cost."""
-        costs = [self._most, *self._costs.values()]
-        return Cost(
-            max(cost.calls for cost in costs),
-            max(cost.tokens for cost in costs),
-            max(cost.dropped for cost in costs),
-        )
+        return _largest([self._most, *self._costs.values()])
 
     @property
-    def samples(self) -> int:
-        """How many samples cost anything."""
-        return self._samples + len(self._costs)
+    def number(self) -> int:
+        """Of the samples that cost anything."""
+        return self._settled + len(self._costs)
 
     def _written(self) -> str:
         parts = (("calls", self.limits.calls), ("tokens", self.limits.tokens))
         return "{" + ", ".join(f"{name}: {limit}" for name, limit in parts if limit is not None) + "}"
+
+
+def _largest(costs: Iterable[Cost]) -> Cost:
+    return Cost(*(max(each) for each in zip(*map(astuple, costs), strict=True)))
 
 
 class CallBudget:

@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import sys
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from PIL import Image
 
 from kdsl.data.forms import Reading
 from kdsl.data.given import samples_given
-from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, picture_of_text, picture_of_url
+from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, is_image, picture_of_text, picture_of_url
 from kdsl.data.images import image_facts
 from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
@@ -262,3 +264,10 @@ class TestAddresses:
     def test_other_addresses_are_refused(self, read):
         with pytest.raises(KdslError, match="is an address; images must be files"):
             read({"images": ["s3://bucket/a.png"]})
+
+
+def test_an_image_of_pillow_is_told_from_other_values_also_while_another_thread_imports_pillow(monkeypatch):
+    image = Image.new("RGB", (1, 1))
+    assert is_image(image) and not is_image("a.png")
+    monkeypatch.setitem(sys.modules, "PIL.Image", ModuleType("PIL.Image"))  # made, and not filled yet
+    assert not is_image("a.png")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from made_decisions import LABELS, TEXT, decision, several
 from kdsl.errors import KdslError
 from kdsl.project.decision_log import DecisionLog, LoggedDecision, read_decisions
 
+PAGE = Path(__file__).parents[2] / "docs/service.md"
 VERSIONS = {"rules": "0a1b2c3d4e5f", "checkpoint": "1b2c3d4e5f60", "config": "2c3d4e5f6071"}
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -72,6 +74,15 @@ def test_a_line_says_what_was_decided_by_whom_and_with_what(folder):
         }
     ]
     assert names(folder) == ["decisions-2026-11-30.jsonl"]
+
+
+def test_the_page_lists_every_key(folder):
+    section = PAGE.read_text("utf-8").split("\n## Decision log\n")[1].split("\n## ")[0]
+    listed = [
+        key for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
+    ]
+    [line] = logged(folder, decision(), texts=True)
+    assert listed == list(line)
 
 
 def test_what_the_customer_wrote_is_in_the_log_only_where_it_is_asked_for(folder, tmp_path):
@@ -239,6 +250,33 @@ def test_damaged_lines_are_counted_and_the_others_read(folder):
     found = read_decisions(folder, LONG_AGO)
     assert [each.id for each in found] == ["a", "b"]
     assert found.damaged == 6  # all but the empty one
+
+
+def test_only_what_was_written_behind_an_earlier_reading_is_read(folder):
+    logged(folder, decision("a"), at=NOON - timedelta(days=1))
+    logged(folder, decision("b"))
+    first = read_decisions(folder, LONG_AGO)
+    assert [each.id for each in first] == ["a", "b"]
+    logged(folder, decision("c"))
+    logged(folder, decision("d"), at=NOON + timedelta(days=1))
+    second = read_decisions(folder, LONG_AGO, first.read)
+    assert [each.id for each in second] == [each.id for each in second] == ["c", "d"]
+    assert list(read_decisions(folder, LONG_AGO, second.read)) == []
+
+
+def test_an_unfinished_line_is_read_once_it_is_whole(folder):
+    [line] = logged(folder, decision("a"))
+    path = folder / "decisions-2026-11-30.jsonl"
+    whole = json.dumps(line).encode()
+    for part, damaged in ((whole[:60], 1), (whole, 0)):
+        path.write_bytes(part)
+        found = read_decisions(folder, LONG_AGO)
+        assert (list(found), found.damaged, found.unfinished) == ([], damaged, damaged)
+        assert found.read.get(path, 0) == 0
+    path.write_bytes(whole + b"\n[]\n")
+    found = read_decisions(folder, LONG_AGO, found.read)
+    assert ([each.id for each in found], found.damaged, found.unfinished) == (["a"], 1, 0)
+    assert found.read == {path: path.stat().st_size}
 
 
 def test_a_line_that_a_later_version_says_more_in_is_read(folder):

@@ -8,13 +8,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from made_decisions import decision
 from reviewed_shop import ORIGIN
 
 pytest.importorskip("fastapi", reason="needs the extra review")
 from fastapi.testclient import TestClient
 
 from kdsl.config import ProjectConfig
+from kdsl.data.feedback import FeedbackLog
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.project.decision_log import DecisionLog
 from kdsl.review import page as page_words
 from kdsl.review.app import create_app
 from kdsl.review.dataset import Dataset, Source
@@ -86,10 +89,28 @@ def open_with(folder: Path, text: str) -> LiveSite:
         )  # fmt: skip
     broken = folder / "rules" / task.name / f"{text.replace('/', '|')[:60]}.yaml"
     broken.write_text(text, encoding="utf-8")
-    config = ProjectConfig(tasks=[task.name], rules=folder / "rules", checkpoint=folder / "c", data={"images": folder})
+    config = ProjectConfig(
+        tasks=[task.name], rules=folder / "rules", checkpoint=folder / "c",
+        data={"images": folder, "feedback": folder / "feedback.jsonl"}, serve={"log": folder / "decisions"},
+    )  # fmt: skip
+    serve(config, task, text)
     return LiveSite(
         config, Source(lambda: Dataset([task], {task.name: samples}, sidecars)), text.replace("\u2028", "")
     )
+
+
+def serve(config: ProjectConfig, task: Task, text: str) -> None:
+    """What a service left that decided about samples called `text`, and on which a rule of that name held, too."""
+    made = decision(text, (0.6, 0.4), labels=task.label_names, task=task.name, text=text)
+    with DecisionLog(config.serve.log, texts=True) as log:
+        log.append([made, made], {})
+    [path] = config.serve.log.iterdir()
+    with path.open("a", encoding="utf-8") as file:
+        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+            file.write(json.dumps({**json.loads(line), "rules": [text]}) + "\n")
+    feedback = FeedbackLog(config.data.feedback)
+    for sample in (made.sample, Sample(f"{text}0", task.name, (Turn("user", text),))):
+        feedback.give(sample, task.label_names[1], text.replace("\u2028", ""), task, text, ["r-0000", text])
 
 
 def pages_of(live: LiveSite, text: str) -> dict[str, str]:
@@ -142,6 +163,7 @@ def test_the_words_of_the_page_are_text_too(tmp_path, monkeypatch, text):
         "new",
         "gaps",
         "progress",
+        "service",
         "sample?id=word0",
         "nothing",
     ):

@@ -15,7 +15,7 @@ from kdsl.web_server import web_server
 class RunningService:
     """The service over a project, at `address` until it is stopped; `uploads` is an empty folder."""
 
-    def __init__(self, project: Project, uploads: Path, token: str) -> None:
+    def __init__(self, project: Project, uploads: Path, token: str | None) -> None:
         listening = listen("127.0.0.1", 0)
         self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._server = web_server(create_app(Service(LiveProject(project), Uploads(uploads)), token))

@@ -14,7 +14,7 @@ Scene = Callable[[Batcher[int, str], "Thread"], Awaitable[None]]
 
 
 class Thread:
-    """Decides when it is let, and remembers what was decided together; a 13 cannot be decided."""
+    """Decides when it is let, and remembers what was decided together; a 13 cannot be decided, and a 99 ends everything."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -27,6 +27,8 @@ class Thread:
         self.let.wait()
         if 13 in items:
             raise ValueError("no 13")
+        if 99 in items:
+            raise Refusal(503, "no 99 today")
         self.batches.append(items)
         return [f"#{item}" for item in items]
 
@@ -96,6 +98,32 @@ def test_who_asks_for_something_impossible_spoils_nothing_for_the_others():
         assert await batcher.answers([4]) == ["#4"]
 
     assert play(scene) == [[0], [1], [3], [4]]
+
+
+def test_what_is_refused_is_refused_to_all_and_not_tried_again_for_each():
+    """As where the server of a model is down, which takes its time to show."""
+
+    async def scene(batcher, thread):
+        one, two, three = await ask_while_busy(batcher, thread, [1], [99], [3])
+        assert {(each.status, each.sentence) for each in (one, two, three)} == {(503, "no 99 today")}
+        assert await batcher.answers([4]) == ["#4"]
+
+    assert play(scene) == [[0], [4]]
+
+
+def test_for_who_does_not_wait_any_more_nothing_is_tried_again():
+    async def scene(batcher, thread):
+        thread.let.clear()
+        impossible = asyncio.create_task(batcher.answers([13]))
+        gone = asyncio.create_task(batcher.answers([2]))
+        await thread.busy()
+        gone.cancel()
+        await asyncio.sleep(0)
+        thread.let.set()
+        with pytest.raises(ValueError, match="no 13"):
+            await impossible
+
+    assert play(scene) == []
 
 
 def test_where_too_many_wait_others_are_sent_away_and_told_when_to_come_again():

@@ -178,6 +178,20 @@ def test_several_labels_are_ticked(page):
     assert asked.value.post_data_json["label"] == ["质量", "物流"]
 
 
+def test_where_the_service_has_no_token_none_is_asked_for(browser, trained_shop, tmp_path):
+    shop = shutil.copytree(trained_shop, tmp_path / "shop")
+    (tmp_path / "uploads").mkdir()
+    service = RunningService(opened(shop), tmp_path / "uploads", token=None)
+    page = browser.new_page(base_url=service.address)
+    page.goto("/docs")
+    page.fill("textarea", "我要退款")
+    page.click("#predict")
+    expect(page.locator("#explanation .headline")).to_be_visible()
+    expect(page.locator("#enter")).to_be_hidden()
+    page.close()
+    service.stop()
+
+
 def test_the_page_is_chinese_for_who_reads_chinese_and_on_request(browser, service):
     for address, locale in (("/docs", "zh-CN"), ("/docs?language=zh", "en-US")):
         context = browser.new_context(base_url=service.address, locale=locale)

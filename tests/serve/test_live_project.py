@@ -116,7 +116,7 @@ def test_half_of_a_change_is_not_taken(shop, monkeypatch):
     before = live.served
     reject(shop)
     stamps = live._current.stamps
-    changes = iter([stamps(), ((), ())])
+    changes = iter([stamps(), ({}, {})])
     monkeypatch.setattr(live._current, "stamps", lambda: next(changes, stamps()))
     live._reload(stamps())
     assert live.served is before

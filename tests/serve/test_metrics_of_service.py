@@ -1,7 +1,9 @@
 """What a service tells Prometheus: parsed as Prometheus does, with series of known names only."""
 
+import re
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from made_decisions import decision, several
@@ -11,6 +13,7 @@ from kdsl.arbiter.state import PredictorState, RuleState
 from kdsl.serve.metrics import ROUTES, Metrics
 from kdsl.version import __version__
 
+PAGE = Path(__file__).parents[2] / "docs/service.md"
 VERSIONS = {"rules": "0a1b2c3d4e5f", "checkpoint": "1b2c3d4e5f60", "config": "2c3d4e5f6071"}
 SHARES = {"shop": {"调光": 0.5, "材质": 0.3, "物流": 0.2}}
 ACCEPTED = RuleState("调光", "a", "accepted", False)
@@ -158,7 +161,7 @@ def test_drift_is_told_from_the_first_decision_on_with_how_many_it_is_told_by(me
     metrics.decided([decision(merged=(0.7, 0.2, 0.1))] * 5 + [decision(merged=(0.2, 0.7, 0.1))] * 3, 0.1)
     metrics.decided([decision(merged=(0.1, 0.1, 0.8))] * 2, 0.1)
     assert drift(metrics) == {("shop",): pytest.approx(0, abs=1e-12)}  # as in training
-    assert told(metrics, "kdsl_label_drift_decisions") == {("shop",): 10}
+    assert told(metrics, "kdsl_label_drift_decisions", task="shop") == 10
     metrics.decided([decision(merged=(0.1, 0.1, 0.8))] * 20, 0.1)
     assert drift(metrics)["shop",] > 0.25
 
@@ -206,6 +209,20 @@ def test_every_metric_has_a_type_and_help_and_a_name_in_base_units(metrics):
             assert all(sample.name.endswith("_total") for sample in family.samples)
     assert b"_created" not in text  # a second series for each
     assert 'label="调光"'.encode() in text
+
+
+def test_the_page_lists_every_metric_with_its_labels(metrics):
+    metrics.decided([decision(rules=["r-lamp"])], 0.1)
+    metrics.answered("/v1/predict", 200, 0.003)
+    rows = re.findall(r"^\| `(kdsl_\w+)` \| (\w+)[^|]*\|([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE)
+    listed = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    text, _ = metrics.render()
+    served = {}
+    for family in text_string_to_metric_families(text.decode("utf-8")):
+        if family.name.startswith("kdsl_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            served[name] = family.type, {label for sample in family.samples for label in sample.labels} - {"le"}
+    assert listed == served
 
 
 def test_a_label_with_signs_of_the_format_comes_back(metrics):

@@ -12,6 +12,8 @@ import tiny_qwen2vl
 from model_server import RunningServer, model_server
 from tiny_project import SMALL, read, write, write_project, write_two_tasks
 
+from kdsl.project.project import Project
+
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[RunningServer]:
@@ -75,6 +77,14 @@ def test_limits_too_low_for_any_answer_are_told(kdsl, project):
     )  # fmt: skip
     assert result.code == 2
     assert "would exceed `limits: {calls: 3, tokens: 2}`" in result.err
+
+
+def test_one_sample_may_be_predicted_again_and_again(kdsl, project):
+    """In a process that stays, each decision has the limits for itself: the fourth call once was one too many."""
+    assert kdsl("train", project).code == 0
+    opened = Project.open(project)
+    asked = read(project / "test.jsonl")[0]
+    assert len({opened.predict(asked)[0].label for _ in range(5)}) == 1
 
 
 def test_samples_of_two_tasks_with_one_id_have_each_its_own_limits(kdsl, tmp_path, server):

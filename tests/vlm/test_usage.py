@@ -44,19 +44,21 @@ def test_without_limits_everything_is_allowed_and_counted() -> None:
     usage.charge(A, Cost(1, 1))
     assert usage.allows(A, 1000, 10**6) and usage.tokens_left(A) is None
     assert usage.of(A) == Cost(3, 31) and usage.total() == Cost(4, 36, 2) and usage.most() == Cost(3, 31, 2)
-    assert usage.samples == 2
+    assert usage.number == 2
 
 
-def test_what_is_settled_is_counted_and_limits_no_other_sample_of_that_id() -> None:
+def test_another_sample_with_the_id_of_one_that_is_decided_costs_its_own() -> None:
+    """As in a service, where ids come again; and what nobody asks for any more takes no memory."""
     usage = Usage(Limits(calls=3))
-    usage.charge(A, Cost(3, 31))
-    usage.settle()
-    assert usage.of(A) == Cost() and usage.allows(A, 3)
-    usage.charge(A, Cost(1, 40, dropped=1))
-    usage.charge(B, Cost(1))
-    for _ in range(2):
-        assert (usage.total(), usage.most(), usage.samples) == (Cost(5, 71, 1), Cost(3, 40, 1), 3)
-        usage.settle()
+    for calls, tokens in ((2, 30), (3, 4), (1, 7)):
+        usage.require(A, calls=calls)
+        usage.charge(A, Cost(calls, tokens))
+        usage.charge(B, Cost(dropped=1))
+        usage.settle([A, ("shop", "never charged")])
+        assert usage.of(A) == Cost()
+    assert usage.of(B) == Cost(dropped=3)
+    assert usage.total() == Cost(6, 41, 3) and usage.most() == Cost(3, 30, 3)
+    assert usage.number == 4
 
 
 @pytest.fixture
