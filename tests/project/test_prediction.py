@@ -10,7 +10,7 @@ from PIL import Image
 
 from kdsl.embeddings import load, sentence_vectors
 from kdsl.fields import pages, pictures
-from kdsl.fields.ocr import OcrOutcome
+from kdsl.fields.ocr import OcrOutcome, PageReader
 from kdsl.fields.sidecar import OcrLine, OcrPage
 from kdsl.project import prediction
 from kdsl.project.prediction import ProjectPredictor
@@ -108,6 +108,7 @@ def shop(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(load, "load_encoder", lambda *given: ConceptEncoder())
     monkeypatch.setattr(pages, "ocr_installed", lambda: True)
     monkeypatch.setattr(pages, "fill_ocr", read_text)
+    monkeypatch.setattr(PageReader, "pages", lambda self, images, folder: [(image, page(image)) for image in images])
     for module in (sentence_vectors, pictures, prediction):
         monkeypatch.setattr(module, "_HELD", 8)
     folder = tmp_path / "shop"
@@ -129,11 +130,16 @@ def opened(folder: Path) -> Project:
     return Project.open(folder, {"mining.iterations": 3, "encoder": "use", "small": "lexical"})
 
 
+def page(image: str) -> OcrPage:
+    """Every image says 快递."""
+    return OcrPage(image, (8, 8), (OcrLine("快递", 1.0, (0, 0, 8, 8)),))
+
+
 def read_text(images, folder, sidecar, progress, known) -> OcrOutcome:
-    """Stands for RapidOCR: every image says 快递."""
+    """Stands for RapidOCR, and writes what it reads."""
     with Path(sidecar).open("a", encoding="utf-8") as file:
         for image in images:
-            known[image] = OcrPage(image, (8, 8), (OcrLine("快递", 1.0, (0, 0, 8, 8)),))
+            known[image] = page(image)
             file.write(json.dumps({"image": image}) + "\n")
     return OcrOutcome()
 
