@@ -16,8 +16,6 @@ CONNECTIONS = (16, 64, 128)
 PEER_CONNECTIONS = 64
 FEW_CONNECTIONS, TOGETHER = 8, 16
 """Of requests with several samples, and how many those are."""
-CALM = 100.0
-"""Requests a second that arrive by chance."""
 WARM = 64
 """Requests before anything is measured."""
 WANTED_RATE, WANTED_P99 = "1,000/s", "p99 25 ms"
@@ -50,6 +48,8 @@ class Speed:
     project: Path
     bodies: Bodies
     seconds: float
+    calm: float
+    """Requests a second that arrive by chance where it is the wait that is measured."""
     seed: int
 
     def saturated(self) -> Iterator[tuple[str, str, str]]:
@@ -68,7 +68,7 @@ class Speed:
     def latency(self) -> Iterator[tuple[str, str, str]]:
         with kdsl_server(self.project) as server:
             self._warm(server)
-            yield f"{CALM:.0f} requests/s", _waits(self._calm(server)), WANTED_P99
+            yield f"{self.calm:.0f} requests/s", _waits(self._calm(server)), WANTED_P99
 
     def peers(self, litserve: Path | None, bentoml: Path | None) -> Iterator[tuple[str, str, str]]:
         """The service once more right before each peer, so that both meet the same machine."""
@@ -83,7 +83,7 @@ class Speed:
                     found = self._saturate(server, self.bodies.of(self.bodies.dialogues), PEER_CONNECTIONS)
                     yield f"{server.name}, {PEER_CONNECTIONS} connections", str(found), ""
                     calm = self._calm(server)
-                    yield f"{server.name}, {CALM:.0f} requests/s", _waits(calm), ""
+                    yield f"{server.name}, {self.calm:.0f} requests/s", _waits(calm), ""
                 measured.append((found, calm))
             (own, own_calm), (other, other_calm) = measured
             said = (
@@ -107,7 +107,7 @@ class Speed:
 
     def _calm(self, server: Server) -> Load:
         asked = self.bodies.of(self.bodies.dialogues)
-        return asyncio.run(arrive(server.target, asked, CALM, 3 * self.seconds, self.seed))
+        return asyncio.run(arrive(server.target, asked, self.calm, 3 * self.seconds, self.seed))
 
 
 def _waits(load: Load) -> str:
