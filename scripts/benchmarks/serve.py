@@ -6,7 +6,7 @@ every time with a new id and new texts, so that nothing was encoded or decided b
 
 saturated: requests as fast as they are answered, over 16, 64 and 128 connections, and with 16 samples each
 latency:   100 requests a second that arrive by chance (Poisson), each measured from when it was due
-peers:     the same of the same predictor behind LitServe and BentoML, where their Python is given
+peers:     both once more, in turn with the same predictor behind LitServe and BentoML, where their Python is given
 reload:    rule files change 20 times within 60 seconds of load, and a client is killed every second
 memory:    what the service takes over 200,000 requests, with new texts and uploaded pictures
 kill:      the service is killed (SIGKILL) under load: is everything that was answered in the decision log?

@@ -51,6 +51,14 @@ class Load:
             said = answer.body[:_SAID].decode("utf-8", "replace") if answer.status else "the connection broke"
             self.first_failure = f"{answer.status or 'no answer'}: {said}"
 
+    def __iadd__(self, more: "Load") -> "Load":
+        self.seconds += more.seconds
+        self.answered += more.answered
+        self.failed += more.failed
+        self.waits += more.waits
+        self.first_failure = self.first_failure or more.first_failure
+        return self
+
     def percentile(self, share: float) -> float:
         """Milliseconds within which that share (0 to 100) of the requests was answered; NaN for none."""
         return float(np.percentile(self.waits, share)) if self.waits else float("nan")
