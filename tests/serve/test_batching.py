@@ -14,7 +14,7 @@ Scene = Callable[[Batcher[int, str], "Thread"], Awaitable[None]]
 
 
 class Thread:
-    """Decides when it is let, and remembers what was decided together; a 13 cannot be decided, and a 99 ends everything."""
+    """Decides when it is let, and remembers what was decided together; a 13 cannot be decided, a 99 refuses all."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

@@ -85,6 +85,7 @@ class ServedModel:
         self._plain = True
         self._many = True
         self._constraint = 0
+        self._settled = False
         self._constrained = False
         self._exact = True
         self._told = False
@@ -173,9 +174,15 @@ class ServedModel:
         return self._estimate(conversations, options) if scores is None else scores
 
     def settle_constraint(self, choices: Sequence[str]) -> None:
-        """Find out by one short question how the server is told choices, so that no sample has to pay for that."""
+        """Find out by one short question how the server is told choices, so that no sample has to pay for that.
+
+        That is asked once: in a process that stays, it would double what a single sample costs.
+        """
+        if self._settled:
+            return
         question: JsonMessages = [{"role": "user", "content": "?"}]
         self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
+        self._settled = True
 
     def takes_pictures(self) -> bool:
         """Whether the server takes pictures for this model; it is asked about a small one."""
