@@ -38,7 +38,7 @@ class PageFiller:
         self._folder = folder
         self._sidecar = sidecar
         self._progress = progress
-        self._reader = reader
+        self.reader = reader
         self._can_read = ocr_installed()
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
@@ -58,8 +58,8 @@ class PageFiller:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
                 (outside if os.path.isabs(image) else readable).append(image)
-        if self._reader is not None:
-            for image, page in self._reader.pages([*readable, *outside], self._folder or Path()):
+        if self.reader is not None:
+            for image, page in self.reader.pages([*readable, *outside], self._folder or Path()):
                 if isinstance(page, str):
                     self._missing[image] = page
                 else:
@@ -75,8 +75,8 @@ class PageFiller:
 
     def close(self) -> None:
         """End the process that reads pictures as they come, if there is one."""
-        if self._reader is not None:
-            self._reader.close()
+        if self.reader is not None:
+            self.reader.close()
 
     def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:
         folder = self._folder or Path()

@@ -24,10 +24,8 @@ class CurrentPredictor:
     What was given out before is never changed by that, so that decisions of another thread end as they began.
     """
 
-    def __init__(self, project: Project, keeping: bool = True) -> None:
-        """`keeping` is that of `ProjectPredictor.open`."""
+    def __init__(self, project: Project) -> None:
         self._project = project
-        self._keeping = keeping
         self._read: tuple[Stamps, Stamps, ProjectPredictor] | None = None
         """Of the rules, of what was trained, and what was made of them."""
         self._known: Sidecars | None = None
@@ -61,8 +59,7 @@ class CurrentPredictor:
         return self._stamps(config.rules), trained
 
     def _opened(self, whole: bool) -> ProjectPredictor:
-        large = None if self._read is None else self._read[2].predictor.large
-        opened = ProjectPredictor.open(self._project, large=large, keeping=self._keeping)
+        opened = ProjectPredictor.open(self._project, earlier=None if self._read is None else self._read[2])
         if whole:
             opened.predictor.load()
         return opened

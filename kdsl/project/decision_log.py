@@ -273,11 +273,14 @@ class LoggedDecisions:
         first, end = self._since.isoformat(timespec="microseconds")[:_AT_LENGTH].encode(), len(_AT) + _AT_LENGTH
         for path in self._files:
             with opened(path) as file:
-                place = file.seek(self._behind.get(path, 0))
+                place = self._behind.get(path, 0)
+                if place > os.fstat(file.fileno()).st_size:  # another file, begun where that one was taken away
+                    place = 0
+                file.seek(place)
                 for line in iter(partial(file.readline, _LONGEST_LINE), b""):
                     whole = line.endswith(b"\n")
+                    place += len(line)
                     if whole:
-                        place += len(line)
                         self.read[path] = place
                     if line[len(_AT) : end] < first and line.startswith(_AT):
                         continue

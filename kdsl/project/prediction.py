@@ -7,18 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
-from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
-from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
@@ -33,9 +30,6 @@ from kdsl.sample import Sample, Task
 from kdsl.small.vqa_filler import AnswerFiller, TaskQuestions
 from kdsl.small.wording import wording_of
 from kdsl.vlm.usage import Limits, Usage
-
-if TYPE_CHECKING:
-    from kdsl.models.large.model import LargeModel
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +72,10 @@ class ImageReader:
             self._forget([image for image in images if image in self._found or image not in known])
         if self.captions is not None:
             self._uncaptioned.update(dict.fromkeys(i for i in images if i not in self.sidecars.captions))
+
+    def settle(self, samples: Sequence[Sample]) -> None:
+        """See `Usage.settle`: these samples are decided."""
+        self.answers.usage.settle(sample.key for sample in samples)
 
     def _knows(self, image: str) -> bool:
         return image in self.sidecars.ocr or image in self.sidecars.answers
@@ -130,19 +128,18 @@ class ProjectPredictor:
         project: Project,
         files: Sequence[SampleFile] = (),
         tasks: Sequence[Task] | None = None,
-        large: "LargeModel | None" = None,
-        keeping: bool = True,
+        earlier: "ProjectPredictor | None" = None,
     ) -> "ProjectPredictor":
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
-        Samples are of `tasks`, or of any task of the project. `large` is the large model of the project where an
-        earlier predictor has it, whose weights are then not loaded again unless they have changed.
+        Samples are of `tasks`, or of any task of the project. `earlier` is one that the project had before: weights of
+        a large model that have not changed since are not loaded again.
 
         What is found about new texts and images is kept in the project: sentence vectors in the checkpoint, text on
-        images in data.ocr, answers about them in data.questions. Without `keeping` nothing of it is written to disk,
-        and memory holds no more than what came last: for a process that is given texts of others without end.
+        images in data.ocr, answers about them in data.questions. Where `Project.keeps` is False nothing of it is
+        written to disk, and memory holds no more than what came last.
         """
-        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, large, keeping))
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier))
 
     def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
         """See `Predictor.with_current_rules`; what was read of images is shared too."""
@@ -158,7 +155,7 @@ class ProjectPredictor:
             self.images.fill(samples)
             decisions = self.predictor.decide(samples)
         finally:
-            self.images.answers.usage.settle(sample.key for sample in samples)
+            self.images.settle(samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
 
@@ -291,7 +288,7 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 
 def _ready(
-    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], large: "LargeModel | None", keeping: bool
+    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], earlier: ProjectPredictor | None
 ) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
@@ -299,16 +296,11 @@ def _ready(
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
     sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
-    if not keeping:
-        # Where the encoder is missing there are the vectors that were kept, and no others.
-        if sidecars.vectors is not None and sidecars.vectors.available:
-            sidecars = replace(sidecars, vectors=SentenceVectors(sidecars.vectors.encoder))
-        if sidecars.pictures is not None and data.images is not None:
-            sidecars = replace(sidecars, pictures=Pictures(data.images))
+    large = None if earlier is None else earlier.predictor.large
     if config.large_model is not None and large is None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
 
-        large = large_model(project, keeping)
+        large = large_model(project)
     orders = data_orders(project, files)
     predictor = Predictor(
         tasks,
@@ -329,11 +321,12 @@ def _ready(
         None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
-        keeping,
+        project.keeps,
     )
+    reader = None if project.keeps else PageReader() if earlier is None else earlier.images.pages.reader
     return predictor, ImageReader(
-        PageFiller(sidecars, data.images, data.ocr, project.progress, None if keeping else PageReader()),
+        PageFiller(sidecars, data.images, data.ocr, project.progress, reader),
         asking,
         data.captions if sidecars.captions else None,
-        keeping,
+        project.keeps,
     )

@@ -61,8 +61,8 @@ class LiveProject:
 
         Raises KdslError where nothing is trained, or for other labels than the tasks have now.
         """
-        self.project = replace(project, progress=None, kept=ReadOnce())
-        self._current = CurrentPredictor(self.project, keeping=False)
+        self.project = replace(project, progress=None, keeps=False, kept=ReadOnce())
+        self._current = CurrentPredictor(self.project)
         self._read = self._current.stamps()
         self._settings = self._setting_stamps()
         self._problem = ""

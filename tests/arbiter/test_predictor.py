@@ -56,13 +56,13 @@ def arbiter(task: Task, *rules: Rule) -> Arbiter:
 class Project:
     """Checkpoint and rule base of two tasks below a folder."""
 
-    def __init__(self, folder, embedded: Embedded = LINEAR) -> None:
+    def __init__(self, folder, embedded: Embedded = LINEAR, vectors=None) -> None:
         self.checkpoint, self.rules, self.embedded = folder / "checkpoint", folder / "rules", embedded
         for task in (SHOP, DESK):
             names = task.label_names * 4
             rows = [sample(f"s{i}", task, f"{'，' * i}{WORDS[name]}", name) for i, name in enumerate(names)]
             labels = np.array([task.label_names.index(name) for name in names])
-            trained = EmbeddedTrainer(task, embedded).fit(FieldTable(rows, Sidecars()), labels, 2)
+            trained = EmbeddedTrainer(task, embedded).fit(FieldTable(rows, Sidecars(vectors=vectors)), labels, 2)
             trained.save(self.checkpoint / task.name)
             arbiter(task, *([LAMP] if task is SHOP else [])).save(self.checkpoint / task.name)
         self.save(LAMP)
@@ -228,6 +228,21 @@ def test_rules_on_meaning_count_with_their_encoder_only_and_are_counted(project,
     assert len(decision.rules) == left
     told = [message for message in caplog.messages if "on meaning" in message]
     assert told == ([] if why is None else [f"shop: {why}; set `encoder:` in kdsl.yaml"])
+
+
+def test_all_texts_of_a_batch_are_encoded_at_once(tmp_path, monkeypatch):
+    """Those that classifier and rules compare, of every field: an encoder's time is by calls where texts are few."""
+    vectors = concept_vectors()
+    project = Project(tmp_path, vectors=vectors)
+    project.save(on_meaning("r-mean"))
+    predictor = project.predictor(sidecars=Sidecars(vectors=vectors))
+    predictor.decide([sample("a", SHOP, "亮度")])
+    calls = []
+    encode = vectors.encoder.encode
+    monkeypatch.setattr(vectors.encoder, "encode", lambda texts: (calls.append(sorted(texts)), encode(texts))[1])
+    turns = (Turn("user", "灯坏了。怎么退？"), Turn("agent", "请稍等"), Turn("user", "快点"))
+    predictor.decide([Sample("b", "shop", turns)])
+    assert calls == [sorted(["灯坏了。怎么退?", "灯坏了。", "怎么退?", "快点"])]
 
 
 def test_what_the_classifier_looked_at(tmp_path):

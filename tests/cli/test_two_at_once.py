@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from fork_server import Forked
 from small_shop import dialogues, read, write, write_project
 
 from kdsl.data.readers import read_samples
@@ -75,19 +75,12 @@ def start(tmp_path):
     """start("module:function", "mine", …): the command in a process that waits there until its stdin ends."""
     script = tmp_path / "paused.py"
     script.write_text(PAUSED)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with ExitStack() as stack:
 
-        def start(place: str, *arguments: object) -> subprocess.Popen:
-            process = stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, script, place, *map(str, arguments)],
-                    env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                )
-            )  # fmt: skip
-            stack.callback(process.kill)
+        def start(place: str, *arguments: object) -> Forked:
+            process = stack.enter_context(Forked(script, place, *arguments))
             while (line := process.stdout.readline()) != b"working\n":
-                assert line, process.stderr.read().decode()
+                assert line, process.errors()
             return process
 
         yield start
@@ -101,9 +94,9 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def finish(process: subprocess.Popen) -> None:
-    _, errors = process.communicate(b"")
-    assert process.returncode == 0, errors.decode()
+def finish(process: Forked) -> None:
+    _, errors = process.end()
+    assert process.returncode == 0, errors
 
 
 TEACHER = ("distill.teacher=http://127.0.0.1:9/v1", "data.unlabelled={}/pool.jsonl", "data.distilled={}/d.jsonl")
@@ -232,7 +225,7 @@ def test_who_predicts_while_a_training_is_saved_reads_what_belongs_together(star
 
 def test_after_a_training_was_killed_while_it_saved_there_is_nothing_to_predict_with(kdsl, start, project):
     training = start(SAVES, "train", project, "seed=3")
-    training.kill()
+    training.send_signal(signal.SIGKILL)
     training.wait()
     command = [word.format(project) for word in PREDICT]
     refused = kdsl(*command)

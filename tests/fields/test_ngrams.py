@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from kdsl.fields.features import fit_ngrams, ngram_weights
 
-texts = st.lists(st.text("退款 吗ab\n\t", max_size=20), max_size=5)
+texts = st.lists(st.text("退款 吗ab\n\t𝄞\ud83d", max_size=20), max_size=5)
 
 
 @given(texts, texts)
@@ -29,6 +29,27 @@ def test_no_texts_are_no_rows_and_a_strange_text_is_a_row_of_zeros():
     weights, _ = fit_ngrams(["退款", "退款"])
     assert weights.transform([]).shape == (0, 3)
     assert weights.transform(["", "运费"]).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_ngrams_that_are_told_apart_by_their_length_alone_are_different_ones():
+    """Code points count from 0: without an offset one character would be the same as two of which the first is 0."""
+    weights = ngram_weights(["\0", "\0\0", "\0\0\0", "a", "\0a"], np.ones(5))
+    assert (weights.transform(["\0", "a", "\0a"]).toarray() > 0).tolist() == [
+        [True, False, False, False, False],
+        [False, False, False, True, False],
+        [True, False, False, True, True],
+    ]
+
+
+def test_ngrams_end_where_a_text_ends():
+    weights = ngram_weights(["退款", "款退"], np.ones(2))
+    assert weights.transform(["退款", "退款"]).toarray().tolist() == [[1, 0], [1, 0]]
+    assert weights.transform(["退", "款", "退款退款"]).toarray()[:2].tolist() == [[0, 0], [0, 0]]
+
+
+def test_ngrams_that_nobody_looks_for_are_never_found():
+    weights = ngram_weights(["", "退款退款"], np.ones(2))
+    assert weights.transform(["退款退款", ""]).nnz == 0
 
 
 @pytest.mark.parametrize("ngrams", [[], ["退", "退"], ["退", 1], ["退"]])

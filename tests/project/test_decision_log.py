@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -87,9 +88,12 @@ def test_the_page_lists_every_key(folder):
 
 def test_what_the_customer_wrote_is_in_the_log_only_where_it_is_asked_for(folder, tmp_path):
     made = decision(rules=["r-lamp"])
-    [silent] = logged(folder, made)
+    with DecisionLog(folder, now=Clock()) as log:  # as it is by default
+        log.append([made], VERSIONS)
+    [silent] = read_decisions(folder, LONG_AGO)
     said = (folder / "decisions-2026-11-30.jsonl").read_text("utf-8")
-    assert "sample" not in silent and "亮度" not in said and TEXT not in said
+    assert "sample" not in said and "亮度" not in said and TEXT not in said
+    assert silent.sample is None
     [told] = logged(tmp_path / "told", made, texts=True)
     assert told["sample"] == {
         "id": "a",
@@ -148,7 +152,18 @@ def most_for(index: int) -> list[float]:
     return [0.8 if each == index else 0.1 for each in range(len(LABELS))]
 
 
-def test_a_day_is_one_of_utc_and_begins_a_file(folder):
+@pytest.fixture(params=["UTC", "Asia/Shanghai"])
+def zone(request, monkeypatch):
+    """Where the machine is."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the zone cannot be set")
+def test_a_day_is_one_of_utc_and_begins_a_file(folder, zone):
     clock = Clock(datetime(2026, 12, 1, 7, 59, tzinfo=timezone(timedelta(hours=8))))  # 23:59 in UTC
     with DecisionLog(folder, now=clock) as log:
         log.append([decision("a")], VERSIONS)
@@ -157,6 +172,9 @@ def test_a_day_is_one_of_utc_and_begins_a_file(folder):
     assert names(folder) == ["decisions-2026-11-30.jsonl", "decisions-2026-12-01.jsonl"]
     first, second = read_decisions(folder, LONG_AGO)
     assert (first.at, second.at) == (datetime(2026, 11, 30, 23, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+    assert ids(folder, first.at) == ["a", "b"]
+    assert ids(folder, second.at) == ["b"]
+    assert '"at": "2026-12-01T00:00:00.000000+00:00"' in (folder / "decisions-2026-12-01.jsonl").read_text("utf-8")
 
 
 def test_a_file_that_is_full_is_followed_by_another_one(folder):
@@ -166,10 +184,24 @@ def test_a_file_that_is_full_is_followed_by_another_one(folder):
     files = ["decisions-2026-11-30.jsonl", *(f"decisions-2026-11-30.{number}.jsonl" for number in range(2, 13))]
     assert names(folder) == sorted(files)
     assert ids(folder) == [each for number in range(12) for each in (str(number), f"{number}'")]  # .10 after .9
-    with DecisionLog(folder, most_bytes=1 << 20, now=Clock()) as log:
-        log.append([decision("last")], VERSIONS)
+    last = folder / "decisions-2026-11-30.12.jsonl"
+    with DecisionLog(folder, most_bytes=last.stat().st_size + 1, now=Clock()) as log:
+        log.append([decision("more")], VERSIONS)
     assert names(folder) == sorted(files)  # the last one has room again
-    assert ids(folder)[-1] == "last"
+    assert ids(folder)[-1] == "more"
+
+
+@pytest.mark.parametrize(("room", "files"), [(1, 1), (0, 2)])
+def test_a_file_is_full_with_the_last_byte(folder, room, files):
+    logged(folder, decision("a"))
+    size = (folder / "decisions-2026-11-30.jsonl").stat().st_size
+    (folder / "decisions-2026-11-30.jsonl").unlink()
+    with DecisionLog(folder, most_bytes=size + room, now=Clock()) as log:
+        log.append([decision("a")], VERSIONS)
+        log.append([decision("b")], VERSIONS)
+    assert len(names(folder)) == files
+    logged(folder, decision("c"))  # with the room of other settings
+    assert ids(folder) == ["a", "b", "c"]
 
 
 def test_files_of_days_that_are_over_are_deleted_and_nothing_else(folder):
@@ -221,6 +253,10 @@ def test_a_time_in_another_zone_is_the_same_time(folder):
     noon = NOON.astimezone(timezone(timedelta(hours=-9)))
     assert ids(folder, noon) == ["a"]
     assert ids(folder, noon + timedelta(seconds=1)) == []
+    path = folder / "decisions-2026-11-30.jsonl"
+    path.write_text(path.read_text("utf-8").replace("T12:00:00.000000+00:00", "T19:00:00.000000+08:00"), "utf-8")
+    assert ids(folder, NOON - timedelta(hours=1)) == ["a"]
+    assert ids(folder, NOON) == []
 
 
 @pytest.mark.parametrize(
@@ -262,6 +298,15 @@ def test_only_what_was_written_behind_an_earlier_reading_is_read(folder):
     second = read_decisions(folder, LONG_AGO, first.read)
     assert [each.id for each in second] == [each.id for each in second] == ["c", "d"]
     assert list(read_decisions(folder, LONG_AGO, second.read)) == []
+
+
+def test_a_file_that_was_begun_again_since_an_earlier_reading_is_read_from_its_start(folder):
+    logged(folder, decision("a"), decision("b"))
+    first = read_decisions(folder, LONG_AGO)
+    assert [each.id for each in first] == ["a", "b"]
+    (folder / "decisions-2026-11-30.jsonl").unlink()
+    logged(folder, decision("c"))
+    assert [each.id for each in read_decisions(folder, LONG_AGO, first.read)] == ["c"]
 
 
 def test_an_unfinished_line_is_read_once_it_is_whole(folder):

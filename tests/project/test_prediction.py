@@ -1,7 +1,7 @@
 """What predicting says about its input, and what it keeps of texts and images, in files and in memory."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from PIL import Image
 
 from kdsl.embeddings import load, sentence_vectors
 from kdsl.fields import pages, pictures
-from kdsl.fields.ocr import OcrOutcome
+from kdsl.fields.ocr import OcrOutcome, PageReader
 from kdsl.fields.sidecar import OcrLine, OcrPage
 from kdsl.project import prediction
 from kdsl.project.prediction import ProjectPredictor
@@ -35,7 +35,7 @@ class Told:
     def fill(self, samples):
         pass
 
-    def settle(self):
+    def settle(self, samples):
         pass
 
     def tell(self):
@@ -108,6 +108,7 @@ def shop(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(load, "load_encoder", lambda *given: ConceptEncoder())
     monkeypatch.setattr(pages, "ocr_installed", lambda: True)
     monkeypatch.setattr(pages, "fill_ocr", read_text)
+    monkeypatch.setattr(PageReader, "pages", lambda self, images, folder: [(image, page(image)) for image in images])
     for module in (sentence_vectors, pictures, prediction):
         monkeypatch.setattr(module, "_HELD", 8)
     folder = tmp_path / "shop"
@@ -125,15 +126,21 @@ def shop(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def opened(folder: Path) -> Project:
-    return Project.open(folder, {"mining.iterations": 3, "encoder": "use", "small": "lexical"})
+def opened(folder: Path, keeps: bool = True) -> Project:
+    project = Project.open(folder, {"mining.iterations": 3, "encoder": "use", "small": "lexical"})
+    return replace(project, keeps=keeps)
+
+
+def page(image: str) -> OcrPage:
+    """Every image says 快递."""
+    return OcrPage(image, (8, 8), (OcrLine("快递", 1.0, (0, 0, 8, 8)),))
 
 
 def read_text(images, folder, sidecar, progress, known) -> OcrOutcome:
-    """Stands for RapidOCR: every image says 快递."""
+    """Stands for RapidOCR, and writes what it reads."""
     with Path(sidecar).open("a", encoding="utf-8") as file:
         for image in images:
-            known[image] = OcrPage(image, (8, 8), (OcrLine("快递", 1.0, (0, 0, 8, 8)),))
+            known[image] = page(image)
             file.write(json.dumps({"image": image}) + "\n")
     return OcrOutcome()
 
@@ -153,7 +160,7 @@ def files(folder: Path) -> dict[Path, bytes]:
 
 
 def test_without_keeping_nothing_is_written_and_memory_has_an_end(shop):
-    predictor = ProjectPredictor.open(opened(shop), keeping=False)
+    predictor = ProjectPredictor.open(opened(shop, keeps=False))
     before = files(shop)
     sidecars, held = predictor.images.sidecars, []
     for first in range(0, 48, 4):
@@ -168,7 +175,7 @@ def test_without_keeping_nothing_is_written_and_memory_has_an_end(shop):
 
 
 def test_what_came_last_is_known_and_what_came_before_is_read_again(shop):
-    predictor = ProjectPredictor.open(opened(shop), keeping=False)
+    predictor = ProjectPredictor.open(opened(shop, keeps=False))
     samples = newcomers(shop, 0, 12)
     before = [decision.record() for decision in predictor.decide(samples)]
     assert len(predictor.images.sidecars.ocr) == 12, "a batch is never forgotten while it is decided"
@@ -191,7 +198,7 @@ def test_what_is_known_from_files_is_never_forgotten(shop):
     lines = [{"text": "快递", "score": 1, "box": [0, 0, 8, 8]}]
     known = "".join(json.dumps({"image": f"{n}.png", "size": [8, 8], "lines": lines}) + "\n" for n in range(12))
     (shop / "data/ocr.jsonl").write_text(known, "utf-8")
-    predictor = ProjectPredictor.open(opened(shop), keeping=False)
+    predictor = ProjectPredictor.open(opened(shop, keeps=False))
     predictor.decide(newcomers(shop, 0, 24))
     predictor.decide(newcomers(shop, 24, 1))
     assert set(predictor.images.sidecars.ocr) >= {f"{n}.png" for n in range(12)}

@@ -2,14 +2,15 @@
 
 import pytest
 from made_decisions import TEXT
-from shop_on_disk import TASK, write_lines, write_rule
-from shop_with_service import FEEDBACK, asked, say, write_served_shop
+from shop_on_disk import TASK, write_lines, write_page, write_rule
+from shop_with_service import FEEDBACK, LABELS, asked, say, write_served_shop
 
 from kdsl.data.feedback import FeedbackLog
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.review.live import open_live
 from kdsl.review.rule_feedback import RuleFeedback, feedback_values
+from kdsl.sample import Label, Sample, Task, Turn
 
 
 @pytest.fixture
@@ -65,6 +66,27 @@ def test_who_edits_the_rule_has_heard_what_was_said(folder):
     (folder / "rules" / TASK / "调光" / "亮度能调--r-lamp.yaml").unlink()
     write_rule(folder, "r-lamp", "调光", "user", "能调一点")
     assert about(folder) == {"r-lamp": (["b"], 0)}
+
+
+def test_a_rule_that_is_edited_while_the_page_is_open_is_asked_again(folder):
+    say(folder, "a", "材质")
+    site = open_site(folder)
+    assert [*site.service.feedback.about_rules(site, TASK)] == ["r-lamp"]
+    (folder / "rules" / TASK / "调光" / "亮度能调--r-lamp.yaml").unlink()
+    write_rule(folder, "r-lamp", "调光", "user", "能调一点")
+    site.store.refresh()
+    assert [*site.service.feedback.about_rules(site, TASK)] == []
+
+
+def test_of_an_image_that_was_not_read_here_what_the_service_found_counts(folder):
+    task = Task(TASK, tuple(map(Label, LABELS)))
+    sample = Sample("a", TASK, (Turn("user", "这是什么"),), ("a.png",))
+    FeedbackLog(folder / FEEDBACK).give(sample, "调光", "小王", task, "材质", ["r-cccc"])
+    assert about(folder) == {"r-cccc": (["a"], 0)}
+    write_page(folder, "a.png", "没有那个词")
+    assert about(folder) == {}
+    write_page(folder, "a.png", "成分：棉")
+    assert about(folder) == {"r-cccc": (["a"], 0)}
 
 
 def test_what_is_said_while_the_page_is_open_is_heard(folder):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("playwright", reason="needs the extra test")
 pytest.importorskip("fastapi", reason="needs the extra serve")
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from running_service import RunningService
+from service_on_port import on_port
 from service_shop import opened
 
 from kdsl.sample import Label, Task
@@ -24,21 +24,21 @@ expect.set_options(timeout=120_000)  # of what never comes
 
 
 @pytest.fixture(scope="module")
-def service(trained_shop, tmp_path_factory) -> Iterator[RunningService]:
+def address(trained_shop, tmp_path_factory) -> Iterator[str]:
+    """Of the service."""
     shop = shutil.copytree(trained_shop, tmp_path_factory.mktemp("page") / "shop")
-    service = RunningService(opened(shop), tmp_path_factory.mktemp("uploads"), TOKEN)
-    yield service
-    service.stop()
+    with on_port(opened(shop), TOKEN) as service:
+        yield f"http://127.0.0.1:{service.port}"
 
 
 @pytest.fixture
-def context(browser: Browser, service: RunningService) -> Iterator[BrowserContext]:
+def context(browser: Browser, address: str) -> Iterator[BrowserContext]:
     """Fails for whatever goes elsewhere, and for whatever is written to the console but that the token is missing."""
-    context = browser.new_context(base_url=service.address, locale="en-US", viewport={"width": 1280, "height": 900})
+    context = browser.new_context(base_url=address, locale="en-US", viewport={"width": 1280, "height": 900})
     wrong: list[str] = []
 
     def only_here(route) -> None:
-        if route.request.url.startswith(service.address):
+        if route.request.url.startswith(address):
             route.continue_()
         else:
             wrong.append(route.request.url)
@@ -62,8 +62,8 @@ def page(context: BrowserContext) -> Page:
     return page
 
 
-def test_the_token_leaves_the_address_and_stays_for_the_tab(page, service):
-    assert page.url == f"{service.address}/docs"
+def test_the_token_leaves_the_address_and_stays_for_the_tab(page, address):
+    assert page.url == f"{address}/docs"
     page.reload()
     expect(page.locator("#ask")).to_be_visible()
     assert page.evaluate("localStorage.length") == 0 and page.context.cookies() == []
@@ -136,7 +136,7 @@ def test_what_the_service_refuses_stands_above_the_form_and_nothing_below_it(pag
     expect(page.locator("#result")).to_be_hidden()
 
 
-def test_feedback_says_which_label_is_right_and_by_whom(page, service):
+def test_feedback_says_which_label_is_right_and_by_whom(page):
     page.fill("textarea", "我要退款，退钱")
     page.click("#predict")
     expect(page.locator("#right select")).to_have_value("退款")
@@ -180,23 +180,21 @@ def test_several_labels_are_ticked(page):
 
 def test_where_the_service_has_no_token_none_is_asked_for(browser, trained_shop, tmp_path):
     shop = shutil.copytree(trained_shop, tmp_path / "shop")
-    (tmp_path / "uploads").mkdir()
-    service = RunningService(opened(shop), tmp_path / "uploads", token=None)
-    page = browser.new_page(base_url=service.address)
-    page.goto("/docs")
-    page.fill("textarea", "我要退款")
-    page.click("#predict")
-    expect(page.locator("#explanation .headline")).to_be_visible()
-    expect(page.locator("#enter")).to_be_hidden()
-    page.close()
-    service.stop()
+    with on_port(opened(shop)) as service:
+        page = browser.new_page(base_url=f"http://127.0.0.1:{service.port}")
+        page.goto("/docs")
+        page.fill("textarea", "我要退款")
+        page.click("#predict")
+        expect(page.locator("#explanation .headline")).to_be_visible()
+        expect(page.locator("#enter")).to_be_hidden()
+        page.close()
 
 
-def test_the_page_is_chinese_for_who_reads_chinese_and_on_request(browser, service):
-    for address, locale in (("/docs", "zh-CN"), ("/docs?language=zh", "en-US")):
-        context = browser.new_context(base_url=service.address, locale=locale)
+def test_the_page_is_chinese_for_who_reads_chinese_and_on_request(browser, address):
+    for path, locale in (("/docs", "zh-CN"), ("/docs?language=zh", "en-US")):
+        context = browser.new_context(base_url=address, locale=locale)
         page = context.new_page()
-        page.goto(address)
+        page.goto(path)
         expect(page.locator("h1").first).to_have_text("试用")
         expect(page.locator("article#predict-route h2")).to_contain_text("预测样本")
         page.click("#language")
@@ -205,9 +203,9 @@ def test_the_page_is_chinese_for_who_reads_chinese_and_on_request(browser, servi
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_nothing_is_wider_than_a_phone(browser, service, dark):
+def test_nothing_is_wider_than_a_phone(browser, address, dark):
     context = browser.new_context(
-        base_url=service.address, viewport={"width": 390, "height": 844}, color_scheme="dark" if dark else "light"
+        base_url=address, viewport={"width": 390, "height": 844}, color_scheme="dark" if dark else "light"
     )
     page = context.new_page()
     page.goto(f"/docs#token={TOKEN}")
@@ -218,10 +216,10 @@ def test_nothing_is_wider_than_a_phone(browser, service, dark):
     context.close()
 
 
-def test_the_page_holds_nothing_of_the_project_and_lets_in_nothing_from_elsewhere(service):
+def test_the_page_holds_nothing_of_the_project_and_lets_in_nothing_from_elsewhere(address):
     import httpx
 
-    answer = httpx.get(f"{service.address}/docs")
+    answer = httpx.get(f"{address}/docs")
     assert answer.status_code == 200 and "returns" not in answer.text and "退款" not in answer.text
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';") and "unsafe" not in policy

@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-import typer
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,7 +24,6 @@ pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("prometheus_client", reason="needs the extra serve")
 from fastapi import FastAPI
 
-from kdsl.cli import application
 from kdsl.config_parts import ServeConfig
 from kdsl.listening import listen
 from kdsl.serve.metrics import Metrics
@@ -127,8 +125,10 @@ def test_the_files_to_copy_are_those_of_the_page():
 
 
 def options() -> set[str]:
-    group = typer.main.get_command(application())
-    return {option for parameter in group.commands["serve"].params for option in parameter.opts}
+    """Those that `kdsl serve --help` names."""
+    program = [sys.executable, "-m", "kdsl", "serve", "--help"]
+    done = subprocess.run(program, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return set(re.findall(r"--[\w-]+", done.stdout))
 
 
 def test_the_unit_is_one_that_systemd_reads_and_that_may_write_its_project(tmp_path):

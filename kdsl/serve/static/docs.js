@@ -153,7 +153,7 @@ async function predict(event) {
   showCommand(sample);
   one("#answer").textContent = JSON.stringify(prediction, null, 1);
   one("#saved").hidden = true;
-  one("#result").scrollIntoView({ block: "nearest" });
+  one("#result").scrollIntoView();
 }
 
 async function judge(event) {
