@@ -583,7 +583,11 @@ def test_a_rule_file_with_any_name_is_told(shop, shop_service):
 def test_rules_are_not_lost_with_their_folder(shop, shop_service):
     before = shop_service.predict(ASKED).prediction
     (shop / "rules").rename(shop / "away")
-    until(lambda: shop_service.problems == [f"{shop / 'rules'}: the folder of the rules is not there any more; put it back"])
+    until(
+        lambda: (
+            shop_service.problems == [f"{shop / 'rules'}: the folder of the rules is not there any more; put it back"]
+        )
+    )
     assert shop_service.predict(ASKED).prediction == before
     (shop / "away").rename(shop / "rules")
     until(lambda: shop_service.problems == [])
