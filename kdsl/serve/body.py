@@ -39,7 +39,8 @@ class Intake:
     def __init__(self, most_bytes: int) -> None:
         """`most_bytes` of one body."""
         self._most = most_bytes
-        self._held = 0
+        self.held = 0
+        """Bytes of bodies that are read or answered just now."""
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[Body]:
@@ -63,7 +64,7 @@ class Intake:
             else:
                 yield Body(_json_object(content))
         finally:
-            self._held -= held.size
+            self.held -= held.size
 
     async def _content(self, request: Request, held: "_Held") -> bytes:
         told = request.headers.get("content-length", "")
@@ -93,9 +94,9 @@ class _Held:
 
     def add(self, size: int) -> None:
         intake = self._intake
-        if intake._held and intake._held + size > _AT_ONCE * intake._most:
+        if intake.held and intake.held + size > _AT_ONCE * intake._most:
             raise too_busy("too many large requests are being answered")
-        intake._held += size
+        intake.held += size
         self.size += size
 
 

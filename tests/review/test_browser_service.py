@@ -84,6 +84,9 @@ def test_what_is_read_in_the_background_comes_by_itself(page, monkeypatch, serve
     served.site.service.decisions._forget()
     page.goto(f"/t/{TASK}/service")
     expect(page.locator("#decisions [role=status]")).to_contain_text("being read; so far: 0")
+    page.locator("nav.place a").last.click()  # meanwhile links lead where they always do
+    expect(page.locator("nav.place [aria-current]")).to_have_text("last week")
+    expect(page.locator("h1")).to_have_text("Service")
     monkeypatch.undo()
     go_on.set()
     expect(page.locator("#decisions [role=status]")).to_have_count(0)

@@ -110,7 +110,7 @@ def serve(config: ProjectConfig, task: Task, text: str) -> None:
             file.write(json.dumps({**json.loads(line), "rules": [text]}) + "\n")
     feedback = FeedbackLog(config.data.feedback)
     for sample in (made.sample, Sample(f"{text}0", task.name, (Turn("user", text),))):
-        feedback.give(sample, task.label_names[1], text.replace("\u2028", ""), task, text, ["r-0000", text])
+        feedback.give(sample, task.label_names[1], text.replace("\u2028", "")[:100], task, text, ["r-0000", text])
 
 
 def pages_of(live: LiveSite, text: str) -> dict[str, str]:

@@ -252,8 +252,8 @@ def test_the_page_asks_again_while_the_log_is_being_read(folder, monkeypatch):
     text = show(folder)
     done.set()
     assert "The log is being read; so far: 0" in text
-    assert f'<div id="decisions" hx-get="{PAGE}?last=day" hx-trigger="load delay:1500ms"' in text
+    assert f'role="status" hx-get="{PAGE}?last=day" hx-trigger="load delay:1500ms" hx-target="#decisions"' in text
     monkeypatch.undo()
     monkeypatch.setattr(service_decisions, "_PATIENCE", 60.0)
     text = show(folder)
-    assert "being read" not in text and '<div id="decisions">' in text
+    assert "being read" not in text and f'hx-get="{PAGE}' not in text

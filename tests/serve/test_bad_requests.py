@@ -180,17 +180,19 @@ def test_a_sample_is_refused_in_the_words_of_the_command_line(service, place, sa
 @pytest.mark.parametrize(
     ("sample", "told"),
     [
-        ({**ASKED, "colour": 1}, "samples, item 1: the key 'colour' is not known; a sample has the keys"),
-        ({**ASKED, "label": "退款"}, "samples, item 1: the key 'label' is not known; a sample has the keys"),
-        ({"id": "a", "task": "returns", "utterance": "x"}, "the key 'utterance' is not known"),
-        ({"task": "returns", "turns": [{"role": "user", "text": "x", "mood": 1}]}, "the key 'mood' of a turn is not"),
+        (5, 'samples, item 1: 5 is no sample like {"id": "1", "text": "…"}'),
+        ({**ASKED, "colour": 1}, "the key 'colour' is not known; a sample has the keys id, task, text, turns, images"),
+        ({"id": "a", "task": "returns"}, "samples, item 1: it has neither text nor images; give one of them"),
         ({**ASKED, "text": " "}, "samples, item 1: it has neither text nor images; give one of them"),
-        ("x", "samples, item 1: 'x' is no sample like"),
-        (5, "samples, item 1: 5 is no sample like"),
-        (None, "samples, item 1: missing is no sample like"),
+        ({**ASKED, "message": "x", "label": "退款"}, "the key 'message' is not known"),
+        (
+            {"id": "a", "task": "returns", "turns": [{"role": "user", "text": "x", "at": 1}]},
+            "the key 'at' of a turn is not known; a turn has the keys role, text, images",
+        ),
+        ({**ASKED, "text": "x" * 200_001}, "its texts have more than 200,000 characters together"),
     ],
 )
-def test_nothing_is_guessed_about_a_sample(service, sample, told):
+def test_what_a_file_may_leave_to_be_guessed_is_refused_in_the_service_s_own_words(service, sample, told):
     refused(service.predict(sample), 422, told)
 
 
@@ -388,7 +390,6 @@ def test_who_waits_for_the_service_s_nod_gets_it(service):
         ("GET", "/v1/predict", 405),
         ("PUT", "/v1/predict", 405),
         ("OPTIONS", "/v1/predict", 405),
-        ("PATCH", "/v1/predict", 405),
         ("POST", "/healthz", 405),
         ("POST", "/v1/predict/", 404),
         ("POST", "//v1/predict", 404),
