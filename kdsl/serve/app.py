@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kdsl.arbiter.html import decision_html
 from kdsl.errors import KdslError
 from kdsl.serve import docs_page
 from kdsl.serve.explained import explanation_record, named_pictures
 from kdsl.serve.live import Unusable
-from kdsl.serve.refusal import Refusal
+from kdsl.serve.refusal import Refusal, json_answer
 from kdsl.serve.security import Guard
 from kdsl.serve.service import Service
 
@@ -82,23 +82,23 @@ def create_app(service: Service, token: str | None) -> FastAPI:
             html = named_pictures(decision_html(answered.decision), answered.asked.kept)
             return HTMLResponse(html, headers={"Content-Security-Policy": _EXPLANATION_POLICY})
         explanation = explanation_record(answered.explanation, answered.decision.labels)
-        return JSONResponse({"prediction": json.loads(answered.record), "explanation": explanation})
+        return json_answer({"prediction": json.loads(answered.record), "explanation": explanation})
 
     async def feedback(request: Request) -> Response:
         event = await service.feedback(request)
-        return JSONResponse({"saved": True, "event": event.event, "id": event.id, "task": event.task})
+        return json_answer({"saved": True, "event": event.event, "id": event.id, "task": event.task})
 
     async def metrics(_: Request) -> Response:
         text, kind = await asyncio.to_thread(service.rendered_metrics)
         return Response(text, headers={"Content-Type": kind})
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+        return json_answer({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
         problems = await asyncio.to_thread(lambda: service.problems)
         status = "degraded" if problems else "ready"
-        return JSONResponse({"status": status, "problems": problems, "versions": dict(service.live.served.versions)})
+        return json_answer({"status": status, "problems": problems, "versions": dict(service.live.served.versions)})
 
     async def start(_: Request) -> Response:
         return RedirectResponse("/docs", 303)

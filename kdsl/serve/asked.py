@@ -14,6 +14,7 @@ from kdsl.sample import Sample, Task
 from kdsl.serve.body import Body
 from kdsl.serve.pictures import RequestImages, Uploads
 from kdsl.serve.refusal import Refusal
+from kdsl.text import writable
 
 LONGEST = 200_000
 """Characters of one sample: a hundred times a long dialogue, and all others wait while it is decided."""
@@ -106,7 +107,7 @@ class Reader:
                 data = value["base64"]
                 held = _bytes(picture_of_url if is_picture_itself(data) else picture_of_text, data)
                 if isinstance(value.get("name"), str):
-                    named.setdefault(held, value["name"])
+                    named.setdefault(held, writable(value["name"]))
                 return held
             return value
 

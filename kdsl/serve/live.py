@@ -128,6 +128,7 @@ class LiveProject:
 
     def _reload(self, now: tuple[Stamps, Stamps]) -> None:
         try:
+            self._require_rules_folder()
             predictor = self._current.now(whole=True)
             if self._current.stamps() != now:
                 return  # it may be half of a change: look again
@@ -144,6 +145,12 @@ class LiveProject:
             _log.exception("what has changed cannot be read; what was read before is still used")
         self._read = now
         self.tell(not self._problem)
+
+    def _require_rules_folder(self) -> None:
+        """A project may have no rules; one that had some has lost them with their folder."""
+        rules = self.project.config.rules
+        if any(self.served.state.rules.values()) and not rules.is_dir():
+            raise KdslError(f"{rules}: the folder of the rules is not there any more; put it back")
 
     def _served(self, predictor: ProjectPredictor) -> Served:
         unusable = {}

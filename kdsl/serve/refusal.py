@@ -1,8 +1,11 @@
 """What the service says to who asks for something that it cannot do: a status of HTTP, and one sentence."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+
+from kdsl.json_file import json_bytes
 
 COME_AGAIN = 1
 """Seconds after which who was sent away because of too much work may come again."""
@@ -18,7 +21,12 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        return JSONResponse({"error": self.sentence}, self.status, self.headers)
+        return json_answer({"error": self.sentence}, self.status, self.headers)
+
+
+def json_answer(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON for whatever texts there are: names of files too, which may hold half a character."""
+    return Response(json_bytes(value), status, headers, "application/json")
 
 
 def too_busy(sentence: str) -> Refusal:
