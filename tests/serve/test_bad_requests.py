@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from service_on_port import Answer, ServiceOnPort, heard, on_port, request, until
+from service_on_port import GIVE_UP, Answer, ServiceOnPort, heard, on_port, request, until
 from service_shop import opened, picture
 
 from kdsl.distribution import install_command
@@ -472,6 +473,23 @@ def test_a_decision_that_takes_too_long_is_given_up(place):
         assert answer.headers["retry-after"] == "1"
         assert service.is_alive()
         held.let.set()
+
+
+def test_pictures_that_took_too_long_to_read_are_let_go_of(place):
+    with on_port(opened(place, serve__seconds=0.2), most_bytes=0) as service:
+        reader, let = service.service.reader, threading.Event()
+        read = reader.samples
+
+        def slow(body: Any) -> Any:
+            found = read(body)
+            assert let.wait(GIVE_UP)
+            return found
+
+        reader.samples = slow
+        refused(service.predict({**shows(packed(picture())), "text": "钱" * 30_000}), 503, "`serve.seconds`")
+        assert len(list(service.uploads.iterdir())) == 1
+        let.set()
+        until(lambda: list(service.uploads.iterdir()) == [])
 
 
 def requests_of(service: ServiceOnPort, status: int) -> float:
