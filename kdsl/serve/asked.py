@@ -18,6 +18,8 @@ from kdsl.text import writable
 
 LONGEST = 200_000
 """Characters of one sample: a hundred times a long dialogue, and all others wait while it is decided."""
+MOST_TURNS, MOST_IMAGES = 1000, 100
+"""Of one sample, likewise: each is looked at by itself, however short the request is."""
 _KEYS = ("id", "task", "text", "turns", "images")
 _TURN = "a turn has the keys role, text, images"
 
@@ -56,6 +58,8 @@ class Reader:
             )
         named: dict[bytes, str] = {}
         unused = set(files)
+        for number, each in enumerate(given, start=1):
+            _require_few(each, f"{name}, item {number}")
         records = [self._with_pictures(record, files, named, unused) for record in given]
         if unused:
             raise KdslError(f"no sample's images name the file {sorted(unused)[0]!r:.80}; send what samples show only")
@@ -120,6 +124,20 @@ class Reader:
         if isinstance(changed.get("turns"), list):
             changed["turns"] = [self._with_pictures(turn, files, named, unused) for turn in changed["turns"]]
         return changed
+
+
+def _require_few(given: Any, place: str) -> None:
+    """Before anything is done for a turn or an image."""
+    if not isinstance(given, dict):
+        return
+    said = given.get("turns")
+    turns: list[Any] = said if isinstance(said, list) else []
+    if len(turns) > MOST_TURNS:
+        raise KdslError(f"{place}: it has {len(turns)} turns, more than {MOST_TURNS}; send the last ones")
+    shown = [each.get("images") for each in (given, *turns) if isinstance(each, dict)]
+    images = sum(len(each) for each in shown if isinstance(each, list))
+    if images > MOST_IMAGES:
+        raise KdslError(f"{place}: it shows {images} images, more than {MOST_IMAGES}; send those that matter")
 
 
 def _bytes(read: Any, text: str) -> bytes:

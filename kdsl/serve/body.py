@@ -18,7 +18,7 @@ from kdsl.serve.refusal import Refusal, too_busy
 _AT_ONCE = 16
 """Bodies of the largest size that are in memory at the same time, all requests together."""
 _IN_THREAD = 1 << 16
-"""Bytes from which parsing would hold up other requests."""
+"""Bytes of a body that is large."""
 _FORM = "multipart/form-data"
 _JSON = ("application/json", "text/json")
 
@@ -31,6 +31,8 @@ class Body:
     """Of JSON the object, of a form its fields, each read as JSON."""
     files: dict[str, bytes] = field(default_factory=dict)
     """File name → content, of a form."""
+    is_large: bool = False
+    """Whether reading it would hold up other requests."""
 
 
 class Intake:
@@ -57,10 +59,12 @@ class Intake:
         held = _Held(self)
         try:
             content = await self._content(request, held)
+            large = len(content) > _IN_THREAD
             if kind == _FORM:
-                yield await _form(request, content)
-            elif len(content) > _IN_THREAD:
-                yield Body(await asyncio.to_thread(_json_object, content))
+                value, files = await _form(request, content)
+                yield Body(value, files, large)
+            elif large:
+                yield Body(await asyncio.to_thread(_json_object, content), is_large=True)
             else:
                 yield Body(_json_object(content))
         finally:
@@ -100,7 +104,9 @@ class _Held:
         self.size += size
 
 
-async def _form(request: Request, content: bytes) -> Body:
+async def _form(request: Request, content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """See `Body`."""
+
     async def stream() -> AsyncGenerator[bytes, None]:
         yield content
 
@@ -124,7 +130,7 @@ async def _form(request: Request, content: bytes) -> Body:
                 value[name] = _json_value(text, place)
     finally:
         await form.close()
-    return Body(value, files)
+    return value, files
 
 
 def _is_json(part: UploadFile) -> bool:

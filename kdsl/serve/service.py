@@ -34,8 +34,6 @@ from kdsl.serve.remembered import LastDecisions
 
 _log = logging.getLogger(__name__)
 
-_FEW = 16
-"""Samples that are read without holding up other requests."""
 _STILL_THERE = 0.5
 """Seconds between looks whether a client still waits."""
 _WARN = 60.0
@@ -142,10 +140,14 @@ class Service:
         return Refusal(503, f"the decision took longer than {limit}; send fewer samples at once", {"Retry-After": "1"})
 
     async def _samples(self, body: Body) -> tuple[list[Sample], RequestImages]:
-        given = body.value.get("samples")
-        if body.files or (isinstance(given, list) and len(given) > _FEW):
-            return await asyncio.to_thread(self.reader.samples, body)
-        return self.reader.samples(body)
+        if not body.is_large:
+            return self.reader.samples(body)
+        reading = asyncio.create_task(asyncio.to_thread(self.reader.samples, body))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            reading.add_done_callback(_release)  # a thread cannot be ended: what it has read is let go of later
+            raise
 
     def _counted(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """The samples as `Asked.counted`: those of other clients, which are decided with them, may have their ids."""
@@ -228,6 +230,12 @@ class Service:
         self.live.stop()
         self._images.shutdown()
         self.log.close()
+
+
+def _release(read: "asyncio.Task[tuple[list[Sample], RequestImages]]") -> None:
+    if not read.cancelled() and read.exception() is None:
+        _, images = read.result()
+        images.release()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 from kdsl.project.project import Project
 from kdsl.serve.app import create_app
 from kdsl.serve.live import LiveProject
-from kdsl.serve.pictures import Uploads
+from kdsl.serve.pictures import MOST_BYTES, Uploads
 from kdsl.serve.service import Service
 from kdsl.web_server import web_server
 
@@ -53,10 +53,11 @@ class Answer:
 class ServiceOnPort:
     """A service in another thread; clients that are made here are closed with it."""
 
-    def __init__(self, project: Project, token: str | None = None) -> None:
+    def __init__(self, project: Project, token: str | None = None, most_bytes: int = MOST_BYTES) -> None:
+        """`most_bytes` of pictures are kept, as `Uploads` has it."""
         self._stack = ExitStack()
-        uploads = Uploads(Path(self._stack.enter_context(TemporaryDirectory())))
-        self.service = Service(LiveProject(project), uploads)
+        self.uploads = Path(self._stack.enter_context(TemporaryDirectory()))
+        self.service = Service(LiveProject(project), Uploads(self.uploads, most_bytes))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen(512)  # who comes before the server runs waits
@@ -167,8 +168,8 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def on_port(project: Project, token: str | None = None) -> Iterator[ServiceOnPort]:
-    running = ServiceOnPort(project, token)
+def on_port(project: Project, token: str | None = None, most_bytes: int = MOST_BYTES) -> Iterator[ServiceOnPort]:
+    running = ServiceOnPort(project, token, most_bytes)
     try:
         yield running
     finally:

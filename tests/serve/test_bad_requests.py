@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +21,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from service_on_port import Answer, ServiceOnPort, heard, on_port, request, until
+from service_on_port import GIVE_UP, Answer, ServiceOnPort, heard, on_port, request, until
 from service_shop import opened, picture
 
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 
-BODY = 200_000
+BODY = 400_000
 """`serve.body` here."""
 ASKED = {"id": "a", "task": "returns", "text": "钱退了吗"}
+TURN = {"role": "user", "text": "钱"}
 WHOLE = json.dumps({"samples": [ASKED]}).encode()
 FORM = "Content-Type: multipart/form-data; boundary=XX"
 
@@ -189,10 +191,21 @@ def test_a_sample_is_refused_in_the_words_of_the_command_line(service, place, sa
             {"id": "a", "task": "returns", "turns": [{"role": "user", "text": "x", "at": 1}]},
             "the key 'at' of a turn is not known; a turn has the keys role, text, images",
         ),
+        ({"task": "returns", "turns": [TURN] * 1001}, "samples, item 1: it has 1001 turns, more than 1000"),
+        (
+            {"task": "desk", "images": [""] * 51, "turns": [{**TURN, "images": [""] * 25}] * 2},
+            "samples, item 1: it shows 101 images, more than 100; send those that matter",
+        ),
     ],
 )
 def test_what_a_file_may_leave_to_be_guessed_is_refused_in_the_service_s_own_words(service, sample, told):
     refused(service.predict(sample), 422, told)
+
+
+def test_a_thousand_turns_and_a_hundred_images_are_decided(service):
+    turns = [TURN] * 999 + [{**TURN, "images": ["known.png"]}]
+    images = ["known.png"] * 99
+    assert service.predict({"id": "a", "task": "desk", "turns": turns, "images": images}).status == 200
 
 
 def test_of_several_samples_none_is_decided_if_one_is_wrong(service):
@@ -207,8 +220,8 @@ def test_a_text_may_hold_anything(service, text):
 
 
 def test_ten_thousand_samples_at_once_are_too_many(service):
-    samples = [{"task": "returns", "text": "a"}] * 4000
-    refused(service.predict(*samples), 413, "4000 at once are more than 256 (`serve.samples`); send them in parts")
+    samples = [{"task": "returns", "text": "a"}] * 10_000
+    refused(service.predict(*samples), 413, "10000 at once are more than 256 (`serve.samples`); send them in parts")
 
 
 @pytest.mark.parametrize(
@@ -459,6 +472,23 @@ def test_a_decision_that_takes_too_long_is_given_up(place):
         assert answer.headers["retry-after"] == "1"
         assert service.is_alive()
         held.let.set()
+
+
+def test_pictures_that_took_too_long_to_read_are_let_go_of(place):
+    with on_port(opened(place, serve__seconds=0.2), most_bytes=0) as service:
+        reader, let = service.service.reader, threading.Event()
+        read = reader.samples
+
+        def slow(body: Any) -> Any:
+            found = read(body)
+            assert let.wait(GIVE_UP)
+            return found
+
+        reader.samples = slow
+        refused(service.predict({**shows(packed(picture())), "text": "钱" * 30_000}), 503, "`serve.seconds`")
+        assert len(list(service.uploads.iterdir())) == 1
+        let.set()
+        until(lambda: list(service.uploads.iterdir()) == [])
 
 
 def requests_of(service: ServiceOnPort, status: int) -> float:
