@@ -54,8 +54,7 @@ class RecordReader:
     """Makes samples of the records of one file, of which `head` are the first."""
 
     def __init__(self, head: Sequence[Record], tasks: Sequence[Task], reading: Reading = AS_IT_IS) -> None:
-        self._tasks, self._given = tasks, reading.columns
-        self._labels = [*(name for task in tasks for name in task.label_names), *reading.labels]
+        self._tasks, self._given, self._known_labels = tasks, reading.columns, reading.labels
         quiet = [each.with_notes(Notes()) for each in head]
         self._is_mire = any(self._instructs(each) for each in quiet)
         prompt = _shared_prompt(quiet)
@@ -70,6 +69,10 @@ class RecordReader:
         self._missing = self._guess_missing(own)
         if not {*self._missing.names} <= {*self._given.names}:
             head[0].notes.columns[""] = self._missing.told()
+
+    @property
+    def _labels(self) -> list[str]:
+        return [*(name for task in self._tasks for name in task.label_names), *self._known_labels]
 
     def read(self, record: Record, more_keys: Set[str] = frozenset()) -> Sample | None:
         """The sample of one record; None, noted, where it belongs to none of the tasks.
@@ -145,7 +148,7 @@ class RecordReader:
             return Columns()
         known = {key for record in records for key, value in record.items() if value is not None}
         rest = [{key: value for key, value in record.items() if key not in plain.KEYS} for record in records]
-        found = guess_columns(rest, self._labels, by_name=bool(known & _SHOWN))
+        found = guess_columns(rest, self._labels, by_name=bool(known & _SHOWN)) if any(rest) else Columns()
         said = known & _SAID
         return Columns(
             () if said else found.text,

@@ -24,8 +24,10 @@ class CurrentPredictor:
     What was given out before is never changed by that, so that decisions of another thread end as they began.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, keeping: bool = True) -> None:
+        """`keeping` is that of `ProjectPredictor.open`."""
         self._project = project
+        self._keeping = keeping
         self._read: tuple[Stamps, Stamps, ProjectPredictor] | None = None
         """Of the rules, of what was trained, and what was made of them."""
         self._known: Sidecars | None = None
@@ -59,7 +61,8 @@ class CurrentPredictor:
         return self._stamps(config.rules), trained
 
     def _opened(self, whole: bool) -> ProjectPredictor:
-        opened = ProjectPredictor.open(self._project, earlier=None if self._read is None else self._read[2])
+        earlier = None if self._read is None else self._read[2]
+        opened = ProjectPredictor.open(self._project, earlier=earlier, keeping=self._keeping)
         if whole:
             opened.predictor.load()
         return opened

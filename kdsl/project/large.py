@@ -23,8 +23,8 @@ LARGE_ANSWERS_FILE = "large.answers.jsonl"
 JOINT = "joint"
 
 
-def large_model(project: Project) -> "LargeModel | None":
-    """None where the project has the embedded classifier or a recorded one."""
+def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
+    """None where the project has the embedded classifier or a recorded one; `keeping` is that of `LargeWeights`."""
     config = project.config
     if config.large_model is None:
         return None
@@ -44,7 +44,7 @@ def large_model(project: Project) -> "LargeModel | None":
         contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
     weights = LargeWeights(
-        config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent, project.keeps
+        config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent, keeping
     )
     usage = Usage(Limits(config.limits.calls, config.limits.tokens))
     large = LargeModel(weights, project.tasks, prompts_of(project), usage, config.training.target)

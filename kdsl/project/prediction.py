@@ -13,9 +13,11 @@ from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
+from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
+from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
@@ -129,17 +131,18 @@ class ProjectPredictor:
         files: Sequence[SampleFile] = (),
         tasks: Sequence[Task] | None = None,
         earlier: "ProjectPredictor | None" = None,
+        keeping: bool = True,
     ) -> "ProjectPredictor":
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
         Samples are of `tasks`, or of any task of the project. `earlier` is one that the project had before: weights of
-        a large model that have not changed since are not loaded again.
+        a large model that have not changed since are not loaded again, and a process that reads pictures goes on.
 
         What is found about new texts and images is kept in the project: sentence vectors in the checkpoint, text on
-        images in data.ocr, answers about them in data.questions. Where `Project.keeps` is False nothing of it is
-        written to disk, and memory holds no more than what came last.
+        images in data.ocr, answers about them in data.questions. Without `keeping` nothing of it is written to disk,
+        and memory holds no more than what came last: for a process that is given texts of others without end.
         """
-        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier))
+        return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier, keeping))
 
     def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
         """See `Predictor.with_current_rules`; what was read of images is shared too."""
@@ -288,7 +291,11 @@ def explain_samples(project: Project, samples: Sequence[Sample], files: Sequence
 
 
 def _ready(
-    project: Project, files: Sequence[SampleFile], tasks: Sequence[Task], earlier: ProjectPredictor | None
+    project: Project,
+    files: Sequence[SampleFile],
+    tasks: Sequence[Task],
+    earlier: ProjectPredictor | None,
+    keeping: bool,
 ) -> tuple[Predictor, ImageReader]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
@@ -296,11 +303,17 @@ def _ready(
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
     sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
+    if not keeping:
+        # Where the encoder is missing there are the vectors that were kept, and no others.
+        if sidecars.vectors is not None and sidecars.vectors.available:
+            sidecars = replace(sidecars, vectors=SentenceVectors(sidecars.vectors.encoder))
+        if sidecars.pictures is not None and data.images is not None:
+            sidecars = replace(sidecars, pictures=Pictures(data.images))
     large = None if earlier is None else earlier.predictor.large
     if config.large_model is not None and large is None:
         from kdsl.project.large import large_model  # with what it is trained by: a process for one text need not wait
 
-        large = large_model(project)
+        large = large_model(project, keeping)
     orders = data_orders(project, files)
     predictor = Predictor(
         tasks,
@@ -321,12 +334,12 @@ def _ready(
         None if config.small_model is None else cache(lambda: load_small(project)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
-        project.keeps,
+        keeping,
     )
-    reader = None if project.keeps else PageReader() if earlier is None else earlier.images.pages.reader
+    reader = None if keeping else PageReader() if earlier is None else earlier.images.pages.reader
     return predictor, ImageReader(
         PageFiller(sidecars, data.images, data.ocr, project.progress, reader),
         asking,
         data.captions if sidecars.captions else None,
-        project.keeps,
+        keeping,
     )

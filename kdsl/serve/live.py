@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.state import PredictorState
 from kdsl.config import CONFIG_NAME
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.files import stamp_of
 from kdsl.models.explanation import Explanation
 from kdsl.project.current_predictor import CurrentPredictor, Stamps
@@ -140,6 +140,9 @@ class LiveProject:
         except (KdslError, OSError) as error:
             self._problem = error.in_commands() if isinstance(error, KdslError) else str(error)
             _log.warning("%s; what was read before is still used", self._problem)
+        except Exception as error:  # a fault of KDSL's own: it must not end the looking
+            self._problem = f"what has changed cannot be read ({first_line(error)}); the service's log says more"
+            _log.exception("what has changed cannot be read; what was read before is still used")
         self._read = now
         self.tell(not self._problem)
 

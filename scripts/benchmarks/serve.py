@@ -6,7 +6,7 @@ every time with a new id and new texts, so that nothing was encoded or decided b
 
 saturated: requests as fast as they are answered, over 16, 64 and 128 connections, and with 16 samples each
 latency:   100 requests a second that arrive by chance (Poisson), each measured from when it was due
-peers:     the same of the same predictor behind LitServe and BentoML, where their Python is given
+peers:     both once more, in turn with the same predictor behind LitServe and BentoML, where their Python is given
 reload:    rule files change 20 times within 60 seconds of load, and a client is killed every second
 memory:    what the service takes over 200,000 requests, with new texts and uploaded pictures
 kill:      the service is killed (SIGKILL) under load: is everything that was answered in the decision log?
@@ -72,8 +72,10 @@ def _table(rows: Sequence[Row], loads: Sequence[float]) -> Table:
     )  # fmt: skip
     for column in ("part", "what", "measured", "wanted"):
         table.add_column(column, overflow="fold")
+    part = ""
     for row in rows:
-        table.add_row(row.part, row.what, row.measured, row.wanted)
+        table.add_row(row.part if row.part != part else "", row.what, row.measured, row.wanted)
+        part = row.part
     return table
 
 
@@ -88,6 +90,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=10.0, help="that each measurement of speed takes (default 10)"
     )
+    parser.add_argument("--calm", type=float, default=100.0, help="requests a second of `latency` (default 100)")
     parser.add_argument("--under-load", type=float, default=60.0, help="seconds of `reload` (default 60)")
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second of `reload` (default 200)")
     parser.add_argument("--changes", type=int, default=20, help="of the rule base in `reload` (default 20)")
@@ -118,7 +121,7 @@ def _project(given: Path | None, folder: Path) -> Path:
 
 def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     bodies = Bodies(Project.open(folder))
-    speed = Speed(folder, bodies, options.seconds, options.seed)
+    speed = Speed(folder, bodies, options.seconds, options.calm, options.seed)
     parts: dict[str, Callable[[], Iterator[tuple[str, str, str]]]] = {
         "saturated": speed.saturated,
         "latency": speed.latency,

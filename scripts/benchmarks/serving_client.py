@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+_SAID = 80
+"""Bytes of a failed answer that are told."""
+
 Say = Callable[["Answer"], None]
 """What is told of every answer."""
 
@@ -45,8 +48,16 @@ class Load:
             return
         self.failed += 1
         if not self.first_failure:
-            said = answer.body[:300].decode("utf-8", "replace") if answer.status else "the connection broke"
+            said = answer.body[:_SAID].decode("utf-8", "replace") if answer.status else "the connection broke"
             self.first_failure = f"{answer.status or 'no answer'}: {said}"
+
+    def __iadd__(self, more: "Load") -> "Load":
+        self.seconds += more.seconds
+        self.answered += more.answered
+        self.failed += more.failed
+        self.waits += more.waits
+        self.first_failure = self.first_failure or more.first_failure
+        return self
 
     def percentile(self, share: float) -> float:
         """Milliseconds within which that share (0 to 100) of the requests was answered; NaN for none."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -16,30 +16,49 @@ CONNECTIONS = (16, 64, 128)
 PEER_CONNECTIONS = 64
 FEW_CONNECTIONS, TOGETHER = 8, 16
 """Of requests with several samples, and how many those are."""
-CALM = 100.0
-"""Requests a second that arrive by chance."""
+TURNS = 5
+"""How often a server and its peer are asked in turn."""
 WARM = 64
 """Requests before anything is measured."""
 WANTED_RATE, WANTED_P99 = "1,000/s", "p99 25 ms"
 
 
-@dataclass(frozen=True)
-class Saturated:
-    """A server that was asked as fast as it answered."""
+@dataclass
+class Measured:
+    """A server, and what came of asking it: as fast as it answered, or with requests that arrive by chance."""
 
-    load: Load
-    together: int
-    of_server: float
-    """Milliseconds of processor time a request, of all its processes."""
-    of_client: float
+    server: Server
+    together: int = 1
+    """Samples of a request."""
+    load: Load = field(default_factory=Load)
+    requests: int = 0
+    of_server: float = 0.0
+    """Seconds of processor time, of all its processes."""
+    of_client: float = 0.0
+
+    def saturate(self, asked: Iterator[bytes], connections: int, seconds: float) -> None:
+        """Ask for some seconds more."""
+        heard = list[int]()
+        of_server, of_client = self.server.processor_seconds(), time.process_time()
+        self.load += saturate(
+            self.server.target, asked, connections, seconds, seconds / 10, lambda each: heard.append(each.status)
+        )
+        self.of_server += self.server.processor_seconds() - of_server
+        self.of_client += time.process_time() - of_client
+        self.requests += len(heard)
 
     @property
     def rate(self) -> float:
         """Decisions a second."""
         return self.load.answered * self.together / self.load.seconds
 
+    @property
+    def cost(self) -> float:
+        """Milliseconds of the server's processor time a request."""
+        return self.of_server * 1000 / self.requests
+
     def __str__(self) -> str:
-        cost = f"{self.of_server:.2f} + {self.of_client:.2f} ms"
+        cost = f"{self.cost:.2f} + {self.of_client * 1000 / self.requests:.2f} ms"
         return f"{self.rate:,.0f}/s, p99 {self.load.percentile(99):.0f} ms, {cost}{_failures(self.load)}"
 
 
@@ -50,6 +69,8 @@ class Speed:
     project: Path
     bodies: Bodies
     seconds: float
+    calm: float
+    """Requests a second that arrive by chance where it is the wait that is measured."""
     seed: int
 
     def saturated(self) -> Iterator[tuple[str, str, str]]:
@@ -57,57 +78,55 @@ class Speed:
             self._warm(server)
             dialogues = self.bodies.dialogues
             for connections in CONNECTIONS:
-                found = self._saturate(server, self.bodies.of(dialogues), connections)
+                found = Measured(server)
+                found.saturate(self.bodies.of(dialogues), connections, self.seconds)
                 yield f"{connections} connections", str(found), WANTED_RATE
-            found = self._saturate(server, self.bodies.of(dialogues, TOGETHER), FEW_CONNECTIONS, TOGETHER)
+            found = Measured(server, TOGETHER)
+            found.saturate(self.bodies.of(dialogues, TOGETHER), FEW_CONNECTIONS, self.seconds)
             yield f"{FEW_CONNECTIONS} connections, {TOGETHER} samples each", str(found), WANTED_RATE
             if self.bodies.screenshots:
-                found = self._saturate(server, self.bodies.of(self.bodies.screenshots), PEER_CONNECTIONS)
+                found = Measured(server)
+                found.saturate(self.bodies.of(self.bodies.screenshots), PEER_CONNECTIONS, self.seconds)
                 yield f"{PEER_CONNECTIONS} connections, screenshots", str(found), ""
 
     def latency(self) -> Iterator[tuple[str, str, str]]:
         with kdsl_server(self.project) as server:
             self._warm(server)
-            yield f"{CALM:.0f} requests/s", _waits(self._calm(server)), WANTED_P99
+            yield f"{self.calm:.0f} requests/s", _waits(self._calm(server, 3 * self.seconds, self.seed)), WANTED_P99
 
     def peers(self, litserve: Path | None, bentoml: Path | None) -> Iterator[tuple[str, str, str]]:
-        """The service once more right before each peer, so that both meet the same machine."""
         for name, python, peer in (("LitServe", litserve, litserve_server), ("BentoML", bentoml, bentoml_server)):
             if python is None:
                 yield name, f"left out: no --{name.lower()} PYTHON was given", ""
                 continue
-            measured = list[tuple[Saturated, Load]]()
-            for opened in (kdsl_server(self.project), peer(python, self.project, MOST_TOGETHER, WAIT)):
-                with opened as server:
-                    self._warm(server)
-                    found = self._saturate(server, self.bodies.of(self.bodies.dialogues), PEER_CONNECTIONS)
-                    yield f"{server.name}, {PEER_CONNECTIONS} connections", str(found), ""
-                    calm = self._calm(server)
-                    yield f"{server.name}, {CALM:.0f} requests/s", _waits(calm), ""
-                measured.append((found, calm))
-            (own, own_calm), (other, other_calm) = measured
-            said = (
-                f"{own.rate / other.rate:.2f} times the decisions, "
-                f"{own.of_server / other.of_server:.2f} times the processor time, "
-                f"{own_calm.percentile(99) / other_calm.percentile(99):.2f} times the p99"
-            )
-            yield f"kdsl serve beside {name}", said, ""
+            with kdsl_server(self.project) as server, peer(python, self.project, MOST_TOGETHER, WAIT) as other:
+                yield from self._beside(server, other)
+
+    def _beside(self, *servers: Server) -> Iterator[tuple[str, str, str]]:
+        """Two servers in turn, a slice of time each, so that both meet the same machine."""
+        busy, calm = [Measured(server) for server in servers], [Load() for _ in servers]
+        for server in servers:
+            self._warm(server)
+        for turn in range(TURNS):
+            for place, server in enumerate(servers):
+                asked = self.bodies.of(self.bodies.dialogues)
+                busy[place].saturate(asked, PEER_CONNECTIONS, self.seconds / TURNS)
+                calm[place] += self._calm(server, 3 * self.seconds / TURNS, self.seed + turn)
+        for measured, load in zip(busy, calm, strict=True):
+            yield f"{measured.server.name}, {PEER_CONNECTIONS} connections", str(measured), ""
+            yield f"{measured.server.name}, {self.calm:.0f} requests/s", _waits(load), ""
+        (own, other), (own_calm, other_calm) = busy, calm
+        said = (
+            f"{own.rate / other.rate:.2f} times the decisions, {own.cost / other.cost:.2f} times the processor time, "
+            f"{own_calm.percentile(99) / other_calm.percentile(99):.2f} times the p99"
+        )
+        yield f"{own.server.name} beside {other.server.name}", said, ""
 
     def _warm(self, server: Server) -> None:
         saturate(server.target, islice(self.bodies.of(self.bodies.dialogues), WARM), WARM // 4, settle=0.0)
 
-    def _saturate(self, server: Server, asked: Iterator[bytes], connections: int, together: int = 1) -> Saturated:
-        heard = list[int]()
-        of_server, of_client = server.processor_seconds(), time.process_time()
-        load = saturate(
-            server.target, asked, connections, self.seconds, self.seconds / 10, lambda each: heard.append(each.status)
-        )
-        of_server, of_client = server.processor_seconds() - of_server, time.process_time() - of_client
-        return Saturated(load, together, of_server * 1000 / len(heard), of_client * 1000 / len(heard))
-
-    def _calm(self, server: Server) -> Load:
-        asked = self.bodies.of(self.bodies.dialogues)
-        return asyncio.run(arrive(server.target, asked, CALM, 3 * self.seconds, self.seed))
+    def _calm(self, server: Server, seconds: float, seed: int) -> Load:
+        return asyncio.run(arrive(server.target, self.bodies.of(self.bodies.dialogues), self.calm, seconds, seed))
 
 
 def _waits(load: Load) -> str:

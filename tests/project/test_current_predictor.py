@@ -148,6 +148,15 @@ def test_what_was_trained_again_is_read_again(project, read):
     assert after.predictor.state().trained != trained
 
 
+def test_the_process_that_reads_pictures_goes_on_when_a_checkpoint_is_read_again(project):
+    current = CurrentPredictor(project, keeping=False)
+    before = current.now()
+    Project.open(project.config.folder, {**QUICK, "seed": 3}).train()
+    after = current.now()
+    assert after is not before
+    assert after.images.pages.reader is before.images.pages.reader is not None
+
+
 def test_a_checkpoint_that_cannot_be_loaded_is_told_before_its_first_sample(project):
     current = CurrentPredictor(project)
     before = current.now(whole=True)

@@ -1,7 +1,7 @@
 """What predicting says about its input, and what it keeps of texts and images, in files and in memory."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -126,9 +126,8 @@ def shop(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def opened(folder: Path, keeps: bool = True) -> Project:
-    project = Project.open(folder, {"mining.iterations": 3, "encoder": "use", "small": "lexical"})
-    return replace(project, keeps=keeps)
+def opened(folder: Path) -> Project:
+    return Project.open(folder, {"mining.iterations": 3, "encoder": "use", "small": "lexical"})
 
 
 def page(image: str) -> OcrPage:
@@ -160,7 +159,7 @@ def files(folder: Path) -> dict[Path, bytes]:
 
 
 def test_without_keeping_nothing_is_written_and_memory_has_an_end(shop):
-    predictor = ProjectPredictor.open(opened(shop, keeps=False))
+    predictor = ProjectPredictor.open(opened(shop), keeping=False)
     before = files(shop)
     sidecars, held = predictor.images.sidecars, []
     for first in range(0, 48, 4):
@@ -175,7 +174,7 @@ def test_without_keeping_nothing_is_written_and_memory_has_an_end(shop):
 
 
 def test_what_came_last_is_known_and_what_came_before_is_read_again(shop):
-    predictor = ProjectPredictor.open(opened(shop, keeps=False))
+    predictor = ProjectPredictor.open(opened(shop), keeping=False)
     samples = newcomers(shop, 0, 12)
     before = [decision.record() for decision in predictor.decide(samples)]
     assert len(predictor.images.sidecars.ocr) == 12, "a batch is never forgotten while it is decided"
@@ -198,7 +197,7 @@ def test_what_is_known_from_files_is_never_forgotten(shop):
     lines = [{"text": "快递", "score": 1, "box": [0, 0, 8, 8]}]
     known = "".join(json.dumps({"image": f"{n}.png", "size": [8, 8], "lines": lines}) + "\n" for n in range(12))
     (shop / "data/ocr.jsonl").write_text(known, "utf-8")
-    predictor = ProjectPredictor.open(opened(shop, keeps=False))
+    predictor = ProjectPredictor.open(opened(shop), keeping=False)
     predictor.decide(newcomers(shop, 0, 24))
     predictor.decide(newcomers(shop, 24, 1))
     assert set(predictor.images.sidecars.ocr) >= {f"{n}.png" for n in range(12)}

@@ -1,8 +1,11 @@
 """The rules that ship: whole, decided, explained, and right on made-up dialogues without a training sample."""
 
+from functools import cache
+
 import pytest
 
 from kdsl.arbiter.fit import unfitted_arbiter
+from kdsl.arbiter.weighing import WeighedRules
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.rules.engine import Engine
@@ -10,7 +13,7 @@ from kdsl.rules.lint import lint
 from kdsl.rules.rule_file import rule_text
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.shipped import SHIPPED, copy_shipped, shipped_rules
-from kdsl.sample import Sample, Turn
+from kdsl.sample import Sample, Task, Turn
 from kdsl.tasks import load_task, shipped_tasks
 
 TASKS = sorted(task for task in shipped_tasks() if (SHIPPED / task).is_dir())
@@ -187,12 +190,18 @@ ANSWERED = {
 """What an agent answers to a picture with a word that says nothing."""
 
 
+@cache
+def rules_alone() -> tuple[Task, WeighedRules, Engine]:
+    """The task of intents, and what its rules weigh without a training sample."""
+    task, rules = load_task("mire_intent"), shipped_rules("mire_intent")
+    return task, unfitted_arbiter(task, FieldTable([], Sidecars()), rules, {}).weigh(rules), Engine(rules)
+
+
 def decided(*turns: Turn) -> tuple[str | None, bool]:
     """What the rules for intents alone say about a dialogue, None where it is nothing; and whether they are torn."""
-    task, rules = load_task("mire_intent"), shipped_rules("mire_intent")
-    weighed = unfitted_arbiter(task, FieldTable([], Sidecars()), rules, {}).weigh(rules)
+    task, weighed, engine = rules_alone()
     table = FieldTable([Sample("a", task.name, turns)], Sidecars())
-    [evidence] = weighed.evidence(Engine(rules).matrix(table), len(task.labels)).people
+    [evidence] = weighed.evidence(engine.matrix(table), len(task.labels)).people
     if not evidence.any():
         return None, False
     return task.label_names[int(evidence.argmax())], bool((evidence == evidence.max()).sum() > 1)

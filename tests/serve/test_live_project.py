@@ -122,6 +122,20 @@ def test_half_of_a_change_is_not_taken(shop, monkeypatch):
     assert live.served is before
 
 
+def test_a_fault_of_its_own_is_told_and_it_goes_on_looking(shop, monkeypatch, caplog):
+    live = LiveProject(opened(shop))
+    reject(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(live_module, "versions_of", lambda *_: 1 / 0)
+        live.refresh()
+    assert live.problems == ["what has changed cannot be read (division by zero); the service's log says more"]
+    assert "Traceback" in caplog.text
+    assert rules_that_hold(live) == {MONEY.id}
+    rule_file(shop).touch()
+    live.refresh()
+    assert (live.problems, rules_that_hold(live)) == ([], set())
+
+
 def test_it_looks_by_itself(shop, monkeypatch):
     monkeypatch.setattr(live_module, "LOOK", 0.01)
     live = LiveProject(opened(shop))

@@ -169,6 +169,16 @@ def test_what_there_is_not_is_told_in_a_sentence(serve, method, path, status, se
     assert (answer.status_code, answer.json()) == (status, {"error": sentence})
 
 
+def test_a_text_that_would_hold_up_everybody_is_refused(serve):
+    client = serve()
+    assert predict(client, {**ASKED, "text": "钱" * 200_000}).status_code == 200
+    answer = predict(client, {**ASKED, "text": "钱" * 200_001})
+    assert (answer.status_code, answer.json()["error"]) == (
+        422,
+        "samples, item 1: its texts have more than 200,000 characters together; send what matters of them",
+    )
+
+
 def test_a_task_that_was_not_trained_is_refused_while_others_are_decided(serve, shop):
     for file in (shop / "checkpoints" / "run" / "desk").iterdir():
         file.unlink()

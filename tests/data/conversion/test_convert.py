@@ -85,7 +85,7 @@ def test_texts_and_labels_are_read_back_from_every_form(convert, form):
     assert form.name == "openai" or [sample.id for sample in found] == [sample.id for sample in samples]
 
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(
+words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(
     lambda text: text.strip() == text and "<im" not in text and "：" not in text and ":" not in text
 )
 turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.sampled_from([(), ("a.png",), ("b c.png", "d")]))
