@@ -191,7 +191,6 @@ def test_a_sample_is_refused_in_the_words_of_the_command_line(service, place, sa
             {"id": "a", "task": "returns", "turns": [{"role": "user", "text": "x", "at": 1}]},
             "the key 'at' of a turn is not known; a turn has the keys role, text, images",
         ),
-        ({**ASKED, "text": "x" * 200_001}, "its texts have more than 200,000 characters together"),
         ({"task": "returns", "turns": [TURN] * 1001}, "samples, item 1: it has 1001 turns, more than 1000"),
         (
             {"task": "desk", "images": [""] * 51, "turns": [{**TURN, "images": [""] * 25}] * 2},
