@@ -223,13 +223,17 @@ def test_a_served_model_is_asked_within_its_limits_however_often_an_id_comes(rem
         assert calls(server) - before == 5 + 3
 
 
-def test_a_server_that_refuses_is_told_with_503_and_asked_again_for_the_next(remote, server):
+@pytest.mark.parametrize(
+    ("fault", "told"), [("401", "the server answers 401 (EngineCore died); "), ("drop", "the connection breaks off")]
+)
+def test_a_server_that_fails_is_told_with_503_and_asked_again_for_the_next(remote, server, monkeypatch, fault, told):
+    monkeypatch.setattr("urllib3.util.Retry.sleep", lambda *_: None)
     with on_port(remote) as service:
         assert service.predict(ASKED).status == 200
-        server.fail("401", forever=True)
+        server.fail(fault, forever=True)
         answer = service.predict(ASKED)
         assert answer.status == 503
-        assert answer.sentence.startswith(f"{server.url}/chat/completions: the server answers 401 (EngineCore died); ")
+        assert answer.sentence.startswith(f"{server.url}/chat/completions: {told}")
         assert answer.headers["retry-after"] == "1"
         server.become(replies=(("", "退款"),))
         assert service.predict(ASKED).status == 200
