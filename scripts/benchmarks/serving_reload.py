@@ -90,7 +90,7 @@ class Seen:
         return sum(at > 0 and place < newest[at - 1] for place, at in before)
 
     def delays(self) -> list[float]:
-        """For every change after the first: seconds from its last file to the last request that an older one
+        """For every change after the first: seconds from its last file to the last request that an older state
         answered.
 
         0 where there is none, and infinite where no answer shows the change or a later one. How long answers take does
