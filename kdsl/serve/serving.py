@@ -42,6 +42,7 @@ def serve_project(
     try:
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401  # forms with files are read by it
+        from threadpoolctl import threadpool_limits
 
         from kdsl.serve.app import create_app
         from kdsl.serve.live import LiveProject
@@ -60,6 +61,7 @@ def serve_project(
         address = f"http://{shown_host(host)}:{listening.getsockname()[1]}/"
         tell(address, f"{_access(address, token, bool(given))} Decisions are logged in {project.config.serve.log}.")
         sys.setswitchinterval(_SWITCH)
+        threadpool_limits(1)  # one batch is decided after the other: more threads would spin beside the requests
         gc.collect()
         gc.freeze()  # what was read stays: looking through it for garbage would hold up requests
         signal.signal(signal.SIGTERM, _end)  # the server takes both signals itself, and passes them on in the end
