@@ -44,16 +44,16 @@ class RuleFeedback:
 class ServiceFeedback:
     """The feedback of a project. Safe for threads. It stays while the site is read anew."""
 
-    def __init__(self, path: Path | None) -> None:
-        """`path` of the log; None in a project that has no place for it."""
-        self._log = None if path is None else FeedbackLog(path)
+    def __init__(self, path: Path) -> None:
+        """`path` of the log."""
+        self._log = FeedbackLog(path)
         self._mutex = threading.Lock()
         self._made: dict[str, tuple[list[LastWord], Overview, Mapping[str, RuleFeedback]]] = {}
 
     @property
     def there(self) -> bool:
         """Whether somebody gave feedback."""
-        return self._log is not None and (self._log.path.is_symlink() or self._log.path.is_file())
+        return self._log.path.is_symlink() or self._log.path.is_file()
 
     def words(self, task: str) -> list[LastWord]:
         """The last word about each sample of a task, the latest first; KdslError where the log cannot be read."""
@@ -70,7 +70,7 @@ class ServiceFeedback:
             return known[2]
 
     def _words(self) -> list[LastWord]:
-        return [] if self._log is None else self._log.words()
+        return self._log.words()
 
 
 def _of_task(words: Iterable[LastWord], task: str) -> list[LastWord]:

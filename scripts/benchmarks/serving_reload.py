@@ -90,14 +90,19 @@ class Seen:
         return sum(at > 0 and place < newest[at - 1] for place, at in before)
 
     def delays(self) -> list[float]:
-        """For every change after the first: seconds from its last file to an answer that shows it, or a later one.
+        """For every change after the first: seconds from its last file to the last request that an older one
+        answered.
 
-        Infinite for one that no answer shows.
+        0 where there is none, and infinite where no answer shows the change or a later one. How long answers take does
+        not count: a machine that is too busy to answer at once may follow at once.
         """
         number = {change.state: place for place, change in enumerate(self.changes)}
-        known = [(answered, number[state]) for _, answered, state in self.answers if state in number]
+        known = [(asked, number[state]) for asked, _, state in self.answers if state in number]
+        newest = max((shown for _, shown in known), default=0)
         return [
-            min((answered for answered, shown in known if shown >= place), default=float("inf")) - change.done
+            max((0.0, *(asked - change.done for asked, shown in known if shown < place)))
+            if place <= newest
+            else float("inf")
             for place, change in enumerate(self.changes)
             if place
         ]

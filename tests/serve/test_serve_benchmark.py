@@ -111,7 +111,12 @@ def seen(*answers: tuple[float, float, frozenset]) -> Seen:
 def test_a_rule_base_that_is_followed_at_once_is_seen():
     followed = seen((2.0, 2.1, OLD), (10.9, 11.4, OLD), (11.1, 11.5, NEW), (11.6, 11.7, NEW))
     assert (followed.half(), followed.early(), followed.back()) == ([], 0, 0)
-    assert followed.delays() == [pytest.approx(0.5)]
+    assert followed.delays() == [0.0]
+
+
+def test_a_change_takes_effect_once_no_request_is_answered_by_the_old_base():
+    answers = (10.9, 11.4, OLD), (11.3, 19.0, OLD), (11.6, 19.7, NEW)
+    assert seen(*answers).delays() == [pytest.approx(0.3)]
 
 
 def test_half_a_rule_base_is_seen():
