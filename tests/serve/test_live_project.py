@@ -166,7 +166,7 @@ def test_a_task_that_was_not_trained_cannot_be_decided(shop):
 
 def test_nothing_of_what_customers_send_is_kept_on_disk(shop):
     before = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
-    live = LiveProject(opened(shop, data__ocr="data/ocr.jsonl"))
+    live = LiveProject(opened(shop, data__ocr=str(shop / "data" / "ocr.jsonl")))
     (shop / "data" / "images" / "new.png").write_bytes(picture("green"))
     live.served.decide([ASKED, Sample("p", "desk", images=("new.png",))])
     after = {path: path.stat().st_mtime_ns for path in shop.rglob("*") if path.is_file()}
