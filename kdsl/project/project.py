@@ -57,8 +57,6 @@ class Project:
     """Where long work says how far it is."""
     kept: ReadOnce = field(default_factory=ReadOnce, repr=False, compare=False)
     """What was read of the project's files and made of them so far."""
-    keeps: bool = True
-    """Whether what is found out about texts and images is kept on disk; a service keeps nothing of its customers'."""
 
     @classmethod
     def open(
@@ -388,7 +386,7 @@ class Project:
     def _vector_cache(self) -> "VectorCache":
         from kdsl.vector_cache import VECTORS_FILE, VectorCache
 
-        return VectorCache(self.config.checkpoint / VECTORS_FILE if self.keeps else None)
+        return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
         """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.

@@ -61,7 +61,7 @@ class LiveProject:
 
         Raises KdslError where nothing is trained, or for other labels than the tasks have now.
         """
-        self.project = replace(project, progress=None, keeps=False, kept=ReadOnce())
+        self.project = replace(project, progress=None, kept=ReadOnce())
         self._current = CurrentPredictor(self.project, keeping=False)
         self._read = self._current.stamps()
         self._settings = self._setting_stamps()
