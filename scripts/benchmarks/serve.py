@@ -2,7 +2,8 @@
 
 `kdsl serve` runs as a process of its own on the demo project, which is unpacked and run into a temporary folder, or on
 a copy of `--project`. A client on the same machine, limited to two cores with it, asks about samples of data.test:
-every time with a new id and new texts, so that nothing was encoded or decided before. Parts, all of them by default:
+every time with a new id and new texts, so that nothing was encoded or decided before; with "known texts" only the ids
+are new. Parts, all of them by default:
 
 saturated: requests as fast as they are answered, over 16, 64 and 128 connections, and with 16 samples each
 latency:   100 requests a second that arrive by chance (Poisson), each measured from when it was due

@@ -24,6 +24,8 @@ class Bodies:
     def __init__(self, project: Project) -> None:
         samples = project.samples("test") if project.config.data.test is not None else project.samples("train")
         self.dialogues = [record(sample) for sample in samples if sample.turns]
+        self.known = [record(sample, new=False) for sample in samples if sample.turns]
+        """The same as they are: what they say was said before."""
         self.screenshots = [record(sample) for sample in samples if sample.images and not sample.turns]
         if not self.dialogues:
             raise KdslError(f"{project.folder}: no test sample has a text, and requests are made of those")
@@ -48,12 +50,12 @@ class Bodies:
                 yield body
 
 
-def record(sample: Sample) -> dict[str, Any]:
-    """A sample as it is sent, without its label; its texts and its id end with the mark."""
+def record(sample: Sample, new: bool = True) -> dict[str, Any]:
+    """A sample as it is sent, without its label; its id and, where they shall be `new`, its texts end with the mark."""
     turns = [
         {
             "role": turn.role,
-            "text": turn.text + PLACE if turn.text else "",
+            "text": turn.text + PLACE if new and turn.text else turn.text,
             **({"images": list(turn.images)} if turn.images else {}),
         }
         for turn in sample.turns

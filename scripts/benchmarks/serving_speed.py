@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from benchmarks.serving_client import Load, arrive, saturate
 from benchmarks.serving_requests import Bodies
@@ -84,6 +85,12 @@ class Speed:
             found = Measured(server, TOGETHER)
             found.saturate(self.bodies.of(dialogues, TOGETHER), FEW_CONNECTIONS, self.seconds)
             yield f"{FEW_CONNECTIONS} connections, {TOGETHER} samples each", str(found), WANTED_RATE
+            known = Measured(server)
+            known.saturate(self.bodies.of(self.bodies.known), PEER_CONNECTIONS, self.seconds)
+            yield f"{PEER_CONNECTIONS} connections, known texts", str(known), WANTED_RATE
+            known = Measured(server, TOGETHER)
+            known.saturate(self.bodies.of(self.bodies.known, TOGETHER), FEW_CONNECTIONS, self.seconds)
+            yield f"{FEW_CONNECTIONS} connections, {TOGETHER} samples each, known texts", str(known), WANTED_RATE
             if self.bodies.screenshots:
                 found = Measured(server)
                 found.saturate(self.bodies.of(self.bodies.screenshots), PEER_CONNECTIONS, self.seconds)
@@ -92,7 +99,9 @@ class Speed:
     def latency(self) -> Iterator[tuple[str, str, str]]:
         with kdsl_server(self.project) as server:
             self._warm(server)
-            yield f"{self.calm:.0f} requests/s", _waits(self._calm(server, 3 * self.seconds, self.seed)), WANTED_P99
+            for what, asked in (("", self.bodies.dialogues), (", known texts", self.bodies.known)):
+                waits = _waits(self._calm(server, 3 * self.seconds, self.seed, asked))
+                yield f"{self.calm:.0f} requests/s{what}", waits, WANTED_P99
 
     def peers(self, litserve: Path | None, bentoml: Path | None) -> Iterator[tuple[str, str, str]]:
         for name, python, peer in (("LitServe", litserve, litserve_server), ("BentoML", bentoml, bentoml_server)):
@@ -125,8 +134,11 @@ class Speed:
     def _warm(self, server: Server) -> None:
         saturate(server.target, islice(self.bodies.of(self.bodies.dialogues), WARM), WARM // 4, settle=0.0)
 
-    def _calm(self, server: Server, seconds: float, seed: int) -> Load:
-        return asyncio.run(arrive(server.target, self.bodies.of(self.bodies.dialogues), self.calm, seconds, seed))
+    def _calm(
+        self, server: Server, seconds: float, seed: int, records: Sequence[dict[str, Any]] | None = None
+    ) -> Load:
+        asked = self.bodies.of(self.bodies.dialogues if records is None else records)
+        return asyncio.run(arrive(server.target, asked, self.calm, seconds, seed))
 
 
 def _waits(load: Load) -> str:
