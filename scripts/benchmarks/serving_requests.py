@@ -51,7 +51,7 @@ class Bodies:
 
 
 def record(sample: Sample, new: bool = True) -> dict[str, Any]:
-    """A sample as it is sent, without its label; its id and, where they shall be `new`, its texts end with the mark."""
+    """A sample as it is sent, without its label; its id and, if they are to be `new`, its texts end with the mark."""
     turns = [
         {
             "role": turn.role,

@@ -94,6 +94,14 @@ def test_no_request_repeats_an_id_or_a_text(shop):
     assert "label" not in samples[0]
 
 
+def test_known_texts_are_those_of_the_project_and_only_ids_are_new(shop):
+    project = opened(shop)
+    bodies = Bodies(project)
+    asked = [json.loads(body)["samples"][0] for body in islice(bodies.of(bodies.known), 60)]
+    assert {sample["turns"][0]["text"] for sample in asked} <= {each.turns[0].text for each in project.samples()}
+    assert len({sample["id"] for sample in asked}) == 60
+
+
 def test_some_requests_upload_a_picture_of_their_own(shop):
     bodies = Bodies(opened(shop))
     asked = [json.loads(body)["samples"][0] for body in islice(bodies.with_uploads(every=3), 7)]
