@@ -116,7 +116,7 @@ class RequestImages(ImageFolder):
 
 
 class SeenPictures:
-    """Files of pictures that were looked at, as they were then, so that it is done once. For one thread."""
+    """Files of pictures that were looked at, as they were then, so that it is done once. One thread adds to them."""
 
     def __init__(self, most: int = MOST_SEEN) -> None:
         self._most = most
