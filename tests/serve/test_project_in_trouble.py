@@ -1,5 +1,6 @@
 """A project whose files change for the worse while it is served: it decides as before, and people are told."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,15 @@ def test_a_broken_rule_file_is_told_and_the_old_rules_hold_until_it_is_mended(sh
     assert "r-mine0001" not in str(shop_service.predict(ASKED).prediction)
 
 
-def test_a_rule_file_with_any_name_is_told(shop, shop_service):
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Without logs: those that pytest hands from one process to another must be UTF-8."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_a_rule_file_with_any_name_is_told(quiet, shop, shop_service):
     """Names of files need not be UTF-8, but what is told of them is."""
     name = os.fsencode(shop / "rules" / "returns") + b"/\xff--r-aaaaaaaa.yaml"
     try:
