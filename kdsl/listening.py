@@ -11,7 +11,9 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises KdslError, as the options --host and --port tell it, for an address that cannot be had.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # By its protocol asyncio knows that answers must not wait for each other (TCP_NODELAY): that takes 40 ms each.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

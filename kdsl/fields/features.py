@@ -276,9 +276,10 @@ def _one_a_source(texts: list[str], sources: Sequence[int]) -> list[str]:
 
 
 def _share_characters(texts: list[str]) -> bool:
+    """Whether two texts have a visible character in common: the vectorizer has its own ways with blank ones."""
     seen: set[str] = set()
     for text in texts:
-        characters = set(text)
+        characters = {character for character in text if not character.isspace()}
         if characters & seen:
             return True
         seen |= characters
