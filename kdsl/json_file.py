@@ -36,12 +36,12 @@ def jsonl_bytes(records: Iterable[dict[str, Any]]) -> bytes:
     return lines.getvalue()
 
 
-def json_bytes(record: dict[str, Any]) -> bytes:
-    """One JSON object in one line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
+def json_bytes(value: object) -> bytes:
+    """A JSON value in one line, in UTF-8; half a character, which UTF-8 does not have, is an escape."""
     try:
-        return json.dumps(record, ensure_ascii=False).encode("utf-8")
+        return json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(record).encode("utf-8")
+        return json.dumps(value).encode("utf-8")
 
 
 class Append(Protocol):
@@ -94,7 +94,7 @@ def append_durably(path: Path, record: dict[str, Any]) -> None:
 
 
 def _repair_last_line(file: BinaryIO) -> None:
-    if _ends_with_a_line(file):
+    if ends_with_a_line(file):
         return
     start, last = _last_line(file)
     try:
@@ -109,7 +109,7 @@ def _repair_last_line(file: BinaryIO) -> None:
     file.write(b"\n")
 
 
-def _ends_with_a_line(file: BinaryIO) -> bool:
+def ends_with_a_line(file: BinaryIO) -> bool:
     """Whether nothing stands behind the last line break."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - 1, 0))

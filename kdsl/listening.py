@@ -5,6 +5,9 @@ import socket
 
 from kdsl.errors import KdslError
 
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""What this computer is called by those on it, without the port."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there already, so that who comes before the server runs waits; port 0 takes a free one.
@@ -40,3 +43,13 @@ def is_local(host: str) -> bool:
 def shown_host(host: str) -> str:
     """What an address calls the computer: where it listens on all of its addresses, by its name."""
     return socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+
+
+def host_name(header: str) -> str:
+    """What the header `Host` calls the computer, without the port.
+
+    >>> host_name("LocalHost:8400"), host_name("[::1]")
+    ('localhost', '[::1]')
+    """
+    head, colon, port = header.lower().rpartition(":")
+    return head if colon and port.isdecimal() else header.lower()

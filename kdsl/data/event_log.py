@@ -3,7 +3,6 @@
 One JSON line an event. It is taken back by another one that names it, so that no line is ever changed or deleted.
 """
 
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from pydantic import Field, field_validator
 from kdsl.data.record import shown
 from kdsl.errors import KdslError
 from kdsl.files import is_there, opened, stamp_of
-from kdsl.json_file import append_durably, append_jsonl, read_jsonl
+from kdsl.json_file import append_durably, append_jsonl, ends_with_a_line, read_jsonl
 from kdsl.locks import held
 from kdsl.record_file import RecordModel, as_record
 
@@ -119,9 +118,7 @@ class EventLog(Generic[E]):
     def _mend(self) -> None:
         """Take away a last line that an interruption tore: nobody was told that it was saved."""
         with opened(self.path) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 1, 0))
-            whole = file.read() in (b"", b"\n")
+            whole = ends_with_a_line(file)
         if not whole:
             with append_jsonl(self.path):
                 pass

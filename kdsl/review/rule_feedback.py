@@ -57,20 +57,17 @@ class ServiceFeedback:
 
     def words(self, task: str) -> list[LastWord]:
         """The last word about each sample of a task, the latest first; KdslError where the log cannot be read."""
-        return _of_task(self._words(), task)
+        return _of_task(self._log.words(), task)
 
     def about_rules(self, site: "Site", task: str) -> Mapping[str, RuleFeedback]:
         """By the ids of the rules that feedback says something about; errors of `words`."""
         with self._mutex:
-            words, overview = self._words(), site.overview(task)
+            words, overview = self._log.words(), site.overview(task)
             known = self._made.get(task)
             if known is None or known[0] is not words or known[1] is not overview:
                 found = _about_rules(_of_task(words, task), overview, site.indexes[task])
                 known = self._made[task] = words, overview, found
             return known[2]
-
-    def _words(self) -> list[LastWord]:
-        return self._log.words()
 
 
 def _of_task(words: Iterable[LastWord], task: str) -> list[LastWord]:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kdsl.listening import host_name
 from kdsl.review.form import whole_number
 
 MOST_BYTES = 1 << 20
@@ -63,7 +64,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, guarded)
 
     def _refusal(self, request: Request) -> Response | None:
-        host = _name(request.headers.get("host", ""))
+        host = host_name(request.headers.get("host", ""))
         if not self._known(host):
             return PlainTextResponse("This name is not one the page is reached by; start it with --host.", 400)
         if request.method not in ("GET", "HEAD"):
@@ -107,12 +108,6 @@ class Guard:
         except ValueError:
             return False
         return True
-
-
-def _name(host: str) -> str:
-    """Without the port."""
-    head, colon, port = host.lower().rpartition(":")
-    return head if colon and port.isdecimal() else host.lower()
 
 
 def _cookie_name(request: Request) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
-from kdsl.listening import is_local, listen, shown_host
+from kdsl.listening import LOCAL_NAMES, is_local, listen, shown_host
 from kdsl.project.project import Project
 from kdsl.review.reviewer import reviewer_name
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _ASKED_AGAIN = 0.2
 """Seconds between two looks at whether the page was ended."""
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
 def serve_review(
@@ -57,7 +56,7 @@ def serve_review(
     shown = shown_host(host)
     address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
     tell(address, f"{by} decides. Ctrl-C ends it; everything decided is in the files already.")
-    hosts = _LOCAL if local else (*_LOCAL, shown.lower(), host.lower())
+    hosts = LOCAL_NAMES if local else (*LOCAL_NAMES, shown.lower(), host.lower())
     server = web_server(create_app(live, hosts, token))
     with ExitStack() as stack:
         if browser and local:

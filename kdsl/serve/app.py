@@ -1,7 +1,6 @@
 """The web application: what HTTP says around a `Service`."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kdsl.arbiter.html import decision_html
 from kdsl.errors import KdslError
+from kdsl.json_file import json_bytes
 from kdsl.serve import docs_page
 from kdsl.serve.explained import explanation_record, named_pictures
 from kdsl.serve.live import Unusable
@@ -82,7 +82,8 @@ def create_app(service: Service, token: str | None) -> FastAPI:
             html = named_pictures(decision_html(answered.decision), answered.asked.kept)
             return HTMLResponse(html, headers={"Content-Security-Policy": _EXPLANATION_POLICY})
         explanation = explanation_record(answered.explanation, answered.decision.labels)
-        return json_answer({"prediction": json.loads(answered.record), "explanation": explanation})
+        body = b'{"prediction": ' + answered.record + b', "explanation": ' + json_bytes(explanation) + b"}"
+        return Response(body, media_type="application/json")
 
     async def feedback(request: Request) -> Response:
         event = await service.feedback(request)

@@ -12,7 +12,7 @@ from kdsl.data.record import Record, shown
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task
 from kdsl.serve.body import Body
-from kdsl.serve.pictures import RequestImages, Uploads
+from kdsl.serve.pictures import RequestImages, Uploads, refused
 from kdsl.serve.refusal import Refusal
 from kdsl.text import writable
 
@@ -144,4 +144,4 @@ def _bytes(read: Any, text: str) -> bytes:
     try:
         return bytes(read(text))
     except NoPicture as error:
-        raise KdslError(f"a picture cannot be looked at, as such that {error} are not taken") from error
+        raise refused(error) from error

@@ -22,6 +22,11 @@ MOST_SEEN = 100_000
 """Files of pictures of which is known that they can be looked at."""
 
 
+def refused(error: NoPicture) -> KdslError:
+    """What is told of bytes that are no picture."""
+    return KdslError(f"a picture cannot be looked at, as such that {error} are not taken")
+
+
 class Uploads:
     """The files of pictures that came with requests, by their content. Safe for threads."""
 
@@ -81,7 +86,7 @@ class RequestImages(ImageFolder):
         try:
             path = self._uploads.keep(picture)
         except NoPicture as error:
-            raise KdslError(f"a picture cannot be looked at, as such that {error} are not taken") from error
+            raise refused(error) from error
         if path in self.kept:
             self._uploads.release([path])
         self.kept.setdefault(path, self._named.get(picture) or f"picture {len(self.kept) + 1}")

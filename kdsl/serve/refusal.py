@@ -29,6 +29,11 @@ def json_answer(value: dict[str, Any], status: int = 200, headers: Mapping[str, 
     return Response(json_bytes(value), status, headers, "application/json")
 
 
+def come_again(sentence: str) -> Refusal:
+    """For what cannot be done now."""
+    return Refusal(503, sentence, {"Retry-After": str(COME_AGAIN)})
+
+
 def too_busy(sentence: str) -> Refusal:
     """For a moment there is too much to do."""
-    return Refusal(503, f"{sentence}; try again in a moment", {"Retry-After": str(COME_AGAIN)})
+    return come_again(f"{sentence}; try again in a moment")

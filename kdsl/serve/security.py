@@ -5,9 +5,8 @@ from collections.abc import Collection
 
 from starlette.requests import Request
 
+from kdsl.listening import LOCAL_NAMES, host_name
 from kdsl.serve.refusal import Refusal
-
-_LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Guard:
@@ -38,8 +37,8 @@ class Guard:
     def _require_own_site(self, request: Request) -> None:
         """Pages of other sites in a browser on this computer could ask too: by its address, or by a name for it."""
         host = request.headers.get("host", "").lower()
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name not in _LOCAL:
+        name = host_name(host)
+        if name not in LOCAL_NAMES:
             raise Refusal(400, f"{name[:60]!r} is not a name of this computer; without a token ask 127.0.0.1")
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):

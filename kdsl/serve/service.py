@@ -29,7 +29,7 @@ from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
 from kdsl.serve.metrics import Metrics
 from kdsl.serve.pictures import RequestImages, SeenPictures, Uploads, as_called, released, without_paths
-from kdsl.serve.refusal import COME_AGAIN, Refusal
+from kdsl.serve.refusal import Refusal, come_again
 from kdsl.serve.remembered import LastDecisions
 
 _log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class Service:
         limit = f"{self.limits.seconds:g} seconds (`serve.seconds`)"
         if body is None:
             return Refusal(408, f"the body took longer than {limit}", {"Connection": "close"})
-        return Refusal(503, f"the decision took longer than {limit}; send fewer samples at once", {"Retry-After": "1"})
+        return come_again(f"the decision took longer than {limit}; send fewer samples at once")
 
     async def _samples(self, body: Body) -> tuple[list[Sample], RequestImages]:
         if not body.is_large:
@@ -246,7 +246,7 @@ def _asking_servers() -> Iterator[None]:
     except (Unanswered, ServerError) as error:
         if isinstance(error, ServerError) and error.refused:
             raise
-        raise Refusal(503, error.in_commands(), {"Retry-After": str(COME_AGAIN)}) from error
+        raise come_again(error.in_commands()) from error
 
 
 class _Waiters:

@@ -146,7 +146,8 @@ class LargeWeights:
         key = f"{name} {of}".rstrip()
         if key not in self._loaded:
             if of:
-                self._loaded = {other: model for other, model in self._loaded.items() if not other.startswith(name)}
+                for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
+                    del self._loaded[other]
             self._loaded[key] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
         return self._loaded[key]
 

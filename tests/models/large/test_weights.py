@@ -30,3 +30,14 @@ def test_a_model_that_was_fine_tuned_again_is_loaded_again_and_its_base_is_not(t
     assert weights.open(None) is base
     assert loads == ["base", str(file.parent), str(file.parent)]
     assert first not in weights._loaded.values(), "its memory is free once nobody predicts with it"
+
+
+def test_what_was_fine_tuned_beside_it_stays_though_its_name_begins_alike(tmp_path, loads):
+    weights = LargeWeights("base", tmp_path, PixelBudget(784, 3136), 512)
+    for name in ("shop", "shop2"):
+        (tmp_path / "large" / name).mkdir(parents=True)
+        (tmp_path / "large" / name / "model.safetensors").write_bytes(name.encode())
+    longer = weights.open("shop2")
+    weights.open("shop")
+    assert weights.open("shop2") is longer
+    assert len(loads) == 2
