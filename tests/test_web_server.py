@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from waiting import GIVE_UP, until
 
 pytest.importorskip("uvicorn", reason="needs the extra review")
 
@@ -20,8 +21,6 @@ from kdsl.web_server import web_server
 LONG, SHORT = 3600.0, 0.2
 LARGE = 50_000_000
 """Bytes: more than the system takes for a client that does not read."""
-GIVE_UP = 60
-"""Seconds until a test that waits for what never happens fails."""
 
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"
@@ -118,15 +117,6 @@ def answer_to(client: socket.socket) -> bytes:
     answer = http.client.HTTPResponse(client)
     answer.begin()
     return answer.read()
-
-
-def until(reached: Callable[[], bool]) -> None:
-    """For what nobody tells: looks again and again."""
-    for _ in range(GIVE_UP * 100):
-        if reached():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
 
 
 @pytest.mark.parametrize(

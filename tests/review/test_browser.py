@@ -5,6 +5,7 @@ import webbrowser
 from collections.abc import Iterator
 
 import pytest
+from browser import watched
 from reviewed_shop import LABELS, open_shop, stored
 from rule_files import TASK, contents
 
@@ -26,22 +27,8 @@ def served(tmp_path) -> Iterator[Served]:
 @pytest.fixture
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     """Fails for whatever goes elsewhere or is written to the console."""
-    context = browser.new_context(base_url=served.address, locale="en-US", viewport={"width": 1280, "height": 900})
-    wrong: list[str] = []
-
-    def only_here(route) -> None:
-        if route.request.url.startswith(served.address):
-            route.continue_()
-        else:
-            wrong.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", only_here)
-    context.on("console", lambda message: wrong.append(message.text))
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.set_default_timeout(120_000)  # of what never comes
-    yield context
-    context.close()
+    with watched(browser, served.address) as (context, wrong):
+        yield context
     # That the server refused something (409, 422, an image that is none) is an error to the browser, and wanted here.
     assert [
         each

@@ -4,12 +4,14 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from waiting import GIVE_UP
 
 from kdsl.project.project import Project
 from kdsl.serve.app import create_app
@@ -18,8 +20,6 @@ from kdsl.serve.pictures import MOST_BYTES, Uploads
 from kdsl.serve.service import Service
 from kdsl.web_server import web_server
 
-GIVE_UP = 60
-"""Seconds until a test that waits for what never happens fails."""
 PATIENCE = 3600.0
 """Seconds that the server waits for a client: longer than any test does."""
 
@@ -156,15 +156,6 @@ def heard(client: socket.socket, method: str = "POST") -> Answer:
 
 def _answer(answer: http.client.HTTPResponse) -> Answer:
     return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-
-
-def until(reached: Callable[[], bool]) -> None:
-    """For what nobody tells: looks again and again."""
-    for _ in range(GIVE_UP * 100):
-        if reached():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from service_on_port import GIVE_UP, Answer, ServiceOnPort, heard, on_port, request, until
+from service_on_port import Answer, ServiceOnPort, heard, on_port, request
 from service_shop import opened, picture
+from waiting import GIVE_UP, until
 
 from kdsl.errors import KdslError
 

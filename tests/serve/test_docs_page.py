@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import watched
 
 pytest.importorskip("playwright", reason="needs the extra test")
 pytest.importorskip("fastapi", reason="needs the extra serve")
@@ -34,22 +35,8 @@ def address(trained_shop, tmp_path_factory) -> Iterator[str]:
 @pytest.fixture
 def context(browser: Browser, address: str) -> Iterator[BrowserContext]:
     """Fails for whatever goes elsewhere, and for whatever is written to the console but that the token is missing."""
-    context = browser.new_context(base_url=address, locale="en-US", viewport={"width": 1280, "height": 900})
-    wrong: list[str] = []
-
-    def only_here(route) -> None:
-        if route.request.url.startswith(address):
-            route.continue_()
-        else:
-            wrong.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", only_here)
-    context.on("console", lambda message: wrong.append(message.text))
-    context.on("weberror", lambda error: wrong.append(str(error.error)))
-    context.set_default_timeout(120_000)  # of what never comes
-    yield context
-    context.close()
+    with watched(browser, address) as (context, wrong):
+        yield context
     assert [each for each in wrong if not re.search("status of 4(01|22)", each)] == []
 
 

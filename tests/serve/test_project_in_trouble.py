@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
-from service_on_port import ServiceOnPort, on_port, until
+from service_on_port import ServiceOnPort, on_port
 from service_shop import opened
+from waiting import until
 
 from kdsl.errors import KdslError
 

@@ -18,8 +18,9 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra serve")
 
 from model_server import RunningServer
-from service_on_port import GIVE_UP, on_port, until
+from service_on_port import on_port
 from service_shop import QUICK, opened
+from waiting import GIVE_UP, until
 
 ASKED = {"id": "a", "task": "returns", "text": "钱退了吗"}
 BODY = json.dumps({"samples": [ASKED]}).encode()

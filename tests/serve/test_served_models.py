@@ -14,8 +14,9 @@ import several_labels_world
 import small_shop
 from concept_encoder import ConceptEncoder
 from model_server import RunningServer
-from service_on_port import ServiceOnPort, heard, on_port, request, until
+from service_on_port import ServiceOnPort, heard, on_port, request
 from service_shop import RETURNS, opened
+from waiting import until
 
 from kdsl.project.project import Project
 from kdsl.serve.schema import Explanation, Predictions
