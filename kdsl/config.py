@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from kdsl.config_parts import (
     AbstainConfig,
     AugmentConfig,
+    ChatConfig,
     DataConfig,
     DistillConfig,
     FieldsConfig,
@@ -43,7 +44,10 @@ SMALL_EMBEDDED = ("lexical", "meaning")
 NO_ENCODER, EMBEDDED_ENCODER = "none", "use"
 """What `encoder:` names that is no directory, hub id or address."""
 
-_AS_WRITTEN = ("encoder", "small", "large", "rules", "checkpoint")
+EMBEDDED_SPEECH = "pocketsphinx"
+"""What `speech:` names that is no directory, hub id or address."""
+
+_AS_WRITTEN = ("encoder", "small", "large", "speech", "rules", "checkpoint")
 """Overrides of these keys, and of those in `data`, are taken as text: a file may be called 2024 or true."""
 
 
@@ -61,6 +65,9 @@ class ProjectConfig(Part):
     address."""
     large: str = "linear"
     """The classifier: `linear`, `neighbours`, `recorded:FILE`, or a model, as in `small`."""
+    speech: str = EMBEDDED_SPEECH
+    """What writes down what is said in sounds: `pocketsphinx` (embedded, English only), or a Whisper model: a
+    directory, a hub id or a server's address."""
     rules: ProjectPath = Path("rules")
     """The folder of the rule base."""
     checkpoint: ProjectPath = Path("checkpoints/run")
@@ -78,6 +85,7 @@ class ProjectConfig(Part):
     training: TrainingConfig = TrainingConfig()
     augment: AugmentConfig = AugmentConfig()
     distill: DistillConfig = DistillConfig()
+    chat: ChatConfig = ChatConfig()
     # Read like one that is written, so that its folder is one of the project too.
     serve: ServeConfig = Field(default_factory=dict)  # type: ignore[assignment]
     _folder: Path = PrivateAttr(default=Path("."))
@@ -95,6 +103,7 @@ class ProjectConfig(Part):
             "encoder": self.encoder,
             "small": self.small,
             "large": self.large,
+            "speech": self.speech,
             "distill.teacher": self.distill.teacher,
         }
         return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
@@ -124,10 +133,15 @@ class ProjectConfig(Part):
                 raise ValueError(f"{task!r} is listed twice; keep one of the two")
         return tasks
 
-    @field_validator("encoder", "small", "large")
+    @field_validator("encoder", "small", "large", "speech")
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
-        embedded = {"encoder": (EMBEDDED_ENCODER, NO_ENCODER), "small": SMALL_EMBEDDED, "large": EMBEDDED}
+        embedded = {
+            "encoder": (EMBEDDED_ENCODER, NO_ENCODER),
+            "small": SMALL_EMBEDDED,
+            "large": EMBEDDED,
+            "speech": (EMBEDDED_SPEECH,),
+        }
         own = embedded[info.field_name or ""]
         if not value.strip():
             raise ValueError(f"is empty; name the embedded part (`{info.field_name}: {own[0]}`) or a model")

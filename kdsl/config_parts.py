@@ -46,12 +46,14 @@ class ColumnsConfig(Part):
     """Dialogues: lists of turns, or lines that name the speakers."""
     images: list[str] = []
     """File names of images."""
+    audio: list[str] = []
+    """File names of sounds."""
     label: str = ""
     """The label; in a labelling tool's export the question that it answers."""
     id: str = ""
     """What tells samples apart."""
 
-    @field_validator("text", "images", mode="before")
+    @field_validator("text", "images", "audio", mode="before")
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
@@ -68,6 +70,10 @@ class DataConfig(Part):
     """The folder that image file names are relative to, or a zip archive, which is unpacked beside itself."""
     ocr: ProjectPath | None = None
     """Text on the images, one JSON line an image; `kdsl ocr` writes it."""
+    audio: ProjectPath | None = None
+    """The folder that the file names of sounds are relative to."""
+    transcripts: ProjectPath | None = None
+    """What is said in the sounds, one JSON line a sound; `kdsl transcribe` writes it."""
     captions: ProjectPath | None = None
     """Captions of the images, one JSON line an image; `kdsl caption` writes it."""
     questions: ProjectPath | None = None
@@ -258,6 +264,19 @@ class ServeConfig(Part):
     """How long a request may take, from its first byte to its answer."""
     waiting: int = Field(1024, ge=1)
     """Samples that may wait for their decision; requests beyond are told to come again."""
+
+
+class ChatConfig(Part):
+    """Dialogues with free answers: what is learned from, and how answers are asked for."""
+
+    train: ProjectPath | None = None
+    """Dialogues with answers that `kdsl train` learns a projection from."""
+    system: str = ""
+    """What the model is told before every dialogue."""
+    max_new_tokens: int = Field(128, ge=1)
+    """Tokens of an answer, at most."""
+    max_tokens: int = Field(4096, ge=64)
+    """Tokens of a dialogue; the earliest turns of a longer one are left out."""
 
 
 class TrainingConfig(Part):

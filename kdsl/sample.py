@@ -12,15 +12,19 @@ NO_LABEL_HOLDS = "no label"
 """How a sample is shown on which none of several labels holds."""
 IMAGE_PLACEHOLDER = "<image>"
 """What stands for a picture in the texts of samples and prompts."""
+AUDIO_PLACEHOLDER = "<audio>"
+"""What stands for a sound, such as a voice message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a dialogue; `images` are file names relative to the project's image folder."""
+    """One turn of a dialogue; `images` and `audio` are file names relative to the project's folders of them."""
 
     role: Role
     text: str
     images: tuple[str, ...] = ()
+    audio: tuple[str, ...] = ()
+    """Sounds, such as voice messages; what is said in them stands in the sidecar of transcripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Sample:
     labels: tuple[str, ...] | None = None
     """Of a task with several labels a sample (`Task.multi`): those that hold, () where none does; None where nobody
     has said which, and for samples of other tasks."""
+    audio: tuple[str, ...] = ()
+    """All sounds of the sample in order of appearance, those of its turns included."""
 
     @property
     def answer(self) -> str | tuple[str, ...] | None:
@@ -62,7 +68,15 @@ class Sample:
     @property
     def fingerprint(self) -> str:
         """Changes with whatever a model sees of the sample, and with its id, not with its label: 32 hex digits."""
-        seen = repr((self.id, self.turns, self.images))
+        # Written out, so that it stays for samples without sounds what it was before there were any: logs hold it.
+        turns = ", ".join(
+            f"Turn(role={turn.role!r}, text={turn.text!r}, images={turn.images!r}"
+            + (f", audio={turn.audio!r})" if turn.audio else ")")
+            for turn in self.turns
+        )
+        turns = f"({turns},)" if len(self.turns) == 1 else f"({turns})"
+        heard = f", {self.audio!r}" if self.audio else ""
+        seen = f"({self.id!r}, {turns}, {self.images!r}{heard})"
         return blake2b(seen.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     @property

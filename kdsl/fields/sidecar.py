@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from kdsl.audio.transcript import Transcript
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.pictures import Pictures
@@ -39,7 +40,8 @@ class OcrPage:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """Everything known beside the samples: about images, keyed by file name, and the sentence vectors of texts."""
+    """Everything known beside the samples: about images and sounds, keyed by file name, and the sentence
+    vectors of texts."""
 
     ocr: dict[str, OcrPage] = field(default_factory=dict)
     captions: dict[str, str] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Sidecars:
     """What is seen on images; None where nobody knows where they lie."""
     left_out: frozenset[str] = frozenset()
     """Fields that are not looked at, as `fields:` of kdsl.yaml has it: they are empty, whatever a sample holds."""
+    transcripts: dict[str, Transcript] = field(default_factory=dict)
+    """Sound → what is said in it."""
 
 
 def read_ocr(path: Path) -> dict[str, OcrPage]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.files import file_digest
 from kdsl.json_file import append_jsonl, read_jsonl
-from kdsl.vlm.conversation import Conversation, Instruction, Picture
+from kdsl.vlm.conversation import Audio, Conversation, Instruction, Picture, Piece
 from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import Generation, Scores, VisionLanguageModel
 
@@ -198,15 +198,16 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 1 << 53
 
 
-def _described(piece: str | Picture) -> list[str]:
-    if isinstance(piece, Picture):
+def _described(piece: Piece) -> list[str]:
+    if isinstance(piece, Picture | Audio):
+        kind = "picture" if isinstance(piece, Picture) else "audio"
         try:
-            return ["picture", _picture_hash(piece.path, piece.path.stat().st_mtime_ns)]
+            return [kind, _file_hash(piece.path, piece.path.stat().st_mtime_ns)]
         except (OSError, KdslError):
-            return ["picture", str(piece.path)]  # the model says in one sentence what is wrong with it
+            return [kind, str(piece.path)]  # the model says in one sentence what is wrong with it
     return ["instruction" if isinstance(piece, Instruction) else "text", str(piece)]
 
 
 @lru_cache(maxsize=100_000)
-def _picture_hash(path: Path, modified: int) -> str:
+def _file_hash(path: Path, modified: int) -> str:
     return file_digest(path).hex()

@@ -1,4 +1,4 @@
-"""What a vision-language model is asked: messages of text and pictures."""
+"""What a vision-language model is asked: messages of text, pictures and sounds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,14 @@ class Picture:
     path: Path
 
 
-Piece = str | Picture
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A sound file, opened only when a model listens to it."""
+
+    path: Path
+
+
+Piece = str | Picture | Audio
 """Of a prompt that is too long, whole pieces are dropped, earliest first: pass a dialogue turn by turn."""
 
 
@@ -28,6 +35,8 @@ Piece = str | Picture
 class Message:
     role: ChatRole
     pieces: tuple[Piece, ...]
+    whole: bool = False
+    """Whether it is dropped as a whole where a prompt is too long, as a turn of a chat is, and not piece by piece."""
 
 
 Conversation = tuple[Message, ...]
@@ -35,9 +44,9 @@ Conversation = tuple[Message, ...]
 
 
 def in_words(conversation: Conversation) -> str:
-    """For people: the texts as they are, and pictures as [picture: path]."""
+    """For people: the texts as they are, pictures as [picture: path] and sounds as [audio: path]."""
     return "".join(
-        f"[picture: {piece.path}]" if isinstance(piece, Picture) else piece
+        piece if isinstance(piece, str) else f"[{'picture' if isinstance(piece, Picture) else 'audio'}: {piece.path}]"
         for message in conversation
         for piece in message.pieces
     )
@@ -65,14 +74,25 @@ def pictures(conversation: Conversation) -> list[Picture]:
     return [piece for message in conversation for piece in message.pieces if isinstance(piece, Picture)]
 
 
+def sounds(conversation: Conversation) -> list[Audio]:
+    """All sounds in order of appearance."""
+    return [piece for message in conversation for piece in message.pieces if isinstance(piece, Audio)]
+
+
 def drop_earliest(conversation: Conversation, n: int) -> tuple[Conversation, int]:
     """The conversation without its `n` earliest pieces that may go (or all of them, if fewer), and how many went.
 
-    System messages, instructions and the very last piece stay; a message that lost all its pieces goes as a whole.
+    System messages, instructions and the very last piece stay; a message that lost all its pieces goes as a whole. One
+    that is `whole` stays or goes with all its pieces, so that more than `n` may go; the last message stays.
     """
     kept: list[Message] = []
     dropped = 0
     for i, message in enumerate(conversation):
+        if message.whole:
+            goes = dropped < n and i < len(conversation) - 1 and message.role != "system"
+            dropped += len(message.pieces) * goes
+            kept += [] if goes else [message]
+            continue
         pieces = []
         for j, piece in enumerate(message.pieces):
             last = i == len(conversation) - 1 and j == len(message.pieces) - 1

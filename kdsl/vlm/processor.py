@@ -152,7 +152,7 @@ class Processor:
                 if isinstance(piece, Picture):
                     width, height = images[piece].size
                     saved += width * height // self._factor**2 + 2
-                elif not isinstance(piece, Instruction):
+                elif isinstance(piece, str) and not isinstance(piece, Instruction):
                     saved += len(self._text_ids(piece))
                 else:
                     continue

@@ -1,0 +1,1 @@
+"""Sounds, such as voice messages: decoding them, and writing down what is said in them."""
