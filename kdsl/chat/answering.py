@@ -1,6 +1,7 @@
 """A vision-language model in a dialogue: what it answers, and how probable it finds answers."""
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +72,8 @@ class ChatModel:
 
 
 def _power(base: float, exponent: float) -> float:
-    """Infinity where it is too large for a number, as of an answer that the model holds to be impossible."""
+    """The largest number there is where it is larger, as of an answer that the model holds to be impossible."""
     try:
         return float(base**exponent)
     except OverflowError:
-        return math.inf
+        return sys.float_info.max
