@@ -1,8 +1,8 @@
 """Dialogues whose turns hold texts, pictures and sounds, and what a model is asked of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -47,18 +47,32 @@ class Dialogue:
     turns: tuple[ChatTurn, ...]
 
     def questions(self) -> "Iterator[Question]":
-        """The turns of the user that want an answer: the last of the dialogue, and those that one follows.
+        """The turns of the user that want an answer: the last of the dialogue, and those that the agent answers in
+        words.
 
         Of several turns of the user without an answer between them it is the last: a picture may come before the
-        question about it.
+        question about it. Several turns of the agent in a row are one answer.
         """
         for number, turn in enumerate(self.turns, start=1):
-            following = self.turns[number : number + 1]
-            if turn.role == "agent" or any(next.role == "user" for next in following):
+            behind = self.turns[number:]
+            if turn.role == "agent" or (behind and behind[0].role == "user"):
                 continue
-            reference = following[0].text if following else ""
-            if reference or not following:
+            answers = takewhile(lambda next: next.role == "agent", behind)
+            reference = "\n".join(answer.text for answer in answers if answer.text)
+            if reference or not behind:
                 yield Question(number, kind_of(self.turns[:number]), reference)
+
+    def asked(self, question: "Question", answers: Mapping[int, str]) -> tuple[ChatTurn, ...]:
+        """The turns up to a question, where the questions before it, by their turn, have these answers."""
+        turns: list[ChatTurn] = []
+        replaced = False
+        for number, turn in enumerate(self.turns[: question.turn], start=1):
+            replaced = replaced and turn.role == "agent"
+            turns += [] if replaced else [turn]
+            if number in answers:
+                turns.append(agent_says(answers[number]))
+                replaced = True
+        return tuple(turns)
 
 
 @dataclass(frozen=True, slots=True)
