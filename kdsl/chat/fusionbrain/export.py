@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
-import kdsl
 from kdsl.chat.fusionbrain import team_code, weights
 from kdsl.chat.fusionbrain.image import dockerfile, needed, pins
 from kdsl.chat.fusionbrain.settings import SETTINGS_FILE, Settings, settings_text
@@ -18,6 +17,7 @@ TEAM_CODE = "team_code"
 ARCHIVE = f"{TEAM_CODE}.zip"
 _PACKAGES = "packages"
 _UNFINISHED = ".unfinished"
+_KDSL = Path(__file__).resolve().parents[2]
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "demo")
 
 
@@ -35,8 +35,7 @@ def write_export(
         code = work / TEAM_CODE
         template = Path(next(iter(team_code.__path__)))
         shutil.copytree(template, code, ignore=_NOT_COPIED, copy_function=shutil.copyfile)
-        own = Path(next(iter(kdsl.__path__)))
-        shutil.copytree(own, code / _PACKAGES / "kdsl", ignore=_NOT_COPIED, copy_function=shutil.copyfile)
+        shutil.copytree(_KDSL, code / _PACKAGES / "kdsl", ignore=_NOT_COPIED, copy_function=shutil.copyfile)
         write_atomically(code / SETTINGS_FILE, settings_text(settings))
         for name, source in track(copied.items(), "copying weights", len(copied), progress):
             weights.copy_weights(source, code / weights.FOLDER / name)

@@ -32,7 +32,7 @@ max_tokens: {max_tokens}
 pixels: {{min: {min_pixels}, max: {max_pixels}}}
 # How much of a sound is heard: the rest of a longer one is not decoded.
 sound_seconds: {sound_seconds:g}
-# e: exp of the mean in nats, as the metrics page defines perplexity; 2: exp2 of the same mean, as several solutions do.
+# e: exp of the mean in nats, as the metrics page defines perplexity; 2: exp2 of the same, as several solutions.
 perplexity_base: {perplexity_base}
 
 # Each answer gets the time that is left, divided by the questions that are still expected.
