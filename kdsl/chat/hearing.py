@@ -26,7 +26,7 @@ def in_text(turns: Sequence[ChatTurn], transcripts: Mapping[str, Transcript]) ->
     """The turns with words in place of sounds, Chinese ones where the turns are: what is said, and what else is heard.
 
     >>> heard = {"a.wav": Transcript("a.wav", 2.0, "where is my order")}
-    >>> in_text([ChatTurn("user", (Part("audio", "a.wav"), Part("text", "What do I want?")))], heard)[0].parts[0].content
+    >>> in_text([ChatTurn("user", (Part("audio", "a.wav"),))], heard)[0].text
     '[sound: “where is my order”]'
     """
     chinese = any(holds_chinese(turn.text) for turn in turns)
