@@ -11,11 +11,12 @@ from kdsl.project.asked import AT_ONCE
 from kdsl.project.small import small_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kdsl.audio.transcript import Transcript
     from kdsl.chat.answering import ChatModel
-    from kdsl.chat.dialogue import Dialogue
+    from kdsl.chat.asking import Answerer, Game, GameQuestion
+    from kdsl.chat.dialogue import ChatTurn
     from kdsl.chat.running import RunOutcome
     from kdsl.config import ProjectConfig
     from kdsl.project.project import Project
@@ -40,7 +41,7 @@ def answer_dialogues(project: "Project", input: Path, output: Path, distractors:
     dialogues = read_dialogues(input)
     with claimed(files=[output]):
         model = open_chat_model(project)
-        heard = None if not _holds_sounds(dialogues) or model.hears() else transcripts_of(config)
+        heard = transcripts_of(config) if _must_read(model, [each.turns for each in dialogues]) else None
         settings = [
             config.chat.system,
             config.chat.max_new_tokens,
@@ -59,6 +60,30 @@ def answer_dialogues(project: "Project", input: Path, output: Path, distractors:
         wrong = Distractors(dialogues, distractors, config.seed)
         answering = Answering(chat_model(project, model, input), heard, wrong, base, run)
         return answering.fill(dialogues, output, AT_ONCE if is_address(name) else 1, project.progress)
+
+
+def open_game(project: "Project", input: Path, number: int) -> "Game":
+    """A game of at most `number` questions of a file of dialogues; KdslError for a file that is none."""
+    from kdsl.chat.asking import Game, draw_questions
+    from kdsl.chat.reading import read_dialogues
+
+    config = project.config
+    questions = draw_questions(read_dialogues(input), number, config.seed)
+    return Game(questions, *media_folders(config, input), transcripts_of(config))
+
+
+def model_player(project: "Project", game: "Game", input: Path) -> "Answerer":
+    """Answers questions of the game with the project's large model."""
+    from kdsl.chat.hearing import in_text
+
+    model = open_chat_model(project)
+    chat = chat_model(project, model, input)
+    told = _must_read(model, [question.turns for question in game.questions])
+
+    def answer(question: "GameQuestion") -> str:
+        return chat.generate([in_text(question.turns, game.transcripts) if told else question.turns])[0]
+
+    return answer
 
 
 def open_chat_model(project: "Project") -> "VisionLanguageModel":
@@ -102,8 +127,9 @@ def _model_name(config: "ProjectConfig") -> str:
     return config.large_model
 
 
-def _holds_sounds(dialogues: "Sequence[Dialogue]") -> bool:
-    return any(turn.names("audio") for dialogue in dialogues for turn in dialogue.turns)
+def _must_read(model: "VisionLanguageModel", dialogues: "Iterable[Sequence[ChatTurn]]") -> bool:
+    """Whether there are sounds that the model does not hear."""
+    return any(turn.names("audio") for turns in dialogues for turn in turns) and not model.hears()
 
 
 def _short(text: str) -> str:
