@@ -28,9 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.command()(evaluate)
-app.command()(ask)
-
 
 @app.command()
 def run(
@@ -83,3 +80,7 @@ def _print_outcome(output: Path, outcome: "RunOutcome") -> None:
             f"Sounds that were not heard: {len(outcome.unheard)}, such as {outcome.unheard[0]}; the model takes none, "
             "and data.transcripts does not say what is said in them"
         )
+
+
+app.command()(evaluate)
+app.command()(ask)
