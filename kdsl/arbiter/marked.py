@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kdsl.arbiter.weighed_hit import WeighedHit
-from kdsl.fields.table import Segment
+from kdsl.fields.field_text import Segment
 from kdsl.rules.sight import Region
 
 _LONGEST = 300

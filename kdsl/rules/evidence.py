@@ -5,8 +5,9 @@ from typing import Any
 
 from kdsl.embeddings.encoder import Vectors32
 from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.fields.field_text import FieldText, Place, Segment
 from kdsl.fields.sidecar import Box
-from kdsl.fields.table import FieldText, Place, SampleFields, Segment, height_share
+from kdsl.fields.table import SampleFields, height_share
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import first_occurrence, is_bounded
 from kdsl.rules.meaning import Nearest, nearest, wording_vectors
