@@ -1,8 +1,8 @@
 """A stand-in for the challenge's run.py, written from the contract: `stand_in_run.py EXPORT JOB RESULT`.
 
 Runs by itself in a clean process, in the folder that holds images/ and audios/: it knows Python and the exported
-folder. JOB is a list of {"convention", "dialogue"}; a dialogue is a list of [query, right answer]. RESULT gets what was
-returned in each round, or what was raised. No address can be reached.
+folder. JOB is a list of {"convention", "dialogue"}; a dialogue is a list of [query, right answer]. RESULT gets what
+was returned in each round, or what was raised. No address can be reached.
 """
 
 import json

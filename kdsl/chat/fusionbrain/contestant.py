@@ -52,7 +52,9 @@ class Contestant:
         self._folder = Path(self._temporary.name)
         pixels = PixelBudget(settings.pixels.min, settings.pixels.max)
         # Half of a dialogue's tokens are for what is said.
-        self._media = Media(self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds)
+        self._media = Media(
+            self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.processor.sees
+        )
         self._chat = ChatModel(model, self._folder, settings.system, settings.max_new_tokens)
         self._transcriber = Transcriber(settings.speech)
         self._transcripts: dict[str, Transcript] = {}
@@ -94,7 +96,7 @@ class Contestant:
                 break
             try:
                 usable = self._usable(asked, _DECODING * left)
-                self._model.most_seconds = max(0.0, end - monotonic())
+                self._model.decoding_seconds = max(0.0, end - monotonic())
                 return Outcome(ask(usable), history)
             except KeyboardInterrupt:
                 raise
