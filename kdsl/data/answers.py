@@ -1,6 +1,6 @@
 """What the agent answers in the end: a service may have to predict before it is said."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kdsl.data.finding import Finding, finding
@@ -19,14 +19,23 @@ def answer_start(turns: Sequence[Turn]) -> int:
 
 
 def before_answer(sample: Sample) -> Sample:
-    """The sample as it was before the agent answered: without the agent's last turns and the images in them."""
+    """The sample as it was before the agent answered: without the agent's last turns, and the images and sounds in
+    them."""
     start = answer_start(sample.turns)
     if start == len(sample.turns):
         return sample
-    images = list(reversed(sample.images))
-    for image in (image for turn in sample.turns[start:] for image in turn.images if image in images):
-        images.remove(image)
-    return replace(sample, turns=sample.turns[:start], images=tuple(reversed(images)))
+    images = _without_last(sample.images, (image for turn in sample.turns[start:] for image in turn.images))
+    audio = _without_last(sample.audio, (audio for turn in sample.turns[start:] for audio in turn.audio))
+    return replace(sample, turns=sample.turns[:start], images=images, audio=audio)
+
+
+def _without_last(files: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
+    """Of each that is gone it is the last one that goes, as often as it is named."""
+    kept = list(reversed(files))
+    for file in gone:
+        if file in kept:
+            kept.remove(file)
+    return tuple(reversed(kept))
 
 
 def is_answered(sample: Sample) -> bool:

@@ -75,6 +75,8 @@ class Project:
         from kdsl.project.several_labels import require_possible
 
         project = cls(_with_image_folder(load_config(path, overrides), progress), progress)
+        if not project.config.tasks:
+            return project  # of dialogues
         seen: set[str] = set()
         for task in project.tasks:
             if task.name in seen:
@@ -105,8 +107,14 @@ class Project:
 
     @cached_property
     def tasks(self) -> "list[Task]":
+        """Raises KdslError for a project of dialogues that has none, for whatever would classify."""
         from kdsl.tasks import load_task
 
+        if not self.config.tasks:
+            raise KdslError(
+                f"{self.config.folder / 'kdsl.yaml'}: names no tasks, so there is nothing to classify; add `tasks:`, "
+                "or answer dialogues with kdsl chat"
+            )
         return [load_task(name, self.config.folder) for name in self.config.tasks]
 
     def task(self, name: str | None = None) -> "Task":

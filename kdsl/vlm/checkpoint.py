@@ -1,4 +1,4 @@
-"""Loading the weights of a Qwen vision-language model and its LoRA adapters, with mistakes told in one sentence."""
+"""Loading the weights of a Qwen model that sees or hears and its LoRA adapters, with mistakes told in one sentence."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ import torch
 import transformers
 from peft import PeftConfig, PeftModel
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForMultimodalLM, PretrainedConfig, PreTrainedModel
 
 from kdsl.errors import KdslError
 from kdsl.files import parsing
@@ -19,7 +19,13 @@ from kdsl.pretrained import is_path, loading_in_one_sentence, location_of, numbe
 
 log = logging.getLogger(__name__)
 
-FAMILIES = {"qwen2_vl": "Qwen2-VL", "qwen2_5_vl": "Qwen2.5-VL", "qwen3_vl": "Qwen3-VL"}
+FAMILIES = {
+    "qwen2_vl": "Qwen2-VL",
+    "qwen2_5_vl": "Qwen2.5-VL",
+    "qwen3_vl": "Qwen3-VL",
+    "qwen2_audio": "Qwen2-Audio",
+    "qwen2_5_omni_thinker": "Qwen2.5-Omni",
+}
 ADAPTER_CONFIG = "adapter_config.json"
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -43,8 +49,9 @@ def load_base(
         several = torch.cuda.device_count() > 1
         device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
     with loading_in_one_sentence(name), quiet():
-        model, info = AutoModelForImageTextToText.from_pretrained(
+        model, info = AutoModelForMultimodalLM.from_pretrained(
             location,
+            config=model_config(location),
             dtype=dtype or number_format(device),
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
@@ -115,13 +122,23 @@ def find_model(name: str) -> str:
     """
     location = location_of(name)
     with loading_in_one_sentence(name):
-        family = AutoConfig.from_pretrained(location, trust_remote_code=False).model_type
+        family = model_config(location).model_type
     if family not in FAMILIES:
         raise KdslError(
             f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {', '.join(FAMILIES.values())}, "
             "or serve it and give the server's http:// address"
         )
     return location
+
+
+def model_config(location: str | Path) -> PretrainedConfig:
+    """The configuration of the model in a directory or of a hub id; of a whole Qwen2.5-Omni, which also speaks, that
+    of the thinker alone, which reads, sees, hears and writes.
+
+    OSError and ValueError of transformers pass through.
+    """
+    config = AutoConfig.from_pretrained(location, trust_remote_code=False)
+    return config.thinker_config if config.model_type == "qwen2_5_omni" else config
 
 
 def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
