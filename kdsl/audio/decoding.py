@@ -158,10 +158,12 @@ def open_sound(path: Path) -> Iterator[Sound]:
     Raises KdslError where PyAV is missing, and in one sentence for what is no such file.
     """
     require_decoder()
+    from av.stream import Disposition
+
     damage = "it is cut off" if is_cut_off(path) else ""
     with opened(path) as file, _container(path, file, damage) as container:
         streams = container.streams
-        pictures = [stream for stream in streams.video if "attached_pic" not in str(stream.disposition)]
+        pictures = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
         if not streams.audio:
             what = "a video without a sound track" if pictures else "without any sound"
             raise KdslError(f"{path}: is {what}", _KNOWN)

@@ -81,13 +81,13 @@ def _whole_spans(loudness: NDArray[np.float32]) -> tuple[list[Span], int]:
 
 
 def _loud_spans(loudness: NDArray[np.float32]) -> list[Span]:
-    """Where something can be heard, with a margin on both sides."""
+    """Where something can be heard, with a margin on both sides; what is cut by a window's end is no click."""
     loud = np.flatnonzero(loudness > _quiet(loudness))
     parts = np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE) + 1) if len(loud) else []
     return [
         (max(int(part[0]) - _MARGIN, 0), min(int(part[-1]) + 1 + _MARGIN, len(loudness)))
         for part in parts
-        if len(part) > _CLICK or int(part[-1]) + 1 == len(loudness)
+        if len(part) > _CLICK or part[0] == 0 or part[-1] + 1 == len(loudness)
     ]
 
 
