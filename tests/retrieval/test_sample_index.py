@@ -74,12 +74,12 @@ def test_pictures_without_words_are_told_by_file_text_or_looks():
     ]
     assert first.same(twin)
     assert not first.same(other)
-    assert first.same(replace(other, images=("a.png",)))
+    assert first.same(replace(other, files=("a.png",)))
     bits = np.random.default_rng(0).random(256) < 0.5
     near, far = bits.copy(), bits.copy()
     near[:12] = ~near[:12]
     far[:13] = ~far[:13]
-    looks = [replace(other, id=str(i), images=(f"{i}.png",), page="", hashes=(hash_number(b),)) for i, b in
+    looks = [replace(other, id=str(i), files=(f"{i}.png",), page="", hashes=(hash_number(b),)) for i, b in
              enumerate((bits, near, far))]  # fmt: skip
     assert looks[0].same(looks[1])
     assert not looks[0].same(looks[2])
@@ -87,8 +87,8 @@ def test_pictures_without_words_are_told_by_file_text_or_looks():
 
 
 def test_words_decide_where_there_are_any():
-    question = replace(said("1", "什么时候发货"), images=("a.png",))
-    other = replace(said("2", "怎么申请退款呢"), images=("a.png",))
+    question = replace(said("1", "什么时候发货"), files=("a.png",))
+    other = replace(said("2", "怎么申请退款呢"), files=("a.png",))
     assert not Content.of(table(question).rows[0]).same(Content.of(table(other).rows[0]))
 
 
