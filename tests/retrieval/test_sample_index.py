@@ -87,8 +87,8 @@ def test_pictures_without_words_are_told_by_file_text_or_looks():
 
 
 def test_words_decide_where_there_are_any():
-    question = replace(said("1", "什么时候发货"), files=("a.png",))
-    other = replace(said("2", "怎么申请退款呢"), files=("a.png",))
+    question = replace(said("1", "什么时候发货"), images=("a.png",))
+    other = replace(said("2", "怎么申请退款呢"), images=("a.png",))
     assert not Content.of(table(question).rows[0]).same(Content.of(table(other).rows[0]))
 
 
