@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from kdsl.audio.transcript import Transcript
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -75,7 +76,9 @@ def test_a_sample_is_shown_in_one_short_line_of_cleaned_text():
 
 
 def test_pictures_without_words_or_text_are_known_by_their_looks(tmp_path: Path):
-        noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64), dtype=np.uint8)
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 255, (2, 64, 64), dtype=np.uint8)
     for name, pixels in (("a", noise[0]), ("b", noise[0]), ("c", noise[1])):
         Image.fromarray(pixels).resize((256, 256), Image.Resampling.NEAREST).save(tmp_path / f"{name}.png")
     pages = {f"{n}.png": OcrPage(f"{n}.png", (9, 9), (OcrLine(t, 1.0, (0, 0, 9, 9)),))
