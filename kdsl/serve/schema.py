@@ -38,9 +38,7 @@ class SoundIn(Described):
     """A sound that travels in the request."""
 
     name: str | None = Field(None, description="What the evidence calls it; any name without folders.")
-    base64: str = Field(
-        description="The bytes of a WAV, MP3, Ogg, FLAC, AMR, M4A, AAC, AIFF or WebM file in base64."
-    )
+    base64: str = Field(description="The bytes of a WAV, MP3, Ogg, FLAC, AMR, M4A, AAC, AIFF or WebM file in base64.")
 
 
 AudioIn = str | SoundIn
