@@ -60,7 +60,7 @@ class LocalModel:
         self.processor = processor
         self.batch_size = batch_size
         """Prompts that go through the model at once; halved when memory does not suffice."""
-        self.most_seconds: float | None = None
+        self.decoding_seconds: float | None = None
         """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
         self._adapter = adapter
@@ -251,7 +251,7 @@ class LocalModel:
             do_sample=False,
             eos_token_id=sorted(stops),
             pad_token_id=self.processor.pad_id,
-            max_time=self.most_seconds,
+            max_time=self.decoding_seconds,
         )
 
     def _generation(

@@ -8,12 +8,16 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
+from kdsl.audio.transcribe import Transcriber
+from kdsl.audio.transcript import Transcript
 from kdsl.chat.answering import ChatModel
 from kdsl.chat.dialogue import ChatTurn, Part
 from kdsl.chat.fusionbrain.history import messages_of, turns_of, user_turn
 from kdsl.chat.fusionbrain.media import Media
 from kdsl.chat.fusionbrain.settings import Settings, read_settings
 from kdsl.chat.fusionbrain.time_budget import TimeBudget
+from kdsl.chat.hearing import in_text, unheard
+from kdsl.errors import KdslError
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.pixels import PixelBudget
 
@@ -23,7 +27,7 @@ Value = TypeVar("Value")
 
 _NO_TIME = "the time is over"
 _DECODING = 0.5
-"""Of the seconds for an answer, what decoding sounds may take."""
+"""Of the seconds for an answer, what decoding sounds may take, and writing them down."""
 
 
 class Outcome(NamedTuple):
@@ -44,12 +48,17 @@ class Contestant:
         self._model = model
         self._settings = settings
         self._time = time
-        self._folder = TemporaryDirectory(prefix="kdsl-fusionbrain-")
+        self._temporary = TemporaryDirectory(prefix="kdsl-fusionbrain-")
+        self._folder = Path(self._temporary.name)
         pixels = PixelBudget(settings.pixels.min, settings.pixels.max)
-        folder = Path(self._folder.name)
         # Half of a dialogue's tokens are for what is said.
-        self._media = Media(folder, pixels, settings.max_tokens // 2, settings.sound_seconds)
-        self._chat = ChatModel(model, folder, settings.system, settings.max_new_tokens)
+        self._media = Media(
+            self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.processor.sees
+        )
+        self._chat = ChatModel(model, self._folder, settings.system, settings.max_new_tokens)
+        self._transcriber = Transcriber(settings.speech)
+        self._transcripts: dict[str, Transcript] = {}
+        """Of files in the folder, whose names are used once."""
 
     @classmethod
     def load(cls, path: Path) -> "Contestant":
@@ -79,13 +88,15 @@ class Contestant:
         """What is said of the whole dialogue; where the model fails on it, of ever less of it."""
         history, problem = messages_of(turns), _NO_TIME
         end = monotonic() + self._time.next()
-        for asked in _ever_less(turns):
+        if not turns[-1].parts:
+            return Outcome(None, history, "nothing is asked")
+        for asked in _ever_less(turns, self._settings.max_tokens // 2):
             left = end - monotonic()
             if left <= 0:
                 break
             try:
-                usable = self._media.prepared(asked, _DECODING * left)
-                self._model.most_seconds = max(0.0, end - monotonic())
+                usable = self._usable(asked, _DECODING * left)
+                self._model.decoding_seconds = max(0.0, end - monotonic())
                 return Outcome(ask(usable), history)
             except KeyboardInterrupt:
                 raise
@@ -94,15 +105,39 @@ class Contestant:
                 problem = f"{type(error).__name__}: {error}"
         return Outcome(None, history, problem)
 
+    def _usable(self, turns: tuple[ChatTurn, ...], seconds: float) -> tuple[ChatTurn, ...]:
+        """The turns as the model takes them, made in about so many seconds: what it does not hear, it reads."""
+        end = monotonic() + seconds
+        prepared = self._media.prepared(turns, seconds)
+        if self._model.hears():
+            return prepared
+        for name in unheard(prepared, self._transcripts):
+            if monotonic() >= end:
+                break
+            self._transcribe(name)
+        return in_text(prepared, self._transcripts)
 
-def _ever_less(turns: tuple[ChatTurn, ...]) -> Iterator[tuple[ChatTurn, ...]]:
-    """The dialogue, its last turn, and what is said in that, if anything is."""
+    def _transcribe(self, name: str) -> None:
+        try:
+            [done] = self._transcriber.transcribed([name], self._folder)
+        except KdslError as error:
+            log.warning("a sound is not written down: %s", error)
+            return
+        if done.transcript is None:
+            log.warning("a sound is not written down: %s", done.problem)
+        else:
+            self._transcripts[name] = done.transcript
+
+
+def _ever_less(turns: tuple[ChatTurn, ...], longest: int) -> Iterator[tuple[ChatTurn, ...]]:
+    """The dialogue, its last turn, and the end of what is said in that: at most `longest` characters."""
     yield turns
-    *before, last = turns
-    if before:
+    last = turns[-1]
+    if len(turns) > 1:
         yield (last,)
-    if last.text and len(last.parts) > 1:
-        yield (ChatTurn(last.role, (Part("text", last.text),)),)
+    said = ChatTurn(last.role, (Part("text", last.text[-longest:]),))
+    if last.text and said != last:
+        yield (said,)
 
 
 def _with_answer(given: object) -> tuple[object, str]:

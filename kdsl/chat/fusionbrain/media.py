@@ -28,9 +28,13 @@ _KEPT = 64
 class Media:
     """Prepares pictures and sounds in `folder`, each once for all turns of a dialogue."""
 
-    def __init__(self, folder: Path, pixels: PixelBudget, picture_tokens: int, sound_seconds: float) -> None:
-        """All pictures of a turn together get about `picture_tokens` tokens, a sound its first `sound_seconds`."""
+    def __init__(
+        self, folder: Path, pixels: PixelBudget, picture_tokens: int, sound_seconds: float, sees: bool = True
+    ) -> None:
+        """All pictures of a turn together get about `picture_tokens` tokens; of a sound the first `sound_seconds` are
+        kept. `sees`: whether the model takes pictures at all."""
         self.folder = folder
+        self._sees = sees
         self._pixels = pixels
         self._picture_tokens = picture_tokens
         self._sound_seconds = sound_seconds
@@ -59,6 +63,8 @@ class Media:
     def _part(self, part: Part, budget: PixelBudget, end: float) -> Part:
         if part.kind == "text":
             return part
+        if part.kind == "image" and not self._sees:
+            return Part("text", UNUSABLE["image"])
         key = (part.kind, part.content, str(budget.max_pixels) if part.kind == "image" else "")
         if key not in self._known:
             try:
@@ -103,7 +109,7 @@ def find_file(name: str, folder: str) -> Path:
     """
     for path in (Path(name), Path(folder, name), Path(folder, Path(name).name)):
         if "\0" not in name and os.path.isfile(path):
-            return path
+            return path.absolute()  # a decoder's process begins where this one did
     raise KdslError(f"{name!r:.200}: there is no such file here or in {folder}/")
 
 
