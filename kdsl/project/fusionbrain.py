@@ -23,7 +23,7 @@ def export_fusionbrain(project: Project, out: Path, copies: bool) -> None:
     settings = Settings(
         model=places["model"],
         adapter=places.get("adapter"),
-        speech=str(places.get("speech", config.speech)),
+        speech=places["speech"] if "speech" in places else "pocketsphinx",
         system=config.chat.system,
         max_new_tokens=config.chat.max_new_tokens,
         max_tokens=config.chat.max_tokens,
