@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from kdsl.chat.dialogue import Kind
 from kdsl.errors import KdslError
@@ -34,9 +37,9 @@ class Answer(RecordModel):
     answer: str
     reference: str | None = None
     """The right answer; None where the dialogue has none."""
-    perplexity: float | None = None
+    perplexity: Annotated[float, Field(gt=0)] | None = None
     """Of the right answer; None without one, and where the model does not tell."""
-    others: tuple[float, ...] = ()
+    others: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """The perplexities of answers to other dialogues, in its place."""
     run: Run
 

@@ -10,23 +10,34 @@ from kdsl.language import holds_chinese
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
-    sound: str
+    said: str
+    said_in: str
     described: str
     nothing: str
     unheard: str
 
 
 _ENGLISH = _Wording(
-    "[sound: “{}”]", "[sound of {}: “{}”]", "[a sound without words]", "[a sound that cannot be heard]"
+    said="[sound: “{}”]",
+    said_in="[sound of {}: “{}”]",
+    described="[sound of {}]",
+    nothing="[a sound without words]",
+    unheard="[a sound that cannot be heard]",
 )
-_CHINESE = _Wording("【声音：“{}”】", "【声音（{}）：“{}”】", "【没有话语的声音】", "【听不到的声音】")
+_CHINESE = _Wording(
+    said="【声音：“{}”】",
+    said_in="【声音（{}）：“{}”】",
+    described="【声音：{}】",
+    nothing="【没有话语的声音】",
+    unheard="【听不到的声音】",
+)
 
 
 def in_text(turns: Sequence[ChatTurn], transcripts: Mapping[str, Transcript]) -> tuple[ChatTurn, ...]:
     """The turns with words in place of sounds, Chinese ones where the turns are: what is said, and what else is heard.
 
     >>> heard = {"a.wav": Transcript("a.wav", 2.0, "where is my order")}
-    >>> in_text([ChatTurn("user", (Part("audio", "a.wav"),))], heard)[0].parts[0].content
+    >>> in_text([ChatTurn("user", (Part("audio", "a.wav"),))], heard)[0].text
     '[sound: “where is my order”]'
     """
     chinese = any(holds_chinese(turn.text) for turn in turns)
@@ -44,9 +55,14 @@ def unheard(turns: Iterable[ChatTurn], transcripts: Mapping[str, Transcript]) ->
 def _told(part: Part, transcripts: Mapping[str, Transcript], wording: _Wording) -> Part:
     if part.kind != "audio":
         return part
-    heard = transcripts.get(part.content)
+    return Part("text", _words(transcripts.get(part.content), wording))
+
+
+def _words(heard: Transcript | None, wording: _Wording) -> str:
     if heard is None:
-        return Part("text", wording.unheard)
-    if heard.caption:
-        return Part("text", wording.described.format(heard.caption, heard.text))
-    return Part("text", wording.sound.format(heard.text) if heard.text else wording.nothing)
+        return wording.unheard
+    if not heard.caption:
+        return wording.said.format(heard.text) if heard.text else wording.nothing
+    if not heard.text:
+        return wording.described.format(heard.caption)
+    return wording.said_in.format(heard.caption, heard.text)

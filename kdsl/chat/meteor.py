@@ -46,6 +46,11 @@ class Meteor:
         except LookupError:
             self._wordnet, self.synonyms = _NoSynonyms(), False
 
+    @property
+    def matches(self) -> list[str]:
+        """The matches that it can make."""
+        return ["exact", "stem", *(["synonym"] if self.synonyms else [])]
+
     def score(self, answer: str, reference: str) -> MeteorScore:
         """Both scores; 0 where either holds no words."""
         said, right = [*words(answer)], [*words(reference)]

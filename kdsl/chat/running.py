@@ -88,9 +88,9 @@ class Answering:
         with append_jsonl(output) as append:
             known = read_answers(output)
             require_same(output, known, self.run)
-            there = {answer.id for answer in known}
+            there = {(answer.id, answer.turn) for answer in known}
             asking = [dialogue for dialogue in dialogues if any(dialogue.questions())]
-            waiting = [dialogue for dialogue in asking if dialogue.id not in there]
+            waiting = [each for each in asking if not all((each.id, one.turn) in there for one in each.questions())]
             outcome.without_question = len(dialogues) - len(asking)
             outcome.answered_before = len(asking) - len(waiting)
             if self.transcripts is not None:
@@ -103,7 +103,8 @@ class Answering:
                             if isinstance(found, Failed):
                                 outcome.problems[window[row].id] = found.reason
                             else:
-                                append(*found)
+                                # A power cut may have left some of a dialogue's answers.
+                                append(*(record for record in found if (record["id"], record["turn"]) not in there))
                                 outcome.answered += 1
                             advance("Answering dialogues")
             except KeyboardInterrupt:

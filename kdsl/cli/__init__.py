@@ -48,6 +48,7 @@ def application() -> typer.Typer:
     """All commands, in the order of their use."""
     from kdsl.cli.augment import augment
     from kdsl.cli.caption import caption
+    from kdsl.cli.chat import app as chat
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
     from kdsl.cli.demo import demo
@@ -86,6 +87,7 @@ def application() -> typer.Typer:
     for command in (init, demo, run, *data, *work, convert, export_fusionbrain, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
+    app.add_typer(chat, name="chat")
     app.add_typer(hosts, name="hosts")
     return app
 

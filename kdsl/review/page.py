@@ -11,9 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kdsl.audio.decoding import voice_installed
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.json_file import read_json
 from kdsl.review.live import LiveSite
+from kdsl.review.sample_view import clock
 from kdsl.review.site import Site
 from kdsl.rules.wording import Language, condition_words, counted, rule_words
 
@@ -105,7 +108,9 @@ class Pages:
             loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
         )  # fmt: skip
-        self._environment.globals.update(counted=counted)
+        self._environment.globals.update(
+            counted=counted, clock=clock, decoding=voice_installed(), install=install_command("voice")
+        )
         self._environment.filters["quote"] = lambda text: quote(str(text), safe="")
 
     def refuse(self, call: Call, status: int, sentence: str) -> HTMLResponse:

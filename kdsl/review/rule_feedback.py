@@ -133,6 +133,6 @@ def _shown(
     for word, place, sample, of_sample in zip(words, places, samples, hits, strict=True):
         evidence = [each for hit in of_sample for each in hit.evidence]
         at = -1 if place is None else place
-        shown = show_sample(at, sample, site.sidecars, site.image_address, evidence, language)
+        shown = show_sample(at, sample, site.sidecars, site.media, evidence, language)
         found.append((word, shown, place is not None))
     return found

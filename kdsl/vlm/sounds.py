@@ -38,7 +38,7 @@ def wav(samples: NDArray[np.float32]) -> bytes:
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setparams((1, 2, RATE, len(samples), "NONE", ""))
-        file.writeframes((samples * np.iinfo(np.int16).max).round().astype("<i2").tobytes())
+        file.writeframes((samples * 0x8000).round().clip(-0x8000, 0x7FFF).astype("<i2").tobytes())
     return content.getvalue()
 
 
