@@ -38,13 +38,13 @@ def world(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tones")
     tiny_projection.write_language_model(folder / "words")
     tiny_projection.write_encoder(folder / "ears")
-    write_tones(folder / "train", 90, seed=0)
+    write_tones(folder / "train", 120, seed=0)
     write_tones(folder / "unheard", 60, seed=1000)
     return folder
 
 
 def recipe(world: Path, **changes: Any) -> ProjectionRecipe:
-    base = ProjectionRecipe(str(world / "words"), 2, PixelBudget(), 512, TRAINING, seed=0, device="cpu")
+    base = ProjectionRecipe(str(world / "words"), 4, PixelBudget(), 512, TRAINING, seed=0, device="cpu")
     return replace(base, **changes)
 
 
