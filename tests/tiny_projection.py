@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 import tiny_qwen2vl
+
 from kdsl.vlm.conversation import Audio, Conversation, Instruction, ask
 
 RATE = 16_000
