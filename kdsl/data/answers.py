@@ -1,6 +1,6 @@
 """What the agent answers in the end: a service may have to predict before it is said."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kdsl.data.finding import Finding, finding
@@ -19,14 +19,23 @@ def answer_start(turns: Sequence[Turn]) -> int:
 
 
 def before_answer(sample: Sample) -> Sample:
-    """The sample as it was before the agent answered: without the agent's last turns and the images in them."""
+    """The sample as it was before the agent answered: without the agent's last turns and what is shown and heard in
+    them."""
     start = answer_start(sample.turns)
     if start == len(sample.turns):
         return sample
-    images = list(reversed(sample.images))
-    for image in (image for turn in sample.turns[start:] for image in turn.images if image in images):
-        images.remove(image)
-    return replace(sample, turns=sample.turns[:start], images=tuple(reversed(images)))
+    answer = sample.turns[start:]
+    images = _without(sample.images, (image for turn in answer for image in turn.images))
+    audio = _without(sample.audio, (sound for turn in answer for sound in turn.audio))
+    return replace(sample, turns=sample.turns[:start], images=images, audio=audio)
+
+
+def _without(files: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
+    """The files but for those that are `gone`, of each the last times that it stands there."""
+    left = list(reversed(files))
+    for file in (file for file in gone if file in left):
+        left.remove(file)
+    return tuple(reversed(left))
 
 
 def is_answered(sample: Sample) -> bool:
