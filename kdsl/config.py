@@ -11,7 +11,9 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
+from pydantic_core import InitErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -22,18 +24,21 @@ from kdsl.config_parts import (
     DataConfig,
     DistillConfig,
     FieldsConfig,
+    LargeConfig,
     LimitsConfig,
     MiningConfig,
     Part,
     PixelsConfig,
+    ProjectionConfig,
     ProjectPath,
     PromptConfig,
     ServeConfig,
     TrainingConfig,
     in_folder,
+    model_name,
 )
 from kdsl.errors import Hint, KdslError
-from kdsl.yaml_file import first_mistake, read_yaml, validate
+from kdsl.yaml_file import YamlFile, first_mistake, read_yaml, validate
 
 CONFIG_NAME = "kdsl.yaml"
 RECORDED = "recorded:"
@@ -54,8 +59,8 @@ _AS_WRITTEN = ("encoder", "small", "large", "speech", "rules", "checkpoint")
 class ProjectConfig(Part):
     """A project; all paths lead from the current directory once loaded by `load_config`."""
 
-    tasks: list[str] = Field(min_length=1)
-    """Shipped tasks (mire_intent, mire_scene) or paths of task files."""
+    tasks: list[str] = Field(default_factory=list)
+    """Shipped tasks (mire_intent, mire_scene) or paths of task files; only a project with `chat` may have none."""
     data: DataConfig = DataConfig()
     encoder: str = NO_ENCODER
     """What turns sentences into vectors: `none`, `use` (embedded), or a directory, a hub id or a server's address."""
@@ -64,7 +69,9 @@ class ProjectConfig(Part):
     """What proposes conditions: `lexical`, `meaning` (by the encoder), or a model: a directory, a hub id or a server's
     address."""
     large: str = "linear"
-    """The classifier: `linear`, `neighbours`, `recorded:FILE`, or a model, as in `small`."""
+    """The classifier: `linear`, `neighbours`, `recorded:FILE`, or a model, as in `small`; it answers dialogues too."""
+    projection: ProjectionConfig | None = None
+    """How that model reads sounds or pictures; stands in the file as `large: {model: NAME, projection: {…}}`."""
     speech: str = EMBEDDED_SPEECH
     """What writes down what is said in sounds: `pocketsphinx` (embedded, English only), or a Whisper model: a
     directory, a hub id or a server's address."""
@@ -103,6 +110,7 @@ class ProjectConfig(Part):
             "encoder": self.encoder,
             "small": self.small,
             "large": self.large,
+            "projection.encoder": None if self.projection is None else self.projection.encoder,
             "speech": self.speech,
             "distill.teacher": self.distill.teacher,
         }
@@ -133,6 +141,15 @@ class ProjectConfig(Part):
                 raise ValueError(f"{task!r} is listed twice; keep one of the two")
         return tasks
 
+    @model_validator(mode="after")
+    def _some_task(self) -> "ProjectConfig":
+        if self.tasks or self.chat != ChatConfig():
+            return self
+        mistake = InitErrorDetails(type="missing", loc=("tasks",), input=self.tasks)
+        if "tasks" in self.model_fields_set:
+            mistake["type"], mistake["ctx"] = "too_short", {"field_type": "List", "min_length": 1, "actual_length": 0}
+        raise ValidationError.from_exception_data("tasks", [mistake])
+
     @field_validator("encoder", "small", "large", "speech")
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
@@ -147,7 +164,7 @@ class ProjectConfig(Part):
             raise ValueError(f"is empty; name the embedded part (`{info.field_name}: {own[0]}`) or a model")
         file = value.removeprefix(RECORDED)
         if file == value:
-            return value if value in own else _model_name(value, info)
+            return value if value in own else model_name(value, info)
         if info.field_name != "large" or not file.strip():
             right = "recorded:FILE" if info.field_name == "large" else own[0]
             raise ValueError(f"{value!r} is not possible here; write `{info.field_name}: {right}`")
@@ -161,16 +178,6 @@ class ProjectConfig(Part):
         return value
 
 
-def _model_name(name: str, info: ValidationInfo) -> str:
-    """A model's directory relative to the folder of the configuration; hub ids and addresses as they stand."""
-    path = Path(name).expanduser()
-    plainly = path.is_absolute() or name.startswith((".", "~"))
-    folder = (info.context or {}).get("folder")
-    if plainly or (folder is not None and "://" not in name and (folder / path).is_dir()):
-        return str(in_folder(name, info))
-    return name
-
-
 def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, object] = ()) -> ProjectConfig:
     """Read a project file (default ./kdsl.yaml; a folder means its kdsl.yaml) and apply overrides.
 
@@ -182,7 +189,8 @@ def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, objec
     if not file_path.exists():
         raise KdslError(f"{file_path}: no such file", Hint.INIT)
     file = read_yaml(file_path)
-    config = validate(ProjectConfig, file, file.value, {"folder": file_path.parent})
+    context = {"folder": file_path.parent}
+    config = validate(ProjectConfig, file, _taken_apart(file, context), context)
     changes = _changes_by_key(overrides) if isinstance(overrides, Mapping) else _changes_in_text(overrides)
     if changes:
         config = _changed(config, changes)
@@ -190,6 +198,20 @@ def load_config(path: Path | None, overrides: Sequence[str] | Mapping[str, objec
     config._folder = file_path.parent
     config._overridden = frozenset(change.key for change in changes)
     return config
+
+
+def _taken_apart(file: YamlFile, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the file, with `large: {model: NAME, projection: {…}}` as two keys, `large` and `projection`."""
+    if "projection" in file.value:
+        raise KdslError(
+            f"{file.where(['projection'])}: projection stands beside its model; write "
+            "`large: {model: NAME, projection: {encoder: NAME}}`"
+        )
+    large = file.value.get("large")
+    if not isinstance(large, dict):
+        return file.value
+    found = validate(LargeConfig, file, large, context, within=["large"])
+    return {**file.value, "large": found.model, "projection": found.projection}
 
 
 class _Change(NamedTuple):

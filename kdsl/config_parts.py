@@ -31,6 +31,16 @@ def in_folder(value: Any, info: ValidationInfo) -> Any:
 ProjectPath = Annotated[Path, BeforeValidator(in_folder)]
 
 
+def model_name(name: str, info: ValidationInfo) -> str:
+    """A model's directory relative to the folder of the configuration; hub ids and addresses as they stand."""
+    path = Path(name).expanduser()
+    plainly = path.is_absolute() or name.startswith((".", "~"))
+    folder = (info.context or {}).get("folder")
+    if plainly or (folder is not None and "://" not in name and (folder / path).is_dir()):
+        return str(in_folder(name, info))
+    return name
+
+
 class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False
@@ -277,6 +287,29 @@ class ChatConfig(Part):
     """Tokens of an answer, at most."""
     max_tokens: int = Field(4096, ge=64)
     """Tokens of a dialogue; the earliest turns of a longer one are left out."""
+
+
+class ProjectionConfig(Part):
+    """How a language model reads sounds, or pictures, that it cannot read by itself."""
+
+    encoder: str
+    """What makes a vector of a sound or a picture: the directory or hub id of a model such as Whisper or CLIP."""
+    tokens: int = Field(4, ge=1, le=256)
+    """Vectors that a sound or a picture becomes among those of the words."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _encoder(cls, value: str, info: ValidationInfo) -> str:
+        if not value.strip() or "://" in value:
+            raise ValueError(f"{value!r} is no encoder; name the directory or hub id of a model")
+        return model_name(value, info)
+
+
+class LargeConfig(Part):
+    """`large:` in the file where more is said of it than a name."""
+
+    model: str
+    projection: ProjectionConfig | None = None
 
 
 class TrainingConfig(Part):

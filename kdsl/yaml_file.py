@@ -108,14 +108,21 @@ def yaml_string(text: str) -> str:
 
 
 def validate(
-    model: type[Model], file: YamlFile, value: Mapping[str, Any], context: Mapping[str, Any] | None = None
+    model: type[Model],
+    file: YamlFile,
+    value: Mapping[str, Any],
+    context: Mapping[str, Any] | None = None,
+    within: Location = (),
 ) -> Model:
-    """`value`, usually `file.value`, as a `model`; KdslError tells the first mistake and its line."""
+    """`value`, usually `file.value`, as a `model`; KdslError tells the first mistake and its line.
+
+    `within` is where in the file the value stands, if not at the top.
+    """
     try:
         return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
         refuse_full_width(file.path, file.text)
-        raise KdslError(f"{file.where(_first(error)['loc'])}: {first_mistake(model, error)}") from error
+        raise KdslError(f"{file.where([*within, *_first(error)['loc']])}: {first_mistake(model, error)}") from error
 
 
 def first_mistake(model: type[BaseModel], error: ValidationError) -> str:

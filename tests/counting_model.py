@@ -26,6 +26,12 @@ class CountingModel:
         self.asked: list[Conversation] = []
         self._reply, self._yes, self._evades = reply, yes, evades
 
+    def sees(self) -> bool:
+        return True
+
+    def hears(self) -> bool:
+        return False
+
     def generate(
         self, conversations: Sequence[Conversation], max_new_tokens: int, choices: Sequence[str] | None = None
     ) -> list[Generation]:

@@ -46,11 +46,11 @@ def main() -> None:
     begin = json_file.append_jsonl
 
     @contextmanager
-    def append_jsonl(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    def append_jsonl(path: Path) -> Iterator[Callable[..., None]]:
         with begin(path) as append:
 
-            def append_and_look(record: dict[str, Any]) -> None:
-                append(record)
+            def append_and_look(*records: dict[str, Any]) -> None:
+                append(*records)
                 look()
 
             yield append_and_look

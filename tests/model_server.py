@@ -1,8 +1,8 @@
 """A small OpenAI-compatible server in a process of its own, for tests: `with model_server(directory) as server`.
 
-With a model directory it answers as vLLM would, by `kdsl.vlm.local`: chat completions with pictures, constrained
-choices, several samples, log-probabilities of the prompt. Without one it needs no torch and always gives the same
-answer. Its embeddings count characters. It can lack abilities, and fail in many ways when it is told to
+With a model directory it answers as vLLM would, by `kdsl.vlm.local`: chat completions with pictures and sounds,
+constrained choices, several samples, log-probabilities of the prompt. Without one it needs no torch and always gives
+the same answer. Its embeddings count characters. It can lack abilities, and fail in many ways when it is told to
 (`RunningServer.fail`).
 """
 
@@ -76,8 +76,8 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     """A server on a free port, gone when the block ends.
 
     Options: `answer`: what it says without a model; `models`: the names that it serves; `constraint`: the one of
-    `CONSTRAINTS` that it knows, others are ignored; `lacks`: any of prompt_logprobs, pictures, n (it gives one answer
-    whatever that says), many (it refuses to give several), extras (it refuses fields that are not OpenAI's);
+    `CONSTRAINTS` that it knows, others are ignored; `lacks`: any of prompt_logprobs, pictures, sounds, n (it gives
+    one answer whatever that says), many (it refuses to give several), extras (it refuses fields not of OpenAI's);
     `context`: tokens of prompt and answer (without a model, characters); `key`: refuse requests with another one;
     `replies`: (a pattern, what it says, without a model, where the last message holds that), the first that fits;
     `mischief`: what happens to chat requests in turn, over and over: faults as of `RunningServer.fail`, "nonsense" (an
@@ -151,6 +151,8 @@ class Service:
             raise Refused(422, f"Unexpected fields in the request: {unknown}")
         if "pictures" in self.options["lacks"] and "image_url" in json.dumps(body["messages"]):
             raise Refused(400, "tiny is not a multimodal model")
+        if "sounds" in self.options["lacks"] and "input_audio" in json.dumps(body["messages"]):
+            raise Refused(400, "At most 0 audio(s) may be provided in one prompt.")
         if "many" in self.options["lacks"] and body.get("n", 1) > 1:
             raise Refused(400, "Only one completion choice is allowed")
         choices = self._choices(body)
@@ -217,7 +219,7 @@ class Service:
             raise Refused(400, f"This model's maximum context length is {limit} tokens. {told}")
 
     def _conversation(self, messages: list[dict[str, Any]]) -> Any:
-        from kdsl.vlm.conversation import Message, Picture
+        from kdsl.vlm.conversation import Audio, Message, Picture
 
         conversation = []
         for message in messages:
@@ -226,6 +228,10 @@ class Service:
             for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
                 if part["type"] == "text":
                     pieces.append(part["text"])
+                elif part["type"] == "input_audio":
+                    path = self.folder / f"{abs(hash(part['input_audio']['data']))}.wav"
+                    path.write_bytes(base64.b64decode(part["input_audio"]["data"]))
+                    pieces.append(Audio(path))
                 else:
                     data = base64.b64decode(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
                     path = self.folder / f"{abs(hash(data))}.png"
@@ -253,11 +259,7 @@ class Service:
         self._check_length(len(prompt) + len(answer), body)
         if not told:
             return conversation, None
-        batch = collate([prompt], processor.pad_id)
-        extra = torch.tensor([answer], dtype=torch.long)
-        batch["input_ids"] = torch.cat([batch["input_ids"], extra], dim=1)
-        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-        batch["mm_token_type_ids"] = torch.cat([batch["mm_token_type_ids"], 0 * extra], dim=1)
+        batch = collate([prompt.followed_by(answer)], processor.pad_id)
         with torch.inference_mode():
             log_p = self.model.model(**batch).logits[0].double().log_softmax(dim=-1)
         entries: list[Any] = [None]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kdsl.config import ProjectConfig, load_config
+from kdsl.config_parts import ProjectionConfig
 from kdsl.errors import KdslError
 
 
@@ -127,6 +128,28 @@ def test_keys_of_the_large_model(write):
     assert config.prompt.ocr
 
 
+def test_a_projection_stands_beside_its_model(write, tmp_path):
+    (tmp_path / "models/ears").mkdir(parents=True)
+    text = "tasks: [a]\nlarge:\n  model: org/words\n  projection:\n    encoder: models/ears\n"
+    config = load_config(write("kdsl.yaml", text))
+    assert (config.large, config.large_model) == ("org/words", "org/words")
+    assert config.projection == ProjectionConfig(encoder=str(tmp_path / "models/ears"), tokens=4)
+    changed = load_config(tmp_path / "kdsl.yaml", ["projection.tokens=8", "large=org/others"])
+    assert (changed.large, changed.projection.tokens, changed.projection.encoder) == (
+        "org/others", 8, str(tmp_path / "models/ears"),
+    )  # fmt: skip
+    encoder = load_config(tmp_path / "kdsl.yaml", ["projection.encoder=org/ears"])
+    assert "org/ears" in encoder.typed_models
+    assert load_config(write("kdsl.yaml", "tasks: [a]\nlarge: {model: org/words}\n")).projection is None
+
+
+def test_only_a_project_of_dialogues_may_have_no_tasks(write, tmp_path):
+    config = load_config(write("kdsl.yaml", "chat: {train: dialogues.json}\n"))
+    assert (config.tasks, config.chat.train) == ([], tmp_path / "dialogues.json")
+    with pytest.raises(KdslError, match="the key 'tasks' is missing"):
+        load_config(write("kdsl.yaml", "chat: {}\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -152,6 +175,13 @@ def test_keys_of_the_large_model(write):
         ("tasks: [a]\nencoder: recorded:x\n", "line 2: encoder: 'recorded:x' is not possible here; write `encoder: u"),
         ("tasks: [a]\nsmall: meaning\n", "line 2: small: 'meaning' needs an encoder; write `encoder: use` too"),
         ("tasks: [a]\ntraining: {vision: true}\n", "training: vision: true goes with `method: full` only"),
+        ("tasks: [a]\nprojection: {encoder: x}\n", "line 2: projection stands beside its model; write `large: {model"),
+        ("large:\n  model: a/b\n  projection:\n    tokens: 3\n", "line 3: the key 'projection.encoder' is missing"),
+        ("large:\n  model: a/b\n  projection:\n    encoder: a/b\n    tokens: 0\n", "line 5: projection.tokens is 0"),
+        ("large:\n  model: a/b\n  projektion:\n    tokens: 0\n", "line 3: unknown key 'projektion'; did you mean 'p"),
+        ("large:\n  projection: {encoder: http://x}\n  model: a/b\n", "line 2: projection.encoder: 'http://x' is no"),
+        ("tasks: [a]\nlarge: {model: ''}\n", "line 2: large: is empty; name the embedded part"),
+        ("tasks: [a]\nlarge: {projection: {encoder: a/b}}\n", "line 2: the key 'model' is missing"),
         ("tasks: [a]\nlarge: 'recorded:'\n", "line 2: large: 'recorded:' is not possible here"),
         ("tasks: [a]\nmining: {iterations: 0}\n", "line 2: mining.iterations is 0; it must be greater than"),
         ("tasks: [a]\nseed: 1\nseed: 2\n", "line 3: the key 'seed' is given twice"),

@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -90,22 +91,10 @@ def world(folder: Path, n: int, seed: int = 0) -> list[Example]:
 def build(folder: Path, texts: Sequence[str] = (), seed: int = 0) -> Path:
     """Write a model directory with random weights; the tokens are bytes and the characters of `texts`."""
     import torch
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    bytes_only = Tokenizer(models.BPE())
-    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytes_only.decoder = decoders.ByteLevel()
-    characters = sorted(set("".join((*texts, _TEXTS))))
-    corpus = ["system", "user", "assistant", " helpful", "You", " are", *characters]
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=800, initial_alphabet=alphabet, show_progress=False)
-    bytes_only.train_from_iterator(corpus, trainer)
-    bytes_only.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _SPECIAL])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=_TEMPLATE
-    )
+    tokenizer = tiny_tokenizer(texts, _SPECIAL, _TEMPLATE)
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in _SPECIAL}
     config = Qwen2VLConfig(
         text_config={
@@ -135,6 +124,25 @@ def build(folder: Path, texts: Sequence[str] = (), seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessorPil().save_pretrained(folder)
     return folder
+
+
+def tiny_tokenizer(texts: Sequence[str], special: Sequence[str], template: str, **named: Any) -> Any:
+    """A tokenizer of bytes and the characters of `texts`, with the special tokens and chat format of a Qwen model."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bytes_only = Tokenizer(models.BPE())
+    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_only.decoder = decoders.ByteLevel()
+    characters = sorted(set("".join((*texts, _TEXTS))))
+    corpus = ["system", "user", "assistant", " helpful", "You", " are", *characters]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=800, initial_alphabet=alphabet, show_progress=False)
+    bytes_only.train_from_iterator(corpus, trainer)
+    bytes_only.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bytes_only, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=template, **named
+    )
 
 
 def train(

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from kdsl.arbiter.decision import Decision
-from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, seen_on
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, seen_on, sounds_of
 from kdsl.arbiter.multi_label_decision import AnyDecision, MultiLabelDecision
 from kdsl.arbiter.weighed_hit import WeighedHit
 from kdsl.notebook import shown, table
@@ -26,7 +26,7 @@ def decision_html(decision: AnyDecision) -> str:
     sample = decision.sample
     named = "label" if sample.labels is None else "labels"
     own = "" if sample.answer_words is None else f" · its own {named}: {escape(sample.answer_words)}"
-    text = [*_dialogue(decision, found), *_images(decision, found)]
+    text = [*_dialogue(decision, found), *_images(decision, found), *_sounds(decision, None, found)]
     parts = table(("", "~"), text, _title(decision)), _rules(decision)
     if isinstance(decision, MultiLabelDecision):
         head = (
@@ -57,11 +57,22 @@ def _title(decision: AnyDecision) -> str:
 
 
 def _dialogue(decision: AnyDecision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
-    """A row a turn: who speaks, and the text."""
+    """A row a turn: who speaks, and the text; below it its sounds."""
     for index, turn in enumerate(decision.sample.turns):
         if turn.text:
             role = f'<span class="dim">{turn.role}</span>'
-            yield role, _marked(turn.text, found.get((index, None, None), ()), _decided(decision))
+            yield role, _marked(turn.text, found.get((index, None, None, None), ()), _decided(decision))
+        yield from _sounds(decision, index, found)
+
+
+def _sounds(
+    decision: AnyDecision, turn: int | None, found: Mapping[Place, Sequence[Found]]
+) -> Iterator[tuple[str, str]]:
+    """A row a sound of a turn, or of none: its name, and what is said in it if rules speak about that."""
+    for audio in sounds_of(decision.sample, turn):
+        here = found.get((turn, None, None, audio), ())
+        said = [_marked(here[0].segment.text, here, _decided(decision))] if here else []
+        yield '<span class="dim">sound</span>', "<br>".join([escape(audio), *said])
 
 
 def _images(decision: AnyDecision, found: Mapping[Place, Sequence[Found]]) -> Iterator[tuple[str, str]]:
@@ -69,7 +80,7 @@ def _images(decision: AnyDecision, found: Mapping[Place, Sequence[Found]]) -> It
     for image in decision.sample.images:
         lines = [
             _marked(here[0].segment.text, here, _decided(decision))
-            for (_, name, _), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
+            for (_, name, *_), here in sorted(found.items(), key=lambda each: each[0][2] or 0)
             if name == image
         ]
         seen = [

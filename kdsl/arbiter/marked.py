@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kdsl.arbiter.weighed_hit import WeighedHit
-from kdsl.fields.table import Segment
+from kdsl.fields.field_text import Segment
 from kdsl.rules.sight import Region
+from kdsl.sample import Sample
 
 _LONGEST = 300
 """Characters of a text shown without evidence, and around it."""
 
 Span = tuple[int, int]
-Place = tuple[int | None, str | None, int | None]
-"""Turn, image and OCR line that a span is in."""
+Place = tuple[int | None, str | None, int | None, str | None]
+"""Turn, image, OCR line and sound that a span is in."""
 
 
 class Found(NamedTuple):
@@ -37,7 +38,7 @@ def found_by_place(hits: Iterable[WeighedHit]) -> dict[Place, list[Found]]:
         for evidence in hit.evidence:
             if evidence.place is not None:
                 segment, span = evidence.place
-                place = segment.turn, segment.image, segment.line
+                place = segment.turn, segment.image, segment.line, segment.audio
                 found.setdefault(place, []).append(Found(span, hit, segment))
     return found
 
@@ -50,6 +51,14 @@ def seen_on(image: str, hits: Iterable[WeighedHit]) -> dict[tuple[Region, str], 
             if evidence.region is not None and evidence.region.image == image and evidence.seen is not None:
                 found.setdefault((evidence.region, evidence.seen), []).append(hit)
     return found
+
+
+def sounds_of(sample: Sample, turn: int | None) -> list[str]:
+    """The sounds of one of the sample's turns; for None those that belong to no turn."""
+    if turn is not None:
+        return list(sample.turns[turn].audio)
+    placed = {audio for each in sample.turns for audio in each.audio}
+    return [audio for audio in sample.audio if audio not in placed]
 
 
 def marked_pieces(text: str, found: Sequence[Found]) -> list[Piece]:

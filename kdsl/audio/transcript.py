@@ -60,6 +60,17 @@ class Transcript:
         return (found[0].start, found[-1].end) if found else None
 
 
+def clock(seconds: float) -> str:
+    """A time in a sound as players show it.
+
+    >>> clock(3.9), clock(75.0), clock(3600.0)
+    ('0:03', '1:15', '1:00:00')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def read_transcripts(path: Path) -> dict[str, Transcript]:
     """Read a sidecar of transcripts; KdslError names file and line of the first record of another shape.
 

@@ -48,11 +48,13 @@ def application() -> typer.Typer:
     """All commands, in the order of their use."""
     from kdsl.cli.augment import augment
     from kdsl.cli.caption import caption
+    from kdsl.cli.chat import app as chat
     from kdsl.cli.check import check
     from kdsl.cli.convert import convert
     from kdsl.cli.demo import demo
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
+    from kdsl.cli.export_fusionbrain import export_fusionbrain
     from kdsl.cli.fetch import fetch
     from kdsl.cli.history import history
     from kdsl.cli.hosts import app as hosts
@@ -69,6 +71,7 @@ def application() -> typer.Typer:
     from kdsl.cli.run import run
     from kdsl.cli.serve import serve
     from kdsl.cli.train import train
+    from kdsl.cli.transcribe import transcribe
 
     app = typer.Typer(
         cls=_Group,
@@ -79,12 +82,13 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    data = check, fetch, ocr, caption
+    data = check, fetch, ocr, transcribe, caption
     feeding = augment, prompt, reasons, distill
     work = mine, propose, review, *feeding, train, predict, serve, evaluate, history
-    for command in (init, demo, run, *data, *work, convert, info):
+    for command in (init, demo, run, *data, *work, convert, export_fusionbrain, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
+    app.add_typer(chat, name="chat")
     app.add_typer(hosts, name="hosts")
     return app
 

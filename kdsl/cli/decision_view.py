@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from kdsl.arbiter.decision import Decision
-from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line, seen_on
+from kdsl.arbiter.marked import Found, Place, found_by_place, marked_pieces, one_line, seen_on, sounds_of
 from kdsl.arbiter.multi_label_decision import AnyDecision, MultiLabelDecision
 from kdsl.arbiter.weighed_hit import WeighedHit
+from kdsl.audio.transcript import clock
 from kdsl.cli.console import RuleText, fits_a_window, results_console, results_table, visible
 from kdsl.fields.sidecar import Sidecars
 from kdsl.models.explanation import Explanation, NearSample
@@ -30,7 +31,8 @@ def print_decision(decision: AnyDecision, sidecars: Sidecars, explanation: Expla
     sample = decision.sample
     console.print(Text(visible(f"{sample.id}  {sample.task}"), style="bold"))
     found = found_by_place(decision.rules)
-    for line in [*_dialogue(decision, found, console), *_pages(decision, sidecars, found, console)]:
+    dialogue = _dialogue(decision, sidecars, found, console)
+    for line in [*dialogue, *_pages(decision, sidecars, found, console)]:
         console.print(line, soft_wrap=not fits_a_window(console))
     console.print()
     console.print(_rules(decision) if decision.rules else Text("No rule holds.", style="dim"))
@@ -54,10 +56,30 @@ def print_decision(decision: AnyDecision, sidecars: Sidecars, explanation: Expla
         console.print(Text(f"The sample's own {own}: {sample.answer_words}", style="dim"))
 
 
-def _dialogue(decision: AnyDecision, found: Mapping[Place, list[Found]], console: Console) -> Iterator[Text]:
+def _dialogue(
+    decision: AnyDecision, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
+) -> Iterator[Text]:
+    """A line a turn, and below it what is said in its sounds; then the sounds that belong to no turn."""
     for index, turn in enumerate(decision.sample.turns):
         text = Text(f"{index:>3} {_ROLES[turn.role]}  ", style="cyan" if turn.role == "user" else "dim")
-        yield text.append_text(_marked(turn.text, found.get((index, None, None), ()), console))
+        yield text.append_text(_marked(turn.text, found.get((index, None, None, None), ()), console))
+        yield from _sounds(decision, index, sidecars, found, console)
+    yield from _sounds(decision, None, sidecars, found, console)
+
+
+def _sounds(
+    decision: AnyDecision, turn: int | None, sidecars: Sidecars, found: Mapping[Place, list[Found]], console: Console
+) -> Iterator[Text]:
+    """Each sound of a turn, or of none, with how long it is and what is said in it."""
+    for audio in sounds_of(decision.sample, turn):
+        said = sidecars.transcripts.get(audio)
+        if said is None:
+            yield Text(visible(f"sound {audio}: nobody has written down what is said"), style="dim")
+            continue
+        here = found.get((turn, None, None, audio), ())
+        yield Text(visible(f"sound {audio}, {clock(said.seconds)}: "), style="dim").append_text(
+            _marked(said.text, here, console) if said.text else Text("nothing is said")
+        )
 
 
 def _pages(
@@ -72,9 +94,9 @@ def _pages(
             yield Text(f"    {region}  ").append_text(_mark(words, console))
         if page is not None:
             for index, line in enumerate(page.lines):
-                if here := found.get((None, image, index)):
+                if here := found.get((None, image, index, None)):
                     yield Text(f"    line {index}  ").append_text(_marked(line.text, here, console))
-        if (here := found.get((None, image, None))) and image in sidecars.captions:
+        if (here := found.get((None, image, None, None))) and image in sidecars.captions:
             yield Text("    caption  ").append_text(_marked(sidecars.captions[image], here, console))
 
 

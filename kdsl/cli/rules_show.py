@@ -75,9 +75,9 @@ def _words(evidence: Evidence, sample: Sample, style: str) -> Text:
     """The evidence in words; a term with the text around it, the term highlighted."""
     if evidence.place is not None:
         segment, (start, end) = evidence.place
-        where = (
-            f"turn {segment.turn}, {sample.turns[segment.turn].role}" if segment.turn is not None else segment.image
-        )
+        where = segment.image or segment.audio
+        if segment.turn is not None:
+            where = f"turn {segment.turn}, {sample.turns[segment.turn].role}"
         before = visible(segment.text[max(0, start - _CONTEXT) : start].replace("\n", " "))
         after = visible(segment.text[end : end + _CONTEXT].replace("\n", " "))
         words = Text(f"{evidence.field} ({where}): {'…' if start > _CONTEXT else ''}{before}")

@@ -19,23 +19,23 @@ def answer_start(turns: Sequence[Turn]) -> int:
 
 
 def before_answer(sample: Sample) -> Sample:
-    """The sample as it was before the agent answered: without the agent's last turns and what is shown and heard in
+    """The sample as it was before the agent answered: without the agent's last turns, and the images and sounds in
     them."""
     start = answer_start(sample.turns)
     if start == len(sample.turns):
         return sample
-    answer = sample.turns[start:]
-    images = _without(sample.images, (image for turn in answer for image in turn.images))
-    audio = _without(sample.audio, (sound for turn in answer for sound in turn.audio))
+    images = _without_last(sample.images, (image for turn in sample.turns[start:] for image in turn.images))
+    audio = _without_last(sample.audio, (audio for turn in sample.turns[start:] for audio in turn.audio))
     return replace(sample, turns=sample.turns[:start], images=images, audio=audio)
 
 
-def _without(files: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
-    """The files but for those that are `gone`, of each the last times that it stands there."""
-    left = list(reversed(files))
-    for file in (file for file in gone if file in left):
-        left.remove(file)
-    return tuple(reversed(left))
+def _without_last(files: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
+    """Of each that is gone it is the last one that goes, as often as it is named."""
+    kept = list(reversed(files))
+    for file in gone:
+        if file in kept:
+            kept.remove(file)
+    return tuple(reversed(kept))
 
 
 def is_answered(sample: Sample) -> bool:

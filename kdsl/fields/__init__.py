@@ -2,11 +2,13 @@
 
 TEXT_FIELDS = (
     "text", "last_user", "user", "last_agent", "agent", "dialogue", "ocr", "ocr.header", "ocr.top", "ocr.body",
-    "ocr.bottom", "ocr.bar", "caption",
+    "ocr.bottom", "ocr.bar", "caption", "voice",
 )  # fmt: skip
 """Where terms and meanings are looked for. `text` is what the sample says: the name for it where there are no
-dialogues, and of a dialogue all turns."""
-NUMBER_FIELDS = ("image.aspect", "image.count", "image.text_area", "image.text_lines", "turns")
+dialogues, and of a dialogue all turns. What is said in a sound is a part of its turn; `voice` has that alone."""
+NUMBER_FIELDS = (
+    "image.aspect", "image.count", "image.text_area", "image.text_lines", "audio.seconds", "audio.count", "turns",
+)  # fmt: skip
 KIND_FIELD = "image.kind"
 COLOUR_FIELD = "image.colour"
 SIZE_FIELD = "ocr.size"

@@ -1,10 +1,11 @@
-"""The pieces of a text field that a meaning is compared with: turns, their sentences, OCR lines and captions."""
+"""The pieces of a text field that a meaning is compared with: turns, transcripts, their sentences, OCR lines and
+captions."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kdsl.fields.table import FieldText, Place, Segment
+from kdsl.fields.field_text import FieldText, Place, Segment
 from kdsl.text import normalise
 
 _LINK_OR_END = re.compile(r"(?:https?://|www\.)[!-~]+|([。！？!?；;\n]+|\.+(?=\s))")
@@ -13,7 +14,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 class Piece(NamedTuple):
-    """A turn, a sentence of a turn that has several, an OCR line or a caption."""
+    """A turn or a transcript, a sentence of one that has several, an OCR line or a caption."""
 
     text: str
     """Normalised."""
@@ -24,7 +25,7 @@ class Piece(NamedTuple):
 def pieces(field: FieldText) -> "tuple[Piece, ...]":
     """The pieces of a field in their order, a turn before its sentences; none without a visible character.
 
-    The sentences of a turn are those with a letter in them.
+    The sentences of a turn or transcript are those with a letter in them.
     """
     if field.pieces is None:
         field.pieces = tuple(_pieces(field))
@@ -38,7 +39,7 @@ def _pieces(field: FieldText) -> Iterator[Piece]:
         if not form:
             continue
         yield Piece(form, (segment, (0, len(segment.text))))
-        if segment.turn is not None:
+        if segment.turn is not None or segment.audio is not None:
             yield from _sentences(segment, form)
 
 

@@ -3,10 +3,9 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,105 +14,38 @@ from kdsl.embeddings.encoder import Vectors32
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
+from kdsl.fields.field_text import FieldText, Normalised, Segment
+from kdsl.fields.heard import Heard, hear
 from kdsl.fields.page_network import NETWORK_SIZE
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
 from kdsl.fields.visual import VIEWS, PictureFeatures
 from kdsl.sample import Sample
-from kdsl.text import normalise_lines, original_span
-
-if TYPE_CHECKING:
-    from kdsl.fields.pieces import Piece
 
 _OCR_ZONES = {
     "ocr": "page",
     **{f"ocr.{zone}": zone for zone in ZONES if zone != "page"},
 }
 """text field → the zone of the page that it reads"""
-_PLACEHOLDERS = re.compile(r"<image>|<http>|<video>")
+_PLACEHOLDERS = re.compile(r"<image>|<audio>|<http>|<video>")
 _WORD = re.compile(r"\w")
-
-
-@dataclass(slots=True)
-class Segment:
-    """One piece of original text that a field is made of: a turn, an OCR line or a caption."""
-
-    text: str
-    turn: int | None = None
-    """Index into `Sample.turns`."""
-    image: str | None = None
-    line: int | None = None
-    """Index into the lines of the image's OCR page."""
-    box: Box | None = None
-
-
-Place = tuple[Segment, tuple[int, int]]
-"""Where something was found: the segment and the character span [start, end) in its original text."""
-
-
-@dataclass(slots=True)
-class _Normalised:
-    """Texts with their normalised forms, made once for all fields that the texts stand in."""
-
-    texts: Sequence[str]
-    forms: Sequence[str]
-    aligned: bool
-    """Whether every character of a form stands where it stood in its text; False promises nothing."""
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> "_Normalised":
-        joined, aligned = normalise_lines(texts)
-        return cls(texts, joined.split("\n") if texts else (), aligned)
-
-    def select(self, indices: Sequence[int]) -> "_Normalised":
-        return _Normalised([self.texts[i] for i in indices], [self.forms[i] for i in indices], self.aligned)
-
-
-class FieldText:
-    """A text field of one sample: `text` is its segments, normalised and joined by newlines.
-
-    No normalised term holds a newline, so no match crosses two segments.
-    """
-
-    __slots__ = ("_aligned", "_segments", "_texts", "_turns", "pieces", "text")
-
-    def __init__(self, said: _Normalised, turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
-        """`said.texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
-        self.text = "\n".join(said.forms)
-        self._aligned = said.aligned
-        self._texts = said.texts
-        self._turns = turns
-        self._segments = segments
-        self.pieces: tuple[Piece, ...] | None = None
-        """What `kdsl.fields.pieces` made of it, once somebody asked."""
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        return tuple(self._segments) or tuple(map(Segment, self._texts, self._turns))
-
-    def place(self, start: int, end: int) -> Place:
-        """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
-        text = self.text
-        index = text.count("\n", 0, start)
-        # Segments of turns are needed for few of many texts, so made late.
-        segment = Segment(self._texts[index], self._turns[index]) if self._turns else self._segments[index]
-        offset = text.rfind("\n", 0, start) + 1
-        if self._aligned:
-            return segment, (start - offset, end - offset)
-        return segment, original_span(segment.text, start - offset, end - offset)
 
 
 class SampleFields:
     """The fields of one sample, each made when first asked for."""
 
-    def __init__(self, sample: Sample, sidecars: Sidecars, turns: _Normalised | None = None) -> None:
-        """`turns` are the texts of the sample's turns, where they are normalised already."""
+    def __init__(self, sample: Sample, sidecars: Sidecars, turns: Normalised | None = None) -> None:
+        """`turns` are the texts of the sample's turns as `_said` gives them, where they are normalised already."""
         self.sample = sample
         """As it was given."""
         self.shown = before_answer(sample) if "last_agent" in sidecars.left_out else sample
         """What is looked at: all but the agent's answer, where that is left out. Turns keep their indices."""
+        self._heard = hear(self.shown, sidecars.transcripts)
+        self.heard = self.shown if self._heard is None else self._heard.sample
+        """`shown` with what is said in its sounds in the texts of their turns, for whoever reads or shows the turns;
+        `shown` itself where nothing is said in sounds."""
         self.sidecars = sidecars
-        """What is known about images, those of other samples too."""
+        """What is known about images and sounds, those of other samples too."""
         self._turns = turns
         self._texts: dict[str, FieldText] = {}
 
@@ -133,12 +65,19 @@ class SampleFields:
     def number(self, field: str) -> float | None:
         """The number field of that name; None where it does not exist, such as the aspect without a known image.
 
-        Numbers about an image are those of the first one that OCR has read.
+        Numbers about an image are those of the first one that OCR has read; the seconds are those of all sounds that
+        have a transcript.
         """
         if field == "turns":
             return float(len(self.shown.turns))
         if field == "image.count":
             return float(len(self.shown.images))
+        if field == "audio.count":
+            return float(len(self.shown.audio))
+        if field == "audio.seconds":
+            known = self.sidecars.transcripts
+            lengths = [known[audio].seconds for audio in self.shown.audio if audio in known]
+            return sum(lengths) if lengths else None
         if field == "image.aspect":
             for image in self.shown.images:
                 page = self.sidecars.ocr.get(image)
@@ -195,19 +134,20 @@ class SampleFields:
         """Whether `seen` was asked for before: it stays what it was."""
         return "seen" in vars(self)
 
-    def _said(self) -> _Normalised:
-        """The texts of all turns."""
+    def _said(self) -> Normalised:
+        """The texts of all turns; of one with sounds its own and what is said in them are a text each."""
         if self._turns is None:
-            self._turns = _Normalised.of([turn.text for turn in self.shown.turns])
+            parts = self.shown.turns if self._heard is None else self._heard.segments
+            self._turns = Normalised.of([part.text for part in parts])
         return self._turns
 
     @cached_property
-    def _lines(self) -> tuple[list[Segment], list[float], _Normalised]:
+    def _lines(self) -> tuple[list[Segment], list[float], Normalised]:
         """The OCR lines of all pages, where each lies (see `middle`), and their texts."""
         lines = [(page, index, line) for page in self.pages for index, line in enumerate(page.lines)]
         segments = [Segment(line.text, None, page.image, index, line.box) for page, index, line in lines]
         middles = [middle(line.box, page.size[1]) for page, _, line in lines]
-        return segments, middles, _Normalised.of([segment.text for segment in segments])
+        return segments, middles, Normalised.of([segment.text for segment in segments])
 
     @cached_property
     def _line_heights(self) -> list[float]:
@@ -216,8 +156,7 @@ class SampleFields:
 
     def _make(self, field: str) -> FieldText:
         if field in self.sidecars.left_out:
-            return FieldText(_Normalised.of([]))
-        turns = self.shown.turns
+            return FieldText(Normalised.of([]))
         if field in _OCR_ZONES:
             segments, middles, lines = self._lines
             begin, end = ZONES[_OCR_ZONES[field]]
@@ -228,17 +167,29 @@ class SampleFields:
         if field == "caption":
             captions = self.sidecars.captions
             segments = [Segment(captions[image], image=image) for image in self.shown.images if image in captions]
-            return FieldText(_Normalised.of([segment.text for segment in segments]), segments=segments)
+            return FieldText(Normalised.of([segment.text for segment in segments]), segments=segments)
+        if field == "voice":
+            if self._heard is None:
+                return FieldText(Normalised.of([]))
+            aloud = [index for index, segment in enumerate(self._heard.segments) if segment.audio is not None]
+            return self._made_of(aloud, self._heard)
+        turns = self.heard.turns
         if field in ("text", "dialogue"):
             chosen = [index for index, turn in enumerate(turns) if turn.text]
         elif field in ("user", "agent"):
             chosen = [index for index, turn in enumerate(turns) if turn.role == field and turn.text]
         elif field in ("last_user", "last_agent"):
-            last = last_user_turn(self.shown) if field == "last_user" else last_agent_turn(self.shown)
+            last = last_user_turn(self.heard) if field == "last_user" else last_agent_turn(self.heard)
             chosen = [] if last is None else [last]
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
-        return FieldText(self._said().select(chosen), chosen)
+        if self._heard is None:
+            return FieldText(self._said().select(chosen), chosen)
+        return self._made_of([index for index, turn in enumerate(self._heard.turns) if turn in chosen], self._heard)
+
+    def _made_of(self, chosen: Sequence[int], heard: Heard) -> FieldText:
+        """Some of the segments of a sample with sounds."""
+        return FieldText(self._said().select(chosen), segments=[heard.segments[index] for index in chosen])
 
 
 class FieldTable:

@@ -29,8 +29,8 @@ def informative_fields(
     Conditions with training precision of a half or more on k-1 folds are scored on the fold left out, all labels
     pooled. A field of a few hundred chance words (the text on a screenshot, when the question is what the customer
     asks) looks as good as any in training and falls apart here. All fields with conditions stay when none can be told
-    apart; fields without such conditions stay too, as they may still help in combination, but for colours and narrow
-    parts of a page: of these a few hundred conditions would help by chance. A field that is the only one counts as 1.
+    apart; fields without such conditions stay too, as they may still help in combination, but for colours and parts of
+    other fields: of these a few hundred conditions would help by chance. A field that is the only one counts as 1.
     """
     names = np.array([read_field(condition) for condition in vocabulary.conditions])
     hits = {name: 0.0 for name in dict.fromkeys(names.tolist())}

@@ -24,19 +24,20 @@ MIN_SAMPLES = 2
 MAX_SHARE = 0.6
 """A term in more of the samples than this says nothing about any label of several."""
 MINED_FIELDS = (
-    "text", "last_user", "user", "last_agent", "ocr", "ocr.top", "ocr.bottom", "ocr.header", "ocr.body", "ocr.bar",
-    "caption",
+    "text", "last_user", "user", "last_agent", "voice", "ocr", "ocr.top", "ocr.bottom", "ocr.header", "ocr.body",
+    "ocr.bar", "caption",
 )  # fmt: skip
 """Text fields. Of those that say the same the first is taken: of a page the plainest.
 
 What the agent said before the end answers a question asked before: rules on it hold by chance on few samples. Of a
 dialogue its turns are read, of a single text `text`: see `mined_fields`.
 """
-PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size")
-"""Of a page whose top, bottom and all of it come first: they are there for what those do not say."""
+PARTS = ("ocr.header", "ocr.body", "ocr.bar", "ocr.size", "voice")
+"""Of a page whose top, bottom and all of it come first, and of turns, which hold what is said aloud in them: they are
+there for what those do not say."""
 _LARGE = 0.9
 """Lines higher than this share of all lines are large type."""
-_SPOKEN = ("text", "last_user", "user")
+_SPOKEN = ("text", "last_user", "user", "voice")
 """Here 我的 is grammar; on a page it is a tab."""
 _SHORTEST = dict.fromkeys(_SPOKEN, 1)
 """A single Chinese character can carry an intent in what a user says; on a page or in a caption it is noise."""

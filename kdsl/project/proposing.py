@@ -244,7 +244,8 @@ def _refined(refiner: Refiner, rule: Rule) -> Rule:
 
 
 def draft_fields(table: FieldTable) -> list[str]:
-    """The text fields that drafts may be on: those that say something in these samples, no narrow parts of a page."""
+    """The text fields that drafts may be on: those that say something in these samples, none that is a part of
+    another."""
     return [name for name in MINED_FIELDS if name not in PARTS and any(table.texts(name))]
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from kdsl.errors import KdslError
 from kdsl.review import (
@@ -17,6 +17,7 @@ from kdsl.review import (
     edit_routes,
     label_routes,
     labelling_routes,
+    media_routes,
     progress_routes,
     refine_routes,
     rule_routes,
@@ -59,6 +60,7 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
         progress_routes,
         run_routes,
         service_routes,
+        media_routes,
     ):
         app.include_router(routes.router)
 
@@ -77,14 +79,6 @@ def create_app(live: LiveSite, hosts: Collection[str], token: str | None = None,
     @app.get("/")
     def start() -> Response:
         return RedirectResponse(f"/t/{quote(next(iter(live.site.tasks)), safe='')}/rules", 303)
-
-    @app.get("/image/{address}")
-    def image(address: str) -> Response:
-        picture = live.site.picture(address)
-        if picture is None:
-            return PlainTextResponse("no such image", 404)
-        headers = {"Cache-Control": "private, max-age=86400", "Content-Disposition": "inline"}
-        return FileResponse(picture.path, media_type=picture.kind, headers=headers)
 
     @app.post("/settings")
     async def settings(request: Request) -> Response:

@@ -16,7 +16,7 @@ Stamps = tuple[Stamp | None, ...]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Tasks, their labelled samples by the task's name, and what is known about images."""
+    """Tasks, their labelled samples by the task's name, and what is known beside them."""
 
     tasks: Sequence[Task]
     samples: Mapping[str, Sequence[Sample]]

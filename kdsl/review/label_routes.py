@@ -96,7 +96,7 @@ def _page(call: Call, task: str, at: str, event: LabelEvent | None = None, undon
     evidence = [] if issue is None else [each for hit in issue.rules for each in hit.evidence]
     shown = None
     if issue is not None:
-        shown = show_sample(0, issue.sample, site.sidecars, site.image_address, evidence, call.visitor.language)
+        shown = show_sample(0, issue.sample, site.sidecars, site.media, evidence, call.visitor.language)
     first = max(min(place - SHOWN // 2, len(issues) - SHOWN), 0)
     answer = call.render(
         "labels.html", task=task, problem=problem, issues=issues, issue=issue, place=place, first=first, most=SHOWN,

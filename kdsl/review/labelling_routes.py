@@ -97,7 +97,7 @@ def _page(
     place = places.get(at, 0)
     group = groups[place] if groups else None
     shown = [] if group is None else [
-        show_sample(i, sample, site.sidecars, site.image_address, (), call.visitor.language)
+        show_sample(i, sample, site.sidecars, site.media, (), call.visitor.language)
         for i, sample in enumerate(group.samples)
     ]  # fmt: skip
     answer = call.render(

@@ -225,7 +225,8 @@ def open_live(project: Project, by: str) -> LiveSite:
     """Everything that the page shows of a project, read and counted, and read again when its files change."""
     config, data = project.config, project.config.data
     tasks = [config.folder / name for name in config.tasks]
-    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions, data.feedback_log]
+    files = [data.train, data.unlabelled, data.ocr, data.captions, data.questions, data.transcripts]
+    files += [data.feedback_log]
     if data.test is not None:  # what stands there is not learned from, whoever gave feedback about it
         files.append(data.test)
     files += [path for path in tasks if path.is_file()]

@@ -11,6 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kdsl.audio.decoding import voice_installed
+from kdsl.audio.transcript import clock
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.json_file import read_json
 from kdsl.review.live import LiveSite
@@ -105,7 +108,9 @@ class Pages:
             loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
         )  # fmt: skip
-        self._environment.globals.update(counted=counted)
+        self._environment.globals.update(
+            counted=counted, clock=clock, decoding=voice_installed(), install=install_command("voice")
+        )
         self._environment.filters["quote"] = lambda text: quote(str(text), safe="")
 
     def refuse(self, call: Call, status: int, sentence: str) -> HTMLResponse:

@@ -95,8 +95,9 @@ def _holds(overview: Overview, rule: int, word: LastWord, index: TaskIndex) -> b
     It held when the sample was decided, and where that cannot be known better it does.
     """
     place = place_of(word, index)
-    seen = all(image in index.table.sidecars.ocr for image in word.sample.images)
-    return place is None or not seen or bool(contains(overview.bits[rule], place))
+    known, sample = index.table.sidecars, word.sample
+    read = known.ocr.keys() >= set(sample.images) and known.transcripts.keys() >= set(sample.audio)
+    return place is None or not read or bool(contains(overview.bits[rule], place))
 
 
 def place_of(word: LastWord, index: TaskIndex) -> int | None:
@@ -133,6 +134,6 @@ def _shown(
     for word, place, sample, of_sample in zip(words, places, samples, hits, strict=True):
         evidence = [each for hit in of_sample for each in hit.evidence]
         at = -1 if place is None else place
-        shown = show_sample(at, sample, site.sidecars, site.image_address, evidence, language)
+        shown = show_sample(at, sample, site.sidecars, site.media, evidence, language)
         found.append((word, shown, place is not None))
     return found

@@ -168,7 +168,7 @@ def hits_of(
     for row, hits in zip(rows, found, strict=True):
         evidence = [each for hit in hits for each in hit.evidence]
         sample = show_sample(
-            int(row), index.samples[row], site.sidecars, site.image_address, evidence, language
+            int(row), index.samples[row], site.sidecars, site.media, evidence, language
         )  # fmt: skip
         shown.append((sample, model_label(site, task, int(row), unlabelled)))
     return shown
@@ -195,7 +195,7 @@ def shown_samples(
 ) -> list[ShownSample]:  # fmt: skip
     """Training samples as they are."""
     samples = site.indexes[task].samples
-    return [show_sample(row, samples[row], site.sidecars, site.image_address, (), language) for row in rows]
+    return [show_sample(row, samples[row], site.sidecars, site.media, (), language) for row in rows]
 
 
 def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]]:

@@ -67,7 +67,7 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
     language = call.visitor.language
     shown = show_sample(
-        position, found.samples[position], call.site.sidecars, call.site.image_address, evidence, language
+        position, found.samples[position], call.site.sidecars, call.site.media, evidence, language
     )  # fmt: skip
     return call.render(
         "sample.html", task=task, sample=shown, hitting=hitting, unlabelled=unlabelled,

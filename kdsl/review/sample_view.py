@@ -1,13 +1,15 @@
-"""A sample as the page shows it: its turns cut at the evidence, its images with boxes and regions."""
+"""A sample as the page shows it: its turns cut at the evidence, its images with boxes and regions, its sounds."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kdsl.arbiter.marked import sounds_of
 from kdsl.fields import ZONES
 from kdsl.fields.sidecar import Box, Sidecars
-from kdsl.fields.table import last_user_turn, middle
+from kdsl.fields.table import SampleFields, last_user_turn, middle
+from kdsl.review.media import Media, SoundFile
 from kdsl.rules.evidence import Evidence
 from kdsl.rules.meaning import Nearest
 from kdsl.rules.wording import COLOUR_NAMES, KIND_NAMES, ZONE_NAMES, Language, condition_words
@@ -35,6 +37,7 @@ class ShownTurn:
     """The field that a new rule about a selection in this turn reads."""
     pieces: tuple[Piece, ...]
     images: int
+    sounds: "tuple[ShownSound, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,36 @@ class ShownImage:
     """The lines of text with evidence in them, cut at it."""
 
 
+class Moment(NamedTuple):
+    """Where evidence is heard."""
+
+    seconds: float
+    """From the beginning of the sound."""
+    words: str
+
+
+@dataclass(frozen=True)
+class ShownSound:
+    address: str
+    """Opaque id."""
+    file: SoundFile | None
+    """None where there is none."""
+    transcript: tuple[Piece, ...] | None
+    """Cut at the evidence; None where nobody has written down what is said."""
+    seconds: float
+    """How long it is; 0 where that is not known."""
+    moments: tuple[Moment, ...]
+    """In the order of time."""
+
+
 @dataclass(frozen=True)
 class ShownSample:
     position: int
     sample: Sample
     turns: tuple[ShownTurn, ...]
     images: tuple[ShownImage, ...]
+    sounds: tuple[ShownSound, ...]
+    """Those of no turn."""
     others: tuple[str, ...]
     """Evidence that has no place in the sample, in words."""
 
@@ -90,7 +117,7 @@ def show_sample(
     position: int,
     sample: Sample,
     sidecars: Sidecars,
-    image_address: Callable[[str], str],
+    media: Media,
     evidence: Sequence[Evidence],
     language: Language,
 ) -> ShownSample:
@@ -99,6 +126,7 @@ def show_sample(
     lines: dict[tuple[str, int], Spans] = defaultdict(list)
     captions: dict[str, Spans] = defaultdict(list)
     regions: dict[str, list[ShownRegion]] = defaultdict(list)
+    heard: dict[str, list[Evidence]] = defaultdict(list)
     others = []
     for each in evidence:
         if each.region is not None:
@@ -107,24 +135,34 @@ def show_sample(
                 regions[each.region.image].append(shown)
         elif each.span is None:
             others.append(condition_words(each.condition, language) + _found(each))
+        elif each.audio is not None:
+            heard[each.audio].append(each)
         elif each.turn is not None:
             turns[each.turn].append((*each.span, _note(each, language)))
         elif each.image is not None and each.line is not None:
             lines[each.image, each.line].append((*each.span, _note(each, language)))
         elif each.image is not None:
             captions[each.image].append((*each.span, _note(each, language)))
-    last = last_user_turn(sample)
+    last = last_user_turn(SampleFields(sample, sidecars).heard)
+
+    def shown_sounds(names: Iterable[str]) -> tuple[ShownSound, ...]:
+        return tuple(_show_sound(name, sidecars, media, heard[name], language) for name in names)
+
     return ShownSample(
         position,
         sample,
         tuple(
-            ShownTurn(turn.role, "last_user" if i == last else turn.role, _cut(turn.text, turns[i]), len(turn.images))
+            ShownTurn(
+                turn.role,
+                "last_user" if i == last else turn.role,
+                _cut(turn.text, turns[i]),
+                len(turn.images),
+                shown_sounds(sounds_of(sample, i)),
+            )
             for i, turn in enumerate(sample.turns)
         ),
-        tuple(
-            _show_image(image, sidecars, image_address, lines, captions[image], regions[image])
-            for image in sample.images
-        ),
+        tuple(_show_image(image, sidecars, media, lines, captions[image], regions[image]) for image in sample.images),
+        shown_sounds(sounds_of(sample, None)),
         tuple(dict.fromkeys(others)),
     )
 
@@ -166,7 +204,7 @@ def _seen(evidence: Evidence, language: Language) -> str:
 def _show_image(
     image: str,
     sidecars: Sidecars,
-    image_address: Callable[[str], str],
+    media: Media,
     marked: dict[tuple[str, int], Spans],
     caption: Spans,
     regions: list[ShownRegion],
@@ -182,7 +220,23 @@ def _show_image(
     found = () if page is None else tuple(
         _cut(line.text, marked[image, i]) for i, line in enumerate(page.lines) if (image, i) in marked
     )  # fmt: skip
-    return ShownImage(image_address(image), size, lines, tuple(regions), _cut(text, caption), found)
+    return ShownImage(media.address(image), size, lines, tuple(regions), _cut(text, caption), found)
+
+
+def _show_sound(
+    name: str, sidecars: Sidecars, media: Media, evidence: Sequence[Evidence], language: Language
+) -> ShownSound:
+    transcript, address = sidecars.transcripts.get(name), media.address(name)
+    if transcript is None:
+        return ShownSound(address, media.sound(address), None, 0.0, ())
+    spans: Spans = [(*each.span, _note(each, language)) for each in evidence if each.span is not None]
+    moments = {
+        Moment(each.seconds[0], transcript.text[slice(*each.span)])
+        for each in evidence
+        if each.span is not None and each.seconds is not None
+    }
+    pieces = _cut(transcript.text, spans)
+    return ShownSound(address, media.sound(address), pieces, transcript.seconds, tuple(sorted(moments)))
 
 
 def _rectangle(box: Box) -> tuple[float, float, float, float]:

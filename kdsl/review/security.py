@@ -17,7 +17,7 @@ MOST_BYTES = 1 << 20
 """Of a request's body: forms are small."""
 _POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; "
-    "connect-src 'self'; img-src 'self'"
+    "connect-src 'self'; img-src 'self'; media-src 'self'"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,

@@ -1,20 +1,15 @@
 """Everything the page knows about a project, from one reading of its data."""
 
-import secrets
-from dataclasses import dataclass
-from hashlib import blake2b
-from pathlib import Path
+from itertools import chain
 
 from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
-from kdsl.data.images import existing_image
-from kdsl.errors import KdslError
-from kdsl.files import opened
 from kdsl.review.dataset import of_images
 from kdsl.review.effect import arbiter_or_reason
 from kdsl.review.journal import undoable
 from kdsl.review.label_review import LabelReview
 from kdsl.review.labelling import Labelling
+from kdsl.review.media import Media
 from kdsl.review.queue import Query, ordered
 from kdsl.review.reading import Reading
 from kdsl.review.sample_hits import SampleHits
@@ -23,17 +18,6 @@ from kdsl.review.store import RuleStore
 from kdsl.review.task_index import Overview, TaskIndex
 from kdsl.rules.statistics import statistics_path
 from kdsl.sample import Task
-
-_KINDS = {
-    b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Picture:
-    path: Path
-    kind: str
-    """Media type by the file's first bytes, never by its name."""
 
 
 class Site:
@@ -58,10 +42,8 @@ class Site:
         """What speaks against the samples' labels, and what people say that they are."""
         self.service: Service = Service(config, self.tasks) if before is None else before.service
         """What a prediction service left: its decisions, and feedback to them."""
-        self._secret: bytes = secrets.token_bytes(16) if before is None else before._secret
         groups = [*dataset.samples.values(), *dataset.unlabelled.values()]
-        images = {image for group in groups for sample in group for image in sample.images}
-        self._images = {self.image_address(image): image for image in images}
+        self.media: Media = Media(config.data, chain(*groups), None if before is None else before.media)
         self._queue: tuple[object, list[str]] | None = None
         for name in self.tasks:
             self.overview(name)
@@ -110,25 +92,3 @@ class Site:
                 if position is None or bool(contains(overview.bits[i], position)) is not expected:
                     failing.add(stored.rule.id)
         return failing
-
-    def image_address(self, image: str) -> str:
-        """The opaque id that stands for a file name; it says nothing about the name and changes with every start."""
-        return blake2b(image.encode("utf-8", "surrogatepass"), digest_size=12, key=self._secret).hexdigest()
-
-    def picture(self, address: str) -> Picture | None:
-        """The image of a sample; None for everything else, outside the image folder above all."""
-        name, folder = self._images.get(address), self.config.data.images
-        if name is None or folder is None:
-            return None
-        path = existing_image(folder, name)
-        if path is None:
-            return None
-        try:
-            with opened(path) as file:
-                head = file.read(12)
-        except KdslError:
-            return None
-        if head[:4] == b"RIFF" and head[8:] == b"WEBP":
-            return Picture(path, "image/webp")
-        kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), None)
-        return None if kind is None else Picture(path, kind)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kdsl.audio.transcript import clock
 from kdsl.embeddings.encoder import Vectors32
 from kdsl.embeddings.sentence_vectors import SentenceVectors
+from kdsl.fields.field_text import FieldText, Place, Segment
 from kdsl.fields.sidecar import Box
-from kdsl.fields.table import FieldText, Place, SampleFields, Segment, height_share
+from kdsl.fields.table import SampleFields, height_share
 from kdsl.rules.condition import Condition
 from kdsl.rules.matcher import first_occurrence, is_bounded
 from kdsl.rules.meaning import Nearest, nearest, wording_vectors
@@ -70,6 +72,8 @@ class Evidence:
 
     - Terms: `term` as the rule file writes it, and where it occurs first: `turn`, or `image`, `line` and `box`, and
       the character `span` [start, end) in the original text of that turn, OCR line or caption.
+      What is said in a sound has it as `audio`, its span is one of the transcript, and `seconds` [start, end] tell
+      when it is said, where the transcript knows.
       In large type `value` is the line's height as a share of the page's, and `comparison` what it must be.
     - A number: `value` (None where the sample has none) and `comparison` such as ">1.8".
     - A colour: `value`, the zone's share, and `comparison`; the zone as `image` and `box` (None without a picture).
@@ -87,7 +91,7 @@ class Evidence:
         self._row = row
         self.term: str | None
         self.segment: Segment | None
-        """Where the term or meaning stands: a turn, an OCR line or a caption."""
+        """Where the term or meaning stands: a turn, a transcript, an OCR line or a caption."""
         self.span: tuple[int, int] | None
         self.nearest = explained.nearest(row)
         """What comes nearest to the wordings of a meaning; of a negated one it is not near enough."""
@@ -164,10 +168,21 @@ class Evidence:
         return self.kind
 
     @property
+    def said(self) -> str | None:
+        """In a few words where it is said aloud: `0:03 in order.wav`."""
+        if self.audio is None:
+            return None
+        return self.audio if self.seconds is None else f"{clock(self.seconds[0])} in {self.audio}"
+
+    @property
     def detail(self) -> str | None:
-        """What the condition in words does not say yet: what came nearest in meaning, or what was seen."""
+        """What the condition in words does not say yet: what came nearest in meaning, what was seen, and where it is
+        said aloud."""
         if self.nearest is not None:
-            return str(self.nearest)
+            near = str(self.nearest)
+            return near if self.said is None else f"{near}, {self.said}"
+        if self.said is not None:
+            return self.said
         return self.seen if self.kind is None or self.negated else None
 
     @property
@@ -200,13 +215,25 @@ class Evidence:
         return None if self.segment is None else self.segment.line
 
     @property
+    def audio(self) -> str | None:
+        """The sound in which it is said."""
+        return None if self.segment is None else self.segment.audio
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """When it is said, from the beginning of `audio`; None where the transcript does not know."""
+        if self.audio is None or self.span is None:
+            return None
+        return self._row.sidecars.transcripts[self.audio].times(*self.span)
+
+    @property
     def box(self) -> Box | None:
         """In pixels of the image's OCR page, or of the image itself where it has none."""
         return self.region.box if self.region is not None else None if self.segment is None else self.segment.box
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction; what does not apply is left out."""
-        condition, nearest, box = self.condition, self.nearest, self.box
+        condition, nearest, box, seconds = self.condition, self.nearest, self.box, self.seconds
         entries = {
             "condition": self.index,
             "field": self.field,
@@ -216,6 +243,8 @@ class Evidence:
             "image": self.image,
             "line": self.line,
             "box": None if box is None else list(box),
+            "audio": self.audio,
+            "seconds": None if seconds is None else [round(second, 2) for second in seconds],
             "span": None if self.span is None else list(self.span),
         }
         if condition.negated and condition.sought:

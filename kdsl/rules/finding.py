@@ -13,8 +13,8 @@ Check = Literal[
     "unreadable", "ignored file", "duplicate id", "unreadable original", "unknown label", "misplaced file",
     "stale review", "only negated", "duplicate term", "redundant term", "contradiction", "redundant condition",
     "long wording", "other encoder", "no encoder", "vague meaning", "impossible share", "no images",
-    "duplicate rule", "conflict", "overlap", "subsumed rule", "missing hit", "forbidden hit", "unknown sample",
-    "left out field",
+    "no transcripts", "duplicate rule", "conflict", "overlap", "subsumed rule", "missing hit", "forbidden hit",
+    "unknown sample", "left out field",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 Value = str | int | Condition | tuple[Condition, ...]
@@ -47,6 +47,8 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "impossible share": "`{condition}` never holds, as shares lie between 0 and 1; compare with a number between",
         "no images": "`{condition}` never holds here, as no sample of the task has an image that was read; name "
                      "data.images and run `kdsl ocr`, or delete the condition",
+        "no transcripts": "`{condition}` never holds here, as no sample of the task has a sound with a transcript; "
+                          "name data.audio and data.transcripts and run `kdsl transcribe`, or delete the condition",
         "duplicate rule": "has the conditions and the label of {other}; keep one of the two",
         "conflict": "has the conditions of {other}, whose label is {label!r}; keep one of the two",
         "overlap": "{shared} of its {hits} hits are hits of {other} too, whose label is {label!r}; make one of the "
@@ -79,6 +81,8 @@ SENTENCES: Mapping[Language, Mapping[Check, str]] = {
         "impossible share": "条件“{condition}”永远不成立：占比在 0 与 1 之间；请改用其间的数",
         "no images": "条件“{condition}”在这里不会成立：任务的样本都没有读得出的图片；"
                      "请设置图片文件夹并识别图中文字，或删去它",
+        "no transcripts": "条件“{condition}”在这里不会成立：任务的样本都没有转写过的语音；"
+                          "请设置语音文件夹并转写，或删去它",
         "duplicate rule": "与 {other} 的条件和标签都相同；留一条即可",
         "conflict": "与 {other} 条件相同，标签却是“{label}”；留一条即可",
         "overlap": "{hits} 个命中里有 {shared} 个也被 {other} 命中，而它的标签是“{label}”；请把其中一条改得更具体",
@@ -96,7 +100,7 @@ CHINESE_NAMES: Mapping[Check, str] = {
     "stale review": "审核已过期", "only negated": "只有否定条件", "duplicate term": "重复词语",
     "redundant term": "多余词语", "contradiction": "条件矛盾", "redundant condition": "多余条件",
     "long wording": "说法过长", "other encoder": "编码器不同", "no encoder": "没有编码器", "vague meaning": "意思过宽",
-    "impossible share": "占比不可能", "no images": "没有图片",
+    "impossible share": "占比不可能", "no images": "没有图片", "no transcripts": "没有转写",
     "duplicate rule": "重复规则", "conflict": "标签冲突", "overlap": "命中重叠", "subsumed rule": "被其他规则包含",
     "missing hit": "漏命中", "forbidden hit": "误命中", "unknown sample": "样本不存在",
     "left out field": "关闭的字段",

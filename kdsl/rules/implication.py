@@ -16,6 +16,7 @@ _INSIDE = {
     "agent": ("dialogue", "text"),
     "dialogue": ("text",),
     "text": ("dialogue",),
+    "voice": ("dialogue", "text"),
     "ocr.header": ("ocr.top", "ocr"),
     "ocr.top": ("ocr",),
     "ocr.body": ("ocr",),

@@ -180,6 +180,7 @@ def _check_meanings(file: RuleFile, vectors: SentenceVectors | None) -> Iterator
 def _check_on_all(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Finding]:
     """What can only be told from all samples of the task: that most of them, or none, meet a condition."""
     yield from _check_sight(files, table)
+    yield from _check_voice(files, table)
     yield from _check_thresholds(files, table)
 
 
@@ -199,6 +200,17 @@ def _check_sight(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Findi
         for file, number, condition in places:
             if (condition.size is not None) == on_text:
                 yield _found(file, "no images", "warning", number, {"condition": condition})
+
+
+def _check_voice(files: Sequence[RuleFile], table: FieldTable) -> Iterator[Finding]:
+    """The conditions on voice messages that no sample meets because none has a transcript."""
+    known = table.sidecars.transcripts
+    if not len(table) or any(audio in known for row in table.rows for audio in row.shown.audio):
+        return
+    for file in files:
+        for number, condition in enumerate(file.rule.conditions):
+            if not condition.negated and condition.reads in ("voice", "audio.seconds"):
+                yield _found(file, "no transcripts", "warning", number, {"condition": condition})
 
 
 def _is(folder: Path, other: Path) -> bool:

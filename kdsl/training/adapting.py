@@ -13,7 +13,8 @@ from kdsl.pretrained import quiet
 from kdsl.vlm.checkpoint import load_base
 
 TARGETS = r"^model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)$"
-"""The language model's linear layers; `all-linear` would hit the vision tower too."""
+"""The language model's linear layers; `all-linear` would hit the encoders of pictures and sounds too."""
+_ENCODERS = (".visual.", ".audio_tower.")
 RANK, ALPHA, DROPOUT = 16, 32, 0.05
 
 
@@ -27,7 +28,8 @@ def trainable_model(
     if training.method == "full":
         model = load_base(name, device, dtype=torch.float32)  # the updates of small rates vanish in bfloat16
         for part, weights in model.named_parameters():
-            weights.requires_grad_(training.vision or ".visual." not in f".{part}")
+            encodes = any(encoder in f".{part}" for encoder in _ENCODERS)
+            weights.requires_grad_(training.vision or not encodes)
         return model
     options: dict[str, Any] = {}
     if training.method == "qlora":

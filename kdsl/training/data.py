@@ -21,7 +21,7 @@ from kdsl.models.soft_labels import SoftLabels
 from kdsl.progress import Progress
 from kdsl.sample import Task
 from kdsl.training.examples import Example
-from kdsl.vlm.conversation import Picture, pictures
+from kdsl.vlm.conversation import Audio, Picture, pictures, sounds
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,16 @@ def with_copies(
 
 
 def data_hash(examples: list[Example]) -> str:
-    """SHA-256 of all conversations and answers, in order, with the contents of the pictures."""
+    """SHA-256 of all conversations and answers, in order, with the contents of the pictures and sounds."""
     digest = hashlib.sha256()
-    known: dict[Picture, str] = {}
+    known: dict[Picture | Audio, str] = {}
     for example in examples:
-        for picture in pictures(example.conversation):
-            if picture not in known:
-                known[picture] = _picture_hash(picture)
+        files: list[Picture | Audio] = [*pictures(example.conversation), *sounds(example.conversation)]
+        for file in files:
+            if file not in known:
+                known[file] = _content_hash(file)
         texts = [
-            known[piece] if isinstance(piece, Picture) else str(piece)
+            known[piece] if isinstance(piece, Picture | Audio) else str(piece)
             for message in example.conversation
             for piece in message.pieces
         ]
@@ -136,8 +137,9 @@ def data_hash(examples: list[Example]) -> str:
     return digest.hexdigest()
 
 
-def _picture_hash(picture: Picture) -> str:
+def _content_hash(file: Picture | Audio) -> str:
     try:
-        return file_digest(picture.path).hex()
+        return file_digest(file.path).hex()
     except KdslError as error:
-        raise KdslError(f"{error}; training needs every image") from error
+        kind = "image" if isinstance(file, Picture) else "sound"
+        raise KdslError(f"{error}; training needs every {kind}") from error

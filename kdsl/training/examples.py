@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from kdsl.audio.decoding import RATE
 from kdsl.models.large.targets import CHINESE, AnswerMarks, Target, answer_pieces, shortened
-from kdsl.vlm.conversation import Conversation, Picture, ask
-from kdsl.vlm.processor import IMAGE, Processor, Prompt, collate
+from kdsl.vlm.conversation import Audio, Conversation, Picture, Piece, ask
+from kdsl.vlm.processor import Processor, Prompt, collate
+from kdsl.vlm.sounds import wav
 
 IGNORED = -100
 """The target of tokens that no loss is taken on."""
@@ -38,7 +41,7 @@ class Encoded:
 
 
 class Examples(Dataset[Encoded]):
-    """Encodes an example when it is asked for: pictures of a whole data set need not fit the memory."""
+    """Encodes an example when it is asked for: pictures and sounds of a whole data set need not fit the memory."""
 
     def __init__(
         self, examples: Sequence[Example], processor: Processor, target: Target = "label", most: int | None = None
@@ -75,53 +78,61 @@ class Collator:
     """
 
     processor: Processor
-    dummy: Prompt | None = None
-    """A prompt with a picture, whose pixels are given to a batch without any, where nothing attends to them: under
-    ZeRO-3 and FSDP a process that skips the vision tower leaves the others waiting for its parameters."""
+    dummies: Sequence[Prompt] = ()
+    """A prompt with a picture and one with a sound, as the model takes them. What they hold is given to a batch that
+    has no picture or no sound, where nothing attends to it: under ZeRO-3 and FSDP a process that skips an encoder
+    leaves the others waiting for its parameters."""
 
     def __call__(self, rows: Sequence[Encoded]) -> dict[str, Tensor]:
-        whole = [_with_answer(row) for row in rows]
+        whole = [row.prompt.followed_by(row.answer) for row in rows]
         batch = collate(whole, self.processor.pad_id, side="left")
         kept = max(len(row.answer) for row in rows) + 1  # the token before an answer predicts its first one
         labels = torch.full((len(rows), kept), IGNORED)
         for number, row in enumerate(rows):
             labels[number, kept - len(row.answer) :] = torch.tensor(row.answer)
         batch["labels"] = labels
-        if self.dummy is not None and "pixel_values" not in batch:
-            _add_unseen_picture(batch, self.dummy)
+        for dummy in self.dummies:
+            _add_unseen(batch, dummy, self.processor.media_ids)
         return batch
 
 
-def blank_picture(processor: Processor) -> Prompt:
-    """A prompt with a small white picture, for `Collator.dummy`."""
-    from PIL import Image
-
+def blank_media(processor: Processor) -> list[Prompt]:
+    """Prompts with a small white picture, and with a moment of silence, for `Collator.dummies`."""
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "blank.png"
-        Image.new("RGB", (56, 56), "white").save(path)
-        return processor.encode(ask(Picture(path), "."))
+        pieces: list[Piece] = []
+        if processor.sees:
+            from PIL import Image
+
+            pieces.append(Picture(Path(folder) / "blank.png"))
+            Image.new("RGB", (56, 56), "white").save(Path(folder) / "blank.png")
+        if processor.hears:
+            pieces.append(Audio(Path(folder) / "silence.wav"))
+            (Path(folder) / "silence.wav").write_bytes(wav(np.zeros(RATE // 10, np.float32)))
+        return [processor.encode(ask(piece, ".")) for piece in pieces]
 
 
-def _with_answer(row: Encoded) -> Prompt:
-    prompt, answer = row.prompt, torch.tensor(row.answer)
-    return Prompt(
-        torch.cat([prompt.input_ids, answer]),
-        torch.cat([prompt.mm_token_type_ids, torch.zeros_like(answer)]),
-        prompt.pixel_values,
-        prompt.image_grid_thw,
-        prompt.dropped,
-    )
-
-
-def _add_unseen_picture(batch: dict[str, Tensor], dummy: Prompt) -> None:
-    """Put the dummy's picture tokens in front of the first row, masked, and padding in front of the others."""
-    tokens = dummy.input_ids[dummy.mm_token_type_ids == IMAGE]
+def _add_unseen(batch: dict[str, Tensor], dummy: Prompt, media_ids: set[int]) -> None:
+    """Put the dummy's picture or sound in front of the first row, masked, and padding in front of the others, where
+    the batch has none."""
+    held = {
+        "pixel_values": dummy.pixel_values,
+        "image_grid_thw": dummy.image_grid_thw,
+        "input_features": dummy.input_features,
+        "feature_attention_mask": dummy.feature_attention_mask,
+    }
+    lacking = {name: tensor for name, tensor in held.items() if tensor is not None and name not in batch}
+    if not lacking:
+        return
+    chosen = torch.isin(dummy.input_ids, torch.tensor(sorted(media_ids)))
+    tokens = dummy.input_ids[chosen]
     shape = len(batch["input_ids"]), len(tokens)
     ids = torch.full(shape, int(batch["input_ids"][0, -1]))  # any token: the mask hides it
     ids[0] = tokens
-    kinds = torch.zeros(shape, dtype=torch.long)
-    kinds[0] = IMAGE
-    for name, part in (("input_ids", ids), ("attention_mask", torch.zeros_like(ids)), ("mm_token_type_ids", kinds)):
+    front = {"input_ids": ids, "attention_mask": torch.zeros_like(ids)}
+    if dummy.mm_token_type_ids is not None:
+        kinds = torch.zeros(shape, dtype=torch.long)
+        kinds[0] = dummy.mm_token_type_ids[chosen]
+        front["mm_token_type_ids"] = kinds
+    for name, part in front.items():
         batch[name] = torch.cat([part, batch[name]], dim=1)
-    assert dummy.pixel_values is not None and dummy.image_grid_thw is not None
-    batch["pixel_values"], batch["image_grid_thw"] = dummy.pixel_values, dummy.image_grid_thw
+    batch |= lacking

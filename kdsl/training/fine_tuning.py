@@ -24,7 +24,7 @@ from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash
-from kdsl.training.examples import Collator, Example, Examples, blank_picture
+from kdsl.training.examples import Collator, Example, Examples, blank_media
 from kdsl.training.held_out import HeldOut
 from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
 from kdsl.training.resuming import last_checkpoint, prepare_steps
@@ -60,8 +60,8 @@ def fine_tune(
     """Train on all tasks' samples together; leaves adapter or model, card and curves in `folder`.
 
     What is there already is kept when it was made from the same; a run that was interrupted goes on from its last
-    epoch, and ends as if it had not been. Raises KdslError for a model or image that cannot be used and for a device
-    without enough memory.
+    epoch, and ends as if it had not been. Raises KdslError for a model, an image or a sound that cannot be used
+    and for a device without enough memory.
     """
     prompts = recipe.prompts.fitted([part.trained for part in data])
     examples = [example for part in data for example in part.examples(prompts, held_out=False)]
@@ -111,7 +111,7 @@ def _train(
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
         eval_dataset=Examples(held_out, processor, recipe.training.target, recipe.most_tokens),
-        data_collator=Collator(processor, blank_picture(processor) if sharded() else None),
+        data_collator=Collator(processor, blank_media(processor) if sharded() else ()),
         callbacks=[early_stopping(recipe.training)],
     )
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import Tensor
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.loss.loss_utils import ForCausalLMLoss
 
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
@@ -23,12 +25,13 @@ class LabelTrainer(Trainer):
     """Trains on batches of `kdsl.training.examples.Collator`, judged on held-out examples after every epoch."""
 
     def __init__(self, *, held_out: HeldOut, processor: Processor, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        super().__init__(compute_loss_func=answer_loss, **arguments)
         self._held_out = held_out
         self._processor = processor
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *positional: Any, **named: Any) -> Any:
-        """Cross entropy of the answers; logits are computed where `labels` [batch, kept] lie, not for the prompts."""
+        """Cross entropy of the answers; logits are computed where `labels` [batch, kept] lie, not for the prompts, by
+        models that know how: those that hear do not."""
         return super().compute_loss(
             model, inputs | {"logits_to_keep": inputs["labels"].shape[1]}, *positional, **named
         )  # fmt: skip
@@ -47,6 +50,12 @@ class LabelTrainer(Trainer):
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
+    """The mean cross entropy over the tokens of `labels` [batch, kept], the targets of the last `kept` tokens."""
+    logits = outputs.logits[:, -labels.shape[1] :]
+    return ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch)
 
 
 class Told(TrainerCallback):

@@ -49,6 +49,14 @@ class CachedModel:
     def identity(self) -> str:
         return self.model.identity
 
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`."""
+        return self.model.sees()
+
+    def hears(self) -> bool:
+        """See `VisionLanguageModel.hears`."""
+        return self.model.hears()
+
     def knows(self, conversation: Conversation, max_new_tokens: int) -> bool:
         """Whether `generate` with so many tokens answers it without the model being asked."""
         return self._key("generate", conversation, [max_new_tokens, None]) in self._known

@@ -1,4 +1,4 @@
-"""A vision-language model in this process, by transformers."""
+"""A model that reads, sees and hears in this process, by transformers."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +28,7 @@ from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt, collate
 from kdsl.vlm.scoring import mean_hidden_states, score_options
+from kdsl.vlm.sounds import CutSounds
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,11 @@ Answer = TypeVar("Answer")
 _WINDOW = 4
 """Batches' worth of conversations that are prepared ahead and sorted by length."""
 _PREPARING = 4
-"""Threads that decode and resize pictures while the model computes."""
+"""Threads that decode pictures and sounds while the model computes."""
 
 
 class LocalModel:
-    """Qwen2-VL, Qwen2.5-VL or Qwen3-VL with its weights in this process. Implements `VisionLanguageModel`.
+    """A model of one of `FAMILIES` with its weights in this process. Implements `VisionLanguageModel`.
 
     Not for several threads at once.
     """
@@ -59,8 +60,11 @@ class LocalModel:
         self.processor = processor
         self.batch_size = batch_size
         """Prompts that go through the model at once; halved when memory does not suffice."""
+        self.decoding_seconds: float | None = None
+        """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
         self._adapter = adapter
+        self._cut = CutSounds(processor.sound_seconds)
 
     @classmethod
     def load(
@@ -94,6 +98,14 @@ class LocalModel:
     @property
     def identity(self) -> str:
         return f"{self._identity} {self._adapter or 'base'}"
+
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`."""
+        return self.processor.sees
+
+    def hears(self) -> bool:
+        """See `VisionLanguageModel.hears`."""
+        return self.processor.hears
 
     def with_adapter(self, adapter: str | None) -> "LocalModel":
         """The same weights with another of the loaded adapters, or with none."""
@@ -180,6 +192,8 @@ class LocalModel:
             answers = self._halving([window[row] for row in order], work)
             placed = sorted(zip(order, answers, strict=True), key=lambda pair: pair[0])
             results += [(window[row].dropped, answer) for row, answer in placed]
+            self._cut.add(path for prompt in window for path in prompt.cut)
+        self._cut.tell()
         return results
 
     def _windows(self, conversations: Sequence[Conversation]) -> Iterator[list[Prompt]]:
@@ -241,6 +255,7 @@ class LocalModel:
             do_sample=False,
             eos_token_id=sorted(stops),
             pad_token_id=self.processor.pad_id,
+            max_time=self.decoding_seconds,
         )
 
     def _generation(

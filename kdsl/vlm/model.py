@@ -59,11 +59,20 @@ class Scores:
 
 
 class VisionLanguageModel(Protocol):
-    """A model that reads text and pictures. Implementations: `kdsl.vlm.local`, `kdsl.vlm.server.model`."""
+    """A model that reads text, and takes pictures, sounds or both. Implementations: `kdsl.vlm.local`,
+    `kdsl.vlm.server.model`."""
 
     @property
     def identity(self) -> str:
         """A string that changes whenever the answers may: model, adapters, pixel budget. A key for caches."""
+        ...
+
+    def sees(self) -> bool:
+        """Whether it takes pictures; a server is asked about a small one, once."""
+        ...
+
+    def hears(self) -> bool:
+        """Whether it takes sounds; a server is asked about a short one, once."""
         ...
 
     def generate(
@@ -77,7 +86,8 @@ class VisionLanguageModel(Protocol):
 
         Of an answer only what `kdsl.vlm.free_text.said` leaves. With `choices` (the same for all) every answer is
         exactly one of them, the most probable as a whole; a server may still say something else. Raises KdslError in
-        one sentence for a picture or a server that cannot be used.
+        one sentence for a picture, a sound or a server that cannot be used, and for a sound that is given to a model
+        that does not hear.
         """
         ...
 

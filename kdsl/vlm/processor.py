@@ -1,23 +1,38 @@
-"""From conversations to the tensors that a Qwen vision-language model takes."""
+"""From conversations to the tensors that a Qwen model takes, which sees, hears, or both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
-from transformers import AutoTokenizer, Qwen2VLProcessor
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from torch.nn.functional import pad
+from transformers import ProcessorMixin
 
 from kdsl.errors import KdslError
-from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest, pictures, split_begun
+from kdsl.vlm.conversation import (
+    Audio,
+    Conversation,
+    Instruction,
+    Message,
+    Picture,
+    Piece,
+    drop_earliest,
+    pictures,
+    sounds,
+    split_begun,
+)
 from kdsl.vlm.pixels import PixelBudget, load_picture
+from kdsl.vlm.preprocessing import read_preprocessing
+from kdsl.vlm.sounds import load_sound
 
-IMAGE = 1
-"""What `mm_token_type_ids` says of a token that stands for part of a picture; 0 is text."""
+_MARKS = 5
+"""Tokens that Qwen's chat format puts around a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +41,46 @@ class Prompt:
 
     input_ids: Tensor
     """[tokens]"""
-    mm_token_type_ids: Tensor
-    """[tokens]"""
-    pixel_values: Tensor | None
+    mm_token_type_ids: Tensor | None = None
+    """[tokens]: 1 for a token that stands for part of a picture, 0 for text; None for models that do not ask."""
+    pixel_values: Tensor | None = None
     """[patches, values of a patch]: the patches of all pictures; None without pictures."""
-    image_grid_thw: Tensor | None
+    image_grid_thw: Tensor | None = None
     """[pictures, 3]: patches in time, height and width."""
+    input_features: Tensor | None = None
+    """[sounds, mel bands, frames]: spectrograms; None without sounds."""
+    feature_attention_mask: Tensor | None = None
+    """[sounds, frames]: 1 where a frame holds sound, 0 behind its end."""
     dropped: int = 0
     """Pieces of the conversation that were dropped because it was too long."""
+    cut: tuple[Path, ...] = ()
+    """Sounds that were longer than the model takes."""
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    def followed_by(self, tokens: Sequence[int]) -> "Prompt":
+        """The same with more tokens of text behind it."""
+        more = torch.tensor(tokens, dtype=self.input_ids.dtype)
+        kinds = self.mm_token_type_ids
+        if kinds is not None:
+            kinds = torch.cat([kinds, torch.zeros(len(more), dtype=kinds.dtype)])
+        return replace(self, input_ids=torch.cat([self.input_ids, more]), mm_token_type_ids=kinds)
+
+
+@dataclass(frozen=True)
+class _Media:
+    """What the pictures and sounds of one conversation are."""
+
+    images: dict[Picture, Image]
+    sounds: dict[Audio, NDArray[np.float32]]
+    cut: tuple[Path, ...]
+
 
 class Processor:
-    """Tokenizer and picture preprocessing of one model directory, with one pixel budget."""
+    """Tokenizer and preprocessing of pictures and sounds of one model directory, with one pixel budget."""
 
-    def __init__(self, processor: Qwen2VLProcessor, budget: PixelBudget, max_tokens: int) -> None:
+    def __init__(self, processor: ProcessorMixin, budget: PixelBudget, max_tokens: int) -> None:
         self._processor = processor
         self._lock = Lock()
         """Pictures are loaded by several threads, but tokenizers switch special tokens on and off in themselves."""
@@ -50,8 +88,9 @@ class Processor:
         self.max_tokens = max_tokens
         """Longer prompts lose their earliest pieces."""
         self.tokenizer = processor.tokenizer
-        image_processor = processor.image_processor
-        self._factor = image_processor.patch_size * image_processor.merge_size
+        self._images = getattr(processor, "image_processor", None)
+        self._extractor = getattr(processor, "feature_extractor", None)
+        self._factor = 0 if self._images is None else self._images.patch_size * self._images.merge_size
         self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.pad_id: int = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.end_id
 
@@ -65,35 +104,49 @@ class Processor:
 
     @classmethod
     def load(cls, path: str | Path, budget: PixelBudget | None = None, max_tokens: int = 32768) -> "Processor":
-        """From a model directory or a hub id of Qwen2-VL, Qwen2.5-VL or Qwen3-VL, with or without torchvision.
+        """From a model directory or a hub id of one of `kdsl.vlm.checkpoint.FAMILIES`, with or without torchvision.
 
         OSError and ValueError of transformers pass through; `kdsl.pretrained` words them.
         """
         budget = budget or PixelBudget()
-        size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        image_processor = Qwen2VLImageProcessorPil.from_pretrained(path, size=size)
-        template = Qwen2VLProcessor.get_processor_dict(path)[0].get("chat_template") or tokenizer.chat_template
-        if template is None:
-            raise ValueError("it has no chat template")
-        return cls(_ImageProcessor(image_processor, tokenizer, chat_template=template), budget, max_tokens)
+        return cls(read_preprocessing(path, budget), budget, max_tokens)
+
+    @property
+    def sees(self) -> bool:
+        """Whether the model takes pictures."""
+        return self._images is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model takes sounds."""
+        return self._extractor is not None
+
+    @property
+    def sound_seconds(self) -> float:
+        """What the model takes of a sound; 0 where it does not hear."""
+        return 0.0 if self._extractor is None else float(self._extractor.chunk_length)
+
+    @property
+    def media_ids(self) -> set[int]:
+        """The tokens that stand for parts of pictures and sounds."""
+        return {*self._processor.image_token_ids, *self._processor.audio_token_ids} - {None}
 
     def encode(self, conversation: Conversation) -> Prompt:
         """Tokens up to where the answer begins, and of its beginning where the conversation holds one (`begun`).
 
-        Special tokens inside the conversation's texts are plain text.
+        Special tokens inside the conversation's texts are plain text. Of a sound the model hears `sound_seconds`.
 
         A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises
-        KdslError for a picture that cannot be taken, and when the pieces that have to stay are too long.
+        KdslError for a picture or a sound that cannot be taken, and when the pieces that have to stay are too long.
         """
         conversation, answer = split_begun(conversation)
         begun = [token for piece in answer for token in self._text_ids(piece)]
-        images = {picture: self.load_picture(picture) for picture in set(pictures(conversation))}
-        prompt = self._encode(conversation, images)
+        media = self._load(conversation)
+        prompt = self._encode(conversation, media)
         total = 0
         while len(prompt) + len(begun) > self.max_tokens:
             excess = len(prompt) + len(begun) - self.max_tokens
-            n = self._pieces_worth(conversation, excess, images)
+            n = self._pieces_worth(conversation, excess, media)
             conversation, dropped = drop_earliest(conversation, n)
             total += dropped
             if dropped == 0:
@@ -101,12 +154,10 @@ class Processor:
                     f"a prompt has {len(prompt)} tokens even without the pieces that can be dropped, but the model is "
                     f"given at most {self.max_tokens}; shorten the text, or lower the pixel budget"
                 )
-            prompt = self._encode(conversation, images)
-        ids, kinds = prompt.input_ids, prompt.mm_token_type_ids
-        if begun:
-            ids = torch.cat([ids, torch.tensor(begun)])
-            kinds = torch.cat([kinds, torch.zeros(len(begun), dtype=kinds.dtype)])
-        return Prompt(ids, kinds, prompt.pixel_values, prompt.image_grid_thw, total)
+            prompt = self._encode(conversation, media)
+        left = {sound.path for sound in sounds(conversation)}
+        cut = tuple(path for path in media.cut if path in left)
+        return replace(prompt.followed_by(begun) if begun else prompt, dropped=total, cut=cut)
 
     def answer_ids(self, *pieces: str, ended: bool = True) -> list[int]:
         """The tokens of an answer and its end token; special tokens in its text are plain text.
@@ -125,39 +176,77 @@ class Processor:
         return load_picture(picture.path, self.budget, self._factor)
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer's and the picture preprocessing's files, so that `load` finds them in `folder`."""
+        """Write the tokenizer's and the preprocessing's files, so that `load` finds them beside a config.json."""
         self._processor.save_pretrained(folder)
 
-    def _encode(self, conversation: Conversation, images: dict[Picture, Image]) -> Prompt:
+    def _load(self, conversation: Conversation) -> _Media:
+        """Pictures and sounds, opened; KdslError for one that cannot be taken, whatever the reason."""
+        shown, heard = set(pictures(conversation)), set(sounds(conversation))
+        if shown and not self.sees:
+            raise KdslError(
+                f"{min(each.path for each in shown)}: a picture, but the model sees none; take one that does, such as "
+                "Qwen2.5-VL or Qwen2.5-Omni, or ask it without pictures"
+            )
+        if heard and not self.hears:
+            raise KdslError(
+                f"{min(each.path for each in heard)}: a sound, but the model does not hear; take one that does, such "
+                "as Qwen2-Audio or Qwen2.5-Omni, or ask it with what is said in the sound"
+            )
+        loaded = {sound: load_sound(sound.path, self.sound_seconds) for sound in heard}
+        return _Media(
+            {picture: self.load_picture(picture) for picture in shown},
+            {sound: samples for sound, (samples, _) in loaded.items()},
+            tuple(sorted(sound.path for sound, (_, longer) in loaded.items() if longer)),
+        )
+
+    def _encode(self, conversation: Conversation, media: _Media) -> Prompt:
+        # `load_picture` has resized them, once for every backend.
+        how = {"do_resize": False} if pictures(conversation) else {}
         with self._lock:
             batch = self._processor.apply_chat_template(
-                _messages(conversation, images),
+                [_message(message, media) for message in conversation],
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
                 add_generation_prompt=True,
                 sanitize_control_tokens=True,
-                processor_kwargs={"do_resize": False},  # `load_picture` has, once for every backend
+                processor_kwargs=how,
             )
-        grid = batch.get("image_grid_thw")
-        return Prompt(batch["input_ids"][0], batch["mm_token_type_ids"][0], batch.get("pixel_values"), grid)
+        kinds = batch.get("mm_token_type_ids")
+        return Prompt(
+            batch["input_ids"][0],
+            None if kinds is None else kinds[0],
+            batch.get("pixel_values"),
+            batch.get("image_grid_thw"),
+            batch.get("input_features"),
+            batch.get("feature_attention_mask"),
+        )
 
-    def _pieces_worth(self, conversation: Conversation, tokens: int, images: dict[Picture, Image]) -> int:
+    def _pieces_worth(self, conversation: Conversation, tokens: int, media: _Media) -> int:
         """How many of the earliest pieces must go to save about so many tokens, at least one."""
         saved = n = 0
-        for message in conversation:
-            for piece in () if message.role == "system" else message.pieces:
+        for message in conversation[:-1] if conversation[-1].whole else conversation:
+            if message.role == "system":
+                continue
+            for group in [message.pieces] if message.whole else [(piece,) for piece in message.pieces]:
                 if saved >= tokens and n:
                     return n
-                if isinstance(piece, Picture):
-                    width, height = images[piece].size
-                    saved += width * height // self._factor**2 + 2
-                elif isinstance(piece, str) and not isinstance(piece, Instruction):
-                    saved += len(self._text_ids(piece))
-                else:
+                if not message.whole and isinstance(group[0], Instruction):
                     continue
-                n += 1
+                saved += sum(self._worth(piece, media) for piece in group) + _MARKS * message.whole
+                n += len(group)
         return max(n, 1)
+
+    def _worth(self, piece: Piece, media: _Media) -> int:
+        """About how many tokens a piece takes, with the marks around it."""
+        if isinstance(piece, Picture):
+            width, height = media.images[piece].size
+            return width * height // self._factor**2 + 2
+        if isinstance(piece, Audio):
+            assert self._extractor is not None
+            # Both families halve the frames by a convolution, and again by taking means of two.
+            return len(media.sounds[piece]) // self._extractor.hop_length // 4 + 2
+        return len(self._text_ids(piece))
 
     def _text_ids(self, text: str) -> list[int]:
         with self._lock:
@@ -167,45 +256,41 @@ class Processor:
 def collate(prompts: Sequence[Prompt], pad_id: int, side: Literal["left", "right"] = "left") -> dict[str, Tensor]:
     """The arguments of a model's forward for prompts of any lengths; `side` is where padding goes.
 
-    input_ids, attention_mask and mm_token_type_ids are [batch, longest]; pixel_values and image_grid_thw hold the
-    pictures of all prompts in order, and are missing when there are none.
+    input_ids, attention_mask and, where prompts have them, mm_token_type_ids are [batch, longest]. pixel_values and
+    image_grid_thw hold the pictures of all prompts in order, input_features and feature_attention_mask their sounds;
+    they are missing when there are none.
     """
     longest = max(map(len, prompts))
     shape = (len(prompts), longest)
-    batch = {
-        "input_ids": torch.full(shape, pad_id),
-        "attention_mask": torch.zeros(shape, dtype=torch.long),
-        "mm_token_type_ids": torch.zeros(shape, dtype=torch.long),
-    }
+    batch = {"input_ids": torch.full(shape, pad_id), "attention_mask": torch.zeros(shape, dtype=torch.long)}
+    if prompts[0].mm_token_type_ids is not None:
+        batch["mm_token_type_ids"] = torch.zeros(shape, dtype=torch.long)
     for row, prompt in enumerate(prompts):
         place = slice(longest - len(prompt), longest) if side == "left" else slice(0, len(prompt))
         batch["input_ids"][row, place] = prompt.input_ids
         batch["attention_mask"][row, place] = 1
-        batch["mm_token_type_ids"][row, place] = prompt.mm_token_type_ids
+        if prompt.mm_token_type_ids is not None:
+            batch["mm_token_type_ids"][row, place] = prompt.mm_token_type_ids
     pixels = [prompt.pixel_values for prompt in prompts if prompt.pixel_values is not None]
     if pixels:
         batch["pixel_values"] = torch.cat(pixels)
         batch["image_grid_thw"] = torch.cat([p.image_grid_thw for p in prompts if p.image_grid_thw is not None])
+    features = [prompt.input_features for prompt in prompts if prompt.input_features is not None]
+    if features:
+        masks = [p.feature_attention_mask for p in prompts if p.feature_attention_mask is not None]
+        frames = max(each.shape[-1] for each in features)
+        for name, parts in (("input_features", features), ("feature_attention_mask", masks)):
+            batch[name] = torch.cat([pad(part, (0, frames - part.shape[-1])) for part in parts])
     return batch
 
 
-class _ImageProcessor(Qwen2VLProcessor):
-    """Qwen2VLProcessor without its video part, which cannot be built where torchvision is missing."""
-
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None) -> None:
-        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+def _message(message: Message, media: _Media) -> dict[str, Any]:
+    return {"role": message.role, "content": [_part(piece, media) for piece in message.pieces]}
 
 
-def _messages(conversation: Conversation, images: dict[Picture, Image]) -> list[dict[str, Any]]:
-    return [
-        {
-            "role": message.role,
-            "content": [
-                {"type": "image", "image": images[piece]}
-                if isinstance(piece, Picture)
-                else {"type": "text", "text": str(piece)}
-                for piece in message.pieces
-            ],
-        }
-        for message in conversation
-    ]
+def _part(piece: Piece, media: _Media) -> dict[str, Any]:
+    if isinstance(piece, Picture):
+        return {"type": "image", "image": media.images[piece]}
+    if isinstance(piece, Audio):
+        return {"type": "audio", "audio": media.sounds[piece]}
+    return {"type": "text", "text": str(piece)}

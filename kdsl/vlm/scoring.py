@@ -72,21 +72,26 @@ class _Prefix:
 def _read_prefix(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Prefix:
     positions, deltas = rotary_positions(model, batch)
     output = model.model(**batch, position_ids=positions, use_cache=True)
-    next_position = batch["attention_mask"].sum(dim=1) + deltas.view(-1)
+    next_position = batch["attention_mask"].sum(dim=1) + deltas.to(batch["attention_mask"].device)
     return _Prefix(output.past_key_values, output.last_hidden_state[:, -1], batch["attention_mask"], next_position)
 
 
 def rotary_positions(model: PreTrainedModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Positions [3, batch, tokens] in time, height and width, and how far they run ahead of the tokens [batch].
+    """The positions of tokens, and how far they run ahead of the tokens [batch].
 
-    Given to the model explicitly, for what it keeps of an earlier call (`rope_deltas`) may be of other prompts.
+    [3, batch, tokens] in time, height and width for models that see, [batch, tokens] for Qwen2-Audio. Given to the
+    model explicitly, for what it keeps of an earlier call (`rope_deltas`) may be of other prompts.
     """
-    positions, deltas = model.model.get_rope_index(
-        batch["input_ids"],
-        mm_token_type_ids=batch["mm_token_type_ids"],
-        image_grid_thw=batch.get("image_grid_thw"),
-        attention_mask=batch["attention_mask"],
-    )
+    mask, family = batch["attention_mask"], model.config.model_type
+    if family == "qwen2_audio":
+        return (mask.cumsum(dim=1) - 1).masked_fill(mask == 0, 0), torch.zeros(len(mask), dtype=mask.dtype)
+    more = {"image_grid_thw": batch.get("image_grid_thw"), "attention_mask": mask}
+    if family == "qwen2_5_omni_thinker":
+        frames = batch.get("feature_attention_mask")
+        more["audio_seqlens"] = None if frames is None else frames.sum(dim=1)
+    else:
+        more["mm_token_type_ids"] = batch["mm_token_type_ids"]
+    positions, deltas = model.model.get_rope_index(batch["input_ids"], **more)
     return positions, deltas.view(-1)
 
 
@@ -141,10 +146,11 @@ def _score_packed(model: PreTrainedModel, prefix: _Prefix, options: Sequence[Seq
 
 def _continue(model: PreTrainedModel, cache: Cache, inputs: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Last hidden states [batch, tokens, hidden] of tokens after a cached prompt; `positions` are [batch, tokens]."""
+    in_space = model.config.model_type != "qwen2_audio"
     output = model.model(
         input_ids=inputs,
         attention_mask=mask,
-        position_ids=positions.expand(3, *positions.shape),
+        position_ids=positions.expand(3, *positions.shape) if in_space else positions,
         past_key_values=cache,
         use_cache=True,
     )

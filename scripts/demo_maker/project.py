@@ -6,13 +6,14 @@ from pathlib import Path
 from PIL import Image
 
 from .intents import INTENTS
-from .samples import INTENT_PROMPT, SCENE_PROMPT, DemoSample, image_names, numbered
+from .samples import INTENT_PROMPT, SCENE_PROMPT, DemoSample, image_names, numbered, voice_name
 from .scenes import SCENES
+from .voices import speak
 
 COLOURS = 32  # of a page's palette: enough for flat pages, and small files
 
 CONFIG = """\
-# The demo: dialogues and screenshots made by scripts/make_demo, none of them real.
+# The demo: dialogues, screenshots and voice messages made by scripts/make_demo, none of them real.
 # Paths are relative to this file; every command takes this file, and key=value to change an entry for one run.
 tasks: [tasks/demo_intent.yaml, tasks/demo_scene.yaml]   # a shipped task's name, or the path of a task file
 data:
@@ -20,6 +21,8 @@ data:
   test: data/test.json          # labelled too, used for the result table only
   images: data/images           # the folder of the file names in the samples
   ocr: data/ocr.jsonl           # text on the images; `kdsl ocr` fills in what is missing
+  audio: data/audio             # the folder of the voice messages
+  transcripts: data/transcripts.jsonl   # what is said in them; `kdsl transcribe` fills in what is missing
 encoder: use                    # sentence vectors: embedded, a package of 32 MB
 small: meaning                  # proposes conditions of rules by their meaning: embedded, no model weights
 large: linear                   # the classifier beside the rules: embedded, no model weights
@@ -30,17 +33,19 @@ seed: 0
 
 
 def write_project(folder: Path, train: list[DemoSample], test: list[DemoSample]) -> None:
-    """Writes everything except the OCR sidecar; images of an earlier run are removed first."""
-    images, tasks = folder / "data" / "images", folder / "tasks"
-    images.mkdir(parents=True, exist_ok=True)
-    tasks.mkdir(exist_ok=True)
-    for old in images.glob("demo-*.png"):
+    """Writes everything except the sidecars; images and sounds of an earlier run are removed first."""
+    images, audio, tasks = folder / "data" / "images", folder / "data" / "audio", folder / "tasks"
+    for made in (images, audio, tasks):
+        made.mkdir(parents=True, exist_ok=True)
+    for old in (*images.glob("demo-*.png"), *audio.glob("demo-*.ogg")):
         old.unlink()
     for name, split, ids in zip(("train", "test"), (train, test), numbered(train, test), strict=True):
         records = [sample.record(sample_id) for sample, sample_id in zip(split, ids, strict=True)]
         text = json.dumps(records, ensure_ascii=False, indent=1) + "\n"
         (folder / "data" / f"{name}.json").write_text(text, encoding="utf-8")
         for sample, sample_id in zip(split, ids, strict=True):
+            if sample.spoken:
+                speak(sample.spoken, audio / voice_name(sample_id))
             for image, image_name in zip(sample.images, image_names(sample_id, len(sample.images)), strict=True):
                 palette = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
                 palette.save(images / image_name, optimize=True)

@@ -37,14 +37,20 @@ class DemoSample:
     label: str
     task: str
     images: tuple[Image.Image, ...]
+    spoken: str = ""  # what its voice message says, where it has one
 
     def record(self, sample_id: str) -> dict[str, Any]:
         names = image_names(sample_id, len(self.images))
-        return {"id": sample_id, "instruction": self.instruction, "input": "", "output": self.label, "image": names}
+        record = {"id": sample_id, "instruction": self.instruction, "input": "", "output": self.label, "image": names}
+        return {**record, "audio": [voice_name(sample_id)]} if self.spoken else record
 
 
 def image_names(sample_id: str, count: int) -> list[str]:
     return [f"{sample_id}-{i}.png" for i in range(count)]
+
+
+def voice_name(sample_id: str) -> str:
+    return f"{sample_id}.ogg"
 
 
 def make_samples(seed: int, font: Path | None) -> tuple[list[DemoSample], list[DemoSample]]:

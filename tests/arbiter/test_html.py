@@ -12,6 +12,7 @@ from test_decision import LABELS, PAGES, RULES, decision
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.marked import found_by_place, marked_pieces
 from kdsl.arbiter.weighed_hit import WeighedHit
+from kdsl.audio.transcript import Transcript, Word
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
@@ -144,6 +145,21 @@ def test_a_meaning_is_told_with_what_came_nearest():
     assert [text for text, _ in page.marked if "亮" in text] == ["亮度"]
 
 
+def test_what_is_said_in_sounds_is_marked_and_told_with_its_time():
+    known = Sidecars(transcripts={"<v>.amr": Transcript("<v>.amr", 9.0, "灯太亮了", (Word("太亮", 3.4, 4.0),))})
+    rule = Rule(id="r-loud", label="调光", when=When(all=({"text": ["太亮"]},)))
+    spoken = (Turn("user", "在吗", audio=("<v>.amr",)), Turn("agent", "在", audio=("new.wav",)))
+    for turns in (spoken, ()):
+        sample = Sample("b", "shop", turns, audio=("<v>.amr", "new.wav"))
+        [found] = Engine([rule]).hits(FieldTable([sample], known))
+        hits = tuple(WeighedHit(hit, 0.9, 1.0) for hit in found)
+        merged = np.array([1.0, *[0.0] * (len(LABELS) - 1)])
+        read = shown(Decision(sample, LABELS, merged, merged, hits, "all"))
+        assert ("太亮", None) in read.marked
+        assert "text has 太亮: 0:03 in <v>.amr" in read.text
+        assert "new.wav" in read.text
+
+
 def test_many_rules_are_counted_and_long_texts_shortened():
     rules = [
         Rule(id=f"r-{number:04}", label="调光", when=When(all=(Condition(field="user", terms=("亮度",)),)))
@@ -161,7 +177,7 @@ def test_many_rules_are_counted_and_long_texts_shortened():
 def test_pieces_put_together_are_the_text_on_one_line(text):
     [found] = Engine(RULES[:1]).hits(FieldTable([Sample("a", "shop", (Turn("user", text),))], Sidecars()))
     weighed = [WeighedHit(hit, 0.9, 1.0) for hit in found]
-    pieces = marked_pieces(text, found_by_place(weighed)[0, None, None])
+    pieces = marked_pieces(text, found_by_place(weighed)[0, None, None, None])
     assert "".join(piece.text for piece in pieces) == text.replace("\n", " ")
     assert [piece.text for piece in pieces if piece.hits] == ["亮度"]
 
@@ -173,7 +189,7 @@ def test_evidence_that_overlaps_is_one_piece_with_all_its_rules():
     ]
     [found] = Engine(rules).hits(FieldTable([Sample("a", "shop", (Turn("user", "灯能调亮度吗"),))], PAGES))
     weighed = [WeighedHit(hit, 0.9, 1.0) for hit in found]
-    [_, piece] = marked_pieces("灯能调亮度吗", found_by_place(weighed)[0, None, None])
+    [_, piece] = marked_pieces("灯能调亮度吗", found_by_place(weighed)[0, None, None, None])
     assert (piece.text, [hit.rule.id for hit in piece.hits]) == ("调亮度吗", ["r-long", "r-short"])
 
 

@@ -231,6 +231,12 @@ class Writer:
     identity = "writer"
     asked = 0
 
+    def sees(self):
+        return True
+
+    def hears(self):
+        return False
+
     def generate(self, conversations, max_new_tokens, choices=None):
         Writer.asked += len(conversations)
         return [Generation("1. 这盏台灯能调光吗谢谢\n2. 我想调暗一点的灯", 9) for _ in conversations]

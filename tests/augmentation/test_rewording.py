@@ -26,6 +26,12 @@ class Writer:
         self.asked: list[str] = []
         self.judged: list[str] = []
 
+    def sees(self):
+        return True
+
+    def hears(self):
+        return False
+
     def generate(self, conversations, max_new_tokens, choices=None):
         self.asked += [str(conversation[-1].pieces[-1]) for conversation in conversations]
         return [Generation(self.text, 5) for _ in conversations]

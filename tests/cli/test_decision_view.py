@@ -7,6 +7,7 @@ from PIL import Image
 
 from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.weighed_hit import WeighedHit
+from kdsl.audio.transcript import Transcript, Word
 from kdsl.cli.decision_view import print_decision
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -122,6 +123,35 @@ def test_a_meaning_is_told_with_what_came_nearest(printed):
     told = " ".join(lines)
     assert "user means 灯亮吗 (at 0.5): similarity 1.00 to 灯亮吗" in told
     assert "not user means 快递 (at 0.5): similarity 0.00 to 快递" in told
+
+
+def test_what_is_said_in_sounds_stands_below_its_turn_and_evidence_tells_the_time(printed):
+    known = Sidecars(
+        transcripts={
+            "v.amr": Transcript("v.amr", 75.0, "灯太亮了", (Word("太亮", 63.2, 64.0),)),
+            "silent.wav": Transcript("silent.wav", 3.9, ""),
+            "call.mp3": Transcript("call.mp3", 4.0, "能调亮吗"),
+        }
+    )
+    turns = (Turn("user", "在吗", audio=("v.amr", "[new].wav")), Turn("agent", "在", audio=("silent.wav",)))
+    sample = Sample("b", "shop", turns, audio=("call.mp3", "v.amr", "[new].wav", "silent.wav"))
+    rules = [rule("r-loud", "调光", "voice", "太亮", "刺眼"), rule("r-call", "调光", "user", "调亮")]
+    [found] = Engine(rules).hits(FieldTable([sample], known))
+    merged = np.array([1.0, 0, 0, 0, 0, 0])
+    hits = tuple(WeighedHit(hit, 0.9, 1.0) for hit in found)
+    lines = printed(Decision(sample, LABELS, merged, merged, hits, "all"), known)
+    assert lines[1:7] == [
+        "  0 user   在吗",
+        "sound v.amr, 1:15: 灯【太亮】了",
+        "sound [new].wav: nobody has written down what is said",
+        "  1 agent  在",
+        "sound silent.wav, 0:03: nothing is said",
+        "sound call.mp3, 0:04: 能【调亮】吗",
+    ]
+    assert [line.split("  ")[-1] for line in lines if line.startswith("r-")] == [
+        "voice has 太亮|刺眼: 1:03 in v.amr",
+        "user has 调亮: call.mp3",
+    ]
 
 
 def test_conditions_of_one_rule_are_joined_with_and(printed):

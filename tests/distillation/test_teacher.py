@@ -30,6 +30,12 @@ class Server:
         """So many are answered, all others only when `open` is set."""
         self.open = threading.Event()
 
+    def sees(self) -> bool:
+        return True
+
+    def hears(self) -> bool:
+        return False
+
     def score(self, conversations, options) -> Scores:
         rows = []
         for conversation in conversations:

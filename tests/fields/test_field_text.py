@@ -1,7 +1,8 @@
 """Text fields of samples and the way back to the turn, OCR line or caption."""
 
+from kdsl.fields.field_text import Segment
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
-from kdsl.fields.table import SampleFields, Segment
+from kdsl.fields.table import SampleFields
 from kdsl.sample import Sample, Turn
 
 PAGE = OcrPage(

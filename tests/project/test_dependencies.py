@@ -56,6 +56,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "fields.visual": ("false", ["check", *RULES], ["check", *RULES]),
     "small": ("org/other", SMALL, SMALL),
     "large": ("neighbours", FIT, FIT),
+    "projection": ("{encoder: org/other}", [], []),
     "rules": ("other-rules", RULES, RULES),
     "checkpoint": ("other-checkpoint", ["check", "ocr", *RULES], STEPS),
     "seed": ("1", RULES, RULES),

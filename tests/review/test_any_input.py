@@ -74,7 +74,7 @@ class Shop:
 
     def values(self) -> list[str]:
         rules = self.live.site.store.rules(TASK)
-        address = self.live.site.image_address("a.png")
+        address = self.live.site.media.address("a.png")
         return [*ODD, VERY_LONG, *KNOWN, *(each.rule.id for each in rules), *(each.version for each in rules), address]
 
 
@@ -184,7 +184,7 @@ def test_a_body_of_unknown_length_is_refused(shop, caplog):
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "PATCH", "PROPFIND", "NONSENSE"])
 def test_other_methods_do_nothing(shop, caplog, method):
-    for path, _ in shop.routes:
+    for path in {path for path, _ in shop.routes if (path, method) not in shop.routes}:
         place = path.format(task=TASK, id="r-none", address="0")
         assert answered(shop, method, place, caplog, content=b"") in (403, 405, 411), path
 
@@ -192,7 +192,8 @@ def test_other_methods_do_nothing(shop, caplog, method):
 @pytest.mark.parametrize(
     "path",
     ["/static/%00", "/static/..%2fapp.py", "/static/%2e%2e/%2e%2e/errors.py", "/static//etc/passwd", "/static/",
-     "/static", "/static/review.js/x", f"/static/{'a' * 300}", "/image/%00", "/image/..%2fsecret.png", "//etc/passwd",
+     "/static", "/static/review.js/x", f"/static/{'a' * 300}", "/image/%00", "/image/..%2fsecret.png",
+     "/sound/..%2fsecret.wav/wav", "//etc/passwd",
      "/t/%2e%2e/rules", "/t/a%2fb/rules", "/t//rules", "/t/%00/rules", "/%ff", "/t/x/rules/a%2fb/edit"],
 )  # fmt: skip
 def test_tricks_with_paths_find_nothing(shop, caplog, path):

@@ -30,10 +30,10 @@ def test_markup_in_data_stays_text_everywhere(client, site):
 
 
 def test_images_come_by_opaque_id_and_only_images_of_the_image_folder(client, site):
-    good = client.get(f"/image/{site.image_address('a.png')}")
+    good = client.get(f"/image/{site.media.address('a.png')}")
     assert good.status_code == 200 and good.headers["content-type"] == "image/png"
     for name in ("../secret.png", "page.html", "nothing.png"):
-        assert client.get(f"/image/{site.image_address(name)}").status_code == 404
+        assert client.get(f"/image/{site.media.address(name)}").status_code == 404
     for path in ("/image/a.png", "/image/..%2Fsecret.png", "/static/../app.py", "/static/%2e%2e/app.py"):
         assert client.get(path).status_code == 404
 
@@ -79,7 +79,7 @@ def test_a_token_lets_in_once_and_a_cookie_from_then_on(stranger):
 
 
 def test_without_the_token_no_address_says_more_than_that_it_is_needed(stranger, live):
-    image, rule = live.site.image_address("a.png"), stored(live.site, "亮度").rule.id
+    image, rule = live.site.media.address("a.png"), stored(live.site, "亮度").rule.id
     before = contents(live.site.config.rules)
     answers = set()
     for path, methods in stranger.app.openapi()["paths"].items():

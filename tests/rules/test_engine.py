@@ -1,11 +1,13 @@
 """The engine finds exactly the rules that hold, and says why."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kdsl.audio.transcript import Transcript, Word
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.rules.condition import Condition
@@ -24,6 +26,12 @@ def rule(*conditions, id="r-0000", label="x"):
 def sample(*turns, id="1", images=()):
     roles = ("user", "agent")
     return Sample(id, "t", tuple(Turn(roles[i % 2], text) for i, text in enumerate(turns)), tuple(images))
+
+
+def spoken_in(sample: Sample, turn: int) -> Sample:
+    """With a sound in one of its turns, in none where there is no such turn, and without one where it is -1."""
+    turns = tuple(replace(each, audio=("a.wav",)) if i == turn else each for i, each in enumerate(sample.turns))
+    return replace(sample, turns=turns, audio=() if turn < 0 else ("a.wav",))
 
 
 def fields(*samples, sidecars=None):
@@ -53,12 +61,12 @@ letters = st.text("亮度调光Aａ b，。", min_size=1, max_size=3).filter(nor
 positive = st.one_of(
     st.builds(
         lambda field, terms: {field: terms},
-        st.sampled_from(["last_user", "user", "agent", "dialogue", "ocr", "ocr.top"]),
+        st.sampled_from(["last_user", "user", "agent", "dialogue", "voice", "ocr", "ocr.top"]),
         st.lists(letters, min_size=1, max_size=3),
     ),
     st.builds(
         lambda field, op, value: {field: f"{op}{value}"},
-        st.sampled_from(["image.aspect", "image.count", "turns"]),
+        st.sampled_from(["image.aspect", "image.count", "audio.seconds", "audio.count", "turns"]),
         st.sampled_from([">", ">=", "<", "<=", "="]),
         st.integers(0, 3),
     ),
@@ -72,23 +80,26 @@ rules = st.lists(
 texts = st.text("亮度调光Aａ b，。\n", max_size=12)
 samples = st.lists(
     st.builds(
-        lambda turns, image: sample(*turns, images=["a.png"] if image else []),
+        lambda turns, image, spoken: spoken_in(sample(*turns, images=["a.png"] if image else []), spoken),
         st.lists(texts, max_size=4),
         st.booleans(),
+        st.integers(-1, 4),
     ),
     max_size=6,
 )
 sidecars = st.builds(
-    lambda lines, yes: Sidecars(
+    lambda lines, yes, said: Sidecars(
         ocr={
             "a.png": OcrPage(
                 "a.png", (10, 20), tuple(OcrLine(t, 1.0, (0, 6 * i, 9, 6 * i + 4)) for i, t in enumerate(lines))
             )
         },
         answers={} if yes is None else {"a.png": {QUESTION: yes}},
+        transcripts={} if said is None else {"a.wav": Transcript("a.wav", 2.0, said)},
     ),
     st.lists(texts, max_size=3),
     st.sampled_from([None, 0.0, 0.49, 0.5, 1.0]),
+    st.none() | texts,
 )
 
 
@@ -146,6 +157,45 @@ def test_evidence_on_a_screenshot_has_image_line_and_box():
         },
         {"condition": 1, "field": "image.aspect", "comparison": ">1.8", "value": 2.0},
     ]
+
+
+def test_evidence_in_what_is_said_has_the_turn_the_sound_the_span_and_the_time():
+    words = (Word("我要", 0.25, 0.75), Word("退款", 1.004, 1.9), Word("快", 2.5, 2.75))
+    spoken = Sample(
+        "1", "t", (Turn("agent", "您好"), Turn("user", "在吗", audio=("v.amr",))), audio=("v.amr",)
+    )  # fmt: skip
+    known = Sidecars(transcripts={"v.amr": Transcript("v.amr", 3.0, "我要 ，退 款！快", words)})
+    [[hit]] = Engine([rule({"last_user": ["退款"]}, {"voice": ["我要"]}, {"audio.seconds": ">2"})]).hits(
+        fields(spoken, sidecars=known)
+    )
+    first, second, third = hit.evidence
+    assert first.record() == {
+        "condition": 0, "field": "last_user", "term": "退款", "turn": 1, "audio": "v.amr", "span": [4, 7],
+    }  # fmt: skip
+    assert second.record() == {
+        "condition": 1, "field": "voice", "term": "我要", "turn": 1, "audio": "v.amr", "span": [0, 2],
+        "seconds": [0.25, 0.75],
+    }  # fmt: skip
+    assert third.record() == {"condition": 2, "field": "audio.seconds", "comparison": ">2", "value": 3.0}
+    assert (first.detail, second.detail, third.detail) == ("v.amr", "0:00 in v.amr", None)
+
+
+def test_what_is_said_in_a_sound_of_no_turn_has_no_turn():
+    bare = Sample("1", "t", audio=("v.amr",))
+    known = Sidecars(
+        transcripts={"v.amr": Transcript("v.amr", 80.0, "i want a refund", (Word("refund", 64.0, 65.0),))}
+    )
+    [[hit]] = Engine([rule({"text": ["refund"]})]).hits(fields(bare, sidecars=known))
+    assert hit.evidence[0].record() == {
+        "condition": 0, "field": "text", "term": "refund", "audio": "v.amr", "span": [9, 15], "seconds": [64.0, 65.0],
+    }  # fmt: skip
+    assert hit.evidence[0].said == "1:04 in v.amr"
+
+
+def test_no_term_matches_across_a_turn_and_what_is_said_in_it():
+    spoken = Sample("1", "t", (Turn("user", "退", audio=("v.amr",)),), audio=("v.amr",))
+    known = Sidecars(transcripts={"v.amr": Transcript("v.amr", 1.0, "款")})
+    assert Engine([rule({"text": ["退款"]})]).hits(fields(spoken, sidecars=known)) == [[]]
 
 
 def test_evidence_of_negations_and_questions():

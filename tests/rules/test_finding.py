@@ -139,6 +139,7 @@ def test_the_rules_above_have_every_kind_of_finding(tmp_path):
         {**rule, "when": {"all": [{"turns": ">1"}, {"turns": "<1"}]}, "tests": {"hit": ["一"]}},
         {**rule, "when": {"all": [{"not": {"user": ["钱"]}}]}, "label": "换货"},
         {**rule, "when": {"all": [{"last_agent": ["退款"]}]}},
+        {**rule, "when": {"all": [{"voice": ["退款"]}]}},
         {**rule, "when": {"all": [{"image.colour": {"zone": "top", "colour": "red", "share": ">1.2"}}]}},
     ]
     meanings = [

@@ -44,6 +44,8 @@ def rule(id, *conditions, label="x") -> Rule:
         ({"user": ["亮度"]}, {"user": ["亮度", "调光"]}),
         ({"last_user": ["亮度"]}, {"dialogue": ["亮度"]}),
         ({"ocr.top": ["ＡＢ"]}, {"ocr": ["ab"]}),
+        ({"voice": ["手机亮度"]}, {"dialogue": ["亮度"]}),
+        ({"audio.seconds": ">20"}, {"audio.seconds": ">10"}),
         ({"not": {"dialogue": ["亮度"]}}, {"not": {"user": ["手机亮度"]}}),
         ({"turns": ">3"}, {"turns": ">=3"}),
         ({"turns": "=3"}, {"turns": "<4"}),

@@ -6,6 +6,7 @@ import pytest
 from concept_encoder import concept_vectors
 from PIL import Image
 
+from kdsl.audio.transcript import Transcript
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrPage, Sidecars
 from kdsl.rules.lint import LONGEST_WORDING, lint
@@ -310,6 +311,25 @@ def test_a_condition_on_images_that_no_sample_has_is_told(base, tmp_path):
         findings = lint(base.folder, TASK, [sample("1", "你好"), with_image], sidecars)
         assert [(each.rule, each.check, each.severity, each.line) for each in findings] == left
     assert "name data.images" in findings[0].message
+
+
+def test_a_condition_on_voice_messages_that_no_sample_has_is_told(base):
+    base.add(1, {"voice": ["退款"]})
+    base.add(2, {"user": ["退"]}, {"audio.seconds": "<9"})
+    base.add(3, {"means": {"voice": "退钱给我", "at": 0.6}})
+    base.add(4, {"user": ["退"]}, {"not": {"voice": ["换"]}}, {"audio.count": "=0"})
+    spoken = Sample("1", "returns", (Turn("user", "", audio=("a.wav",)),), audio=("a.wav",))
+    told = [("r-0001", 7), ("r-0002", 8), ("r-0003", 7)]
+
+    def no_transcripts(*samples: Sample, known: tuple[str, ...] = ()) -> list[tuple[str | None, int | None]]:
+        sidecars = Sidecars(transcripts={name: Transcript(name, 2.0, "") for name in known})
+        findings = lint(base.folder, TASK, samples, sidecars)
+        return sorted((each.rule, each.line) for each in findings if each.check == "no transcripts")
+
+    assert no_transcripts() == no_transcripts(spoken, known=("a.wav",)) == []
+    assert no_transcripts(sample("1", "你好"), known=("a.wav",)) == no_transcripts(spoken) == told
+    [first, *_] = [each for each in lint(base.folder, TASK, [spoken]) if each.check == "no transcripts"]
+    assert (first.severity, "run `kdsl transcribe`" in first.message) == ("warning", True)
 
 
 def test_a_field_that_is_left_out_is_told_as_that_and_not_as_missing_images(base):

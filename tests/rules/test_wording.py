@@ -40,6 +40,19 @@ def test_a_meaning_is_told_with_its_wordings_and_how_near(test, english, chinese
 
 
 @pytest.mark.parametrize(
+    ("test", "english", "chinese"),
+    [
+        ({"voice": ["退款", "refund"]}, "voice message contains 退款 or refund", "语音含 退款 或 refund"),
+        ({"audio.seconds": ">20"}, "seconds of voice messages >20", "语音秒数 >20"),
+        ({"not": {"audio.count": "=0"}}, "not (number of voice messages =0)", "并非（语音条数 =0）"),
+    ],
+)
+def test_conditions_on_voice_messages(test, english, chinese):
+    condition = Condition.model_validate(test)
+    assert (condition_words(condition, "en"), condition_words(condition, "zh")) == (english, chinese)
+
+
+@pytest.mark.parametrize(
     ("condition", "english", "chinese"),
     [
         (COLOUR, "the top of the image is more than 30 % orange", "图片顶部的橙色超过 30%"),

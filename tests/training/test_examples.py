@@ -12,7 +12,7 @@ import tiny_qwen2vl  # noqa: E402
 from tiny_project import write_project  # noqa: E402
 
 from kdsl.sample import Label, Sample, Task, Turn  # noqa: E402
-from kdsl.training.examples import IGNORED, Collator, Encoded, Example, Examples, blank_picture  # noqa: E402
+from kdsl.training.examples import IGNORED, Collator, Encoded, Example, Examples, blank_media  # noqa: E402
 from kdsl.vlm.conversation import Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 from kdsl.vlm.processor import Processor  # noqa: E402
@@ -54,12 +54,12 @@ def test_the_loss_is_that_of_the_answers_as_they_are_scored(model, page):
 def test_a_dummy_picture_changes_nothing_for_batches_without_pictures(model, page):
     rows = encoded(model, Example("t", ask("没有图片。"), "蓝"), Example("t", ask("也没有。"), "红退"))
     plain = Collator(model.processor)(rows)
-    dummied = Collator(model.processor, blank_picture(model.processor))(rows)
+    dummied = Collator(model.processor, blank_media(model.processor))(rows)
     assert "pixel_values" not in plain
     assert "pixel_values" in dummied
     assert loss(model, dummied) == pytest.approx(loss(model, plain), abs=1e-5)
     with_picture = encoded(model, Example("t", tiny_qwen2vl.classify(page, "退"), "红退"))
-    both = [Collator(model.processor, dummy)(with_picture) for dummy in (None, blank_picture(model.processor))]
+    both = [Collator(model.processor, dummies)(with_picture) for dummies in ((), blank_media(model.processor))]
     assert both[0]["input_ids"].tolist() == both[1]["input_ids"].tolist()
 
 

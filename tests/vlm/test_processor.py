@@ -188,6 +188,30 @@ def test_long_prompt_loses_its_earliest_pieces_whole(model_directory: Path, page
     assert sorted(lengths.values(), reverse=True) == list(lengths.values())
 
 
+def test_whole_messages_go_at_once_and_no_more_of_them_than_must(model_directory: Path, page: Picture) -> None:
+    """Turns of a chat, one of a single character, one with a picture and an instruction, which goes with its turn."""
+    turns = [
+        Message("user", ("很早", "的话" * 9), whole=True),
+        Message("assistant", ("嗯",), whole=True),
+        Message("user", (page, Instruction("是什么？")), whole=True),
+        Message("assistant", ("一页",), whole=True),
+    ]
+    system, last = Message("system", ("请回答。",), whole=True), Message("user", ("晚的话", "标签？"))
+    budget = PixelBudget(28 * 28, 12 * 28 * 28)
+    encoded = Processor.load(model_directory, budget)
+    suffixes = [(system, *turns[n:], last) for n in range(5)]
+    lengths = [len(encoded.encode(suffix)) for suffix in suffixes]
+    pieces = [0, 2, 3, 5, 6]
+    for most in range(lengths[4], lengths[0] + 1):
+        prompt = Processor.load(model_directory, budget, max_tokens=most).encode(suffixes[0])
+        fitting = next(n for n in range(5) if lengths[n] <= most)
+        assert (len(prompt), prompt.dropped) == (lengths[fitting], pieces[fitting])
+        assert prompt.input_ids.tolist() == encoded.encode(suffixes[fitting]).input_ids.tolist()
+    whole = (system, *turns, Message("user", ("晚的话", "标签？"), whole=True))
+    with pytest.raises(KdslError, match="even without the pieces that can be dropped"):
+        Processor.load(model_directory, budget, max_tokens=lengths[4] - 1).encode(whole)
+
+
 def test_batch_is_padded_on_the_side_asked_for(processor: Processor, page: Picture) -> None:
     prompts = [processor.encode(ask(page, "标签？")), processor.encode(ask("长得多的话" * 5))]
     short, long = len(prompts[0]), len(prompts[1])
@@ -223,9 +247,12 @@ def test_original_model_directories_load(model_directory: Path, tmp_path: Path, 
     torch.testing.assert_close(loaded.pixel_values, new.pixel_values)
 
 
-def test_saved_processor_is_the_same(processor: Processor, tmp_path: Path, page: Picture) -> None:
+def test_saved_processor_is_the_same(
+    processor: Processor, model_directory: Path, tmp_path: Path, page: Picture
+) -> None:
     """What training writes beside a checkpoint gives prediction the same image tokens."""
     processor.save(tmp_path / "saved")
+    shutil.copy(model_directory / "config.json", tmp_path / "saved")
     again = Processor.load(tmp_path / "saved", processor.budget)
     assert (
         again.encode(ask(page, "标签？")).input_ids.tolist()

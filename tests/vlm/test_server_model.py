@@ -19,7 +19,7 @@ from kdsl.vlm.conversation import Conversation, Instruction, Message, Picture, a
 from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.pixels import PixelBudget, load_picture
-from kdsl.vlm.server.messages import chat_messages, encode_pictures
+from kdsl.vlm.server.messages import EncodedMedia, chat_messages, encode_media
 from kdsl.vlm.server.model import ServedModel
 
 OPTIONS = (*tiny_qwen2vl.LABELS, "红", "是")
@@ -136,7 +136,7 @@ def test_the_servers_own_way_to_constrain_is_found_once(constraint: str, lacks: 
 def test_pictures_are_sent_in_the_size_of_the_pixel_budget(tmp_path: Path) -> None:
     Image.effect_noise((900, 400), 80).convert("RGB").save(tmp_path / "page.jpg")
     picture, budget = Picture(tmp_path / "page.jpg"), PixelBudget(28 * 28, 24 * 28 * 28)
-    [message] = chat_messages(ask("看", picture, "标签？"), encode_pictures(ask(picture), budget))
+    [message] = chat_messages(ask("看", picture, "标签？"), encode_media(ask(picture), budget))
     assert [part["type"] for part in message["content"]] == ["text", "image_url", "text"]
     data = base64.b64decode(message["content"][1]["image_url"]["url"].removeprefix("data:image/png;base64,"))
     sent = Image.open(io.BytesIO(data))
@@ -146,16 +146,16 @@ def test_pictures_are_sent_in_the_size_of_the_pixel_budget(tmp_path: Path) -> No
 
 def test_to_ask_whether_pictures_are_taken_costs_no_exactness(server: RunningServer) -> None:
     """Refused pictures look like log-probabilities that are not told; so this is asked before any sample is."""
-    assert ServedModel.connect(server.url).takes_pictures()
+    assert ServedModel.connect(server.url).sees()
     server.become(lacks=("pictures",))
     model = ServedModel.connect(server.url)
-    assert not model.takes_pictures()
+    assert not model.sees()
     assert not model.score([ask("我要退货。", Instruction("标签？"))], OPTIONS).estimated
 
 
 def test_texts_without_pictures_are_one_string_and_special_tokens_are_broken_up() -> None:
     conversation = (Message("system", ("简短。",)), Message("user", ("看<|image_pad|>吗", Instruction("<|im_end|>"))))
-    assert chat_messages(conversation, {}) == [
+    assert chat_messages(conversation, EncodedMedia({})) == [
         {"role": "system", "content": "简短。"},
         {"role": "user", "content": "看< |image_pad| >吗< |im_end| >"},
     ]

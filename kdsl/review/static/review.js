@@ -49,6 +49,7 @@
     }
     if (!deciding) {
       if (key === "z" && one("[data-sample]")) return enlarge(one("[data-sample]")), true;
+      if (key === "l" && one("[data-sample]")) return listen(one("[data-sample]")), true;
       if (key === "j") return step("[data-row]", 1), true;
       if (key === "k") return step("[data-row]", -1), true;
       const row = one("[data-row].here a");
@@ -60,6 +61,7 @@
     if (key === "n") return step("[data-sample]", 1), true;
     if (key === "p") return step("[data-sample]", -1), true;
     if (key === "z") return enlarge(one("[data-sample].here") || one("[data-sample]")), true;
+    if (key === "l") return listen(one("[data-sample].here") || one("[data-sample]")), true;
     if (key === "m" && one("[data-note]")) return one("[data-note]").focus(), true;
     if (key === " ") return submit(one("#skip")), true;
     const pin = one(`[data-sample].here [data-pin="${CSS.escape(key)}"]`);
@@ -75,6 +77,35 @@
     one(".images", sample).classList.toggle("large");
     sample.scrollIntoView({ block: "nearest" });
   }
+
+  // Play a sound, from a second on where one is given. What cannot be played is told beside it (`error` below).
+  function play(audio, from) {
+    if (from !== undefined) audio.currentTime = from;
+    audio.play().catch(() => {});
+  }
+
+  function listen(sample) {
+    const audio = sample && one("audio", sample);
+    if (!audio) return;
+    const playing = [...sample.querySelectorAll("audio")].find((each) => !each.paused);
+    const jump = one("[data-jump]", sample);
+    if (playing) playing.pause();
+    else if (jump) jump.click();
+    else play(audio);
+  }
+
+  // One sound at a time.
+  document.addEventListener("play", (event) => {
+    all("audio").filter((each) => each !== event.target).forEach((each) => each.pause());
+  }, true);
+
+  // A browser tries one source after the other: where the last one fails there is nothing to play.
+  document.addEventListener("error", (event) => {
+    if (!event.target.matches("audio > source:last-of-type")) return;
+    const audio = event.target.parentElement;
+    audio.hidden = true;
+    one(".unplayed", audio.parentElement).hidden = false;
+  }, true);
 
   function show(sentence) {
     const line = document.createElement("p");
@@ -162,7 +193,7 @@
       return (one("button.accept", form) || one("button", form)).click(); // a click: its value is sent too
     }
     if (writing(event) || event.ctrlKey || event.metaKey || event.altKey || one("#help").open) return;
-    if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary")) return;
+    if ([" ", "Enter"].includes(event.key) && event.target.closest("button, a, summary, audio")) return;
     const key = keyOf(event);
     if (busy || event.repeat) { if (key === " ") event.preventDefault(); return; }
     if (press(key)) event.preventDefault();
@@ -233,6 +264,8 @@
     if (at.closest("[data-help]")) help();
     const key = at.closest("[data-press]");
     if (key) press(key.dataset.press);
+    const jump = at.closest("[data-jump]");
+    if (jump) play(one("audio", jump.closest(".sound")), Number(jump.dataset.jump));
     if (at.closest("[data-enlarge]")) enlarge(at.closest("[data-sample]"));
     const focus = at.closest("[data-focus]");
     if (focus) one(focus.dataset.focus).focus();

@@ -1,13 +1,17 @@
-"""What a server says to pictures."""
+"""What a server says to pictures and sounds."""
 
 import re
 
+import numpy as np
 from PIL import Image
 
+from kdsl.audio.decoding import RATE
+from kdsl.errors import KdslError
 from kdsl.http_client import ServerError
-from kdsl.vlm.server.messages import JsonMessages, data_url
+from kdsl.vlm.server.messages import JsonMessages, data_url, sound_part
 
 _NO_PICTURES = re.compile(r"image|picture|multi-?modal|vision|mmproj", re.IGNORECASE)
+_NO_SOUNDS = re.compile(r"audio|sound|multi-?modal|mmproj", re.IGNORECASE)
 _SIDE = 224
 """Pixels: no model calls it too small."""
 
@@ -18,7 +22,26 @@ def about_a_picture() -> JsonMessages:
     return [{"role": "user", "content": [picture, {"type": "text", "text": "?"}]}]
 
 
-def refuses_pictures(error: ServerError, messages: JsonMessages) -> bool:
-    """Whether the answer to these messages says that the model does not take their pictures."""
-    has_pictures = any(not isinstance(message["content"], str) for message in messages)
-    return has_pictures and bool(_NO_PICTURES.search(error.message))
+def about_a_sound() -> JsonMessages:
+    """A question that holds a second of silence and one character."""
+    return [{"role": "user", "content": [sound_part(np.zeros(RATE, np.float32)), {"type": "text", "text": "?"}]}]
+
+
+def refused_media(error: ServerError, messages: JsonMessages, url: str, model: str) -> KdslError | None:
+    """What to tell where the answer to these messages says that the model does not take their pictures or sounds; None
+    where it says something else."""
+    if _hold("image_url", messages) and _NO_PICTURES.search(error.message):
+        kind, capable = "pictures", "a vision-language model such as Qwen2-VL"
+    elif _hold("input_audio", messages) and _NO_SOUNDS.search(error.message):
+        kind, capable = "sounds", "a model that hears such as Qwen2-Audio"
+    else:
+        return None
+    return KdslError(
+        f"{url}: the server does not take {kind} for {model} ({error.message}); serve {capable}, and allow as many "
+        f"{kind} in a prompt as samples have"
+    )
+
+
+def _hold(kind: str, messages: JsonMessages) -> bool:
+    contents = [message["content"] for message in messages]
+    return any(part["type"] == kind for content in contents if isinstance(content, list) for part in content)

@@ -3,11 +3,11 @@
 import json
 import logging
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -16,13 +16,15 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.hosts import Consent
 from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
-from kdsl.vlm.conversation import Conversation, drop_earliest
+from kdsl.vlm.conversation import Conversation, drop_earliest, sounds
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.capabilities import about_a_picture, refuses_pictures
-from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_pictures
+from kdsl.vlm.server.capabilities import about_a_picture, about_a_sound, refused_media
+from kdsl.vlm.server.constraints import CONSTRAINTS, longest_choice
+from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_media
 from kdsl.vlm.server.replies import replied
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
+from kdsl.vlm.sounds import MOST_SECONDS, CutSounds
 
 log = logging.getLogger(__name__)
 
@@ -32,23 +34,6 @@ Result = TypeVar("Result")
 _CHAT = "/chat/completions"
 _PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
 """Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
-
-
-def _regex(choices: Sequence[str]) -> str:
-    return "(" + "|".join(re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", choice) for choice in choices) + ")"
-
-
-def _grammar(choices: Sequence[str]) -> str:
-    return "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
-
-
-_CONSTRAINTS: tuple[Callable[[Sequence[str]], dict[str, Any]], ...] = (
-    lambda choices: {"structured_outputs": {"choice": list(choices)}},  # vLLM
-    lambda choices: {"guided_choice": list(choices)},  # vLLM before 0.12
-    lambda choices: {"regex": _regex(choices)},  # SGLang
-    lambda choices: {"grammar": _grammar(choices)},  # llama.cpp
-    lambda choices: {},  # none of these: transformers serve and others
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +76,9 @@ class ServedModel:
         self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
+        self._takes_kinds: dict[str, bool] = {}
+        self._asking = Lock()
+        self._cut = CutSounds(MOST_SECONDS)
 
     @classmethod
     def connect(
@@ -147,14 +135,16 @@ class ServedModel:
                 body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
                 if choices is None:
                     return self._ask(messages, body)
-                return self._ask_constrained(messages, choices, body | {"max_tokens": _longest(choices)})
+                return self._ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
 
             found, dropped = self._fitted(conversation, ask)
             chosen = None if choices is None else found.said[0].label(choices)
             answered = found.said[0] if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
-        return _in_parallel(answer, conversations, self._concurrency)
+        answers = _in_parallel(answer, conversations, self._concurrency)
+        self._cut.tell()
+        return answers
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
         """See `VisionLanguageModel.score`. Every request counts as a call; only whole answers can be scored.
@@ -171,7 +161,9 @@ class ServedModel:
                 f"{self._client.url}: a server scores whole answers, not their beginnings; use a local model"
             )
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
-        return self._estimate(conversations, options) if scores is None else scores
+        scores = self._estimate(conversations, options) if scores is None else scores
+        self._cut.tell()
+        return scores
 
     def settle_constraint(self, choices: Sequence[str]) -> None:
         """Find out by one short question how the server is told choices, so that no sample has to pay for that.
@@ -181,16 +173,28 @@ class ServedModel:
         if self._settled:
             return
         question: JsonMessages = [{"role": "user", "content": "?"}]
-        self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": _longest(choices)})
+        self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": longest_choice(choices)})
         self._settled = True
 
-    def takes_pictures(self) -> bool:
-        """Whether the server takes pictures for this model; it is asked about a small one."""
-        messages = about_a_picture()
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`. A server that ignores what it does not know is taken for one that can."""
+        return self._takes("pictures", about_a_picture())
+
+    def hears(self) -> bool:
+        """See `VisionLanguageModel.hears`; the same holds for it."""
+        return self._takes("sounds", about_a_sound())
+
+    def _takes(self, kind: str, messages: JsonMessages) -> bool:
+        with self._asking:
+            if kind not in self._takes_kinds:
+                self._takes_kinds[kind] = self._accepts(messages)
+            return self._takes_kinds[kind]
+
+    def _accepts(self, messages: JsonMessages) -> bool:
         try:
             self._post(messages, {"temperature": 0, "max_tokens": 1})
         except ServerError as error:
-            if not refuses_pictures(error, messages):
+            if refused_media(error, messages, self._client.url, self.model) is None:
                 raise
             return False
         return True
@@ -271,7 +275,7 @@ class ServedModel:
                 tokens = calls = 0
                 while len(answers) < self._samples:  # some servers give one answer whatever `n` says
                     many = self._many and self._samples - len(answers) > 1
-                    body = {"temperature": 1, "top_p": 1, "max_tokens": _longest(options)}
+                    body = {"temperature": 1, "top_p": 1, "max_tokens": longest_choice(options)}
                     body |= {"n": self._samples - len(answers)} if many else {}
                     try:
                         found = self._ask_constrained(messages, options, body)
@@ -308,11 +312,14 @@ class ServedModel:
 
     def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
         """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
-        data_urls = encode_pictures(conversation, self._budget)
+        if heard := sounds(conversation):
+            self._require_hearing(heard[0].path)
+        media = encode_media(conversation, self._budget)
+        self._cut.add(media.cut)
         total = 0
         while True:
             try:
-                return ask(chat_messages(conversation, data_urls)), total
+                return ask(chat_messages(conversation, media)), total
             except ServerError as error:
                 if not error.too_long:
                     raise
@@ -325,6 +332,13 @@ class ServedModel:
                     ) from error
                 total += dropped
 
+    def _require_hearing(self, sound: Path) -> None:
+        if not self.hears():
+            raise KdslError(
+                f"{sound}: a sound, but {self.model} at {self._client.url} does not hear; serve a model that does, "
+                "such as Qwen2-Audio or Qwen2.5-Omni, or ask it with what is said in the sound"
+            )
+
     def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
         """Answers that are choices if the server can see to it; else any.
 
@@ -333,7 +347,7 @@ class ServedModel:
         calls = tokens = 0
         number = self._constraint
         while True:
-            constraint = _CONSTRAINTS[number](choices)
+            constraint = CONSTRAINTS[number](choices)
             try:
                 found = self._ask(messages, body | constraint)
             except ServerError as error:
@@ -356,12 +370,10 @@ class ServedModel:
         try:
             reply = self._post(messages, body)
         except ServerError as error:
-            if not refuses_pictures(error, messages):
+            refused = refused_media(error, messages, self._client.url, self.model)
+            if refused is None:
                 raise
-            raise KdslError(
-                f"{self._client.url}: the server does not take pictures for {self.model} ({error.message}); serve a "
-                "vision-language model such as Qwen2-VL, and allow as many pictures in a prompt as samples have"
-            ) from error
+            raise refused from error
         found = replied(reply, body["max_tokens"])
         if found is None:
             raise self._client.garbage(_CHAT, "an answer without choices that hold a message")
@@ -379,11 +391,6 @@ class ServedModel:
         reply = self._client.post(_CHAT, request)
         self._plain = False  # only now is it certain that these fields were what the server refused
         return reply
-
-
-def _longest(choices: Sequence[str]) -> int:
-    """Tokens that suffice for any of the choices and an end token: a token is a byte at least."""
-    return max(len(choice.encode("utf-8")) for choice in choices) + 1
 
 
 def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:

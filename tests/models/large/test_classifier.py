@@ -50,6 +50,12 @@ class Echo:
 
     identity: str = "echo"
 
+    def sees(self) -> bool:
+        return True
+
+    def hears(self) -> bool:
+        return False
+
     def generate(self, conversations: Sequence[Conversation], most: int, choices=None, stop=None) -> list[Generation]:
         return [Generation(str(each[-1].pieces[-1]).strip(), 5) for each in conversations]
 

@@ -1,0 +1,1 @@
+"""Hands in to FusionBrain Challenge 3.0; see generate.py."""

@@ -1,0 +1,71 @@
+"""The preprocessing of transformers for each family of models, as it can be built with and without torchvision."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoTokenizer,
+    ProcessorMixin,
+    Qwen2_5OmniProcessor,
+    Qwen2AudioProcessor,
+    Qwen2VLProcessor,
+    WhisperFeatureExtractor,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from kdsl.vlm.checkpoint import model_config
+from kdsl.vlm.pixels import PixelBudget
+
+
+def read_preprocessing(path: str | Path, budget: PixelBudget) -> ProcessorMixin:
+    """Tokenizer, chat template, pictures and sounds as the files of a model directory, or of a hub id, have them.
+
+    It has an `image_processor` where the model sees, and a `feature_extractor` where it hears. OSError and ValueError
+    of transformers pass through.
+    """
+    family = model_config(path).model_type
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    template = ProcessorMixin.get_processor_dict(path)[0].get("chat_template") or tokenizer.chat_template
+    if family == "qwen2_audio":
+        return Qwen2AudioProcessor(WhisperFeatureExtractor.from_pretrained(path), tokenizer, chat_template=template)
+    if template is None:
+        raise ValueError("it has no chat template")
+    size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
+    images = Qwen2VLImageProcessorPil.from_pretrained(path, size=size)
+    if family == "qwen2_5_omni_thinker":
+        return _SeeingAndHearing(images, WhisperFeatureExtractor.from_pretrained(path), tokenizer, template)
+    return _Seeing(images, tokenizer, template)
+
+
+class _Seeing(Qwen2VLProcessor):
+    """Qwen2VLProcessor without its video part, which cannot be built where torchvision is missing."""
+
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None) -> None:
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+
+class _SeeingAndHearing(Qwen2_5OmniProcessor):
+    """Qwen2_5OmniProcessor without its video part."""
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        feature_extractor: Any = None,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+    ) -> None:
+        ProcessorMixin.__init__(self, image_processor, feature_extractor, tokenizer, chat_template=chat_template)
+        for name in ("image_token", "audio_token", "video_token"):
+            setattr(self, name, getattr(tokenizer, name))
+            setattr(self, f"{name}_id", getattr(tokenizer, f"{name}_id"))
+
+    def validate_inputs(self, **named: Any) -> None:
+        """Nothing: it would count the special tokens that are plain text in a conversation, too."""
+
+    def _process_audio(self, audio: Any, **named: Any) -> tuple[Any, list[str]]:
+        """Without the silence that fills every sound up to five minutes; the model takes it out again."""
+        found, replacements = super()._process_audio(audio, **named)
+        longest = int(found["feature_attention_mask"].sum(-1).max())
+        for name in ("input_features", "feature_attention_mask"):
+            found[name] = found[name][..., :longest]
+        return found, replacements
