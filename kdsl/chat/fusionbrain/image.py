@@ -37,9 +37,7 @@ def needed() -> list[str]:
     """
     own = requirements()
     if not own:
-        raise KdslError(
-            f"{NAME} is imported from a folder that is not installed; install it, so that its needs are known"
-        )
+        raise KdslError(f"{NAME} is not installed, only imported; install it, so that the image's packages are known")
     names = {_name(requirement) for requirement in own}
     own += [each for extra in ("vlm", "voice") for each in requirements(extra) if _name(each) not in names]
     names = {_name(requirement) for requirement in own}

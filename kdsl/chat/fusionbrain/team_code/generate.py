@@ -22,6 +22,7 @@ SHORT_ANSWER = "I do not know."
 HIGH_PERPLEXITY = 1e6
 """Where there is no other perplexity: more than that of a model that knows nothing, the size of its vocabulary."""
 
+_NO_MODEL = "no model is loaded; stderr says why"
 _HERE = Path(__file__).resolve().parent
 
 
@@ -93,6 +94,8 @@ def generate_text(
 ) -> Answer:
     """The answer to a query after a history of any name and form; kdsl/chat/fusionbrain/history.py lists the forms."""
     history = _given(history_list, other_name)
+    if model is None:
+        return Answer(SHORT_ANSWER, history, _NO_MODEL)
     try:
         text, after, problem = model.answer(cur_query_list, history)
         return Answer(text or SHORT_ANSWER, after, problem)
@@ -103,6 +106,8 @@ def generate_text(
 def get_ppl(model: Any, tokenizer: Any, cur_query_tuple: Any, history: Any = None, **other_name: Any) -> Perplexity:
     """The perplexity of the answer in (query, answer)."""
     history = _given(history, other_name)
+    if model is None:
+        return Perplexity(HIGH_PERPLEXITY, history, _NO_MODEL)
     try:
         value, after, problem = model.perplexity(cur_query_tuple, history)
         usable = value is not None and math.isfinite(value)
