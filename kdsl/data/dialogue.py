@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kdsl.data.image_names import LEFT_OUT
 from kdsl.language import in_chinese
-from kdsl.sample import IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
+from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
 
 START_MARKER = "<用户与客服的对话 START>"
 END_MARKER = "<用户与客服的对话 END>"
@@ -75,31 +75,45 @@ def speakers_in(text: str, task: Task) -> Speakers | None:
     return next((speakers for speakers in known if speakers.starts.match(text.lstrip())), None)
 
 
-def dialogue_text(turns: Sequence[Turn], speakers: Speakers = CHINESE) -> str:
-    """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn."""
+def dialogue_text(turns: Sequence[Turn], speakers: Speakers = CHINESE, audio: bool = False) -> str:
+    """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn.
+
+    With `audio` an `<audio>` for each sound stands behind them.
+    """
     names = {"user": speakers.user, "agent": speakers.agent}
-    return "\n".join(f"{names[turn.role]}: {turn.text}{IMAGE_PLACEHOLDER * len(turn.images)}" for turn in turns)
+    return "\n".join(f"{names[turn.role]}: {_marked(turn, audio)}" for turn in turns)
 
 
-def fill_prompt(task: Task, sample: Sample) -> str:
+def fill_prompt(task: Task, sample: Sample, audio: bool = False) -> str:
     """The task's prompt for one sample, with exactly one `<image>` for each of the sample's images.
 
-    Without a prompt in the task it is the dialogue, or the bare text of a sample with one user turn.
+    With `audio` there is exactly one `<audio>` for each of its sounds too; without it none is added, and those of the
+    prompt go. Without a prompt in the task it is the dialogue, or the bare text of a sample with one user turn.
     """
     if task.prompt:
         names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
-        dialogue = dialogue_text(sample.turns, speakers_of(task))
+        dialogue = dialogue_text(sample.turns, speakers_of(task), audio)
         # In one pass: a label or a dialogue may hold the words that stand for the other.
         filled = {"{labels}": names, "{dialogue}": dialogue}
-        text = re.sub("|".join(map(re.escape, filled)), lambda match: filled[match[0]], task.prompt)
+        prompt = task.prompt if audio else task.prompt.replace(AUDIO_PLACEHOLDER, "")
+        text = re.sub("|".join(map(re.escape, filled)), lambda match: filled[match[0]], prompt)
     elif len(sample.turns) == 1 and sample.turns[0].role == "user":
-        text = sample.turns[0].text + IMAGE_PLACEHOLDER * len(sample.turns[0].images)
+        text = _marked(sample.turns[0], audio)
     else:
-        text = dialogue_text(sample.turns, speakers_of(task))
-    missing = len(sample.images) - text.count(IMAGE_PLACEHOLDER)
-    if missing < 0:
-        return text.replace(IMAGE_PLACEHOLDER, "", -missing)
-    return IMAGE_PLACEHOLDER * missing + text
+        text = dialogue_text(sample.turns, speakers_of(task), audio)
+    text = _with_exactly(len(sample.audio), AUDIO_PLACEHOLDER, text) if audio else text
+    return _with_exactly(len(sample.images), IMAGE_PLACEHOLDER, text)
+
+
+def _marked(turn: Turn, audio: bool) -> str:
+    """The text of a turn with a placeholder for each of its files."""
+    return turn.text + IMAGE_PLACEHOLDER * len(turn.images) + AUDIO_PLACEHOLDER * (len(turn.audio) if audio else 0)
+
+
+def _with_exactly(count: int, placeholder: str, text: str) -> str:
+    """The text with so many placeholders: those that are too many are the first, those that are missing come first."""
+    missing = count - text.count(placeholder)
+    return text.replace(placeholder, "", -missing) if missing < 0 else placeholder * missing + text
 
 
 def dialogue_in_prompt(task: Task, text: str) -> str | None:
