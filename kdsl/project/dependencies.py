@@ -105,7 +105,14 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         _NAMING,
         Reads(
             ("encoder", "fields"),
-            (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images, inputs.sentence_encoder),
+            (
+                inputs.task_files,
+                inputs.train_samples,
+                inputs.test_samples,
+                inputs.all_images,
+                inputs.all_audio,
+                inputs.sentence_encoder,
+            ),
         ),
     ),
     "ocr": (
