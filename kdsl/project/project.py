@@ -371,12 +371,13 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
+        """What OCR, transcribing, captioning and visual questions found, of the sidecar files that are configured and
+        exist.
 
         With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and
         which fields are left out.
         """
-        from kdsl.project.known_images import read_sidecars
+        from kdsl.project.known_media import read_sidecars
 
         return read_sidecars(self)
 
@@ -414,12 +415,13 @@ class Project:
         return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read, and
+        one sounds without a transcript.
 
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        from kdsl.project.known_images import warn_of_unread
+        from kdsl.project.known_media import warn_of_unread
 
         known, samples = self.sidecars(), self.samples_so_far()
         self.kept.made("warned", (known, samples), lambda: warn_of_unread(self, known, samples))
