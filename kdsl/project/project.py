@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.arbiter import Arbiter
     from kdsl.arbiter.decision import Decision
     from kdsl.arbiter.multi_label_decision import MultiLabelDecision
+    from kdsl.audio.transcribe import TranscribeOutcome
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.feedback import FeedbackLog
@@ -177,6 +178,18 @@ class Project:
         with claimed(files=[data.ocr]):
             return fill_ocr(self.images(), folder, data.ocr, workers, self.progress)
 
+    def transcribe(self, workers: int | None = None) -> "TranscribeOutcome":
+        """Write down what is said in all sounds that `data.transcripts` does not have yet, as `kdsl transcribe` does;
+        the embedded recogniser of `speech` in `workers` processes.
+
+        Raises KdslError where there is no folder of sounds, no sidecar file, or no such recogniser.
+        """
+        from kdsl.processes import require_workers
+        from kdsl.project.transcribing import transcribe_project
+
+        require_workers(workers)
+        return transcribe_project(self, workers)
+
     def mine(self, workers: int | None = None) -> "list[MinedTask]":
         """Find rules in the training samples and merge them into the rule base, as `kdsl mine` does.
 
@@ -220,7 +233,7 @@ class Project:
         return evaluate_project(self, folds, workers).summary
 
     def run(self, workers: int | None = None) -> "Summary | None":
-        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
+        """Check, read images and sounds, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
 
         None where no sample has a label, so that nothing can be measured.
         """
@@ -343,6 +356,10 @@ class Project:
     def images(self) -> list[str]:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
         return [image for split in self.splits for sample in self.samples(split) for image in sample.images]
+
+    def audio(self) -> list[str]:
+        """The sounds of all samples, as `images`."""
+        return [sound for split in self.splits for sample in self.samples(split) for sound in sample.audio]
 
     @property
     def image_folder(self) -> Path:

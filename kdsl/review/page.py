@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kdsl.audio.decoding import voice_installed
+from kdsl.audio.transcript import clock
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.json_file import read_json
 from kdsl.review.live import LiveSite
-from kdsl.review.sample_view import clock
 from kdsl.review.site import Site
 from kdsl.rules.wording import Language, condition_words, counted, rule_words
 

@@ -95,8 +95,9 @@ def _holds(overview: Overview, rule: int, word: LastWord, index: TaskIndex) -> b
     It held when the sample was decided, and where that cannot be known better it does.
     """
     place = place_of(word, index)
-    seen = all(image in index.table.sidecars.ocr for image in word.sample.images)
-    return place is None or not seen or bool(contains(overview.bits[rule], place))
+    known, sample = index.table.sidecars, word.sample
+    read = known.ocr.keys() >= set(sample.images) and known.transcripts.keys() >= set(sample.audio)
+    return place is None or not read or bool(contains(overview.bits[rule], place))
 
 
 def place_of(word: LastWord, index: TaskIndex) -> int | None:

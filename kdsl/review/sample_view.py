@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kdsl.arbiter.marked import sounds_of
 from kdsl.fields import ZONES
 from kdsl.fields.sidecar import Box, Sidecars
-from kdsl.fields.table import last_user_turn, middle
+from kdsl.fields.table import SampleFields, last_user_turn, middle
 from kdsl.review.media import Media, SoundFile
 from kdsl.rules.evidence import Evidence
 from kdsl.rules.meaning import Nearest
@@ -142,12 +143,11 @@ def show_sample(
             lines[each.image, each.line].append((*each.span, _note(each, language)))
         elif each.image is not None:
             captions[each.image].append((*each.span, _note(each, language)))
-    last = last_user_turn(sample)
+    last = last_user_turn(SampleFields(sample, sidecars).heard)
 
     def shown_sounds(names: Iterable[str]) -> tuple[ShownSound, ...]:
         return tuple(_show_sound(name, sidecars, media, heard[name], language) for name in names)
 
-    of_turns = {name for turn in sample.turns for name in turn.audio}
     return ShownSample(
         position,
         sample,
@@ -157,12 +157,12 @@ def show_sample(
                 "last_user" if i == last else turn.role,
                 _cut(turn.text, turns[i]),
                 len(turn.images),
-                shown_sounds(turn.audio),
+                shown_sounds(sounds_of(sample, i)),
             )
             for i, turn in enumerate(sample.turns)
         ),
         tuple(_show_image(image, sidecars, media, lines, captions[image], regions[image]) for image in sample.images),
-        shown_sounds(name for name in sample.audio if name not in of_turns),
+        shown_sounds(sounds_of(sample, None)),
         tuple(dict.fromkeys(others)),
     )
 
@@ -237,13 +237,6 @@ def _show_sound(
     }
     pieces = _cut(transcript.text, spans)
     return ShownSound(address, media.sound(address), pieces, transcript.seconds, tuple(sorted(moments)))
-
-
-def clock(seconds: float) -> str:
-    """As players show it: `0:03`, `1:02:03`."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def _rectangle(box: Box) -> tuple[float, float, float, float]:

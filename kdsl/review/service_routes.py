@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from kdsl.data.feedback import LastWord, answer_words
 from kdsl.errors import KdslError
+from kdsl.fields.table import SampleFields
 from kdsl.review.charts import compared, histogram
 from kdsl.review.decision_tally import BINS, Seen, Tally, opening
 from kdsl.review.page import Asked, Call, KnownTask, translate
@@ -127,7 +128,8 @@ def _shown(call: Call, task: str, word: LastWord) -> tuple[LastWord, str, bool, 
     index = call.site.indexes[task]
     place = place_of(word, index)
     id = word.sample.id if place is None else index.samples[place].id
-    return word, id, place is not None, opening(turn.text for turn in word.sample.turns)
+    heard = SampleFields(word.sample, call.site.sidecars).heard
+    return word, id, place is not None, opening(turn.text for turn in heard.turns)
 
 
 def _verdicts(words: Sequence[LastWord]) -> Counter[str]:

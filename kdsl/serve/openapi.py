@@ -31,7 +31,7 @@ REFUSALS = {
     405: "The address takes another method.",
     408: "The request did not end in time.",
     409: "The task is not trained or for other labels, or the project has no place for feedback.",
-    413: "The request, a picture or the number of samples is too large.",
+    413: "The request, a picture, a sound or the number of samples is too large.",
     415: "The body is neither JSON nor a multipart form.",
     422: "Something in the body is wrong; the sentence names it.",
     500: "A fault of the service; its log says more.",
@@ -194,7 +194,7 @@ def _samples(example: Mapping[str, Any]) -> dict[str, Any]:
         "additionalProperties": {
             "type": "string",
             "format": "binary",
-            "description": "Files, whose names are those in images.",
+            "description": "Files, whose names are those in images and audio.",
         },
     }
     return {

@@ -34,16 +34,32 @@ _IMAGES = (
 )
 
 
+class SoundIn(Described):
+    """A sound that travels in the request."""
+
+    name: str | None = Field(None, description="What the evidence calls it; any name without folders.")
+    base64: str = Field(description="The bytes of a WAV, MP3, Ogg, FLAC, AMR, M4A, AAC, AIFF or WebM file in base64.")
+
+
+AudioIn = str | SoundIn
+"""As a text the name of a file, or an address that begins with data:audio/."""
+_AUDIO = (
+    "The name of a file below data.audio or of one in the same multipart request, an address that begins with "
+    "data:audio/, or an object with the sound."
+)
+
+
 class TurnIn(Described):
     """One turn of a dialogue."""
 
     role: Literal["user", "agent"] = Field(description="Who speaks.")
-    text: str = Field(description="What is said.")
+    text: str = Field("", description="What is written; may be left out where something is shown or said aloud.")
     images: list[ImageIn] | None = Field(None, description=f"What is shown in this turn. {_IMAGES}")
+    audio: list[AudioIn] | None = Field(None, description=f"What is said aloud in this turn. {_AUDIO}")
 
 
 class SampleIn(Described):
-    """One thing to decide about: a text or a dialogue, with or without pictures, or pictures alone."""
+    """One thing to decide about: a text or a dialogue, with or without pictures and sounds, or these alone."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"not": {"required": ["text", "turns"]}})
 
@@ -54,6 +70,7 @@ class SampleIn(Described):
     text: str | None = Field(None, description="What a user wrote. Either this or turns.")
     turns: list[TurnIn] | None = Field(None, description="A dialogue, the first turn first. Either this or text.")
     images: list[ImageIn] | None = Field(None, description=f"Its pictures, but for those of turns. {_IMAGES}")
+    audio: list[AudioIn] | None = Field(None, description=f"Its sounds, but for those of turns. {_AUDIO}")
 
 
 class PredictRequest(Described):
@@ -73,6 +90,10 @@ class Evidence(Described):
     image: str | None = Field(None, description="The picture.")
     line: int | None = Field(None, description="The line of text on the picture, from 0.")
     box: list[float] | None = Field(None, description="Where on the picture: x0, y0, x1, y1 in pixels.")
+    audio: str | None = Field(None, description="The sound in which it is said.")
+    seconds: list[float] | None = Field(
+        None, description="When it is said: from which second of the sound to which one."
+    )
     span: list[int] | None = Field(None, description="Where in the text: the first character, and the one after it.")
     absent: list[str] | None = Field(None, description="The terms that do not occur.")
     similarity: float | None = Field(None, description="How near in meaning the text is.")

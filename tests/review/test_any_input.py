@@ -192,8 +192,8 @@ def test_other_methods_do_nothing(shop, caplog, method):
 @pytest.mark.parametrize(
     "path",
     ["/static/%00", "/static/..%2fapp.py", "/static/%2e%2e/%2e%2e/errors.py", "/static//etc/passwd", "/static/",
-     "/static", "/static/review.js/x", f"/static/{'a' * 300}", "/image/%00", "/image/..%2fsecret.png", "/sound/..%2fsecret.wav/wav",
-     "//etc/passwd",
+     "/static", "/static/review.js/x", f"/static/{'a' * 300}", "/image/%00", "/image/..%2fsecret.png",
+     "/sound/..%2fsecret.wav/wav", "//etc/passwd",
      "/t/%2e%2e/rules", "/t/a%2fb/rules", "/t//rules", "/t/%00/rules", "/%ff", "/t/x/rules/a%2fb/edit"],
 )  # fmt: skip
 def test_tricks_with_paths_find_nothing(shop, caplog, path):

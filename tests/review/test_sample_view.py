@@ -6,9 +6,10 @@ import pytest
 from concept_encoder import concept_vectors
 from rule_files import TASK
 from seeing_shop import COLOUR, KIND, LARGE, SIZE, open_seeing_shop
+from speaking_shop import open_speaking_shop
 
 from kdsl.review.rule_page import hits_of
-from kdsl.review.sample_view import ShownRegion, ShownSample
+from kdsl.review.sample_view import Moment, ShownRegion, ShownSample
 from kdsl.rules.condition import Condition
 from kdsl.rules.wording import Language
 
@@ -83,3 +84,43 @@ def test_a_negated_meaning_says_in_words_what_came_nearest(tmp_path):
     sample = shown(tmp_path, 2, {"not": {"means": {"user": "退钱", "at": 0.8}}})
     assert sample.others == ('user turns mean nothing near "退钱" (similarity below 0.8) ≈ 退钱 (0.71)',)
     assert [piece.marked for piece in sample.turns[0].pieces] == [False]
+
+
+def heard(folder: Path, row: int, *conditions: dict) -> ShownSample:
+    site = open_speaking_shop(folder).site
+    [(sample, _)] = hits_of(site, TASK, [Condition.model_validate(each) for each in conditions], [row], "en")
+    return sample
+
+
+def test_what_is_said_is_marked_in_the_transcript_with_the_second_at_which_it_begins(tmp_path):
+    [turn] = heard(tmp_path, 0, {"user": ["order"]}, {"voice": ["my", "where is"]}).turns
+    [sound] = turn.sounds
+    assert [(piece.text, piece.marked) for piece in sound.transcript] == [
+        ("where is", True), (" my ", False), ("order", True)
+    ]  # fmt: skip
+    assert sound.moments == (Moment(1.5, "where is"), Moment(4.5, "order"))
+    assert turn.pieces == () and turn.field == "last_user"
+
+
+def test_without_the_times_of_words_a_transcript_is_marked_all_the_same(tmp_path):
+    [sound] = heard(tmp_path, 1, {"voice": ["order"]}).turns[0].sounds
+    assert [piece.marked for piece in sound.transcript] == [False, True]
+    assert sound.moments == () and sound.seconds == 1.0
+
+
+def test_sounds_of_no_turn_are_shown_once_with_their_own_evidence(tmp_path):
+    sample = heard(tmp_path, 6, {"voice": ["order"]})
+    assert [turn.sounds for turn in sample.turns] == [()]
+    assert [len(sound.moments) for sound in sample.sounds] == [0, 0]
+    assert [[piece.marked for piece in sound.transcript] for sound in sample.sounds] == [[False, True], [False]]
+
+
+def test_evidence_on_numbers_of_sounds_is_told_in_words(tmp_path):
+    assert heard(tmp_path, 0, {"audio.seconds": ">5"}).others == ("seconds of voice messages >5 (6)",)
+
+
+def test_a_sound_without_transcript_or_file_says_so(tmp_path):
+    gone = heard(tmp_path, 5, {"audio.count": ">=1"}).turns[0].sounds[0]
+    assert gone.file is None and gone.transcript is None
+    silent = heard(tmp_path / "other", 3, {"audio.count": ">=1"}).turns[0].sounds[0]
+    assert silent.file is not None and silent.transcript == ()

@@ -20,6 +20,7 @@ from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
 from kdsl.review.media import Media
 from kdsl.review.waves import Waves
+from kdsl.rules.wording import FIELD_NAMES
 
 needs_decoder = pytest.mark.skipif(not voice_installed(), reason="needs the extra voice")
 
@@ -208,3 +209,16 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(waves.tempfile, "TemporaryFile", full)
     with pytest.raises(KdslError, match=r"cannot be written as WAV .*No space left on device.*make room"):
         Waves().of(tmp_path / "a.amr")
+
+
+@pytest.mark.parametrize(
+    ("field", "test", "hits"), [("voice", "order", "3/4"), ("audio.seconds", ">5", "2/2"), ("audio.count", ">1", "1/1")]
+)
+def test_a_rule_about_sounds_is_previewed_and_saved(client, live, field, test, hits):
+    form = {"label": "parcel", "field-0": field, "test-0": test}
+    assert hits in client.post(f"/t/{TASK}/preview", data=form).text
+    assert client.post(f"/t/{TASK}/new", data=form).status_code == 200
+    assert field in [each.rule.conditions[0].field for each in live.site.store.rules(TASK)]
+    for language, name in (("en", FIELD_NAMES["en"][field]), ("zh", FIELD_NAMES["zh"][field])):
+        page = client.get(f"/t/{TASK}/new?field={field}", headers={"accept-language": language}).text
+        assert re.search(rf'<option value="{field}"[^>]* selected>{name}', page)

@@ -110,7 +110,7 @@ def test_a_picture_goes_along_and_can_be_taken_out(page, tmp_path):
     page.click("#predict")
     expect(page.locator("#explanation")).to_contain_text("屏.png")
     expect(page.locator("#request")).to_contain_text('"images":[{"name":"屏.png","base64":"iVBORw0KGgoA…"}]')
-    page.click("#pictures button")
+    page.click("#media button")
     page.click("#predict")
     expect(page.locator("#explanation")).not_to_contain_text("屏.png")
 

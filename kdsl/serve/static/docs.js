@@ -1,7 +1,7 @@
 // The form of the page: asks the service with the token of this tab, and shows what it answers.
 const one = (selector, root = document) => root.querySelector(selector);
 const made = (template) => one(template).content.firstElementChild.cloneNode(true);
-const pictures = []; // {name, address}: address begins with data:image/
+const media = []; // {name, address, kind}: address begins with data:, kind is "images" or "audio"
 let tasks = [];
 let decided = null; // {sample, task} of the decision that is shown
 
@@ -62,17 +62,19 @@ function addTurn() {
   one("textarea", turn).focus();
 }
 
-function addPictures(files) {
+// What is no picture is taken for a sound: phones send some that browsers have no name for.
+function addFiles(files) {
   for (const file of files) {
     const reader = new FileReader();
     reader.onload = () => {
-      const picture = { name: file.name, address: reader.result };
-      const item = made("#picture");
-      one("img", item).src = picture.address;
-      one("span", item).textContent = picture.name;
-      one("button", item).onclick = () => (pictures.splice(pictures.indexOf(picture), 1), item.remove());
-      pictures.push(picture);
-      one("#pictures").append(item);
+      const kind = file.type.startsWith("image/") ? "images" : "audio";
+      const added = { name: file.name, address: reader.result, kind };
+      const item = made(kind === "images" ? "#picture" : "#sound");
+      one("img, audio", item).src = added.address;
+      one("span", item).textContent = added.name;
+      one("button", item).onclick = () => (media.splice(media.indexOf(added), 1), item.remove());
+      media.push(added);
+      one("#media").append(item);
     };
     reader.readAsDataURL(file);
   }
@@ -86,8 +88,8 @@ function written() {
     .map((turn) => ({ role: one("select", turn).value, text: one("textarea", turn).value }));
   if (turns.length > 1) sample.turns = turns;
   else if (turns[0].text) sample.text = turns[0].text;
-  if (pictures.length) {
-    sample.images = pictures.map(({ name, address }) => ({ name, base64: address.slice(address.indexOf(",") + 1) }));
+  for (const { name, address, kind } of media) {
+    (sample[kind] ??= []).push({ name, base64: address.slice(address.indexOf(",") + 1) });
   }
   return sample;
 }
@@ -107,7 +109,9 @@ function showExplanation(html) {
 
 function showCommand(sample) {
   const short = { ...sample };
-  if (sample.images) short.images = sample.images.map((image) => ({ ...image, base64: `${image.base64.slice(0, 12)}…` }));
+  for (const kind of ["images", "audio"].filter((each) => each in sample)) {
+    short[kind] = sample[kind].map((file) => ({ ...file, base64: `${file.base64.slice(0, 12)}…` }));
+  }
   const body = JSON.stringify({ samples: [short] }).replaceAll("'", "'\\''");
   const address = new URL("v1/predict", location.href);
   one("#request").textContent = [
@@ -173,12 +177,12 @@ one("#enter").onsubmit = (event) => {
   start();
 };
 one("#add").onclick = addTurn;
-one("#files").onchange = (event) => (addPictures(event.target.files), (event.target.value = ""));
+one("#files").onchange = (event) => (addFiles(event.target.files), (event.target.value = ""));
 one("#ask").onsubmit = predict;
 one("#judge").onsubmit = judge;
 one("#judge").onchange = () => (one("#saved").hidden = true);
 one("#ask").ondragover = (event) => event.preventDefault();
-one("#ask").ondrop = (event) => (event.preventDefault(), addPictures(event.dataTransfer.files));
+one("#ask").ondrop = (event) => (event.preventDefault(), addFiles(event.dataTransfer.files));
 one("#ask").onkeydown = (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) one("#ask").requestSubmit();
 };
