@@ -15,6 +15,7 @@ class Hint(Enum):
     )
     CHECK = "project.check() lists what is wrong", "`kdsl check` lists what is wrong"
     OCR = "call project.ocr()", "run `kdsl ocr`"
+    TRANSCRIBE = "call project.transcribe()", "run `kdsl transcribe`"
     MINE = "call project.mine() first", "run `kdsl mine` first"
     MINE_AGAIN = "call project.mine() again", "run `kdsl mine` again"
     TRAIN = "call project.train() first", "run `kdsl train` first"

@@ -3,10 +3,11 @@
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import urllib3
+from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry, Timeout
 
@@ -14,6 +15,9 @@ from kdsl.errors import KdslError
 from kdsl.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
 
 _log = logging.getLogger(__name__)
+
+FormField = str | tuple[str, bytes, str]
+"""A text, or a file: its name, what stands in it, and its media type."""
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _TIMEOUTS = 3
@@ -78,7 +82,7 @@ class HttpClient:
         self._attempts = min(retries + 1, _TIMEOUTS)
         self._retries = retries
         self._told = False
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Accept": "application/json"}
         if self._server.key:
             headers["Authorization"] = f"Bearer {self._server.key}"
         # `block` keeps more requests than `concurrency` waiting.
@@ -111,13 +115,19 @@ class HttpClient:
         """What `path` answers to a JSON object; errors as of `get`."""
         return self._request("POST", path, json.dumps(body, ensure_ascii=False).encode("utf-8"))
 
+    def post_form(self, path: str, fields: Sequence[tuple[str, FormField]]) -> dict[str, Any]:
+        """What `path` answers to a form (multipart/form-data) of these fields; errors as of `get`."""
+        body, kind = encode_multipart_formdata(fields)
+        return self._request("POST", path, body, kind)
+
     def garbage(self, path: str, what: str) -> KdslError:
         """The error for an answer that lacks what it should hold."""
         return KdslError(f"{self.url}{path}: {what}; is this the address of an OpenAI-compatible server?")
 
-    def _request(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+    def _request(self, method: str, path: str, body: bytes | None, kind: str = "application/json") -> dict[str, Any]:
+        headers = {**self._pool.headers, "Content-Type": kind}
         try:
-            response = self._pool.request(method, self.url + path, body=body, redirect=False)
+            response = self._pool.request(method, self.url + path, body=body, headers=headers, redirect=False)
         except MaxRetryError as error:
             raise self._unanswered(path, error.reason or error) from error
         except DecodeError as error:

@@ -26,6 +26,9 @@ class CountingModel:
         self.asked: list[Conversation] = []
         self._reply, self._yes, self._evades = reply, yes, evades
 
+    def sees(self) -> bool:
+        return True
+
     def hears(self) -> bool:
         return False
 

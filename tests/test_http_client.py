@@ -219,15 +219,15 @@ def test_server_without_pictures(tmp_path) -> None:
 
 def test_whether_a_server_takes_pictures_is_asked_by_one_request(server: RunningServer) -> None:
     before = len(server.requests())
-    assert connect(server).takes_pictures()
+    assert connect(server).sees()
     [request] = [each for each in server.requests()[before:] if each["path"].endswith("completions")]
     assert "data:image/png;base64," in json.dumps(request["body"])
     server.become(lacks=("pictures", "prompt_logprobs"))
-    assert not connect(server).takes_pictures()
+    assert not connect(server).sees()
     model = connect(server)
     server.fail("400", forever=True)  # about something else
     with pytest.raises(KdslError, match="the server answers 400"):
-        model.takes_pictures()
+        model.sees()
 
 
 def test_server_without_log_probabilities_says_so_once(server: RunningServer, caplog) -> None:

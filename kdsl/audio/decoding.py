@@ -4,6 +4,7 @@ FFmpeg's libraries (PyAV) decode all forms. They see nothing but the open file, 
 a playlist that names other files is none.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from kdsl.audio.cut_off import is_cut_off
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError, first_line
-from kdsl.files import is_there, opened
+from kdsl.files import inside, is_there, opened, parsing
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -75,6 +76,8 @@ class Sound:
     channels: int
     video: bool
     """Whether there are moving pictures besides."""
+    claimed: float = 0.0
+    """How many seconds the file says it lasts, 0 where it does not."""
     damage: str = ""
     """What is wrong with a file of which something can be decoded; all of it is known after the last block."""
     _container: "InputContainer | None" = field(default=None, repr=False)
@@ -85,11 +88,12 @@ class Sound:
         Raises KdslError where nothing can be decoded, and behind `LONGEST_SECONDS`.
         """
         taken = 0
-        for block in self._resampled():
-            taken += len(block)
-            if taken > LONGEST_SECONDS * RATE:
-                raise _TooLong(f"{self.path}: lasts more than {LONGEST_SECONDS // 3600} hours", "cut it")
-            yield block
+        with parsing(self.path, "cannot be decoded", _KNOWN):
+            for block in self._resampled():
+                taken += len(block)
+                if taken > LONGEST_SECONDS * RATE:
+                    raise _TooLong(f"{self.path}: lasts more than {LONGEST_SECONDS // 3600} hours", "cut it")
+                yield block
         if not taken:
             raise KdslError(f"{self.path}: {self.damage or 'no sound is in it'}", _KNOWN)
 
@@ -128,6 +132,14 @@ class Sound:
                     return
 
 
+def sound_path(folder: Path, name: str) -> Path:
+    """Where a sound of a sample lies: below `folder`, or at the absolute path that a program gave.
+
+    The latter can be no name in a file of data. KdslError where a name or a link leads out of `folder`.
+    """
+    return Path(name) if os.path.isabs(name) else inside(folder, name)
+
+
 def voice_installed() -> bool:
     """Whether PyAV is there."""
     return find_spec("av") is not None
@@ -146,17 +158,20 @@ def open_sound(path: Path) -> Iterator[Sound]:
     Raises KdslError where PyAV is missing, and in one sentence for what is no such file.
     """
     require_decoder()
+    from av.stream import Disposition
+
     damage = "it is cut off" if is_cut_off(path) else ""
     with opened(path) as file, _container(path, file, damage) as container:
         streams = container.streams
-        pictures = [stream for stream in streams.video if "attached_pic" not in str(stream.disposition)]
+        pictures = [stream for stream in streams.video if not stream.disposition & Disposition.attached_pic]
         if not streams.audio:
             what = "a video without a sound track" if pictures else "without any sound"
             raise KdslError(f"{path}: is {what}", _KNOWN)
         stream = streams.audio[0]
         if stream.rate not in _RATES:
             raise KdslError(f"{path}: says that it has {stream.rate} samples a second", _KNOWN)
-        yield Sound(path, stream.rate, stream.channels, bool(pictures), damage, container)
+        claimed = (container.duration or 0) / 1e6  # of microseconds
+        yield Sound(path, stream.rate, stream.channels, bool(pictures), claimed, damage, container)
 
 
 def load_audio(path: Path, start: float = 0.0, end: float | None = None) -> Samples:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from kdsl.audio.transcript import Transcript
@@ -74,6 +75,9 @@ class Answering:
     base: float
     run: Run
     outcome: RunOutcome = field(default_factory=RunOutcome)
+    _tells: bool | None = None
+    """Whether the model tells perplexities; None before it was asked."""
+    _first: Lock = field(default_factory=Lock)
 
     def fill(
         self, dialogues: Sequence[Dialogue], output: Path, threads: int, progress: Progress | None = None
@@ -147,12 +151,21 @@ class Answering:
 
     def _perplexities(self, dialogue: Dialogue, question: Question, turns: tuple[ChatTurn, ...]) -> list[float]:
         """Of the right answer, then of others; nothing without one, and where the model does not tell."""
-        if not question.reference or self.outcome.without_perplexity:
+        if not question.reference:
             return []
         compared = [question.reference, *self.distractors.of(dialogue.id, question)]
+        if self._tells is None:
+            with self._first:  # others wait to learn whether the model tells
+                if self._tells is None:
+                    return self._asked_first(turns, compared)
+        return self.chat.perplexity(turns, compared, self.base) if self._tells else []
+
+    def _asked_first(self, turns: tuple[ChatTurn, ...], compared: Sequence[str]) -> list[float]:
         try:
-            return self.chat.perplexity(turns, compared, self.base)
+            found = self.chat.perplexity(turns, compared, self.base)
         except NoPerplexity as error:
-            self.outcome.without_perplexity = True
+            self._tells, self.outcome.without_perplexity = False, True
             _log.warning("%s", error)
             return []
+        self._tells = True
+        return found

@@ -71,6 +71,7 @@ def application() -> typer.Typer:
     from kdsl.cli.run import run
     from kdsl.cli.serve import serve
     from kdsl.cli.train import train
+    from kdsl.cli.transcribe import transcribe
 
     app = typer.Typer(
         cls=_Group,
@@ -81,7 +82,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    data = check, fetch, ocr, caption
+    data = check, fetch, ocr, transcribe, caption
     feeding = augment, prompt, reasons, distill
     work = mine, propose, review, *feeding, train, predict, serve, evaluate, history
     for command in (init, demo, run, *data, *work, convert, export_fusionbrain, info):

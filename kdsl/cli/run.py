@@ -9,7 +9,7 @@ def run(
     arguments: ProjectArguments = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Check, read images, mine, train and evaluate: whatever is not up to date; then print the results."""
+    """Check, read images and sounds, mine, train and evaluate: whatever is not up to date; then print the results."""
     from kdsl.cli.scores_table import print_scores
     from kdsl.project.steps import Pipeline
 

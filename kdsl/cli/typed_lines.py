@@ -40,6 +40,8 @@ class TypedLines:
 
     def _forget(self) -> None:
         if self.seen:
-            import termios
-
+            try:
+                import termios
+            except ModuleNotFoundError:  # Windows
+                return
             termios.tcflush(self._stream, termios.TCIFLUSH)

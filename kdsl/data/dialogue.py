@@ -1,17 +1,17 @@
 """Dialogues as text: `用户: …` and `客服: …` at line starts, `User: …` and `Agent: …` in English tasks, images as
-`<image>`; and the prompts they stand in."""
+`<image>` and sounds as `<audio>`; and the prompts they stand in."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kdsl.data.image_names import LEFT_OUT
 from kdsl.language import in_chinese
-from kdsl.sample import IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
+from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
 
 START_MARKER = "<用户与客服的对话 START>"
 END_MARKER = "<用户与客服的对话 END>"
+_PLACEHOLDER = re.compile(f"{IMAGE_PLACEHOLDER}|{AUDIO_PLACEHOLDER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,27 @@ def speakers_of(task: Task) -> Speakers:
     return CHINESE if in_chinese(task) else ENGLISH
 
 
-def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
-    """The turns of `text`; every `<image>` takes the next of `images` out of the text and into its turn.
+class Waiting:
+    """The images and sounds of a record that its placeholders have not taken yet; None names no file."""
+
+    def __init__(self, images: Iterable[str | None] = (), audio: Iterable[str | None] = ()) -> None:
+        self._files = {IMAGE_PLACEHOLDER: iter(images), AUDIO_PLACEHOLDER: iter(audio)}
+
+    def take(self, placeholder: str) -> str | None:
+        """The next one, `LEFT_OUT` for one that cannot be had, and None where none is left."""
+        return next(self._files[placeholder], None)
+
+    def pass_over(self, text: str) -> None:
+        """Without those whose placeholders stand in `text`."""
+        for placeholder in _PLACEHOLDER.findall(text):
+            self.take(placeholder)
+
+
+def parse_dialogue(text: str, waiting: Waiting, speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
+    """The turns of `text`; every placeholder takes the next of the files that are `waiting` into its turn.
 
     A turn lasts until the next line that starts with a role, so its text may hold line breaks. A placeholder for which
-    no image is left, or None, stays in the text. Raises ValueError when the text does not begin with a role.
+    none is left, or None, stays in the text. Raises ValueError when the text does not begin with a role.
     """
     starts = list(speakers.starts.finditer(text))
     before = text[: starts[0].start()] if starts else text
@@ -47,23 +63,28 @@ def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers =
         raise ValueError(f"{before.strip()[:40]!r} does not begin with {speakers.user}: or {speakers.agent}:")
     ends = [*(match.start() for match in starts[1:]), len(text)][: len(starts)]
     return tuple(
-        take_images("user" if match["user"] else "agent", text[match.end() : end], images)
+        turn_of_text("user" if match["user"] else "agent", text[match.end() : end], waiting)
         for match, end in zip(starts, ends, strict=True)
     )  # fmt: skip
 
 
-def take_images(role: Role, text: str, images: Iterator[str | None]) -> Turn:
-    """A turn whose `<image>` placeholders became its images, as far as there are images; one of `LEFT_OUT` goes."""
-    pieces = text.split(IMAGE_PLACEHOLDER)
-    kept, taken = pieces[0], []
-    for piece in pieces[1:]:
-        image = next(images, None)
-        if image is None:
-            kept += IMAGE_PLACEHOLDER
-        elif image != LEFT_OUT:
-            taken.append(image)
-        kept += piece
-    return Turn(role, kept.strip(), tuple(taken))
+def turn_of_text(role: Role, text: str, waiting: Waiting) -> Turn:
+    """A turn whose placeholders became its images and sounds, as far as there are any; one of `LEFT_OUT` goes."""
+    taken: dict[str, list[str]] = {IMAGE_PLACEHOLDER: [], AUDIO_PLACEHOLDER: []}
+
+    def stays(match: re.Match[str]) -> str:
+        file = waiting.take(match[0])
+        if file:
+            taken[match[0]].append(file)
+        return match[0] if file is None else ""
+
+    kept = _PLACEHOLDER.sub(stays, text).strip()
+    return Turn(role, kept, tuple(taken[IMAGE_PLACEHOLDER]), tuple(taken[AUDIO_PLACEHOLDER]))
+
+
+def without_placeholders(text: str) -> str:
+    """What a text says, without what stands for images and sounds."""
+    return _PLACEHOLDER.sub("", text)
 
 
 def speakers_in(text: str, task: Task) -> Speakers | None:
@@ -75,31 +96,45 @@ def speakers_in(text: str, task: Task) -> Speakers | None:
     return next((speakers for speakers in known if speakers.starts.match(text.lstrip())), None)
 
 
-def dialogue_text(turns: Sequence[Turn], speakers: Speakers = CHINESE) -> str:
-    """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn."""
+def dialogue_text(turns: Sequence[Turn], speakers: Speakers = CHINESE, audio: bool = False) -> str:
+    """The turns as `用户: …` and `客服: …` lines, an `<image>` for each image after the text of its turn.
+
+    With `audio` an `<audio>` for each sound stands behind them.
+    """
     names = {"user": speakers.user, "agent": speakers.agent}
-    return "\n".join(f"{names[turn.role]}: {turn.text}{IMAGE_PLACEHOLDER * len(turn.images)}" for turn in turns)
+    return "\n".join(f"{names[turn.role]}: {_marked(turn, audio)}" for turn in turns)
 
 
-def fill_prompt(task: Task, sample: Sample) -> str:
+def fill_prompt(task: Task, sample: Sample, audio: bool = False) -> str:
     """The task's prompt for one sample, with exactly one `<image>` for each of the sample's images.
 
-    Without a prompt in the task it is the dialogue, or the bare text of a sample with one user turn.
+    With `audio` there is exactly one `<audio>` for each of its sounds too; without it none is added, and those of the
+    prompt go. Without a prompt in the task it is the dialogue, or the bare text of a sample with one user turn.
     """
     if task.prompt:
         names = json.dumps(task.label_names, ensure_ascii=False, separators=(",", ":"))
-        dialogue = dialogue_text(sample.turns, speakers_of(task))
+        dialogue = dialogue_text(sample.turns, speakers_of(task), audio)
         # In one pass: a label or a dialogue may hold the words that stand for the other.
         filled = {"{labels}": names, "{dialogue}": dialogue}
-        text = re.sub("|".join(map(re.escape, filled)), lambda match: filled[match[0]], task.prompt)
+        prompt = task.prompt if audio else task.prompt.replace(AUDIO_PLACEHOLDER, "")
+        text = re.sub("|".join(map(re.escape, filled)), lambda match: filled[match[0]], prompt)
     elif len(sample.turns) == 1 and sample.turns[0].role == "user":
-        text = sample.turns[0].text + IMAGE_PLACEHOLDER * len(sample.turns[0].images)
+        text = _marked(sample.turns[0], audio)
     else:
-        text = dialogue_text(sample.turns, speakers_of(task))
-    missing = len(sample.images) - text.count(IMAGE_PLACEHOLDER)
-    if missing < 0:
-        return text.replace(IMAGE_PLACEHOLDER, "", -missing)
-    return IMAGE_PLACEHOLDER * missing + text
+        text = dialogue_text(sample.turns, speakers_of(task), audio)
+    text = _with_exactly(len(sample.audio), AUDIO_PLACEHOLDER, text) if audio else text
+    return _with_exactly(len(sample.images), IMAGE_PLACEHOLDER, text)
+
+
+def _marked(turn: Turn, audio: bool) -> str:
+    """The text of a turn with a placeholder for each of its files."""
+    return turn.text + IMAGE_PLACEHOLDER * len(turn.images) + AUDIO_PLACEHOLDER * (len(turn.audio) if audio else 0)
+
+
+def _with_exactly(count: int, placeholder: str, text: str) -> str:
+    """The text with so many placeholders: those that are too many are the first, those that are missing come first."""
+    missing = count - text.count(placeholder)
+    return text.replace(placeholder, "", -missing) if missing < 0 else placeholder * missing + text
 
 
 def dialogue_in_prompt(task: Task, text: str) -> str | None:
@@ -110,6 +145,7 @@ def dialogue_in_prompt(task: Task, text: str) -> str | None:
     if not task.prompt:
         return None
     pattern = re.escape(task.prompt).replace(r"\{dialogue\}", "(?P<dialogue>.*)", 1).replace(r"\{labels\}", ".*")
-    pattern = pattern.replace(re.escape(IMAGE_PLACEHOLDER), f"(?:{IMAGE_PLACEHOLDER})?")
-    match = re.fullmatch(f"(?:{IMAGE_PLACEHOLDER})*{pattern}", text, re.DOTALL)
+    for placeholder in (IMAGE_PLACEHOLDER, AUDIO_PLACEHOLDER):
+        pattern = pattern.replace(re.escape(placeholder), f"(?:{placeholder})?")
+    match = re.fullmatch(f"(?:{_PLACEHOLDER.pattern})*{pattern}", text, re.DOTALL)
     return None if match is None else match.groupdict().get("dialogue", "")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.fields.table import FieldTable
-from kdsl.models.large.prompts import NO_TEXT, Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.sample import Task
 from kdsl.small.many import Failed, answers
 from kdsl.vlm.cache import CachedModel
@@ -55,11 +55,11 @@ def ask_teacher(
     teacher_labels = TeacherLabels(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
     conversations = {}
     for index, row in enumerate(table.rows):
-        if prompts.shows(task, row):
-            conversations[index] = prompts.conversation(task, row)
-        else:
-            teacher_labels.failed[row.sample.id] = NO_TEXT
+        if unshown := prompts.unshown(task, row):
+            teacher_labels.failed[row.sample.id] = unshown
             advance()
+        else:
+            conversations[index] = prompts.conversation(task, row)
     asked = list(conversations)
 
     def ask(some: Sequence[Conversation]) -> list[Scores]:

@@ -1,6 +1,6 @@
 """What is said in the sounds of a sample, such as voice messages, as words of its turns."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -21,6 +21,12 @@ class Heard:
     """For each of `segments` the turn of `sample` that it is a part of."""
 
 
+def heard_samples(samples: Iterable[Sample], transcripts: Mapping[str, Transcript]) -> list[Sample]:
+    """The samples with what is said in their sounds in the texts of their turns."""
+    found = ((sample, hear(sample, transcripts)) for sample in samples)
+    return [sample if heard is None else heard.sample for sample, heard in found]
+
+
 def hear(sample: Sample, transcripts: Mapping[str, Transcript]) -> Heard | None:
     """The sample with what is said in its sounds; None where nothing is said, as far as is known.
 
@@ -31,7 +37,7 @@ def hear(sample: Sample, transcripts: Mapping[str, Transcript]) -> Heard | None:
     if not any(said.values()):
         return None
     placed = {audio for turn in sample.turns for audio in turn.audio}
-    loose = [audio for audio in sample.audio if audio not in placed]
+    loose = [audio for audio in sample.audio if audio not in placed and said.get(audio)]
     turns = sample.turns
     if loose and not any(turn.role == "user" for turn in turns):
         turns = (*turns, Turn("user", ""))
@@ -44,8 +50,7 @@ def hear(sample: Sample, transcripts: Mapping[str, Transcript]) -> Heard | None:
             if said.get(audio):
                 yield Segment(said[audio], index, audio=audio)
         for audio in loose if index == first else ():
-            if said.get(audio):
-                yield Segment(said[audio], audio=audio)
+            yield Segment(said[audio], audio=audio)
 
     pieces = [tuple(segments(index, turn)) for index, turn in enumerate(turns)]
     texts = ["\n".join(segment.text for segment in each) for each in pieces]

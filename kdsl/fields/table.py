@@ -40,7 +40,7 @@ class SampleFields:
         """As it was given."""
         self.shown = before_answer(sample) if "last_agent" in sidecars.left_out else sample
         """What is looked at: all but the agent's answer, where that is left out. Turns keep their indices."""
-        self._heard = hear(self.shown, sidecars.transcripts) if self.shown.audio else None
+        self._heard = hear(self.shown, sidecars.transcripts)
         self.heard = self.shown if self._heard is None else self._heard.sample
         """`shown` with what is said in its sounds in the texts of their turns, for whoever reads or shows the turns;
         `shown` itself where nothing is said in sounds."""

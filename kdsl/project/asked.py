@@ -46,18 +46,26 @@ def open_model(
 def shown_prompts(project: "Project", model: "CachedModel", samples: "Sequence[Sample]") -> "Prompts":
     """The project's prompts for `samples`, without what is learned from others.
 
-    Where `prompt.ocr` shows the text on their images, a server that takes no pictures is shown that alone, which a
+    Where `prompt.ocr` shows the text on their images, a model that takes no pictures is shown that alone, which a
     warning tells.
     """
     from kdsl.models.large.prompts import Prompts
     from kdsl.vlm.server.model import ServedModel
 
-    shown, server = project.config.prompt, model.model
+    data, shown = project.config.data, project.config.prompt
     pictures = True
-    if shown.ocr and isinstance(server, ServedModel) and any(sample.images for sample in samples):
-        pictures = server.takes_pictures()
+    if shown.ocr and any(sample.images for sample in samples):
+        pictures = model.sees()
         if not pictures:
-            _log.warning(
-                "%s takes no pictures: of images it is shown the text on them alone (prompt.ocr)", server.model
-            )
-    return Prompts(project.config.data.images, shown.descriptions, shown.ocr, shown.ocr_tokens, pictures=pictures)
+            asked = model.model
+            name = asked.model if isinstance(asked, ServedModel) else model.identity.partition(" ")[0]
+            _log.warning("%s takes no pictures: of images it is shown the text on them alone (prompt.ocr)", name)
+    return Prompts(
+        data.images,
+        shown.descriptions,
+        shown.ocr,
+        shown.ocr_tokens,
+        audio=data.audio,
+        sees=lambda: pictures,
+        hears=model.hears,
+    )

@@ -14,7 +14,7 @@ from kdsl.project import inputs
 from kdsl.project.project import Project
 from kdsl.version import RESULTS_VERSION
 
-StepName = Literal["check", "ocr", "captions", "questions", "mine", "train", "evaluate"]
+StepName = Literal["check", "ocr", "transcribe", "captions", "questions", "mine", "train", "evaluate"]
 Input = Callable[[Project], object]
 """Gives a value of stable `repr` that is another one when what a step reads is another."""
 
@@ -76,6 +76,7 @@ _SAMPLES = Reads(
         inputs.task_files,
         inputs.train_samples,
         inputs.train_pages,
+        inputs.train_transcripts,
         inputs.train_vqa,
         inputs.train_images,
         inputs.sentence_encoder,
@@ -111,6 +112,10 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         _NAMING,
         Reads((), (inputs.can_read_images, inputs.all_images)),
     ),
+    "transcribe": (
+        _NAMING,
+        Reads(("speech",), (inputs.can_transcribe, inputs.all_audio)),
+    ),
     "captions": (
         _NAMING,
         Reads(("small", "pixels"), (inputs.task_files, inputs.all_images)),
@@ -137,7 +142,15 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         *_CLASSIFIER,
         Reads((), (inputs.rule_files,)),
         Reads(
-            ("limits",), (inputs.trained_files, inputs.test_samples, inputs.all_pages, inputs.all_images), _has_test
+            ("limits",),
+            (
+                inputs.trained_files,
+                inputs.test_samples,
+                inputs.all_pages,
+                inputs.all_transcripts,
+                inputs.all_images,
+            ),
+            _has_test,
         ),
     ),
 }
@@ -145,6 +158,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
 
 LEFT: dict[StepName, Input] = {
     "ocr": inputs.unread_images,
+    "transcribe": inputs.sounds_without_transcript,
     "captions": inputs.images_without_caption,
     "questions": lambda project: (inputs.train_vqa(project), inputs.unanswered_questions(project)),
     "mine": inputs.mined_files,

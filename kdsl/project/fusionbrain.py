@@ -19,14 +19,7 @@ def export_fusionbrain(project: Project, out: Path, copies: bool) -> None:
     if config.large_model is None:
         raise KdslError(f"large: {config.large} answers no dialogues; name a model's directory")
     sources = weights.sources(config.large_model, config.speech)
+    chat = config.chat.model_dump(include={"system", "max_new_tokens", "max_tokens"})
     places = {name: weights.FOLDER / name for name in sources}
-    settings = Settings(
-        model=places["model"],
-        adapter=places.get("adapter"),
-        speech=str(places.get("speech", config.speech)),
-        system=config.chat.system,
-        max_new_tokens=config.chat.max_new_tokens,
-        max_tokens=config.chat.max_tokens,
-        pixels=config.pixels,
-    )
+    settings = Settings.model_validate({**places, **chat, "pixels": config.pixels})
     write_export(out, settings, sources, copies, project.progress)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kdsl.data.images import existing_image
@@ -10,6 +10,7 @@ from kdsl.file_names import safe_name
 from kdsl.files import file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
+from kdsl.sample import Sample
 
 
 def task_files(project: Project) -> object:
@@ -50,13 +51,12 @@ def unlabelled_samples(project: Project) -> object:
     if path is None or not path.exists():
         return None
     known = project.sidecars()
-    images = project.kept.made(
-        ("unlabelled images", path),
-        (stamp_of(path), project.tasks),
-        lambda: sorted({image for sample in project.iterate_samples(path) for image in sample.images}),
+    images, sounds = project.kept.made(
+        ("unlabelled media", path), (stamp_of(path), project.tasks), lambda: _media(project.iterate_samples(path))
     )
     pages = [(i, known.ocr.get(i), known.captions.get(i), sorted(known.answers.get(i, {}).items())) for i in images]
-    return _content(project, path), pages, _stamps(project, images)
+    said = [(sound, known.transcripts.get(sound)) for sound in sounds]
+    return _content(project, path), pages, _stamps(project.config.data.images, images), *([said] if said else [])
 
 
 def train_images(project: Project) -> object:
@@ -67,6 +67,21 @@ def train_images(project: Project) -> object:
 def all_images(project: Project) -> object:
     """The same of training and test samples."""
     return image_stamps(project, project.splits)
+
+
+def all_audio(project: Project) -> object:
+    """Name, size and time of the sounds of training and test samples."""
+    return _stamps(project.config.data.audio, _audio(project, project.splits))
+
+
+def train_transcripts(project: Project) -> object:
+    """What is said in the training samples' sounds."""
+    return _transcripts(project, ["train"])
+
+
+def all_transcripts(project: Project) -> object:
+    """The same of training and test samples."""
+    return _transcripts(project, project.splits)
 
 
 def train_pages(project: Project) -> object:
@@ -95,6 +110,14 @@ def unread_images(project: Project) -> list[str] | None:
     return None if project.config.data.ocr is None else [i for i in _images(project, project.splits) if i not in known]
 
 
+def sounds_without_transcript(project: Project) -> list[str] | None:
+    """The sounds that nobody has transcribed; None where the project has no place for it."""
+    known = project.sidecars().transcripts
+    if project.config.data.transcripts is None:
+        return None
+    return [sound for sound in _audio(project, project.splits) if sound not in known]
+
+
 def images_without_caption(project: Project) -> list[str]:
     """The images that nobody has described."""
     known = project.sidecars().captions
@@ -120,6 +143,13 @@ def can_read_images(project: Project) -> object:
     from kdsl.fields.ocr import ocr_installed
 
     return ocr_installed()
+
+
+def can_transcribe(project: Project) -> object:
+    """Whether the packages are installed that `speech` needs."""
+    from kdsl.audio.load import speech_installed
+
+    return speech_installed(project.config.speech)
 
 
 def sentence_encoder(project: Project) -> object:
@@ -206,15 +236,14 @@ def recorded_answers(project: Project) -> object:
 
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:
     """Name, size and time of every image of the samples that is there."""
-    return _stamps(project, _images(project, splits))
+    return _stamps(project.config.data.images, _images(project, splits))
 
 
-def _stamps(project: Project, images: Iterable[str]) -> list[tuple[str, int, int]]:
-    folder = project.config.data.images
+def _stamps(folder: Path | None, names: Iterable[str]) -> list[tuple[str, int, int]]:
     if folder is None:
         return []
     known = []
-    for name in images:
+    for name in names:
         path = existing_image(folder, name)
         if path is not None:
             status = path.stat()
@@ -233,13 +262,34 @@ def _content(project: Project, path: Path | None) -> str | None:
 
 
 def _images(project: Project, splits: Iterable[Split]) -> list[str]:
-    known = [split for split in splits if split in project.splits]
-    return sorted({image for split in known for sample in project.samples(split) for image in sample.images})
+    return _media(_samples(project, splits))[0]
+
+
+def _audio(project: Project, splits: Iterable[Split]) -> list[str]:
+    return _media(_samples(project, splits))[1]
+
+
+def _samples(project: Project, splits: Iterable[Split]) -> Iterator[Sample]:
+    return (sample for split in splits if split in project.splits for sample in project.samples(split))
+
+
+def _media(samples: Iterable[Sample]) -> tuple[list[str], list[str]]:
+    """The names of their images and of their sounds."""
+    images, sounds = set[str](), set[str]()
+    for sample in samples:
+        images.update(sample.images)
+        sounds.update(sample.audio)
+    return sorted(images), sorted(sounds)
 
 
 def _pages(project: Project, splits: Iterable[Split]) -> list[object]:
     known = project.sidecars()
     return [(image, known.ocr.get(image), known.captions.get(image)) for image in _images(project, splits)]
+
+
+def _transcripts(project: Project, splits: Iterable[Split]) -> list[object]:
+    known = project.sidecars().transcripts
+    return [(sound, known.get(sound)) for sound in _audio(project, splits)]
 
 
 def _vqa(project: Project, splits: Iterable[Split]) -> list[object]:

@@ -13,6 +13,7 @@ from kdsl.project.project import Project
 if TYPE_CHECKING:
     from kdsl.models.large.model import LargeModel
     from kdsl.models.large.prompts import Prompts
+    from kdsl.models.large.weights import LargeWeights
     from kdsl.models.soft_labels import SoftLabels
     from kdsl.project.task import Learn, Learner, TaskProject
     from kdsl.training.tuning import Tuner
@@ -25,14 +26,12 @@ JOINT = "joint"
 
 def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
     """None where the project has the embedded classifier or a recorded one; `keeping` is that of `LargeWeights`."""
-    config = project.config
-    if config.large_model is None:
+    config, weights = project.config, weights_of(project, keeping)
+    if config.large_model is None or weights is None:
         return None
     from kdsl.hosts import contact, is_address
     from kdsl.models.large.model import LargeModel
-    from kdsl.models.large.weights import LargeWeights
     from kdsl.retrieval.embedding import Embedder
-    from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.usage import Limits, Usage
 
     if config.training.target != "label" and is_address(config.large_model):
@@ -42,12 +41,8 @@ def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
         )
     if is_address(config.large_model):
         contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
-    pixels = PixelBudget(config.pixels.min, config.pixels.max)
-    weights = LargeWeights(
-        config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent, keeping
-    )
     usage = Usage(Limits(config.limits.calls, config.limits.tokens))
-    large = LargeModel(weights, project.tasks, prompts_of(project), usage, config.training.target)
+    large = LargeModel(weights, project.tasks, prompts_of(project, weights), usage, config.training.target)
     shown = config.prompt
     if shown.neighbours and shown.embeddings == "model":
         embedder = Embedder(weights.embedding_model, config.data.images, weights.release)
@@ -55,14 +50,14 @@ def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
     return large
 
 
-def prompts_of(project: Project) -> "Prompts":
-    """What the project shows a large model, before anything is learned from samples; neighbours by their texts."""
+def prompts_of(project: Project, weights: "LargeWeights | None" = None) -> "Prompts":
+    """What the project shows its large model, before anything is learned from samples; neighbours by their texts."""
     from kdsl.fields.ocr_budget import estimated_tokens
     from kdsl.models.large.prompts import Prompts
     from kdsl.vlm.tokens import token_counter
 
     config, shown = project.config, project.config.prompt
-    return Prompts(
+    prompts = Prompts(
         config.data.images,
         shown.descriptions,
         shown.ocr,
@@ -70,6 +65,23 @@ def prompts_of(project: Project) -> "Prompts":
         shown.neighbours,
         shown.knowledge,
         count=estimated_tokens if config.large_model is None else token_counter(config.large_model),
+        audio=config.data.audio,
+    )
+    weights = weights or weights_of(project)
+    return prompts if weights is None else replace(prompts, sees=weights.sees, hears=weights.hears)
+
+
+def weights_of(project: Project, keeping: bool = True) -> "LargeWeights | None":
+    """Nothing is loaded yet; None where the project has the embedded classifier or a recorded one."""
+    config = project.config
+    if config.large_model is None:
+        return None
+    from kdsl.models.large.weights import LargeWeights
+    from kdsl.vlm.pixels import PixelBudget
+
+    pixels = PixelBudget(config.pixels.min, config.pixels.max)
+    return LargeWeights(
+        config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent, keeping
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kdsl.arbiter.arbiter import Arbiter
     from kdsl.arbiter.decision import Decision
     from kdsl.arbiter.multi_label_decision import MultiLabelDecision
+    from kdsl.audio.transcribe import TranscribeOutcome
     from kdsl.config import ProjectConfig
     from kdsl.data.checks import Report
     from kdsl.data.feedback import FeedbackLog
@@ -177,6 +178,18 @@ class Project:
         with claimed(files=[data.ocr]):
             return fill_ocr(self.images(), folder, data.ocr, workers, self.progress)
 
+    def transcribe(self, workers: int | None = None) -> "TranscribeOutcome":
+        """Write down what is said in all sounds that `data.transcripts` does not have yet, as `kdsl transcribe` does;
+        the embedded recogniser of `speech` in `workers` processes.
+
+        Raises KdslError where there is no folder of sounds, no sidecar file, or no such recogniser.
+        """
+        from kdsl.processes import require_workers
+        from kdsl.project.transcribing import transcribe_project
+
+        require_workers(workers)
+        return transcribe_project(self, workers)
+
     def mine(self, workers: int | None = None) -> "list[MinedTask]":
         """Find rules in the training samples and merge them into the rule base, as `kdsl mine` does.
 
@@ -220,7 +233,7 @@ class Project:
         return evaluate_project(self, folds, workers).summary
 
     def run(self, workers: int | None = None) -> "Summary | None":
-        """Check, read images, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
+        """Check, read images and sounds, mine, train and evaluate, as `kdsl run` does: whatever is not up to date.
 
         None where no sample has a label, so that nothing can be measured.
         """
@@ -344,6 +357,10 @@ class Project:
         """The images of all samples, as often as they occur; of the test samples too, where there are any."""
         return [image for split in self.splits for sample in self.samples(split) for image in sample.images]
 
+    def audio(self) -> list[str]:
+        """The sounds of all samples, as `images`."""
+        return [sound for split in self.splits for sample in self.samples(split) for sound in sample.audio]
+
     @property
     def image_folder(self) -> Path:
         """The folder of the images; KdslError where the configuration names none that exists."""
@@ -354,12 +371,13 @@ class Project:
         return folder
 
     def sidecars(self) -> "Sidecars":
-        """What OCR, captioning and visual questions found, of the sidecar files that are configured and exist.
+        """What OCR, transcribing, captioning and visual questions found, of the sidecar files that are configured and
+        exist.
 
         With the sentence vectors, and what is seen on the images, both of which are made when first asked for; and
         which fields are left out.
         """
-        from kdsl.project.known_images import read_sidecars
+        from kdsl.project.known_media import read_sidecars
 
         return read_sidecars(self)
 
@@ -397,12 +415,13 @@ class Project:
         return VectorCache(self.config.checkpoint / VECTORS_FILE)
 
     def learned_sidecars(self) -> "Sidecars":
-        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read.
+        """`sidecars` for what learns from training samples; one warning counts images whose text nobody has read, and
+        one sounds without a transcript.
 
         Without vectors where their encoder is not installed, of which one warning tells too: what learned from those
         that were kept could make nothing of new texts.
         """
-        from kdsl.project.known_images import warn_of_unread
+        from kdsl.project.known_media import warn_of_unread
 
         known, samples = self.sidecars(), self.samples_so_far()
         self.kept.made("warned", (known, samples), lambda: warn_of_unread(self, known, samples))

@@ -1,6 +1,7 @@
 """What the large model of a project is shown about a sample."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from kdsl.data.readers import read_samples
@@ -22,6 +23,13 @@ def conversation_of(project: Project, sample: Sample) -> Conversation:
     require_one_label([task], "a model's prompt")
     sidecars = project.learned_sidecars()
     prompts = prompts_of(project)
+    try:
+        for wanted, takes in ((sample.images, prompts.sees), (sample.audio, prompts.hears)):
+            if wanted:
+                takes()
+    except KdslError as error:
+        _log.warning("%s; shown is what a model that sees and does not hear is asked", error.sentence)
+        prompts = replace(prompts, sees=lambda: True, hears=lambda: False)
     if prompts.neighbours and project.config.prompt.embeddings == "model":
         _log.warning("prompt.embeddings: as no model is loaded, texts make neighbours here, and may make other ones")
     if prompts.remembers:

@@ -56,6 +56,7 @@ class Pipeline:
             self._require_test_labels()
             self.check()
             self.ocr()
+            self.transcribe()
             self.captions()
             self.questions()
             self.mine()
@@ -76,6 +77,10 @@ class Pipeline:
     def ocr(self) -> None:
         """Read the text on images that nobody has read, where RapidOCR is installed."""
         self._do("ocr", self._ocr)
+
+    def transcribe(self) -> None:
+        """Write down what is said in sounds that nobody has transcribed, where the recogniser is installed."""
+        self._do("transcribe", self._transcribe)
 
     def captions(self) -> None:
         """Describe images that have no caption yet, where there is a small model and a caption sidecar."""
@@ -166,6 +171,11 @@ class Pipeline:
             outcome = fill_ocr(missing, data.images, data.ocr, self._workers, self._project.progress, known)
         failed = f", {len(outcome.problems)} cannot be read: `kdsl ocr` lists them" if outcome.problems else ""
         return [f"{outcome.read} images read{failed}"]
+
+    def _transcribe(self) -> Lines:
+        from kdsl.project.transcribing import transcribe_step
+
+        return transcribe_step(self._project, self._workers)
 
     def _captions(self) -> Lines:
         from kdsl.project.small import caption_images

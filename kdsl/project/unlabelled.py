@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from kdsl.data.duplicates import dialogue_words
+from kdsl.fields.heard import heard_samples
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.files import stamp_of
 from kdsl.project.project import Project
@@ -26,24 +28,27 @@ def unlabelled_table(project: Project, task: Task) -> FieldTable:
     return project.kept.made(
         ("unlabelled", task.name, data.unlabelled),
         (stamp, known, sidecars),
-        lambda: FieldTable(_unlabelled(project, task, known), sidecars),
+        lambda: FieldTable(_unlabelled(project, task, known, sidecars), sidecars),
     )
 
 
-def _unlabelled(project: Project, task: Task, known: list[Sample]) -> list[Sample]:
+def _unlabelled(project: Project, task: Task, known: list[Sample], sidecars: Sidecars) -> list[Sample]:
     unlabelled = project.config.data.unlabelled
     of_task = [sample for sample in known if sample.task == task.name]
-    labelled = {_content(sample) for sample in of_task if sample.answer is not None}
+    labelled = {_content(sample, sidecars) for sample in of_task if sample.answer is not None}
     found = [sample for sample in of_task if sample.answer is None]
     if unlabelled is not None:
         found += [
             replace(sample, label=None, labels=None)
             for sample in project.iterate_samples(unlabelled)
-            if sample.task == task.name and _content(sample) not in labelled
+            if sample.task == task.name and _content(sample, sidecars) not in labelled
         ]
     step = -(-len(found) // MOST_UNLABELLED)
     return found[:: max(step, 1)]
 
 
-def _content(sample: Sample) -> tuple[str, tuple[str, ...]]:
-    return dialogue_words(sample), sample.images
+def _content(sample: Sample, sidecars: Sidecars) -> tuple[str, tuple[str, ...]]:
+    [heard] = heard_samples([sample], sidecars.transcripts)
+    # A sound of which nobody knows what is said in it is like no other.
+    unheard = [audio for audio in sample.audio if audio not in sidecars.transcripts]
+    return dialogue_words(heard), (*sample.images, *unheard)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.json_file import append_jsonl
-from kdsl.models.large.prompts import NO_TEXT, Prompts
+from kdsl.models.large.prompts import Prompts
 from kdsl.reasons.decided import Decided, Verdict
 from kdsl.reasons.labels import MASK, LabelNames
 from kdsl.reasons.reason_file import Reason
@@ -104,8 +104,8 @@ class Asking:
             elif self.decided.covers(sample, self.name):
                 counts.decided += 1
                 advance()
-            elif not self.prompts.shows(self.task, row):
-                counts.failed[sample.id] = NO_TEXT
+            elif unshown := self.prompts.unshown(self.task, row):
+                counts.failed[sample.id] = unshown
                 advance()
             else:
                 waiting.append(row)

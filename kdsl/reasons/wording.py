@@ -50,15 +50,17 @@ _ENGLISH = ReasonWording(
 def ask_why(task: Task, row: SampleFields, hits: Sequence[Hit], prompts: Prompts) -> Conversation:
     """The sample, its label, and the rules that hold on it: why does it have the label?
 
-    Of its images as much as `prompts` show; without a folder of images no picture.
+    Of its images and sounds as much as `prompts` show; without a folder of them no picture and no sound.
     """
     wording, small = _of(task)
     label = next(label for label in task.labels if label.name == row.sample.label)
     rules = wording.between.join(dict.fromkeys(small.rule(_as_found(hit)) for hit in hits))
     known = wording.known.format(rules=rules) if rules else ""
-    pictures = prompts.pictures_of(row.shown) if prompts.pictures and prompts.images is not None else []
+    seen = bool(row.shown.images) and prompts.images is not None and prompts.sees()
+    pictures = prompts.pictures_of(row.shown) if seen else []
+    sounds = prompts.sounds_of(row.shown) if row.shown.audio and prompts.audio is not None and prompts.hears() else []
     question = wording.why.format(label=small.label(label), known=known)
-    return ask(*prompts.pages(task, row), *pictures, *_lines(row.shown, wording), Instruction(question))
+    return ask(*prompts.pages(task, row), *pictures, *sounds, *_lines(row.heard, wording), Instruction(question))
 
 
 def ask_back(task: Task, masked: str) -> Conversation:

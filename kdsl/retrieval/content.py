@@ -24,30 +24,31 @@ class Content:
     """What is said, normalised."""
     page: str
     """What is read on its images, normalised."""
-    images: tuple[str, ...]
-    """File names."""
+    files: tuple[str, ...]
+    """Names of images and sounds."""
     hashes: tuple[int, ...] = ()
     """Difference hashes of the images as 256-bit numbers; empty where not all of them are known."""
 
     @classmethod
     def of(cls, row: SampleFields, hashes: tuple[int, ...] = ()) -> "Content":
-        sample = row.shown
+        sample = row.heard
         words, page = dialogue_words(sample), row.text("ocr").text
-        return cls(sample.source, sample.copy_of, words, page, sample.images, hashes)
+        return cls(sample.source, sample.copy_of, words, page, (*sample.images, *sample.audio), hashes)
 
     def same(self, other: "Content") -> bool:
         """Whether it is the other sample, a copy of it, or a near-duplicate (as `kdsl.data.duplicates` has it).
 
-        Samples with words are compared by their words, samples without words by their images: the same files, the same
-        text on them, or, where these are known, the same looks. A copy says itself what it is a copy of.
+        Samples with words, typed or spoken, are compared by their words, samples without words by their images and
+        sounds: the same files, the same text on images, or, where these are known, the same looks. A copy says itself
+        what it is a copy of.
         """
         if self.copy_of is not None and self.copy_of == other.id:
             return True
-        if (self.words, self.page, self.images) == (other.words, other.page, other.images):
+        if (self.words, self.page, self.files) == (other.words, other.page, other.files):
             return True
         if self.words or other.words:
             return _similar(self._words, other._words)
-        if self.images and self.images == other.images:
+        if self.files and self.files == other.files:
             return True
         if _similar(self._page, other._page):
             return True
@@ -59,16 +60,16 @@ class Content:
     def record(self) -> list[Any]:
         """For JSON."""
         hashes = [f"{value:064x}" for value in self.hashes]
-        return [self.id, self.copy_of, self.words, self.page, list(self.images), hashes]
+        return [self.id, self.copy_of, self.words, self.page, list(self.files), hashes]
 
     @classmethod
     def of_record(cls, record: Any) -> "Content":
         """What `record` gave; ValueError or TypeError for anything else."""
-        identity, copy_of, words, page, images, hashes = record
-        texts = identity, *([] if copy_of is None else [copy_of]), words, page, *images, *hashes
+        identity, copy_of, words, page, files, hashes = record
+        texts = identity, *([] if copy_of is None else [copy_of]), words, page, *files, *hashes
         if not all(isinstance(value, str) for value in texts):
-            raise TypeError("a sample's id, words, page and images must be texts")
-        return cls(identity, copy_of, words, page, tuple(images), tuple(int(value, 16) for value in hashes))
+            raise TypeError("a sample's id, words, page and files must be texts")
+        return cls(identity, copy_of, words, page, tuple(files), tuple(int(value, 16) for value in hashes))
 
     @cached_property
     def _words(self) -> frozenset[str]:

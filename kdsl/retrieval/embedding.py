@@ -41,7 +41,7 @@ class Embedder:
         return found / np.where(lengths > 0, lengths, 1)
 
     def _shown(self, row: SampleFields) -> Conversation:
-        sample = row.shown
+        sample = row.heard
         if sample.images and self.images is None:
             raise KdslError(f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set")
         pictures = [Picture(picture_path(self.images, image)) for image in sample.images] if self.images else []

@@ -144,7 +144,7 @@ class Memory:
 
 def excerpt(row: SampleFields, information: LineInformation, wording: ShownWording = CHINESE) -> str:
     """A sample in one line: the last thing that the user said, and what tells the most on its images."""
-    said = last_words(row.shown, LONGEST_TURN)
+    said = last_words(row.heard, LONGEST_TURN)
     pages = budgeted([[line.text for line in page.lines] for page in row.pages], PAGE_TOKENS, information)
     read = " / ".join(line for lines in pages for line in lines)
     parts = [wording.said.format(said) if said else "", wording.read.format(read) if read else ""]
@@ -153,7 +153,7 @@ def excerpt(row: SampleFields, information: LineInformation, wording: ShownWordi
 
 def _hashes(row: SampleFields, images: Path | None) -> tuple[int, ...]:
     """The looks of the images of a sample without words."""
-    if images is None or dialogue_words(row.shown):
+    if images is None or dialogue_words(row.heard):
         return ()
     found = [image_facts(images, image).hash for image in row.shown.images]
     return tuple(hash_number(bits) for bits in found if bits is not None) if all(b is not None for b in found) else ()

@@ -70,7 +70,7 @@ def last_words(sample: Sample, most: int) -> str:
 
 def opening(row: SampleFields) -> str:
     """What a person knows the sample by, in one line: the user's last words, else the first ones on its images."""
-    said = last_words(row.shown, LONGEST_OPENING)
+    said = last_words(row.heard, LONGEST_OPENING)
     return said or beginning(
         " ".join(line.text for page in row.cleaned.pages for line in page.lines), LONGEST_OPENING
     )  # fmt: skip

@@ -47,9 +47,7 @@ class Reader:
             raise Refusal(422, f'{wrong}; send {{"samples": [{{"id": "1", "task": "…", "text": "…"}}]}}')
         return self.read(body.value["samples"], body.files)
 
-    def read(
-        self, given: Any, files: Mapping[str, bytes], name: str = "samples"
-    ) -> tuple[list[Sample], RequestMedia]:
+    def read(self, given: Any, files: Mapping[str, bytes], name: str = "samples") -> tuple[list[Sample], RequestMedia]:
         """The samples of a list of records; errors of `samples`, calling the list by its `name`."""
         if not isinstance(given, list) or not given:
             raise Refusal(422, f'{name} is no list of samples like [{{"id": "1", "text": "…"}}]')
@@ -98,7 +96,7 @@ class Reader:
 
 
 def _with_files(record: Any, files: Mapping[str, bytes], named: dict[bytes, str], unused: set[str]) -> Any:
-    """The record with its pictures and sounds as bytes, whose names are put into `named`, and taken out of `unused`."""
+    """The record with its pictures and sounds as bytes; their names are put into `named` and taken out of `unused`."""
     if not isinstance(record, dict) or not (_MEDIA.keys() & record or isinstance(record.get("turns"), list)):
         return record
 

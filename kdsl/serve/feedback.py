@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.feedback import FeedbackEvent, right_answer
 from kdsl.data.audio_folder import AudioFolder
+from kdsl.data.feedback import FeedbackEvent, right_answer
 from kdsl.data.image_folder import ImageFolder
 from kdsl.data.images import existing_image
 from kdsl.data.media import AUDIO, IMAGES, Medium
@@ -113,5 +113,7 @@ class FeedbackTaker:
                 )
             content = self._uploads.content(Path(name).name)
             if content is None:
-                raise Refusal(404, f"{medium.itself} of {sample.id!r:.80} is not there any more; send the sample along")
+                raise Refusal(
+                    404, f"{medium.itself} of {sample.id!r:.80} is not there any more; send the sample along"
+                )
             folder.keep(content)

@@ -72,7 +72,7 @@ class Uploads:
 
 
 class _OfRequest(MediaFolder):
-    """What the samples of one request call their files: names below the folder, or the pictures or sounds themselves."""
+    """What the samples of one request call their files: names below the folder, or the files themselves."""
 
     def __init__(self, folder: Path | None, uploads: Uploads, named: Mapping[bytes, str]) -> None:
         """`named` are files of which the request tells the name."""
@@ -98,9 +98,7 @@ class _OfRequest(MediaFolder):
         return path
 
     def fetched(self, address: str) -> str | None:
-        raise KdslError(
-            f"{address[:80]!r} is an address, and the service fetches nothing; send {self._itself} itself"
-        )
+        raise KdslError(f"{address[:80]!r} is an address, and the service fetches nothing; send {self._itself} itself")
 
     def path(self, name: str) -> Path:
         """The file of an image or sound; KdslError for one that is not there."""

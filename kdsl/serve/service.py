@@ -27,8 +27,8 @@ from kdsl.serve.batching import Batcher
 from kdsl.serve.body import Body, Intake
 from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
-from kdsl.serve.metrics import Metrics
 from kdsl.serve.media import RequestMedia, SeenFiles, Uploads, as_called, released, require_pictures, without_paths
+from kdsl.serve.metrics import Metrics
 from kdsl.serve.refusal import Refusal, come_again
 from kdsl.serve.remembered import LastDecisions
 from kdsl.serve.sounds import require_sounds
@@ -164,11 +164,15 @@ class Service:
             await asyncio.get_running_loop().run_in_executor(self._sounds, self._listen, samples, media)
 
     def _listen(self, samples: Sequence[Sample], media: RequestMedia) -> None:
-        voices = self.live.served.predictor.images.voices
-        if require_sounds(samples, media.sounds, voices.sidecars.transcripts):
-            voices.require_installed()
-            with _asking_servers():
-                voices.fill(samples)
+        filler = self.live.served.predictor.sounds
+        require_sounds(samples, media.sounds, filler.sidecars.transcripts)
+        with _asking_servers():
+            filler.fill(samples)
+        for sample in samples:
+            for name in sample.audio:
+                if reason := filler.missing.get(name):
+                    shown = media.sounds.called(media.sounds.path(name))
+                    raise KdslError(f"the sound {shown!r} cannot be transcribed: {reason}")
 
     async def _read_images(self, samples: Sequence[Sample], media: RequestMedia) -> None:
         """Look at pictures, too, before the samples join the others, which need not wait for that."""

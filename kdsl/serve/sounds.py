@@ -15,20 +15,20 @@ _UNHEARD = ("missing", "unreadable", "long")
 """Problems of a sound of which nothing can be heard."""
 
 
-def require_sounds(samples: Sequence[Sample], sounds: RequestSounds, known: Mapping[str, Transcript]) -> bool:
-    """Whether any sound of the samples is still to be transcribed; those in `known` cost nothing.
+def require_sounds(samples: Sequence[Sample], sounds: RequestSounds, known: Mapping[str, Transcript]) -> None:
+    """Raise KdslError for a sound that is not there or cannot be heard, where the extra `voice` is missing, and for
+    sounds of one sample that are too long; Refusal for those of all that are too long together.
 
-    Raises KdslError for a sound that is not there or cannot be heard, where the extra `voice` is missing, and for
-    sounds of a sample that are too long; Refusal for those of all that are too long together.
+    Sounds in `known` cost nothing. Takes as long as decoding the others.
     """
-    together, new = 0.0, False
+    together = 0.0
     for sample in samples:
         seconds = 0.0
         for name in dict.fromkeys(sample.audio):
             path = sounds.path(name)
             if name in known:
                 continue
-            new, facts = True, audio_facts(path)
+            facts = audio_facts(path)
             if facts.problem in _UNHEARD:
                 raise KdslError(f"the sound {sounds.called(path)!r} cannot be heard: {facts.detail}")
             seconds += facts.seconds
@@ -41,6 +41,5 @@ def require_sounds(samples: Sequence[Sample], sounds: RequestSounds, known: Mapp
     if together > MOST_TOGETHER:
         raise Refusal(
             413,
-            f"the sounds last {together:.0f} seconds together, more than {MOST_TOGETHER:g}; send fewer samples at once",
+            f"the sounds last {together:.0f} seconds together, more than {MOST_TOGETHER:g}; send fewer at once",
         )
-    return new

@@ -22,8 +22,8 @@ def shown_sample(row: SampleFields, images: Path | None) -> list[Piece]:
     if images is not None:
         files = (existing_image(images, image) for image in row.shown.images)
         pieces += [Picture(file) for file in files if file is not None][:1]
-    turn = last_user_turn(row.shown)
-    text = row.shown.turns[turn].text if turn is not None else row.text("ocr").text.replace("\n", " ")
+    turn = last_user_turn(row.heard)
+    text = row.heard.turns[turn].text if turn is not None else row.text("ocr").text.replace("\n", " ")
     return [*pieces, text[:_CHARACTERS]] if text else pieces
 
 

@@ -49,6 +49,10 @@ class CachedModel:
     def identity(self) -> str:
         return self.model.identity
 
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`."""
+        return self.model.sees()
+
     def hears(self) -> bool:
         """See `VisionLanguageModel.hears`."""
         return self.model.hears()

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,24 @@ from kdsl.pretrained import is_path, loading_in_one_sentence, location_of, numbe
 
 log = logging.getLogger(__name__)
 
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of models that KDSL can run, and what they take besides text."""
+
+    name: str
+    sees: bool = True
+    hears: bool = False
+
+
 FAMILIES = {
-    "qwen2_vl": "Qwen2-VL",
-    "qwen2_5_vl": "Qwen2.5-VL",
-    "qwen3_vl": "Qwen3-VL",
-    "qwen2_audio": "Qwen2-Audio",
-    "qwen2_5_omni_thinker": "Qwen2.5-Omni",
+    "qwen2_vl": Family("Qwen2-VL"),
+    "qwen2_5_vl": Family("Qwen2.5-VL"),
+    "qwen3_vl": Family("Qwen3-VL"),
+    "qwen2_audio": Family("Qwen2-Audio", sees=False, hears=True),
+    "qwen2_5_omni_thinker": Family("Qwen2.5-Omni", hears=True),
 }
+"""By `model_type` in a configuration, as `model_config` gives it."""
 ADAPTER_CONFIG = "adapter_config.json"
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -120,15 +132,25 @@ def find_model(name: str) -> str:
     Raises KdslError as `location_of` does, for a hub id that cannot be fetched, and for a model of a family that KDSL
     cannot run.
     """
+    return _found(name)[0]
+
+
+def family_of(name: str) -> Family:
+    """Of the model that `find_model` finds, or of the one that an adapter was trained on; errors are the same."""
+    return _found(adapter_base(Path(name).expanduser()) if is_adapter(name) else name)[1]
+
+
+def _found(name: str) -> tuple[str, Family]:
     location = location_of(name)
     with loading_in_one_sentence(name):
         family = model_config(location).model_type
     if family not in FAMILIES:
+        known = ", ".join(each.name for each in FAMILIES.values())
         raise KdslError(
-            f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {', '.join(FAMILIES.values())}, "
-            "or serve it and give the server's http:// address"
+            f"{name}: a model of type {family!r}, which KDSL cannot run; take one of {known}, or serve it and give "
+            "the server's http:// address"
         )
-    return location
+    return location, FAMILIES[family]
 
 
 def model_config(location: str | Path) -> PretrainedConfig:

@@ -64,7 +64,7 @@ class LocalModel:
         """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
         self._adapter = adapter
-        self._cut = CutSounds(processor.most_seconds)
+        self._cut = CutSounds(processor.sound_seconds)
 
     @classmethod
     def load(
@@ -98,6 +98,10 @@ class LocalModel:
     @property
     def identity(self) -> str:
         return f"{self._identity} {self._adapter or 'base'}"
+
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`."""
+        return self.processor.sees
 
     def hears(self) -> bool:
         """See `VisionLanguageModel.hears`."""

@@ -67,6 +67,10 @@ class VisionLanguageModel(Protocol):
         """A string that changes whenever the answers may: model, adapters, pixel budget. A key for caches."""
         ...
 
+    def sees(self) -> bool:
+        """Whether it takes pictures; a server is asked about a small one, once."""
+        ...
+
     def hears(self) -> bool:
         """Whether it takes sounds; a server is asked about a short one, once."""
         ...

@@ -122,7 +122,7 @@ class Processor:
         return self._extractor is not None
 
     @property
-    def most_seconds(self) -> float:
+    def sound_seconds(self) -> float:
         """What the model takes of a sound; 0 where it does not hear."""
         return 0.0 if self._extractor is None else float(self._extractor.chunk_length)
 
@@ -134,7 +134,7 @@ class Processor:
     def encode(self, conversation: Conversation) -> Prompt:
         """Tokens up to where the answer begins, and of its beginning where the conversation holds one (`begun`).
 
-        Special tokens inside the conversation's texts are plain text. Of a sound the model hears `most_seconds`.
+        Special tokens inside the conversation's texts are plain text. Of a sound the model hears `sound_seconds`.
 
         A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises
         KdslError for a picture or a sound that cannot be taken, and when the pieces that have to stay are too long.
@@ -192,7 +192,7 @@ class Processor:
                 f"{min(each.path for each in heard)}: a sound, but the model does not hear; take one that does, such "
                 "as Qwen2-Audio or Qwen2.5-Omni, or ask it with what is said in the sound"
             )
-        loaded = {sound: load_sound(sound.path, self.most_seconds) for sound in heard}
+        loaded = {sound: load_sound(sound.path, self.sound_seconds) for sound in heard}
         return _Media(
             {picture: self.load_picture(picture) for picture in shown},
             {sound: samples for sound, (samples, _) in loaded.items()},

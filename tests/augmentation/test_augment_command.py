@@ -231,6 +231,9 @@ class Writer:
     identity = "writer"
     asked = 0
 
+    def sees(self):
+        return True
+
     def hears(self):
         return False
 

@@ -26,6 +26,9 @@ class Writer:
         self.asked: list[str] = []
         self.judged: list[str] = []
 
+    def sees(self):
+        return True
+
     def hears(self):
         return False
 

@@ -8,13 +8,18 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra vlm")
 
+import tiny_hearing
 import tiny_qwen2vl
 import torch
 
+from kdsl.audio.transcribe import Transcribed, Transcriber
+from kdsl.audio.transcript import Transcript
 from kdsl.chat.fusionbrain.contestant import Contestant
 from kdsl.chat.fusionbrain.settings import Settings
 from kdsl.chat.fusionbrain.time_budget import TimeBudget
 from kdsl.config_parts import PixelsConfig
+from kdsl.errors import KdslError
+from kdsl.vlm.conversation import Conversation, Instruction, Picture, ask, in_words, pictures, sounds
 from kdsl.vlm.local import LocalModel
 
 COLOUR = {"type": "text", "content": "图中有红色吗？"}
@@ -28,9 +33,9 @@ def model(tiny_model: Path) -> LocalModel:
 
 @pytest.fixture
 def contestant(model: LocalModel) -> Callable[..., Contestant]:
-    """contestant(key=value): the tiny model with these settings and an hour."""
+    """contestant(key=value): the tiny model, or another, with these settings and an hour."""
 
-    def contestant(seconds: float = 3600, **settings: object) -> Contestant:
+    def contestant(seconds: float = 3600, model: LocalModel = model, **settings: object) -> Contestant:
         values = {"model": Path("model"), "max_new_tokens": 8, "max_tokens": 512, **settings}
         values["pixels"] = PixelsConfig(min=tiny_qwen2vl.BUDGET.min_pixels, max=tiny_qwen2vl.BUDGET.max_pixels)
         return Contestant(model, Settings(**values), TimeBudget(seconds, 1, 3600))
@@ -85,8 +90,6 @@ def test_the_history_is_shown_to_the_model(contestant, red, calls):
 
 @pytest.mark.parametrize(("base", "of_mean"), [("e", math.exp), (2, math.exp2)])
 def test_perplexity_is_that_of_the_answers_tokens(contestant, model, red, base, of_mean):
-    from kdsl.vlm.conversation import Instruction, Picture, ask
-
     outcome = contestant(perplexity_base=base).perplexity(([red, COLOUR], "否"), None)
     [[total]] = model.score(
         [ask(Picture(Path(red["content"])), Instruction(COLOUR["content"]))], ["否"]
@@ -132,6 +135,67 @@ def test_where_nothing_fits_the_problem_is_told(contestant, red, calls, ask):
     assert outcome.history == [{"role": "user", "content": [red, COLOUR]}]
 
 
+@pytest.fixture
+def sound(tmp_path: Path) -> dict:
+    pytest.importorskip("av", reason="needs the extra voice")
+    return {"type": "audio", "content": str(tiny_hearing.write_tone(tmp_path / "tone.wav", 300))}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Conversation]:
+    """What models were asked, in all."""
+    asked: list[Conversation] = []
+    generate = LocalModel.generate
+
+    def noted(self, conversations, *arguments, **named):
+        asked.extend(conversations)
+        return generate(self, conversations, *arguments, **named)
+
+    monkeypatch.setattr(LocalModel, "generate", noted)
+    return asked
+
+
+def test_what_a_model_does_not_hear_it_reads(contestant, sound, asked, monkeypatch):
+    heard: list[str] = []
+
+    def transcribed(self, names, folder):
+        heard.extend(names)
+        assert all((folder / name).is_file() for name in names)
+        return iter([Transcribed(name, Transcript(name, 0.5, "where is my order")) for name in names])
+
+    monkeypatch.setattr(Transcriber, "transcribed", transcribed)
+    player = contestant()
+    first = player.answer([sound, COLOUR], None)
+    player.answer([COLOUR], (first.history, first.value))
+    assert [in_words(each).count("【声音：“where is my order”】") for each in asked] == [1, 1]
+    assert len(heard) == 1
+
+
+def test_a_sound_that_nobody_writes_down_is_told_to_the_model(contestant, sound, asked, monkeypatch, caplog):
+    def transcribed(self, names, folder):
+        raise KdslError("speech recognition needs pocketsphinx")
+
+    monkeypatch.setattr(Transcriber, "transcribed", transcribed)
+    assert contestant().answer([sound, COLOUR], None).value
+    assert "【听不到的声音】" in in_words(asked[0])
+    assert "speech recognition needs pocketsphinx" in caplog.text
+
+
+def test_a_model_that_hears_is_given_the_sound(contestant, sound, red, asked, tmp_path):
+    pytest.importorskip("av", reason="needs the extra voice")
+    hearing = LocalModel.load(str(tiny_hearing.build_omni(tmp_path / "omni")), tiny_qwen2vl.BUDGET, 512, "cpu")
+    outcome = contestant(model=hearing).answer([red, sound, COLOUR], None)
+    assert outcome.value and not outcome.problem
+    assert [len(found(asked[0])) for found in (pictures, sounds)] == [1, 1] and len(asked) == 1
+
+
+def test_a_model_that_only_hears_is_told_of_pictures(contestant, sound, red, asked, tmp_path):
+    folder = tiny_hearing.build_qwen2_audio(tmp_path / "audio")
+    outcome = contestant(model=LocalModel.load(str(folder), None, 512, "cpu")).answer([red, sound, COLOUR], None)
+    assert outcome.value and not outcome.problem
+    assert "[a picture that cannot be shown]" in in_words(asked[0]) and len(sounds(asked[0])) == 1 == len(asked)
+
+
 def test_when_the_time_is_over_the_model_is_not_asked(contestant, red, calls):
     outcome = contestant(seconds=0).answer([red, COLOUR], None)
     assert (outcome.value, outcome.problem, calls) == (None, "the time is over", [])
@@ -139,8 +203,6 @@ def test_when_the_time_is_over_the_model_is_not_asked(contestant, red, calls):
 
 
 def test_decoding_ends_when_an_answers_time_is_over(model, red):
-    from kdsl.vlm.conversation import ask
-
     model.decoding_seconds = 0.0
     try:
         [cut] = model.generate([ask("描述图片。描述图片。")], 50)

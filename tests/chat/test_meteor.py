@@ -1,5 +1,6 @@
 """METEOR against a plain implementation of both formulas, and what must hold of it whatever is said."""
 
+import itertools
 import subprocess
 import sys
 
@@ -29,7 +30,7 @@ def plain(answer: list[str], reference: list[str]) -> tuple[float, float]:
     if not pairs:
         return 0.0, 0.0
     pairs.sort()
-    steps = zip(pairs, pairs[1:], strict=False)
+    steps = itertools.pairwise(pairs)
     chunks = 1 + sum((after[0] - before[0], after[1] - before[1]) != (1, 1) for before, after in steps)
     precision, recall = len(pairs) / len(answer), len(pairs) / len(reference)
     mean = 10 * precision * recall / (recall + 9 * precision)

@@ -30,6 +30,9 @@ class Server:
         """So many are answered, all others only when `open` is set."""
         self.open = threading.Event()
 
+    def sees(self) -> bool:
+        return True
+
     def hears(self) -> bool:
         return False
 

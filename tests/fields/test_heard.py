@@ -4,10 +4,13 @@ import pytest
 
 from kdsl.audio.transcript import Transcript, Word
 from kdsl.fields.field_text import Segment
+from kdsl.fields.heard import heard_samples
 from kdsl.fields.pieces import pieces
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.wording import opening
 from kdsl.sample import Sample, Turn
+from kdsl.small.examples import shown_sample
 
 ORDER = Transcript("order.wav", 2.5, "where is my order", (Word("my", 0.7, 0.9), Word("order", 1.0, 1.6)))
 REFUND = Transcript("tui.amr", 4.0, "我要 退款。快一点！", (Word("我要", 0.3, 0.8), Word("退款", 1.1, 1.9)))
@@ -141,3 +144,17 @@ def test_samples_without_sounds_are_read_as_they_are():
     assert only.heard is only.shown is only.sample
     assert only.text("dialogue").segments == (Segment("你好", turn=0), Segment("<audio>", turn=1))
     assert only.text("last_agent").text == "" and only.text("last_user").text == "你好"
+
+
+def test_a_small_model_is_shown_what_was_said_last_aloud_or_not():
+    assert shown_sample(MIXED, None) == ["我要 退款。快一点！"]
+    assert shown_sample(row(audio=("order.wav",)), None) == ["where is my order"]
+
+
+def test_people_know_a_sample_by_what_was_said_last_aloud_or_not():
+    assert opening(MIXED) == "我要 退款。快一点！"
+
+
+def test_samples_of_a_list_are_heard_one_by_one():
+    spoken, typed = row(audio=("order.wav",)).sample, row(Turn("user", "hello")).sample
+    assert heard_samples([spoken, typed], KNOWN) == [row(audio=("order.wav",)).heard, typed]

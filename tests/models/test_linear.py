@@ -11,6 +11,7 @@ from concept_encoder import concept_vectors
 from PIL import Image
 
 import kdsl.models.linear as linear
+from kdsl.audio.transcript import Transcript
 from kdsl.errors import KdslError
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -286,3 +287,15 @@ def test_the_network_that_images_were_seen_through_is_missed(tmp_path: Path, mon
     LinearClassifier.load(tmp_path)
     [told] = caplog.messages
     assert "linear.npz: in training images were seen through the text detector of RapidOCR too" in told
+
+
+def test_what_is_said_aloud_counts_as_what_is_typed():
+    """On training samples and on those that are predicted."""
+    spoken = [Sample(str(i), "t", audio=(f"{i}.wav",)) for i in range(len(TEXTS))]
+    transcripts = {f"{i}.wav": Transcript(f"{i}.wav", 2.0, text) for i, text in enumerate(TEXTS)}
+    aloud = FieldTable(spoken, Sidecars(transcripts=transcripts))
+    typed = texts_table(TEXTS)
+    expected = fit(typed, LABELS, 2).predict(typed).probabilities
+    # How many turns there are is told from how many samples have: of the spoken ones none has any.
+    np.testing.assert_allclose(fit(aloud, LABELS, 2).predict(aloud).probabilities, expected)
+    np.testing.assert_allclose(fit(typed, LABELS, 2).predict(aloud).probabilities, expected)

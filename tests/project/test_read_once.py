@@ -74,7 +74,7 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch) -> Calls:
     import kdsl.project.cross_validation
-    import kdsl.project.known_images
+    import kdsl.project.known_media
     import kdsl.project.prediction
     import kdsl.project.training  # noqa: F401
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdsl.audio.transcript import Transcript
 from kdsl.data.dialogue import ENGLISH
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -75,3 +76,11 @@ def test_what_was_embedded_before_is_not_embedded_again(tmp_path: Path):
     assert len(model.seen) == 4
     assert (first == again).all()
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1)
+
+
+def test_the_model_reads_what_is_said_in_sounds():
+    model = Lengths()
+    spoken = Sample("5", "t", (Turn("agent", "您好"), Turn("user", "在吗", audio=("a.wav",))), audio=("a.wav",))
+    known = Sidecars(transcripts={"a.wav": Transcript("a.wav", 2.0, "我要退款")})
+    Embedder(lambda: model, None).vectors(FieldTable([spoken], known))
+    assert "".join(model.seen[0][0].pieces) == "客服: 您好\n用户: 在吗\n我要退款"

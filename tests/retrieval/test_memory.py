@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdsl.audio.transcript import Transcript
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.retrieval.content import Content
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import LONGEST_TURN, Memory, Neighbour
 from kdsl.sample import Sample, Turn
@@ -127,3 +129,40 @@ def test_a_missing_file_and_another_version_are_named(tmp_path: Path, monkeypatc
     monkeypatch.setattr("kdsl.retrieval.memory.VERSION", 2)
     with pytest.raises(KdslError, match=r"memory\.npz: version 9 .* reads version 2"):
         Memory.load(tmp_path)
+
+
+def spoken(text: str | None, id: str = "new", *, images: tuple[str, ...] = (), audio: str = "a.wav") -> SampleFields:
+    known = {} if text is None else {audio: Transcript(audio, 2.0, text)}
+    return SampleFields(Sample(id, "t", images=images, audio=(audio,)), Sidecars(transcripts=known))
+
+
+def test_who_speaks_is_remembered_and_looked_up_as_who_types():
+    question = asked("裤子的面料是纯棉吗")
+    assert MEMORY.nearest(spoken("裤子的面料是纯棉吗"), 2) == MEMORY.nearest(question, 2)
+    aloud = FieldTable.of_rows(spoken(text, str(i)) for i, text in enumerate(SAID))
+    memory = Memory.fit(aloud, LABELS, PASSAGES)
+    assert memory.neighbours == MEMORY.neighbours
+    assert memory.nearest(question, 2) == MEMORY.nearest(question, 2)
+
+
+def test_who_says_word_for_word_what_another_types_is_no_neighbour_of_that_one():
+    assert f"用户：{SAID[3]}" not in [found.text for found in MEMORY.nearest(spoken(SAID[3]), 9)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (spoken(None, "1", audio="a.wav"), spoken(None, "2", audio="b.wav"), False),
+        (spoken(None, "1", audio="a.wav"), spoken(None, "2", audio="a.wav"), True),
+        (spoken("我要退款", "1", audio="a.wav"), spoken("我要退款", "2", audio="b.wav"), True),
+        (spoken("我要退款", "1", audio="a.wav"), spoken("换个尺码", "2", audio="b.wav"), False),
+        (
+            spoken(None, "1", images=("p.png",), audio="a.wav"),
+            spoken(None, "2", images=("p.png",), audio="b.wav"),
+            False,
+        ),
+    ],
+)
+def test_sounds_are_the_same_by_what_is_said_or_by_their_files(one, other, same):
+    assert Content.of(one).same(Content.of(other)) == same
+    assert Content.of_record(Content.of(one).record()) == Content.of(one)

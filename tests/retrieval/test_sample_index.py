@@ -74,12 +74,12 @@ def test_pictures_without_words_are_told_by_file_text_or_looks():
     ]
     assert first.same(twin)
     assert not first.same(other)
-    assert first.same(replace(other, images=("a.png",)))
+    assert first.same(replace(other, files=("a.png",)))
     bits = np.random.default_rng(0).random(256) < 0.5
     near, far = bits.copy(), bits.copy()
     near[:12] = ~near[:12]
     far[:13] = ~far[:13]
-    looks = [replace(other, id=str(i), images=(f"{i}.png",), page="", hashes=(hash_number(b),)) for i, b in
+    looks = [replace(other, id=str(i), files=(f"{i}.png",), page="", hashes=(hash_number(b),)) for i, b in
              enumerate((bits, near, far))]  # fmt: skip
     assert looks[0].same(looks[1])
     assert not looks[0].same(looks[2])

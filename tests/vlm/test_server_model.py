@@ -146,10 +146,10 @@ def test_pictures_are_sent_in_the_size_of_the_pixel_budget(tmp_path: Path) -> No
 
 def test_to_ask_whether_pictures_are_taken_costs_no_exactness(server: RunningServer) -> None:
     """Refused pictures look like log-probabilities that are not told; so this is asked before any sample is."""
-    assert ServedModel.connect(server.url).takes_pictures()
+    assert ServedModel.connect(server.url).sees()
     server.become(lacks=("pictures",))
     model = ServedModel.connect(server.url)
-    assert not model.takes_pictures()
+    assert not model.sees()
     assert not model.score([ask("我要退货。", Instruction("标签？"))], OPTIONS).estimated
 
 

@@ -56,7 +56,7 @@ class Contestant:
             self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.processor.sees
         )
         self._chat = ChatModel(model, self._folder, settings.system, settings.max_new_tokens)
-        self._transcriber = Transcriber(settings.speech)
+        self._transcriber = Transcriber(str(settings.speech))
         self._transcripts: dict[str, Transcript] = {}
         """Of files in the folder, whose names are used once."""
 

@@ -21,7 +21,7 @@ COPY requirements.txt constraints.txt /tmp/
 RUN pip install --no-cache-dir -r /tmp/requirements.txt -c /tmp/constraints.txt
 
 # There is no network where it runs, and nothing may wait for one.
-ENV HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 PYTHONUNBUFFERED=1
+ENV HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 """
 
 
@@ -37,9 +37,7 @@ def needed() -> list[str]:
     """
     own = requirements()
     if not own:
-        raise KdslError(
-            f"{NAME} is imported from a folder that is not installed; install it, so that its needs are known"
-        )
+        raise KdslError(f"{NAME} is not installed, only imported; install it, so that the image's packages are known")
     names = {_name(requirement) for requirement in own}
     own += [each for extra in ("vlm", "voice") for each in requirements(extra) if _name(each) not in names]
     names = {_name(requirement) for requirement in own}

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 FOLDERS = {"image": "images", "audio": "audios"}
 """Of the contract: where files lie whose names do not lead to them from the working directory."""
-UNUSABLE = {"image": "(a picture that cannot be shown)", "audio": "(a sound that cannot be played)"}
+UNUSABLE = {"image": "[a picture that cannot be shown]", "audio": "[a sound that cannot be heard]"}
 """What a model reads instead of a file that is missing or broken."""
 _KEPT = 64
 """Files of earlier questions: the next turn of a dialogue shows its model the same ones again."""

@@ -50,7 +50,7 @@ class Settings(Part):
 
     model: ProjectPath
     adapter: ProjectPath | None = None
-    speech: str = "pocketsphinx"
+    speech: Literal["pocketsphinx"] | ProjectPath = Field("pocketsphinx", union_mode="left_to_right")
     system: str = ""
     max_new_tokens: int = Field(128, ge=1)
     max_tokens: int = Field(4096, ge=64)

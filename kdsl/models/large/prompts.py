@@ -1,6 +1,7 @@
 """What a large model is asked about a sample: the task's prompt to the letter, in pieces that a model can drop."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,16 +10,17 @@ from kdsl.data.images import picture_path
 from kdsl.errors import KdslError
 from kdsl.fields.ocr_budget import CountTokens, LineInformation, budgeted, estimated_tokens
 from kdsl.fields.table import FieldTable, SampleFields
+from kdsl.files import inside
 from kdsl.retrieval.embedding import Embedder
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.retrieval.wording import wording_of
-from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
-from kdsl.vlm.conversation import Conversation, Instruction, Picture, Piece, ask
+from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER, Sample, Task
+from kdsl.vlm.conversation import Audio, Conversation, Instruction, Picture, Piece, ask
 
 NOTHING_KNOWN = LineInformation({})
 NO_TEXT = "no text on the images is known, and the model takes no pictures; read it by OCR, or ask one that takes them"
-"""Why a sample is not asked about that `Prompts.shows` nothing of."""
+NO_TRANSCRIPT = "what is said in its sounds is not known, and the model does not hear; run kdsl transcribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,12 @@ class Prompts:
     passages: Mapping[str, Sequence[Passage]] = field(default_factory=dict)
     """Task → what is known besides samples; learned from by `fitted`."""
     count: CountTokens = estimated_tokens
-    pictures: bool = True
-    """Whether the model takes any; where it does not, the text on them stands for them."""
+    audio: Path | None = None
+    """The folder that names of sounds are relative to."""
+    sees: Callable[[], bool] = lambda: True
+    """Whether the model takes pictures; where it does not, the text on them stands for them."""
+    hears: Callable[[], bool] = lambda: False
+    """Whether the model takes sounds, asked for samples that have any: what is said in them stands in their turns."""
     embedder: Embedder | None = None
     """What finds neighbours by a model's hidden states; None finds them by their texts."""
     memories: Mapping[str, Memory] = field(default_factory=dict)
@@ -62,9 +68,13 @@ class Prompts:
             memories[task.name] = Memory.fit(table, labels, passages, images, embedder, wording_of(task))
         return replace(self, memories=memories)
 
-    def shows(self, task: Task, row: SampleFields) -> bool:
-        """Whether the model sees anything of the sample's images, if it has any: pictures, or text on them."""
-        return self.pictures or not row.shown.images or any(self.pages(task, row))
+    def unshown(self, task: Task, row: SampleFields) -> str | None:
+        """Why the model is not asked about a sample: nothing of its images, or of its sounds, can be shown to it. None
+        where it is asked."""
+        if row.shown.images and not self.sees() and not any(self.pages(task, row)):
+            return NO_TEXT
+        unknown = any(name not in row.sidecars.transcripts for name in row.shown.audio)
+        return NO_TRANSCRIPT if unknown and not self.hears() else None
 
     def pages(self, task: Task, row: SampleFields) -> Iterator[str]:
         """The cleaned text on each picture, as much as fits; nothing without `ocr`."""
@@ -84,10 +94,13 @@ class Prompts:
     def conversation(self, task: Task, row: SampleFields) -> Conversation:
         """One user message, whose texts joined are `fill_prompt`, a picture in the place of each `<image>`.
 
-        Turns and pictures may be dropped from a prompt that is too long, the task's own words may not. Passages and
-        neighbours stand before the prompt, the best last, then what is read on the pictures and the labels'
-        descriptions: what matters least is dropped first. Raises KdslError for a sample with images where no folder of
-        images is known.
+        What is said in sounds stands in the texts of their turns; for a model that hears, the sound itself stands
+        behind it, in the place of each `<audio>`.
+
+        Turns, pictures and sounds may be dropped from a prompt that is too long, the task's own words may not.
+        Passages and neighbours stand before the prompt, the best last, then what is read on the pictures and the
+        labels' descriptions: what matters least is dropped first. Raises KdslError for a sample with images, or with
+        sounds for a model that hears, where no folder of them is known.
         """
         if not task.prompt:
             task = replace(task, prompt=wording_of(task).prompt)
@@ -110,18 +123,23 @@ class Prompts:
                 yield Instruction(wording.labels.format("\n".join(described)))
 
     def _prompt(self, task: Task, row: SampleFields) -> Iterator[Piece]:
-        sample = row.shown
-        shown: list[Piece] = [*self.pictures_of(sample)] if self.pictures else [""] * len(sample.images)
-        pictures = iter(shown)
-        text = fill_prompt(task, sample)
-        dialogue = dialogue_text(sample.turns, speakers_of(task)) if "{dialogue}" in task.prompt else ""
-        # Not in the text only where turns hold more `<image>` than there are images: then nothing is dropped.
+        sample = row.heard
+        heard = bool(sample.audio) and self.hears()
+        shown: list[Piece] = (
+            [*self.pictures_of(sample)] if sample.images and self.sees() else [""] * len(sample.images)
+        )
+        media: dict[str, Iterator[Piece]] = {IMAGE_PLACEHOLDER: iter(shown)}
+        if heard:
+            media[AUDIO_PLACEHOLDER] = iter(self.sounds_of(sample))
+        text = fill_prompt(task, sample, heard)
+        dialogue = dialogue_text(sample.turns, speakers_of(task), heard) if "{dialogue}" in task.prompt else ""
+        # Not in the text only where turns hold more placeholders than there are files: then nothing is dropped.
         before, dialogue, after = text.partition(dialogue) if dialogue else (text, "", "")
-        yield from _with_pictures(before, Instruction, pictures)
+        yield from _with_media(before, Instruction, media)
         # A line is the smallest piece that is dropped: turns begin on lines of their own.
         for line in dialogue.splitlines(keepends=True):
-            yield from _with_pictures(line, str, pictures)
-        yield from _with_pictures(after, Instruction, pictures)
+            yield from _with_media(line, str, media)
+        yield from _with_media(after, Instruction, media)
 
     def pictures_of(self, sample: Sample) -> list[Picture]:
         """The sample's images; KdslError where no folder of images is known."""
@@ -131,11 +149,21 @@ class Prompts:
             )
         return [Picture(picture_path(self.images or Path(), image)) for image in sample.images]
 
+    def sounds_of(self, sample: Sample) -> list[Audio]:
+        """The sample's sounds; KdslError where no folder of sounds is known."""
+        if self.audio is None and sample.audio:
+            raise KdslError(
+                f"sample {sample.id!r} has the sound {sample.audio[0]}, but data.audio is not set; name the folder"
+            )
+        return [Audio(inside(self.audio or Path(), name)) for name in sample.audio]
 
-def _with_pictures(text: str, kind: type[str], pictures: Iterator[Piece]) -> Iterator[Piece]:
-    """The text with the next picture in the place of each `<image>`; an empty piece takes the place alone."""
-    for position, part in enumerate(text.split(IMAGE_PLACEHOLDER)):
-        if position and (picture := next(pictures, kind(IMAGE_PLACEHOLDER))):
-            yield picture
-        if part:
-            yield kind(part)
+
+def _with_media(text: str, kind: type[str], media: Mapping[str, Iterator[Piece]]) -> Iterator[Piece]:
+    """The text with the next file in the place of each placeholder; an empty piece takes the place alone."""
+    for position, part in enumerate(re.split(f"({'|'.join(media)})", text)):
+        if position % 2 == 0:
+            piece: Piece = kind(part)
+        else:
+            piece = next(media[part], kind(part))
+        if piece:
+            yield piece

@@ -45,6 +45,7 @@ class LargeWeights:
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
+    _hears: bool | None = None
 
     @property
     def remote(self) -> bool:
@@ -66,6 +67,16 @@ class LargeWeights:
     def _local_fingerprint(self) -> str:
         local = _local(self.name)
         return fingerprint(self.name if local.is_adapter(self.name) else local.find_model(self.name))
+
+    def sees(self) -> bool:
+        """Whether it takes pictures; a server's model is taken for one that does."""
+        return self.remote or _local(self.name).family_of(self.name).sees
+
+    def hears(self) -> bool:
+        """Whether it takes sounds; a server is asked, once."""
+        if self._hears is None:
+            self._hears = self.open(None).hears() if self.remote else _local(self.name).family_of(self.name).hears
+        return self._hears
 
     def tuned_folder(self, tuned: str) -> Path:
         """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""

@@ -76,8 +76,8 @@ class ServedModel:
         self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
-        self._hears: bool | None = None
-        self._hearing = Lock()
+        self._takes_kinds: dict[str, bool] = {}
+        self._asking = Lock()
         self._cut = CutSounds(MOST_SECONDS)
 
     @classmethod
@@ -176,18 +176,21 @@ class ServedModel:
         self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": longest_choice(choices)})
         self._settled = True
 
-    def takes_pictures(self) -> bool:
-        """Whether the server takes pictures for this model; it is asked about a small one."""
-        return self._takes(about_a_picture())
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`. A server that ignores what it does not know is taken for one that can."""
+        return self._takes("pictures", about_a_picture())
 
     def hears(self) -> bool:
-        """See `VisionLanguageModel.hears`. A server that ignores what it does not know is taken for one that hears."""
-        with self._hearing:
-            if self._hears is None:
-                self._hears = self._takes(about_a_sound())
-            return self._hears
+        """See `VisionLanguageModel.hears`; the same holds for it."""
+        return self._takes("sounds", about_a_sound())
 
-    def _takes(self, messages: JsonMessages) -> bool:
+    def _takes(self, kind: str, messages: JsonMessages) -> bool:
+        with self._asking:
+            if kind not in self._takes_kinds:
+                self._takes_kinds[kind] = self._accepts(messages)
+            return self._takes_kinds[kind]
+
+    def _accepts(self, messages: JsonMessages) -> bool:
         try:
             self._post(messages, {"temperature": 0, "max_tokens": 1})
         except ServerError as error:

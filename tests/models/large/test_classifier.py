@@ -50,6 +50,9 @@ class Echo:
 
     identity: str = "echo"
 
+    def sees(self) -> bool:
+        return True
+
     def hears(self) -> bool:
         return False
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from kdsl.audio.transcript import Transcript
 from kdsl.data.dialogue import fill_prompt
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
-from kdsl.models.large.prompts import Prompts
+from kdsl.models.large.prompts import NO_TEXT, NO_TRANSCRIPT, Prompts
 from kdsl.retrieval.knowledge import Passage
 from kdsl.retrieval.memory import Memory
 from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.tasks import load_task
-from kdsl.vlm.conversation import Conversation, Instruction, Picture, drop_earliest
+from kdsl.vlm.conversation import Audio, Conversation, Instruction, Picture, drop_earliest
 
 PLAIN = Prompts(Path("images"))
 TURNS = (Turn("user", "能调光吗", ("a.png",)), Turn("agent", ""), Turn("user", "多谢\n再问", ("b.png", "c.png")))
@@ -133,15 +134,15 @@ def test_descriptions_and_text_on_pictures_are_added_on_request(image_task):
 def test_a_model_that_takes_no_pictures_is_shown_the_text_on_them(image_task):
     pages = Sidecars(ocr={"a.png": OcrPage("a.png", (9, 9), (OcrLine("退款中", 1.0, (0, 0, 9, 9)),))})
     sample = Sample("1", "scene", (), ("a.png", "b.png"))
-    blind = Prompts(None, ocr=True, pictures=False)
+    blind = Prompts(None, ocr=True, sees=lambda: False)
     with_pictures = pieces(image_task, sample, Prompts(Path("images"), ocr=True), pages)
     assert pieces(image_task, sample, blind, pages) == tuple(p for p in with_pictures if not isinstance(p, Picture))
-    assert blind.shows(image_task, SampleFields(sample, pages))
+    assert blind.unshown(image_task, SampleFields(sample, pages)) is None
     unread = Sample("2", "scene", (Turn("user", "看图"),), ("b.png",))
-    assert not blind.shows(image_task, SampleFields(unread, pages))
-    assert Prompts(None, ocr=True).shows(image_task, SampleFields(unread, pages))
-    assert blind.shows(image_task, SampleFields(Sample("3", "scene", (Turn("user", "你好"),)), pages))
-    assert not replace(blind, ocr=False).shows(image_task, SampleFields(sample, pages))
+    assert blind.unshown(image_task, SampleFields(unread, pages)) == NO_TEXT
+    assert Prompts(None, ocr=True).unshown(image_task, SampleFields(unread, pages)) is None
+    assert blind.unshown(image_task, SampleFields(Sample("3", "scene", (Turn("user", "你好"),)), pages)) is None
+    assert replace(blind, ocr=False).unshown(image_task, SampleFields(sample, pages)) == NO_TEXT
 
 
 def test_images_without_a_folder_are_told(image_task):
@@ -223,3 +224,71 @@ def test_text_on_pictures_is_cleaned_and_keeps_to_its_tokens(image_task):
 
 def test_prompts_that_show_nothing_learned_learn_nothing(dialogue_task):
     assert PLAIN.fitted([(dialogue_task, TRAINED, ["能否调光"] * 4)]) is PLAIN
+
+
+SPOKEN = (Turn("user", "看图", ("a.png",), ("1.amr", "2.amr")), Turn("agent", "好"), Turn("user", "", (), ("3.amr",)))
+HEARD = Sidecars(
+    transcripts={"1.amr": Transcript("1.amr", 2.0, "我要退货"), "3.amr": Transcript("3.amr", 1.0, "谢谢")}
+)
+HEARS = Prompts(Path("images"), audio=Path("audio"), hears=lambda: True)
+
+
+def spoken(**more) -> Sample:
+    return Sample("1", "intent", SPOKEN, ("a.png",), audio=("1.amr", "2.amr", "3.amr"), **more)
+
+
+def test_a_model_that_hears_is_given_each_sound_behind_what_is_said_in_it(dialogue_task):
+    found = pieces(dialogue_task, spoken(), HEARS, HEARD)
+    picture, first, second, third = Picture(Path("images/a.png")), *(Audio(Path("audio") / f"{n}.amr") for n in "123")
+    assert found[1:-1] == ("用户: 看图\n", "我要退货", picture, first, second, "\n", "客服: 好\n", "用户: 谢谢", third)
+    assert not any(isinstance(piece, Instruction) for piece in found[1:-1])
+    shown = "".join("<audio>" if isinstance(piece, Audio) else written((piece,)) for piece in found)
+    row = SampleFields(spoken(), HEARD)
+    assert shown == fill_prompt(dialogue_task, row.heard, audio=True)
+    [message], dropped = drop_earliest(HEARS.conversation(dialogue_task, row), 4)
+    assert dropped == 4 and message.pieces[1:3] == (second, "\n")
+
+
+def test_a_model_that_does_not_hear_is_given_what_is_said_alone(dialogue_task):
+    deaf = Prompts(Path("images"))
+    found = pieces(dialogue_task, spoken(), deaf, HEARD)
+    hearing = pieces(dialogue_task, spoken(), HEARS, HEARD)
+    assert written(found) == written(tuple(piece for piece in hearing if not isinstance(piece, Audio)))
+    assert not any(isinstance(piece, Audio) for piece in found)
+    assert "用户: 看图\n我要退货" in written(found)
+
+
+def test_sounds_are_asked_about_where_there_are_any(dialogue_task):
+    """A server is not asked whether it hears for samples without sounds."""
+
+    def asked() -> bool:
+        raise AssertionError("it was asked")
+
+    without = Sample("1", "intent", (Turn("user", "能调光吗<audio>"),))
+    found = pieces(dialogue_task, without, replace(HEARS, hears=asked))
+    assert "能调光吗<audio>" in written(found)
+    with pytest.raises(AssertionError, match="it was asked"):
+        pieces(dialogue_task, spoken(), replace(HEARS, hears=asked))
+
+
+def test_a_sound_of_no_turn_stands_first(dialogue_task):
+    loose = Sample("1", "intent", (Turn("user", "你好"),), audio=("1.amr",))
+    found = pieces(dialogue_task, loose, HEARS, HEARD)
+    assert found[0] == Audio(Path("audio/1.amr"))
+    assert "你好\n我要退货" in written(found[1:])
+
+
+def test_a_sample_nothing_of_whose_sounds_is_known_is_not_asked_about(dialogue_task):
+    row = SampleFields(spoken(), HEARD)
+    assert Prompts(Path("images")).unshown(dialogue_task, row) == NO_TRANSCRIPT
+    assert HEARS.unshown(dialogue_task, row) is None
+    silent = Sidecars(transcripts={**HEARD.transcripts, "2.amr": Transcript("2.amr", 1.0, "")})
+    assert Prompts(Path("images")).unshown(dialogue_task, SampleFields(spoken(), silent)) is None
+
+
+def test_sounds_without_a_folder_and_outside_it_are_told(dialogue_task, tmp_path):
+    with pytest.raises(KdslError, match=r"sample '1' has the sound 1.amr, but data.audio is not set; name the folder"):
+        pieces(dialogue_task, spoken(), replace(HEARS, audio=None), HEARD)
+    outside = Sample("1", "intent", audio=("../1.amr",))
+    with pytest.raises(KdslError, match=r"'../1.amr' leads outside"):
+        pieces(dialogue_task, outside, replace(HEARS, audio=tmp_path))

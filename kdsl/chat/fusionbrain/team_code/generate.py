@@ -11,6 +11,7 @@ This file needs nothing but Python: it answers, shortly, even where nothing else
 
 import contextlib
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ SHORT_ANSWER = "I do not know."
 HIGH_PERPLEXITY = 1e6
 """Where there is no other perplexity: more than that of a model that knows nothing, the size of its vocabulary."""
 
+_NO_MODEL = "no model is loaded; stderr says why"
 _HERE = Path(__file__).resolve().parent
 
 
@@ -78,6 +80,7 @@ class Perplexity(float):
 def setup_model_and_tokenizer() -> tuple[Any, Any]:
     """What settings.yaml names, loaded; (None, None) where it cannot be."""
     try:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing waits for a network that is not there
         sys.path.insert(0, str(_HERE / "packages"))
         from kdsl.chat.fusionbrain.contestant import Contestant
 
@@ -93,6 +96,8 @@ def generate_text(
 ) -> Answer:
     """The answer to a query after a history of any name and form; kdsl/chat/fusionbrain/history.py lists the forms."""
     history = _given(history_list, other_name)
+    if model is None:
+        return Answer(SHORT_ANSWER, history, _NO_MODEL)
     try:
         text, after, problem = model.answer(cur_query_list, history)
         return Answer(text or SHORT_ANSWER, after, problem)
@@ -103,6 +108,8 @@ def generate_text(
 def get_ppl(model: Any, tokenizer: Any, cur_query_tuple: Any, history: Any = None, **other_name: Any) -> Perplexity:
     """The perplexity of the answer in (query, answer)."""
     history = _given(history, other_name)
+    if model is None:
+        return Perplexity(HIGH_PERPLEXITY, history, _NO_MODEL)
     try:
         value, after, problem = model.perplexity(cur_query_tuple, history)
         usable = value is not None and math.isfinite(value)

@@ -159,7 +159,7 @@ def test_special_tokens_in_texts_are_text(model, tones) -> None:
 def test_long_sound_is_heard_to_where_the_encoder_ends_with_one_warning(model, tmp_path, caplog) -> None:
     long = [Audio(tiny_hearing.write_tone(tmp_path / f"{i}.wav", 500, 2.5)) for i in range(2)]
     fits = Audio(tiny_hearing.write_tone(tmp_path / "fits.wav", 500, 2.0))
-    assert model.processor.most_seconds == 2
+    assert model.processor.sound_seconds == 2
     assert sound_tokens(model.processor, ask(long[0])) == sound_tokens(model.processor, ask(fits)) == 50
     loaded = LocalModel(model.model, model.processor, "again")
     with caplog.at_level(logging.WARNING):

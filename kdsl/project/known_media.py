@@ -1,9 +1,10 @@
-"""What is known about the images of a project: the sidecars that are there, and which images they lack."""
+"""What is known about the images and sounds of a project: the sidecars that are there, and what they lack."""
 
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kdsl.audio.transcript import read_transcripts
 from kdsl.errors import Hint
 from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
 from kdsl.fields.vqa import read_probabilities
@@ -22,14 +23,32 @@ def read_sidecars(project: "Project") -> Sidecars:
     captions = {} if data.captions is None or not data.captions.exists() else kept.file(data.captions, read_captions)
     asked = data.questions is not None and data.questions.exists()
     answers = kept.file(data.questions, read_probabilities) if asked and data.questions is not None else {}
+    heard = data.transcripts is not None and data.transcripts.exists()
+    transcripts = kept.file(data.transcripts, read_transcripts) if heard and data.transcripts is not None else {}
     made_of = (ocr, captions, answers, project.vectors, project.pictures)
     left_out = project.config.fields.left_out
-    return kept.made(("sidecars", left_out), made_of, lambda: Sidecars(*made_of, left_out))
+    return kept.made(
+        ("sidecars", left_out), (*made_of, transcripts), lambda: Sidecars(*made_of, left_out, transcripts)
+    )
 
 
 def warn_of_unread(project: "Project", known: Sidecars, samples: Sequence[Sample]) -> None:
-    """Tell how many images of the samples have no text yet, once."""
+    """Tell how many images of the samples have no text yet, and how many sounds no transcript, once."""
     data = project.config.data
+    sounds = dict.fromkeys(audio for sample in samples for audio in sample.audio)
+    unheard = [audio for audio in sounds if audio not in known.transcripts]
+    if data.transcripts is None and sounds:
+        _log.warning(
+            "data.transcripts is not set, so %d sounds of the training samples count as without words; name the "
+            "file, and %s",
+            len(sounds), Hint.TRANSCRIBE,
+        )  # fmt: skip
+    elif unheard:
+        _log.warning(
+            "%s: %d of %d sounds of the training samples are not there and count as without words, the first being "
+            "%s; %s",
+            data.transcripts, len(unheard), len(sounds), unheard[0], Hint.TRANSCRIBE,
+        )  # fmt: skip
     images = dict.fromkeys(image for sample in samples for image in sample.images)
     missing = [image for image in images if image not in known.ocr]
     if data.ocr is not None and missing:
