@@ -35,6 +35,8 @@ class Answer(RecordModel):
     kind: Kind
     """What the dialogue holds up to there."""
     answer: str
+    cut: bool = False
+    """Whether the dialogue was too long, so that its earliest turns were left out."""
     reference: str | None = None
     """The right answer; None where the dialogue has none."""
     perplexity: Annotated[float, Field(gt=0)] | None = None
