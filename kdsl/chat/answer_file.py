@@ -31,7 +31,7 @@ class Answer(RecordModel):
     id: str
     """That of the dialogue."""
     turn: Count
-    """Which turn the question is, from 1."""
+    """Which turn the question is, from 1, of those that user and agent have."""
     kind: Kind
     """What the dialogue holds up to there."""
     answer: str
