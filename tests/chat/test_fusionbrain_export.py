@@ -11,13 +11,21 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra vlm")
 
+import tiny_projection
 import tiny_qwen2vl
 from interrupted import run_interrupted
 
+from kdsl.chat.fusionbrain.contestant import Contestant
 from kdsl.chat.fusionbrain.image import needed, pins
 from kdsl.chat.fusionbrain.settings import Settings, read_settings, settings_text
-from kdsl.config_parts import PixelsConfig
+from kdsl.config_parts import PixelsConfig, TrainingConfig
 from kdsl.errors import KdslError
+from kdsl.training.dialogues import TaughtDialogue
+from kdsl.training.examples import Example
+from kdsl.training.projecting import ProjectionRecipe, train_projection
+from kdsl.vlm.encoder import Encoder
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.projection import ProjectionCard
 
 CONTRACT = ("numpy", "jsonlines", "huggingface_hub")
 
@@ -130,6 +138,36 @@ def test_an_adapter_goes_along_with_its_base(kdsl, project, model, tmp_path):
     settings = read_settings(tmp_path / "out" / "team_code" / "settings.yaml")
     assert settings.adapter is not None and (settings.adapter / "adapter_model.safetensors").is_file()
     assert (settings.model / "model.safetensors").is_file()
+
+
+def test_a_projection_goes_along_with_its_encoder_whatever_their_names(kdsl, project, tmp_path):
+    words, ears = tiny_projection.write_language_model(tmp_path / "words"), tmp_path / "ears"
+    tiny_projection.write_encoder(ears)
+    trained = tmp_path / "project" / "checkpoints" / "run" / "projection"
+    tones = tiny_projection.write_tones(tmp_path / "tones", 8)
+    lessons = [TaughtDialogue(path.stem, (Example("", tiny_projection.asked(path), name),)) for path, name in tones]
+    path, name = tones[0]
+    training = TrainingConfig(epochs=1, batch=4, at_once=4)
+    recipe = ProjectionRecipe(str(words), 2, PixelBudget(), 512, training, seed=0, device="cpu")
+    train_projection(recipe, lessons, Encoder(str(ears), "cpu"), trained)
+    card = ProjectionCard.load(trained)
+    card.model_copy(update={"model_weights": "hub/words", "encoder_weights": "hub/ears"}).save(trained)
+
+    large = f"{{model: {words}, projection: {{encoder: {ears}, tokens: 2}}}}"
+    done = kdsl("export-fusionbrain", tmp_path / "out", project(large=large), "--check")
+    assert done.code == 0, done.err
+    contestant = Contestant.load(tmp_path / "out" / "team_code" / "settings.yaml")
+    assert contestant.perplexity(([{"type": "audio", "content": str(path)}], name), None).value > 1
+    for written in (tmp_path / "out" / "team_code" / "weights" / "projection").iterdir():
+        assert str(tmp_path).encode() not in written.read_bytes()
+
+
+def test_a_projection_that_was_not_trained_is_told(kdsl, project, model, tmp_path):
+    ears = tiny_projection.write_encoder(tmp_path / "ears")
+    done = kdsl(
+        "export-fusionbrain", tmp_path / "out", project(large=f"{{model: {model}, projection: {{encoder: {ears}}}}}")
+    )
+    assert done.code == 2 and "holds no projection (projection.json is missing); run `kdsl train` first" in done.err
 
 
 def test_check_asks_the_export_itself(kdsl, project, tmp_path):
