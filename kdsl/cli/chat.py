@@ -78,7 +78,7 @@ def _print_outcome(output: Path, outcome: "RunOutcome") -> None:
     if outcome.unheard:
         typer.echo(
             f"Sounds that were not heard: {len(outcome.unheard)}, such as {outcome.unheard[0]}; the model takes none, "
-            "and data.transcripts does not say what is said in them"
+            "and nobody wrote down what is said in them (`speech:` in kdsl.yaml, data.transcripts)"
         )
 
 

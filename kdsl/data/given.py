@@ -64,7 +64,7 @@ def _item(item: Any, number: int, name: str, notes: Notes, unread: Set[str], rea
         if not isinstance(key, str):
             raise KdslError(f"{name}, {where}: the key {shown(key)} is no text; a record has keys like 'text'")
     value = {key: value for key, value in item.items() if key not in unread}
-    return Record(value, str(number), name, where, notes, reading.labels, reading.images)
+    return Record(value, str(number), name, where, notes, reading.labels, reading.folders)
 
 
 def _is_table(given: object) -> bool:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from kdsl.data.dialogue import CHINESE, END_MARKER, START_MARKER, parse_dialogue, speakers_in
+from kdsl.data.dialogue import CHINESE, END_MARKER, START_MARKER, Waiting, parse_dialogue, speakers_in
+from kdsl.data.media import IMAGES
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
+from kdsl.data.record_media import files_in
 from kdsl.sample import Sample, Task
 
 KEYS = frozenset({"id", "copy_of", "instruction", "input", "output", "image", "images", "task"})
@@ -20,10 +22,10 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
         kind = "a dialogue" if START_MARKER in text else "no dialogue"
         record.notes.other_tasks[f"instructions with {kind}"] += 1
         return None
-    images = record.images("image", "images")
+    images = files_in(record, IMAGES)
     dialogue = text_between_markers(text, record)
     try:
-        turns = parse_dialogue(dialogue, iter(images), speakers_in(dialogue, task) or CHINESE)
+        turns = parse_dialogue(dialogue, Waiting(images), speakers_in(dialogue, task) or CHINESE)
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
     named = tuple(image for image in images if image)

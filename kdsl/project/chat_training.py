@@ -79,7 +79,7 @@ def taught_dialogues(project: Project, dialogues: list[Dialogue], path: Path, ki
     config = project.config
     images, sounds = media_folders(config, path)
     hears = kind == "audio" or Processor.load(find_model(config.large)).hears
-    transcripts = None if hears else transcripts_of(config)
+    transcripts = None if hears else transcripts_of(config, sounds)
     taught = []
     for dialogue in dialogues:
         examples = []

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_folder import NoPicture, picture_of_text, picture_of_url
-from kdsl.data.image_names import is_picture_itself
+from kdsl.data.media import is_data_url
+from kdsl.data.media_folder import NoMedium, bytes_of_text, bytes_of_url
 from kdsl.data.notes import Notes
 from kdsl.data.plain import read_plain
-from kdsl.data.record import Record, shown
+from kdsl.data.record import Folders, Record, shown
 from kdsl.errors import KdslError
 from kdsl.sample import Sample, Task
 from kdsl.serve.body import Body
@@ -75,7 +75,7 @@ class Reader:
         notes = Notes()
         if not isinstance(value, dict):
             raise KdslError(f'{name}, item {number}: {shown(value)} is no sample like {{"id": "1", "text": "…"}}')
-        record = Record(value, str(number), name, f"item {number}", notes, folder=images)
+        record = Record(value, str(number), name, f"item {number}", notes, folders=Folders(images))
         for key in value:
             if key not in _KEYS:
                 raise record.error(f"the key {key!r:.60} is not known; a sample has the keys {', '.join(_KEYS)}")
@@ -106,10 +106,10 @@ class Reader:
                     unused.discard(value)
                     named.setdefault(files[value], value)
                     return files[value]
-                return _bytes(picture_of_url, value) if is_picture_itself(value) else value
+                return _bytes(bytes_of_url, value) if is_data_url(value) else value
             if isinstance(value, dict) and isinstance(value.get("base64"), str) and value.keys() <= {"base64", "name"}:
                 data = value["base64"]
-                held = _bytes(picture_of_url if is_picture_itself(data) else picture_of_text, data)
+                held = _bytes(bytes_of_url if is_data_url(data) else bytes_of_text, data)
                 if isinstance(value.get("name"), str):
                     named.setdefault(held, writable(value["name"]))
                 return held
@@ -143,5 +143,5 @@ def _require_few(given: Any, place: str) -> None:
 def _bytes(read: Any, text: str) -> bytes:
     try:
         return bytes(read(text))
-    except NoPicture as error:
+    except NoMedium as error:
         raise refused(error) from error

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.feedback import FeedbackEvent, right_answer
-from kdsl.data.image_folder import EMBEDDED, ImageFolder
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.images import existing_image
+from kdsl.data.media_folder import EMBEDDED
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.sample import Sample, Task

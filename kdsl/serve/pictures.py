@@ -9,8 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from kdsl.data.image_folder import EMBEDDED, ImageFolder, NoPicture, picture_suffix
+from kdsl.data.image_folder import ImageFolder, picture_suffix
 from kdsl.data.images import existing_image, inspect_image
+from kdsl.data.media_folder import EMBEDDED, NoMedium
 from kdsl.errors import KdslError
 from kdsl.files import Stamp, stamp_of
 from kdsl.sample import Sample
@@ -22,7 +23,7 @@ MOST_SEEN = 100_000
 """Files of pictures of which is known that they can be looked at."""
 
 
-def refused(error: NoPicture) -> KdslError:
+def refused(error: NoMedium) -> KdslError:
     """What is told of bytes that are no picture."""
     return KdslError(f"a picture cannot be looked at, as such that {error} are not taken")
 
@@ -38,7 +39,7 @@ class Uploads:
         self._mutex = threading.Lock()
 
     def keep(self, picture: bytes) -> str:
-        """The path of the picture's file, which is in use until `released`; NoPicture for what is none."""
+        """The path of the picture's file, which is in use until `released`; NoMedium for what is none."""
         path = str(self._folder / f"{sha256(picture).hexdigest()[:32]}.{picture_suffix(picture)}")
         with self._mutex:
             if path not in self._sizes:
@@ -85,7 +86,7 @@ class RequestImages(ImageFolder):
     def keep(self, picture: bytes) -> str:
         try:
             path = self._uploads.keep(picture)
-        except NoPicture as error:
+        except NoMedium as error:
             raise refused(error) from error
         if path in self.kept:
             self._uploads.release([path])

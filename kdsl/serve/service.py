@@ -166,7 +166,7 @@ class Service:
     def _look(self, samples: Sequence[Sample], images: RequestImages, new: Mapping[Path, Stamp | None]) -> None:
         images.require_usable(new)
         with _asking_servers():
-            self.live.served.predictor.images.fill(samples)
+            self.live.served.predictor.read(samples)
         self._seen.add(new)
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
