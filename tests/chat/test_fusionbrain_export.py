@@ -19,6 +19,7 @@ from kdsl.chat.fusionbrain.contestant import Contestant
 from kdsl.chat.fusionbrain.image import needed, pins
 from kdsl.chat.fusionbrain.settings import Settings, read_settings, settings_text
 from kdsl.config_parts import PixelsConfig, TrainingConfig
+from kdsl.distribution import requirements
 from kdsl.errors import KdslError
 from kdsl.training.dialogues import TaughtDialogue
 from kdsl.training.examples import Example
@@ -268,6 +269,7 @@ def test_the_image_has_what_the_contract_asks_for(kdsl, project, tmp_path):
     needs = (tmp_path / "out" / "requirements.txt").read_text("utf-8").splitlines()
     names = [re.split(r"[^\w.-]", need)[0].lower().replace("-", "_") for need in needs]
     assert {*CONTRACT, "torch", "transformers", "pydantic"} <= set(names) and len(names) == len(set(names))
+    assert {*requirements(), *requirements("vlm"), *requirements("voice")} <= set(needs)
     pinned = dict(line.split("==") for line in (tmp_path / "out" / "constraints.txt").read_text("utf-8").splitlines())
     for name in ("numpy", "torch", "transformers", "tokenizers", "huggingface-hub"):
         assert pinned[name] == version(name).partition("+")[0]

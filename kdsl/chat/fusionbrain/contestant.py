@@ -146,7 +146,7 @@ def _ever_less(turns: tuple[ChatTurn, ...], longest: int) -> Iterator[tuple[Chat
 
 
 def _with_answer(given: object) -> tuple[object, str]:
-    """(query, answer) of whatever was given instead: an answer that is no text is none."""
-    if not isinstance(given, list | tuple) or len(given) != 2 or not isinstance(given[1], str):
+    """(query, answer) of what was given to be scored; whatever else it is, is a query without an answer."""
+    if not isinstance(given, list | tuple) or len(given) != 2:
         return given, ""
-    return given[0], given[1].strip()
+    return given[0], user_turn(given[1]).text
