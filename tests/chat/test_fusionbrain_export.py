@@ -100,6 +100,7 @@ def test_settings_are_those_of_the_project(kdsl, project, tmp_path):
     assert settings.pixels == PixelsConfig(min=784, max=3136)
     found = settings.system, settings.max_new_tokens, settings.max_tokens, settings.speech, settings.adapter
     assert found == ("Be brief: 'yes'", 9, 700, "pocketsphinx", None)
+    assert settings.hours < 3.5
     for limit in ("A100", "243 GB", "16 cores", "3.5 hours", "no network"):
         assert limit in path.read_text("utf-8")
 
@@ -249,6 +250,12 @@ def test_what_was_killed_does_not_look_whole(kdsl, project, tmp_path):
     assert done.returncode == -signal.SIGKILL
     assert [path.name for path in out.iterdir()] == [".unfinished"]
     assert "is there and not empty" in kdsl("export-fusionbrain", out, project()).err
+
+
+def test_where_nothing_can_be_written_it_is_told(kdsl, project, tmp_path):
+    (tmp_path / "file").touch()
+    done = kdsl("export-fusionbrain", tmp_path / "file" / "out", project())
+    assert done.code == 2 and "file/out: cannot be written (Not a directory)" in done.err
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(kdsl, project, tmp_path, monkeypatch):

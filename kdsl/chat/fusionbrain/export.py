@@ -67,6 +67,9 @@ def _whole_or_nothing(out: Path) -> Iterator[Path]:
     moved: list[Path] = []
     try:
         work.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    try:
         yield work
         for path in sorted(work.iterdir(), key=lambda each: each.name == ARCHIVE):  # which is handed in: as the last
             moved.append(out / path.name)
