@@ -1,4 +1,4 @@
-"""kdsl fetch: the images that samples name by their address."""
+"""kdsl fetch: the images and sounds that samples name by their address."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ def fetch(
     arguments: ProjectArguments = None,
     input: Annotated[
         list[Path] | None,
-        typer.Option("--input", metavar="FILE", help="Samples whose images to fetch too.", show_default=False),
+        typer.Option("--input", metavar="FILE", help="Samples whose files to fetch too.", show_default=False),
     ] = None,
     host: Annotated[
         list[str] | None,
@@ -25,15 +25,18 @@ def fetch(
     ] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Fetch the images that samples name by address, once, into data.images; exit code 1 when some cannot be had."""
+    """Fetch the images and sounds that samples name by address, once, into data.images and data.audio; exit code 1
+    when some cannot be had."""
     from kdsl.project.fetching import fetch_project
 
     made = fetch_project(open_project(arguments), input or [], host or [])
-    problems = made.outcome.problems
+    problems = {address: reason for each in made for address, reason in each.outcome.problems.items()}
     if format is Format.json:
-        print_json({"fetched": made.outcome.fetched, "fetched_before": made.before, "problems": problems})
+        fetched, before = sum(each.outcome.fetched for each in made), sum(each.before for each in made)
+        print_json({"fetched": fetched, "fetched_before": before, "problems": problems})
     else:
-        typer.echo(f"{made.folder}: {made.outcome.fetched} images fetched, {made.before} were there")
+        for each in made:
+            typer.echo(f"{each.folder}: {each.outcome.fetched} {each.medium.many} fetched, {each.before} were there")
         for address, reason in problems.items():
             typer.echo(f"not fetched: {address} ({reason})")
     if problems:

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.answers import check_answers
+from kdsl.data.audio_checks import NO_SOUNDS, Sounds, check_audio
+from kdsl.data.dialogue import without_placeholders
 from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
 from kdsl.data.image_checks import check_images, check_near_duplicates
 from kdsl.data.meanings import Encode, check_meanings
+from kdsl.data.media import AUDIO, IMAGES, MEDIA
 from kdsl.data.notes import Notes
-from kdsl.data.repeats import check_repeats
+from kdsl.data.repeats import check_repeats, file_contents
 from kdsl.progress import Progress
-from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
+from kdsl.sample import Sample, Task
 
 FEW_SAMPLES = 5
 """A label with fewer training samples cannot be learnt and judged at once."""
@@ -62,12 +65,13 @@ def check_samples(
     progress: Progress | None = None,
     left_out: Collection[str] = (),
     encode: Encode | None = None,
+    sounds: Sounds = NO_SOUNDS,
 ) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
     `images` is the folder that image names are relative to; `notes` is what reading each split left; `left_out` are
-    fields that nothing will look at, and `encode` gives sentence vectors. Reads every image once; never raises for
-    what is in it.
+    fields that nothing will look at, and `encode` gives sentence vectors. Reads every image and sound once; never
+    raises for what is in it.
     """
     totals = {
         task.name: {split: sum(each.task == task.name for each in samples) for split, samples in splits.items()}
@@ -89,8 +93,10 @@ def check_samples(
     report.findings.extend(_unlabelled(splits.get("train", ()), tasks))
     image_findings, hashes = check_images(splits, images, progress)
     report.findings.extend(image_findings)
-    report.findings.extend(check_near_duplicates(splits, tasks, hashes))
-    report.findings.extend(check_repeats(splits, tasks, images))
+    report.findings.extend(check_audio(splits, sounds, progress))
+    heard = file_contents((sound for samples in splits.values() for s in samples for sound in s.audio), sounds.folder)
+    report.findings.extend(check_near_duplicates(splits, tasks, hashes, heard))
+    report.findings.extend(check_repeats(splits, tasks, images, sounds.folder))
     if encode is not None:
         report.findings.extend(check_meanings(splits, tasks, encode))
     if "last_agent" not in left_out:
@@ -127,13 +133,13 @@ def _unread_keys(split: str, notes: Notes) -> Iterator[Finding]:
 
 
 def _lost(split: str, notes: Notes) -> Iterator[Finding]:
-    lost = {what: noted for what, noted in notes.left_out.items() if noted.lost}
-    if lost:
-        examples = [f"{noted.count} {what}, the first in {noted.first}" for what, noted in lost.items()]
-        message = "images were left out, and samples are taken without them"
-        yield Finding(
-            "left-out-images", split, "", sum(noted.count for noted in lost.values()), message, tuple(examples)
-        )
+    for medium in MEDIA:
+        lost = {what: noted for what, noted in notes.left_out.items() if noted.lost == medium}
+        if lost:
+            examples = [f"{noted.count} {what}, the first in {noted.first}" for what, noted in lost.items()]
+            message = f"{medium.many} were left out, and samples are taken without them"
+            count = sum(noted.count for noted in lost.values())
+            yield Finding(f"left-out-{medium.keys[0]}", split, "", count, message, tuple(examples))
 
 
 def _duplicate_ids(split: str, samples: Sequence[Sample]) -> Iterator[Finding]:
@@ -178,23 +184,19 @@ def _dialogues(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Fi
     needs_text = "{dialogue}" in task.prompt
 
     def empty(sample: Sample) -> bool:
-        return not _has_text(sample) and (needs_text or bool(sample.turns) or not sample.images)
+        said = _has_text(sample) or bool(sample.audio)
+        return not said and (needs_text or bool(sample.turns) or not sample.images)
 
     def userless(sample: Sample) -> bool:
-        return _has_text(sample) and not any(turn.role == "user" and turn.text.strip() for turn in sample.turns)
-
-    def imageless(sample: Sample) -> bool:
-        return any(IMAGE_PLACEHOLDER in turn.text for turn in sample.turns)
+        said = [turn for turn in sample.turns if turn.text.strip() or turn.audio]
+        return _has_text(sample) and not any(turn.role == "user" for turn in said)
 
     yield from finding("empty-dialogues", split, task.name, _ids(samples, empty), "samples hold nothing to classify")
     yield from finding("no-user-turn", split, task.name, _ids(samples, userless), "dialogues have no turn of a user")
-    yield from finding(
-        "placeholders",
-        split,
-        task.name,
-        _ids(samples, imageless),
-        "texts hold an <image> for which no image is listed",
-    )
+    for medium, kind in ((IMAGES, "placeholders"), (AUDIO, "audio-placeholders")):
+        marked = [s.id for s in samples if any(medium.placeholder in turn.text for turn in s.turns)]
+        message = f"texts hold an {medium.placeholder} for which no file is listed"
+        yield from finding(kind, split, task.name, marked, message)
 
 
 def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Finding]:
@@ -202,6 +204,7 @@ def _giveaways(split: str, task: Task, samples: Sequence[Sample]) -> Iterator[Fi
     given: tuple[tuple[str, list[Sample], Callable[[Sample], str]], ...] = (
         ("ids", labelled, lambda sample: sample.id),
         ("image file names", [sample for sample in labelled if sample.images], lambda sample: sample.images[0]),
+        ("sound file names", [sample for sample in labelled if sample.audio], lambda sample: sample.audio[0]),
     )
     for what, chosen, name in given:
         names = [name(sample) for sample in chosen]
@@ -218,7 +221,7 @@ def _counted(sample: Sample) -> tuple[str | None, ...]:
 
 
 def _has_text(sample: Sample) -> bool:
-    return any(turn.text.replace(IMAGE_PLACEHOLDER, "").strip() for turn in sample.turns)
+    return any(without_placeholders(turn.text).strip() for turn in sample.turns)
 
 
 def _ids(samples: Iterable[Sample], condition: Callable[[Sample], bool]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kdsl.data.audio_folder import is_sound, is_waveform
 from kdsl.data.columns import PARTS_TYPE, ROLES, Columns
 from kdsl.data.dialogue import CHINESE, ENGLISH
 from kdsl.data.keys import meant_by_name
@@ -13,6 +14,9 @@ from kdsl.data.record import json_in, labels_in
 
 _FILE_OF_IMAGE = re.compile(
     r"data:image/|[^\n]{1,400}\.(?:png|jpe?g|webp|gif|bmp|tiff?|heic)(?:[?#][^\n]*)?$", re.IGNORECASE
+)
+_FILE_OF_SOUND = re.compile(
+    r"data:audio/|[^\n]{1,400}\.(?:wav|mp3|og[ga]|opus|flac|amr|m4a|aac|aiff?|wma|3gp)(?:[?#][^\n]*)?$", re.IGNORECASE
 )
 _NUMBER = re.compile(r"[\d\s.,:/%+-]*")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|[\w.-]*/[\w./-]*$|[0-9a-f-]{16,}$", re.IGNORECASE)
@@ -69,22 +73,23 @@ def guess_columns(
 
     >>> rows = [{"标题": "太大", "类别": "尺码", "图": "a.png"}, {"标题": "退钱", "类别": "退款", "图": "b.png"}]
     >>> guess_columns(rows)
-    Columns(text=('标题',), turns='', images=('图',), label='类别', id='')
+    Columns(text=('标题',), turns='', images=('图',), label='类别', id='', audio=())
     """
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = [_Column(name, _values(records, name), len(records)) for name in names]
     columns = [column for column in columns if column.values]
     known = {column.name: column for column in columns}
     images = tuple(column.name for column in columns if column.share(_names_images) >= _MOST)
+    audio = tuple(column.name for column in columns if column.share(_names_sounds) >= _MOST)
     turns = next((column.name for column in columns if _holds_dialogues(column)), "")
-    left = [column for column in columns if column.name not in images and column.name != turns]
+    left = [column for column in columns if column.name not in (*images, *audio, turns)]
     identity = _identity(left)
     left = [column for column in left if column.name != identity]
     asked = [known[name] for name in answers if name in known]
     label = _label(asked or left, frozenset(labels), only=bool(asked))
     left = [column for column in left if column.name != label and column.name not in answers]
     text = _text(left, by_name) if not turns or "text" in known else ()
-    return Columns(text, turns, images, label, identity)
+    return Columns(text, turns, images, label, identity, audio)
 
 
 def _values(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
@@ -93,13 +98,36 @@ def _values(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def _names_images(value: Any) -> bool:
+    value = _listed(value)
     if isinstance(value, list):
         return bool(value) and all(map(_names_images, value))
     if isinstance(value, dict):
-        return "bytes" in value and "path" in value
-    return isinstance(value, str) and (
-        _FILE_OF_IMAGE.fullmatch(value.strip()) is not None or value.startswith("data:image/")
-    )
+        return "bytes" in value and "path" in value and not _names_sounds(value)
+    return isinstance(value, str) and _is_file(value, _FILE_OF_IMAGE, "data:image/")
+
+
+def _names_sounds(value: Any) -> bool:
+    value = _listed(value)
+    if isinstance(value, list):
+        return bool(value) and all(map(_names_sounds, value))
+    if isinstance(value, dict):  # of Hugging Face
+        held, path = value.get("bytes"), value.get("path")
+        return (
+            is_waveform(value)
+            or ("bytes" in value and isinstance(path, str) and _names_sounds(path))
+            or (isinstance(held, bytes) and is_sound(held))
+        )
+    return isinstance(value, str) and _is_file(value, _FILE_OF_SOUND, "data:audio/")
+
+
+def _listed(value: Any) -> Any:
+    """The list that a cell holds as JSON."""
+    held = json_in(value) if isinstance(value, str) and value.startswith("[") else None
+    return held if isinstance(held, list) else value
+
+
+def _is_file(value: str, name: re.Pattern[str], data_url: str) -> bool:
+    return name.fullmatch(value.strip()) is not None or value.startswith(data_url)
 
 
 def _holds_dialogues(column: _Column) -> bool:

@@ -1,18 +1,17 @@
-"""Which columns of a table, or keys of records, hold the text, the turns, the images, the label and the id."""
+"""Which columns of a table, or keys of records, hold text, turns, images, sounds, label and id."""
 
-import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from kdsl.data.dialogue import CHINESE, ENGLISH, parse_dialogue
+from kdsl.data.dialogue import CHINESE, ENGLISH, Waiting, parse_dialogue
+from kdsl.data.media import AUDIO, IMAGES, MEDIA
 from kdsl.data.record import SYSTEM, TOOLS, Record, json_in, shown
+from kdsl.data.record_media import names_in
 
 ROLES = ("role", "from", "speaker", "author", "sender", "角色", "发送者")
 """Keys that say whose turn it is."""
 _SAID = ("text", "content", "value", "utterance", "message", "sentence", "内容", "消息")
-_NAMES = re.compile(r"\s*[;|\n；，]\s*|\s*,\s*(?=[^,/]*\.\w{2,5}\s*(?:,|$))")
-"""What stands between file names in one cell; a comma only where a whole name follows it."""
 PARTS_TYPE, PARTS_CONTENT = "type", "content"
 """Keys of a part of a turn in the FusionBrain form."""
 
@@ -29,11 +28,12 @@ class Columns:
     images: tuple[str, ...] = ()
     label: str = ""
     id: str = ""
+    audio: tuple[str, ...] = ()
 
     @property
     def content(self) -> tuple[str, ...]:
         """Those that say or show something."""
-        return (*self.text, *((self.turns,) if self.turns else ()), *self.images)
+        return (*self.text, *((self.turns,) if self.turns else ()), *self.images, *self.audio)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,6 +50,7 @@ class Columns:
             self.images or tuple(name for name in found.images if name not in taken),
             self.label or ("" if found.label in taken else found.label),
             self.id or ("" if found.id in taken else found.id),
+            self.audio or tuple(name for name in found.audio if name not in taken),
         )
 
     def among(self, names: Set[str]) -> "Columns":
@@ -60,11 +61,13 @@ class Columns:
             tuple(name for name in self.images if name in names),
             self.label if self.label in names else "",
             self.id if self.id in names else "",
+            tuple(name for name in self.audio if name in names),
         )
 
     def told(self) -> str:
         """For a sentence: 'title' and 'body' as the text, 'intent' as the label."""
-        held = {"text": self.text, "turns": (self.turns,), "images": self.images, "label": (self.label,)}
+        held = {"text": self.text, "turns": (self.turns,), "images": self.images, "sounds": self.audio}
+        held["label"] = (self.label,)
         named = {what: [repr(name) for name in names if name] for what, names in held.items()}
         parts = [f"{' and '.join(names)} as the {what}" for what, names in named.items() if names]
         return ", ".join([*parts, *([f"{self.id!r} as the id"] if self.id else [])])
@@ -82,9 +85,9 @@ class Columns:
             held["turns"] = turns
         elif self.text:
             held["text"] = "\n".join(texts) or None
-        images = [image for name in self.images for image in _image_names(values.get(name))]
-        if images:
-            held["images"] = images
+        for medium, names in ((IMAGES, self.images), (AUDIO, self.audio)):
+            if files := [file for name in names for file in names_in(values.get(name))]:
+                held[medium.keys[0]] = files
         return record.with_value(held)
 
 
@@ -99,18 +102,6 @@ def _as_text(record: Record, name: str, value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "" if value != value else str(value)  # a cell without a value may be NaN
     raise record.error(f"{name} is {shown(value)}; it must be text in quotes")
-
-
-def _image_names(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("["):
-            listed = json_in(text)
-            return listed if isinstance(listed, list) else [text]
-        if text.startswith("data:"):
-            return [text]
-        return [name for name in _NAMES.split(text) if name]
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def has_foreign_turns(value: Any) -> bool:
@@ -153,7 +144,7 @@ def _spoken(text: str) -> list[dict[str, Any]]:
     """Of lines with speakers; what names none is one turn of the user."""
     for speakers in (CHINESE, ENGLISH):
         if speakers.starts.match(text.lstrip()):
-            return [{"role": t.role, "text": t.text} for t in parse_dialogue(text.lstrip(), iter(()), speakers)]
+            return [{"role": t.role, "text": t.text} for t in parse_dialogue(text.lstrip(), Waiting(), speakers)]
     return [{"role": "user", "text": text}]
 
 
@@ -167,28 +158,31 @@ def _turn(record: Record, place: str, number: int, turn: Any) -> dict[str, Any]:
         raise record.error(f'{place} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
     said = next((turn[key] for key in _SAID if turn.get(key) is not None), None)
     role = next((turn[key] for key in ROLES if turn.get(key) is not None), ("agent", "user")[number % 2])
-    images = {key: turn[key] for key in ("images", "image") if turn.get(key) is not None}
+    files = {key: turn[key] for medium in MEDIA for key in medium.keys if turn.get(key) is not None}
     if turn.get(PARTS_TYPE) in ("text", "image", "audio") and PARTS_CONTENT in turn:
         return {"role": role, **_joined(record, place, [turn])}
     if isinstance(said, list):
         return {"role": role, **_joined(record, place, said)}
-    return {"role": role, "text": "" if said is None and images else said, **images}
+    return {"role": role, "text": "" if said is None and files else said, **files}
 
 
 def _joined(record: Record, place: str, parts: list[Any]) -> dict[str, Any]:
-    """The text and images of a turn that is a list of {type, content}."""
-    texts, images = [], []
+    """The text, images and sounds of a turn that is a list of {type, content}."""
+    texts: list[str] = []
+    files: dict[str, list[Any]] = {}
     for part in parts:
         kind = part.get(PARTS_TYPE) if isinstance(part, dict) else "text"
+        medium = next((medium for medium in MEDIA if kind in medium.parts), None)
         content = part
         if isinstance(part, dict):
-            content = next((part[key] for key in (*_SAID, "image", "path") if key in part), None)
+            keys = (*_SAID, *(() if medium is None else medium.names))
+            content = next((part[key] for key in keys if key in part), None)
         if kind == "text" and isinstance(content, str):
             texts.append(content)
-        elif kind == "image":
-            images.append(content)
+        elif medium is not None:
+            files.setdefault(medium.keys[0], []).append(content)
         elif isinstance(kind, str) and kind != "text":
             record.notes.note(f"parts of turns of the type {kind!r} left out", record.where)
         else:
             raise record.error(f'{place} holds {shown(part)}; it must be like {{"type": "text", "content": "…"}}')
-    return {"text": "\n".join(texts), **({"images": images} if images else {})}
+    return {"text": "\n".join(texts), **files}

@@ -1,17 +1,17 @@
 """Dialogues as text: `用户: …` and `客服: …` at line starts, `User: …` and `Agent: …` in English tasks, images as
-`<image>`; and the prompts they stand in."""
+`<image>` and sounds as `<audio>`; and the prompts they stand in."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kdsl.data.image_names import LEFT_OUT
 from kdsl.language import in_chinese
 from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER, Role, Sample, Task, Turn
 
 START_MARKER = "<用户与客服的对话 START>"
 END_MARKER = "<用户与客服的对话 END>"
+_PLACEHOLDER = re.compile(f"{IMAGE_PLACEHOLDER}|{AUDIO_PLACEHOLDER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,27 @@ def speakers_of(task: Task) -> Speakers:
     return CHINESE if in_chinese(task) else ENGLISH
 
 
-def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
-    """The turns of `text`; every `<image>` takes the next of `images` out of the text and into its turn.
+class Waiting:
+    """The images and sounds of a record that its placeholders have not taken yet; None names no file."""
+
+    def __init__(self, images: Iterable[str | None] = (), audio: Iterable[str | None] = ()) -> None:
+        self._files = {IMAGE_PLACEHOLDER: iter(images), AUDIO_PLACEHOLDER: iter(audio)}
+
+    def take(self, placeholder: str) -> str | None:
+        """The next one, `LEFT_OUT` for one that cannot be had, and None where none is left."""
+        return next(self._files[placeholder], None)
+
+    def pass_over(self, text: str) -> None:
+        """Without those whose placeholders stand in `text`."""
+        for placeholder in _PLACEHOLDER.findall(text):
+            self.take(placeholder)
+
+
+def parse_dialogue(text: str, waiting: Waiting, speakers: Speakers = CHINESE) -> tuple[Turn, ...]:
+    """The turns of `text`; every placeholder takes the next of the files that are `waiting` into its turn.
 
     A turn lasts until the next line that starts with a role, so its text may hold line breaks. A placeholder for which
-    no image is left, or None, stays in the text. Raises ValueError when the text does not begin with a role.
+    none is left, or None, stays in the text. Raises ValueError when the text does not begin with a role.
     """
     starts = list(speakers.starts.finditer(text))
     before = text[: starts[0].start()] if starts else text
@@ -47,23 +63,28 @@ def parse_dialogue(text: str, images: Iterator[str | None], speakers: Speakers =
         raise ValueError(f"{before.strip()[:40]!r} does not begin with {speakers.user}: or {speakers.agent}:")
     ends = [*(match.start() for match in starts[1:]), len(text)][: len(starts)]
     return tuple(
-        take_images("user" if match["user"] else "agent", text[match.end() : end], images)
+        turn_of_text("user" if match["user"] else "agent", text[match.end() : end], waiting)
         for match, end in zip(starts, ends, strict=True)
     )  # fmt: skip
 
 
-def take_images(role: Role, text: str, images: Iterator[str | None]) -> Turn:
-    """A turn whose `<image>` placeholders became its images, as far as there are images; one of `LEFT_OUT` goes."""
-    pieces = text.split(IMAGE_PLACEHOLDER)
-    kept, taken = pieces[0], []
-    for piece in pieces[1:]:
-        image = next(images, None)
-        if image is None:
-            kept += IMAGE_PLACEHOLDER
-        elif image != LEFT_OUT:
-            taken.append(image)
-        kept += piece
-    return Turn(role, kept.strip(), tuple(taken))
+def turn_of_text(role: Role, text: str, waiting: Waiting) -> Turn:
+    """A turn whose placeholders became its images and sounds, as far as there are any; one of `LEFT_OUT` goes."""
+    taken: dict[str, list[str]] = {IMAGE_PLACEHOLDER: [], AUDIO_PLACEHOLDER: []}
+
+    def stays(match: re.Match[str]) -> str:
+        file = waiting.take(match[0])
+        if file:
+            taken[match[0]].append(file)
+        return match[0] if file is None else ""
+
+    kept = _PLACEHOLDER.sub(stays, text).strip()
+    return Turn(role, kept, tuple(taken[IMAGE_PLACEHOLDER]), tuple(taken[AUDIO_PLACEHOLDER]))
+
+
+def without_placeholders(text: str) -> str:
+    """What a text says, without what stands for images and sounds."""
+    return _PLACEHOLDER.sub("", text)
 
 
 def speakers_in(text: str, task: Task) -> Speakers | None:
@@ -124,6 +145,7 @@ def dialogue_in_prompt(task: Task, text: str) -> str | None:
     if not task.prompt:
         return None
     pattern = re.escape(task.prompt).replace(r"\{dialogue\}", "(?P<dialogue>.*)", 1).replace(r"\{labels\}", ".*")
-    pattern = pattern.replace(re.escape(IMAGE_PLACEHOLDER), f"(?:{IMAGE_PLACEHOLDER})?")
-    match = re.fullmatch(f"(?:{IMAGE_PLACEHOLDER})*{pattern}", text, re.DOTALL)
+    for placeholder in (IMAGE_PLACEHOLDER, AUDIO_PLACEHOLDER):
+        pattern = pattern.replace(re.escape(placeholder), f"(?:{placeholder})?")
+    match = re.fullmatch(f"(?:{_PLACEHOLDER.pattern})*{pattern}", text, re.DOTALL)
     return None if match is None else match.groupdict().get("dialogue", "")

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from kdsl.data.event_log import Event, EventLog, local_time
-from kdsl.data.image_names import check_image_name
+from kdsl.data.media import AUDIO, IMAGES, check_media_name
 from kdsl.data.record import shown
 from kdsl.data.writers import plain_record, unknown_label
 from kdsl.errors import KdslError
@@ -31,6 +31,7 @@ class GivenTurn(RecordModel):
     role: Role
     text: str
     images: tuple[str, ...] = ()
+    audio: tuple[str, ...] = ()
 
 
 class GivenSample(RecordModel):
@@ -40,27 +41,30 @@ class GivenSample(RecordModel):
     task: str
     turns: tuple[GivenTurn, ...] = ()
     images: tuple[str, ...] = ()
+    audio: tuple[str, ...] = ()
 
-    @field_validator("images")
+    @field_validator("images", "audio")
     @classmethod
-    def _names(cls, images: tuple[str, ...]) -> tuple[str, ...]:
-        for image in images:
+    def _names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in names:
             try:
-                check_image_name(image)
+                check_media_name(name, IMAGES if info.field_name == "images" else AUDIO)
             except KdslError as error:
                 raise ValueError(str(error)) from error
-        return images
+        return names
 
     @model_validator(mode="after")
-    def _all_images(self) -> "GivenSample":
+    def _all_files(self) -> "GivenSample":
         if missing := [image for turn in self.turns for image in turn.images if image not in self.images]:
             raise ValueError(f"the image {missing[0]!r} of a turn is not among the images of the sample")
+        if missing := [sound for turn in self.turns for sound in turn.audio if sound not in self.audio]:
+            raise ValueError(f"the sound {missing[0]!r} of a turn is not among the sounds of the sample")
         return self
 
     @property
     def sample(self) -> Sample:
-        turns = tuple(Turn(turn.role, turn.text, turn.images) for turn in self.turns)
-        return Sample(self.id, self.task, turns, self.images)
+        turns = tuple(Turn(turn.role, turn.text, turn.images, turn.audio) for turn in self.turns)
+        return Sample(self.id, self.task, turns, self.images, audio=self.audio)
 
 
 class FeedbackEvent(Event):

@@ -1,4 +1,4 @@
-"""Fetching the images that samples name by address: from public places, within limits, and nothing but pictures.
+"""Fetching the images and sounds that samples name by address: from public places, within limits, and nothing else.
 
 The addresses stand in data that anybody may have written. So whoever asks for them decides which private places, this
 machine among them, may be asked: a name is looked up first, all that it stands for must be public, and the connection
@@ -18,7 +18,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry, Timeout, Url, parse_url
 
-from kdsl.data.image_folder import LARGEST_PICTURE, ImageFolder, NoPicture
+from kdsl.data.media_folder import MediaFolder, NoMedium
 from kdsl.errors import KdslError, first_line
 from kdsl.progress import Progress, track
 
@@ -37,21 +37,21 @@ _TRANSLATED = ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9
 
 
 class NotFetched(KdslError):
-    """Why there is no picture at an address; the message does not repeat the address."""
+    """Why there is no file at an address; the message does not repeat the address."""
 
 
 @dataclass
 class FetchOutcome:
-    """How many images were fetched, and why the others were not: address → reason."""
+    """How many files were fetched, and why the others were not: address → reason."""
 
     fetched: int = 0
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def fetch_images(
-    addresses: Iterable[str], images: ImageFolder, private: Collection[str] = (), progress: Progress | None = None
+def fetch_files(
+    addresses: Iterable[str], folder: MediaFolder, private: Collection[str] = (), progress: Progress | None = None
 ) -> FetchOutcome:
-    """Fetch the images at `addresses` into the cache of `images`; each is kept as soon as it is there.
+    """Fetch what is at `addresses` into the cache of `folder`; each file is kept as soon as it is there.
 
     `private` are hosts that may be asked although they are not public. Raises KdslError where the cache cannot be
     written; whatever else goes wrong is among the problems.
@@ -60,7 +60,7 @@ def fetch_images(
     outcome = FetchOutcome()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            reasons = pool.map(partial(_fetch, images, {host.lower().strip("[]") for host in private}), wanted)
+            reasons = pool.map(partial(_fetch, folder, {host.lower().strip("[]") for host in private}), wanted)
             for address, reason in zip(wanted, track(reasons, "Fetching", len(wanted), progress), strict=True):
                 if reason is None:
                     outcome.fetched += 1
@@ -72,29 +72,29 @@ def fetch_images(
     return outcome
 
 
-def _fetch(images: ImageFolder, private: Collection[str], address: str) -> str | None:
-    """Why the image at `address` is not in the cache; None where it is."""
+def _fetch(folder: MediaFolder, private: Collection[str], address: str) -> str | None:
+    """Why what is at `address` is not in the cache; None where it is."""
     try:
-        images.keep_fetched(address, _answer(address, private, time.monotonic() + _WHOLE))
-    except NoPicture as error:
-        return f"what it sends cannot be used, as such pictures {error}"
+        folder.keep_fetched(address, _answer(address, folder, private, time.monotonic() + _WHOLE))
+    except NoMedium as error:
+        return f"what it sends cannot be used, as such {folder.medium.themselves} {error}"
     except NotFetched as error:
         return str(error)
     return None
 
 
-def _answer(address: str, private: Collection[str], until: float) -> bytes:
+def _answer(address: str, folder: MediaFolder, private: Collection[str], until: float) -> bytes:
     """What is at the end of all redirections; NotFetched where there is nothing that may be read."""
     for _ in range(_REDIRECTIONS + 1):
         url = _parsed(address)
-        response = _asked(url, _looked_up(url, private))
+        response = _asked(url, _looked_up(url, private), folder.accepted)
         try:
             if response.status in (301, 302, 303, 307, 308) and response.headers.get("Location"):
                 address = urljoin(address, response.headers["Location"])
                 continue
             if response.status != 200:
                 raise NotFetched(f"the server answers {response.status}")
-            return _read(response, until)
+            return _read(response, folder.largest, until)
         finally:
             response.close()
     raise NotFetched(f"it is redirected more than {_REDIRECTIONS} times")
@@ -136,12 +136,12 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _asked(url: Url, ip: str) -> urllib3.BaseHTTPResponse:
+def _asked(url: Url, ip: str, accepted: str) -> urllib3.BaseHTTPResponse:
     """The answer of the machine at `ip`, of which only the head is read; proxies of the environment are not used."""
     name = (url.host or "").strip("[]")
     timeout = Timeout(connect=_CONNECT, read=_READ)
     # Packed, an answer could become any size.
-    headers = {"Host": url.netloc or name, "Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "kdsl"}
+    headers = {"Host": url.netloc or name, "Accept": accepted, "Accept-Encoding": "identity", "User-Agent": "kdsl"}
     try:
         if url.scheme == "https":
             pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
@@ -156,13 +156,13 @@ def _asked(url: Url, ip: str) -> urllib3.BaseHTTPResponse:
         raise NotFetched(_why(error)) from error
 
 
-def _read(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
+def _read(response: urllib3.BaseHTTPResponse, most: int, until: float) -> bytes:
     pieces, size = [], 0
     try:
         for piece in response.stream(_PIECE, decode_content=False):
             size += len(piece)
-            if size > LARGEST_PICTURE:
-                raise NotFetched(f"has more than {LARGEST_PICTURE >> 20} MB")
+            if size > most:
+                raise NotFetched(f"has more than {most >> 20} MB")
             if time.monotonic() > until:
                 raise NotFetched(f"takes more than {_WHOLE} seconds")
             pieces.append(piece)

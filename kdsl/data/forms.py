@@ -8,34 +8,42 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdsl.data import mire, plain, sharegpt
+from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.column_guess import guess_columns
 from kdsl.data.columns import Columns, has_foreign_turns
 from kdsl.data.dialogue import START_MARKER
 from kdsl.data.image_folder import ImageFolder
 from kdsl.data.keys import note_keys
+from kdsl.data.media import AUDIO, IMAGES, MEDIA
 from kdsl.data.notes import Notes
-from kdsl.data.record import Record, key_names
+from kdsl.data.record import Folders, Record, key_names
 from kdsl.data.tools import TABLE, Flat, Form, alpaca, form_of
-from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task
+from kdsl.sample import Sample, Task
 
 HEAD = 200
 """Records from which is told which columns hold what."""
-_NATURAL = Columns(("text",), "turns", ("images", "image"), "label", "id")
+_NATURAL = Columns(("text",), "turns", IMAGES.keys, "label", "id", AUDIO.keys)
 """What KDSL's own records call things: nothing needs to be told of them."""
 _SAID = frozenset({"text", "turns"})
-_SHOWN = frozenset({"images", "image"})
+_SHOWN = frozenset({*IMAGES.keys, *AUDIO.keys})
 
 
 @dataclass(frozen=True)
 class Reading:
     """What is said about a file beforehand: which columns are what, what its labels are called in the task, and where
-    its images lie. It is for one reading: the folder of images counts what it is asked for."""
+    its images and sounds lie. It is for one reading: their folders count what they are asked for."""
 
     columns: Columns = field(default_factory=Columns)
     labels: Mapping[str, str] = field(default_factory=dict)
     images: ImageFolder | None = None
     """Where images lie. Without it they must be names of files; with it they may also be addresses, absolute paths
     inside it, and pictures in the data, which are written into its cache."""
+    audio: AudioFolder | None = None
+    """The same of sounds."""
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(self.images, self.audio)
 
 
 AS_IT_IS = Reading()
@@ -153,9 +161,10 @@ class RecordReader:
         return Columns(
             () if said else found.text,
             "" if said else found.turns,
-            () if known & _SHOWN else found.images,
+            () if known & {*IMAGES.keys} else found.images,
             self._given.label or ("" if "label" in known else found.label),
             self._given.id or ("" if "id" in known else found.id),
+            () if known & {*AUDIO.keys} else found.audio,
         )
 
     def _as_it_is(self, record: Record, more_keys: Set[str]) -> Sample | None:
@@ -179,8 +188,8 @@ class RecordReader:
         if not columns.content:
             names = key_names(dict(flat.values))
             raise record.error(
-                f"nothing tells which column or key holds the text or the images; there is {names}: name them in "
-                "data.columns"
+                f"nothing tells which column or key holds the text, the images or the sounds; there is {names}: name "
+                "them in data.columns"
             )
         sample = plain.read_plain(columns.plain(record, flat.values), self._tasks)
         for name, value in flat.values.items():
@@ -213,7 +222,7 @@ def is_sample(value: Mapping[str, Any]) -> bool:
 def _shared_prompt(head: Sequence[Record]) -> str | None:
     """The instruction of all records, where there is more than one and anything else differs."""
     instructions = {str(record.value["instruction"]) for record in head if "instruction" in record.value}
-    others = any(record.value.get("input") or record.value.get("images") for record in head)
+    others = any(record.value.get(key) for record in head for key in ("input", "images", *AUDIO.keys))
     return instructions.pop() if len(instructions) == 1 and others and len(head) > 1 else None
 
 
@@ -233,8 +242,10 @@ def _noted(record: Record, sample: Sample | None, keys: Set[str]) -> Sample | No
 
 
 def _note_content(record: Record, sample: Sample) -> None:
-    if any(IMAGE_PLACEHOLDER in turn.text for turn in sample.turns):
-        record.notes.note(f"samples with an {IMAGE_PLACEHOLDER} for which no image is listed", record.where)
-    if not sample.images and not any(turn.text.strip() for turn in sample.turns):
+    for medium in MEDIA:
+        if any(medium.placeholder in turn.text for turn in sample.turns):
+            what = f"samples with an {medium.placeholder} for which no file is listed"
+            record.notes.note(what, record.where)
+    if not sample.images and not sample.audio and not any(turn.text.strip() for turn in sample.turns):
         where = f"{record.where}, whose keys are {key_names(record.value)}"
-        record.notes.note("samples with neither a text nor an image", where)
+        record.notes.note("samples with no text, image or sound", where)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from kdsl.data.image_folder import CACHE
+from kdsl.data.media_folder import CACHE
 from kdsl.errors import KdslError
 from kdsl.files import cannot_write, check_name, is_there, opened, parsing, write_atomically
 from kdsl.json_file import read_json

@@ -1,29 +1,15 @@
-"""The folder `data.images`, for samples that name an image otherwise than by a file below it.
+"""The folder `data.images`, and which bytes may be a picture in it."""
 
-Labelling tools write absolute paths and their own addresses, web shops write addresses, and data sets hold pictures
-themselves. Whatever it was, a sample is given the name of a file below the folder. Pictures that came another way lie
-below `.kdsl` in it, by a hash: a cache, which may be deleted, and which reading the data makes again.
-"""
-
-import base64
-import binascii
 import io
-import os
-import re
 import sys
 import warnings
-from collections import Counter
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, unquote_to_bytes, urlsplit
+from typing import Any, ClassVar
 
 from kdsl.data.images import HUGE_PIXELS, LONGEST_SIDE, too_large
-from kdsl.errors import KdslError, first_line
-from kdsl.files import inside, write_atomically
+from kdsl.data.media import IMAGES, Medium
+from kdsl.data.media_folder import MediaFolder, NoMedium
+from kdsl.errors import first_line
 
-CACHE = ".kdsl"
-EMBEDDED, FETCHED = f"{CACHE}/embedded", f"{CACHE}/fetched"
 LARGEST_PICTURE = 1 << 26
 """Bytes of the file of one picture."""
 
@@ -31,133 +17,39 @@ _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "
 """By the names that Pillow has for them. Its other formats are rare, or run programs of the system."""
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 """What a PNG can hold as it is."""
-_LABEL_STUDIO = re.compile(r"(?:https?://[^/?#]+)?/data/(?:upload/|local-files/?\?)", re.IGNORECASE)
-_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the name of an uploaded file."""
 
 
-class NoPicture(KdslError):
-    """Bytes that cannot be taken for a picture; the message goes on after `pictures that`."""
+def picture_suffix(content: bytes) -> str:
+    """Of the file of a picture, of which nothing but the head is read; NoMedium for what images may not be."""
+    from PIL import Image, UnidentifiedImageError
 
-
-class ImageFolder:
-    """Names below the folder for what samples call their images; to be made anew for every reading of data."""
-
-    def __init__(self, folder: Path, fetching: bool = False, looking: bool = False) -> None:
-        """`fetching` where addresses that are not in the cache yet are going to be: nobody need be told of them.
-
-        `looking` where nothing is to be written: pictures in the data have names, but no files.
-        """
-        self.folder, self.fetching, self.looking = folder, fetching, looking
-        self.found: set[str] = set()
-        """Addresses of images that are in the cache."""
-        self.unfetched: Counter[str] = Counter()
-        """Addresses of images that are not in the cache yet, and how often they were asked for."""
-        self._kept: dict[str, dict[str, str]] = {}
-        self._by_base_name: dict[str, str | None] | None = None
-
-    def name_of(self, given: str) -> str | None:
-        """The name of an absolute path or a `file:` address inside the folder, or of an upload of Label Studio.
-
-        An upload that is not there is called by its base name, which is then told as missing. None for anything else.
-        """
-        if _LABEL_STUDIO.match(given):
-            return self._uploaded(given)
-        if given.lower().startswith("file:"):
-            parts = urlsplit(given)
-            given = unquote(parts.path) if parts.netloc in ("", "localhost") else ""
-        if not given.startswith("/") or ".." in given.split("/"):
-            return None
-        for folder in (os.path.abspath(self.folder), os.path.realpath(self.folder)):
-            if given.startswith(folder.rstrip("/") + "/"):
-                return given[len(folder.rstrip("/")) :].lstrip("/") or None
-        return None
-
-    def _uploaded(self, given: str) -> str | None:
-        parts = urlsplit(given)
-        local = parts.path.rstrip("/").endswith("local-files")
-        path = parse_qs(parts.query).get("d", [""])[0] if local else unquote(parts.path)
-        names = [name for name in path.split("/") if name not in ("", ".", "..")]
-        if not names:
-            return None
-        for first in range(len(names)):
-            name = "/".join(names[first:])
-            if self._is_file(name):
-                return name
-        found = self._base_name(names[-1]) or self._base_name(_UPLOADED.sub("", names[-1], count=1))
-        return found or (None if parts.netloc else names[-1])
-
-    def _is_file(self, name: str) -> bool:
-        try:
-            return inside(self.folder, name).is_file()
-        except (KdslError, OSError):
-            return False
-
-    def _base_name(self, base: str) -> str | None:
-        """The only file of that name in the folder or in those within it; None where there is none, or several."""
-        if self._by_base_name is None:
-            self._by_base_name = {}
-            for folder, folders, files in os.walk(self.folder):
-                folders[:] = [each for each in folders if each != CACHE]
-                for file in files:
-                    name = os.path.relpath(os.path.join(folder, file), self.folder).replace(os.sep, "/")
-                    self._by_base_name[file] = None if file in self._by_base_name else name
-        return self._by_base_name.get(base)
-
-    def keep(self, picture: bytes) -> str:
-        """The name of a picture that stands in the data, written into the cache unless it is there.
-
-        Raises NoPicture for what cannot be taken for one, and KdslError when the cache cannot be written.
-        """
-        key = sha256(picture).hexdigest()[:32]
-        return self._known(EMBEDDED).get(key) or self._write(EMBEDDED, key, picture)
-
-    def fetched(self, address: str) -> str | None:
-        """The name of the picture at an address that `kdsl fetch` has fetched; None, counted, for another one."""
-        name = self._known(FETCHED).get(_key(address))
-        if name is None:
-            self.unfetched[address] += 1
-        else:
-            self.found.add(address)
-        return name
-
-    def keep_fetched(self, address: str, picture: bytes) -> str:
-        """`keep`, for the picture at an address."""
-        return self._write(FETCHED, _key(address), picture)
-
-    def _write(self, cache: str, key: str, picture: bytes) -> str:
-        name = f"{cache}/{key}.{picture_suffix(picture)}"
-        if not self.looking:
-            write_atomically(inside(self.folder, name), picture)
-        self._known(cache)[key] = name
-        return name
-
-    def _known(self, cache: str) -> dict[str, str]:
-        """Key → name of what the cache holds."""
-        if cache not in self._kept:
-            folder = inside(self.folder, cache)
-            files = os.listdir(folder) if folder.is_dir() else []
-            self._kept[cache] = {
-                file.partition(".")[0]: f"{cache}/{file}" for file in files if not file.startswith(".")
-            }
-        return self._kept[cache]
-
-
-def picture_of_url(url: str) -> bytes:
-    """The bytes of a `data:` address (RFC 2397); NoPicture for what holds none."""
-    head, comma, body = url.partition(",")
-    if not comma:
-        raise NoPicture("hold no data")
-    return picture_of_text(unquote(body)) if head.lower().rstrip().endswith(";base64") else unquote_to_bytes(body)
-
-
-def picture_of_text(text: str) -> bytes:
-    """The bytes of base64, of both alphabets; NoPicture for another text."""
-    plain = "".join(text.split()).replace("-", "+").replace("_", "/")
+    if len(content) > LARGEST_PICTURE:
+        raise NoMedium(f"have more than {LARGEST_PICTURE >> 20} MB")
+    huge = f"have {HUGE_PIXELS // 1_000_000} megapixels or more, or a side of over {LONGEST_SIDE} pixels"
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise NoPicture("are not in base64") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=list(_SUFFIXES))
+        with image:
+            format, size = image.format, image.size
+    except Image.DecompressionBombError as error:
+        raise NoMedium(huge) from error
+    except UnidentifiedImageError as error:
+        raise NoMedium("are no PNG, JPEG, WebP, GIF, BMP or TIFF" if content else "are empty") from error
+    except Exception as error:  # decoders of broken files raise anything
+        raise NoMedium(f"cannot be read ({first_line(error)[:80]})") from error
+    if too_large(size):
+        raise NoMedium(huge)
+    return _SUFFIXES.get(format or "", "jpg")  # a JPEG of several pictures is called MPO
+
+
+class ImageFolder(MediaFolder):
+    """Names below the folder for what samples call their images."""
+
+    medium: ClassVar[Medium] = IMAGES
+    largest = LARGEST_PICTURE
+    accepted = "image/*"
+    suffix = staticmethod(picture_suffix)
 
 
 def is_image(value: object) -> bool:
@@ -172,31 +64,3 @@ def picture_of_image(image: Any) -> bytes:
     file = io.BytesIO()
     (image if image.mode in _MODES else image.convert("RGB")).save(file, "PNG")
     return file.getvalue()
-
-
-def _key(address: str) -> str:
-    return sha256(address.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def picture_suffix(picture: bytes) -> str:
-    """Of the file of a picture, of which nothing but the head is read; NoPicture for what images may not be."""
-    from PIL import Image, UnidentifiedImageError
-
-    if len(picture) > LARGEST_PICTURE:
-        raise NoPicture(f"have more than {LARGEST_PICTURE >> 20} MB")
-    huge = f"have {HUGE_PIXELS // 1_000_000} megapixels or more, or a side of over {LONGEST_SIDE} pixels"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(picture), formats=list(_SUFFIXES))
-        with image:
-            format, size = image.format, image.size
-    except Image.DecompressionBombError as error:
-        raise NoPicture(huge) from error
-    except UnidentifiedImageError as error:
-        raise NoPicture("are no PNG, JPEG, WebP, GIF, BMP or TIFF" if picture else "are empty") from error
-    except Exception as error:  # decoders of broken files raise anything
-        raise NoPicture(f"cannot be read ({first_line(error)[:80]})") from error
-    if too_large(size):
-        raise NoPicture(huge)
-    return _SUFFIXES.get(format or "", "jpg")  # a JPEG of several pictures is called MPO

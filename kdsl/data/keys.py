@@ -23,17 +23,24 @@ _OTHER_NAMES = {
     "主题 分类 情感 意图 标签 标注 类别 答案 类型",
     "images": "filename files img imgs image imagefile imagepath imagepaths imageurl imageurls photo photos pic pics "
     "picture pictures screenshot screenshots 图 图像 图片 截图",
+    "audio": "audiofile audiofiles audiopath audiopaths audios audiourl audiourls recording recordings sound sounds "
+    "speech voice voicemail voicemessage voicemessages voices wav wavs wavfile "
+    "录音 录音文件 语音 语音文件 语音消息 音频 音频文件",
     "id": "conversationid customid dialogid guid identifier itemid key msgid number sampleid sessionid sid sku "
     "ticketid uid uuid 会话id 工单号 序号 订单号 编号",
 }
 _MEANT = {name: key for key, names in _OTHER_NAMES.items() for name in (key, *names.split())}
-_OTHER_MEDIA = ("audio", "audios", "video", "videos")
+_OTHER_MEDIA = ("video", "videos")
 _ALIKE, _LONG = 0.8, 3
 """Share of common characters, as difflib counts, from which a key of so many is a mistyped one."""
 _LONG_NAMES = ("label", "image", "images", *_CONTENT)
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 """A word of a name, in which capitals or signs part words."""
-_FILE_OF_IMAGE = re.compile(r"\.(?:png|jpe?g|webp|gif|bmp|tiff?)\b", re.IGNORECASE)
+_FILES = {
+    "images": re.compile(r"\.(?:png|jpe?g|webp|gif|bmp|tiff?)\b", re.IGNORECASE),
+    "audio": re.compile(r"\.(?:wav|mp3|og[ga]|opus|flac|amr|m4a|aac|aiff?|wma|3gp|webm)\b", re.IGNORECASE),
+}
+"""What the value of a key holds that may be meant for one of these."""
 
 
 def note_keys(record: Record, known: Set[str], sample: Sample) -> None:
@@ -44,6 +51,7 @@ def note_keys(record: Record, known: Set[str], sample: Sample) -> None:
         "text": any(turn.text for turn in sample.turns),
         "label": sample.answer is not None,
         "images": bool(sample.images),
+        "audio": bool(sample.audio),
         "id": record.value.get("id") is not None,
     }
     read = next((key for key in _CONTENT if key in record.value and key in known), None)
@@ -55,7 +63,7 @@ def note_keys(record: Record, known: Set[str], sample: Sample) -> None:
             record.notes.note(f"values of {key!r} left out", record.where)
         elif key in _CONTENT and read is not None:
             record.notes.note_unread(key, f"{read!r} is read instead: keep one of the two", record.where)
-        elif meant is not None and not has[meant] and (meant != "images" or _FILE_OF_IMAGE.search(str(value))):
+        elif meant is not None and not has[meant] and (meant not in _FILES or _FILES[meant].search(str(value))):
             record.notes.note_unread(key, advice(key, known), record.where)
         else:
             record.notes.unused[key] += 1
@@ -70,7 +78,7 @@ def advice(key: str, known: Set[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def meant_key(key: str) -> str | None:
-    """Which of `text`, `label`, `images` and `id` an unknown key probably stands for; None for none of them.
+    """Which of `text`, `label`, `images`, `audio` and `id` an unknown key probably stands for; None for none of them.
 
     >>> meant_key("Text"), meant_key("lable"), meant_key("image_path"), meant_key("source")
     ('text', 'label', 'images', None)

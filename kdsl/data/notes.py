@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kdsl.data.media import Medium
+
 _log = logging.getLogger(__name__)
 
 _KEYS_TOLD = 5
@@ -16,8 +18,8 @@ class Noted:
 
     count: int
     first: str
-    lost: bool = False
-    """Whether samples may be the worse for it, so that `kdsl check` finds it."""
+    lost: Medium | None = None
+    """What samples are without, so that `kdsl check` finds it; None where they are not the worse for it."""
 
 
 @dataclass
@@ -34,14 +36,14 @@ class Notes:
     columns: dict[str, str] = field(default_factory=dict)
     """Form → which columns were taken to be what, where names alone do not tell."""
 
-    def note(self, what: str, place: str, lost: bool = False) -> None:
+    def note(self, what: str, place: str, lost: Medium | None = None) -> None:
         noted = self.left_out.setdefault(what, Noted(0, place, lost))
         noted.count += 1
 
     def add(self, notes: "Notes") -> None:
         """What was left out or put right according to other notes, of a part of the same file."""
         for what, noted in notes.left_out.items():
-            self.left_out.setdefault(what, Noted(0, noted.first)).count += noted.count
+            self.left_out.setdefault(what, Noted(0, noted.first, noted.lost)).count += noted.count
 
     def note_unread(self, key: str, remedy: str, place: str) -> None:
         noted = self.unread.setdefault((key, remedy), Noted(0, place))

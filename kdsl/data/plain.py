@@ -1,14 +1,19 @@
-"""Plain records: {id, text or turns: [{role, text}], images, label, task}."""
+"""Plain records: {id, text or turns: [{role, text}], images, audio, label, task}."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
+from kdsl.data.dialogue import Waiting, turn_of_text
+from kdsl.data.media import AUDIO, IMAGES, MEDIA
 from kdsl.data.record import Record, key_names, shown
-from kdsl.sample import Sample, Task, Turn
+from kdsl.data.record_media import all_files, files_in
+from kdsl.sample import AUDIO_PLACEHOLDER, Sample, Task, Turn
 
-KEYS = frozenset({"id", "copy_of", "text", "turns", "images", "image", "label", "task"})
+KEYS = frozenset({"id", "copy_of", "text", "turns", "label", "task", *IMAGES.keys, *AUDIO.keys})
 UNNAMED_TASK = "samples"
 """Of samples that name no task, where none is given."""
-_TURN_KEYS = frozenset({"role", "text", "images", "image"})
+_TURN_KEYS = frozenset({"role", "text", *IMAGES.keys, *AUDIO.keys})
 
 
 def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
@@ -16,13 +21,16 @@ def read_plain(record: Record, tasks: Sequence[Task]) -> Sample | None:
     task = chosen_task(record, tasks)
     if task is None:
         return None
-    turns = _turns(record)
-    listed = [image for image in record.images("images", "image") if image]
-    of_turns = [image for turn in turns for image in turn.images]
-    images = (*listed, *(image for image in of_turns if image not in listed))
+    sounds, turns = files_in(record, AUDIO), _turns(record)
+    of_turns = {sound for turn in turns for sound in turn.audio}
+    waiting = (sound for sound in sounds if sound not in of_turns)
+    turns = tuple(_with_sounds(turn, waiting) for turn in turns)
+    images = all_files(files_in(record, IMAGES), (image for turn in turns for image in turn.images))
+    audio = all_files(sounds, (sound for turn in turns for sound in turn.audio))
+    sample = Sample(record.identity(), task.name, turns, images, audio=audio)
     if task.multi:
-        return Sample(record.identity(), task.name, turns, images, labels=record.labels("label", task.label_names))
-    return Sample(record.identity(), task.name, turns, images, record.label("label", task.label_names))
+        return replace(sample, labels=record.labels("label", task.label_names))
+    return replace(sample, label=record.label("label", task.label_names))
 
 
 def chosen_task(record: Record, tasks: Sequence[Task]) -> Task | None:
@@ -58,12 +66,21 @@ def _turns(record: Record) -> tuple[Turn, ...]:
 def _turn(record: Record, number: int, turn: object) -> Turn:
     if not isinstance(turn, dict):
         raise record.error(f'turn {number} is {shown(turn)}; it must be like {{"role": "user", "text": "…"}}')
+    inner = record.inner(turn)
+    images, audio = (tuple(filter(None, files_in(inner, medium))) for medium in MEDIA)
     for key in ("role", "text"):
-        if key not in turn:
+        if key not in turn and not (key == "text" and (images or audio)):
             raise record.error(f"the {key} of turn {number} is missing; its keys are {key_names(turn)}")
-    text = record.text(f"the text of turn {number}", turn["text"])
+    text = record.text(f"the text of turn {number}", turn.get("text", ""))
     for key in turn.keys() - _TURN_KEYS:
         record.notes.unused[f"{key} of turns"] += 1
-    shows = "images" in turn or "image" in turn
-    images = record.inner(turn).images("images", "image") if shows else ()
-    return Turn(record.role(turn.get("role")), text, tuple(image for image in images if image))
+    return Turn(record.role(turn.get("role")), text, images, audio)
+
+
+def _with_sounds(turn: Turn, waiting: Iterator[str | None]) -> Turn:
+    """The turn whose `<audio>` placeholders took its own sounds, and then those of the record that are `waiting`."""
+    if AUDIO_PLACEHOLDER not in turn.text:
+        return turn
+    own = iter(turn.audio)
+    taken = turn_of_text(turn.role, turn.text, Waiting(audio=chain(own, waiting)))
+    return replace(turn, text=taken.text, audio=(*taken.audio, *own))

@@ -84,7 +84,7 @@ def open_records(
     """The records of a file, and what makes samples of them; errors are those of `read_samples`."""
     labels = [name for task in tasks for name in task.label_names] + [*reading.labels]
     found = (
-        record_at(path, value, notes, reading.labels, reading.images)
+        record_at(path, value, notes, reading.labels, reading.folders)
         for value in file_values(path, labels, content, notes)
     )
     head = [*islice(found, HEAD)]

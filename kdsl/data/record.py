@@ -5,17 +5,10 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from kdsl.data.image_folder import ImageFolder, NoPicture, is_image, picture_of_image, picture_of_text, picture_of_url
-from kdsl.data.image_names import (
-    LEFT_OUT,
-    NoImageFile,
-    check_image_name,
-    is_fetchable,
-    is_picture_itself,
-    with_slashes,
-)
+from kdsl.data.audio_folder import AudioFolder
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.notes import Notes
 from kdsl.data.values import Value
 from kdsl.errors import KdslError
@@ -56,14 +49,20 @@ SYSTEM = ("system", "developer")
 """Who speaks where nobody does: prompts."""
 TOOLS = ("function", "function_call", "function_response", "ipython", "observation", "tool", "tool_call", "tool_calls",
          "tool_response")  # fmt: skip
-_IMAGE_NAMES = ("path", "image", "url", "image_url", "file_name")
-"""Keys under which an object holds the name of an image's file."""
-_PICTURE_ITSELF = ("bytes", "base64", "data", "source", "file_id", "file_data")
-"""Keys under which it holds the picture: as bytes, in base64, or where a service keeps it."""
 _WHOLE = 2**53
 """Up to here every whole number has a float of its own."""
 SEVERAL_LABELS = "samples with several labels, taken as unlabelled (with `multi: true` in the task file all are read)"
 _LABELS_SHOWN, _KEYS_SHOWN = 5, 8
+
+
+class Folders(NamedTuple):
+    """Where images and sounds lie; None where that is not known, so that all of them must be names of files."""
+
+    images: ImageFolder | None = None
+    audio: AudioFolder | None = None
+
+
+NO_FOLDERS = Folders()
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Record:
     notes: Notes
     names: Mapping[str, str] = field(default_factory=dict)
     """What the file calls labels → what the task calls them, where they differ."""
-    folder: ImageFolder | None = None
-    """Where images lie; None where that is not known, so that all of them must be names of files."""
+    folders: Folders = NO_FOLDERS
 
     @property
     def place(self) -> str:
@@ -162,82 +160,6 @@ class Record:
         value = self.value.get("task")
         return None if value is None else self._name("task", value, "a task's name in quotes")
 
-    def images(self, *keys: str) -> tuple[str | None, ...]:
-        """The image file names under the first of `keys` that is there; one name may stand without a list.
-
-        None, noted, keeps the place of what names no image; `LEFT_OUT`, noted, stands for one that cannot be had.
-        """
-        given = [key for key in keys if self.value.get(key) is not None]
-        if not given:
-            return ()
-        for other in given[1:]:
-            if self.value[other] != self.value[given[0]]:
-                self.notes.note_unread(other, f"{given[0]!r} is read instead: keep one of the two", self.where)
-        value = self.value[given[0]]
-        if isinstance(value, list):
-            return tuple(self.image(given[0], each) for each in value)
-        if isinstance(value, str | dict | bytes) or is_image(value):
-            return (self.image(given[0], value),)
-        raise self.error(f'{given[0]} is {shown(value)}; it must be a list of file names like ["a.jpg"]')
-
-    def image(self, key: str, value: Any) -> str | None:
-        """The name of one image's file, given as such, as {"path": name}, or as an address or the picture itself.
-
-        None, noted, where no name is given; `LEFT_OUT`, noted, for an address that was not fetched and a picture that
-        cannot be read.
-        """
-        try:
-            held = self._held(value)
-            if held is None:
-                self.notes.note("images without a name left out", self.where)
-                return None
-            if isinstance(held, bytes) and self.folder is not None:
-                return self.folder.keep(held)
-            if isinstance(held, str):
-                return self._name_of_image(held)
-        except NoPicture as error:
-            self.notes.note(f"pictures in the data left out, as they {error}", self.where, lost=True)
-            return LEFT_OUT
-        raise self.error(f"{key} is {shown(held)}; it must be a file name in quotes")
-
-    def _held(self, value: Any) -> Any:
-        """The name, or the bytes of a picture, that an object holds or is; anything else as it is."""
-        held = value
-        for _ in range(2):  # {"image_url": {"url": name}} is as deep as it gets
-            if not isinstance(held, dict):
-                break
-            picture = None if self.folder is None else _picture(held)
-            found = next((held[each] for each in _IMAGE_NAMES if held.get(each) is not None), None)
-            if picture is None and found is None and any(held.get(each) for each in _PICTURE_ITSELF):
-                what = (
-                    "set data.images to a folder, in which KDSL saves it" if self.folder is None else "give its name"
-                )
-                raise self._wrong_image(
-                    NoImageFile(f"{shown(value)} is a picture itself; images must be files: {what}")
-                )
-            held = found if picture is None else picture
-        return picture_of_image(held) if self.folder is not None and is_image(held) else held
-
-    def _name_of_image(self, held: str) -> str:
-        name = with_slashes(held)
-        if name != held:
-            self.notes.note("names of images with backslashes, which are read as slashes", self.where)
-        if self.folder is not None:
-            if is_picture_itself(name):
-                return self.folder.keep(picture_of_url(name))
-            name = self.folder.name_of(name) or name
-            if is_fetchable(name):
-                fetched = self.folder.fetched(name)
-                if fetched is None and not self.folder.fetching:
-                    what = "images left out that are addresses (`kdsl fetch` fetches them)"
-                    self.notes.note(what, self.where, lost=True)
-                return fetched or LEFT_OUT
-        try:
-            check_image_name(name)
-        except KdslError as error:
-            raise self._wrong_image(error) from error
-        return name
-
     def text(self, key: str, value: Any) -> str:
         """`value` as text; halves of surrogate pairs, which no file can hold, become U+FFFD and are counted."""
         if not isinstance(value, str):
@@ -258,11 +180,6 @@ class Record:
             raise self.error(f"the role {shown(value)} is unknown; roles are {', '.join(_ROLES)}")
         return found
 
-    def _wrong_image(self, problem: KdslError) -> KdslError:
-        """The same, with the place and the sample."""
-        identity = shown(self.number if self.value.get("id") is None else self.value["id"])
-        return type(problem)(f"{self.place}: an image of sample {identity}: {problem}")
-
     def _name(self, key: str, value: Any, right: str) -> str:
         if not isinstance(value, str) or not value.strip():
             raise self.error(f"{key} is {shown(value)}; it must be {right}")
@@ -271,15 +188,14 @@ class Record:
         return value
 
 
-def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str], folder: ImageFolder | None) -> Record:
+def record_at(path: Path, found: Value, notes: Notes, names: Mapping[str, str], folders: Folders) -> Record:
     """The record of a value; KdslError when it is not an object, or a list of turns."""
-    if _is_turns(found.value):
-        return Record({"dialogue": found.value}, found.number, str(path), found.place, notes, names, folder)
-    if not isinstance(found.value, dict):
+    value = {"dialogue": found.value} if _is_turns(found.value) else found.value
+    if not isinstance(value, dict):
         raise KdslError(
             f'{path}, {found.place}: {shown(found.value)} is not an object like {{"id": "1", "text": "…"}}'
         )
-    return Record(found.value, found.number, str(path), found.place, notes, names, folder)
+    return Record(value, found.number, str(path), found.place, notes, names, folders)
 
 
 def _is_turns(value: Any) -> bool:
@@ -292,20 +208,6 @@ def _is_turns(value: Any) -> bool:
             for turn in value
         )
     )
-
-
-def _picture(held: dict[str, Any]) -> bytes | None:
-    """The picture that an object holds itself: Hugging Face's {"bytes", "path"}, and what chat services take."""
-    source = held.get("source")
-    if isinstance(source, dict):
-        held = source
-    for key in ("bytes", "base64", "data"):
-        value = held.get(key)
-        if isinstance(value, bytes | bytearray) and value:
-            return bytes(value)
-        if isinstance(value, str) and value:
-            return picture_of_url(value) if is_picture_itself(value) else picture_of_text(value)
-    return None
 
 
 def json_in(text: str) -> Any:

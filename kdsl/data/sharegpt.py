@@ -1,16 +1,19 @@
-"""ShareGPT records, as LLaMA-Factory takes them: {messages or conversations: [{role, content}], images}."""
+"""ShareGPT records, as LLaMA-Factory takes them: {messages or conversations: [{role, content}], images, audios}."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from kdsl.data.dialogue import START_MARKER, dialogue_in_prompt, parse_dialogue, speakers_in, take_images
+from kdsl.data.dialogue import START_MARKER, Waiting, dialogue_in_prompt, parse_dialogue, speakers_in, turn_of_text
+from kdsl.data.media import AUDIO, IMAGES, MEDIA, Medium
 from kdsl.data.messages import Message, read_messages
 from kdsl.data.mire import task_of_instruction, text_between_markers
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
-from kdsl.sample import IMAGE_PLACEHOLDER, Sample, Task, Turn
+from kdsl.data.record_media import files_in
+from kdsl.sample import Sample, Task, Turn
 
-KEYS = frozenset({"id", "copy_of", "messages", "conversations", "images", "image", "label", "task"})
-QUERY_KEYS = frozenset({"id", "copy_of", "query", "response", "history", "images", "image", "label", "task"})
+_KEYS = frozenset({"id", "copy_of", "label", "task", *IMAGES.keys, *AUDIO.keys})
+KEYS = _KEYS | {"messages", "conversations"}
+QUERY_KEYS = _KEYS | {"query", "response", "history"}
 """Of ms-swift's older form: one question, its answer, and the pairs of both that went before."""
 
 
@@ -35,18 +38,18 @@ def read_sharegpt(record: Record, tasks: Sequence[Task]) -> Sample | None:
     task = _task(record, tasks, only, label)
     if task is None:
         return None
-    of_messages, images = _images(record, messages)
-    turns = _turns(record, task, messages, only, iter(of_messages))
-    return Sample(record.identity(), task.name, turns, images, label)
+    (of_messages, images), (heard, audio) = (_files(record, messages, medium) for medium in MEDIA)
+    turns = _turns(record, task, messages, only, Waiting(of_messages, heard))
+    return Sample(record.identity(), task.name, turns, images, label, audio=audio)
 
 
-def _images(record: Record, messages: Sequence[Message]) -> tuple[list[str | None], tuple[str, ...]]:
-    """The image of each `<image>`, its own or the next one that the record lists; and all of the sample."""
-    listed = iter(record.images("images", "image"))
-    own = {image for message in messages for image in message.images if image}
-    placed = [next(listed, None) if i is None else i for message in messages for i in message.images]
-    rest = [image for image in listed if image not in own]
-    return placed, tuple(image for image in [*placed, *rest] if image)
+def _files(record: Record, messages: Sequence[Message], medium: Medium) -> tuple[list[str | None], tuple[str, ...]]:
+    """The file of each placeholder, its own or the next one that the record lists; and all of the sample."""
+    listed = iter(files_in(record, medium))
+    of_messages = [file for message in messages for file in message.files[medium]]
+    placed = [next(listed, None) if file is None else file for file in of_messages]
+    rest = [file for file in listed if file not in of_messages]
+    return placed, tuple(file for file in [*placed, *rest] if file)
 
 
 def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | None) -> Task | None:
@@ -67,23 +70,22 @@ def _task(record: Record, tasks: Sequence[Task], only: str | None, label: str | 
 
 
 def _turns(
-    record: Record, task: Task, messages: Sequence[Message], only: str | None, remaining: Iterator[str | None]
+    record: Record, task: Task, messages: Sequence[Message], only: str | None, waiting: Waiting
 ) -> tuple[Turn, ...]:
     if only is None:
-        return tuple(take_images(message.role, message.text, remaining) for message in messages)
+        return tuple(turn_of_text(message.role, message.text, waiting) for message in messages)
     dialogue = dialogue_in_prompt(task, only)
     if dialogue is None:
         is_instruction = START_MARKER in only or (task.labels and all(name in only for name in task.label_names))
         dialogue = text_between_markers(only, record) if is_instruction else only
     if not dialogue.strip():
         return ()
-    # The images that a prompt shows before the dialogue are not those of a turn.
-    for _ in range(only[: only.find(dialogue)].count(IMAGE_PLACEHOLDER)):
-        next(remaining, None)
+    # What a prompt shows before the dialogue is not a turn's.
+    waiting.pass_over(only[: only.find(dialogue)])
     speakers = speakers_in(dialogue, task)
     if speakers is None:
-        return (take_images("user", dialogue, remaining),)
+        return (turn_of_text("user", dialogue, waiting),)
     try:
-        return parse_dialogue(dialogue, remaining, speakers)
+        return parse_dialogue(dialogue, waiting, speakers)
     except ValueError as error:
         raise record.error(f"the dialogue in the user message is wrong: {error}") from error

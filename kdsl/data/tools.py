@@ -6,8 +6,9 @@ from itertools import zip_longest
 from typing import Any
 
 from kdsl.data.annotations import agreed, choices
+from kdsl.data.audio_folder import is_waveform
+from kdsl.data.media import MEDIA
 from kdsl.data.record import Record, shown
-from kdsl.sample import IMAGE_PLACEHOLDER
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _argilla_old(record: Record) -> Flat:
 
 # Prodigy, doccano, spaCy ------------------------------------------------------------------------------------
 
-_PRODIGY_DATA = ("text", "image", "html", "turns")
+_PRODIGY_DATA = ("text", "image", "audio", "html", "turns")
 
 
 def _prodigy(record: Record) -> Flat:
@@ -235,16 +236,16 @@ def _with_answers(record: Record, data: Any, answers: Mapping[str, list[list[Any
 
 
 def alpaca(record: Record, prompt: str | None) -> Flat:
-    """{instruction, input, output, system, history, images}; `prompt` is an instruction that all records share.
+    """{instruction, input, output, system, history, images, audios}; `prompt` is an instruction that all share.
 
     What all share is no text of a sample. A history makes turns, which the user and the agent say in turn.
     """
     value = record.value
     asked = [record.text(key, value.get(key) or "") for key in ("instruction", "input")]
     text = "\n".join(each for each in asked if each.strip() and each != prompt)
-    images = value.get("images")
-    if isinstance(images, list):
-        text = text.replace(IMAGE_PLACEHOLDER, "", len(images))
+    for medium in MEDIA:
+        files: list[Any] = next((value[key] for key in medium.keys if isinstance(value.get(key), list)), [])
+        text = text.replace(medium.placeholder, "", len(files))
     history = _listed(record, "history", value.get("history"))
     said = [each for pair in history for each in _listed(record, "a pair of history", pair)]
     kept = {key: each for key, each in value.items() if key not in _ALPACA}
@@ -270,11 +271,16 @@ def _flattened(value: Mapping[str, Any], before: str, depth: int) -> dict[str, A
     found: dict[str, Any] = {}
     for key, held in value.items():
         name = f"{before}{key}"
-        if isinstance(held, dict) and held and depth and not ("bytes" in held and "path" in held):
+        if isinstance(held, dict) and held and depth and not _is_file(held):
             found.update(_flattened(held, f"{name}.", depth - 1))
         else:
             found[name] = choices(held) if _chosen(held) else held
     return found
+
+
+def _is_file(held: Mapping[str, Any]) -> bool:
+    """Whether it is a picture or sound as Hugging Face keeps it."""
+    return {"bytes", "path"} <= held.keys() or is_waveform(held)
 
 
 TABLE = Form("a table", lambda value: True, _table)
@@ -289,7 +295,7 @@ FORMS = (
     Form("Argilla (text classification)", lambda v: "annotation" in v and {"prediction", "inputs"} <= v.keys(),
          _argilla_old),
     Form("Prodigy", lambda v: v.get("answer") in ("accept", "reject", "ignore") and bool(
-        {"text", "image", "html", "options"} & v.keys()), _prodigy),
+        {"text", "image", "audio", "html", "options"} & v.keys()), _prodigy),
     Form("spaCy", lambda v: "text" in v and isinstance(v.get("cats"), dict), _spacy),
     Form("doccano", lambda v: bool({"Comments", "comments"} & v.keys()) and bool({"label", "labels"} & v.keys()),
          _doccano),

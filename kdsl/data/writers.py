@@ -14,19 +14,28 @@ _NAMED = 5
 def plain_record(sample: Sample) -> dict[str, Any]:
     """A sample in the plain format (docs/data.md)."""
     turns = [
-        {"role": turn.role, "text": turn.text, **({"images": list(turn.images)} if turn.images else {})}
+        {
+            "role": turn.role,
+            "text": turn.text,
+            **({"images": list(turn.images)} if turn.images else {}),
+            **({"audio": list(turn.audio)} if turn.audio else {}),
+        }
         for turn in sample.turns
     ]
-    record = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
+    record: dict[str, Any] = {"id": sample.id, "task": sample.task, "turns": turns, "images": list(sample.images)}
+    if sample.audio:
+        record["audio"] = list(sample.audio)
     return {**record, "label": sample.label if sample.labels is None else list(sample.labels), **origin(sample)}
 
 
-def said_in_prompt(sample: Sample, task: Task) -> list[dict[str, str]]:
+def said_in_prompt(sample: Sample, task: Task, audio: bool = False) -> list[dict[str, str]]:
     """Messages with the filled prompt of the user, and the label, if any, as the answer of the assistant.
+
+    With `audio` the prompt has an `<audio>` for each of the sample's sounds.
 
     What a prompt leaves out, such as the turns where it has no `{dialogue}`, is not among them.
     """
-    asked = {"role": "user", "content": fill_prompt(task, sample)}
+    asked = {"role": "user", "content": fill_prompt(task, sample, audio)}
     return [asked] if sample.label is None else [asked, {"role": "assistant", "content": sample.label}]
 
 

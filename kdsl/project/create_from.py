@@ -10,8 +10,9 @@ from typing import Any
 
 from kdsl.data.columns import Columns
 from kdsl.data.forms import Reading
-from kdsl.data.image_folder import CACHE, ImageFolder
+from kdsl.data.image_folder import ImageFolder
 from kdsl.data.images import existing_image
+from kdsl.data.media_folder import CACHE
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
 from kdsl.data.record import SEVERAL_LABELS

@@ -84,7 +84,7 @@ def _taught(
 
     images, sounds = media_folders(config, path)
     hears = kind == "audio" or Processor.load(find_model(name)).hears
-    transcripts = None if hears else transcripts_of(config)
+    transcripts = None if hears else transcripts_of(config, sounds)
     taught = []
     for dialogue in dialogues:
         examples = []

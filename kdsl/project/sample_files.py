@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.columns import Columns
 from kdsl.data.feedback_samples import FeedbackSamples, add_feedback, without_repeats
 from kdsl.data.forms import Reading
-from kdsl.data.image_folder import FETCHED, ImageFolder
+from kdsl.data.image_folder import ImageFolder
+from kdsl.data.media_folder import FETCHED
 from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_samples, read_samples
 from kdsl.errors import KdslError
@@ -64,18 +66,24 @@ class SampleFiles:
 
     def reading(self) -> Reading:
         """See `Project.reading`."""
-        given, images = self._data.columns, self._data.images
-        columns = Columns(tuple(given.text), given.turns, tuple(given.images), given.label, given.id)
-        return Reading(columns, self._data.labels, None if images is None else ImageFolder(images))
+        given, images, audio = self._data.columns, self._data.images, self._data.audio
+        texts = tuple(given.text)
+        columns = Columns(texts, given.turns, tuple(given.images), given.label, given.id, tuple(given.audio))
+        return Reading(
+            columns,
+            self._data.labels,
+            None if images is None else ImageFolder(images),
+            None if audio is None else AudioFolder(audio),
+        )
 
     def _read(self, path: Path) -> SplitSamples:
         notes = Notes()
         return read_samples(path, self._project.tasks, notes, self.reading()), notes
 
     def _read_with(self) -> tuple[object, ...]:
-        """What the samples of a file depend on beside the file: the tasks, and which images were fetched."""
-        images = self._data.images
-        return self._project.tasks, None if images is None else stamp_of(images / FETCHED)
+        """What the samples of a file depend on beside the file: the tasks, and what was fetched."""
+        folders = self._data.images, self._data.audio
+        return self._project.tasks, *(None if folder is None else stamp_of(folder / FETCHED) for folder in folders)
 
     def _of_file(self, path: Path) -> SplitSamples:
         return self._project.kept.file(path, self._read, *self._read_with())

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from kdsl.data import fetching
-from kdsl.data.fetching import fetch_images
-from kdsl.data.image_folder import FETCHED, ImageFolder
+from kdsl.data.fetching import fetch_files
+from kdsl.data.image_folder import ImageFolder
+from kdsl.data.media_folder import FETCHED
 
 
 def png(colour="red") -> bytes:
@@ -70,7 +71,7 @@ SHOP = ("shop.example",)
 
 def test_an_image_is_kept_by_its_address_and_its_host_is_asked_by_name(server, images, tmp_path):
     address = f"{server.url}/a.png?size=1"
-    assert fetch_images([address, address], images, SHOP) == fetching.FetchOutcome(1, {})
+    assert fetch_files([address, address], images, SHOP) == fetching.FetchOutcome(1, {})
     name = ImageFolder(tmp_path).fetched(address)
     assert name is not None and name.startswith(f"{FETCHED}/")
     assert (tmp_path / name).read_bytes() == png()
@@ -79,7 +80,7 @@ def test_an_image_is_kept_by_its_address_and_its_host_is_asked_by_name(server, i
 
 def test_a_private_place_is_asked_only_where_it_is_named(server, images):
     address = f"{server.url}/a.png"
-    outcome = fetch_images([address], images)
+    outcome = fetch_files([address], images)
     assert outcome.problems == {address: "shop.example is a private place; --host shop.example allows it"}
     assert (outcome.fetched, server.asked) == (0, [])
 
@@ -103,13 +104,13 @@ def test_these_are_public(ip):
 def test_a_host_with_one_private_address_among_public_ones_is_private(server, images, monkeypatch):
     both = [(0, 0, 0, "", ("93.184.215.14", 80)), (0, 0, 0, "", ("127.0.0.1", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **keywords: both)
-    assert "private place" in fetch_images(["http://both.example/a.png"], images).problems["http://both.example/a.png"]
+    assert "private place" in fetch_files(["http://both.example/a.png"], images).problems["http://both.example/a.png"]
 
 
 class TestRedirections:
     def test_one_is_followed(self, server, images):
         server.answers["/old.png"] = (302, {"Location": "/a.png"}, b"")
-        assert fetch_images([f"{server.url}/old.png"], images, SHOP).fetched == 1
+        assert fetch_files([f"{server.url}/old.png"], images, SHOP).fetched == 1
 
     @pytest.mark.parametrize(
         ("to", "why"),
@@ -123,7 +124,7 @@ class TestRedirections:
     )
     def test_one_to_another_place_is_looked_at_like_any_address(self, server, images, to, why):
         server.answers["/round"] = (301, {"Location": to.format(port=server.server_port)}, b"")
-        outcome = fetch_images([f"{server.url}/round"], images, SHOP)
+        outcome = fetch_files([f"{server.url}/round"], images, SHOP)
         assert why in outcome.problems[f"{server.url}/round"]
         assert server.asked == [("/round", f"shop.example:{server.server_port}")] * (6 if to == "/round" else 1)
 
@@ -138,7 +139,7 @@ def test_a_secret_connection_is_made_to_what_was_looked_up_and_checked_by_the_na
     found = [(0, 0, 0, "", ("93.184.215.14", 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **keywords: found)
     monkeypatch.setattr(fetching.urllib3, "HTTPSConnectionPool", connect)
-    fetch_images(["https://public.example/a.png"], images)
+    fetch_files(["https://public.example/a.png"], images)
     assert made == [("93.184.215.14", None, "public.example", "public.example")]
 
 
@@ -146,7 +147,7 @@ def test_a_server_that_is_busy_is_asked_again(server, images, monkeypatch):
     again = fetching.Retry(total=1, redirect=False, status_forcelist={503}, backoff_factor=0, raise_on_status=False)
     monkeypatch.setattr(fetching, "_AGAIN", again)
     server.answers["/busy"] = (503, {}, b"")
-    outcome = fetch_images([f"{server.url}/busy"], images, SHOP)
+    outcome = fetch_files([f"{server.url}/busy"], images, SHOP)
     assert outcome.problems == {f"{server.url}/busy": "the server answers 503"}
     assert len(server.asked) == 2
 
@@ -164,32 +165,30 @@ class TestAnswers:
     )
     def test_what_is_no_image_is_told_and_not_kept(self, server, images, tmp_path, answer, why):
         server.answers["/b"] = answer
-        outcome = fetch_images([f"{server.url}/b", f"{server.url}/a.png"], images, SHOP)
+        outcome = fetch_files([f"{server.url}/b", f"{server.url}/a.png"], images, SHOP)
         assert why in outcome.problems[f"{server.url}/b"]
         assert outcome.fetched == 1
         assert len(list((tmp_path / FETCHED).iterdir())) == 1
 
     def test_too_much_is_not_read_to_its_end(self, server, images, monkeypatch):
-        monkeypatch.setattr(fetching, "LARGEST_PICTURE", 1 << 20)
+        monkeypatch.setattr(ImageFolder, "largest", 1 << 20)
         server.answers["/big"] = (200, {}, b"x" * (3 << 20))
-        assert fetch_images([f"{server.url}/big"], images, SHOP).problems == {
-            f"{server.url}/big": "has more than 1 MB"
-        }
+        assert fetch_files([f"{server.url}/big"], images, SHOP).problems == {f"{server.url}/big": "has more than 1 MB"}
 
     def test_what_takes_too_long_is_given_up(self, server, images, monkeypatch):
         monkeypatch.setattr(fetching, "_WHOLE", -1)
-        assert "takes more than" in fetch_images([f"{server.url}/a.png"], images, SHOP).problems[f"{server.url}/a.png"]
+        assert "takes more than" in fetch_files([f"{server.url}/a.png"], images, SHOP).problems[f"{server.url}/a.png"]
 
     @pytest.mark.parametrize(
         ("address", "why"),
         [("http://gone.example/a.png", "the host gone.example is not known"), ("http:///a.png", "no http:// address")],
     )
     def test_what_cannot_be_reached_is_told(self, server, images, address, why):
-        assert why in fetch_images([address], images).problems[address]
+        assert why in fetch_files([address], images).problems[address]
 
     def test_a_closed_port_is_told(self, images):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{taken.getsockname()[1]}/a.png"
-            problem = fetch_images([address], images, ["127.0.0.1"]).problems[address]
+            problem = fetch_files([address], images, ["127.0.0.1"]).problems[address]
         assert problem.startswith("it cannot be reached (") and "refused" in problem

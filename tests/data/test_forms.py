@@ -13,7 +13,7 @@ from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
 from kdsl.data.record import SEVERAL_LABELS
 from kdsl.errors import KdslError
-from kdsl.sample import Label, Sample, Task
+from kdsl.sample import Label, Sample, Task, Turn
 
 TASK = Task("intent", (Label("退款"), Label("尺码"), Label("发票")))
 SAID = [("钱到了吗", "退款"), ("偏大吗", "尺码"), ("能开票吗", "发票")]
@@ -205,10 +205,8 @@ class TestDialogues:
     def test_fusionbrain(self, read):
         parts = [{"type": "image", "content": "a.png"}, {"type": "text", "content": "甲"}]
         [sample], notes = read([[parts, [{"type": "audio", "content": "a.wav"}, {"type": "text", "content": "乙"}]]])
-        assert [(turn.role, turn.text, turn.images) for turn in sample.turns] == [
-            ("user", "甲", ("a.png",)), ("user", "乙", ()),
-        ]  # fmt: skip
-        assert {*notes.left_out} == {"parts of turns of the type 'audio' left out"}
+        assert sample.turns == (Turn("user", "甲", ("a.png",)), Turn("user", "乙", (), ("a.wav",)))
+        assert (sample.images, sample.audio, {*notes.left_out}) == (("a.png",), ("a.wav",), set())
 
     def test_an_instruction_with_images(self, read):
         [sample], _ = read({"instruction": "看<image>这<image>个", "output": "退款", "images": ["a.png"]})
@@ -258,7 +256,7 @@ class TestColumns:
         rows = [{"c": "", "d": "退款"} for _ in range(5)] + [{"c": "很长的一句话", "d": "尺码"}]
         samples, notes = read(*rows)
         assert texts(samples)[-1] == ("很长的一句话", "尺码")
-        assert notes.left_out["samples with neither a text nor an image"].count == 5
+        assert notes.left_out["samples with no text, image or sound"].count == 5
 
     def test_records_behind_the_first_ones_are_read_alike(self, read):
         samples, _ = read(*({"q": f"第{n}句", "y": "退款"} for n in range(HEAD + 3)))

@@ -117,15 +117,15 @@ def test_keys_can_be_passed_over():
         (["a", None], "X, item 2: missing is no text"),
         (np.zeros((2, 3)), "X is an array of shape (2, 3); give a list of texts"),
         ([{"text": 3}], "X, item 1: text is 3; it must be text in quotes"),
-        ([{"text": "a", "colour": 1}], "X, item 1: unknown key 'colour'; a record has the keys copy_of, id, image,"),
+        ([{"text": "a", "colour": 1}], "X, item 1: unknown key 'colour'; a record has the keys audio, audios"),
         ([{"text": "a", "lable": "x"}], "X, item 1: the key 'lable' is not read; if it is the label, call"),
-        ([{"label": "size"}], "X, item 1: nothing tells which column or key holds the text or the images"),
+        ([{"label": "size"}], "X, item 1: nothing tells which column or key holds the text, the images or the sounds"),
         ([{"text": "a", "turns": []}], "X, item 1: it has both text and turns; keep one of the two"),
         ([{"turns": [{"role": "boss", "text": "a"}]}], "X, item 1: the role 'boss' is unknown"),
         ([{"text": "a", "task": "other"}], "X, item 1: the task 'other' is none of shop"),
         ([Sample("1", "other")], "X, item 1: the task 'other' is none of shop"),
         ([{"image": "../a.png"}], "X, item 1: an image of sample '1': "),
-        (Table(), "X: the table has no column text, turns or images; its columns are none"),
+        (Table(), "X: the table has no column text, turns, images or audio; its columns are none"),
         (Table(text=[3]), "X, item 1: text is 3; it must be text in quotes"),
     ],
 )  # fmt: skip
@@ -145,7 +145,7 @@ def test_a_text_of_several_tasks_must_be_told_apart():
 def test_samples_without_content_are_told_once(caplog):
     given([{"text": " "}, {"text": ""}])
     assert [record.getMessage() for record in caplog.records] == [
-        "X: 2 samples with neither a text nor an image, the first in item 1, whose keys are 'text'"
+        "X: 2 samples with no text, image or sound, the first in item 1, whose keys are 'text'"
     ]
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from kdsl.data import image_archive
 from kdsl.data.image_archive import unpacked
-from kdsl.data.image_folder import CACHE, ImageFolder
+from kdsl.data.image_folder import ImageFolder
+from kdsl.data.media_folder import CACHE
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 

@@ -13,11 +13,14 @@ from PIL import Image
 
 from kdsl.data.forms import Reading
 from kdsl.data.given import samples_given
-from kdsl.data.image_folder import CACHE, ImageFolder, NoPicture, is_image, picture_of_text, picture_of_url
+from kdsl.data.image_folder import ImageFolder, is_image
 from kdsl.data.images import image_facts
+from kdsl.data.media import IMAGES
+from kdsl.data.media_folder import CACHE, NoMedium, bytes_of_text, bytes_of_url
 from kdsl.data.notes import Notes
 from kdsl.data.readers import read_samples
-from kdsl.data.record import Record
+from kdsl.data.record import Folders, Record
+from kdsl.data.record_media import file_in
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
 from kdsl.sample import Label, Task
@@ -127,8 +130,8 @@ class TestPicturesInTheData:
         assert not notes.left_out
 
     def test_bytes_are_a_picture_too(self, folder):
-        record = Record({}, "1", "f", "line 1", Notes(), folder=ImageFolder(folder))
-        name = record.image("image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
+        record = Record({}, "1", "f", "line 1", Notes(), folders=Folders(ImageFolder(folder)))
+        name = file_in(record, IMAGES, "image", {"bytes": picture(format="JPEG"), "path": "x.jpg"})
         assert name is not None and name.endswith(".jpg") and (folder / name).is_file()
 
     @pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA", "L", "F"])
@@ -142,7 +145,7 @@ class TestPicturesInTheData:
 
     def test_without_a_folder_bytes_are_an_error(self):
         with pytest.raises(KdslError, match=r"f, line 1: image is b'x'; it must be a file name in quotes"):
-            Record({}, "1", "f", "line 1", Notes()).image("image", b"x")
+            file_in(Record({}, "1", "f", "line 1", Notes()), IMAGES, "image", b"x")
 
     def test_one_that_a_service_keeps_is_an_error(self, read):
         with pytest.raises(KdslError, match="is a picture itself; images must be files: give its name"):
@@ -200,7 +203,7 @@ class TestPicturesInTheData:
 
     def test_one_of_too_many_bytes_is_no_picture(self, folder, monkeypatch):
         monkeypatch.setattr("kdsl.data.image_folder.LARGEST_PICTURE", 10)
-        with pytest.raises(NoPicture, match="have more than"):
+        with pytest.raises(NoMedium, match="have more than"):
             ImageFolder(folder).keep(picture())
 
     def test_a_cache_that_leads_out_of_the_folder_is_refused(self, read, folder, tmp_path):
@@ -212,8 +215,8 @@ class TestPicturesInTheData:
 
     @given(st.binary(max_size=200))
     def test_whatever_base64_holds_comes_out(self, data):
-        assert picture_of_text(coded(data)) == data
-        assert picture_of_url("data:;base64," + coded(data)) == data
+        assert bytes_of_text(coded(data)) == data
+        assert bytes_of_url("data:;base64," + coded(data)) == data
 
 
 class TestAddresses:

@@ -61,7 +61,7 @@ class TestImages:
         assert first.turns == (Turn("user", "多大"),)
         assert second.images == ("b.png",)
         told = (
-            "the key 'image_url' of 2 samples is not read, the first in line 1; it is an address or the picture itself"
+            "the key 'image_url' of 2 samples is not read, the first in line 1; it is an address or a picture itself"
         )
         assert told in caplog.text
 
@@ -100,7 +100,7 @@ class TestImages:
         [sample] = read(asked("<image>左<image>右", images=[None, "b.png"]))
         assert sample.turns == (Turn("user", "<image>左右", ("b.png",)),)
         assert "1 images without a name left out, the first in line 1" in caplog.text
-        assert "1 samples with an <image> for which no image is listed, the first in line 1" in caplog.text
+        assert "1 samples with an <image> for which no file is listed, the first in line 1" in caplog.text
 
     def test_more_images_than_marks_are_those_of_the_sample(self, read, caplog):
         assert read(asked("码", images=["a.png", "b.png"]))[0].images == ("a.png", "b.png")
@@ -144,9 +144,7 @@ class TestWhatIsLeftOut:
     @pytest.mark.parametrize("value", [[], [{"role": "system", "content": "x"}], [{"role": "user", "content": ""}]])
     def test_a_record_with_nothing_in_it(self, read, caplog, value):
         read(asked("码"), {"messages": value})
-        assert (
-            "1 samples with neither a text nor an image, the first in line 2, whose keys are 'messages'" in caplog.text
-        )
+        assert "1 samples with no text, image or sound, the first in line 2, whose keys are 'messages'" in caplog.text
 
     def test_other_media(self, read, caplog):
         read(asked("<video>码", videos=["a.mp4"]))
@@ -208,7 +206,7 @@ class TestQueries:
         ({"role": ["user"], "content": "x"}, r"the role \['user'\] is unknown"),
         ({"role": "user", "content": [3]}, "part 1 of message 1 is 3; it must be like"),
         ({"role": "user", "content": [{"type": "text", "text": 3}]}, "the text of part 1 of message 1 is 3; it mus"),
-        ({"role": "user", "content": [{"words": "x"}]}, "part 1 of message 1 has neither text nor an image; its keys"),
+        ({"role": "user", "content": [{"words": "x"}]}, "part 1 of message 1 has no text, image or sound; its keys"),
         ({"role": "user", "content": [{"type": "image", "image": 3}]}, "part 1 of message 1 is 3; it must be a file"),
     ],
 )  # fmt: skip

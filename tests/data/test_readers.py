@@ -245,7 +245,7 @@ class TestPlain:
             ({"text": "a", "id": 1e300}, r"line 1: id is 1e\+300; it must be a text or a whole number"),
             ({"text": "a", "id": "\ud800"}, r"line 1: id is '\\ud800', which holds half a character"),
             ({"level": 3, "label": "b"}, "line 1: nothing tells which column .* there is 'level', 'label': name them"),
-            ({"Messages": []}, "line 1: nothing tells which column or key holds the text .* there is 'Messages'"),
+            ({"Messages": []}, "line 1: nothing tells which column or key holds the text, .* there is 'Messages'"),
             (
                 {"turns": [{"role": "user", "txt": "a"}]},
                 "line 1: the text of turn 1 is missing; its keys are 'role', 'txt'",
@@ -310,7 +310,7 @@ class TestFiles:
     def test_records_without_text_and_image_are_told_with_their_keys(self, read, dialogue_task, caplog):
         read(json.dumps([{"text": "a"}, {"id": "x", "text": None, "note": "退款"}]), [dialogue_task])
         assert (
-            "1 samples with neither a text nor an image, the first in element 2, whose keys are 'id', 'text', 'note'"
+            "1 samples with no text, image or sound, the first in element 2, whose keys are 'id', 'text', 'note'"
             in (caplog.text)
         )
 

@@ -135,7 +135,7 @@ def test_any_text_and_any_image_is_predicted(shop, kdsl, caplog):
     for record in predicted.values():
         assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     texts, half, unread = caplog.messages  # how images look is nothing to this model and these rules
-    assert "2 samples with neither a text nor an image" in texts
+    assert "2 samples with no text, image or sound" in texts
     assert "1 texts with half a character, which was replaced" in half
     assert unread.startswith("1 images were taken as without text, the first being nowhere.png")
 

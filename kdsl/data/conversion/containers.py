@@ -82,16 +82,17 @@ def excel_sheet(records: Records) -> bytes:
 
 
 def parquet_table(records: Records) -> bytes:
-    """With turns and images as lists; KdslError without pyarrow."""
+    """With turns, images and sounds as lists; KdslError without pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         raise KdslError(f"to write Parquet needs {error.name}: {install_command('arrow')}, or write .csv") from error
     text, texts = pyarrow.string(), pyarrow.list_(pyarrow.string())
-    turn = pyarrow.struct([("role", text), ("text", text), ("images", texts)])
+    heard = [("audio", texts)] if any(record.get("audio") for record in records) else []
+    turn = pyarrow.struct([("role", text), ("text", text), ("images", texts), *heard])
     numbers = {"confidence": pyarrow.float64(), "runner_up_confidence": pyarrow.float64()}
-    types = {"turns": pyarrow.list_(turn), "images": texts, "rules": texts, **numbers}
+    types = {"turns": pyarrow.list_(turn), "images": texts, "audio": texts, "rules": texts, **numbers}
     schema = pyarrow.schema([(column, types.get(column, text)) for column in _columns(records)])
     file = io.BytesIO()
     parquet.write_table(pyarrow.Table.from_pylist(list(records), schema), file)

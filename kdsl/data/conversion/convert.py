@@ -76,7 +76,7 @@ def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Pat
         items = list(items)
         question = next(filter(None, (asked(item.original) for _, item in items)), None)
     notes = Notes()
-    written, has_images, predicted, first_task = [], False, 0, ""
+    written, files, predicted, first_task = [], dict[str, None](), 0, ""
     for place, item in items:
         if (why := form.left_out(item)) is not None:
             notes.note(why, place)
@@ -87,7 +87,8 @@ def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Pat
         if "tasks" not in form.holds and item.task.name != first_task:
             notes.note(f"samples of another task than the first, which {form.tool} does not tell apart", place)
         written.append(form.record(replace(item, asked=question)))
-        has_images = has_images or bool(item.sample.images)
+        files |= dict.fromkeys(["images"] if item.sample.images else [])
+        files |= dict.fromkeys(["audios"] if item.sample.audio else [])
         predicted += item.predicted is not None
     if not written:
         raise KdslError(f"{source}: holds no sample that {form.tool} has a place for; choose another --format")
@@ -97,7 +98,7 @@ def write_items(items: Iterable[tuple[str, Item]], form: OutputForm, output: Pat
         write_atomically(output, data)
     else:
         with held(beside):
-            data_sets = with_entry(beside, output, form.name, has_images)
+            data_sets = with_entry(beside, output, form.name, files)
             write_atomically(output, data)
             write_atomically(beside, data_sets)
     notes.tell(output)

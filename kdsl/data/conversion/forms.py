@@ -20,12 +20,12 @@ from kdsl.data.conversion.containers import (
 from kdsl.data.conversion.item import Item
 from kdsl.errors import KdslError
 
-Part = Literal["ids", "tasks", "turns", "images", "unlabelled", "several", "copies", "predictions"]
-"""What a form may have a place for: the turns of a dialogue apart, all images, samples without a label, with several
-labels, …"""
+Part = Literal["ids", "tasks", "turns", "images", "audio", "unlabelled", "several", "copies", "predictions"]
+"""What a form may have a place for: the turns of a dialogue apart, all images, all sounds, samples without a label,
+with several labels, …"""
 
 _ALL: frozenset[Part] = frozenset(
-    {"ids", "tasks", "turns", "images", "unlabelled", "several", "copies", "predictions"}
+    {"ids", "tasks", "turns", "images", "audio", "unlabelled", "several", "copies", "predictions"}
 )
 _ONE_LABEL: frozenset[Part] = _ALL - {"several", "predictions"}
 """Of those that hold a sample's label as the answer to a prompt."""
@@ -63,6 +63,8 @@ class OutputForm:
             yield f"dialogues written as one text, as {tool} holds texts"
         if sample.images and "images" not in self.holds and not self.first_image:
             yield f"samples whose images were left out, as {tool} has no place for them"
+        if sample.audio and "audio" not in self.holds:
+            yield f"samples whose sounds were left out, as {tool} has no place for their files"
         if len(sample.images) > 1 and self.first_image:
             yield f"samples of whose images only the first was written, as {tool} has a place for one"
         if self.prompted and item.task.prompt and "{dialogue}" not in item.task.prompt and sample.turns:
@@ -98,18 +100,18 @@ FORMS = (
     OutputForm("alpaca", "Alpaca", ".json", records.alpaca, json_list,
                _ONE_LABEL - {"turns", "copies"}, listed_for_llama_factory=True),
     OutputForm("openai", "OpenAI's form", ".jsonl", records.openai, json_lines,
-               _ONE_LABEL - {"ids", "tasks", "copies"}, prompted=True),
+               _ONE_LABEL - {"ids", "tasks", "copies", "audio"}, prompted=True),
     OutputForm("ms-swift", "ms-swift", ".jsonl", records.messages, json_lines, _ONE_LABEL, prompted=True),
     OutputForm("label-studio", "Label Studio", ".json", records.label_studio, json_list, _ALL,
                keeps_originals=True),
     OutputForm("doccano", "doccano", ".jsonl", records.doccano, json_lines,
-               _ALL - {"predictions", "turns", "images", "copies"}),
+               _ALL - {"predictions", "turns", "images", "audio", "copies"}),
     OutputForm("prodigy", "Prodigy", ".jsonl", records.prodigy, json_lines,
-               _ALL - {"predictions", "turns", "images", "copies"}, first_image=True),
-    OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images"}, first_image=True,
+               _ALL - {"predictions", "turns", "images", "audio", "copies"}, first_image=True),
+    OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images", "audio"}, first_image=True,
                keeps_originals=True),
     OutputForm("rasa", "Rasa", ".yml", records.rasa, rasa_yaml, frozenset()),
-    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ONE_LABEL),
+    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ONE_LABEL - {"audio"}),
 )  # fmt: skip
 _BY_ENDING = {form.ending: form for form in FORMS if form.name in ("jsonl", "csv", "xlsx", "parquet", "rasa")}
 _BY_ENDING[".yaml"] = _BY_ENDING[".yml"]

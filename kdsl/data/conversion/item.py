@@ -92,9 +92,10 @@ class Item:
 
     @property
     def is_text(self) -> bool:
-        """Whether what is said is one text of the user, without images of its own, or nothing."""
+        """Whether what is said is one text of the user, without images or sounds of its own, or nothing."""
         turns = self.sample.turns
-        return not turns or (len(turns) == 1 and turns[0].role == "user" and not turns[0].images)
+        plain = len(turns) == 1 and turns[0].role == "user" and not turns[0].images and not turns[0].audio
+        return plain or not turns
 
     @property
     def text(self) -> str:

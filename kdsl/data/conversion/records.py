@@ -9,7 +9,7 @@ from kdsl.data.conversion.item import Item, as_json
 from kdsl.data.dialogue import END_MARKER, START_MARKER, dialogue_text, fill_prompt, speakers_of
 from kdsl.data.writers import origin, plain_record, said_in_prompt
 from kdsl.language import in_chinese
-from kdsl.sample import IMAGE_PLACEHOLDER
+from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER
 
 _LABELS = ("label", "predicted", "label_without_rules")
 """Columns that hold one label or several."""
@@ -29,6 +29,7 @@ def row(item: Item) -> dict[str, Any]:
     if item.is_text:
         said = {"text": item.sample.turns[0].text if item.sample.turns else None, "turns": None}
     given = {"id": item.sample.id, "task": item.sample.task, **said, "images": record["images"]}
+    given["audio"] = list(item.sample.audio)
     for_people = {} if item.is_text or item.predicted is None else {"dialogue": item.text}
     record = {**given, "label": as_json(item.sample.answer), **origin(item.sample), **for_people, **_predicted(item)}
     several = [key for key in _LABELS if isinstance(record.get(key), list)]
@@ -36,9 +37,11 @@ def row(item: Item) -> dict[str, Any]:
 
 
 def messages(item: Item) -> dict[str, Any]:
-    """LLaMA-Factory's and ms-swift's: the filled prompt, the label as the answer, and an `<image>` for each image."""
-    record = {"id": item.sample.id, "task": item.sample.task, "messages": said_in_prompt(item.sample, item.task)}
-    return {**record, "images": list(item.sample.images), **origin(item.sample)}
+    """LLaMA-Factory's and ms-swift's: the filled prompt, the label as the answer, and a placeholder for each image and
+    sound."""
+    said = said_in_prompt(item.sample, item.task, audio=True)
+    record = {"id": item.sample.id, "task": item.sample.task, "messages": said}
+    return {**record, "images": list(item.sample.images), **_audios(item), **origin(item.sample)}
 
 
 def openai(item: Item) -> dict[str, Any]:
@@ -57,14 +60,20 @@ def openai(item: Item) -> dict[str, Any]:
 
 
 def alpaca(item: Item) -> dict[str, Any]:
-    """Stanford Alpaca's, with LLaMA-Factory's `images`: one instruction for all samples of a task, what is said as
-    the input, the label as the output."""
+    """Stanford Alpaca's, with LLaMA-Factory's `images` and `audios`: one instruction for all samples of a task, what
+    is said as the input, the label as the output."""
     names = ", ".join(item.task.label_names)
     instruction = f"判断下面的内容属于哪一类：{names}" if in_chinese(item.task) else f"Which label fits? {names}"
     record: dict[str, Any] = {"id": item.sample.id, "task": item.sample.task, "instruction": instruction}
-    record["input"] = IMAGE_PLACEHOLDER * len(item.sample.images) + item.text
+    placeholders = IMAGE_PLACEHOLDER * len(item.sample.images) + AUDIO_PLACEHOLDER * len(item.sample.audio)
+    record["input"] = placeholders + item.text
     record["output"] = item.sample.label or ""
-    return {**record, **({"images": list(item.sample.images)} if item.sample.images else {})}
+    return {**record, **({"images": list(item.sample.images)} if item.sample.images else {}), **_audios(item)}
+
+
+def _audios(item: Item) -> dict[str, Any]:
+    """What LLaMA-Factory and ms-swift call the sounds of a sample, where there are any."""
+    return {"audios": list(item.sample.audio)} if item.sample.audio else {}
 
 
 def mire(item: Item) -> dict[str, Any]:
@@ -88,7 +97,11 @@ def label_studio(item: Item) -> dict[str, Any]:
     else:
         said = {"text": item.text} if item.is_text else {"turns": plain_record(item.sample)["turns"]}
         images = item.sample.images
-        shown = {} if not images else {"image": images[0]} if len(images) == 1 else {"images": list(images)}
+        shown: dict[str, Any] = {}
+        if images:
+            shown = {"image": images[0]} if len(images) == 1 else {"images": list(images)}
+        if audio := item.sample.audio:
+            shown["audio"] = audio[0] if len(audio) == 1 else list(audio)
         if not item.sample.turns:
             said, to_name = {}, next(iter(shown), "text")
         task = {"id": item.sample.id, "data": {**said, **shown}, "task": item.sample.task, **origin(item.sample)}

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.image_names import _PLAIN, check_image_name
 from kdsl.data.images import existing_image, image_facts, picture_path
+from kdsl.data.media import _PLAIN, IMAGES, check_media_name
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
 from kdsl.files import inside
@@ -98,7 +98,7 @@ def test_backslashes_are_read_as_slashes_and_counted(write, caplog):
 @given(st.text(st.characters() | st.sampled_from("./\\:a"), max_size=70))
 def test_the_short_way_lets_no_name_pass_that_leads_out(name):
     try:
-        check_image_name(name)
+        check_media_name(name, IMAGES)
     except KdslError:
         assert not (_PLAIN.fullmatch(name) and ".." not in name)
     else:
