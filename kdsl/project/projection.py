@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from kdsl.vlm.projected import ProjectedModel
     from kdsl.vlm.projection import ProjectionCard
 
-PROJECTION_FOLDER = "projection"
-"""Below the checkpoint."""
-
 
 def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
     """Learn the projection from `chat.train`; what it was made from and how it did, and the folder where it is.
@@ -51,6 +48,7 @@ def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
         from kdsl.training.projecting import ProjectionRecipe, train_projection
         from kdsl.vlm.encoder import Encoder
         from kdsl.vlm.pixels import PixelBudget
+        from kdsl.vlm.projection import PROJECTION_FOLDER
     except ImportError as error:
         raise without_extra(name, error) from error
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
@@ -67,6 +65,7 @@ def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixe
     name = _language_model(config)
     try:
         from kdsl.vlm.projected import ProjectedModel
+        from kdsl.vlm.projection import PROJECTION_FOLDER
     except ImportError as error:
         raise without_extra(name, error) from error
     folder, most = config.checkpoint / PROJECTION_FOLDER, config.chat.max_tokens
