@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from kdsl.vlm.projection import ProjectionCard
 
 
-def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
-    """Learn the projection from `chat.train`; what it was made from and how it did, and the folder where it is.
+def train_dialogues(project: Project) -> "ProjectionCard":
+    """Learn the projection from `chat.train`, into `config.projection_folder`.
 
     Raises KdslError in one sentence for what is missing in the configuration, for dialogues in which no answer stands
     behind a sound or a picture, and for whatever cannot be loaded.
@@ -48,16 +48,14 @@ def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
         from kdsl.training.projecting import ProjectionRecipe, train_projection
         from kdsl.vlm.encoder import Encoder
         from kdsl.vlm.pixels import PixelBudget
-        from kdsl.vlm.projection import PROJECTION_FOLDER
     except ImportError as error:
         raise without_extra(name, error) from error
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
     recipe = ProjectionRecipe(name, projection.tokens, pixels, config.chat.max_tokens, config.training, config.seed)
-    folder = config.projection_folder
     with claimed(folders=[config.checkpoint]):
         encoder = Encoder(projection.encoder, cache=_vectors(config))
         taught = _taught(config, name, dialogues, path, encoder.kind)
-        return train_projection(recipe, taught, encoder, folder, project.progress), folder
+        return train_projection(recipe, taught, encoder, config.projection_folder, project.progress)
 
 
 def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixels: "PixelBudget") -> "ProjectedModel":
@@ -65,11 +63,10 @@ def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixe
     name = _language_model(config)
     try:
         from kdsl.vlm.projected import ProjectedModel
-        from kdsl.vlm.projection import PROJECTION_FOLDER
     except ImportError as error:
         raise without_extra(name, error) from error
-    folder, most = config.projection_folder, config.chat.max_tokens
-    return ProjectedModel.load(name, projection.encoder, folder, pixels, most, cache=_vectors(config))
+    most, cache = config.chat.max_tokens, _vectors(config)
+    return ProjectedModel.load(name, projection.encoder, config.projection_folder, pixels, most, cache=cache)
 
 
 def _taught(
