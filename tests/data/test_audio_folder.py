@@ -155,9 +155,7 @@ class TestInTheData:
 
     def test_without_a_folder_it_is_an_error(self, write):
         path = write("data.jsonl", json.dumps({"text": "x", "audio": [{"bytes": "UklG"}]}))
-        with pytest.raises(
-            KdslError, match="is a sound itself; sounds must be files: set data"
-        ):
+        with pytest.raises(KdslError, match="is a sound itself; sounds must be files: set data"):
             read_samples(path, [TASK])
 
     def test_where_nothing_is_to_be_written_it_has_a_name_and_no_file(self, write, folder):
