@@ -330,7 +330,7 @@ class TrainingConfig(Part):
     patience: int = Field(2, ge=1)
     """Epochs without a better weighted F1 before training stops."""
     vision: bool = False
-    """Train the vision tower too; only with `method: full`."""
+    """Train the encoders of pictures and sounds too; only with `method: full`."""
     target: Literal["label", "reason_label", "label_reason"] = "label"
     """What the answer holds: the label alone, or the reason for it too, before or after it."""
 

@@ -73,12 +73,14 @@ def _print_outcome(output: Path, outcome: "RunOutcome") -> None:
     typer.echo(f"{output}: {outcome.answered} dialogues answered, {outcome.answered_before} were there")
     if outcome.without_question:
         typer.echo(f"Dialogues without a question that is answered in words: {outcome.without_question}")
+    if outcome.cut:
+        typer.echo(f"Questions before which turns were left out, for chat.max_tokens allows no more: {outcome.cut}")
     if outcome.without_perplexity:
         typer.echo("The answers have no perplexities, for the model tells none")
     if outcome.unheard:
         typer.echo(
             f"Sounds that were not heard: {len(outcome.unheard)}, such as {outcome.unheard[0]}; the model takes none, "
-            "and data.transcripts does not say what is said in them"
+            "and nobody wrote down what is said in them (`speech:` in kdsl.yaml, data.transcripts)"
         )
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from kdsl.project.asked import AT_ONCE
 from kdsl.project.small import small_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from kdsl.audio.transcript import Transcript
     from kdsl.chat.answering import ChatModel
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from kdsl.config import ProjectConfig
     from kdsl.project.project import Project
     from kdsl.vlm.model import VisionLanguageModel
+
+_log = logging.getLogger(__name__)
 
 
 def answer_dialogues(project: "Project", input: Path, output: Path, distractors: int, base: float) -> "RunOutcome":
@@ -41,7 +45,9 @@ def answer_dialogues(project: "Project", input: Path, output: Path, distractors:
     dialogues = read_dialogues(input)
     with claimed(files=[output]):
         model = open_chat_model(project)
-        heard = transcripts_of(config) if _must_read(model, [each.turns for each in dialogues]) else None
+        _, sounds = media_folders(config, input)
+        names = _sounds(each.turns for each in dialogues)
+        heard = _transcribed(project, names, sounds) if names and not model.hears() else None
         settings = [
             config.chat.system,
             config.chat.max_new_tokens,
@@ -49,7 +55,7 @@ def answer_dialogues(project: "Project", input: Path, output: Path, distractors:
             config.seed,
             distractors,
             base,
-            None if heard is None else sorted(map(repr, heard.values())),
+            None if heard is None else [repr(heard[name]) for name in names if name in heard],
         ]
         run = Run(
             model=small_name(name),
@@ -69,7 +75,8 @@ def open_game(project: "Project", input: Path, number: int) -> "Game":
 
     config = project.config
     questions = draw_questions(read_dialogues(input), number, config.seed)
-    return Game(questions, *media_folders(config, input), transcripts_of(config))
+    images, sounds = media_folders(config, input)
+    return Game(questions, images, sounds, transcripts_of(config, sounds))
 
 
 def model_player(project: "Project", game: "Game", input: Path) -> "Answerer":
@@ -78,21 +85,29 @@ def model_player(project: "Project", game: "Game", input: Path) -> "Answerer":
 
     model = open_chat_model(project)
     chat = chat_model(project, model, input)
-    told = _must_read(model, [question.turns for question in game.questions])
+    names = _sounds(question.turns for question in game.questions)
+    heard = _transcribed(project, names, game.sounds) if names and not model.hears() else None
 
     def answer(question: "GameQuestion") -> str:
-        return chat.generate([in_text(question.turns, game.transcripts) if told else question.turns])[0]
+        return chat.generate([question.turns if heard is None else in_text(question.turns, heard)])[0]
 
     return answer
 
 
 def open_chat_model(project: "Project") -> "VisionLanguageModel":
-    """The model that `large:` names, with dialogues cut to `chat.max_tokens`; KdslError for an embedded one."""
+    """The model that `large:` names, with its projection if it has one; dialogues are cut to `chat.max_tokens`.
+
+    Raises KdslError for an embedded one, and for a projection that `kdsl train` has not made.
+    """
     from kdsl.models.large.weights import LargeWeights
     from kdsl.vlm.pixels import PixelBudget
 
     config = project.config
     name, pixels = _model_name(config), PixelBudget(config.pixels.min, config.pixels.max)
+    if config.projection is not None:
+        from kdsl.project.projection import open_projected
+
+        return open_projected(config, config.projection, pixels)
     return LargeWeights(name, config.checkpoint, pixels, config.chat.max_tokens, project.consent).open(None)
 
 
@@ -110,12 +125,34 @@ def media_folders(config: "ProjectConfig", input: Path) -> tuple[Path, Path]:
     return config.data.images or input.parent, config.data.audio or input.parent
 
 
-def transcripts_of(config: "ProjectConfig") -> "Mapping[str, Transcript]":
-    """What is said in sounds, as far as `data.transcripts` has it."""
+def transcripts_of(config: "ProjectConfig", sounds: Path) -> "dict[str, Transcript]":
+    """What is said in the sounds of a folder, as far as somebody wrote it down."""
     from kdsl.audio.transcript import read_transcripts
 
-    path = config.data.transcripts
-    return {} if path is None or not is_there(path) else read_transcripts(path)
+    path = _sidecar(config, sounds)
+    return read_transcripts(path) if is_there(path) else {}
+
+
+def _transcribed(project: "Project", names: "Sequence[str]", sounds: Path) -> "dict[str, Transcript]":
+    """The same, where those that are missing are written down now, as far as the recogniser of `speech:` is there."""
+    from kdsl.audio.load import speech_installed
+    from kdsl.audio.transcribe import Transcriber, fill_transcripts
+    from kdsl.locks import claimed
+
+    config = project.config
+    known, path = transcripts_of(config, sounds), _sidecar(config, sounds)
+    if all(name in known for name in names) or not speech_installed(config.speech):
+        return known
+    with claimed(files=[path]), Transcriber(config.speech, project.consent, os.cpu_count() or 1) as transcriber:
+        outcome = fill_transcripts(names, sounds, path, transcriber, project.progress, known)
+    for name, problem in outcome.problems.items():
+        _log.warning("%s: not transcribed: %s", name, problem)
+    return known
+
+
+def _sidecar(config: "ProjectConfig", sounds: Path) -> Path:
+    """Where transcripts are: in the checkpoint, a file for each folder of sounds, where kdsl.yaml names no file."""
+    return config.data.transcripts or config.checkpoint / f"transcripts.{_short(str(sounds.resolve()))}.jsonl"
 
 
 def _model_name(config: "ProjectConfig") -> str:
@@ -127,9 +164,9 @@ def _model_name(config: "ProjectConfig") -> str:
     return config.large_model
 
 
-def _must_read(model: "VisionLanguageModel", dialogues: "Iterable[Sequence[ChatTurn]]") -> bool:
-    """Whether there are sounds that the model does not hear."""
-    return any(turn.names("audio") for turns in dialogues for turn in turns) and not model.hears()
+def _sounds(dialogues: "Iterable[Sequence[ChatTurn]]") -> list[str]:
+    """The files of all sounds in the dialogues, each once."""
+    return [*dict.fromkeys(name for turns in dialogues for turn in turns for name in turn.names("audio"))]
 
 
 def _short(text: str) -> str:

@@ -48,7 +48,7 @@ class CurrentPredictor:
             predictor = self._read[2]
         known = self._project.sidecars()
         if known is not self._known:
-            predictor.images.learn(known)
+            predictor.learn(known)
         self._known, self._read = known, (rules, trained, predictor)
         return predictor
 

@@ -20,6 +20,7 @@ from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
 from kdsl.errors import Hint, KdslError
+from kdsl.fields.heard import heard_samples
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
@@ -146,7 +147,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     config = project.config
     unlabelled, address = _required(project)
     samples = read_samples(unlabelled, project.tasks, reading=project.reading())
-    pages = ProjectPredictor.open(project, [SampleFile(unlabelled)]).images
+    predictor = ProjectPredictor.open(project, [SampleFile(unlabelled)])
+    sidecars = predictor.images.sidecars
     tasks = [TaskProject.of(project, task) for task in project.tasks]
     _require_trained(project)
     learning = with_learners(project, tasks, holding_out=True, soft_labels={})
@@ -160,13 +162,16 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
         task = own.task
         of_task = [sample for sample in samples if sample.task == task.name]
         first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
-        like = like_labelled(first, [s for s in known if s.task == task.name], config.data.images, project.progress)
+        predictor.sounds.fill(first)
+        of_known = [sample for sample in known if sample.task == task.name]
+        said = heard_samples(first, sidecars.transcripts), heard_samples(of_known, sidecars.transcripts)
+        like = like_labelled(said[0], said[1], config.data.images, project.progress)
         # Whatever label the file gives, it is not looked at.
         pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
         if not pool:
             continue
-        pages.fill(pool)
-        table = FieldTable(pool, pages.sidecars)
+        predictor.images.fill(pool)
+        table = FieldTable(pool, sidecars)
         with reported(project.progress, f"{task.name}: the teacher", len(pool)) as advance:
             teacher_labels = ask_teacher(
                 teacher, task, table, prompts, threads, partial(advance, f"{task.name}: the teacher")
@@ -179,7 +184,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
         done.append(
             DistilledTask(task.name, task.label_names, tuple(pool), len(like), repeated, teacher_labels, training)
         )
-    pages.tell()
+    predictor.images.tell()
+    predictor.sounds.tell()
     return done
 
 

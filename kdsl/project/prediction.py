@@ -1,6 +1,7 @@
 """What a project predicts with."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
+from kdsl.audio.transcribe import Transcriber
 from kdsl.data.answers import is_answered
 from kdsl.data.sample_file import SampleFile, joined_samples
 from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -19,6 +21,7 @@ from kdsl.fields.ocr import PageReader
 from kdsl.fields.pages import PageFiller
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.voices import TranscriptFiller
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation, leans_on_answer
@@ -117,10 +120,11 @@ class ImageReader:
 
 @dataclass(frozen=True)
 class ProjectPredictor:
-    """Everything that a project predicts with, and what reads new images for it."""
+    """Everything that a project predicts with, and what reads new images and sounds for it."""
 
     predictor: Predictor
     images: ImageReader
+    sounds: TranscriptFiller
     _dialogues: Counter[tuple[str, bool]] = field(default_factory=Counter)
     """How many of a task ended with an answer of the agent, and how many without one, since the last `warn`."""
 
@@ -136,31 +140,48 @@ class ProjectPredictor:
         """Read the project's checkpoint and rule base; `files` are those whose samples will be predicted.
 
         Samples are of `tasks`, or of any task of the project. `earlier` is one that the project had before: weights of
-        a large model that have not changed since are not loaded again, and a process that reads pictures goes on.
+        a large model that have not changed since are not loaded again, and what reads pictures and sounds goes on.
 
-        What is found about new texts and images is kept in the project: sentence vectors in the checkpoint, text on
-        images in data.ocr, answers about them in data.questions. Without `keeping` nothing of it is written to disk,
-        and memory holds no more than what came last: for a process that is given texts of others without end.
+        What is found about new texts, images and sounds is kept in the project: sentence vectors in the checkpoint,
+        text on images in data.ocr, answers about them in data.questions, transcripts in data.transcripts. Without
+        `keeping` nothing of it is written to disk, and memory holds no more than what came last: for a process that is
+        given texts of others without end.
         """
         return cls(*_ready(project, files, project.tasks if tasks is None else tasks, earlier, keeping))
 
     def with_current_rules(self, whole: bool = False) -> "ProjectPredictor":
-        """See `Predictor.with_current_rules`; what was read of images is shared too."""
+        """See `Predictor.with_current_rules`; what was read of images and sounds is shared too."""
         predictor = self.predictor.with_current_rules(whole)
         return replace(self, predictor=predictor, images=self.images.asking(predictor.bases()))
 
     def decide(self, samples: Sequence[Sample]) -> list[AnyDecision]:
-        """One decision for every sample, in their order; images that nobody has read are read first.
+        """One decision for every sample, in their order; images that nobody has read are read first, and sounds that
+        nobody has transcribed are transcribed.
 
         What a sample may cost is counted by its task and id, for each decision anew.
         """
         try:
-            self.images.fill(samples)
+            self.read(samples)
             decisions = self.predictor.decide(samples)
         finally:
             self.images.settle(samples)
         self._dialogues.update((sample.task, is_answered(sample)) for sample in samples if sample.turns)
         return decisions
+
+    def read(self, samples: Sequence[Sample]) -> None:
+        """Read all images and sounds of `samples` that are not known yet."""
+        self.images.fill(samples)
+        self.sounds.fill(samples)
+
+    def learn(self, known: Sidecars) -> None:
+        """Take over what the sidecar files say by now; what was found since and they do not have is kept."""
+        self.images.learn(known)
+        self.sounds.learn(known)
+
+    def close(self) -> None:
+        """End the processes that read pictures and sounds as they come, if there are any."""
+        self.images.pages.close()
+        self.sounds.close()
 
     @property
     def counts_costs(self) -> bool:
@@ -170,6 +191,7 @@ class ProjectPredictor:
     def warn(self) -> None:
         """Log counted warnings of what was missing or unusable, if there was anything."""
         self.images.tell()
+        self.sounds.tell()
         self.predictor.tell()
         for task in dict.fromkeys(task for task, _ in self._dialogues):
             shares = self.predictor.shares(task)
@@ -296,13 +318,14 @@ def _ready(
     tasks: Sequence[Task],
     earlier: ProjectPredictor | None,
     keeping: bool,
-) -> tuple[Predictor, ImageReader]:
+) -> tuple[Predictor, ImageReader, TranscriptFiller]:
     config, data = project.config, project.config.data
     train_untrained(project, tasks)
     # Of its own: answers that no sidecar keeps must not reach what is mined or trained later.
     known = project.sidecars()
     answers = {image: dict(asked) for image, asked in known.answers.items()}
-    sidecars = replace(known, ocr=dict(known.ocr), captions=dict(known.captions), answers=answers)
+    ocr, transcripts = dict(known.ocr), dict(known.transcripts)
+    sidecars = replace(known, ocr=ocr, captions=dict(known.captions), answers=answers, transcripts=transcripts)
     if not keeping:
         # Where the encoder is missing there are the vectors that were kept, and no others.
         if sidecars.vectors is not None and sidecars.vectors.available:
@@ -337,9 +360,16 @@ def _ready(
         keeping,
     )
     reader = None if keeping else PageReader() if earlier is None else earlier.images.pages.reader
-    return predictor, ImageReader(
+    images = ImageReader(
         PageFiller(sidecars, data.images, data.ocr, project.progress, reader),
         asking,
         data.captions if sidecars.captions else None,
         keeping,
     )
+    transcriber = (
+        Transcriber(config.speech, project.consent, os.cpu_count() or 1)
+        if earlier is None
+        else earlier.sounds.transcriber
+    )
+    sounds = TranscriptFiller(sidecars, data.audio, data.transcripts, transcriber, project.progress, keeping)
+    return predictor, images, sounds

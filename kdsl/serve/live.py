@@ -110,7 +110,7 @@ class LiveProject:
         self._stop.set()
         if self._worker is not None:
             self._worker.join(_END)
-        self.served.predictor.images.pages.close()
+        self.served.predictor.close()
 
     def refresh(self) -> None:
         """Read what has changed, at once."""

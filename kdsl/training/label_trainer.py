@@ -54,7 +54,7 @@ class LabelTrainer(Trainer):
 
 def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
     """The mean cross entropy over the tokens of `labels` [batch, kept], the targets of the last `kept` tokens."""
-    logits = outputs.logits[:, -labels.shape[1] :]
+    logits = outputs.logits[:, -labels.shape[1] :].contiguous()
     return ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch)
 
 

@@ -76,8 +76,7 @@ def run(export: Path, folder: Path, jobs: list[tuple[str, list]]) -> Ran:
     """Run the stand-in in `folder`."""
     job, result = folder / "job.json", folder / "result.json"
     job.write_text(json.dumps([{"convention": name, "dialogue": each} for name, each in jobs]), "utf-8")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HF_"))}
     command = [sys.executable, "-I", "-B", RUNNER, export, job, result]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from interrupted import run_interrupted
 from model_server import RunningServer
+from tiny_hearing import write_tone
 
 CONFIG = "large: {model}\nchat: {{system: 'Be short.'}}\n"
 DIALOGUES = [
@@ -128,7 +129,9 @@ def test_a_dialogue_with_a_missing_picture_is_counted_and_the_others_are_answere
     assert {line["id"] for line in lines(shop)} == {"cat", "shoe"}
 
 
-def test_sounds_that_a_model_does_not_hear_are_read_from_transcripts(kdsl, shop, server):
+def test_sounds_that_a_model_does_not_hear_are_read_from_transcripts(kdsl, shop, server, caplog):
+    for package in ("av", "pocketsphinx"):
+        pytest.importorskip(package, reason="needs the extra voice")
     server.become(answer="yes", lacks=["sounds"])
     sounds = [
         [{"type": "audio", "content": name}, {"type": "text", "content": "What?"}] for name in ("a.wav", "b.wav")
@@ -138,10 +141,28 @@ def test_sounds_that_a_model_does_not_hear_are_read_from_transcripts(kdsl, shop,
     (shop / "transcripts.jsonl").write_text(json.dumps(heard) + "\n")
     result = kdsl(*run(shop, f"data.transcripts={shop / 'transcripts.jsonl'}"))
     assert result.code == 0, result.err
+    assert "b.wav: not transcribed: " in caplog.text
     assert "Sounds that were not heard: 1, such as b.wav" in result.out
     said = [each["body"]["messages"][-1]["content"] for each in server.requests() if "messages" in each["body"]]
     assert "[sound: “where is my order”]\nWhat?" in said
     assert {line["kind"] for line in lines(shop)} == {"audio"}
+
+
+def test_what_is_said_in_sounds_is_written_down_first_where_nobody_did(kdsl, shop, server):
+    for package in ("av", "pocketsphinx"):
+        pytest.importorskip(package, reason="needs the extra voice")
+    server.become(answer="yes", lacks=["sounds"])
+    write_tone(shop / "quiet.wav", hertz=0)
+    write(shop / "dialogues.json", [[[{"type": "audio", "content": "quiet.wav"}]]])
+    result = kdsl(*run(shop))
+    assert result.code == 0, result.err
+    assert "not heard" not in result.out
+    assert "[a sound without words]" in [
+        each["body"]["messages"][-1]["content"] for each in server.requests() if "messages" in each["body"]
+    ]
+    (sidecar,) = (shop / "checkpoints/run").glob("transcripts.*.jsonl")
+    assert json.loads(sidecar.read_text())["file"] == "quiet.wav"
+    assert kdsl(*run(shop)).code == 0, "its own transcripts are not another setting"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +218,23 @@ def test_a_local_model_answers_and_finds_right_answers_more_probable(kdsl, pictu
     assert "No score for text, audio, image and audio, which count as 0" in scored.out
     assert "by the weights of the others alone it is 1.000" in scored.out
     assert "in 2 comparisons; 0.500 by chance" in scored.out
+
+
+def test_a_model_that_hears_hears_the_sounds(kdsl, tmp_path):
+    pytest.importorskip("torch", reason="needs the extra vlm")
+    pytest.importorskip("av", reason="needs the extra voice")
+    import tiny_hearing
+
+    tiny_hearing.build_qwen2_audio(tmp_path / "model")
+    (tmp_path / "kdsl.yaml").write_text("large: ./model\nchat: {max_new_tokens: 2}\n")
+    for name, hertz in (("low", 300), ("high", 1800)):
+        write_tone(tmp_path / f"{name}.wav", hertz)
+    asked = [[[{"type": "audio", "content": f"{name}.wav"}], ["标签？"], ["低"]] for name in ("low", "high")]
+    write(tmp_path / "dialogues.json", asked)
+    assert kdsl(*run(tmp_path)).code == 0
+    low, high = lines(tmp_path)
+    assert low["kind"] == high["kind"] == "audio"
+    assert low["perplexity"] != high["perplexity"], "but for the sound both ask the same"
 
 
 def test_base_2_changes_the_numbers_alone(kdsl, pictures):
@@ -258,4 +296,4 @@ def test_what_there_is_to_look_at_is_shown_and_control_characters_are_not_obeyed
     write(pictures / "dialogues.json", [asked])
     monkeypatch.setattr(sys, "stdin", io.StringIO("红色\n"))
     result = kdsl("chat", "ask", pictures, "--typed", "--input", pictures / "dialogues.json")
-    assert "  用户: 那是什么？␛[2J\n  To look at: picture ␛[31m.png: 56 x 56 pixels\nAnswer: 红色\n" in result.out
+    assert "  用户: 那是什么？␛[2J\n  With picture ␛[31m.png: 56 x 56 pixels\nAnswer: 红色\n" in result.out

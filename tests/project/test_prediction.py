@@ -48,7 +48,7 @@ def dialogue(answered: bool) -> Sample:
 
 
 def warned(caplog, views: dict[str, float], *batches: list[Sample]) -> list[str]:
-    predictor = ProjectPredictor(Told(views), Told())
+    predictor = ProjectPredictor(Told(views), Told(), Told())
     for batch in batches:
         predictor.decide(batch)
     predictor.warn()
@@ -81,7 +81,7 @@ def test_a_classifier_that_cannot_tell_what_it_goes_by_is_not_warned_of(caplog):
 
 
 def test_every_call_tells_of_its_own_samples(caplog):
-    predictor = ProjectPredictor(Told({"last_agent": 1.0}), Told())
+    predictor = ProjectPredictor(Told({"last_agent": 1.0}), Told(), Told())
     for _ in range(2):
         predictor.decide([dialogue(False)])
         predictor.warn()

@@ -1,7 +1,6 @@
 """Tries an export as a runner of the challenge would: in a process of its own that knows nothing but the folder."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,10 +38,9 @@ def check_export(out: Path) -> list[Returned]:
 
     What they tell on stderr goes to this process's. Raises KdslError where the process ends before it has answers.
     """
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     # Isolated, so that KDSL comes from the export; and without caches of byte code, which would stay there.
     command = [sys.executable, "-I", "-B", "-c", _RUNNER]
-    done = subprocess.run(command, cwd=out, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    done = subprocess.run(command, cwd=out, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     if done.returncode:
         raise KdslError(f"{out}: the process that tried it ended with {done.returncode}; what it told is above")
     return [Returned(*each) for each in json.loads(done.stdout.splitlines()[-1])]

@@ -21,7 +21,7 @@ COPY requirements.txt constraints.txt /tmp/
 RUN pip install --no-cache-dir -r /tmp/requirements.txt -c /tmp/constraints.txt
 
 # There is no network where it runs, and nothing may wait for one.
-ENV HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 PYTHONUNBUFFERED=1
+ENV HF_HUB_OFFLINE=1 PYTHONUNBUFFERED=1
 """
 
 

@@ -11,6 +11,7 @@ This file needs nothing but Python: it answers, shortly, even where nothing else
 
 import contextlib
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ class Perplexity(float):
 def setup_model_and_tokenizer() -> tuple[Any, Any]:
     """What settings.yaml names, loaded; (None, None) where it cannot be."""
     try:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing waits for a network that is not there
         sys.path.insert(0, str(_HERE / "packages"))
         from kdsl.chat.fusionbrain.contestant import Contestant
 
