@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class TranscriptFiller:
         """The sounds that may be forgotten, the one that came last standing last."""
         self._missing: dict[str, str] = {}
         """Sound → why it has no transcript."""
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Sound → why it could not be transcribed, of those that were tried since the last `tell`."""
+        return self._missing
 
     def learn(self, known: Sidecars) -> None:
         """Take over what the sidecar file says by now; what was found since and it does not have is kept."""
