@@ -3,7 +3,9 @@
 import base64
 import io
 import json
+import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -212,6 +214,25 @@ def test_as_many_sounds_as_images_are_taken_and_files_that_nobody_names_are_not(
     assert (status, error) == (422, "samples, item 1: it has 101 sounds, more than 100; send those that matter")
     form = {"data": {"samples": json.dumps([speaks("known.wav")])}, "files": {"f": ("b.wav", sound(), "audio/wav")}}
     assert "name the file 'b.wav'" in client.post("/v1/predict", **form).json()["error"]
+
+
+def test_requests_without_sounds_do_not_wait_for_those_with_some(client, ear, monkeypatch):
+    heard, go_on = threading.Event(), threading.Event()
+    transcribed = ear.transcribed
+
+    def slowly(*given):
+        heard.set()
+        assert go_on.wait(60)
+        return transcribed(*given)
+
+    monkeypatch.setattr(ear, "transcribed", slowly)
+    with ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(ask, client, speaks(packed(sound())))
+        assert heard.wait(60)
+        assert ask(client, {"id": "a", "task": "desk", "text": "钱"}).status_code == 200
+        assert not slow.done()
+        go_on.set()
+        assert evidence(slow.result())
 
 
 def give(client, **more):
