@@ -15,6 +15,7 @@ import torch
 from kdsl.audio.transcribe import Transcribed, Transcriber
 from kdsl.audio.transcript import Transcript
 from kdsl.chat.fusionbrain.contestant import Contestant
+from kdsl.chat.fusionbrain.media import Media
 from kdsl.chat.fusionbrain.settings import Settings
 from kdsl.chat.fusionbrain.time_budget import TimeBudget
 from kdsl.config_parts import PixelsConfig
@@ -220,6 +221,16 @@ def test_an_answer_gets_what_its_time_leaves(contestant, model, monkeypatch):
     )
     contestant(seconds=100).answer([COLOUR], None)
     assert 50 < seen[0] <= 100
+
+
+def test_half_of_it_is_for_decoding_sounds(contestant, monkeypatch):
+    seen = []
+    prepared = Media.prepared
+    monkeypatch.setattr(
+        Media, "prepared", lambda self, turns, seconds: seen.append(seconds) or prepared(self, turns, seconds)
+    )
+    contestant(seconds=100).answer([COLOUR], None)
+    assert 49 < seen[0] <= 50
 
 
 def test_ctrl_c_ends_it(contestant, model, monkeypatch):
