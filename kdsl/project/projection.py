@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from kdsl.vlm.projected import ProjectedModel
     from kdsl.vlm.projection import ProjectionCard
 
-PROJECTION_FOLDER = "projection"
-"""Below the checkpoint."""
-
 
 def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
     """Learn the projection from `chat.train`; what it was made from and how it did, and the folder where it is.
@@ -55,7 +52,7 @@ def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
         raise without_extra(name, error) from error
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
     recipe = ProjectionRecipe(name, projection.tokens, pixels, config.chat.max_tokens, config.training, config.seed)
-    folder = config.checkpoint / PROJECTION_FOLDER
+    folder = config.projection_folder
     with claimed(folders=[config.checkpoint]):
         encoder = Encoder(projection.encoder, cache=_vectors(config))
         taught = _taught(config, name, dialogues, path, encoder.kind)
@@ -69,7 +66,7 @@ def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixe
         from kdsl.vlm.projected import ProjectedModel
     except ImportError as error:
         raise without_extra(name, error) from error
-    folder, most = config.checkpoint / PROJECTION_FOLDER, config.chat.max_tokens
+    folder, most = config.projection_folder, config.chat.max_tokens
     return ProjectedModel.load(name, projection.encoder, folder, pixels, most, cache=_vectors(config))
 
 
