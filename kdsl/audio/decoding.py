@@ -92,7 +92,7 @@ class Sound:
             for block in self._resampled():
                 taken += len(block)
                 if taken > LONGEST_SECONDS * RATE:
-                    raise _TooLong(f"{self.path}: lasts more than {LONGEST_SECONDS // 3600} hours", "cut it")
+                    raise _TooLong(f"{self.path}: lasts more than {LONGEST_SECONDS / 3600:g} hours", "cut it")
                 yield block
         if not taken:
             raise KdslError(f"{self.path}: {self.damage or 'no sound is in it'}", _KNOWN)

@@ -88,7 +88,7 @@ class Transcriber:
         except BrokenProcessPool as error:
             self.close()
             raise KdslError(
-                "a process that transcribes died, perhaps for lack of memory; try again, with fewer workers"
+                "a process that transcribes died, perhaps for lack of memory", "try again, with fewer workers"
             ) from error
 
     def close(self) -> None:

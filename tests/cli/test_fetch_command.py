@@ -79,4 +79,6 @@ def test_what_cannot_be_had_is_listed_with_exit_code_1(kdsl, project, write, add
 def test_without_a_folder_there_is_nowhere_to_put_them(kdsl, project):
     result = kdsl("fetch", project, "data.images=")
     assert result.code == 2
-    assert "data.images is not set, nor is data.audio; name the folder into which files are to be fetched" in result.err
+    assert (
+        "data.images is not set, nor is data.audio; name the folder into which files are to be fetched" in result.err
+    )

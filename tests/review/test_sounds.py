@@ -212,7 +212,8 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("field", "test", "hits"), [("voice", "order", "3/4"), ("audio.seconds", ">5", "2/2"), ("audio.count", ">1", "1/1")]
+    ("field", "test", "hits"),
+    [("voice", "order", "3/4"), ("audio.seconds", ">5", "2/2"), ("audio.count", ">1", "1/1")],
 )
 def test_a_rule_about_sounds_is_previewed_and_saved(client, live, field, test, hits):
     form = {"label": "parcel", "field-0": field, "test-0": test}

@@ -26,7 +26,7 @@ def sources(config: ProjectConfig) -> dict[str, Path]:
         raise KdslError(f"large: {config.large} answers no dialogues; name a model's directory")
     try:
         from kdsl.vlm.checkpoint import adapter_base, find_model, is_adapter
-        from kdsl.vlm.projection import PROJECTION_FOLDER, ProjectionCard
+        from kdsl.vlm.projection import ProjectionCard
     except ImportError as error:
         raise without_extra(name, error) from error
     found = {}
@@ -41,7 +41,7 @@ def sources(config: ProjectConfig) -> dict[str, Path]:
         found["speech"] = directory(config.speech)
     if config.projection is not None:
         found["encoder"] = directory(config.projection.encoder)
-        found[PROJECTION] = config.checkpoint / PROJECTION_FOLDER
+        found[PROJECTION] = config.projection_folder
         ProjectionCard.load(found[PROJECTION])
     return found
 
