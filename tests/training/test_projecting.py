@@ -236,6 +236,15 @@ def test_dialogues_about_the_same_sounds_are_held_out_together():
         hold_out_dialogues(many[:3], 0.2, 0)
 
 
+def test_a_loss_that_is_no_number_is_told(world):
+    training = TRAINING.model_copy(update={"learning_rate": 1e38})
+    with pytest.raises(KdslError, match=r"the loss in epoch 1 is (nan|inf); lower training.learning_rate"):
+        train_projection(
+            recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), world / "x"
+        )
+    assert not (world / "x").exists()
+
+
 def test_a_damaged_state_is_told(world):
     folder = world / "damaged"
     with pytest.raises(KeyboardInterrupt):
