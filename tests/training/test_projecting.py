@@ -21,7 +21,7 @@ from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.progress import Advance, Progress
 from kdsl.training.dialogues import TaughtDialogue, hold_out_dialogues
-from kdsl.training.examples import Example
+from kdsl.training.examples import Collator, Example
 from kdsl.training.projecting import ProjectionRecipe, train_projection
 from kdsl.vector_cache import VectorCache
 from kdsl.vlm.encoder import Encoder
@@ -191,6 +191,22 @@ def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_along_a_cosine(world
     falling = (1 + np.cos(np.pi * np.arange(30) / 30)) / 2
     assert rates == pytest.approx(3e-4 * falling * np.minimum(np.arange(1, 31) / 3, 1))
     assert max(lengths) == pytest.approx(1, rel=1e-4)  # of gradients: longer ones are cut
+
+
+def test_every_epoch_takes_all_answers_in_an_order_of_its_own(world, monkeypatch):
+    seen, collate = [], Collator.__call__
+
+    def noted(self, rows):
+        seen.append([tuple(each.prompt.input_ids.tolist()) for each in rows])
+        return collate(self, rows)
+
+    monkeypatch.setattr(Collator, "__call__", noted)
+    training = TRAINING.model_copy(update={"epochs": 2})
+    train_projection(recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), world / "o")
+    # Six batches of an epoch, then two of what is held out.
+    first, second = (list(itertools.chain(*seen[start : start + 6])) for start in (0, 8))
+    assert sorted(first) == sorted(second) and len({*first}) == 96
+    assert first != second and first != sorted(first)
 
 
 def test_how_many_are_in_memory_at_once_changes_nothing(world):
