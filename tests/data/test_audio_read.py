@@ -108,6 +108,28 @@ def test_a_dialogue_in_an_instruction_takes_the_next_sounds_and_images(read):
     assert (sample.images, sample.audio, notes.unread) == (("a.jpg",), ("a.wav", "b.amr"), {})
 
 
+NAMING = {
+    "plain": lambda name: {"text": "x", "audio": [name]},
+    "turn": lambda name: {"turns": [{"role": "user", "text": "x", "audio": name}]},
+    "ShareGPT": lambda name: {"messages": [{"role": "user", "content": "<audio>x"}], "audios": [name]},
+    "mark": lambda name: {"messages": [{"role": "user", "content": f"x<audio>{name}</audio>"}]},
+    "message": lambda name: {"messages": [{"role": "user", "content": "x", "audio": [name]}]},
+    "part": lambda name: {"messages": [{"role": "user", "content": [{"type": "audio", "audio": name}]}]},
+    "FusionBrain": lambda name: [[{"type": "audio", "content": name}, {"type": "text", "content": "x"}]],
+    "MIRE": lambda name: {"instruction": "退款 尺码", "image": [], "audio": [name], "output": "退款"},
+    "Alpaca": lambda name: {"instruction": "x", "output": "退款", "audios": [name]},
+    "Label Studio": lambda name: {"data": {"text": "x", "audio": name}, "annotations": []},
+}
+
+
+@pytest.mark.parametrize("form", NAMING)
+@pytest.mark.parametrize("name", ["../a.wav", "/etc/a.wav", "C:\\a.wav", "..\\a.wav", "shop/../../a.wav"])
+def test_no_form_names_a_sound_outside_the_folder(read, form, name):
+    with pytest.raises(KdslError, match=r"data.json, element 1: a sound of sample .* leads outside data\.audio"):
+        read(NAMING[form](name))
+    assert read(NAMING[form]("shop/a.wav")).audio == ("shop/a.wav",)
+
+
 class TestMessages:
     def test_llama_factory(self, read):
         messages = [
