@@ -115,6 +115,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
                 inputs.test_samples,
                 inputs.all_images,
                 inputs.all_audio,
+                inputs.sounds_that_transcripts_lack,
                 inputs.sentence_encoder,
             ),
         ),
