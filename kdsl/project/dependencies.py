@@ -91,7 +91,11 @@ _UNLABELLED = Reads((), (inputs.unlabelled_samples, inputs.page_network), _has_u
 _CLASSIFIER = (
     Reads(("large", "prompt", "augment", "abstain")),
     Reads((), (inputs.page_network,), _is_embedded),
-    Reads(("pixels", "limits", "adapters", "training"), (inputs.train_images, inputs.knowledge_files), _asks_large),
+    Reads(
+        ("pixels", "limits", "adapters", "training"),
+        (inputs.train_images, inputs.train_audio, inputs.knowledge_files),
+        _asks_large,
+    ),
     Reads((), (inputs.reasons_file,), _learns_reasons),
     Reads((), (inputs.recorded_answers, inputs.test_samples), _is_recorded),
     # Distilled samples that are like a test sample are left out.
@@ -105,7 +109,15 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
         _NAMING,
         Reads(
             ("encoder", "fields"),
-            (inputs.task_files, inputs.train_samples, inputs.test_samples, inputs.all_images, inputs.sentence_encoder),
+            (
+                inputs.task_files,
+                inputs.train_samples,
+                inputs.test_samples,
+                inputs.all_images,
+                inputs.all_audio,
+                inputs.all_transcripts,
+                inputs.sentence_encoder,
+            ),
         ),
     ),
     "ocr": (
@@ -149,6 +161,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
                 inputs.all_pages,
                 inputs.all_transcripts,
                 inputs.all_images,
+                inputs.all_audio,
             ),
             _has_test,
         ),

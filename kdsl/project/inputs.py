@@ -69,8 +69,13 @@ def all_images(project: Project) -> object:
     return image_stamps(project, project.splits)
 
 
+def train_audio(project: Project) -> object:
+    """The same of the training samples' sounds."""
+    return _stamps(project.config.data.audio, _audio(project, ["train"]))
+
+
 def all_audio(project: Project) -> object:
-    """Name, size and time of the sounds of training and test samples."""
+    """The same of the sounds of training and test samples."""
     return _stamps(project.config.data.audio, _audio(project, project.splits))
 
 
