@@ -117,6 +117,11 @@ class ProjectConfig(Part):
         return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
 
     @property
+    def projection_folder(self) -> Path:
+        """Where `kdsl train` writes what it learned of `projection:`."""
+        return self.checkpoint / "projection"
+
+    @property
     def recorded(self) -> Path | None:
         """The predictions file of `large: recorded:FILE`, None for anything else."""
         return Path(self.large.removeprefix(RECORDED)) if self.large.startswith(RECORDED) else None

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from kdsl.config import load_config
+from kdsl.audio.transcribe import Transcriber, fill_transcripts
+from kdsl.audio.transcript import read_transcripts
+from kdsl.config import EMBEDDED_SPEECH, load_config
 from kdsl.data.checks import check_samples
 from kdsl.data.readers import read_samples
 from kdsl.fields.sidecar import read_ocr
@@ -26,6 +28,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from demo_maker.dialogues import make_dialogues  # noqa: E402
 from demo_maker.intents import INTENTS  # noqa: E402
 from demo_maker.samples import make_samples  # noqa: E402
+from demo_maker.voices import SPOKEN, with_voices  # noqa: E402
 
 Records = list[dict[str, Any]]
 
@@ -145,6 +148,26 @@ def test_dialogues_are_the_same_for_the_same_seed_only() -> None:
 
 
 def test_the_shipped_dialogues_are_those_that_make_demo_writes(train: Records, test: Records) -> None:
-    for records, samples in zip((train, test), make_samples(seed=4, font=None), strict=True):
+    made_train, made_test = make_samples(seed=4, font=None)
+    for records, samples in ((train, made_train), (test, with_voices(made_test))):
         written = [(r["instruction"], r["output"], len(r["image"])) for r in records if dialogue(r) is not None]
         assert written == [(s.instruction, s.label, len(s.images)) for s in samples if s.task == "demo_intent"]
+
+
+def test_two_customers_of_the_test_split_speak(train: Records, test: Records) -> None:
+    spoken = {name: record for record in train + test for name in record.get("audio", ())}
+    assert all(record in test and record["instruction"].count("<audio>") == 1 for record in spoken.values())
+    assert {record["output"]: 1 for record in spoken.values()} == dict.fromkeys(SPOKEN, 1) and len(spoken) == 2
+    assert set(spoken) == {path.name for path in (DEMO / "data" / "audio").iterdir()}
+    heard = read_transcripts(DEMO / "data" / "transcripts.jsonl")
+    assert {spoken[name]["output"]: transcript.text for name, transcript in heard.items()} == SPOKEN
+    assert all(1 < transcript.seconds < 5 and transcript.words for transcript in heard.values())
+
+
+def test_the_embedded_recogniser_hears_what_the_sidecar_says(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("pocketsphinx")
+    folder, known = DEMO / "data" / "audio", read_transcripts(DEMO / "data" / "transcripts.jsonl")
+    with Transcriber(EMBEDDED_SPEECH) as transcriber:
+        fill_transcripts([*known], folder, tmp_path / "transcripts.jsonl", transcriber)
+    assert read_transcripts(tmp_path / "transcripts.jsonl") == known

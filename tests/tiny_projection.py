@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 import tiny_qwen2vl
+
 from kdsl.vlm.conversation import Audio, Conversation, Instruction, ask
 
 RATE = 16_000
-TONES = {"低": 300.0, "中": 700.0, "高": 1500.0}
+TONES = {"低": 300.0, "中": 800.0, "高": 2000.0}
 """Name → hertz, give or take."""
 QUESTION = "什么声音？"
 

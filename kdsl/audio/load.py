@@ -4,9 +4,7 @@ from importlib.util import find_spec
 
 from kdsl.audio.decoding import require_decoder, voice_installed
 from kdsl.audio.recogniser import Recogniser
-from kdsl.audio.served import ServedRecogniser
 from kdsl.audio.sphinx import SphinxRecogniser, require_sphinx, sphinx_installed
-from kdsl.audio.whisper import WhisperRecogniser
 from kdsl.config import EMBEDDED_SPEECH
 from kdsl.hosts import Consent, is_address
 
@@ -19,7 +17,13 @@ def load_recogniser(speech: str, consent: Consent | None = None) -> Recogniser:
     """
     if speech == EMBEDDED_SPEECH:
         return SphinxRecogniser()
-    return ServedRecogniser(speech, consent) if is_address(speech) else WhisperRecogniser(speech)
+    if is_address(speech):
+        from kdsl.audio.served import ServedRecogniser  # with a client of servers, which others need not wait for
+
+        return ServedRecogniser(speech, consent)
+    from kdsl.audio.whisper import WhisperRecogniser
+
+    return WhisperRecogniser(speech)
 
 
 def speech_installed(speech: str) -> bool:

@@ -31,10 +31,12 @@ class Answer(RecordModel):
     id: str
     """That of the dialogue."""
     turn: Count
-    """Which turn the question is, from 1."""
+    """Which turn the question is, from 1, of those that user and agent have."""
     kind: Kind
     """What the dialogue holds up to there."""
     answer: str
+    cut: bool = False
+    """Whether the dialogue was too long, so that its earliest turns were left out."""
     reference: str | None = None
     """The right answer; None where the dialogue has none."""
     perplexity: Annotated[float, Field(gt=0)] | None = None

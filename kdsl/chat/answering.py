@@ -8,7 +8,7 @@ from pathlib import Path
 from kdsl.chat.dialogue import ChatTurn, conversation
 from kdsl.errors import KdslError
 from kdsl.vlm.conversation import Conversation
-from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.model import Generation, VisionLanguageModel
 
 
 class NoPerplexity(KdslError):
@@ -36,8 +36,11 @@ class ChatModel:
 
         Raises KdslError in one sentence for a picture, a sound or a server that cannot be used.
         """
-        asked = [self._asked(dialogue) for dialogue in dialogues]
-        return [answer.text for answer in self.model.generate(asked, self._max_new_tokens)]
+        return [answer.text for answer in self.generations(dialogues)]
+
+    def generations(self, dialogues: Sequence[Sequence[ChatTurn]]) -> list[Generation]:
+        """The same with what answers cost, and how much of each dialogue was left out because it was too long."""
+        return self.model.generate([self._asked(dialogue) for dialogue in dialogues], self._max_new_tokens)
 
     def perplexity(self, dialogue: Sequence[ChatTurn], answers: Sequence[str], base: float = math.e) -> list[float]:
         """How much each answer surprises the model where the dialogue's last turn, the user's, asks for one: from 1.

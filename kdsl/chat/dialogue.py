@@ -48,7 +48,7 @@ class Dialogue:
 
     def questions(self) -> "Iterator[Question]":
         """The turns of the user that want an answer: the last of the dialogue, and those that the agent answers in
-        words.
+        words, or with an empty turn.
 
         Of several turns of the user without an answer between them it is the last: a picture may come before the
         question about it. Several turns of the agent in a row are one answer.
@@ -57,9 +57,9 @@ class Dialogue:
             behind = self.turns[number:]
             if turn.role == "agent" or (behind and behind[0].role == "user"):
                 continue
-            answers = takewhile(lambda next: next.role == "agent", behind)
+            answers = [*takewhile(lambda next: next.role == "agent", behind)]
             reference = "\n".join(answer.text for answer in answers if answer.text)
-            if reference or not behind:
+            if reference or not any(answer.parts for answer in answers):
                 yield Question(number, kind_of(self.turns[:number]), reference)
 
     def asked(self, question: "Question", answers: Mapping[int, str]) -> tuple[ChatTurn, ...]:
@@ -84,7 +84,7 @@ class Question:
     kind: Kind
     """What the dialogue holds up to there."""
     reference: str
-    """The right answer; empty where the dialogue ends with the question."""
+    """The right answer; empty where the dialogue does not have it."""
 
 
 def kind_of(turns: Sequence[ChatTurn]) -> Kind:

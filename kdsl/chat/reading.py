@@ -34,7 +34,7 @@ def read_dialogues(path: Path) -> list[Dialogue]:
     A dialogue is a list of turns, or an object with an id and turns; one without an id goes by its number. A turn is
     an object that says whose it is, or a list of parts like {"type": "image", "content": "a.jpg"}: then user and
     agent take turns, but behind a turn of the user without text comes the question, which is the user's too. System
-    messages are left out. Names of files are relative to the folder of pictures or of sounds.
+    messages and empty turns of the user are left out. Names of files are relative to the folder of pictures or sounds.
 
     Raises KdslError with the file, the dialogue and the turn for what is of another shape, for texts that are too
     long, and for names that lead out of a folder.
@@ -90,8 +90,9 @@ def _dialogue(place: str, number: str, value: Any) -> Dialogue:
     for nth, turn in enumerate(turns, start=1):
         answers = bool(read) and read[-1].role == "user" and bool(read[-1].text)
         found = _turn(f"{place}, turn {nth}", "agent" if answers else "user", turn)
-        read += [] if found is None else [found]
-    if not any(turn.role == "user" and turn.parts for turn in read):
+        if found is not None and (found.parts or found.role == "agent"):
+            read.append(found)
+    if not any(turn.role == "user" for turn in read):
         raise KdslError(f"{place}: nobody asks anything in it; take it out, or give the user a turn")
     return Dialogue(number if identity is None else writable(str(identity)), tuple(read))
 

@@ -16,6 +16,7 @@ from kdsl.chat.hearing import in_text, unheard
 from kdsl.json_file import append_jsonl
 from kdsl.progress import Progress, reported
 from kdsl.small.many import Failed, answers
+from kdsl.vlm.model import Generation
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class RunOutcome:
     answered_before: int = 0
     without_question: int = 0
     """Dialogues in which nothing waits for an answer in words."""
+    cut: int = 0
+    """Questions before which the earliest turns were left out, for their dialogues were too long."""
     without_perplexity: bool = False
     """Whether the model does not tell how probable answers are."""
     unheard: list[str] = field(default_factory=list)
@@ -110,6 +113,7 @@ class Answering:
                                 # A power cut may have left some of a dialogue's answers.
                                 append(*(record for record in found if (record["id"], record["turn"]) not in there))
                                 outcome.answered += 1
+                                outcome.cut += sum(record["cut"] for record in found)
                             advance("Answering dialogues")
             except KeyboardInterrupt:
                 done = f"the answers to {outcome.answered + outcome.answered_before} dialogues are in {output}"
@@ -124,9 +128,9 @@ class Answering:
         for nth in range(max(map(len, questions), default=0)):
             rows = [row for row, own in enumerate(questions) if nth < len(own)]
             asked = [self._turns(dialogues[row].asked(questions[row][nth], said[row])) for row in rows]
-            for row, turns, answer in zip(rows, asked, self.chat.generate(asked), strict=True):
+            for row, turns, answer in zip(rows, asked, self.chat.generations(asked), strict=True):
                 question = questions[row][nth]
-                said[row][question.turn] = answer
+                said[row][question.turn] = answer.text
                 records[row].append(self._record(dialogues[row], question, turns, answer))
         return records
 
@@ -134,14 +138,15 @@ class Answering:
         return turns if self.transcripts is None else in_text(turns, self.transcripts)
 
     def _record(
-        self, dialogue: Dialogue, question: Question, turns: tuple[ChatTurn, ...], answer: str
+        self, dialogue: Dialogue, question: Question, turns: tuple[ChatTurn, ...], answer: Generation
     ) -> dict[str, Any]:
         perplexities = self._perplexities(dialogue, question, turns)
         found = Answer(
             id=dialogue.id,
             turn=question.turn,
             kind=question.kind,
-            answer=answer,
+            answer=answer.text,
+            cut=answer.dropped > 0,
             reference=question.reference or None,
             perplexity=perplexities[0] if perplexities else None,
             others=tuple(perplexities[1:]),

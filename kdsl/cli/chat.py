@@ -73,6 +73,8 @@ def _print_outcome(output: Path, outcome: "RunOutcome") -> None:
     typer.echo(f"{output}: {outcome.answered} dialogues answered, {outcome.answered_before} were there")
     if outcome.without_question:
         typer.echo(f"Dialogues without a question that is answered in words: {outcome.without_question}")
+    if outcome.cut:
+        typer.echo(f"Questions before which turns were left out, for chat.max_tokens allows no more: {outcome.cut}")
     if outcome.without_perplexity:
         typer.echo("The answers have no perplexities, for the model tells none")
     if outcome.unheard:

@@ -60,7 +60,7 @@ def _print_question(question: "GameQuestion", looked_at: "Sequence[str]") -> Non
         if turn.text:
             typer.echo(visible(f"  {speakers.user if turn.role == 'user' else speakers.agent}: {turn.text}"))
     for line in looked_at:
-        typer.echo(visible(f"  To look at: {line}"))
+        typer.echo(visible(f"  With {line}"))
 
 
 def _print_given(given: "Given", limit: float, seen: bool) -> None:

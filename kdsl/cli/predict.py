@@ -22,6 +22,10 @@ def predict(
         list[Path] | None,
         typer.Option("--image", metavar="FILE", help="An image, with the text or alone; give several one by one."),
     ] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option("--audio", metavar="FILE", help="A sound, such as a voice message, likewise."),
+    ] = None,
     input: Annotated[
         list[Path] | None,
         typer.Option(
@@ -65,12 +69,12 @@ def predict(
     from kdsl.project.predicted_table import predict_table, table_form
     from kdsl.project.prediction import decide_files, explain_id, explain_samples, predict_file
 
-    directly = text is not None or bool(image)
+    directly = text is not None or bool(image) or bool(audio)
     _require_sense(directly, bool(input), output is not None, append, again, explain, format)
     project = open_project(arguments)
     tasks = chosen_tasks(project, task)
     if directly:
-        explained = explain_samples(project, given_samples(project, text, image or [], tasks))
+        explained = explain_samples(project, given_samples(project, text, image or [], audio or [], tasks))
         _print_explained(explained, format or Format.table)
         return
     with sample_files(input or []) as files:
@@ -102,12 +106,14 @@ def _require_sense(
     from kdsl.errors import KdslError
 
     if directly and files:
-        raise KdslError("--text and --image give a sample, and so does --input; leave one of them out")
+        raise KdslError("--text, --image and --audio give a sample, and so does --input; leave one of them out")
     if not directly and not files:
-        raise KdslError('kdsl predict needs something to predict: --text "…", --image FILE, or --input FILE')
+        raise KdslError(
+            'kdsl predict needs something to predict: --text "…", --image FILE, --audio FILE, or --input FILE'
+        )
     if directly and (output or explain is not None):
         what = "--output" if output else "--explain"
-        raise KdslError(f"{what} is for --input; the prediction of --text and --image is printed in any case")
+        raise KdslError(f"{what} is for --input; the prediction of --text, --image and --audio is printed in any case")
     if append and again:
         raise KdslError("--append leaves predictions as they are and --again makes them anew; leave one of them out")
     if (append or again) and not output:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from kdsl.arbiter.arbiter import Arbiter
     from kdsl.arbiter.trained import TrainedTask
+    from kdsl.vlm.projection import ProjectionCard
 
 
 def train(
@@ -29,20 +30,54 @@ def train(
     ] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed."""
+    """Train the classifier and fit the arbiter on the rules that kdsl mine found and people reviewed.
+
+    Where chat.train names dialogues, learn the projection of the language model from them.
+    """
+    from kdsl.project.projection import train_dialogues
     from kdsl.project.training import fine_tune_project, train_project
 
     if fine_tune_only or deepspeed is not None:
         fine_tune_project(open_project(arguments), deepspeed)
         return
-    trained = train_project(open_project(arguments))
+    project = open_project(arguments)
+    tasks, dialogues = project.config.tasks, project.config.chat.train
+    learned = train_dialogues(project) if dialogues is not None or not tasks else None
+    trained = train_project(project) if tasks else []
     if format is Format.json:
-        print_json([{**task.arbiter.record(), "shares": dict(task.shares), **_taught(task)} for task in trained])
+        records = [{**task.arbiter.record(), "shares": dict(task.shares), **_taught(task)} for task in trained]
+        print_json(
+            records + ([] if learned is None else [_projection_record(learned, project.config.projection_folder)])
+        )
         return
-    print_arbiters([task.arbiter for task in trained])
+    if learned is not None:
+        print_projection(learned, project.config.projection_folder)
+    if trained:
+        print_arbiters([task.arbiter for task in trained])
     for task in trained:
         print_shares(task.task.name, task.shares)
         print_taught(task)
+
+
+def _projection_record(card: "ProjectionCard", folder: Path) -> dict[str, Any]:
+    return {"projection": str(folder), **card.model_dump(mode="json")}
+
+
+def print_projection(card: "ProjectionCard", folder: Path) -> None:
+    """How improbable a language model finds answers with the projection that it learned, and where that is."""
+    from math import exp
+
+    from rich.markup import escape
+
+    from kdsl.cli.console import results_console, results_table
+
+    console = results_console()
+    table = results_table("Projection", "", ">dialogues", ">answers", ">loss a token", ">perplexity")
+    best = card.history[card.best - 1]
+    for told, part, loss in (("learned from", "train", best["loss"]), ("held out", "held_out", best["held_out"])):
+        table.add_row(told, str(card.dialogues[part]), str(card.answers[part]), f"{loss:.3f}", f"{exp(loss):.2f}")
+    console.print(table)
+    console.print(f"{escape(str(folder))}: the projection, as it was after epoch {card.best} of {len(card.history)}.")
 
 
 _LEFT_OUT = {

@@ -30,7 +30,8 @@ Convert = Callable[[Any], Any]
 
 
 def arrow_values(path: Path, file: "io.BufferedReader[Any]") -> Iterator[Value]:
-    """An object a row. Dates are ISO text, NaN is None; pictures stay bytes, {"bytes", "path"} with Hugging Face.
+    """An object a row. Dates are ISO text, NaN is None; pictures and sounds stay bytes, {"bytes", "path"} with
+    Hugging Face.
 
     Raises KdslError where pyarrow is missing, for a damaged file, and for a class that has no name.
     """
@@ -120,7 +121,8 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, float):
         return None if math.isnan(cell) else cell
     if isinstance(cell, dict):
-        return {key: _plain(each) for key, each in cell.items()}
+        file = {"bytes", "path"} <= cell.keys()  # the bytes of a sound may be text by chance
+        return {key: each if file and key == "bytes" else _plain(each) for key, each in cell.items()}
     if isinstance(cell, list):
         return [_plain(each) for each in cell]
     if isinstance(cell, tuple):  # an entry of a map

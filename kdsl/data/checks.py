@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdsl.data.answers import check_answers
+from kdsl.data.audio_checks import NO_SOUNDS, Sounds, check_audio
 from kdsl.data.dialogue import without_placeholders
 from kdsl.data.finding import Finding, finding
 from kdsl.data.giveaways import Giveaway, label_in_names, label_in_order
@@ -14,7 +15,7 @@ from kdsl.data.image_checks import check_images, check_near_duplicates
 from kdsl.data.meanings import Encode, check_meanings
 from kdsl.data.media import AUDIO, IMAGES, MEDIA
 from kdsl.data.notes import Notes
-from kdsl.data.repeats import check_repeats
+from kdsl.data.repeats import check_repeats, file_contents
 from kdsl.progress import Progress
 from kdsl.sample import Sample, Task
 
@@ -64,12 +65,13 @@ def check_samples(
     progress: Progress | None = None,
     left_out: Collection[str] = (),
     encode: Encode | None = None,
+    sounds: Sounds = NO_SOUNDS,
 ) -> Report:
     """Everything that can be wrong with the samples of each split ("train", "test").
 
     `images` is the folder that image names are relative to; `notes` is what reading each split left; `left_out` are
-    fields that nothing will look at, and `encode` gives sentence vectors. Reads every image once; never raises for
-    what is in it.
+    fields that nothing will look at, and `encode` gives sentence vectors. Reads every image and sound once; never
+    raises for what is in it.
     """
     totals = {
         task.name: {split: sum(each.task == task.name for each in samples) for split, samples in splits.items()}
@@ -91,8 +93,10 @@ def check_samples(
     report.findings.extend(_unlabelled(splits.get("train", ()), tasks))
     image_findings, hashes = check_images(splits, images, progress)
     report.findings.extend(image_findings)
-    report.findings.extend(check_near_duplicates(splits, tasks, hashes))
-    report.findings.extend(check_repeats(splits, tasks, images))
+    report.findings.extend(check_audio(splits, sounds, progress))
+    heard = file_contents((sound for samples in splits.values() for s in samples for sound in s.audio), sounds.folder)
+    report.findings.extend(check_near_duplicates(splits, tasks, hashes, heard))
+    report.findings.extend(check_repeats(splits, tasks, images, sounds.folder))
     if encode is not None:
         report.findings.extend(check_meanings(splits, tasks, encode))
     if "last_agent" not in left_out:

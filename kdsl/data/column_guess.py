@@ -98,6 +98,7 @@ def _values(records: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def _names_images(value: Any) -> bool:
+    value = _listed(value)
     if isinstance(value, list):
         return bool(value) and all(map(_names_images, value))
     if isinstance(value, dict):
@@ -106,6 +107,7 @@ def _names_images(value: Any) -> bool:
 
 
 def _names_sounds(value: Any) -> bool:
+    value = _listed(value)
     if isinstance(value, list):
         return bool(value) and all(map(_names_sounds, value))
     if isinstance(value, dict):  # of Hugging Face
@@ -116,6 +118,12 @@ def _names_sounds(value: Any) -> bool:
             or (isinstance(held, bytes) and is_sound(held))
         )
     return isinstance(value, str) and _is_file(value, _FILE_OF_SOUND, "data:audio/")
+
+
+def _listed(value: Any) -> Any:
+    """The list that a cell holds as JSON."""
+    held = json_in(value) if isinstance(value, str) and value.startswith("[") else None
+    return held if isinstance(held, list) else value
 
 
 def _is_file(value: str, name: re.Pattern[str], data_url: str) -> bool:

@@ -2,8 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,21 +18,35 @@ SIMILAR_TEXT = 0.8
 SIMILAR_IMAGE = 12
 """Hamming distance of two 256-bit difference hashes up to which two images count as the same."""
 
+MayBe = Callable[[int, int], bool]
+"""Whether a pair (index into the first, index into the second) may be near-duplicates at all."""
+
 _SHINGLE = 4
 _BLOCK = 256
 
 
 def near_duplicates(
-    first: Sequence[Sample], second: Sequence[Sample], hashes: Mapping[str, np.ndarray]
+    first: Sequence[Sample],
+    second: Sequence[Sample],
+    hashes: Mapping[str, np.ndarray],
+    sounds: Mapping[str, object] = MappingProxyType({}),
 ) -> list[tuple[int, int]]:
     """Pairs (index into `first`, index into `second`), one for each near-duplicate of `second`, in its order.
 
     Samples of the same task with words are compared by their words, samples without words by their images, of which
-    every one must have a like one in the other sample. `hashes` gives the difference hash, bool [256], of image names.
+    every one must have a like one in the other sample. Whatever else they say or show, they must play the same sounds.
+    `hashes` gives the difference hash, bool [256], of image names, `sounds` what stands for the content of sounds;
+    without it their names do.
     """
     words = [dialogue_words(sample) for sample in first], [dialogue_words(sample) for sample in second]
-    found = _similar_texts(*words, first, second)
-    found.update(_similar_images(first, second, hashes))
+    heard = [_heard(sample, sounds) for sample in first], [_heard(sample, sounds) for sample in second]
+
+    def may_be(i: int, j: int) -> bool:
+        return first[i].task == second[j].task and heard[0][i] == heard[1][j]
+
+    found = _similar_texts(*words, may_be)
+    found.update(_similar_images(first, second, hashes, may_be))
+    found.update(_same_sounds(first, second, sounds))
     return sorted(((i, j) for j, i in found.items()), key=lambda pair: pair[1])
 
 
@@ -40,9 +55,25 @@ def dialogue_words(sample: Sample) -> str:
     return normalise("\n".join(turn.text for turn in sample.turns))
 
 
-def _similar_texts(
-    first: Sequence[str], second: Sequence[str], of_first: Sequence[Sample], of_second: Sequence[Sample]
-) -> dict[int, int]:
+def _heard(sample: Sample, sounds: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple(sounds.get(sound, sound) for sound in sample.audio)
+
+
+def _same_sounds(first: Sequence[Sample], second: Sequence[Sample], sounds: Mapping[str, object]) -> dict[int, int]:
+    """Of samples that neither say nor show anything."""
+    known: dict[object, int] = {}
+    for i, sample in enumerate(first):
+        if _only_sounds(sample):
+            known.setdefault((sample.task, _heard(sample, sounds)), i)
+    asked = {j: (sample.task, _heard(sample, sounds)) for j, sample in enumerate(second) if _only_sounds(sample)}
+    return {j: known[key] for j, key in asked.items() if key in known}
+
+
+def _only_sounds(sample: Sample) -> bool:
+    return bool(sample.audio) and not sample.images and not dialogue_words(sample)
+
+
+def _similar_texts(first: Sequence[str], second: Sequence[str], may_be: MayBe) -> dict[int, int]:
     """index into second → index into first. Exact: two sets with Jaccard similarity ≥ t share one of their rarest
     (1 - t) · size + 1 members (prefix filter of Bayardo et al., "Scaling up all pairs similarity search", 2007)."""
     if not any(first) or not any(second):
@@ -58,7 +89,7 @@ def _similar_texts(
         mine = sets[len(first) + j]
         candidates = {i for shingle in prefixes[len(first) + j] for i in index.get(shingle, ())}
         for i in sorted(candidates):
-            if of_first[i].task != of_second[j].task:
+            if not may_be(i, j):
                 continue
             smaller, larger = sorted((len(sets[i]), len(mine)))
             if smaller >= SIMILAR_TEXT * larger and _jaccard(sets[i], mine) >= SIMILAR_TEXT:
@@ -93,7 +124,7 @@ def _jaccard(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _similar_images(
-    first: Sequence[Sample], second: Sequence[Sample], hashes: Mapping[str, np.ndarray]
+    first: Sequence[Sample], second: Sequence[Sample], hashes: Mapping[str, np.ndarray], may_be: MayBe
 ) -> dict[int, int]:
     known = _comparable(first, hashes)
     asked = _comparable(second, hashes)
@@ -108,7 +139,7 @@ def _similar_images(
         distance = mine.sum(axis=1)[:, None] + ones - 2 * (mine @ bits.T)  # [n_block, n_known]
         for row, column in np.argwhere(distance <= SIMILAR_IMAGE):
             i, j = known[column], block[row]
-            if j not in found and first[i].task == second[j].task and _same_images(first[i], second[j], hashes):
+            if j not in found and may_be(i, j) and _same_images(first[i], second[j], hashes):
                 found[j] = i
     return found
 

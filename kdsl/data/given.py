@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from kdsl.data import plain
 from kdsl.data.forms import AS_IT_IS, HEAD, Reading, RecordReader
+from kdsl.data.media import AUDIO, IMAGES
 from kdsl.data.notes import Notes
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.record import Record, shown
@@ -13,7 +14,7 @@ from kdsl.errors import KdslError
 from kdsl.sample import Role, Sample, Task, Turn
 from kdsl.text import writable
 
-_CONTENT = ("text", "turns", "images", "image")
+_CONTENT = ("text", "turns", *IMAGES.keys, *AUDIO.keys)
 """Columns of a table of which it needs one."""
 _ITEMS = 'a list of texts, of dicts like {"text": "…"}, of kdsl.Sample objects, or a DataFrame'
 
@@ -95,7 +96,7 @@ def _rows(table: Any, name: str) -> list[dict[str, Any]]:
         columns = [column for column in given if isinstance(column, str)]
     if not columns:
         has = ", ".join(map(shown, given[:8])) or "none"
-        raise KdslError(f"{name}: the table has no column text, turns or images; its columns are {has}")
+        raise KdslError(f"{name}: the table has no column text, turns, images or audio; its columns are {has}")
     for column in columns:
         if columns.count(column) > 1:
             raise KdslError(
@@ -163,10 +164,12 @@ def _require_whole(sample: Sample, place: str) -> None:
     for number, turn in enumerate(sample.turns, start=1):
         if turn.role not in get_args(Role):
             raise KdslError(f"{place}: the role of turn {number} is {shown(turn.role)}; it must be 'user' or 'agent'")
-    if not isinstance(sample.images, tuple | list):
-        raise KdslError(f"{place}: images is {shown(sample.images)}; it must be a tuple of file names")
+    for what, names in (("images", sample.images), ("audio", sample.audio)):
+        if not isinstance(names, tuple | list):
+            raise KdslError(f"{place}: {what} is {shown(names)}; it must be a tuple of file names")
     texts = {"id": sample.id, **{f"the text of turn {n}": turn.text for n, turn in enumerate(sample.turns, start=1)}}
-    for what, value in [*texts.items(), *(("an image", image) for image in sample.images)]:
+    files = [("an image", image) for image in sample.images] + [("a sound", sound) for sound in sample.audio]
+    for what, value in [*texts.items(), *files]:
         if not isinstance(value, str):
             raise KdslError(f"{place}: {what} is {shown(value)}; it must be text")
         if writable(value) != value:

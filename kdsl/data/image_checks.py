@@ -31,14 +31,17 @@ def check_images(
 
 
 def check_near_duplicates(
-    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], hashes: Mapping[str, np.ndarray]
+    splits: Mapping[str, Sequence[Sample]],
+    tasks: Sequence[Task],
+    hashes: Mapping[str, np.ndarray],
+    sounds: Mapping[str, object],
 ) -> Iterator[Finding]:
     """One finding for each task with samples that "train" and "test" share, if there are both."""
     if "train" not in splits or "test" not in splits:
         return
     for task in tasks:
         train, test = ([s for s in splits[split] if s.task == task.name] for split in ("train", "test"))
-        pairs = [f"{test[j].id} like {train[i].id}" for i, j in near_duplicates(train, test, hashes)]
+        pairs = [f"{test[j].id} like {train[i].id}" for i, j in near_duplicates(train, test, hashes, sounds)]
         message = "test samples are near-duplicates of training samples; scores on them say little"
         yield from finding("near-duplicates", "test", task.name, pairs, message)
 

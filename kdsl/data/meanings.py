@@ -23,7 +23,8 @@ _BLOCK = 1024
 
 def check_meanings(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], encode: Encode) -> Iterator[Finding]:
     """For each task: samples that mean nearly the same as one of another label, and test samples that mean the same as
-    a training one. What is alike word for word is found elsewhere, and what comes with other images is not alike.
+    a training one. What is alike word for word is found elsewhere, and what comes with other images or sounds is not
+    alike.
     """
     for task in tasks:
         named = [
@@ -54,7 +55,7 @@ def near_pairs(samples: Sequence[Sample], encode: Encode) -> Iterator[tuple[int,
     """(i, j, nearness) of samples i < j, the nearest first: at least `LIKE` by what the user said last and by all that
     the user said.
 
-    By words alone the same, and samples with other images, are none.
+    By words alone the same, and samples with other images or sounds, are none.
     """
     words = [_users(sample) for sample in samples]
     parts = [encode([_last_user(sample) for sample in samples]), encode(words)]
@@ -66,7 +67,7 @@ def near_pairs(samples: Sequence[Sample], encode: Encode) -> Iterator[tuple[int,
         near = [cosine - own >= LIKE * (1 - own) for cosine, own in zip(cosines, usual, strict=True)]
         for row, j in np.argwhere(near[0] & near[1]).tolist():
             i = begin + row
-            if i < j and samples[i].images == samples[j].images and words[i] != words[j]:
+            if i < j and _files(samples[i]) == _files(samples[j]) and words[i] != words[j]:
                 of_parts = zip(cosines, usual, strict=True)
                 found.append((i, j, min(nearness(float(cosine[row, j]), own) for cosine, own in of_parts)))
     yield from sorted(found, key=lambda pair: -pair[2])
@@ -85,6 +86,10 @@ def usual_cosine(vectors: NDArray[np.float32]) -> float:
     n = int(np.any(vectors, axis=1).sum())
     both = float(np.sum(vectors.sum(axis=0, dtype=np.float64) ** 2)) - n
     return both / (n * (n - 1)) if n > 1 else 0.0
+
+
+def _files(sample: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return sample.images, sample.audio
 
 
 def _last_user(sample: Sample) -> str:

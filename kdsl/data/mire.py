@@ -1,15 +1,15 @@
-"""The MIRE challenge's records: {id, instruction, input, output, image}."""
+"""The MIRE challenge's records: {id, instruction, input, output, image}, which may name sounds too."""
 
 from collections.abc import Sequence
 
 from kdsl.data.dialogue import CHINESE, END_MARKER, START_MARKER, Waiting, parse_dialogue, speakers_in
-from kdsl.data.media import IMAGES
+from kdsl.data.media import AUDIO, IMAGES
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
 from kdsl.data.record_media import files_in
 from kdsl.sample import Sample, Task
 
-KEYS = frozenset({"id", "copy_of", "instruction", "input", "output", "image", "images", "task"})
+KEYS = frozenset({"id", "copy_of", "instruction", "input", "output", "task", *IMAGES.keys, *AUDIO.keys})
 
 
 def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
@@ -22,14 +22,15 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
         kind = "a dialogue" if START_MARKER in text else "no dialogue"
         record.notes.other_tasks[f"instructions with {kind}"] += 1
         return None
-    images = files_in(record, IMAGES)
+    images, audio = files_in(record, IMAGES), files_in(record, AUDIO)
     dialogue = text_between_markers(text, record)
     try:
-        turns = parse_dialogue(dialogue, Waiting(images), speakers_in(dialogue, task) or CHINESE)
+        turns = parse_dialogue(dialogue, Waiting(images, audio), speakers_in(dialogue, task) or CHINESE)
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
-    named = tuple(image for image in images if image)
-    return Sample(record.identity(), task.name, turns, named, record.label("output", task.label_names))
+    label = record.label("output", task.label_names)
+    shown, heard = (tuple(filter(None, names)) for names in (images, audio))
+    return Sample(record.identity(), task.name, turns, shown, label, audio=heard)
 
 
 def task_of_instruction(instruction: str, tasks: Sequence[Task]) -> Task | None:

@@ -96,7 +96,9 @@ def names_in(value: Any) -> list[Any]:
 def _cell(text: str) -> Any:
     """The names in a table's cell, where these are several; any other text as it is."""
     names = names_in(text)
-    return names if text.startswith("[") or (len(names) > 1 and all(map(_ENDS.search, names))) else text
+    if text.startswith("["):
+        return names if all(isinstance(name, str) for name in names) else text
+    return names if len(names) > 1 and all(map(_ENDS.search, names)) else text
 
 
 def all_files(listed: Iterable[str | None], of_turns: Iterable[str]) -> tuple[str, ...]:

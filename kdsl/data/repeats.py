@@ -17,14 +17,14 @@ _SHOWN = 4
 
 
 def check_repeats(
-    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], images: Path | None
+    splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task], images: Path | None, audio: Path | None = None
 ) -> Iterator[Finding]:
     """Contradictory labels in all splits together, and repeats within each.
 
-    The same is what has equal turns once normalised and without spaces, and equal images: the same files, whatever
-    they are called.
+    The same is what has equal turns once normalised and without spaces, and equal images and sounds: the same files,
+    whatever they are called. `images` and `audio` are the folders of these; without one names alone count.
     """
-    contents = _image_contents(chain.from_iterable(splits.values()), images)
+    contents = _Contents(list(chain.from_iterable(splits.values())), images, audio)
     for task in tasks:
         groups = _alike(
             ((split, sample) for split, samples in splits.items() for sample in samples if sample.task == task.name),
@@ -35,31 +35,37 @@ def check_repeats(
             yield from _repeats(split, task, [alike for group in groups for alike in _of_one_label(split, group)])
 
 
-def same_content(samples: Sequence[Sample], images: Path | None) -> list[list[Sample]]:
-    """The samples of one task that say and show the same as another one, in groups of at least two."""
-    contents = _image_contents(iter(samples), images)
+def same_content(samples: Sequence[Sample], images: Path | None, audio: Path | None = None) -> list[list[Sample]]:
+    """The samples of one task that say, show and play the same as another one, in groups of at least two."""
+    contents = _Contents(samples, images, audio)
     return [[sample for _, sample in group] for group in _alike((("", sample) for sample in samples), contents)]
 
 
-def contents_of(samples: Sequence[Sample], images: Path | None) -> list[object]:
-    """What each of the samples says and shows: equal where that is the same; to be compared within one task."""
-    contents = _image_contents(iter(samples), images)
-    return [_content(sample, contents) for sample in samples]
+def contents_of(samples: Sequence[Sample], images: Path | None, audio: Path | None = None) -> list[object]:
+    """What each of the samples says, shows and plays: equal where that is the same; to be compared within one task."""
+    return list(map(_Contents(samples, images, audio).of, samples))
 
 
-def _alike(
-    named: Iterable[tuple[str, Sample]], contents: Mapping[str, object]
-) -> list[list[tuple[str, Sample]]]:  # fmt: skip
+class _Contents:
+    """What samples hold, so that it can be compared."""
+
+    def __init__(self, samples: Sequence[Sample], images: Path | None, audio: Path | None) -> None:
+        self._images = file_contents((image for sample in samples for image in sample.images), images)
+        self._audio = file_contents((sound for sample in samples for sound in sample.audio), audio)
+
+    def of(self, sample: Sample) -> object:
+        turns = [(turn.role, normalise(turn.text).replace(" ", "")) for turn in sample.turns]
+        said = tuple(turn for turn in turns if turn[1])
+        shown = tuple(self._images.get(image, image) for image in sample.images)
+        return said, shown, tuple(self._audio.get(sound, sound) for sound in sample.audio)
+
+
+def _alike(named: Iterable[tuple[str, Sample]], contents: _Contents) -> list[list[tuple[str, Sample]]]:
     same: dict[object, list[tuple[str, Sample]]] = defaultdict(list)
     for split, sample in named:
-        if sample.turns or sample.images:
-            same[_content(sample, contents)].append((split, sample))
+        if sample.turns or sample.images or sample.audio:
+            same[contents.of(sample)].append((split, sample))
     return [group for group in same.values() if len(group) > 1]
-
-
-def _content(sample: Sample, contents: Mapping[str, object]) -> object:
-    turns = [(turn.role, normalise(turn.text).replace(" ", "")) for turn in sample.turns]
-    return (*(turn for turn in turns if turn[1]), *(contents.get(image, image) for image in sample.images))
 
 
 def _contradictions(task: Task, groups: Sequence[Sequence[tuple[str, Sample]]]) -> Iterator[Finding]:
@@ -99,17 +105,17 @@ def _repeats(split: str, task: Task, groups: Sequence[Sequence[Sample]]) -> Iter
     exact: list[tuple[int, str]] = []
     near: list[tuple[int, str]] = []
     for group in groups:
-        alike = Counter((sample.turns, sample.images) for sample in group)
+        alike = Counter((sample.turns, sample.images, sample.audio) for sample in group)
         again = len(group) - len(alike)
         if again:
             written, times = alike.most_common(1)[0]
-            ids = [sample.id for sample in group if (sample.turns, sample.images) == written]
+            ids = [sample.id for sample in group if (sample.turns, sample.images, sample.audio) == written]
             exact.append((again, _example(ids, times)))
         if len(alike) > 1:
             near.append((len(alike) - 1, _example([sample.id for sample in group], len(group))))
     for kind, found, message in (
         ("repeats", exact, "samples repeat another one exactly; keep one of each"),
-        ("near-repeats", near, "samples repeat another one but for case, width, spaces or names of images; keep one"),
+        ("near-repeats", near, "samples repeat another one but for case, width, spaces or names of files; keep one"),
     ):
         for each in finding(
             kind, split, task.name, [example for _, example in sorted(found, key=lambda each: -each[0])], message
@@ -121,12 +127,12 @@ def _example(ids: Sequence[str], times: int) -> str:
     return f"{times} times: {', '.join(ids[:_SHOWN])}{', …' if times > _SHOWN else ''}"
 
 
-def _image_contents(samples: Iterator[Sample], folder: Path | None) -> dict[str, object]:
-    """Image name → what stands for its content; for images that are like no other their name does."""
+def file_contents(names: Iterable[str], folder: Path | None) -> dict[str, object]:
+    """Name of a file → what stands for its content; for those that are like no other their name does."""
     if folder is None:
         return {}
     of_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
-    for name in dict.fromkeys(image for sample in samples for image in sample.images):
+    for name in dict.fromkeys(names):
         path = existing_image(folder, name)
         if path is not None:
             of_size[path.stat().st_size].append((name, path))

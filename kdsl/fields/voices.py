@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +20,8 @@ HELD = 2048
 
 
 class TranscriptFiller:
-    """Adds transcripts of new sounds to `sidecars` and to the sidecar file; `tell` warns of sounds left without one.
+    """Adds transcripts of new sounds to `sidecars`, and to the sidecar file where the project has one; `tell` warns of
+    sounds left without one.
 
     Those of sounds that go by their absolute path are kept in no file: next time there may be another sound.
     """
@@ -34,10 +35,8 @@ class TranscriptFiller:
         progress: Progress | None = None,
         keeping: bool = True,
     ) -> None:
-        """`folder` holds the sounds; without `sidecar` the project looks at no transcripts, and nothing is done.
-
-        Without `keeping` the sidecar file stays as it is, of new sounds those that came last are known, and what
-        transcribes stays ready for the next ones, until `close`.
+        """`folder` holds the sounds. Without `keeping` the sidecar file stays as it is, of new sounds those that came
+        last are known, and what transcribes stays ready for the next ones, until `close`.
         """
         self.sidecars = sidecars
         self.transcriber = transcriber
@@ -50,6 +49,11 @@ class TranscriptFiller:
         self._missing: dict[str, str] = {}
         """Sound → why it has no transcript."""
 
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Sound → why it could not be transcribed, of those that were tried since the last `tell`."""
+        return self._missing
+
     def learn(self, known: Sidecars) -> None:
         """Take over what the sidecar file says by now; what was found since and it does not have is kept."""
         self.sidecars.transcripts.update(known.transcripts)
@@ -60,15 +64,12 @@ class TranscriptFiller:
         Raises KdslError where the recogniser cannot be loaded or reached; where it is not installed, the sounds are
         counted.
         """
-        if self._sidecar is None:
-            return
         sounds = dict.fromkeys(audio for sample in samples for audio in sample.audio)
         new = [audio for audio in sounds if audio not in self.sidecars.transcripts and audio not in self._missing]
         if new and (reason := self._hindrance()):
             self._missing |= dict.fromkeys(new, reason)
         elif new:
-            outside = [audio for audio in new if self._folder is None or os.path.isabs(audio)]
-            self._transcribe([audio for audio in new if audio not in outside], outside, self._sidecar)
+            self._transcribe(new)
         if not self._keeping:
             self._forget(sounds)
 
@@ -93,24 +94,23 @@ class TranscriptFiller:
             return str(error)
         return ""
 
-    def _transcribe(self, inside: Sequence[str], outside: Sequence[str], sidecar: Path) -> None:
-        """Those `inside` the folder of sounds, and those that are not."""
-        folder = self._folder or Path()
+    def _transcribe(self, sounds: Sequence[str]) -> None:
         if not self._keeping:
-            self._listen([*inside, *outside], folder)
+            self._listen(sounds)
             return
+        known, kept = self.sidecars.transcripts, [audio for audio in sounds if not os.path.isabs(audio)]
         with self.transcriber:
-            if inside:
-                known = self.sidecars.transcripts
-                found = fill_transcripts(inside, folder, sidecar, self.transcriber, self._progress, known)
+            if kept and self._folder is not None and self._sidecar is not None:
+                found = fill_transcripts(kept, self._folder, self._sidecar, self.transcriber, self._progress, known)
                 self._missing |= found.problems
-            self._listen(outside, folder)
+            self._listen([audio for audio in sounds if audio not in known])
 
-    def _listen(self, sounds: Sequence[str], folder: Path) -> None:
+    def _listen(self, sounds: Sequence[str]) -> None:
+        """Transcribe them for now, and write nothing."""
         if self._folder is None:
             self._missing |= {audio: "data.audio is not set" for audio in sounds if not os.path.isabs(audio)}
         readable = [audio for audio in sounds if audio not in self._missing]
-        for each in self.transcriber.transcribed(readable, folder) if readable else ():
+        for each in self.transcriber.transcribed(readable, self._folder or Path()) if readable else ():
             if each.transcript is None:
                 self._missing[each.file] = each.problem
             else:
@@ -120,8 +120,10 @@ class TranscriptFiller:
     def _forget(self, sounds: Iterable[str]) -> None:
         """Note these sounds, which came now, and forget those that came longest ago where they are too many."""
         came = [audio for audio in sounds if audio in self._found]
+        # A service transcribes in one thread and decides in another: what is here may be gone with the next line.
         for audio in came:
-            self._found[audio] = self._found.pop(audio)
+            self._found.pop(audio, None)
+            self._found[audio] = None
         for audio in list(islice(self._found, max(0, len(self._found) - max(HELD, len(came))))):
-            del self._found[audio]
+            self._found.pop(audio, None)
             self.sidecars.transcripts.pop(audio, None)

@@ -190,7 +190,8 @@ def _fold(
 def _fingerprint(project: Project, wanted: Sequence[Steps], k: int) -> str:
     """Hash of what the results depend on, but for the weights of a model that is named."""
     data = project.config.data
-    named = (data.train, data.ocr, data.captions, data.questions, data.reasons, data.distilled, data.unlabelled)
+    sidecars = (data.ocr, data.transcripts, data.captions, data.questions)
+    named = (data.train, *sidecars, data.reasons, data.distilled, data.unlabelled)
     files = [path for path in named if path is not None and path.exists()]
     described = [
         RESULTS_VERSION,

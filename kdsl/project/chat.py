@@ -95,12 +95,19 @@ def model_player(project: "Project", game: "Game", input: Path) -> "Answerer":
 
 
 def open_chat_model(project: "Project") -> "VisionLanguageModel":
-    """The model that `large:` names, with dialogues cut to `chat.max_tokens`; KdslError for an embedded one."""
+    """The model that `large:` names, with its projection if it has one; dialogues are cut to `chat.max_tokens`.
+
+    Raises KdslError for an embedded one, and for a projection that `kdsl train` has not made.
+    """
     from kdsl.models.large.weights import LargeWeights
     from kdsl.vlm.pixels import PixelBudget
 
     config = project.config
     name, pixels = _model_name(config), PixelBudget(config.pixels.min, config.pixels.max)
+    if config.projection is not None:
+        from kdsl.project.projection import open_projected
+
+        return open_projected(config, config.projection, pixels)
     return LargeWeights(name, config.checkpoint, pixels, config.chat.max_tokens, project.consent).open(None)
 
 

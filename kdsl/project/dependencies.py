@@ -165,6 +165,7 @@ DEPENDENCIES: dict[StepName, tuple[Reads, ...]] = {
             ),
             _has_test,
         ),
+        Reads((), (inputs.all_audio,), _asks_large),
     ),
 }
 """Where a step reads more than stands here, `tests/project/test_dependencies.py` fails."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from kdsl.errors import KdslError
 from kdsl.project.project import Project
 
 
@@ -16,9 +15,7 @@ def export_fusionbrain(project: Project, out: Path, copies: bool) -> None:
     from kdsl.chat.fusionbrain.settings import Settings
 
     config = project.config
-    if config.large_model is None:
-        raise KdslError(f"large: {config.large} answers no dialogues; name a model's directory")
-    sources = weights.sources(config.large_model, config.speech)
+    sources = weights.sources(config)
     chat = config.chat.model_dump(include={"system", "max_new_tokens", "max_tokens"})
     places = {name: weights.FOLDER / name for name in sources}
     settings = Settings.model_validate({**places, **chat, "pixels": config.pixels})

@@ -1,8 +1,9 @@
-"""A text and images that a person gives directly, as samples of a project's tasks."""
+"""A text, images and sounds that a person gives directly, as samples of a project's tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdsl.audio.decoding import audio_facts
 from kdsl.data.images import inspect_image
 from kdsl.errors import KdslError
 from kdsl.project.project import Project
@@ -13,24 +14,40 @@ GIVEN_ID = "given"
 """The id of such a sample."""
 
 
-def given_samples(project: Project, text: str | None, images: Sequence[Path], tasks: Sequence[Task]) -> list[Sample]:
-    """The text and images as one sample for each of `tasks`: what a user says, with the images in it.
+def given_samples(
+    project: Project, text: str | None, images: Sequence[Path], sounds: Sequence[Path], tasks: Sequence[Task]
+) -> list[Sample]:
+    """The text, images and sounds as one sample for each of `tasks`: what a user says, with the others in it.
 
-    Raises KdslError for a text without words, and for an image that is missing or cannot be looked at.
+    Raises KdslError for a text without words, for an image that is missing or cannot be looked at, and for a sound
+    that is missing or cannot be decoded.
     """
     if text is not None and not text.strip():
         raise KdslError("--text is empty; give the words to classify")
-    names = tuple(_name(project.config.data.images, path) for path in images)
-    turns = () if text is None else (Turn("user", writable(text), names),)
-    return [Sample(GIVEN_ID, task.name, turns, names) for task in tasks]
+    data = project.config.data
+    shown = tuple(_name(data.images, _image(path)) for path in images)
+    heard = tuple(_name(data.audio, _sound(path)) for path in sounds)
+    turns = () if text is None else (Turn("user", writable(text), shown, heard),)
+    return [Sample(GIVEN_ID, task.name, turns, shown, audio=heard) for task in tasks]
 
 
-def _name(folder: Path | None, path: Path) -> str:
-    """What a sample calls the image: its name in the project's folder, else its absolute path."""
+def _image(path: Path) -> Path:
     facts = inspect_image(path)
     if facts.problem is not None:
         what = "no such file" if facts.problem == "missing" else f"cannot be looked at ({facts.detail})"
         raise KdslError(f"--image {path}: {what}; give an image file, such as a PNG or a JPEG")
+    return path
+
+
+def _sound(path: Path) -> Path:
+    facts = audio_facts(path)
+    if facts.problem in ("missing", "unreadable", "long"):
+        raise KdslError(f"--audio {path}: {facts.detail}; give a sound, such as a WAV or an MP3")
+    return path
+
+
+def _name(folder: Path | None, path: Path) -> str:
+    """What a sample calls the file: its name in the project's folder, else its absolute path."""
     found = path.resolve()
     if folder is not None and found.is_relative_to(folder.resolve()):
         return found.relative_to(folder.resolve()).as_posix()

@@ -70,12 +70,12 @@ def all_images(project: Project) -> object:
 
 
 def train_audio(project: Project) -> object:
-    """The same of the training samples' sounds."""
+    """Name, size and time of the training samples' sounds."""
     return _stamps(project.config.data.audio, _audio(project, ["train"]))
 
 
 def all_audio(project: Project) -> object:
-    """The same of the sounds of training and test samples."""
+    """The same of training and test samples."""
     return _stamps(project.config.data.audio, _audio(project, project.splits))
 
 

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kdsl.audio.decoding import audio_facts, voice_installed
 from kdsl.audio.transcript import read_transcripts
+from kdsl.data.audio_checks import Sounds
 from kdsl.errors import Hint
 from kdsl.fields.sidecar import Sidecars, read_captions, read_ocr
 from kdsl.fields.vqa import read_probabilities
@@ -30,6 +32,13 @@ def read_sidecars(project: "Project") -> Sidecars:
     return kept.made(
         ("sidecars", left_out), (*made_of, transcripts), lambda: Sidecars(*made_of, left_out, transcripts)
     )
+
+
+def sounds_to_check(project: "Project") -> Sounds:
+    """What `kdsl check` looks at the sounds with."""
+    data = project.config.data
+    transcribed = None if data.transcripts is None else project.sidecars().transcripts.keys()
+    return Sounds(data.audio, audio_facts if voice_installed() else None, transcribed)
 
 
 def warn_of_unread(project: "Project", known: Sidecars, samples: Sequence[Sample]) -> None:

@@ -141,13 +141,15 @@ class Project:
         """What is wrong with the samples, as `kdsl check` finds it."""
         from kdsl.data.checks import check_samples
         from kdsl.data.feedback_samples import check_feedback
+        from kdsl.project.known_media import sounds_to_check
 
         splits: dict[str, list[Sample]] = {split: self.samples(split) for split in self.splits}
         notes: dict[str, Notes] = {split: self.notes(split) for split in self.splits}
         vectors = self.vectors and self.vectors.if_available()
         encode = None if vectors is None else vectors.of
         left_out, feedback = self.config.fields.left_out, self.feedback()
-        report = check_samples(splits, self.tasks, self.config.data.images, notes, self.progress, left_out, encode)
+        told = notes, self.progress, left_out, encode, sounds_to_check(self)
+        report = check_samples(splits, self.tasks, self.config.data.images, *told)
         report.findings.extend(check_feedback(feedback, self.label_log.given(), self.tasks))
         return replace(report, feedback=feedback.people())
 

@@ -15,7 +15,7 @@ from kdsl.arbiter.html import decision_html
 from kdsl.errors import KdslError
 from kdsl.json_file import json_bytes
 from kdsl.serve import docs_page
-from kdsl.serve.explained import explanation_record, named_pictures
+from kdsl.serve.explained import explanation_record, named_files
 from kdsl.serve.live import Unusable
 from kdsl.serve.refusal import Refusal, json_answer
 from kdsl.serve.security import Guard
@@ -79,7 +79,7 @@ def create_app(service: Service, token: str | None) -> FastAPI:
     async def explain(request: Request) -> Response:
         [answered] = await service.answers(request, explain=True)
         if "text/html" in request.headers.get("accept", ""):
-            html = named_pictures(decision_html(answered.decision), answered.asked.kept)
+            html = named_files(decision_html(answered.decision), answered.asked.kept)
             return HTMLResponse(html, headers={"Content-Security-Policy": _EXPLANATION_POLICY})
         explanation = explanation_record(answered.explanation, answered.decision.labels)
         body = b'{"prediction": ' + answered.record + b', "explanation": ' + json_bytes(explanation) + b"}"

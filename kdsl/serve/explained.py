@@ -25,8 +25,8 @@ def explanation_record(explanation: Explanation | None, labels: Sequence[str]) -
     }  # fmt: skip
 
 
-def named_pictures(html: str, kept: Mapping[str, str]) -> str:
-    """An explanation in HTML with the pictures that came along called what the request calls them."""
+def named_files(html: str, kept: Mapping[str, str]) -> str:
+    """An explanation in HTML with the files that came along called what the request calls them."""
     for path, name in kept.items():
         html = html.replace(escape(path), escape(name))
     return html

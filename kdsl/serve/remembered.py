@@ -29,7 +29,7 @@ class Remembered:
     def characters(self) -> int:
         """Of the sample."""
         sample = self.sample
-        texts = [sample.id, *sample.images, *(turn.text for turn in sample.turns)]
+        texts = [sample.id, *sample.images, *sample.audio, *(turn.text for turn in sample.turns)]
         return sum(map(len, texts)) + _OF_TURN * len(sample.turns)
 
 

@@ -27,10 +27,11 @@ from kdsl.serve.batching import Batcher
 from kdsl.serve.body import Body, Intake
 from kdsl.serve.feedback import FeedbackTaker
 from kdsl.serve.live import LiveProject, Served
+from kdsl.serve.media import RequestMedia, SeenFiles, Uploads, as_called, released, require_pictures, without_paths
 from kdsl.serve.metrics import Metrics
-from kdsl.serve.pictures import RequestImages, SeenPictures, Uploads, as_called, released, without_paths
 from kdsl.serve.refusal import Refusal, come_again
 from kdsl.serve.remembered import LastDecisions
+from kdsl.serve.sounds import require_sounds
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Asked:
     counted: Sample
     """The same, with an id of its own where what it may cost is counted by that."""
     kept: Mapping[str, str]
-    """Path of a picture that came along → what the request calls it."""
+    """Path of a file that came along → what the request calls it."""
     explain: bool = False
 
 
@@ -74,17 +75,18 @@ class Service:
         self.live = live
         self.limits = config.serve
         self.intake = Intake(self.limits.body)
-        self.reader = Reader(project.tasks, config.data.images, uploads, self.limits.samples)
+        self.reader = Reader(project.tasks, config.data, uploads, self.limits.samples)
         self.batcher: Batcher[Asked, Answered] = Batcher(self._decide, self.limits.waiting)
         self.log = DecisionLog(self.limits.log, self.limits.texts, self.limits.days)
         self.metrics = Metrics()
         self._waiters = _Waiters()
-        self._seen = SeenPictures()
+        self._seen = SeenFiles()
         self._last = LastDecisions()
         self._numbers = count(1)
         self._feedback = FeedbackTaker(project, self.reader, uploads, self._last)
         self._log_problem = ""
         self._images = ThreadPoolExecutor(1, thread_name_prefix="kdsl-images")
+        self._sounds = ThreadPoolExecutor(1, thread_name_prefix="kdsl-sounds")
         self._warned = time.monotonic()
         self._measure_with(live.served)
         live.tell = self._reloaded
@@ -119,14 +121,15 @@ class Service:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 async with self.intake.read(request) as body:
-                    samples, images = await self._samples(body)
-                    with released(images):
+                    samples, media = await self._samples(body)
+                    with released(media):
                         if explain and len(samples) != 1:
                             raise Refusal(422, f"explain takes one sample, not {len(samples)}; send it alone")
                         counted = self._counted(samples)
-                        await self._read_images(counted, images)
+                        await self._hear(counted, media)
+                        await self._read_images(counted, media)
                         asked = [
-                            Asked(sample, alike, images.kept, explain)
+                            Asked(sample, alike, media.kept, explain)
                             for sample, alike in zip(samples, counted, strict=True)
                         ]
                         return await self._waiters.answer(request, self.batcher.answers(asked))
@@ -139,7 +142,7 @@ class Service:
             return Refusal(408, f"the body took longer than {limit}", {"Connection": "close"})
         return come_again(f"the decision took longer than {limit}; send fewer samples at once")
 
-    async def _samples(self, body: Body) -> tuple[list[Sample], RequestImages]:
+    async def _samples(self, body: Body) -> tuple[list[Sample], RequestMedia]:
         if not body.is_large:
             return self.reader.samples(body)
         reading = asyncio.create_task(asyncio.to_thread(self.reader.samples, body))
@@ -155,18 +158,34 @@ class Service:
             return samples  # recorded answers are found by the ids
         return [replace(sample, id=f"{sample.id} (number {next(self._numbers)})") for sample in samples]
 
-    async def _read_images(self, samples: Sequence[Sample], images: RequestImages) -> None:
-        """Look at pictures before the samples join the others, which need not wait for that."""
+    async def _hear(self, samples: Sequence[Sample], media: RequestMedia) -> None:
+        """Transcribe sounds, which takes long, before the samples join the others."""
+        if any(sample.audio for sample in samples):
+            await asyncio.get_running_loop().run_in_executor(self._sounds, self._listen, samples, media)
+
+    def _listen(self, samples: Sequence[Sample], media: RequestMedia) -> None:
+        filler = self.live.served.predictor.sounds
+        require_sounds(samples, media.sounds, filler.sidecars.transcripts)
+        with _asking_servers():
+            filler.fill(samples)
+        for sample in samples:
+            for name in sample.audio:
+                if reason := filler.missing.get(name):
+                    shown = media.sounds.called(media.sounds.path(name))
+                    raise KdslError(f"the sound {shown!r} cannot be transcribed: {reason}")
+
+    async def _read_images(self, samples: Sequence[Sample], media: RequestMedia) -> None:
+        """Look at pictures, too, before the samples join the others, which need not wait for that."""
         if any(sample.images for sample in samples):
-            new = self._seen.new(images.paths(samples))
+            new = self._seen.new(media.images.path(name) for sample in samples for name in sample.images)
             if new:
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._images, self._look, samples, images, new)
+                await loop.run_in_executor(self._images, self._look, samples, media, new)
 
-    def _look(self, samples: Sequence[Sample], images: RequestImages, new: Mapping[Path, Stamp | None]) -> None:
-        images.require_usable(new)
+    def _look(self, samples: Sequence[Sample], media: RequestMedia, new: Mapping[Path, Stamp | None]) -> None:
+        require_pictures(media.images, new)
         with _asking_servers():
-            self.live.served.predictor.read(samples)
+            self.live.served.predictor.images.fill(samples)
         self._seen.add(new)
 
     def _decide(self, asked: list[Asked]) -> list[Answered]:
@@ -187,7 +206,7 @@ class Service:
             )
             for each, decision in zip(asked, decisions, strict=True)
         ]
-        # Nobody but who sent them knows where their pictures lie.
+        # Nobody but who sent them knows where their files lie.
         known = [
             replace(decision, sample=without_paths(decision.sample, each.kept)) if each.kept else decision
             for each, decision in zip(asked, decisions, strict=True)
@@ -229,13 +248,14 @@ class Service:
         """End what runs beside requests."""
         self.live.stop()
         self._images.shutdown()
+        self._sounds.shutdown()
         self.log.close()
 
 
-def _release(read: "asyncio.Task[tuple[list[Sample], RequestImages]]") -> None:
+def _release(read: "asyncio.Task[tuple[list[Sample], RequestMedia]]") -> None:
     if not read.cancelled() and read.exception() is None:
-        _, images = read.result()
-        images.release()
+        _, media = read.result()
+        media.release()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def serve_project(
 
         from kdsl.serve.app import create_app
         from kdsl.serve.live import LiveProject
-        from kdsl.serve.pictures import Uploads
+        from kdsl.serve.media import Uploads
         from kdsl.serve.service import Service
         from kdsl.web_server import web_server
     except ModuleNotFoundError as error:

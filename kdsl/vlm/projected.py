@@ -73,6 +73,10 @@ class ProjectedModel:
     def identity(self) -> str:
         return f"{self.local.identity} projection {self._identity[:16]}"
 
+    def sees(self) -> bool:
+        """See `VisionLanguageModel.sees`."""
+        return self.processor.sees
+
     def hears(self) -> bool:
         """See `VisionLanguageModel.hears`."""
         return self.processor.hears

@@ -19,8 +19,6 @@ from kdsl.files import write_atomically
 from kdsl.record_file import read_record
 from kdsl.vlm.encoder import Kind
 
-PROJECTION_FOLDER = "projection"
-"""Below the checkpoint."""
 CARD_FILE = "projection.json"
 _WEIGHTS_FILE = "projection.safetensors"
 

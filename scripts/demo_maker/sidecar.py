@@ -1,4 +1,4 @@
-"""Reads the drawn pages with the real OCR engine, so that the demo's OCR text has real mistakes in it."""
+"""Reads the drawn pages and hears the voice messages with the real engines, so that their mistakes are real too."""
 
 from pathlib import Path
 
@@ -36,3 +36,15 @@ def read_pages(images: Path, sidecar: Path) -> None:
             record = {"image": path.name, "size": size, "original_size": size, "lines": lines}
             writer.write(record)
     unfinished.replace(sidecar)
+
+
+def hear_voices(audio: Path, sidecar: Path) -> None:
+    """Writes one line of JSON a sound, in the order of the file names, as `kdsl transcribe` does."""
+    from kdsl.audio.transcribe import Transcriber, fill_transcripts
+    from kdsl.config import EMBEDDED_SPEECH
+
+    sidecar.unlink(missing_ok=True)
+    with Transcriber(EMBEDDED_SPEECH) as transcriber:
+        outcome = fill_transcripts(sorted(path.name for path in audio.iterdir()), audio, sidecar, transcriber)
+    if outcome.problems:
+        raise SystemExit(f"{audio}: {outcome.problems}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .samples import DemoSample
 
-SPOKEN = {"物流进度": "where is my package", "退款进度": "how do I get my refund"}
+SPOKEN = {"物流进度": "where is my package", "退款进度": "where is my refund"}
 """What is said instead of the last question, in the first test dialogue of each label that shows no image."""
 VOICE = ("espeak-ng", "-v", "en-us+f3", "-s", "130", "--stdout")
 RATE = 24_000

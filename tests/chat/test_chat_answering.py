@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra vlm")
 
 import tiny_qwen2vl  # noqa: E402
 from counting_model import CountingModel  # noqa: E402
+from model_server import model_server  # noqa: E402
 
 from kdsl.chat.answering import ChatModel, NoPerplexity  # noqa: E402
 from kdsl.chat.dialogue import ChatTurn, Part, agent_says, conversation  # noqa: E402
@@ -17,6 +18,7 @@ from kdsl.errors import KdslError  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 from kdsl.vlm.model import Scores  # noqa: E402
 from kdsl.vlm.processor import collate  # noqa: E402
+from kdsl.vlm.server.model import ServedModel  # noqa: E402
 
 ANSWERS = ["红色页面", "蓝色页面", "是", "一个长得多的回答，它有一个逗号"]
 
@@ -64,6 +66,15 @@ def test_perplexity_is_that_of_a_plain_forward_over_the_answer_alone(local, fold
     found = ChatModel(local, folder, system).perplexity(dialogue, ANSWERS)
     assert found == pytest.approx([plain(local, dialogue, folder, system, answer) for answer in ANSWERS], rel=1e-4)
     assert min(found) >= 1
+
+
+def test_a_server_that_tells_log_probabilities_gives_the_same(local, tiny_model, folder):
+    dialogue = DIALOGUES["with history"]
+    with model_server(tiny_model) as server:
+        served = ChatModel(ServedModel.connect(server.url, tiny_qwen2vl.BUDGET), folder)
+        here = ChatModel(local, folder)
+        assert served.perplexity(dialogue, ANSWERS) == pytest.approx(here.perplexity(dialogue, ANSWERS), rel=1e-3)
+        assert served.generate([dialogue]) == here.generate([dialogue])
 
 
 def test_base_2_keeps_the_mean_in_nats_and_the_order(local, folder):

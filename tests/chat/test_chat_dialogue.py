@@ -41,9 +41,24 @@ def test_what_is_answered_without_words_is_not_asked():
     assert asked(user("show me"), ChatTurn("agent", (Part("image", "a.png"),)), user("thanks")) == [(3, "")]
 
 
+def test_an_empty_answer_wants_one():
+    empty = ChatTurn("agent", ())
+    dialogue = Dialogue("d", (user("1"), empty, user("2"), empty))
+    assert asked(*dialogue.turns) == [(1, ""), (3, "")]
+    assert [turn.text for turn in dialogue.asked([*dialogue.questions()][-1], {1: "A"})] == ["1", "A", "2"]
+
+
 def test_the_kind_of_a_question_is_what_the_dialogue_holds_up_to_it():
     dialogue = Dialogue("d", (user("hi"), agent_says("a"), user("a.png"), user("b?"), agent_says("b"), user("c.wav")))
     assert [question.kind for question in dialogue.questions()] == ["text", "image", "image_audio"]
+
+
+def test_what_the_answer_shows_is_no_part_of_the_question():
+    shown = ChatTurn("agent", (Part("text", "this"), Part("image", "a.png")))
+    assert [question.kind for question in Dialogue("d", (user("which?"), shown, user("and?"))).questions()] == [
+        "text",
+        "image",
+    ]
 
 
 def test_the_four_kinds():

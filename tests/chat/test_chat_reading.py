@@ -54,6 +54,16 @@ def test_lists_of_parts_take_turns_and_the_question_comes_behind_a_turn_without_
     ]
 
 
+def test_empty_turns_are_the_answers_that_are_wanted(read):
+    (dialogue,) = read([[[], [text("one?")], [], [text("two?")], []]])
+    assert [(turn.role, turn.text) for turn in dialogue.turns] == [
+        ("user", "one?"),
+        ("agent", ""),
+        ("user", "two?"),
+        ("agent", ""),
+    ]
+
+
 def test_under_a_key_and_a_line_each(read):
     assert read({"dialogues": FUSIONBRAIN}) == read(FUSIONBRAIN)
     assert read(json.dumps(FUSIONBRAIN[0]) + "\n" + json.dumps(FUSIONBRAIN[0]), "d.jsonl")[0] == read(FUSIONBRAIN)[0]

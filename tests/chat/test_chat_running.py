@@ -1,5 +1,6 @@
 """Files of dialogues are answered turn by turn and dialogue by dialogue; what is done is kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,17 @@ def test_a_model_that_hears_gets_the_sounds(output):
     outcome = fill(model, output, [Dialogue("d", (user("a.wav", "what?"),))])
     assert outcome.unheard == []
     assert in_words(model.asked[0]) == f"[audio: {output.parent / 'a.wav'}]what?"
+
+
+def test_what_was_too_long_is_told(output):
+    class Short(Talker):
+        def generate(self, conversations, max_new_tokens):
+            answers = super().generate(conversations, max_new_tokens)
+            return [replace(each, dropped=len(asked) - 1) for each, asked in zip(answers, conversations, strict=True)]
+
+    outcome = fill(Short(), output, [dialogue("a", "A", "2", "B"), dialogue("b", "B")])
+    assert outcome.cut == 1
+    assert [each.cut for each in read_answers(output)] == [False, True, False]
 
 
 def test_dialogues_that_want_no_words_are_counted(output):

@@ -15,6 +15,7 @@ import torch
 from kdsl.audio.transcribe import Transcribed, Transcriber
 from kdsl.audio.transcript import Transcript
 from kdsl.chat.fusionbrain.contestant import Contestant
+from kdsl.chat.fusionbrain.media import Media
 from kdsl.chat.fusionbrain.settings import Settings
 from kdsl.chat.fusionbrain.time_budget import TimeBudget
 from kdsl.config_parts import PixelsConfig
@@ -196,6 +197,21 @@ def test_a_model_that_only_hears_is_told_of_pictures(contestant, sound, red, ask
     assert "[a picture that cannot be shown]" in in_words(asked[0]) and len(sounds(asked[0])) == 1 == len(asked)
 
 
+class Panic(BaseException):
+    """As a tokenizer raises it, whose library is in Rust."""
+
+
+@pytest.mark.parametrize("failure", [Panic("index out of bounds"), RuntimeError("CUDA error"), SystemExit(1)])
+def test_whatever_a_library_raises_is_a_problem_of_this_question(contestant, model, monkeypatch, failure, caplog):
+    def broken(*arguments: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(model.processor, "encode", broken)
+    outcome = contestant().answer([COLOUR], [([CAPTION], "红色页面")])
+    assert (outcome.value, outcome.problem) == (None, f"{type(failure).__name__}: {failure}")
+    assert len(outcome.history) == 3 and "Traceback" in caplog.text
+
+
 def test_when_the_time_is_over_the_model_is_not_asked(contestant, red, calls):
     outcome = contestant(seconds=0).answer([red, COLOUR], None)
     assert (outcome.value, outcome.problem, calls) == (None, "the time is over", [])
@@ -220,6 +236,16 @@ def test_an_answer_gets_what_its_time_leaves(contestant, model, monkeypatch):
     )
     contestant(seconds=100).answer([COLOUR], None)
     assert 50 < seen[0] <= 100
+
+
+def test_half_of_it_is_for_decoding_sounds(contestant, monkeypatch):
+    seen = []
+    prepared = Media.prepared
+    monkeypatch.setattr(
+        Media, "prepared", lambda self, turns, seconds: seen.append(seconds) or prepared(self, turns, seconds)
+    )
+    contestant(seconds=100).answer([COLOUR], None)
+    assert 49 < seen[0] <= 50
 
 
 def test_ctrl_c_ends_it(contestant, model, monkeypatch):

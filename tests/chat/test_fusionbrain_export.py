@@ -11,13 +11,22 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra vlm")
 
+import tiny_projection
 import tiny_qwen2vl
 from interrupted import run_interrupted
 
+from kdsl.chat.fusionbrain.contestant import Contestant
 from kdsl.chat.fusionbrain.image import needed, pins
 from kdsl.chat.fusionbrain.settings import Settings, read_settings, settings_text
-from kdsl.config_parts import PixelsConfig
+from kdsl.config_parts import PixelsConfig, TrainingConfig
+from kdsl.distribution import requirements
 from kdsl.errors import KdslError
+from kdsl.training.dialogues import TaughtDialogue
+from kdsl.training.examples import Example
+from kdsl.training.projecting import ProjectionRecipe, train_projection
+from kdsl.vlm.encoder import Encoder
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.projection import ProjectionCard
 
 CONTRACT = ("numpy", "jsonlines", "huggingface_hub")
 
@@ -91,6 +100,7 @@ def test_settings_are_those_of_the_project(kdsl, project, tmp_path):
     assert settings.pixels == PixelsConfig(min=784, max=3136)
     found = settings.system, settings.max_new_tokens, settings.max_tokens, settings.speech, settings.adapter
     assert found == ("Be brief: 'yes'", 9, 700, "pocketsphinx", None)
+    assert settings.hours < 3.5
     for limit in ("A100", "243 GB", "16 cores", "3.5 hours", "no network"):
         assert limit in path.read_text("utf-8")
 
@@ -130,6 +140,36 @@ def test_an_adapter_goes_along_with_its_base(kdsl, project, model, tmp_path):
     settings = read_settings(tmp_path / "out" / "team_code" / "settings.yaml")
     assert settings.adapter is not None and (settings.adapter / "adapter_model.safetensors").is_file()
     assert (settings.model / "model.safetensors").is_file()
+
+
+def test_a_projection_goes_along_with_its_encoder_whatever_their_names(kdsl, project, tmp_path):
+    words, ears = tiny_projection.write_language_model(tmp_path / "words"), tmp_path / "ears"
+    tiny_projection.write_encoder(ears)
+    trained = tmp_path / "project" / "checkpoints" / "run" / "projection"
+    tones = tiny_projection.write_tones(tmp_path / "tones", 8)
+    lessons = [TaughtDialogue(path.stem, (Example("", tiny_projection.asked(path), name),)) for path, name in tones]
+    path, name = tones[0]
+    training = TrainingConfig(epochs=1, batch=4, at_once=4)
+    recipe = ProjectionRecipe(str(words), 2, PixelBudget(), 512, training, seed=0, device="cpu")
+    train_projection(recipe, lessons, Encoder(str(ears), "cpu"), trained)
+    card = ProjectionCard.load(trained)
+    card.model_copy(update={"model_weights": "hub/words", "encoder_weights": "hub/ears"}).save(trained)
+
+    large = f"{{model: {words}, projection: {{encoder: {ears}, tokens: 2}}}}"
+    done = kdsl("export-fusionbrain", tmp_path / "out", project(large=large), "--check")
+    assert done.code == 0, done.err
+    contestant = Contestant.load(tmp_path / "out" / "team_code" / "settings.yaml")
+    assert contestant.perplexity(([{"type": "audio", "content": str(path)}], name), None).value > 1
+    for written in (tmp_path / "out" / "team_code" / "weights" / "projection").iterdir():
+        assert str(tmp_path).encode() not in written.read_bytes()
+
+
+def test_a_projection_that_was_not_trained_is_told(kdsl, project, model, tmp_path):
+    ears = tiny_projection.write_encoder(tmp_path / "ears")
+    done = kdsl(
+        "export-fusionbrain", tmp_path / "out", project(large=f"{{model: {model}, projection: {{encoder: {ears}}}}}")
+    )
+    assert done.code == 2 and "holds no projection (projection.json is missing); run `kdsl train` first" in done.err
 
 
 def test_check_asks_the_export_itself(kdsl, project, tmp_path):
@@ -212,6 +252,12 @@ def test_what_was_killed_does_not_look_whole(kdsl, project, tmp_path):
     assert "is there and not empty" in kdsl("export-fusionbrain", out, project()).err
 
 
+def test_where_nothing_can_be_written_it_is_told(kdsl, project, tmp_path):
+    (tmp_path / "file").touch()
+    done = kdsl("export-fusionbrain", tmp_path / "file" / "out", project())
+    assert done.code == 2 and "file/out: cannot be written (Not a directory)" in done.err
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(kdsl, project, tmp_path, monkeypatch):
     def full(*arguments: object, **named: object) -> None:
         raise OSError(28, "No space left on device")
@@ -230,6 +276,7 @@ def test_the_image_has_what_the_contract_asks_for(kdsl, project, tmp_path):
     needs = (tmp_path / "out" / "requirements.txt").read_text("utf-8").splitlines()
     names = [re.split(r"[^\w.-]", need)[0].lower().replace("-", "_") for need in needs]
     assert {*CONTRACT, "torch", "transformers", "pydantic"} <= set(names) and len(names) == len(set(names))
+    assert {*requirements(), *requirements("vlm"), *requirements("voice")} <= set(needs)
     pinned = dict(line.split("==") for line in (tmp_path / "out" / "constraints.txt").read_text("utf-8").splitlines())
     for name in ("numpy", "torch", "transformers", "tokenizers", "huggingface-hub"):
         assert pinned[name] == version(name).partition("+")[0]

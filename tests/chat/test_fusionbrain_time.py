@@ -44,6 +44,14 @@ def test_more_questions_than_expected_never_use_up_the_time():
     assert clock.time < 2000
 
 
+def test_what_comes_unexpected_shares_as_if_a_twentieth_were_to_come():
+    clock = Clock()
+    budget = TimeBudget(1000, 100, longest=1000, now=clock)
+    for _ in range(100):
+        budget.next()
+    assert budget.next() == 1000 / 5
+
+
 def test_when_the_time_is_over_there_is_none():
     clock = Clock()
     budget = TimeBudget(100, 4, longest=100, now=clock)

@@ -296,4 +296,4 @@ def test_what_there_is_to_look_at_is_shown_and_control_characters_are_not_obeyed
     write(pictures / "dialogues.json", [asked])
     monkeypatch.setattr(sys, "stdin", io.StringIO("红色\n"))
     result = kdsl("chat", "ask", pictures, "--typed", "--input", pictures / "dialogues.json")
-    assert "  用户: 那是什么？␛[2J\n  To look at: picture ␛[31m.png: 56 x 56 pixels\nAnswer: 红色\n" in result.out
+    assert "  用户: 那是什么？␛[2J\n  With picture ␛[31m.png: 56 x 56 pixels\nAnswer: 红色\n" in result.out

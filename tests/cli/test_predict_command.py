@@ -11,7 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 from small_shop import read, write, write_project
+from sounds import save_wav, tone
+from tones import SPEECH, Tones
 
+from kdsl.audio import transcribe
 from kdsl.data.sample_file import SampleFile
 from kdsl.project.prediction import predict_file
 from kdsl.project.project import Project
@@ -77,18 +80,51 @@ class TestOfATextAndImages:
         assert "image page.png: 1 lines of text" in out
         assert f"image {tmp_path / 'elsewhere.png'}: 1 lines of text" in out
 
+    def test_a_voice_message_is_transcribed_and_the_decision_tells_when_it_is_said(
+        self, kdsl, project, tmp_path, monkeypatch
+    ):
+        """In a project that learned from typed texts alone."""
+        pytest.importorskip("av")
+        monkeypatch.setattr(transcribe, "load_recogniser", lambda *given: Tones({440.0: "快递发货"}))
+        path = save_wav(tmp_path / "elsewhere/voice.wav", tone(2.0))
+        before = sorted(project.rglob("*"))
+        result = kdsl("predict", project, f"speech={SPEECH}", "--task", "shop", "--audio", path)
+        assert (result.code, result.err) == (0, "")
+        assert f"sound {path}, 0:02: 喂 【" in result.out
+        assert f": 0:01 in {path}" in " ".join(result.out.split())
+        [record] = records(
+            kdsl(
+                "predict", project, f"speech={SPEECH}", "--task", "shop", "--text", "在吗", "--audio", path,
+                "--format", "json",
+            ).out
+        )  # fmt: skip
+        assert record["label"] == "物流"
+        [[evidence]] = [rule["evidence"] for rule in record["rules"] if rule["label"] == "物流"][:1]
+        assert (evidence["turn"], evidence["audio"], evidence["seconds"]) == (0, str(path), [1.0, 1.5])
+        assert sorted(project.rglob("*")) == before
+
+    def test_a_sound_of_the_project_goes_by_its_name_there_and_what_is_known_of_it_is_used(self, kdsl, project):
+        pytest.importorskip("av")
+        save_wav(project / "voices/a.wav", tone(1.0))
+        write(project / "t.jsonl", [{"file": "a.wav", "seconds": 1, "transcript": "快递呢"}])
+        options = (f"data.audio={project / 'voices'}", f"data.transcripts={project / 't.jsonl'}", "--task", "shop")
+        result = kdsl("predict", project, *options, "--audio", project / "voices/a.wav")
+        assert "sound a.wav, 0:01: 【快递】呢" in result.out
+
     def test_what_cannot_be_predicted_is_one_sentence(self, kdsl, project):
         (project / "note.png").write_text("no image")
         for options, message in {
             ("--text", " "): "--text is empty; give the words to classify",
             ("--image", project / "no.png"): "no.png: no such file; give an image file, such as a PNG or a JPEG",
             ("--image", project / "note.png"): "note.png: cannot be looked at (cannot identify image file",
+            ("--audio", project / "no.wav"): "--audio {}: no such file; give a sound, such as a WAV or an MP3",
+            ("--audio", project / "note.png"): "--audio {}: is no sound that can be read (",
             ("--text", SAID, "--task", "shoes"): "--task shoes: the project has no such task; it has shop, other",
             ("--text", SAID, "checkpoint=elsewhere"): "arbiter.json: no such file; run `kdsl train` first",
             ("--text", SAID, "sed=1"): "sed",
         }.items():
             result = kdsl("predict", project, *options)
-            assert (result.code, message in result.err, result.out) == (2, True, ""), result.err
+            assert (result.code, message.format(options[1]) in result.err, result.out) == (2, True, ""), result.err
             assert result.err.count("\n") == 1
 
     def test_without_a_project_it_says_where_one_is_looked_for(self, kdsl, tmp_path):
@@ -151,8 +187,8 @@ class TestOfFiles:
     def test_what_goes_together_is_checked_before_anything_is_read(self, kdsl, project):
         test, output = project / "test.jsonl", project / "p.jsonl"
         for options, message in {
-            (): 'needs something to predict: --text "…", --image FILE, or --input FILE',
-            ("--text", SAID, "--input", test): "--text and --image give a sample, and so does --input",
+            (): 'needs something to predict: --text "…", --image FILE, --audio FILE, or --input FILE',
+            ("--text", SAID, "--input", test): "--text, --image and --audio give a sample, and so does --input",
             ("--text", SAID, "--output", output): "--output is for --input",
             ("--text", SAID, "--explain", "a"): "--explain is for --input",
             ("--input", test, "--output", output, "--again", "--append"): "leave one of them out",

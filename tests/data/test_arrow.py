@@ -74,6 +74,7 @@ def test_cells_are_as_json_has_them(values, form):
             "category": pyarrow.array(["x"]).dictionary_encode(),
             "turns": [[{"role": "user", "text": "a"}]],
             "image": [{"bytes": b"\x89PNG", "path": "a.png"}],
+            "sound": [{"bytes": b"RIFF", "path": "a.wav"}],
         }
     )
     assert values(FORMS[form](table))[0].value == {
@@ -85,6 +86,7 @@ def test_cells_are_as_json_has_them(values, form):
         "category": "x",
         "turns": [{"role": "user", "text": "a"}],
         "image": {"bytes": b"\x89PNG", "path": "a.png"},
+        "sound": {"bytes": b"RIFF", "path": "a.wav"},
     }
 
 

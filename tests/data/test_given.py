@@ -125,7 +125,7 @@ def test_keys_can_be_passed_over():
         ([{"text": "a", "task": "other"}], "X, item 1: the task 'other' is none of shop"),
         ([Sample("1", "other")], "X, item 1: the task 'other' is none of shop"),
         ([{"image": "../a.png"}], "X, item 1: an image of sample '1': "),
-        (Table(), "X: the table has no column text, turns or images; its columns are none"),
+        (Table(), "X: the table has no column text, turns, images or audio; its columns are none"),
         (Table(text=[3]), "X, item 1: text is 3; it must be text in quotes"),
     ],
 )  # fmt: skip

@@ -131,11 +131,13 @@ def test_where_nothing_can_transcribe_sounds_are_counted_with_what_to_install(tm
     ]
 
 
-def test_a_project_without_transcripts_asks_for_none(listener, tmp_path, caplog):
-    filling = TranscriptFiller(Sidecars(), tmp_path, None, listener)
+@pytest.mark.parametrize("keeping", [True, False])
+def test_a_project_that_learned_from_typed_texts_hears_sounds_and_keeps_nothing(listener, tmp_path, caplog, keeping):
+    filling = TranscriptFiller(Sidecars(), tmp_path, None, listener, keeping=keeping)
     filling.fill(samples("new.wav"))
     filling.tell()
-    assert (listener.asked, caplog.messages) == ([], [])
+    assert filling.sidecars.transcripts["new.wav"].text == "我要new"
+    assert (list(tmp_path.iterdir()), caplog.messages) == ([], [])
 
 
 def test_what_the_file_says_by_now_is_taken_over_and_what_was_found_stays(listener, tmp_path):

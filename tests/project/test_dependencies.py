@@ -252,7 +252,7 @@ def test_where_a_project_lies_and_where_it_is_run_from_do_not_matter(shop, tmp_p
 
 
 TOLD = frozenset({"checkpoint", "data.knowledge", "data.reasons", "speech"})
-"""Read for where to write, to warn of what is not used, and for what is transcribed, of which the transcripts count."""
+"""Read for where to write, to warn of what is not used, and to transcribe, of which the transcripts count."""
 
 WAYS = {
     "linear": (),

@@ -13,6 +13,8 @@ from kdsl.sample import Label, Task
 
 RETURNS = Task("returns", (Label("退款"), Label("尺码")))
 COLOURS = Task("colours", (Label("红色"), Label("蓝色")))
+SPOKEN = {"asked": "裤子太长", "again": "裤子太长", "other": "换个颜色", "typed": "我要退款"}
+"""Sound → what is said in it."""
 LABELLED = [
     {"id": "1", "task": "returns", "text": "我要退款", "label": "退款"},
     {"id": "2", "task": "returns", "text": "尺码太小", "label": "尺码"},
@@ -61,6 +63,19 @@ def test_what_says_the_same_as_a_labelled_sample_is_left_out(tmp_path):
     shown = {"id": "u9", "task": "returns", "text": "我要退款", "images": ["a.jpg"]}
     project = make(tmp_path, train=LABELLED, unlabelled=[*asked("我要 退款", "我要退钱"), shown])
     assert texts(project) == ["我要退钱", "我要退款"]
+
+
+def test_what_is_said_aloud_is_compared_as_what_is_typed_and_sounds_of_unknown_words_are_like_no_other(tmp_path):
+    said = [{"file": f"{name}.wav", "seconds": 2, "transcript": text} for name, text in SPOKEN.items()]
+    heard = make(
+        tmp_path / "heard",
+        train=[*LABELLED, {"id": "3", "task": "returns", "audio": "asked.wav", "label": "尺码"}],
+        unlabelled=[{"id": name, "task": "returns", "audio": f"{name}.wav"} for name in ("again", "other", "typed")],
+        transcripts=said,
+    )
+    assert texts(heard) == ["换个颜色"]
+    write(tmp_path / "heard/transcripts.jsonl", [])
+    assert len(unlabelled_table(Project.open(tmp_path / "heard"), RETURNS)) == 3
 
 
 def test_of_very_many_some_are_taken_from_all_parts_of_the_file(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def serve(shop: Path, tmp_path: Path) -> "Iterator[Callable[..., TestClient]]":
 
     from kdsl.serve.app import create_app
     from kdsl.serve.live import LiveProject
-    from kdsl.serve.pictures import Uploads
+    from kdsl.serve.media import Uploads
     from kdsl.serve.service import Service
 
     uploads = tmp_path / "uploads"

@@ -16,7 +16,7 @@ from waiting import GIVE_UP
 from kdsl.project.project import Project
 from kdsl.serve.app import create_app
 from kdsl.serve.live import LiveProject
-from kdsl.serve.pictures import MOST_BYTES, Uploads
+from kdsl.serve.media import MOST_BYTES, Uploads
 from kdsl.serve.service import Service
 from kdsl.web_server import web_server
 

@@ -180,18 +180,21 @@ def test_a_sample_is_refused_in_the_words_of_the_command_line(service, place, sa
     ("sample", "told"),
     [
         (5, 'samples, item 1: 5 is no sample like {"id": "1", "text": "…"}'),
-        ({**ASKED, "colour": 1}, "the key 'colour' is not known; a sample has the keys id, task, text, turns, images"),
-        ({"id": "a", "task": "returns"}, "samples, item 1: it has neither text nor images; give one of them"),
-        ({**ASKED, "text": " "}, "samples, item 1: it has neither text nor images; give one of them"),
+        (
+            {**ASKED, "colour": 1},
+            "the key 'colour' is not known; a sample has the keys id, task, text, turns, images, audio",
+        ),
+        ({"id": "a", "task": "returns"}, "samples, item 1: it has no text, no images and no sounds; give one of them"),
+        ({**ASKED, "text": " "}, "samples, item 1: it has no text, no images and no sounds; give one of them"),
         ({**ASKED, "message": "x", "label": "退款"}, "the key 'message' is not known"),
         (
             {"id": "a", "task": "returns", "turns": [{"role": "user", "text": "x", "at": 1}]},
-            "the key 'at' of a turn is not known; a turn has the keys role, text, images",
+            "the key 'at' of a turn is not known; a turn has the keys role, text, images, audio",
         ),
         ({"task": "returns", "turns": [TURN] * 1001}, "samples, item 1: it has 1001 turns, more than 1000"),
         (
             {"task": "desk", "images": [""] * 51, "turns": [{**TURN, "images": [""] * 25}] * 2},
-            "samples, item 1: it shows 101 images, more than 100; send those that matter",
+            "samples, item 1: it has 101 images, more than 100; send those that matter",
         ),
     ],
 )
@@ -326,7 +329,11 @@ def test_samples_may_be_a_file_of_json(service, kind):
 @pytest.mark.parametrize(
     ("parts", "status", "told"),
     [
-        ([part("samples", samples()), part("file", picture(), "a.png")], 422, "no sample's images name the file"),
+        (
+            [part("samples", samples()), part("file", picture(), "a.png")],
+            422,
+            "no sample's images or audio name the file",
+        ),
         (
             [part("samples", samples("a.png")), *[part("f", picture(), "a.png")] * 2],
             400,

@@ -20,6 +20,7 @@ from kdsl.chat.hearing import in_text, unheard
 from kdsl.errors import KdslError
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.projected import ProjectedModel
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +44,17 @@ class Outcome(NamedTuple):
 class Contestant:
     """Answers queries and scores answers, each within the time that it may take."""
 
-    def __init__(self, model: LocalModel, settings: Settings, time: TimeBudget) -> None:
+    def __init__(self, model: LocalModel | ProjectedModel, settings: Settings, time: TimeBudget) -> None:
         self.tokenizer = model.processor.tokenizer
         self._model = model
+        self._decoder = model if isinstance(model, LocalModel) else model.local
         self._settings = settings
         self._time = time
         self._temporary = TemporaryDirectory(prefix="kdsl-fusionbrain-")
         self._folder = Path(self._temporary.name)
         pixels = PixelBudget(settings.pixels.min, settings.pixels.max)
         # Half of a dialogue's tokens are for what is said.
-        self._media = Media(
-            self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.processor.sees
-        )
+        self._media = Media(self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.sees())
         self._chat = ChatModel(model, self._folder, settings.system, settings.max_new_tokens)
         self._transcriber = Transcriber(str(settings.speech))
         self._transcripts: dict[str, Transcript] = {}
@@ -67,8 +67,11 @@ class Contestant:
         time = TimeBudget(settings.hours * 3600, settings.questions, settings.longest)
         pixels = PixelBudget(settings.pixels.min, settings.pixels.max)
         adapters = None if settings.adapter is None else {"default": settings.adapter}
-        model = LocalModel.load(str(settings.model), pixels, settings.max_tokens, batch_size=1, adapters=adapters)
-        return cls(model, settings, time)
+        name, most = str(settings.model), settings.max_tokens
+        if settings.encoder is not None and settings.projection is not None:
+            encoder, folder = str(settings.encoder), settings.projection
+            return cls(ProjectedModel.load(name, encoder, folder, pixels, most, batch_size=1), settings, time)
+        return cls(LocalModel.load(name, pixels, most, batch_size=1, adapters=adapters), settings, time)
 
     def answer(self, query: object, history: object) -> Outcome:
         """The model's answer to a query after a history; decoding ends when its time is over."""
@@ -96,7 +99,7 @@ class Contestant:
                 break
             try:
                 usable = self._usable(asked, _DECODING * left)
-                self._model.decoding_seconds = max(0.0, end - monotonic())
+                self._decoder.decoding_seconds = max(0.0, end - monotonic())
                 return Outcome(ask(usable), history)
             except KeyboardInterrupt:
                 raise
@@ -141,7 +144,7 @@ def _ever_less(turns: tuple[ChatTurn, ...], longest: int) -> Iterator[tuple[Chat
 
 
 def _with_answer(given: object) -> tuple[object, str]:
-    """(query, answer) of whatever was given instead: an answer that is no text is none."""
-    if not isinstance(given, list | tuple) or len(given) != 2 or not isinstance(given[1], str):
+    """(query, answer) of what was given to be scored; whatever else it is, is a query without an answer."""
+    if not isinstance(given, list | tuple) or len(given) != 2:
         return given, ""
-    return given[0], given[1].strip()
+    return given[0], user_turn(given[1]).text

@@ -26,11 +26,12 @@ def write_export(
 ) -> None:
     """Write team_code/, the same as team_code.zip, and what makes its image into `out`, which is new or empty.
 
-    `sources` are those of `weights.sources`, which `settings` names; they are copied where `copies` says so, else left
-    to be mounted. KDSL's own source goes along, so that code and image never differ by a version. Raises KdslError for
-    a folder that holds anything, or cannot be written.
+    `sources` are those of `weights.sources`, which `settings` names. They are copied where `copies` says so, else left
+    to be mounted; a projection, which is small, is always copied. KDSL's own source goes along, so that code and image
+    never differ by a version. Raises KdslError for a folder that holds anything, or cannot be written.
     """
-    needs, copied = needed(), sources if copies else {}
+    needs = needed()
+    copied = {name: source for name, source in sources.items() if copies and name != weights.PROJECTION}
     with _whole_or_nothing(out) as work:
         code = work / TEAM_CODE
         template = Path(next(iter(team_code.__path__)))
@@ -39,6 +40,8 @@ def write_export(
         write_atomically(code / SETTINGS_FILE, settings_text(settings))
         for name, source in track(copied.items(), "copying weights", len(copied), progress):
             weights.copy_weights(source, code / weights.FOLDER / name)
+        if weights.PROJECTION in sources:
+            weights.adopt_projection(sources, code / weights.FOLDER / weights.PROJECTION)
         write_atomically(work / "Dockerfile", dockerfile())
         write_atomically(work / "requirements.txt", "".join(f"{line}\n" for line in needs))
         write_atomically(work / "constraints.txt", "".join(f"{line}\n" for line in pins(needs)))
@@ -64,6 +67,9 @@ def _whole_or_nothing(out: Path) -> Iterator[Path]:
     moved: list[Path] = []
     try:
         work.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    try:
         yield work
         for path in sorted(work.iterdir(), key=lambda each: each.name == ARCHIVE):  # which is handed in: as the last
             moved.append(out / path.name)

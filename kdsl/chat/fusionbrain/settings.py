@@ -17,9 +17,12 @@ _TEXT = """\
 # for all dialogues. An exception voids the try, so generate.py raises none: what fails is a short answer, a high
 # perplexity, and a traceback on stderr.
 
-# The weights: a model, and a LoRA adapter for it or null.
+# The weights: a model; a LoRA adapter for it, or null; an encoder of sounds or pictures and the projection that was
+# learned for both, or null.
 model: {model}
 adapter: {adapter}
+encoder: {encoder}
+projection: {projection}
 # What writes down sounds for a model that does not hear: pocketsphinx (English only) or a Whisper model.
 speech: {speech}
 
@@ -50,6 +53,8 @@ class Settings(Part):
 
     model: ProjectPath
     adapter: ProjectPath | None = None
+    encoder: ProjectPath | None = None
+    projection: ProjectPath | None = None
     speech: Literal["pocketsphinx"] | ProjectPath = Field("pocketsphinx", union_mode="left_to_right")
     system: str = ""
     max_new_tokens: int = Field(128, ge=1)
@@ -71,7 +76,6 @@ def read_settings(path: Path) -> Settings:
 def settings_text(settings: Settings) -> str:
     """The file, for people to read and change."""
     values = settings.model_dump(exclude={"pixels"})
-    texts = {key: yaml_string(str(values[key])) for key in ("model", "speech", "system")}
-    adapter = "null" if settings.adapter is None else yaml_string(str(settings.adapter))
-    pixels = {"min_pixels": settings.pixels.min, "max_pixels": settings.pixels.max}
-    return _TEXT.format(**{**values, **texts, **pixels, "adapter": adapter})
+    for key in ("model", "adapter", "encoder", "projection", "speech", "system"):
+        values[key] = "null" if values[key] is None else yaml_string(str(values[key]))
+    return _TEXT.format(**values, min_pixels=settings.pixels.min, max_pixels=settings.pixels.max)

@@ -74,6 +74,53 @@ def test_what_is_written_is_read_back(convert, name):
     assert read_samples(convert(name), [TASK]) == READ_BACK[name]
 
 
+HEARD = [
+    Sample("1", "intent", (Turn("user", "听", (), ("a.wav",)),), (), "退款", audio=("a.wav",)),
+    Sample(
+        "2",
+        "intent",
+        (Turn("user", "", ("a.png",), ("b.amr", "shop/c d.m4a")), Turn("agent", "在", (), ("d.wav",))),
+        ("a.png",),
+        None,
+        audio=("b.amr", "shop/c d.m4a", "d.wav"),
+    ),
+    Sample("3", "intent", (), (), "退款", audio=("e.wav", "f.wav")),
+    Sample("4", "intent", (Turn("user", "退"),), (), "退款"),
+]
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "xlsx", "parquet", "sharegpt", "ms-swift", "label-studio"])
+def test_sounds_are_read_back_from_every_form_that_has_a_place_for_them(convert, name, caplog):
+    if name in ("xlsx", "parquet"):
+        pytest.importorskip({"xlsx": "xlsxwriter", "parquet": "pyarrow"}[name], reason="needs an extra")
+    assert read_samples(convert(name, HEARD), [TASK]) == HEARD
+    assert "sounds" not in caplog.text
+
+
+def test_a_text_with_sounds_is_read_back_as_an_instruction(convert):
+    sample = Sample("1", "topic", (Turn("user", "听"),), ("a.png",), "a", audio=("a.wav", "b.wav"))
+    other = Sample("2", "topic", (Turn("user", "看"),), (), "b")
+    path = convert("alpaca", [sample, other], TEXTS)
+    assert records(path)[0]["input"] == "<image><audio><audio>听"
+    assert records(path)[0]["audios"] == ["a.wav", "b.wav"]
+    assert read_samples(path, [TEXTS]) == [sample, other]
+
+
+@pytest.mark.parametrize("name", ["openai", "doccano", "prodigy", "argilla", "mire", "rasa"])
+def test_where_sounds_have_no_place_that_is_told_and_no_mark_stays(convert, name, caplog):
+    samples = [replace(HEARD[0], turns=(Turn("user", "听", (), ("a.wav",)),)), replace(HEARD[3], images=())]
+    text = convert(name, samples).read_text("utf-8")
+    assert "<audio>" not in text and "a.wav" not in text
+    assert f"1 samples whose sounds were left out, as {form_named(name).tool} has no place for" in caplog.text
+
+
+def test_a_prompt_marks_every_sound_once(convert):
+    [first, second, third, _] = records(convert("sharegpt", HEARD))
+    assert first["messages"][0]["content"].count("<audio>") == 1 and first["audios"] == ["a.wav"]
+    assert "用户: <image><audio><audio>\n客服: 在<audio>\n" in second["messages"][0]["content"]
+    assert third["messages"][0]["content"].startswith("<audio><audio>判断意图。")
+
+
 @pytest.mark.parametrize("form", [form for form in FORMS if form.name != "rasa"], ids=lambda form: form.name)
 def test_texts_and_labels_are_read_back_from_every_form(convert, form):
     if form.name in ("xlsx", "parquet"):
@@ -86,9 +133,16 @@ def test_texts_and_labels_are_read_back_from_every_form(convert, form):
 
 
 words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(
-    lambda text: text.strip() == text and "<im" not in text and "：" not in text and ":" not in text
+    lambda text: (
+        text.strip() == text and "<im" not in text and "<au" not in text and "：" not in text and ":" not in text
+    )
 )
-turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.sampled_from([(), ("a.png",), ("b c.png", "d")]))
+images = st.sampled_from([(), ("a.png",), ("b c.png", "d")])
+turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, images)
+sounds = st.sampled_from([(), ("a.wav",), ("b c.amr", "d.m4a")])
+heard = st.builds(Turn, st.sampled_from(["user", "agent"]), words | st.just(""), images, sounds).filter(
+    lambda turn: turn.text or turn.audio
+)
 
 
 @given(st.lists(st.tuples(st.lists(turns, min_size=1, max_size=3), st.sampled_from(["退款", None])), min_size=1))
@@ -98,6 +152,29 @@ def test_any_dialogue_is_read_back(tmp_path_factory, name, given):
         Sample(str(number), "intent", tuple(said), tuple(image for turn in said for image in turn.images), label)
         for number, (said, label) in enumerate(given, start=1)
     ]
+    folder = tmp_path_factory.mktemp("convert")
+    write_jsonl(folder / "in.jsonl", map(plain_record, samples))
+    form = form_named(name)
+    convert_samples(folder / "in.jsonl", [TASK], form, folder / f"out{form.ending}")
+    assert read_samples(folder / f"out{form.ending}", [TASK]) == samples
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(heard, min_size=1, max_size=3), st.sampled_from([(), ("e.wav",)]), st.sampled_from(["退款", None])
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@pytest.mark.parametrize("name", ["jsonl", "csv", "sharegpt", "ms-swift", "label-studio"])
+def test_any_dialogue_with_sounds_is_read_back(tmp_path_factory, name, given):
+    samples = []
+    for number, (said, more, label) in enumerate(given, start=1):
+        images = tuple(image for turn in said for image in turn.images)
+        audio = (*more, *(sound for turn in said for sound in turn.audio))
+        samples.append(Sample(f"k{number}", "intent", tuple(said), images, label, audio=audio))
     folder = tmp_path_factory.mktemp("convert")
     write_jsonl(folder / "in.jsonl", map(plain_record, samples))
     form = form_named(name)
