@@ -155,8 +155,8 @@ def _require_consent(origin: str, consent: Consent | None, variable: str | None)
     folder = "".join(c if c.isprintable() else "?" for c in project_name(consent.project))
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise KdslError(
-            f"{origin}: is not this machine, and {folder} may not send dialogues, screenshots and sounds there yet; allow it "
-            f"with `kdsl hosts allow {origin} {shlex.quote(folder)}`"
+            f"{origin}: is not this machine, and {folder} may not send dialogues, screenshots and sounds there yet; "
+            f"allow it with `kdsl hosts allow {origin} {shlex.quote(folder)}`"
         )
     key = "without a key" if variable is None else f"with the key in {variable}"
     # A whole line: where a progress bar is shown, only such are.

@@ -153,8 +153,8 @@ def test_without_a_yes_nothing_is_sent_from_a_pipe(away, server, looked_up, tmp_
         ServedModel.connect(away, consent=Consent(tmp_path))
     origin = away.removesuffix("/v1")
     assert str(refused.value) == (
-        f"{origin}: is not this machine, and {tmp_path} may not send dialogues, screenshots and sounds there yet; allow it "
-        f"with `kdsl hosts allow {origin} {tmp_path}`"
+        f"{origin}: is not this machine, and {tmp_path} may not send dialogues, screenshots and sounds there yet; "
+        f"allow it with `kdsl hosts allow {origin} {tmp_path}`"
     )
     assert looked_up == [] and len(server.requests()) == before
 

@@ -104,7 +104,8 @@ def test_without_the_extra_it_is_named(kdsl, project, monkeypatch):
     assert result.code == 2
     assert f"recognising speech needs PocketSphinx; install it with: {install_command('voice')}" in result.err
     monkeypatch.setitem(sys.modules, "av", None)
-    assert f"decoding sounds needs PyAV; install it with: {install_command('voice')}" in kdsl("transcribe", project).err
+    result = kdsl("transcribe", project)
+    assert f"decoding sounds needs PyAV; install it with: {install_command('voice')}" in result.err
 
 
 def test_an_interruption_keeps_what_is_done_and_the_next_run_goes_on(kdsl, project):
