@@ -267,7 +267,7 @@ class ServeConfig(Part):
     days: int = Field(30, ge=1)
     """How long its files are kept."""
     body: int = Field(16 << 20, ge=1 << 10)
-    """Bytes of a request, at most, with its pictures."""
+    """Bytes of a request, at most, with its pictures and sounds."""
     samples: int = Field(256, ge=1)
     """Samples of a request, at most."""
     seconds: float = Field(30.0, gt=0)

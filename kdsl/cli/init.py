@@ -49,6 +49,15 @@ def init(
         list[str] | None,
         typer.Option("--image", metavar="COLUMN", help="Images; of several columns one by one.", show_default=False),
     ] = None,
+    audio: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--audio",
+            metavar="COLUMN",
+            help="Sounds, such as voice messages; of several columns one by one.",
+            show_default=False,
+        ),
+    ] = None,
     identity: Annotated[
         str, typer.Option("--id", metavar="COLUMN", help="What tells samples apart.", show_default=False)
     ] = "",
@@ -70,10 +79,12 @@ def init(
     from kdsl.project.create import create_project
     from kdsl.project.create_from import create_from
 
-    said = Columns(tuple(text or ()), turns, tuple(image or ()), label, identity)
+    said = Columns(tuple(text or ()), turns, tuple(image or ()), label, identity, tuple(audio or ()))
     if file is None:
         if said.names or name is not None:
-            raise KdslError("--text, --turns, --image, --label, --id and --name are of --from FILE; give that too")
+            raise KdslError(
+                "--text, --turns, --image, --audio, --label, --id and --name are of --from FILE; give that too"
+            )
         config = create_project(folder, task or None)
         typer.echo(f"{config} is ready. Put your samples into {folder / 'data'}, then run: kdsl check {config}")
     else:
@@ -109,13 +120,11 @@ def _asked(columns: "Columns") -> "Columns":
     def several(what: str, proposed: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(each.strip() for each in ask(what, ", ".join(proposed)).split(",") if each.strip())
 
-    return Columns(
-        several("Columns of the text, with commas", columns.text),
-        ask("Column of dialogues", columns.turns),
-        several("Columns of images, with commas", columns.images),
-        ask("Column of the label", columns.label),
-        ask("Column of the id", columns.id),
-    )
+    text, turns = several("Columns of the text, with commas", columns.text), ask("Column of dialogues", columns.turns)
+    images = several("Columns of images, with commas", columns.images)
+    audio = several("Columns of sounds, with commas", columns.audio)
+    label, identity = ask("Column of the label", columns.label), ask("Column of the id", columns.id)
+    return Columns(text, turns, images, label, identity, audio)
 
 
 def _print_look(look: "Look") -> None:
@@ -125,11 +134,13 @@ def _print_look(look: "Look") -> None:
 
     columns = look.columns.told()
     typer.echo(f"{look.path}: {look.samples} samples, read as {look.form}{columns and f': {columns}'}")
-    table = results_table("", "id", "label", "text", "images")
+    heard = ["sounds"] if look.audio else []
+    table = results_table("", "id", "label", "text", "images", *heard)
     for sample in look.first:
         said = " / ".join(" ".join(turn.text.split()) for turn in sample.turns)
         shown = said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
-        table.add_row(*map(Text, (sample.id, sample.answer_words or "", shown, ", ".join(sample.images))))
+        cells = [sample.id, sample.answer_words or "", shown, ", ".join(sample.images)]
+        table.add_row(*map(Text, [*cells, *([", ".join(sample.audio)] if heard else [])]))
     results_console().print(table)
     labels = ", ".join(f"{name} {count}" for name, count in look.labels.most_common(12))
     more = f", and {len(look.labels) - 12} more" if len(look.labels) > 12 else ""
@@ -138,7 +149,7 @@ def _print_look(look: "Look") -> None:
 
 
 def _print_left_out(look: "Look") -> None:
-    from kdsl.project.create_from import image_folder
+    from kdsl.project.create_from import audio_folder, image_folder
 
     if look.unlabelled:
         typer.echo(f"without a label: {look.unlabelled} samples")
@@ -151,6 +162,8 @@ def _print_left_out(look: "Look") -> None:
         typer.echo("the labels are numbers: say what they mean in data.labels of kdsl.yaml and in the task file")
     if look.images and image_folder(look) is None:
         typer.echo(f"images such as {look.images[0]!r} are not found: set data.images to the folder that they are in")
+    if look.audio and audio_folder(look) is None:
+        typer.echo(f"sounds such as {look.audio[0]!r} are not found: set data.audio to the folder that they are in")
 
 
 def _print_shipped_rules(folder: Path, config: Path) -> None:

@@ -46,10 +46,12 @@ def train(
     trained = train_project(project) if tasks else []
     if format is Format.json:
         records = [{**task.arbiter.record(), "shares": dict(task.shares), **_taught(task)} for task in trained]
-        print_json(records + ([] if learned is None else [_projection_record(*learned)]))
+        print_json(
+            records + ([] if learned is None else [_projection_record(learned, project.config.projection_folder)])
+        )
         return
     if learned is not None:
-        print_projection(*learned)
+        print_projection(learned, project.config.projection_folder)
     if trained:
         print_arbiters([task.arbiter for task in trained])
     for task in trained:

@@ -39,8 +39,8 @@ def _without_last(files: Sequence[str], gone: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_answered(sample: Sample) -> bool:
-    """Whether the dialogue ends with words of the agent."""
-    return any(turn.text.strip() for turn in sample.turns[answer_start(sample.turns) :])
+    """Whether the dialogue ends with words or sounds of the agent."""
+    return any(map(_says, sample.turns[answer_start(sample.turns) :]))
 
 
 def check_answers(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task]) -> Iterator[Finding]:
@@ -64,4 +64,8 @@ def check_answers(splits: Mapping[str, Sequence[Sample]], tasks: Sequence[Task])
 
 def _dialogues(samples: Sequence[Sample], task: Task) -> list[Sample]:
     """Those of the task in which anything is said."""
-    return [s for s in samples if s.task == task.name and any(turn.text.strip() for turn in s.turns)]
+    return [s for s in samples if s.task == task.name and any(map(_says, s.turns))]
+
+
+def _says(turn: Turn) -> bool:
+    return bool(turn.text.strip() or turn.audio)

@@ -42,12 +42,13 @@ def add_feedback(
     tasks: Sequence[Task],
     images: Path | None,
     notes: Notes,
+    audio: Path | None = None,
 ) -> tuple[list[Sample], FeedbackSamples]:
     """The samples of the training file as feedback labels them, and behind them those that it alone knows.
 
     A sample of the same id that says something else is added under an id of its own. What says and shows the same as
-    one of the `test` samples is left out: the same is what `kdsl.data.repeats` takes for it, and `images` the folder
-    of the images. What is left out, renamed, or labelled otherwise than in the file is noted.
+    one of the `test` samples is left out: the same is what `kdsl.data.repeats` takes for it, and `images` and
+    `audio` are the folders of the images and sounds. What is left out, renamed, or labelled otherwise than in the file is noted.
     """
     by_name = {task.name: task for task in tasks}
     usable: dict[Known, LastWord] = {}
@@ -69,7 +70,9 @@ def add_feedback(
             sample = with_answer(sample, said.sample.answer)
         found.append(sample)
     added = []
-    for word in _not_held_out([word for known, word in usable.items() if known not in used], test, images, notes):
+    for word in _not_held_out(
+        [word for known, word in usable.items() if known not in used], test, notes, images, audio
+    ):
         if word.number or word.sample.key in taken:
             what = "samples with feedback have the id of another sample and were given one of their own"
             notes.note(what, repr(word.sample.id))
@@ -80,7 +83,11 @@ def add_feedback(
 
 
 def without_repeats(
-    samples: Sequence[Sample], feedback: FeedbackSamples, images: Path | None, notes: Notes
+    samples: Sequence[Sample],
+    feedback: FeedbackSamples,
+    images: Path | None,
+    notes: Notes,
+    audio: Path | None = None,
 ) -> tuple[list[Sample], FeedbackSamples]:
     """The same without added samples that say what another one with the same label says.
 
@@ -91,7 +98,7 @@ def without_repeats(
         return list(samples), feedback
     added, tasks = set(map(_known, feedback.added)), {sample.task for sample in feedback.added}
     mine = [sample for sample in samples if sample.task in tasks]
-    said = [(s.task, content, s.answer) for s, content in zip(mine, contents_of(mine, images), strict=True)]
+    said = [(s.task, content, s.answer) for s, content in zip(mine, contents_of(mine, images, audio), strict=True)]
     of_files = {each for sample, each in zip(mine, said, strict=True) if _known(sample) not in added}
     first: dict[object, Known] = {}
     repeats = set()
@@ -136,10 +143,10 @@ def _problem(word: LastWord, task: Task | None) -> str:
 
 
 def _not_held_out(
-    words: Sequence[LastWord], test: Sequence[Sample], images: Path | None, notes: Notes
+    words: Sequence[LastWord], test: Sequence[Sample], notes: Notes, images: Path | None, audio: Path | None
 ) -> Iterator[LastWord]:
     """What says and shows something else than all `test` samples."""
-    contents = contents_of([*test, *(word.sample for word in words)], images)
+    contents = contents_of([*test, *(word.sample for word in words)], images, audio)
     held_out = {(sample.task, content) for sample, content in zip(test, contents, strict=False)}
     for word, content in zip(words, contents[len(test) :], strict=True):
         if (word.sample.task, content) in held_out:

@@ -23,8 +23,8 @@ _OTHER_NAMES = {
     "主题 分类 情感 意图 标签 标注 类别 答案 类型",
     "images": "filename files img imgs image imagefile imagepath imagepaths imageurl imageurls photo photos pic pics "
     "picture pictures screenshot screenshots 图 图像 图片 截图",
-    "audio": "audiofile audiofiles audiopath audiopaths audios audiourl audiourls recording recordings sound sounds "
-    "speech voice voicemail voicemessage voicemessages voices wav wavs wavfile "
+    "audio": "audiofile audiofiles audiopath audiopaths audios audiourl audiourls recording recordings "
+    "soundfile soundfiles voicemail voicemessage voicemessages wav wavs wavfile "
     "录音 录音文件 语音 语音文件 语音消息 音频 音频文件",
     "id": "conversationid customid dialogid guid identifier itemid key msgid number sampleid sessionid sid sku "
     "ticketid uid uuid 会话id 工单号 序号 订单号 编号",

@@ -21,10 +21,21 @@ class Heard:
     """For each of `segments` the turn of `sample` that it is a part of."""
 
 
-def heard_samples(samples: Iterable[Sample], transcripts: Mapping[str, Transcript]) -> list[Sample]:
-    """The samples with what is said in their sounds in the texts of their turns."""
-    found = ((sample, hear(sample, transcripts)) for sample in samples)
-    return [sample if heard is None else heard.sample for sample, heard in found]
+def written_down(samples: Iterable[Sample], transcripts: Mapping[str, Transcript]) -> list[Sample]:
+    """The samples as they are compared with each other: what is said in sounds stands in the texts of their turns, and
+    of the sounds those are left of which nobody knows what is said in them."""
+    return [_written_down(sample, transcripts) if sample.audio else sample for sample in samples]
+
+
+def _written_down(sample: Sample, transcripts: Mapping[str, Transcript]) -> Sample:
+    heard = hear(sample, transcripts)
+    turns = sample.turns if heard is None else heard.sample.turns
+
+    def unknown(sounds: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(audio for audio in sounds if audio not in transcripts)
+
+    turns = tuple(replace(turn, audio=unknown(turn.audio)) for turn in turns)
+    return replace(sample, turns=turns, audio=unknown(sample.audio))
 
 
 def hear(sample: Sample, transcripts: Mapping[str, Transcript]) -> Heard | None:

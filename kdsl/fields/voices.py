@@ -120,8 +120,10 @@ class TranscriptFiller:
     def _forget(self, sounds: Iterable[str]) -> None:
         """Note these sounds, which came now, and forget those that came longest ago where they are too many."""
         came = [audio for audio in sounds if audio in self._found]
+        # A service transcribes in one thread and decides in another: what is here may be gone with the next line.
         for audio in came:
-            self._found[audio] = self._found.pop(audio)
+            self._found.pop(audio, None)
+            self._found[audio] = None
         for audio in list(islice(self._found, max(0, len(self._found) - max(HELD, len(came))))):
-            del self._found[audio]
+            self._found.pop(audio, None)
             self.sidecars.transcripts.pop(audio, None)

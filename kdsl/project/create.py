@@ -34,7 +34,7 @@ tasks: [%s]
 data:
 %s  # test: data/test.json             # other labelled samples; `kdsl check` compares them with the training samples
 %s  ocr: data/ocr.jsonl                # text found on the images; `kdsl ocr` makes it
-  # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
+%s  # captions: data/captions.jsonl    # {"image": "a.jpg", "caption": "…"} a line; `kdsl caption` makes them
   # questions: data/questions.jsonl  # what a small model answers about the images; `kdsl mine` asks it
   # knowledge: data/knowledge        # a folder of Markdown and JSON Lines about the products and the shop
   # reasons: data/reasons.jsonl      # why samples have their labels; `kdsl reasons` asks a model for them
@@ -64,6 +64,10 @@ _TRAIN = """\
 _IMAGES = """\
   images: data/images                # the folder that image file names are relative to
 """
+_AUDIO = """\
+  # audio: data/audio                # the folder of sounds, such as voice messages
+  # transcripts: data/transcripts.jsonl  # what is said in them; `kdsl transcribe` writes it down
+"""
 
 
 _PROMPT = """\
@@ -80,6 +84,7 @@ class DataEntries:
 
     train: str = _TRAIN
     images: str = _IMAGES
+    audio: str = _AUDIO
 
 
 def create_project(
@@ -132,7 +137,7 @@ def create_project(
         if named and entry in shipped_tasks():
             copy_shipped(entry, folder / "rules")
     prompt = _PROMPT_SEVERAL if any(isinstance(task, Task) and task.multi for task in tasks) else _PROMPT
-    write_atomically(config, _CONFIG % (", ".join(map(_scalar, entries)), data.train, data.images, prompt))
+    write_atomically(config, _CONFIG % (", ".join(map(_scalar, entries)), data.train, data.images, data.audio, prompt))
     return config
 
 

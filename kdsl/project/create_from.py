@@ -1,17 +1,20 @@
-"""A new project for a file that people have: what its columns are, which labels it holds, where its images lie."""
+"""A new project for a file that people have: what its columns are, which labels it holds, where its images and sounds
+lie."""
 
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.columns import Columns
 from kdsl.data.forms import Reading
 from kdsl.data.image_folder import ImageFolder
 from kdsl.data.images import existing_image
+from kdsl.data.media import AUDIO, IMAGES
 from kdsl.data.media_folder import CACHE
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
@@ -52,6 +55,8 @@ class Look:
     notes: Notes = field(default_factory=Notes)
     images: list[str] = field(default_factory=list)
     """Names of the first images."""
+    audio: list[str] = field(default_factory=list)
+    """Names of the first sounds."""
 
     @property
     def numbered(self) -> bool:
@@ -74,7 +79,7 @@ def look_at(path: Path, columns: Columns) -> Look:
 
 def _look_at(path: Path, columns: Columns, tasks: Sequence[Task]) -> Look:
     notes, multi = Notes(), any(task.multi for task in tasks)
-    reader, records = open_records(path, tasks, notes, reading=Reading(columns, images=_looking(path)))
+    reader, records = open_records(path, tasks, notes, reading=_looking(path, columns))
     found, seen = Look(path, columns, notes=notes, multi=multi), set[str]()
     for record in records:
         sample = reader.read(record)
@@ -91,8 +96,9 @@ def _look_at(path: Path, columns: Columns, tasks: Sequence[Task]) -> Look:
         found.names.add(sample.task)
         found.unlabelled += sample.given_labels is None
         found.labels.update(sample.given_labels or ())
-        if len(found.images) < _LOOKED_AT:  # those in the data itself lie nowhere yet
-            found.images.extend(name for name in sample.images if not name.startswith(CACHE))
+        for names, more in ((found.images, sample.images), (found.audio, sample.audio)):
+            if len(names) < _LOOKED_AT:  # those in the data itself lie nowhere yet
+                names.extend(name for name in more if not name.startswith(CACHE))
         if len(found.labels) > _MOST_LABELS:
             raise KdslError(
                 f"{path}: {found.columns.label!r} has over {_MOST_LABELS} different values, so it is no label; name "
@@ -106,9 +112,11 @@ def _look_at(path: Path, columns: Columns, tasks: Sequence[Task]) -> Look:
     return found
 
 
-def _looking(path: Path) -> ImageFolder:
-    """Where images may lie, with nothing written there."""
-    return ImageFolder(path if path.is_dir() else path.parent, looking=True)
+def _looking(path: Path, columns: Columns) -> Reading:
+    """With images and sounds beside the file, where nothing is written."""
+    folder = path if path.is_dir() else path.parent
+    images, audio = ImageFolder(folder, looking=True), AudioFolder(folder, looking=True)
+    return Reading(columns, images=images, audio=audio)
 
 
 def create_from(folder: Path, look: Look, tasks: Sequence[str] | None = None, name: str | None = None) -> Path:
@@ -129,10 +137,20 @@ def create_from(folder: Path, look: Look, tasks: Sequence[str] | None = None, na
 
 def image_folder(look: Look) -> Path | None:
     """The folder that the file's image names are relative to; None where most images are not found."""
-    home = look.path.parent
-    for folder in (home, home / "images", home / f"{look.path.stem}_images", home.parent / "images", home.parent):
-        there = sum(existing_image(folder, name) is not None for name in look.images)
-        if look.images and 2 * there > len(look.images):
+    return _folder(look.path, look.images, ["images"])
+
+
+def audio_folder(look: Look) -> Path | None:
+    """The same of sounds."""
+    return _folder(look.path, look.audio, ["audio", "audios"])
+
+
+def _folder(path: Path, names: Sequence[str], called: Sequence[str]) -> Path | None:
+    home = path.parent
+    beside = [home / each for each in called] + [home / f"{path.stem}_{each}" for each in called]
+    for folder in (home, *beside, *(home.parent / each for each in called), home.parent):
+        there = sum(existing_image(folder, name) is not None for name in names)
+        if names and 2 * there > len(names):
             return folder
     return None
 
@@ -147,21 +165,28 @@ def _entries(folder: Path, look: Look) -> DataEntries:
     said = _said(look.columns)
     if said:
         lines.append(f"  columns: {{{said}}}\n")
-    images = image_folder(look)
-    given = DataEntries(images=f"  images: {_path(images, folder)}\n") if images is not None else DataEntries()
-    return DataEntries("".join(lines), given.images)
+    images, audio = image_folder(look), audio_folder(look)
+    given = DataEntries("".join(lines))
+    if images is not None:
+        given = replace(given, images=f"  images: {_path(images, folder)}\n")
+    if audio is not None:
+        heard = f"  audio: {_path(audio, folder)}\n  transcripts: data/transcripts.jsonl\n"
+        given = replace(given, audio=heard)
+    return given
 
 
 def _said(columns: Columns) -> str:
     """As YAML, what is not called as KDSL calls it itself."""
     own: dict[str, tuple[tuple[str, ...], ...]] = {
         "text": (("text",),),
-        "images": (("images", "image"), ("images",), ("image",)),
+        "images": (IMAGES.keys, *((key,) for key in IMAGES.keys)),
+        "audio": (AUDIO.keys, *((key,) for key in AUDIO.keys)),
     }
     values: dict[str, Any] = {
         "text": columns.text,
         "turns": columns.turns,
         "images": columns.images,
+        "audio": columns.audio,
         "label": columns.label,
         "id": columns.id,
     }

@@ -20,7 +20,7 @@ from kdsl.distillation.rule_votes import rule_votes
 from kdsl.distillation.student import Student
 from kdsl.distillation.teacher import TeacherLabels, ask_teacher
 from kdsl.errors import Hint, KdslError
-from kdsl.fields.heard import heard_samples
+from kdsl.fields.heard import written_down
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
@@ -164,8 +164,8 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
         first = list({sample.key: sample for sample in reversed(of_task)}.values())[::-1]
         predictor.sounds.fill(first)
         of_known = [sample for sample in known if sample.task == task.name]
-        said = heard_samples(first, sidecars.transcripts), heard_samples(of_known, sidecars.transcripts)
-        like = like_labelled(said[0], said[1], config.data.images, project.progress)
+        written = written_down(first, sidecars.transcripts), written_down(of_known, sidecars.transcripts)
+        like = like_labelled(*written, config.data.images, project.progress)
         # Whatever label the file gives, it is not looked at.
         pool = [replace(sample, label=None) for i, sample in enumerate(first) if i not in like]
         if not pool:

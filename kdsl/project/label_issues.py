@@ -15,7 +15,7 @@ from kdsl.arbiter.trained import active_rules
 from kdsl.data.label_log import GivenLabels
 from kdsl.data.repeats import same_content
 from kdsl.errors import Hint, KdslError
-from kdsl.fields.heard import heard_samples
+from kdsl.fields.heard import written_down
 from kdsl.fields.table import FieldTable
 from kdsl.files import is_there
 from kdsl.label_matrix import require_one_label
@@ -132,8 +132,8 @@ class LabelledSamples:
         if before is not None and before.task == task and before.fingerprints == _fingerprints(table):
             return replace(before, table=table)
         nearest = VoteOnEachOther(SampleIndex.fit(table.cleaned()).nearest_to_each_other(max(NUMBERS)))
-        heard = heard_samples((row.sample for row in table.rows), table.sidecars.transcripts)
-        numbered = [replace(sample, id=str(at)) for at, sample in enumerate(heard)]
+        written = written_down((row.sample for row in table.rows), table.sidecars.transcripts)
+        numbered = [replace(sample, id=str(at)) for at, sample in enumerate(written)]
         groups = [[int(sample.id) for sample in group] for group in same_content(numbered, images)]
         same = {row: [other for other in group if other != row] for group in groups for row in group}
         return cls(task, table, nearest, nearest.likeliest(_labels(table, task), len(task.labels)), same)

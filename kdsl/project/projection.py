@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from kdsl.vlm.projection import ProjectionCard
 
 
-def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
-    """Learn the projection from `chat.train`; what it was made from and how it did, and the folder where it is.
+def train_dialogues(project: Project) -> "ProjectionCard":
+    """Learn the projection from `chat.train`, into `config.projection_folder`.
 
     Raises KdslError in one sentence for what is missing in the configuration, for dialogues in which no answer stands
     behind a sound or a picture, and for whatever cannot be loaded.
@@ -52,11 +52,10 @@ def train_dialogues(project: Project) -> "tuple[ProjectionCard, Path]":
         raise without_extra(name, error) from error
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
     recipe = ProjectionRecipe(name, projection.tokens, pixels, config.chat.max_tokens, config.training, config.seed)
-    folder = config.projection_folder
     with claimed(folders=[config.checkpoint]):
         encoder = Encoder(projection.encoder, cache=_vectors(config))
         taught = _taught(config, name, dialogues, path, encoder.kind)
-        return train_projection(recipe, taught, encoder, folder, project.progress), folder
+        return train_projection(recipe, taught, encoder, config.projection_folder, project.progress)
 
 
 def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixels: "PixelBudget") -> "ProjectedModel":
@@ -66,8 +65,8 @@ def open_projected(config: "ProjectConfig", projection: "ProjectionConfig", pixe
         from kdsl.vlm.projected import ProjectedModel
     except ImportError as error:
         raise without_extra(name, error) from error
-    folder, most = config.projection_folder, config.chat.max_tokens
-    return ProjectedModel.load(name, projection.encoder, folder, pixels, most, cache=_vectors(config))
+    most, cache = config.chat.max_tokens, _vectors(config)
+    return ProjectedModel.load(name, projection.encoder, config.projection_folder, pixels, most, cache=cache)
 
 
 def _taught(
@@ -76,11 +75,10 @@ def _taught(
     """The answers in dialogues of the file `path` that stand behind a sound, or a picture, by `kind`."""
     from kdsl.training.dialogues import TaughtDialogue
     from kdsl.training.examples import Example
-    from kdsl.vlm.checkpoint import find_model
-    from kdsl.vlm.processor import Processor
+    from kdsl.vlm.checkpoint import FAMILIES, find_model, model_config
 
     images, sounds = media_folders(config, path)
-    hears = kind == "audio" or Processor.load(find_model(name)).hears
+    hears = kind == "audio" or FAMILIES[model_config(find_model(name)).model_type].hears
     transcripts = None if hears else transcripts_of(config, sounds)
     taught = []
     for dialogue in dialogues:

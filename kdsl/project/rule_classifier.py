@@ -19,7 +19,15 @@ from kdsl.arbiter.decision import Decision
 from kdsl.arbiter.multi_label import decided
 from kdsl.arbiter.multi_label_decision import MultiLabelDecision
 from kdsl.arbiter.trained import TrainedTask
-from kdsl.config import CONFIG_NAME, EMBEDDED, EMBEDDED_ENCODER, NO_ENCODER, ProjectConfig, load_config
+from kdsl.config import (
+    CONFIG_NAME,
+    EMBEDDED,
+    EMBEDDED_ENCODER,
+    EMBEDDED_SPEECH,
+    NO_ENCODER,
+    ProjectConfig,
+    load_config,
+)
 from kdsl.data.given import samples_given
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.readers import read_samples
@@ -27,9 +35,7 @@ from kdsl.data.writers import plain_record
 from kdsl.embeddings.load import vectors_in_memory
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
-from kdsl.fields.pages import PageFiller
-from kdsl.fields.pictures import Pictures
-from kdsl.fields.sidecar import Sidecars, read_ocr
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.files import path_given, write_atomically
 from kdsl.json_file import write_jsonl
@@ -40,6 +46,7 @@ from kdsl.mining.search import SearchSettings
 from kdsl.mining.update import MinedRules
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
 from kdsl.project.fitting import fit, mine_in_memory
+from kdsl.project.given_media import GivenMedia
 from kdsl.project.labels import are_several, label_lists_given, labels_given, task_of
 from kdsl.project.several_labels import require_possible
 from kdsl.project.small_parts import meaning_parts
@@ -77,6 +84,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
     images : the folder that image names are relative to.
     ocr : the file with the text on the images, which is made and added to where RapidOCR is installed. None: rules and
         model see no text on images.
+    audio : the folder that names of sounds are relative to.
+    transcripts : the file with what is said in sounds, which is made and added to; None keeps it nowhere.
+    speech : what transcribes sounds: "pocketsphinx" (embedded, English only, the extra `voice`), or a Whisper model: a
+        directory, a hub id or a server's address.
     n_jobs : processes that search; None is 1 and -1 one a core, as everywhere in scikit-learn.
     encoder : what turns sentences into vectors, for rules and model: "use" (embedded, the extra `meaning`), a
         directory, a hub id or a server's address; "none": they know characters alone. Where its package is not
@@ -114,6 +125,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         encoder: str = EMBEDDED_ENCODER,
         other: Any = None,
         abstain: Mapping[str, float] | None = None,
+        audio: str | Path | None = None,
+        transcripts: str | Path | None = None,
+        speech: str = EMBEDDED_SPEECH,
     ) -> None:
         self.labels = labels
         self.large = large
@@ -126,6 +140,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         self.encoder = encoder
         self.other = other
         self.abstain = abstain
+        self.audio = audio
+        self.transcripts = transcripts
+        self.speech = speech
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may give it: texts, no matrix of numbers."""
@@ -245,8 +262,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         images: str | Path | None = None,
         ocr: str | Path | None = None,
         n_jobs: int | None = None,
+        audio: str | Path | None = None,
+        transcripts: str | Path | None = None,
     ) -> Self:
-        """What `save` wrote, with what people have decided about its rules since; `images` and `ocr` as for a new one.
+        """What `save` wrote, with what people have decided about its rules since; files and folders as for a new one.
 
         Raises KdslError where something is missing or damaged.
         """
@@ -271,6 +290,9 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             config.encoder,
             next((value for value in classes.tolist() if str(value) == task.other), None),
             None if config.abstain is None else config.abstain.model_dump(exclude_none=True),
+            audio,
+            transcripts,
+            config.speech,
         )
         known = Sidecars(vectors=_vectors(config))
         trained = TrainedTask.load(task, checkpoint, base.rules, embedded=Embedded.of(config), sidecars=known)
@@ -311,7 +333,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
                 f"RuleClassifier: large is {self.large!r}; it is {' or '.join(map(repr, EMBEDDED))} here, and for a "
                 "vision-language model or recorded predictions use kdsl.Project"
             )
-        for name in ("images", "ocr"):
+        for name in ("images", "ocr", "audio", "transcripts"):
             if (path := getattr(self, name)) is not None:
                 path_given(path, f"RuleClassifier: {name}")
         described = not task.multi and any(label.description for label in task.labels)
@@ -320,6 +342,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             "encoder": self.encoder,
             "small": "lexical" if self.encoder == NO_ENCODER else "meaning",
             "large": self.large,
+            "speech": self.speech,
             "seed": _number(self.seed),
             "mining": {"max_conditions": _number(self.max_conditions), "iterations": _number(self.iterations)},
             "abstain": None if self.abstain is None else {name: _number(v) for name, v in dict(self.abstain).items()},
@@ -340,17 +363,10 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             raise KdslError(f"RuleClassifier: n_jobs is {self.n_jobs!r}; give a number of processes, or -1") from error
 
     def _table(self, samples: Sequence[Sample], vectors: SentenceVectors | None) -> FieldTable:
-        """With the text on the images of `samples`, which is read where it is not known."""
-        folder = None if self.images is None else Path(self.images)
-        sidecars = Sidecars(vectors=vectors, pictures=None if folder is None else Pictures(folder))
-        if self.ocr is not None:
-            known = Path(self.ocr)
-            if known.exists():
-                sidecars.ocr.update(read_ocr(known))
-            pages = PageFiller(sidecars, folder, known)
-            pages.fill(samples)
-            pages.tell()
-        return FieldTable(samples, sidecars)
+        media = GivenMedia(
+            _path(self.images), _path(self.ocr), _path(self.audio), _path(self.transcripts), self.speech
+        )
+        return FieldTable(samples, media.known(samples, vectors, self._workers()))
 
 
 class _Classes(BaseModel):
@@ -364,6 +380,10 @@ class _Classes(BaseModel):
 
     def array(self) -> NDArray[Any]:
         return np.array(self.classes, dtype=np.dtype(self.dtype))
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _samples(given: Any, name: str) -> list[Sample]:
@@ -400,6 +420,7 @@ data: {{train: {_TRAIN_FILE}}}
 encoder: {yaml_string(config.encoder)}
 small: {config.small}
 large: {config.large}
+speech: {yaml_string(config.speech)}
 checkpoint: {_CHECKPOINT}
 seed: {config.seed}
 {abstain}mining: {{max_conditions: {budget.max_conditions}, iterations: {budget.iterations}}}

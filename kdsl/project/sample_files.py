@@ -100,15 +100,15 @@ class SampleFiles:
 
     def _say(self, samples: list[Sample]) -> tuple[list[Sample], FeedbackSamples]:
         labels, feedback = self._project.label_log, self._project.feedback_log
-        tasks, images = self._project.tasks, self._data.images
+        tasks, images, audio = self._project.tasks, self._data.images, self._data.audio
         used, notes = FeedbackSamples(), Notes()
         if words := feedback.words():
-            samples, used = add_feedback(samples, words, self._held_out(), tasks, images, notes)
+            samples, used = add_feedback(samples, words, self._held_out(), tasks, images, notes, audio)
         if is_there(labels.path):
             of_labels = Notes()
             samples = labels.given().applied(samples, self._unlabelled(used), tasks, of_labels)
             of_labels.tell(labels.path)
-        samples, used = without_repeats(samples, used, images, notes)
+        samples, used = without_repeats(samples, used, images, notes, audio)
         notes.tell(feedback.path)
         return samples, used
 

@@ -4,7 +4,7 @@ import logging
 
 from kdsl.data.duplicates import like_labelled
 from kdsl.distillation.distilled_file import read_distilled
-from kdsl.fields.heard import heard_samples
+from kdsl.fields.heard import written_down
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.models.soft_labels import SoftLabels
@@ -26,8 +26,8 @@ def soft_labelled_samples(project: Project, sidecars: Sidecars) -> dict[str, Sof
     found, left_out, everything = {}, 0, 0
     for task, (samples, shares) in read_distilled(path, project.tasks).items():
         of_task = [sample for sample in known if sample.task == task]
-        said = heard_samples(samples, sidecars.transcripts), heard_samples(of_task, sidecars.transcripts)
-        like = like_labelled(*said, project.config.data.images, project.progress)
+        written = written_down(samples, sidecars.transcripts), written_down(of_task, sidecars.transcripts)
+        like = like_labelled(*written, project.config.data.images, project.progress)
         rows = [row for row in range(len(samples)) if row not in like]
         found[task] = SoftLabels(FieldTable([samples[row] for row in rows], sidecars), shares[rows])
         left_out, everything = left_out + len(like), everything + len(samples)

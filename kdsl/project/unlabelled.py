@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from kdsl.data.duplicates import dialogue_words
-from kdsl.fields.heard import heard_samples
+from kdsl.fields.heard import written_down
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.files import stamp_of
@@ -48,7 +48,5 @@ def _unlabelled(project: Project, task: Task, known: list[Sample], sidecars: Sid
 
 
 def _content(sample: Sample, sidecars: Sidecars) -> tuple[str, tuple[str, ...]]:
-    [heard] = heard_samples([sample], sidecars.transcripts)
-    # A sound of which nobody knows what is said in it is like no other.
-    unheard = [audio for audio in sample.audio if audio not in sidecars.transcripts]
-    return dialogue_words(heard), (*sample.images, *unheard)
+    [written] = written_down([sample], sidecars.transcripts)
+    return dialogue_words(written), (*written.images, *written.audio)

@@ -175,7 +175,8 @@ def _find_out(
 def _key(config: ProjectConfig, task: Task, table: FieldTable) -> str:
     """Changes with everything that the predictions depend on."""
     data = config.data
-    files = [path for path in (data.ocr, data.captions, config.recorded) if path is not None and is_there(path)]
+    named = (data.ocr, data.transcripts, data.captions, config.recorded)
+    files = [path for path in named if path is not None and is_there(path)]
     parts = [repr(task.labels), str(config.seed), config.large, repr(config.prompt), file_hash(*files)]
     parts += [repr(row.sample) for row in table.rows]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)\s*", re.IGNORECASE)
 _AT_ONCE = 1 << 18
@@ -62,16 +63,27 @@ def ranged(request: Request, file: BinaryIO, kind: str) -> Response:
     if asked is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     if asked != (0, 0) and request.method != "HEAD":
-        return StreamingResponse(_parts(file, start, end), 200 if asked is None else 206, headers)
+        return _Part(file, start, end, 200 if asked is None else 206, headers)
     file.close()
     if asked == (0, 0):
         return PlainTextResponse(f"there are {size} bytes", 416, {"Content-Range": f"bytes */{size}"})
     return Response(None, 200 if asked is None else 206, headers)
 
 
-def _parts(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+class _Part(StreamingResponse):
+    """The bytes [start, end) of a file, which is closed in the end, also where the client goes away before."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, status: int, headers: dict[str, str]) -> None:
+        super().__init__(_pieces(file, start, end), status, headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
     # Several answers may read one file, and share its position: none of them moves it.
-    with file:
-        while start < end and (part := os.pread(file.fileno(), min(_AT_ONCE, end - start), start)):
-            yield part
-            start += len(part)
+    while start < end and (piece := os.pread(file.fileno(), min(_AT_ONCE, end - start), start)):
+        yield piece
+        start += len(piece)

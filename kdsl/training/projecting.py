@@ -227,7 +227,7 @@ def _train(recipe: ProjectionRecipe, lessons: _Lessons, path: Path, progress: Pr
                 state.add(loss, lessons.loss(lessons.held_out, training.at_once), projection)
                 state.save(path, projection, optimiser)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{state.epoch} epochs are kept; the same command goes on from there") from None
+            raise KeyboardInterrupt(f"epoch {state.epoch + 1} is begun again by the same command") from None
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -8,6 +8,7 @@ from augmented_shop import RULES, TASK, augmenter, rule, sample, shop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdsl.audio.transcript import Transcript
 from kdsl.augmentation.augmenter import Augmenter, Copies, Rewording
 from kdsl.augmentation.trainer import AugmentingTrainer
 from kdsl.augmentation.words import cut
@@ -47,6 +48,26 @@ def test_copies_are_labelled_samples_with_pages_of_their_own():
         assert row.sidecars.ocr[row.sample.images[0]].image == row.sample.images[0]
         assert row.text("ocr").text
     assert len(by_id(copies)) == len(copies)
+
+
+def test_copies_play_the_sounds_of_their_original_and_know_what_is_said_in_them():
+    table, labels = shop(n=6)
+    heard = Sidecars(transcripts={"a.wav": Transcript("a.wav", 1.0, "退款")})
+    rows = []
+    for row in table.rows:
+        turns = tuple(replace(turn, audio=("a.wav",)) for turn in row.sample.turns[:1]) + row.sample.turns[1:]
+        rows.append(SampleFields(replace(row.sample, turns=turns, audio=("a.wav", "b.wav")), heard))
+    copies = augmenter().copies(FieldTable.of_rows(rows), labels)
+    assert len(copies)
+    for row in copies.table.rows:
+        assert (row.sample.audio, row.sample.turns[0].audio) == (("a.wav", "b.wav"), ("a.wav",))
+        assert row.text("voice").text == "退款"
+
+
+def test_a_sample_of_sounds_alone_has_no_copies():
+    voice = Sample("1", "shop", (Turn("user", "", (), ("a.wav",)),), (), TASK.label_names[0], audio=("a.wav",))
+    table = FieldTable([voice], Sidecars(transcripts={"a.wav": Transcript("a.wav", 1.0, "退款")}))
+    assert len(augmenter().copies(table, np.array([0]))) == 0
 
 
 def test_rare_labels_get_more():

@@ -53,6 +53,14 @@ def test_the_kind_of_a_question_is_what_the_dialogue_holds_up_to_it():
     assert [question.kind for question in dialogue.questions()] == ["text", "image", "image_audio"]
 
 
+def test_what_the_answer_shows_is_no_part_of_the_question():
+    shown = ChatTurn("agent", (Part("text", "this"), Part("image", "a.png")))
+    assert [question.kind for question in Dialogue("d", (user("which?"), shown, user("and?"))).questions()] == [
+        "text",
+        "image",
+    ]
+
+
 def test_the_four_kinds():
     turns = [user("hi")], [user("a.png", "hi")], [user("a.wav")], [user("a.wav"), user("a.png")]
     assert [*map(kind_of, turns)] == ["text", "image", "audio", "image_audio"]

@@ -186,14 +186,23 @@ def test_what_is_left_out_is_told(ran):
         assert name in ran.told
 
 
-def test_without_a_model_answers_are_short_and_perplexities_high(tiny_model, folder, tmp_path):
+DAMAGES = {
+    "weights/model/model.safetensors": "header too small",
+    "weights/model/tokenizer.json": "cannot be loaded",
+    "settings.yaml": "settings.yaml",
+}
+"""A file of team_code that is damaged → what is told on stderr."""
+
+
+@pytest.mark.parametrize("damaged", DAMAGES)
+def test_without_a_model_answers_are_short_and_perplexities_high(tiny_model, folder, tmp_path, damaged):
     broken = make_export(tmp_path, tiny_model)
-    (broken / "team_code" / "weights" / "model" / "model.safetensors").unlink()
+    (broken / "team_code" / damaged).write_bytes(b"{")
     found = run(broken, folder, [(convention, DIALOGUES["shown"]) for convention in CONVENTIONS])
     for rounds in found.results:
         assert [each["answer"] for each in rounds] == [SHORT_ANSWER] * 2
         assert [each["perplexity"] for each in rounds] == [HIGH_PERPLEXITY] * 2
-    assert "model.safetensors" in found.told
+    assert DAMAGES[damaged] in found.told
 
 
 def test_without_kdsl_too(tiny_model, folder, tmp_path):

@@ -197,6 +197,21 @@ def test_a_model_that_only_hears_is_told_of_pictures(contestant, sound, red, ask
     assert "[a picture that cannot be shown]" in in_words(asked[0]) and len(sounds(asked[0])) == 1 == len(asked)
 
 
+class Panic(BaseException):
+    """As a tokenizer raises it, whose library is in Rust."""
+
+
+@pytest.mark.parametrize("failure", [Panic("index out of bounds"), RuntimeError("CUDA error"), SystemExit(1)])
+def test_whatever_a_library_raises_is_a_problem_of_this_question(contestant, model, monkeypatch, failure, caplog):
+    def broken(*arguments: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(model.processor, "encode", broken)
+    outcome = contestant().answer([COLOUR], [([CAPTION], "红色页面")])
+    assert (outcome.value, outcome.problem) == (None, f"{type(failure).__name__}: {failure}")
+    assert len(outcome.history) == 3 and "Traceback" in caplog.text
+
+
 def test_when_the_time_is_over_the_model_is_not_asked(contestant, red, calls):
     outcome = contestant(seconds=0).answer([red, COLOUR], None)
     assert (outcome.value, outcome.problem, calls) == (None, "the time is over", [])

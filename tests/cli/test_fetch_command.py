@@ -67,6 +67,18 @@ def test_an_image_is_fetched_once_and_is_there_for_the_samples(kdsl, project, ca
     assert (again.code, json.loads(again.out)) == (0, {"fetched": 0, "fetched_before": 1, "problems": {}})
 
 
+def test_sounds_are_fetched_into_their_folder(kdsl, project, write, address):
+    write("kdsl.yaml", "tasks: [task.yaml]\ndata: {train: train.jsonl, images: images, audio: audio}\n")
+    record = {"text": "x", "label": "a", "images": [f"{address}/a.png"], "audio": [f"{address}/a.png"]}
+    write("train.jsonl", json.dumps(record))
+    [finding] = [each for each in Project.open(project).check().findings if each.kind == "left-out-audio"]
+    assert finding.message == "sounds were left out, and samples are taken without them"
+    result = kdsl("fetch", project, "--host", "127.0.0.1")
+    assert f"{project}/images/.kdsl/fetched: 1 images fetched, 0 were there\n" in result.out
+    assert f"{project}/audio/.kdsl/fetched: 0 sounds fetched, 0 were there\n" in result.out
+    assert "not fetched" in result.out and "as such sounds are no WAV" in result.out and result.code == 1
+
+
 def test_what_cannot_be_had_is_listed_with_exit_code_1(kdsl, project, write, address):
     more = write("more.jsonl", json.dumps({"text": "x", "images": [f"{address}/gone.png"]}))
     result = kdsl("fetch", project, "--input", more, "--host", "127.0.0.1")

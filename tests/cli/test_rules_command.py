@@ -220,3 +220,24 @@ def test_show_tells_what_is_seen_and_where(project, kdsl):
     assert "not image.colour top red >0.3: no image that can be looked at" in unseen
     hits = json.loads(kdsl("rules", "show", "r-sees", project.config, *data, "--format", "json").out)["hits"]
     assert [each.get("box") for each in hits[0]["evidence"]] == [[0, 0, 100, 40], [0, 0, 100, 200], [0, 100, 50, 110]]
+
+
+def test_show_tells_in_which_sound_a_rule_hits_and_when(project, kdsl):
+    folder = project.config.parent
+    words = [{"word": "不要了", "start": 63.2, "end": 64.0}]
+    sidecar = {"file": "v.amr", "seconds": 70, "transcript": "这个不要了", "words": words}
+    (folder / "transcripts.jsonl").write_text(json.dumps(sidecar), "utf-8")
+    turns = [{"role": "agent", "text": "您好"}, {"role": "user", "text": "", "audio": "v.amr"}]
+    with (folder / "train.jsonl").open("a") as file:
+        for id, said in (("v0", {"turns": turns}), ("v1", {"audio": "v.amr"})):
+            file.write(json.dumps({"id": id, "label": "退款", **said}) + "\n")
+    project.save(Rule(id="r-voice", label="退款", when={"all": [{"last_user": ["不要"]}]}))
+    data = f"data.transcripts={folder / 'transcripts.jsonl'}"
+    out = kdsl("rules", "show", "r-voice", project.config, data).out
+    assert "last_user (turn 1, user): 这个不要了 (1:03 in v.amr)" in out
+    assert "last_user (v.amr): 这个不要了 (1:03 in v.amr)" in out
+    hits = json.loads(kdsl("rules", "show", "r-voice", project.config, data, "--format", "json").out)["hits"]
+    found = [hit["evidence"][0] for hit in hits]
+    assert [(each.get("turn"), each["audio"], each["seconds"]) for each in found] == [
+        (1, "v.amr", [63.2, 64.0]), (None, "v.amr", [63.2, 64.0]),
+    ]  # fmt: skip

@@ -36,6 +36,13 @@ def test_images_that_no_turn_has_stay():
     assert before_answer(Sample("s", "shop", (ANSWERED,), ("page.png",))).images == ("page.png",)
 
 
+def test_before_the_answer_nobody_hears_it():
+    answer = Turn("agent", "", (), ("b.wav", "a.wav"))
+    whole = Sample("s", "shop", (Turn("user", "", (), ("a.wav",)), answer), audio=("a.wav", "b.wav", "a.wav", "c.wav"))
+    assert is_answered(whole)
+    assert before_answer(whole) == replace(whole, turns=whole.turns[:1], audio=("a.wav", "c.wav"))
+
+
 def test_a_sample_without_an_answer_is_the_same_before_it():
     sample = dialogue("s", ANSWERED, ASKED)
     assert before_answer(sample) is sample

@@ -36,6 +36,29 @@ def test_names_tell(text, label, image, identity):
     assert guess_columns(given) == Columns((text,), "", (image,), label, identity)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a/{n}.wav",
+        "https://shop.example/{n}.m4a?sign=1",
+        "data:audio/ogg;base64,T2dn{n}",
+        ["{n}.amr", "{n}.mp3"],
+        '["{n}.amr"]',
+        {"path": "{n}.flac", "bytes": None},
+        {"path": None, "bytes": b"OggS"},
+        {"path": "{n}", "array": [0.0], "sampling_rate": 16_000},
+    ],
+)
+def test_sounds_are_told_by_their_values_whatever_they_are_called(value):
+    given = [{"c": text, "d": label, "e": value} for text, label in zip(SAID, LABELS, strict=True)]
+    assert guess_columns(given) == Columns(("c",), "", (), "d", "", ("e",))
+
+
+def test_images_and_sounds_are_told_apart():
+    files = [{"picture": {"path": "a.png", "bytes": b"\x89PNG"}, "sound": {"path": "a.ogg", "bytes": b"x"}}] * 2
+    assert guess_columns(files) == Columns(images=("picture",), audio=("sound",))
+
+
 def test_where_names_say_nothing_values_tell():
     given = rows(a=range(6), b=[f"https://shop.example/{n}" for n in range(6)], c=SAID, d=LABELS)
     assert guess_columns(given) == Columns(("c",), "", (), "d", "")

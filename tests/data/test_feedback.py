@@ -68,6 +68,29 @@ class TestGiving:
         assert word.sample == Sample("1", "shop", turns, ("a.png",), label="物流")
         assert word.event == event
 
+    def test_the_sounds_of_a_sample_are_kept_and_read_again(self, tmp_path):
+        log = log_in(tmp_path)
+        given = Sample("1", "shop", (Turn("user", "", (), ("a.wav",)),), (), audio=("a.wav", "b.amr"))
+        log.give(given, "退款", "王", TASK)
+        assert lines(log)[0]["sample"]["audio"] == ["a.wav", "b.amr"]
+        assert FeedbackLog(log.path).words()[0].sample == replace(given, label="退款")
+
+    @pytest.mark.parametrize(
+        ("audio", "problem"),
+        [
+            (["../a.wav"], "'../a.wav' leads outside data.audio"),
+            (["b.wav"], "the sound 'a.wav' of a turn is not among the sounds of the sample"),
+        ],
+    )
+    def test_a_line_with_wrong_sounds_is_an_error(self, tmp_path, audio, problem):
+        log = log_in(tmp_path)
+        log.give(Sample("1", "shop", (Turn("user", "", (), ("a.wav",)),), audio=("a.wav",)), "退款", "王", TASK)
+        [line] = lines(log)
+        log.path.write_text(json.dumps({**line, "sample": {**line["sample"], "audio": audio}}) + "\n")
+        with pytest.raises(KdslError, match=r"line 1: ") as raised:
+            FeedbackLog(log.path).words()
+        assert problem in str(raised.value)
+
     def test_what_the_sample_was_labelled_or_a_copy_of_is_not_kept(self, tmp_path):
         log = log_in(tmp_path)
         log.give(replace(sample(), label="退款", copy_of="0"), "物流", "王", TASK)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kdsl.data import fetching
+from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.fetching import fetch_files
 from kdsl.data.image_folder import ImageFolder
 from kdsl.data.media_folder import FETCHED
@@ -67,6 +68,18 @@ def images(tmp_path):
 
 
 SHOP = ("shop.example",)
+
+
+def test_a_sound_is_kept_by_what_it_is_and_what_is_none_is_refused(server, tmp_path):
+    server.answers["/a.mp3"] = (200, {"Content-Type": "audio/mpeg"}, b"OggS" + bytes(20))
+    audio = AudioFolder(tmp_path)
+    outcome = fetch_files([f"{server.url}/a.mp3", f"{server.url}/a.png"], audio, SHOP)
+    assert (outcome.fetched, [*outcome.problems]) == (1, [f"{server.url}/a.png"])
+    assert outcome.problems[f"{server.url}/a.png"].startswith(
+        "what it sends cannot be used, as such sounds are no WAV"
+    )
+    name = AudioFolder(tmp_path).fetched(f"{server.url}/a.mp3")
+    assert name is not None and name.endswith(".ogg") and (tmp_path / name).read_bytes() == b"OggS" + bytes(20)
 
 
 def test_an_image_is_kept_by_its_address_and_its_host_is_asked_by_name(server, images, tmp_path):

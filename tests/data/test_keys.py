@@ -32,6 +32,7 @@ def noted(write):
         (["content", "Text", "TEXT ", "txt", "texts", "query", "Dialog", "文本", "对话", "\ufefftext"], "text"),
         (["labels", "Label", "lable", "category", "intent", "class", "标签", "意图_1"], "label"),
         (["image_path", "img", "Images", "imges", "pictures", "图片"], "images"),
+        (["Audios", "audio_path", "recording", "录音", "语音"], "audio"),
         (["ID", "_id", "uuid", "sample-id", "编号"], "id"),
         (["source", "time", "meta", "date", "split", "lang", "test", "name", "url", "score", "来源", ""], None),
     ],

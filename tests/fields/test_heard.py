@@ -4,7 +4,7 @@ import pytest
 
 from kdsl.audio.transcript import Transcript, Word
 from kdsl.fields.field_text import Segment
-from kdsl.fields.heard import heard_samples
+from kdsl.fields.heard import written_down
 from kdsl.fields.pieces import pieces
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
@@ -155,6 +155,13 @@ def test_people_know_a_sample_by_what_was_said_last_aloud_or_not():
     assert opening(MIXED) == "我要 退款。快一点！"
 
 
-def test_samples_of_a_list_are_heard_one_by_one():
-    spoken, typed = row(audio=("order.wav",)).sample, row(Turn("user", "hello")).sample
-    assert heard_samples([spoken, typed], KNOWN) == [row(audio=("order.wav",)).heard, typed]
+def test_samples_are_compared_by_words_and_by_sounds_of_unknown_words():
+    spoken = row(
+        Turn("user", "在吗", audio=("order.wav", "unknown.wav")), audio=("order.wav", "unknown.wav", "silent.wav")
+    )
+    typed, unknown = row(Turn("user", "在吗")).sample, row(audio=("unknown.wav",)).sample
+    assert written_down([spoken.sample, typed, unknown], KNOWN) == [
+        Sample("1", "t", (Turn("user", "在吗\nwhere is my order", audio=("unknown.wav",)),), audio=("unknown.wav",)),
+        typed,
+        unknown,
+    ]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import table_of
 
+from kdsl.audio.transcript import Transcript
 from kdsl.bitmaps import unpack
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
 from kdsl.fields.table import FieldTable
@@ -177,3 +178,52 @@ def test_large_type_is_covered_as_the_engine_finds_it():
     assert "ocr.size" in {condition.field for condition in vocabulary.conditions}
     rules = [Rule(id="r-0000", label="甲", when=When(all=(condition,))) for condition in vocabulary.conditions]
     assert (Engine(rules).matrix(table) == unpack(vocabulary.coverage, len(table)).T).all()
+
+
+def heard(spoken: list[str | None], typed: list[str | None], seconds: float = 2.0) -> FieldTable:
+    """Samples that are typed, spoken, or both; sample i speaks for `seconds` and i seconds more."""
+    known = {
+        f"{i}.wav": Transcript(f"{i}.wav", seconds + i, text) for i, text in enumerate(spoken) if text is not None
+    }
+    samples = [
+        Sample(
+            f"s{i}", "t", () if text is None else (Turn("user", text),),
+            audio=() if spoken[i] is None else (f"{i}.wav",),
+        )
+        for i, text in enumerate(typed)
+    ]  # fmt: skip
+    return FieldTable(samples, Sidecars(transcripts=known))
+
+
+def test_what_is_said_aloud_is_read_as_what_is_typed():
+    vocabulary = build_vocabulary(
+        heard(["要退款", None, "换个尺码", None, "东"], [None, "退款", None, "尺码大了", None])
+    )
+    assert {"退款", "尺码"} <= terms(vocabulary)
+
+
+def test_a_condition_on_voice_is_there_for_what_texts_do_not_say():
+    everything_spoken = heard(["要退款", "退款呢", "换尺码", "尺码大", "东"], [None] * 5)
+    assert terms(build_vocabulary(everything_spoken), "voice") == set()
+    some_typed = heard(["要退款", "退款呢", None, None, "东"], [None, None, "退款", "西", None])
+    found = build_vocabulary(some_typed, known_terms=["退款"])
+    assert ("退款" in terms(found), "退款" in terms(found, "voice")) == (True, True)
+    typed_alike = heard(["要退款", "退款呢", None, None, "东"], [None, None, "南", "西", None])
+    assert terms(build_vocabulary(typed_alike, known_terms=["退款"]), "voice") == set()
+
+
+def test_grammar_is_left_out_of_what_is_said_aloud_too():
+    said = heard(["我的灯", "我的", None, "杯", "碗", "勺"], [None, None, "我的", None, None, None])
+    assert terms(build_vocabulary(said), "voice") == set()
+
+
+def test_how_long_and_how_many_sounds_are_gives_thresholds():
+    table = heard(["甲", "乙", "丙", None, None, None], [None, None, None, "丁", "戊", "己"], 3.0)
+    found = {
+        (condition.field, str(condition.comparison))
+        for condition in build_vocabulary(table).conditions
+        if condition.field.startswith("audio.")
+    }
+    assert {("audio.count", ">0"), ("audio.count", "<=0")} <= found
+    assert any(field == "audio.seconds" for field, _ in found)
+    assert not any(c.field.startswith("audio.") for c in build_vocabulary(table_of(["甲", "乙", "丙"])).conditions)

@@ -65,6 +65,20 @@ def test_a_file_in_the_project_is_named_as_seen_from_it_and_so_are_its_images(wr
     assert (data["train"], data["images"]) == ("data/train.jsonl", "data/images")
 
 
+def test_sounds_beside_the_file_are_found_and_get_a_place_for_their_transcripts(write, tmp_path):
+    rows = [{"text": f"第{n}句", "label": "ab"[n % 2], "语音": f"{n}.amr"} for n in range(6)]
+    path = write("shop/data/train.jsonl", "\n".join(map(json.dumps, rows)))
+    (tmp_path / "shop/data/audio").mkdir()
+    for n in range(4):
+        (tmp_path / f"shop/data/audio/{n}.amr").touch()
+    look = look_at(path, Columns())
+    assert (look.columns.audio, look.audio[:2]) == (("语音",), ["0.amr", "1.amr"])
+    data = read_yaml(create_from(tmp_path / "shop", look)).value["data"]
+    assert (data["audio"], data["transcripts"]) == ("data/audio", "data/transcripts.jsonl")
+    assert data["columns"] == {"audio": "语音"}
+    assert Project.open(tmp_path / "shop").samples()[0].audio == ("0.amr",)
+
+
 def test_records_that_need_no_columns_have_none_in_the_configuration(write, tmp_path):
     lines = [{"id": str(n), "text": f"第{n}句", "label": "ab"[n % 2]} for n in range(6)]
     config = create_from(tmp_path / "shop", look_at(write("t.jsonl", "\n".join(map(json.dumps, lines))), Columns()))

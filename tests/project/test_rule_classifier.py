@@ -14,8 +14,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
+from sounds import save_wav, tone
+from tones import SPEECH, Tones
 
 import kdsl
+from kdsl.audio import transcribe
+from kdsl.audio.transcript import read_transcripts
 from kdsl.embeddings import load
 from kdsl.embeddings.load import vectors_in_memory
 from kdsl.errors import KdslError
@@ -242,6 +246,8 @@ def test_nothing_is_predicted_or_saved_before_fit(use, tmp_path, monkeypatch):
         (TEXTS, LABELS, {"n_jobs": 2.0}, "RuleClassifier: n_jobs is 2.0; give a number of processes, or -1"),
         (TEXTS, LABELS, {"ocr": 5}, "RuleClassifier: ocr is 5; give a path"),
         (TEXTS, LABELS, {"images": 5}, "RuleClassifier: images is 5; give a path"),
+        (TEXTS, LABELS, {"transcripts": 5}, "RuleClassifier: transcripts is 5; give a path"),
+        (TEXTS, LABELS, {"speech": " "}, "RuleClassifier: speech: is empty; name the embedded part"),
         (TEXTS, LABELS, {"encoder": 5}, "RuleClassifier: encoder is 5; it must be text"),
         (TEXTS, LABELS, {"encoder": " "}, "encoder: is empty; name the embedded part (`encoder: use`) or a model"),
         (TEXTS, LABELS, {"encoder": "recorded:a"}, "encoder: 'recorded:a' is not possible here; write `encoder: use`"),
@@ -275,6 +281,27 @@ def test_text_on_images_counts_where_a_file_of_it_is_named(tmp_path):
     again = RuleClassifier.load(tmp_path / "saved", ocr=tmp_path / "ocr.jsonl")
     assert (again.predict_proba(X) == classifier.predict_proba(X)).all()
     assert "ocr.jsonl" not in (tmp_path / "saved" / "kdsl.yaml").read_text("utf-8"), "names no place outside"
+
+
+def test_what_is_said_in_sounds_counts_and_new_ones_are_transcribed(tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    tones = Tones({300.0: "退款", 1200.0: "太小"})
+    monkeypatch.setattr(transcribe, "load_recogniser", lambda *given: tones)
+    for n in range(10):
+        save_wav(tmp_path / f"{n}.wav", tone(2.0, 300.0 if n < 5 else 1200.0))
+    X = [{"audio": f"{n}.wav"} for n in range(10)]
+    places = {"audio": tmp_path, "transcripts": tmp_path / "transcripts.jsonl"}
+    classifier = quick(**places, speech=SPEECH).fit(X, LABELS)
+    assert classifier.score(X, LABELS) == 1.0
+    assert len(read_transcripts(tmp_path / "transcripts.jsonl")) == 10
+    save_wav(tmp_path / "new.wav", tone(2.0, 300.0))
+    decision = classifier.explain({"audio": "new.wav"})
+    assert (decision.label, decision.rules[0].evidence[0].audio) == (LABELS[0], "new.wav")
+    classifier.save(tmp_path / "saved")
+    again = RuleClassifier.load(tmp_path / "saved", **places)
+    assert again.speech == SPEECH
+    assert (again.predict_proba(X) == classifier.predict_proba(X)).all()
+    assert "transcripts.jsonl" not in (tmp_path / "saved" / "kdsl.yaml").read_text("utf-8"), "names no place outside"
 
 
 def test_images_that_cannot_be_looked_at_are_counted_in_one_warning(tmp_path, caplog):

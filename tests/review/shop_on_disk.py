@@ -15,7 +15,8 @@ def write_shop(folder: Path, large: str = "linear") -> None:
     (folder / "rules" / TASK / "调光").mkdir(parents=True)
     (folder / "task.yaml").write_text(task_file(LABELS), encoding="utf-8")
     (folder / "kdsl.yaml").write_text(
-        "tasks: [task.yaml]\ndata: {train: train.jsonl, ocr: ocr.jsonl, captions: captions.jsonl}\n"
+        "tasks: [task.yaml]\ndata: {train: train.jsonl, ocr: ocr.jsonl, captions: captions.jsonl,\n"
+        "  transcripts: transcripts.jsonl}\n"
         f"checkpoint: checkpoint\nlarge: {large}\n",
         encoding="utf-8",
     )

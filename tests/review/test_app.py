@@ -295,6 +295,23 @@ def test_what_the_model_says_out_of_fold_is_kept_in_the_checkpoint(site):
     assert (word.said == again.said).all() and (site.config.checkpoint / TASK / "review.npz").exists()
 
 
+@pytest.mark.parametrize("sidecar", ["ocr", "transcripts", "captions"])
+def test_what_the_model_says_is_found_out_again_where_more_is_known_about_samples(site, tmp_path, sidecar):
+    known = tmp_path / f"{sidecar}.jsonl"
+    known.write_text("1", "utf-8")
+    config = site.config.model_copy(update={"data": site.config.data.model_copy(update={sidecar: known})})
+    index, kept = site.indexes[TASK], site.config.checkpoint / TASK / "review.npz"
+
+    def written() -> int:
+        model_predictions(config, site.tasks[TASK], index.table, index.labels)
+        return kept.stat().st_mtime_ns
+
+    before = written()
+    assert written() == before
+    known.write_text("2", "utf-8")
+    assert written() != before
+
+
 def test_settings_lead_back_to_where_one_was_and_into_the_page_only(client):
     for referer, place in (
         ("http://testserver/t/x/rules?sort=coverage", "/t/x/rules?sort=coverage"),

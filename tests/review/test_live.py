@@ -78,6 +78,15 @@ def test_sidecars_are_read_again_and_one_that_appears_is_found(folder, live):
     assert hits(live, "r-cccc") == 0
 
 
+def test_transcripts_are_read_again_and_what_is_said_in_them_is_found(folder, live):
+    write_lines(folder / "train.jsonl", [{"id": "s0", "audio": ["0.wav"], "label": "调光"}])
+    live.refresh()
+    assert hits(live, "r-aaaa") == 0
+    write_lines(folder / "transcripts.jsonl", [{"file": "0.wav", "transcript": "亮度能调吗"}])
+    live.refresh()
+    assert hits(live, "r-aaaa") == 1
+
+
 def test_a_new_label_in_the_task_file_can_be_chosen(folder, live, client):
     (folder / "task.yaml").write_text(task_file((*LABELS, "发货")), encoding="utf-8")
     live.refresh()

@@ -89,6 +89,17 @@ def test_of_an_image_that_was_not_read_here_what_the_service_found_counts(folder
     assert about(folder) == {"r-cccc": (["a"], 0)}
 
 
+def test_of_a_sound_that_was_not_transcribed_here_what_the_service_heard_counts(folder):
+    task = Task(TASK, tuple(map(Label, LABELS)))
+    sample = Sample("a", TASK, (Turn("user", "", (), ("a.wav",)),), audio=("a.wav",))
+    FeedbackLog(folder / FEEDBACK).give(sample, "材质", "小王", task, "调光", ["r-lamp"])
+    assert about(folder) == {"r-lamp": (["a"], 0)}
+    write_lines(folder / "transcripts.jsonl", [{"file": "a.wav", "transcript": "没有那个词"}])
+    assert about(folder) == {}
+    write_lines(folder / "transcripts.jsonl", [{"file": "a.wav", "transcript": "亮度能调吗"}])
+    assert about(folder) == {"r-lamp": (["a"], 0)}
+
+
 def test_what_is_said_while_the_page_is_open_is_heard(folder):
     site = open_site(folder)
     assert site.service.feedback.about_rules(site, TASK) == {}

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from kdsl.audio.decoding import open_sound, voice_installed
 from kdsl.errors import KdslError
+from kdsl.review import page as page_words
 from kdsl.review import waves
 from kdsl.review.app import create_app
 from kdsl.review.live import LiveSite
@@ -158,6 +159,14 @@ def test_small_sounds_are_loaded_at_once_and_large_or_decoded_ones_when_they_are
     assert (preload("a.wav"), preload("phone.amr")) == ("metadata", "none")
     write_tone(tmp_path / "sounds" / "a.wav", seconds=33)
     assert preload("a.wav") == "none"
+
+
+def test_without_the_extra_the_page_plays_what_browsers_play_and_says_what_else_it_needs(live, monkeypatch):
+    monkeypatch.setattr(page_words, "voice_installed", lambda: False)
+    client = TestClient(create_app(live, ["testserver"], background=False), headers=ORIGIN)
+    played, told = (client.get(f"/t/{TASK}/sample?id={id}").text for id in ("s0", "s1"))
+    assert played.count("<source") == 1 and '/wav"' not in played.replace('"audio/wav"', "")
+    assert "<audio" not in told and "pip install" in told
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,35 @@ def test_a_picture_goes_along_and_can_be_taken_out(page, tmp_path):
     page.click("#media button")
     page.click("#predict")
     expect(page.locator("#explanation")).not_to_contain_text("屏.png")
+
+
+def test_a_sound_goes_along_can_be_played_and_taken_out(page, tmp_path):
+    message = tmp_path / "留言.wav"
+    with wave.open(str(message), "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(b"\x10\x01\x00\xff" * 8000)
+    page.set_input_files("#files", message)
+    audio = page.locator("#media audio")
+    page.wait_for_function("audio => audio.duration === 2", arg=audio.element_handle())
+    page.fill("textarea", "太小了")
+    page.click("#predict")
+    expect(page.locator("#explanation")).to_contain_text("留言.wav")
+    expect(page.locator("#request")).to_contain_text('"audio":[{"name":"留言.wav","base64":"UklGR')
+    page.click("#media button")
+    page.click("#predict")
+    expect(page.locator("#explanation")).not_to_contain_text("留言.wav")
+    expect(page.locator("#request")).not_to_contain_text("audio")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_files_that_go_along_are_no_wider_than_the_screen(page, tmp_path, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    (tmp_path / f"{'a' * 100}.amr").write_bytes(b"#!AMR\n")
+    page.set_input_files("#files", tmp_path / f"{'a' * 100}.amr")
+    expect(page.locator("#media audio")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_what_the_service_refuses_stands_above_the_form_and_nothing_below_it(page, tmp_path):

@@ -3,7 +3,9 @@
 import base64
 import io
 import json
+import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -190,9 +192,12 @@ def test_without_the_extra_the_answer_says_what_to_install(client, monkeypatch):
     assert evidence(ask(client, speaks("known.wav")))
 
 
-def test_a_project_without_transcripts_decides_without_what_is_said(serve, shop, ear):
-    client = serve(data__audio=str(shop / "data" / "audio"), data__transcripts=None)
-    assert evidence(ask(client, speaks(packed(sound())))) == [] and ear.heard == []
+def test_a_project_without_sounds_of_its_own_hears_those_of_requests(serve, ear):
+    client = serve(data__audio=None, data__transcripts=None)
+    assert evidence(ask(client, speaks(packed(sound()))))
+    assert told(ask(client, speaks("known.wav"))) == (
+        422, "the sound 'known.wav' cannot be found: data.audio is not set; send the sound itself"
+    )  # fmt: skip
 
 
 def test_the_sounds_of_a_sample_and_of_a_request_may_last_so_long(client, ear, monkeypatch):
@@ -212,6 +217,40 @@ def test_as_many_sounds_as_images_are_taken_and_files_that_nobody_names_are_not(
     assert (status, error) == (422, "samples, item 1: it has 101 sounds, more than 100; send those that matter")
     form = {"data": {"samples": json.dumps([speaks("known.wav")])}, "files": {"f": ("b.wav", sound(), "audio/wav")}}
     assert "name the file 'b.wav'" in client.post("/v1/predict", **form).json()["error"]
+
+
+def test_requests_without_sounds_do_not_wait_for_those_with_some(client, ear, monkeypatch):
+    heard, go_on = threading.Event(), threading.Event()
+    transcribed = ear.transcribed
+
+    def slowly(*given):
+        heard.set()
+        assert go_on.wait(60)
+        return transcribed(*given)
+
+    monkeypatch.setattr(ear, "transcribed", slowly)
+    with ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(ask, client, speaks(packed(sound())))
+        assert heard.wait(60)
+        assert ask(client, {"id": "a", "task": "desk", "text": "钱"}).status_code == 200
+        assert not slow.done()
+        go_on.set()
+        assert evidence(slow.result())
+
+
+def test_what_takes_too_long_is_heard_to_its_end_and_need_not_be_heard_again(serve, shop, ear, monkeypatch):
+    client = serve(data__transcripts=None, serve__seconds=2.0)
+    go_on, transcribed = threading.Event(), ear.transcribed
+
+    def slowly(*given):
+        assert go_on.wait(60)
+        return transcribed(*given)
+
+    monkeypatch.setattr(ear, "transcribed", slowly)
+    status, error = told(ask(client, speaks(packed(sound()))))
+    assert status == 503 and "`serve.seconds`" in error
+    go_on.set()
+    assert evidence(ask(client, speaks(packed(sound())))) and len(ear.heard) == 1
 
 
 def give(client, **more):

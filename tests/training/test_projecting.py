@@ -159,7 +159,7 @@ def test_the_loss_is_that_of_the_answers_tokens_alone(world, learned):
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(world, learned):
     folder, taught = world / "resumed", dialogues(tones(world / "train"))
-    with pytest.raises(KeyboardInterrupt, match="2 epochs are kept; the same command goes on from there"):
+    with pytest.raises(KeyboardInterrupt, match="epoch 3 is begun again by the same command"):
         train_projection(recipe(world), taught, encoder(world), folder, stopped_at(15))
     assert not folder.exists()
     card = train_projection(recipe(world), taught, encoder(world), folder)

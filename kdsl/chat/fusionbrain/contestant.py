@@ -54,9 +54,7 @@ class Contestant:
         self._folder = Path(self._temporary.name)
         pixels = PixelBudget(settings.pixels.min, settings.pixels.max)
         # Half of a dialogue's tokens are for what is said.
-        self._media = Media(
-            self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.processor.sees
-        )
+        self._media = Media(self._folder, pixels, settings.max_tokens // 2, settings.sound_seconds, model.sees())
         self._chat = ChatModel(model, self._folder, settings.system, settings.max_new_tokens)
         self._transcriber = Transcriber(str(settings.speech))
         self._transcripts: dict[str, Transcript] = {}
