@@ -123,12 +123,6 @@ def sounds_without_transcript(project: Project) -> list[str] | None:
     return [sound for sound in _audio(project, project.splits) if sound not in known]
 
 
-def sounds_that_transcripts_lack(project: Project) -> list[str] | None:
-    """`sounds_without_transcript` of a sidecar that is there: that a run makes one is no reason to check again."""
-    sidecar = project.config.data.transcripts
-    return sounds_without_transcript(project) if sidecar is not None and sidecar.exists() else []
-
-
 def images_without_caption(project: Project) -> list[str]:
     """The images that nobody has described."""
     known = project.sidecars().captions
