@@ -76,7 +76,8 @@ def loading_in_one_sentence(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+    # Of a config.json that contradicts itself transformers raises AttributeError too.
+    except (OSError, ValueError, RuntimeError, AttributeError, SafetensorError, StrictDataclassError) as error:
         if is_out_of_memory(error):
             raise KdslError(f"{name}: does not fit the memory of this device; take a smaller model") from error
         # The cause of a StrictDataclassError says more than its wrapper.

@@ -60,6 +60,22 @@ def write_encoder(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def write_eyes(folder: Path) -> Path:
+    """The directory of a CLIP vision tower with random weights."""
+    import torch
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    CLIPVisionModel(config).save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    CLIPImageProcessorPil(size=size, crop_size=size).save_pretrained(folder)
+    return folder
+
+
 def write_language_model(folder: Path, others: Sequence[tiny_qwen2vl.Example] = ()) -> Path:
     """The directory of a Qwen2-VL that says 低 when it reads 低 before the question."""
     tiny_qwen2vl.build(folder, [*TONES, QUESTION])

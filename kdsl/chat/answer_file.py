@@ -43,7 +43,8 @@ class Answer(RecordModel):
     """Of the right answer; None without one, and where the model does not tell."""
     others: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """The perplexities of answers to other dialogues, in its place."""
-    run: Run
+    run: Run | None = None
+    """None in a file that another program wrote."""
 
 
 def read_answers(path: Path) -> list[Answer]:
@@ -51,7 +52,7 @@ def read_answers(path: Path) -> list[Answer]:
     answers: dict[tuple[str, int], Answer] = {}
     for line, record in read_jsonl(path):
         place = f"{path}, line {line}"
-        answer = as_record(Answer, record, place, "give a file that `kdsl chat run` wrote")
+        answer = as_record(Answer, record, place, "give lines as `kdsl chat run` writes them")
         if (answer.id, answer.turn) in answers:
             raise KdslError(f"{place}: turn {answer.turn} of dialogue {answer.id!r} is answered twice; take one out")
         answers[answer.id, answer.turn] = answer
@@ -60,10 +61,13 @@ def read_answers(path: Path) -> list[Answer]:
 
 def require_same(path: Path, answers: Sequence[Answer], run: Run) -> None:
     """KdslError where the file holds answers of another run, which are not to be lost or mixed with those of `run`."""
-    before = next((answer.run for answer in answers if answer.run != run), None)
-    if before is None:
+    others = [answer.run for answer in answers if answer.run != run]
+    if not others:
         return
-    if before.model != run.model:
+    before = others[0]
+    if before is None:
+        how = "that another program wrote"
+    elif before.model != run.model:
         how = f"of another model, {before.model}"
     elif before.weights != run.weights:
         how = f"of {run.model} as it was before"

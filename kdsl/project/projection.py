@@ -75,10 +75,10 @@ def _taught(
     """The answers in dialogues of the file `path` that stand behind a sound, or a picture, by `kind`."""
     from kdsl.training.dialogues import TaughtDialogue
     from kdsl.training.examples import Example
-    from kdsl.vlm.checkpoint import FAMILIES, find_model, model_config
+    from kdsl.vlm.checkpoint import family_of
 
     images, sounds = media_folders(config, path)
-    hears = kind == "audio" or FAMILIES[model_config(find_model(name)).model_type].hears
+    hears = kind == "audio" or family_of(name).hears
     transcripts = None if hears else transcripts_of(config, sounds)
     taught = []
     for dialogue in dialogues:

@@ -12,7 +12,7 @@ from kdsl.errors import KdslError
 from kdsl.pretrained import quiet
 from kdsl.vlm.checkpoint import load_base
 
-TARGETS = r"^model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)$"
+TARGETS = r"^model\.(language_model\.)?layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)$"
 """The language model's linear layers; `all-linear` would hit the encoders of pictures and sounds too."""
 _ENCODERS = (".visual.", ".audio_tower.")
 RANK, ALPHA, DROPOUT = 16, 32, 0.05

@@ -224,7 +224,12 @@ def _train(recipe: ProjectionRecipe, lessons: _Lessons, path: Path, progress: Pr
         try:
             while state.epoch < training.epochs and state.epoch - state.best < training.patience:
                 loss = _epoch(recipe, lessons, optimiser, state.epoch, total, advance)
-                state.add(loss, lessons.loss(lessons.held_out, training.at_once), projection)
+                judged = lessons.loss(lessons.held_out, training.at_once)
+                if not math.isfinite(loss + judged):
+                    raise KdslError(
+                        f"the loss in epoch {state.epoch + 1} is {loss + judged}; lower training.learning_rate"
+                    )
+                state.add(loss, judged, projection)
                 state.save(path, projection, optimiser)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"epoch {state.epoch + 1} is begun again by the same command") from None

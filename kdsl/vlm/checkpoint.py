@@ -11,7 +11,7 @@ import torch
 import transformers
 from peft import PeftConfig, PeftModel
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForMultimodalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMultimodalLM, PretrainedConfig, PreTrainedModel
 
 from kdsl.errors import KdslError
 from kdsl.files import parsing
@@ -36,6 +36,10 @@ FAMILIES = {
     "qwen3_vl": Family("Qwen3-VL"),
     "qwen2_audio": Family("Qwen2-Audio", sees=False, hears=True),
     "qwen2_5_omni_thinker": Family("Qwen2.5-Omni", hears=True),
+    "qwen2": Family("Qwen2", sees=False),
+    "qwen3": Family("Qwen3", sees=False),
+    "mistral": Family("Mistral", sees=False),
+    "llama": Family("Llama", sees=False),
 }
 """By `model_type` in a configuration, as `model_config` gives it."""
 ADAPTER_CONFIG = "adapter_config.json"
@@ -61,9 +65,10 @@ def load_base(
         several = torch.cuda.device_count() > 1
         device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
     with loading_in_one_sentence(name), quiet():
-        model, info = AutoModelForMultimodalLM.from_pretrained(
+        config = model_config(location)
+        model, info = _auto_class(config).from_pretrained(
             location,
-            config=model_config(location),
+            config=config,
             dtype=dtype or number_format(device),
             attn_implementation=_attention(device),
             device_map=None if device == "cpu" else device,
@@ -80,6 +85,11 @@ def load_base(
     return model.eval()
 
 
+def _auto_class(config: PretrainedConfig) -> Any:
+    family = FAMILIES[config.model_type]
+    return AutoModelForMultimodalLM if family.sees or family.hears else AutoModelForCausalLM
+
+
 def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftModel:
     """Put LoRA adapters (name → directory) into the model; the first is active. Raises KdslError for one that is not
     an adapter or was trained on another base. Adapters of the module names before transformers 4.52 are converted.
@@ -87,7 +97,7 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
     peft_model: PeftModel | None = None
     for name, folder in adapters.items():
         config = _adapter_config(model, folder)
-        arguments: dict[str, Any] = {"adapter_name": name, "key_mapping": _OLD_LAYOUT}
+        arguments: dict[str, Any] = {"adapter_name": name, "key_mapping": _old_layout(model)}
         try:
             with quiet():
                 if peft_model is None:
@@ -177,7 +187,8 @@ def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
     modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}
     if config.peft_type != "LORA" or not modules:
         raise KdslError(f"{folder}: an adapter of type {config.peft_type}, but KDSL takes LoRA adapters")
-    renamed = {_new_name(module) for module in modules}
+    layout = _old_layout(model)
+    renamed = {_new_name(module, layout) for module in modules}
     if renamed != modules:
         log.warning("%s: an adapter of the module names before transformers 4.52; they are converted", folder)
     strange = sorted(renamed - {module for module, _ in _plain_modules(model)})
@@ -197,8 +208,14 @@ def _plain_modules(model: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Modul
         yield name.removesuffix(".base_layer"), module
 
 
-def _new_name(module: str) -> str:
-    for old, new in _OLD_LAYOUT.items():
+def _old_layout(model: PreTrainedModel) -> dict[str, str]:
+    """Names that modules once had in adapters for this model; in one that only reads they have them still."""
+    family = FAMILIES[model.config.model_type]
+    return _OLD_LAYOUT if family.sees or family.hears else {}
+
+
+def _new_name(module: str, layout: dict[str, str]) -> str:
+    for old, new in layout.items():
         module = re.sub(old, new, module)
     return module
 

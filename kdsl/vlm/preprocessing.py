@@ -13,7 +13,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from kdsl.vlm.checkpoint import model_config
+from kdsl.vlm.checkpoint import FAMILIES, model_config
 from kdsl.vlm.pixels import PixelBudget
 
 
@@ -30,11 +30,20 @@ def read_preprocessing(path: str | Path, budget: PixelBudget) -> ProcessorMixin:
         return Qwen2AudioProcessor(WhisperFeatureExtractor.from_pretrained(path), tokenizer, chat_template=template)
     if template is None:
         raise ValueError("it has no chat template")
+    if not FAMILIES[family].sees:
+        return _Reading(tokenizer, template)
     size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
     images = Qwen2VLImageProcessorPil.from_pretrained(path, size=size)
     if family == "qwen2_5_omni_thinker":
         return _SeeingAndHearing(images, WhisperFeatureExtractor.from_pretrained(path), tokenizer, template)
     return _Seeing(images, tokenizer, template)
+
+
+class _Reading(ProcessorMixin):
+    """A tokenizer alone."""
+
+    def __init__(self, tokenizer: Any = None, chat_template: str | None = None) -> None:
+        super().__init__(tokenizer, chat_template=chat_template)
 
 
 class _Seeing(Qwen2VLProcessor):

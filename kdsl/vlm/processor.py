@@ -1,6 +1,7 @@
 """From conversations to the tensors that a Qwen model takes, which sees, hears, or both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -8,13 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import ProcessorMixin
 
-from kdsl.errors import KdslError
+from kdsl.errors import KdslError, first_line
 from kdsl.vlm.conversation import (
     Audio,
     Conversation,
@@ -91,7 +93,9 @@ class Processor:
         self._images = getattr(processor, "image_processor", None)
         self._extractor = getattr(processor, "feature_extractor", None)
         self._factor = 0 if self._images is None else self._images.patch_size * self._images.merge_size
-        self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        # Of what only reads, there are many chat formats; each ends an answer in the end token.
+        self.end_id: int = self.tokenizer.eos_token_id if end in (None, self.tokenizer.unk_token_id) else end
         self.pad_id: int = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.end_id
 
     def __getstate__(self) -> dict[str, Any]:
@@ -202,9 +206,10 @@ class Processor:
     def _encode(self, conversation: Conversation, media: _Media) -> Prompt:
         # `load_picture` has resized them, once for every backend.
         how = {"do_resize": False} if pictures(conversation) else {}
-        with self._lock:
+        reads_only = self._images is None and self._extractor is None
+        with self._lock, _refusals_told():
             batch = self._processor.apply_chat_template(
-                [_message(message, media) for message in conversation],
+                [(_plain_message(message) if reads_only else _message(message, media)) for message in conversation],
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
@@ -225,7 +230,7 @@ class Processor:
     def _pieces_worth(self, conversation: Conversation, tokens: int, media: _Media) -> int:
         """How many of the earliest pieces must go to save about so many tokens, at least one."""
         saved = n = 0
-        for message in conversation[:-1] if conversation[-1].whole else conversation:
+        for message in conversation:
             if message.role == "system":
                 continue
             for group in [message.pieces] if message.whole else [(piece,) for piece in message.pieces]:
@@ -282,6 +287,20 @@ def collate(prompts: Sequence[Prompt], pad_id: int, side: Literal["left", "right
         for name, parts in (("input_features", features), ("feature_attention_mask", masks)):
             batch[name] = torch.cat([pad(part, (0, frames - part.shape[-1])) for part in parts])
     return batch
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Some chat formats have no system messages, or want user and assistant to take turns."""
+    try:
+        yield
+    except TemplateError as error:
+        raise KdslError(f"the model's chat template cannot write this conversation ({first_line(error)})") from error
+
+
+def _plain_message(message: Message) -> dict[str, Any]:
+    """As templates take it that know texts alone."""
+    return {"role": message.role, "content": "".join(map(str, message.pieces))}
 
 
 def _message(message: Message, media: _Media) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
+from kdsl.vlm.checkpoint import FAMILIES
+
 Method = Literal["repeat", "pack"]
 
 _VOCABULARY_ROWS = 512
@@ -45,11 +47,11 @@ def choose_method(model: PreTrainedModel, n_prompts: int, n_tokens: int, options
     """What takes less memory, which was also the quicker in every measurement: nearly always packing.
 
     Repeating copies the prompt's keys and values for every option; packing holds a mask of every token of the options
-    against every token. Attention without free masks, such as flash-attention, can only repeat.
+    against every token. Attention without free masks, such as flash-attention or a sliding window, can only repeat.
     """
-    if model.config._attn_implementation not in ("sdpa", "eager"):
-        return "repeat"
     config = model.config.get_text_config()
+    if model.config._attn_implementation not in ("sdpa", "eager") or getattr(config, "sliding_window", None):
+        return "repeat"
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     numbers_a_token = 2 * config.num_hidden_layers * config.num_key_value_heads * head
     packed = sum(map(len, options))
@@ -79,11 +81,11 @@ def _read_prefix(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Prefix:
 def rotary_positions(model: PreTrainedModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The positions of tokens, and how far they run ahead of the tokens [batch].
 
-    [3, batch, tokens] in time, height and width for models that see, [batch, tokens] for Qwen2-Audio. Given to the
+    [3, batch, tokens] in time, height and width for models that see, [batch, tokens] for others. Given to the
     model explicitly, for what it keeps of an earlier call (`rope_deltas`) may be of other prompts.
     """
     mask, family = batch["attention_mask"], model.config.model_type
-    if family == "qwen2_audio":
+    if not FAMILIES[family].sees:
         return (mask.cumsum(dim=1) - 1).masked_fill(mask == 0, 0), torch.zeros(len(mask), dtype=mask.dtype)
     more = {"image_grid_thw": batch.get("image_grid_thw"), "attention_mask": mask}
     if family == "qwen2_5_omni_thinker":
@@ -146,7 +148,7 @@ def _score_packed(model: PreTrainedModel, prefix: _Prefix, options: Sequence[Seq
 
 def _continue(model: PreTrainedModel, cache: Cache, inputs: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Last hidden states [batch, tokens, hidden] of tokens after a cached prompt; `positions` are [batch, tokens]."""
-    in_space = model.config.model_type != "qwen2_audio"
+    in_space = FAMILIES[model.config.model_type].sees
     output = model.model(
         input_ids=inputs,
         attention_mask=mask,

@@ -1,5 +1,6 @@
 """Files of dialogues are answered turn by turn and dialogue by dialogue; what is done is kept."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,16 @@ def test_answers_of_another_run_are_not_mixed_with_new_ones(output, change, told
     assert output.read_bytes() == before
 
 
+def test_answers_of_another_program_are_scored_but_not_gone_on_with(output):
+    line = {"id": "a", "turn": 1, "kind": "text", "answer": "A", "reference": "A"}
+    output.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    [answer] = read_answers(output)
+    assert (answer.answer, answer.run) == ("A", None)
+    with pytest.raises(KdslError, match=r"answers\.jsonl: holds answers that another program wrote; name another"):
+        fill(Talker(), output, [dialogue("b", "B")])
+    assert json.loads(output.read_text(encoding="utf-8")) == line
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_picture_that_is_missing_costs_one_dialogue_alone(output, threads):
     Image.new("RGB", (8, 8)).save(output.parent / "there.png")
@@ -220,7 +231,7 @@ def test_dialogues_that_want_no_words_are_counted(output):
 
 def test_a_file_of_something_else_is_told_with_its_line(output):
     output.write_text('{"id": "a", "answer": "yes"}\n')
-    with pytest.raises(KdslError, match=r"answers.jsonl, line 1: .*; give a file that `kdsl chat run` wrote"):
+    with pytest.raises(KdslError, match=r"answers.jsonl, line 1: .*; give lines as `kdsl chat run` writes them"):
         fill(Talker(), output, [dialogue("a", "A")])
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 pytest.importorskip("av", reason="needs the extra voice")
 
 import tiny_projection
+import tiny_qwen2vl
 from interrupted import run_interrupted
 from tiny_projection import QUESTION, write_tones
 
@@ -80,6 +81,23 @@ def test_a_training_that_is_interrupted_goes_on_from_its_last_epoch(kdsl, projec
     assert steps.exists() and not (project / "checkpoints/run/projection").exists()
     assert kdsl("train", project).code == 0
     assert not steps.exists() and (project / "checkpoints/run/projection/projection.safetensors").exists()
+
+
+def test_pictures_are_learned_with_an_encoder_of_pictures(kdsl, project, monkeypatch):
+    monkeypatch.chdir(project)
+    tiny_projection.write_eyes(project / "eyes")
+    parts = [{"type": "audio", "content": "0.wav"}, {"type": "text", "content": QUESTION}]
+    shown = []
+    for row, colour in enumerate(("红", "蓝", "红")):
+        tiny_qwen2vl.draw_page(project / f"{row}.png", colour, bar=False, seed=row)
+        asked = [{"type": "image", "content": f"{row}.png"}, *parts]
+        shown.append([asked, [{"type": "text", "content": "低"}], parts[1:], [{"type": "text", "content": "高"}]])
+    (project / "dialogues.json").write_text(json.dumps(shown), "utf-8")
+    learned = kdsl("train", "projection.encoder=./eyes", "training.epochs=1", "--format", "json")
+    assert learned.code == 0, learned.err
+    [card] = json.loads(learned.out)
+    assert (card["kind"], card["dialogues"]) == ("image", {"train": 2, "held_out": 1})
+    assert card["answers"] == {"train": 4, "held_out": 2}
 
 
 @pytest.mark.parametrize(

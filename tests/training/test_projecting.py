@@ -177,6 +177,30 @@ def test_the_best_epoch_is_kept_and_learning_stops_when_it_gets_no_better(world,
     assert len(stopped.history) == stopped.best + 1 < TRAINING.epochs
 
 
+def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_along_a_cosine(world, monkeypatch):
+    rates, step = [], torch.optim.AdamW.step
+
+    def noted(self, *arguments):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    training = TRAINING.model_copy(update={"epochs": 5, "learning_rate": None})  # 5 epochs of 6 steps
+    train_projection(recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), world / "r")
+    falling = (1 + np.cos(np.pi * np.arange(30) / 30)) / 2
+    assert rates == pytest.approx(3e-4 * falling * np.minimum(np.arange(1, 31) / 3, 1))
+
+
+def test_how_many_are_in_memory_at_once_changes_nothing(world):
+    found = []
+    for at_once in (16, 5):
+        training = TRAINING.model_copy(update={"epochs": 2, "at_once": at_once})
+        folder = world / f"portions-{at_once}"
+        train_projection(recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), folder)
+        found.append(numbers(folder)["weight"])
+    torch.testing.assert_close(*found, rtol=1e-2, atol=1e-5)
+
+
 def test_what_was_made_from_the_same_is_kept(world, learned):
     def broken(*arguments: Any) -> Any:
         raise AssertionError("nothing has to be learned")
@@ -210,6 +234,15 @@ def test_dialogues_about_the_same_sounds_are_held_out_together():
         KdslError, match="3 dialogues about the same sounds or pictures are too few to learn from some"
     ):
         hold_out_dialogues(many[:3], 0.2, 0)
+
+
+def test_a_loss_that_is_no_number_is_told(world):
+    training = TRAINING.model_copy(update={"learning_rate": 1e38})
+    with pytest.raises(KdslError, match=r"the loss in epoch 1 is (nan|inf); lower training.learning_rate"):
+        train_projection(
+            recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), world / "x"
+        )
+    assert not (world / "x").exists()
 
 
 def test_a_damaged_state_is_told(world):

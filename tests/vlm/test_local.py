@@ -218,8 +218,10 @@ def test_hub_id_that_cannot_be_fetched(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_model_of_another_family(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(KdslError, match="a model of type 'qwen2', which KDSL cannot run; take one of Qwen2-VL"):
-        LocalModel.load(broken(tiny_model, tmp_path / "m", model_type="qwen2"))
+    with pytest.raises(KdslError, match="a model of type 'gemma', which KDSL cannot run; take one of Qwen2-VL"):
+        LocalModel.load(broken(tiny_model, tmp_path / "gemma", model_type="gemma"))
+    with pytest.raises(KdslError, match=r"qwen2: cannot be loaded \("):
+        LocalModel.load(broken(tiny_model, tmp_path / "qwen2", model_type="qwen2"))
 
 
 def test_weights_that_do_not_fit_the_configuration(tiny_model: Path, tmp_path: Path) -> None:

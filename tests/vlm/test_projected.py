@@ -171,6 +171,22 @@ def test_only_a_sound_has_ids_behind_the_vocabulary(world, model):
     assert model.processor.encode(written).input_ids.max() < n_words
 
 
+def test_an_encoder_of_pictures_has_them_read_as_vectors(world, tmp_path):
+    eyes = Encoder(str(tiny_projection.write_eyes(tmp_path / "eyes")), "cpu")
+    local = LocalModel.load(str(world / "words"), PixelBudget(), device="cpu")
+    model = ProjectedModel(local, eyes, projection(), "random")
+    pages = [tiny_qwen2vl.draw_page(tmp_path / f"{colour}.png", colour, bar=False) for colour in ("红", "蓝")]
+    shown = [ask(Picture(page), Instruction(QUESTION)) for page in pages]
+    rows = model.score(shown, NAMES).log_probabilities
+    assert not np.allclose(rows[0], rows[1], atol=1e-3)
+    prompt = model.processor.encode(shown[1])
+    assert prompt.pixel_values is None
+    assert (prompt.input_ids >= model.embeddings.words.num_embeddings).sum() == TOKENS + 2
+    assert model.sees() and not model.hears()
+    with pytest.raises(KdslError, match=r"0.wav: a sound, but the model does not hear"):
+        model.score([asked(world / "0.wav")], NAMES)
+
+
 def test_it_says_what_it_takes(model):
     assert model.hears() and model.sees()
     assert "projection random" in model.identity
