@@ -162,3 +162,10 @@ def test_the_step_goes_on_without_the_extra(project, monkeypatch):
     [_, line] = lines_of(project)
     assert line.startswith("transcribe: 2 sounds are taken as without words: recognising speech needs PocketSphinx")
     assert not (project / "t").exists()
+
+
+def test_the_step_goes_on_without_transformers_where_a_whisper_is_named(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    [_, line] = lines_of(project, "speech=openai/whisper-small")
+    assert line.startswith("transcribe: 2 sounds are taken as without words: openai/whisper-small: a model in this ")
+    assert "needs torch and transformers (No module named 'transformers')" in line
