@@ -178,10 +178,11 @@ def test_the_best_epoch_is_kept_and_learning_stops_when_it_gets_no_better(world,
 
 
 def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_along_a_cosine(world, monkeypatch):
-    rates, step = [], torch.optim.AdamW.step
+    rates, lengths, step = [], [], torch.optim.AdamW.step
 
     def noted(self, *arguments):
         rates.append(self.param_groups[0]["lr"])
+        lengths.append(sum(each.grad.square().sum() for each in self.param_groups[0]["params"]).sqrt().item())
         return step(self, *arguments)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", noted)
@@ -189,6 +190,7 @@ def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_along_a_cosine(world
     train_projection(recipe(world, training=training), dialogues(tones(world / "train")), encoder(world), world / "r")
     falling = (1 + np.cos(np.pi * np.arange(30) / 30)) / 2
     assert rates == pytest.approx(3e-4 * falling * np.minimum(np.arange(1, 31) / 3, 1))
+    assert max(lengths) == pytest.approx(1, rel=1e-4)  # of gradients: longer ones are cut
 
 
 def test_how_many_are_in_memory_at_once_changes_nothing(world):
