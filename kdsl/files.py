@@ -62,6 +62,15 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def existing_file(folder: Path, name: str) -> Path | None:
+    """The file that a sample calls so, an image or a sound; None where there is none, or it lies outside `folder`."""
+    try:
+        path = inside(folder, name)
+        return path if path.is_file() else None
+    except (KdslError, OSError):
+        return None
+
+
 def check_name(name: str, folder: str) -> None:
     """Raise what `inside` raises for a `name` that leads out of any folder; `folder` is what the sentence calls it."""
     encoded = name.encode("utf-8", "surrogatepass")

@@ -155,14 +155,14 @@ def _require_consent(origin: str, consent: Consent | None, variable: str | None)
     folder = "".join(c if c.isprintable() else "?" for c in project_name(consent.project))
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise KdslError(
-            f"{origin}: is not this machine, and {folder} may not send dialogues and screenshots there yet; allow it "
-            f"with `kdsl hosts allow {origin} {shlex.quote(folder)}`"
+            f"{origin}: is not this machine, and {folder} may not send dialogues, screenshots and sounds there yet; "
+            f"allow it with `kdsl hosts allow {origin} {shlex.quote(folder)}`"
         )
     key = "without a key" if variable is None else f"with the key in {variable}"
     # A whole line: where a progress bar is shown, only such are.
     print(
         f"{folder} wants to contact {origin}, which is not this machine.\n"
-        f"It would be sent dialogues and screenshots of this project, {key}.\n"
+        f"It would be sent dialogues, screenshots and sounds of this project, {key}.\n"
         "Allow this, now and later? [y/N]",
         file=sys.stderr,
         flush=True,

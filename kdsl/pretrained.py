@@ -52,6 +52,12 @@ def is_path(name: str) -> bool:
     return path.is_dir() or not _HUB_ID.fullmatch(name) or Path(path.parts[0]).is_dir()
 
 
+def model_name(name: str) -> str:
+    """How a model is called in files: its hub id or address, and of a directory the last part alone."""
+    path = Path(name).expanduser()
+    return path.name if path.is_absolute() or path.is_dir() else name
+
+
 def fingerprint(name: str) -> str:
     """A short hash of the weights in a directory (from their sizes and blocks all over the files), or the hub id."""
     folder = Path(name).expanduser()

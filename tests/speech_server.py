@@ -1,4 +1,4 @@
-"""A small server of `/v1/audio/transcriptions`, in a thread: it names the pitch of what it is sent, which it decodes."""
+"""A small server of `/v1/audio/transcriptions`, in a thread: it decodes what it is sent, and names its pitch."""
 
 import io
 import json

@@ -153,8 +153,8 @@ def test_without_a_yes_nothing_is_sent_from_a_pipe(away, server, looked_up, tmp_
         ServedModel.connect(away, consent=Consent(tmp_path))
     origin = away.removesuffix("/v1")
     assert str(refused.value) == (
-        f"{origin}: is not this machine, and {tmp_path} may not send dialogues and screenshots there yet; allow it "
-        f"with `kdsl hosts allow {origin} {tmp_path}`"
+        f"{origin}: is not this machine, and {tmp_path} may not send dialogues, screenshots and sounds there yet; "
+        f"allow it with `kdsl hosts allow {origin} {tmp_path}`"
     )
     assert looked_up == [] and len(server.requests()) == before
 
@@ -225,7 +225,7 @@ def test_at_a_terminal_the_user_is_asked_once(answer, yes, away, server, tmp_pat
         contact(away, Consent(tmp_path))  # from an empty terminal
     asked = sys.stderr.getvalue()
     assert f"{tmp_path} wants to contact {origin}, which is not this machine." in asked
-    assert "dialogues and screenshots of this project, with the key in OPENAI_API_KEY." in asked
+    assert "dialogues, screenshots and sounds of this project, with the key in OPENAI_API_KEY." in asked
     assert SECRET not in asked and asked.count("[y/N]") == 1
     assert allowed_contacts() == ([(str(tmp_path), origin)] if yes else [])
 

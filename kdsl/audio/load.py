@@ -7,6 +7,7 @@ from kdsl.audio.recogniser import Recogniser
 from kdsl.audio.sphinx import SphinxRecogniser, require_sphinx, sphinx_installed
 from kdsl.config import EMBEDDED_SPEECH
 from kdsl.hosts import Consent, is_address
+from kdsl.pretrained import without_extra
 
 
 def load_recogniser(speech: str, consent: Consent | None = None) -> Recogniser:
@@ -36,7 +37,9 @@ def speech_installed(speech: str) -> bool:
 
 
 def require_speech(speech: str) -> None:
-    """Raise KdslError, with what to install, where PyAV is missing, or PocketSphinx where that is asked for."""
+    """Raise KdslError, with what to install, where a package is missing that this recogniser needs."""
     require_decoder()
     if speech == EMBEDDED_SPEECH:
         require_sphinx()
+    elif not speech_installed(speech):
+        raise without_extra(speech, ImportError("No module named 'transformers'"))

@@ -1,17 +1,15 @@
 """Whisper behind an OpenAI-compatible server: `/v1/audio/transcriptions` of vLLM, speaches, LocalAI, OpenAI."""
 
-import io
-import wave
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from math import isfinite
 from typing import Any
 
-from kdsl.audio.decoding import RATE, Samples
 from kdsl.audio.pieces import LONGEST_PIECE, Piece
 from kdsl.audio.recogniser import Heard
 from kdsl.audio.transcript import Word
+from kdsl.audio.wav import wav_bytes
 from kdsl.hosts import Consent
 from kdsl.http_client import FormField, HttpClient, ServerError, chosen_model, served_models
 from kdsl.text import writable
@@ -93,17 +91,6 @@ class ServedRecogniser:
     @cached_property
     def _model(self) -> str:
         return chosen_model(self._client.url, served_models(self._client, self._wanted), self._wanted)
-
-
-def wav_bytes(samples: Samples) -> bytes:
-    """A WAV file of one channel, 16 bits, `RATE` samples a second."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE)
-        writer.writeframes((samples * 32767).astype("<i2").tobytes())
-    return file.getvalue()
 
 
 def _timed(told: Any, key: str, seconds: float) -> tuple[Word, ...]:

@@ -18,7 +18,7 @@ _EXPECTED = (
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word as it stands in the transcript, with the seconds from the sound's beginning at which it begins and
-    ends."""
+    ends; a whole phrase where its words' times are not known."""
 
     word: str
     start: float

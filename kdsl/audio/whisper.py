@@ -5,7 +5,6 @@ Source: Radford et al. 2023, "Robust Speech Recognition via Large-Scale Weak Sup
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -18,6 +17,7 @@ from kdsl.pretrained import (
     is_out_of_memory,
     loading_in_one_sentence,
     location_of,
+    model_name,
     number_format,
     quiet,
     without_extra,
@@ -38,8 +38,7 @@ class WhisperRecogniser:
     @property
     def name(self) -> str:
         """The hub id, or the last part of the directory."""
-        path = Path(self._given).expanduser()
-        return path.name if path.is_absolute() or path.is_dir() else self._given
+        return model_name(self._given)
 
     @property
     def longest(self) -> float:

@@ -38,7 +38,7 @@ def list_hosts(format: FormatOption = Format.table) -> None:
 
 @app.command()
 def allow(arguments: ProjectAndAddress = None) -> None:
-    """Allow a project to send dialogues and screenshots to a server; the yes is kept until it is taken back."""
+    """Allow a project to send dialogues, screenshots and sounds to a server; the yes is kept until taken back."""
     from kdsl.config import load_config
     from kdsl.hosts import origin_of, remember
 

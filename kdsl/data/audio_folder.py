@@ -70,7 +70,7 @@ def sound_of_waveform(value: Mapping[str, Any]) -> bytes:
         array = np.asarray(value["array"], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise NoMedium("hold something else than numbers") from error
-    if array.ndim == 2:
+    if array.ndim == 2 and array.size:
         array = array.mean(axis=int(np.argmin(array.shape)))
     if array.ndim != 1 or not np.isfinite(array).all():
         raise NoMedium("hold something else than a list of finite numbers")

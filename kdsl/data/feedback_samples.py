@@ -48,7 +48,8 @@ def add_feedback(
 
     A sample of the same id that says something else is added under an id of its own. What says and shows the same as
     one of the `test` samples is left out: the same is what `kdsl.data.repeats` takes for it, and `images` and
-    `audio` are the folders of the images and sounds. What is left out, renamed, or labelled otherwise than in the file is noted.
+    `audio` are the folders of the images and sounds. What is left out, renamed, or labelled otherwise than in the file
+    is noted.
     """
     by_name = {task.name: task for task in tasks}
     usable: dict[Known, LastWord] = {}

@@ -57,15 +57,6 @@ def picture_path(folder: Path, name: str) -> Path:
     return Path(name) if os.path.isabs(name) else inside(folder, name)
 
 
-def existing_image(folder: Path, name: str) -> Path | None:
-    """The file of a sample's image; None where there is none, or it lies outside `folder`."""
-    try:
-        path = inside(folder, name)
-        return path if path.is_file() else None
-    except (KdslError, OSError):
-        return None
-
-
 def image_facts(folder: Path, name: str) -> ImageFacts:
     """`inspect_image` of a sample's image; one outside `folder` is not opened."""
     try:

@@ -7,7 +7,7 @@ from kdsl.data.media import AUDIO, IMAGES
 from kdsl.data.plain import chosen_task
 from kdsl.data.record import Record
 from kdsl.data.record_media import files_in
-from kdsl.sample import Sample, Task
+from kdsl.sample import AUDIO_PLACEHOLDER, Sample, Task
 
 KEYS = frozenset({"id", "copy_of", "instruction", "input", "output", "task", *IMAGES.keys, *AUDIO.keys})
 
@@ -24,8 +24,9 @@ def read_mire(record: Record, tasks: Sequence[Task]) -> Sample | None:
         return None
     images, audio = files_in(record, IMAGES), files_in(record, AUDIO)
     dialogue = text_between_markers(text, record)
+    before = text.partition(START_MARKER)[0].count(AUDIO_PLACEHOLDER)  # what is heard there is not a turn's
     try:
-        turns = parse_dialogue(dialogue, Waiting(images, audio), speakers_in(dialogue, task) or CHINESE)
+        turns = parse_dialogue(dialogue, Waiting(images, audio[before:]), speakers_in(dialogue, task) or CHINESE)
     except ValueError as error:
         raise record.error(f"the dialogue in the instruction is wrong: {error}") from error
     label = record.label("output", task.label_names)

@@ -6,9 +6,8 @@ from itertools import chain
 from pathlib import Path
 
 from kdsl.data.finding import Finding, finding
-from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
-from kdsl.files import file_digest
+from kdsl.files import existing_file, file_digest
 from kdsl.sample import Sample, Task
 from kdsl.text import normalise
 
@@ -133,7 +132,7 @@ def file_contents(names: Iterable[str], folder: Path | None) -> dict[str, object
         return {}
     of_size: dict[int, list[tuple[str, Path]]] = defaultdict(list)
     for name in dict.fromkeys(names):
-        path = existing_image(folder, name)
+        path = existing_file(folder, name)
         if path is not None:
             of_size[path.stat().st_size].append((name, path))
     return {

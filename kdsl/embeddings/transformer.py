@@ -21,6 +21,7 @@ from kdsl.pretrained import (
     is_out_of_memory,
     loading_in_one_sentence,
     location_of,
+    model_name,
     number_format,
     quiet,
     without_extra,
@@ -47,8 +48,7 @@ class TransformerEncoder:
     @property
     def name(self) -> str:
         """The hub id, or the last part of the directory."""
-        path = Path(self._model).expanduser()
-        return path.name if path.is_absolute() or path.is_dir() else self._model
+        return model_name(self._model)
 
     @cached_property
     def identity(self) -> str:

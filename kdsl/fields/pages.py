@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kdsl.data.images import existing_image
 from kdsl.distribution import install_command
 from kdsl.fields.ocr import PageReader, fill_ocr, ocr_installed
 from kdsl.fields.sidecar import OcrPage, Sidecars
+from kdsl.files import existing_file
 from kdsl.progress import Progress
 from kdsl.sample import Sample
 
@@ -95,4 +95,4 @@ class PageFiller:
 def _is_file(folder: Path | None, image: str) -> bool:
     if os.path.isabs(image):
         return os.path.isfile(image)
-    return folder is not None and existing_image(folder, image) is not None
+    return folder is not None and existing_file(folder, image) is not None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
 from kdsl.files import file_hash, is_there, require_no_input
+from kdsl.pretrained import model_name
 from kdsl.project.asked import AT_ONCE
-from kdsl.project.small import small_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +58,7 @@ def answer_dialogues(project: "Project", input: Path, output: Path, distractors:
             None if heard is None else [repr(heard[name]) for name in names if name in heard],
         ]
         run = Run(
-            model=small_name(name),
+            model=model_name(name),
             weights=_short(model.identity),
             input=file_hash(input)[:12],
             settings=_short(json.dumps(settings, ensure_ascii=False)),

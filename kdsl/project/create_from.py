@@ -13,13 +13,13 @@ from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.columns import Columns
 from kdsl.data.forms import Reading
 from kdsl.data.image_folder import ImageFolder
-from kdsl.data.images import existing_image
 from kdsl.data.media import AUDIO, IMAGES
 from kdsl.data.media_folder import CACHE
 from kdsl.data.notes import Notes
 from kdsl.data.readers import open_records
 from kdsl.data.record import SEVERAL_LABELS
 from kdsl.errors import KdslError
+from kdsl.files import existing_file
 from kdsl.project.create import DataEntries, create_project
 from kdsl.sample import Label, Sample, Task
 from kdsl.yaml_file import yaml_string
@@ -149,7 +149,7 @@ def _folder(path: Path, names: Sequence[str], called: Sequence[str]) -> Path | N
     home = path.parent
     beside = [home / each for each in called] + [home / f"{path.stem}_{each}" for each in called]
     for folder in (home, *beside, *(home.parent / each for each in called), home.parent):
-        there = sum(existing_image(folder, name) is not None for name in names)
+        there = sum(existing_file(folder, name) is not None for name in names)
         if names and 2 * there > len(names):
             return folder
     return None

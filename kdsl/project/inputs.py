@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kdsl.data.images import existing_image
 from kdsl.file_names import safe_name
-from kdsl.files import file_hash, stamp_of
+from kdsl.files import existing_file, file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
 from kdsl.sample import Sample
@@ -249,7 +248,7 @@ def _stamps(folder: Path | None, names: Iterable[str]) -> list[tuple[str, int, i
         return []
     known = []
     for name in names:
-        path = existing_image(folder, name)
+        path = existing_file(folder, name)
         if path is not None:
             status = path.stat()
             known.append((name, status.st_size, status.st_mtime_ns))

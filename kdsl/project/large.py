@@ -45,7 +45,7 @@ def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
     large = LargeModel(weights, project.tasks, prompts_of(project, weights), usage, config.training.target)
     shown = config.prompt
     if shown.neighbours and shown.embeddings == "model":
-        embedder = Embedder(weights.embedding_model, config.data.images, weights.release)
+        embedder = Embedder(weights.embedding_model, config.data.images, weights.release, sees=weights.sees)
         large.prompts = replace(large.prompts, embedder=embedder)
     return large
 

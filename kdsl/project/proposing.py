@@ -19,12 +19,12 @@ from kdsl.mining.edits import edit_words
 from kdsl.mining.reward import wilson
 from kdsl.mining.vocabulary import MINED_FIELDS, PARTS, mined_fields
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of
+from kdsl.pretrained import model_name
 from kdsl.progress import Advance, reported
 from kdsl.project.asked import open_model
 from kdsl.project.mining import require_writable
 from kdsl.project.project import Project
 from kdsl.project.refining import Refiner, refiner_of
-from kdsl.project.small import small_name
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Provenance, Rule, When, rule_id
 from kdsl.rules.rulebase import DRAFT, RuleBase
@@ -127,7 +127,7 @@ def _proposed(
                 result = results[task.name] = ProposedTask()
                 found = _answers(cached, threads, questions[task.name], left, result, advance)
                 left = None if left is None else left - result.asked
-                _take(project.rule_base(task), refiners[task.name], found, small_name(name), result)
+                _take(project.rule_base(task), refiners[task.name], found, model_name(name), result)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the answers so far are in {path}; run again to go on") from None
     return results

@@ -7,10 +7,10 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import require_one_label
 from kdsl.locks import claimed
+from kdsl.pretrained import model_name
 from kdsl.progress import reported
 from kdsl.project.asked import open_model, shown_prompts
 from kdsl.project.project import Project
-from kdsl.project.small import small_name
 from kdsl.reasons.asking import Asking, ReasonCounts
 from kdsl.reasons.decided import DECIDED_FILE, Decided
 from kdsl.reasons.importing import ImportOutcome, import_reasons
@@ -54,7 +54,7 @@ def _explained(project: Project, model: str | None, timeout: float, retries: int
                 table = FieldTable(samples[task.name], sidecars)
                 labels = [sample.label or "" for sample in samples[task.name]]
                 shown = prompts.fitted([(task, table, labels)] if labels else [])
-                asking = Asking(task, cached, small_name(name), accepted, shown, path, decided, threads)
+                asking = Asking(task, cached, model_name(name), accepted, shown, path, decided, threads)
                 counts[task.name] = asking.ask(table, known, partial(advance, f"Reasons of {task.name}"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the reasons so far are in {path}; run again to go on") from None

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdsl.errors import KdslError
+from kdsl.pretrained import model_name
 
 if TYPE_CHECKING:
     from kdsl.project.project import Project
@@ -36,12 +37,6 @@ def cached_small(project: "Project") -> "CachedModel | None":
     if project.config.small_model is None:
         return None
     return CachedModel(load_small(project), project.config.checkpoint / SMALL_ANSWERS_FILE)
-
-
-def small_name(name: str) -> str:
-    """How a model is called in files: its hub id or address, and of a directory the last part alone."""
-    path = Path(name).expanduser()
-    return path.name if path.is_absolute() or path.is_dir() else name
 
 
 def ask_questions(project: "Project", model: "CachedModel | None") -> list[str]:
@@ -120,7 +115,7 @@ def caption_images(project: "Project") -> "CaptionOutcome":
     data, folder = project.config.data, project.image_folder
     if data.captions is None:
         raise KdslError("data.captions is not set; name the sidecar file to fill, such as data/captions.jsonl")
-    name, wording = small_name(project.config.small), wording_of(project.tasks[0])
+    name, wording = model_name(project.config.small), wording_of(project.tasks[0])
     with claimed(files=[data.captions]):
         return fill_captions(
             lambda: load_small(project), name, wording, project.images(), folder, data.captions, project.progress

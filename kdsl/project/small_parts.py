@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from kdsl.fields.table import FieldTable
 from kdsl.mining.proposer import LexicalProposer, NodeAdviser, Proposer, Validator
 from kdsl.mining.update import Synonyms
+from kdsl.pretrained import model_name
 from kdsl.project.project import Project
-from kdsl.project.small import small_name
 from kdsl.sample import Task
 from kdsl.small.adviser import SmallAdviser
 from kdsl.small.meaning import MeaningProposer, MeaningValidator
@@ -71,9 +71,9 @@ def small_parts(project: Project, task: Task, table: FieldTable, labels: NDArray
         return SmallParts()
     budget = CallBudget(config.mining.calls)
     return SmallParts(
-        SmallProposer(model, small_name(config.small), table, labels, config.data.images, budget),
+        SmallProposer(model, model_name(config.small), table, labels, config.data.images, budget),
         SmallValidator(model, budget),
-        SmallAdviser(model, small_name(config.small), table, config.data.images, budget),
+        SmallAdviser(model, model_name(config.small), table, config.data.images, budget),
         lambda rules: unseen_synonyms(model, task, rules, table, budget),
         budget,
     )

@@ -33,6 +33,8 @@ class Embedder:
     release: Callable[[], None] = lambda: None
     """Lets go of the model's weights until they are needed again."""
     speakers: Speakers = CHINESE
+    sees: Callable[[], bool] = lambda: True
+    """Whether the model takes pictures."""
 
     def vectors(self, table: FieldTable) -> NDArray[np.float64]:
         """[n_samples, n_dimensions], of unit length. Raises KdslError for an image that cannot be read."""
@@ -42,8 +44,9 @@ class Embedder:
 
     def _shown(self, row: SampleFields) -> Conversation:
         sample = row.heard
-        if sample.images and self.images is None:
-            raise KdslError(f"sample {sample.id!r} has the image {sample.images[0]}, but data.images is not set")
-        pictures = [Picture(picture_path(self.images, image)) for image in sample.images] if self.images else []
+        images = sample.images if sample.images and self.sees() else ()
+        if images and self.images is None:
+            raise KdslError(f"sample {sample.id!r} has the image {images[0]}, but data.images is not set")
+        pictures = [Picture(picture_path(self.images, image)) for image in images] if self.images else []
         text = dialogue_text(sample.turns, self.speakers).replace(IMAGE_PLACEHOLDER, "")
         return ask(*pictures, *text.splitlines(keepends=True)) if text or pictures else ask("\n")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kdsl.config_parts import DataConfig
-from kdsl.data.images import existing_image
 from kdsl.errors import KdslError
-from kdsl.files import inside, opened
+from kdsl.files import existing_file, opened
 from kdsl.review.waves import Waves
 from kdsl.sample import Sample
 
@@ -67,7 +66,7 @@ class Media:
     def picture(self, address: str) -> Picture | None:
         """The image of a sample; None for everything else, outside the image folder above all."""
         name, (folder, _) = self._images.get(address), self._folders
-        path = None if name is None or folder is None else existing_image(folder, name)
+        path = None if name is None or folder is None else existing_file(folder, name)
         if path is None:
             return None
         head = _head(path)
@@ -80,14 +79,12 @@ class Media:
         """The sound of a sample; None for everything else, outside the folder of sounds above all, and for what is
         not there."""
         name, (_, folder) = self._sounds.get(address), self._folders
-        if name is None or folder is None:
+        path = None if name is None or folder is None else existing_file(folder, name)
+        if path is None:
             return None
         try:
-            path = inside(folder, name)
-            if not path.is_file():
-                return None
             return SoundFile(path, _sound_kind(_head(path)), path.stat().st_size)
-        except (KdslError, OSError):
+        except OSError:  # gone since
             return None
 
     def opened(self, sound: SoundFile, decoded: bool) -> BinaryIO:

@@ -8,10 +8,10 @@ from typing import Any
 from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.feedback import FeedbackEvent, right_answer
 from kdsl.data.image_folder import ImageFolder
-from kdsl.data.images import existing_image
 from kdsl.data.media import AUDIO, IMAGES, Medium
 from kdsl.data.media_folder import EMBEDDED, MediaFolder
 from kdsl.errors import KdslError
+from kdsl.files import existing_file
 from kdsl.project.project import Project
 from kdsl.sample import Sample, Task
 from kdsl.serve.asked import Reader
@@ -104,7 +104,7 @@ class FeedbackTaker:
 
     def _keep(self, sample: Sample, names: Sequence[str], medium: Medium, folder: MediaFolder | None) -> None:
         for name in names:
-            if not name.startswith(f"{EMBEDDED}/") or (folder is not None and existing_image(folder.folder, name)):
+            if not name.startswith(f"{EMBEDDED}/") or (folder is not None and existing_file(folder.folder, name)):
                 continue
             if folder is None:
                 raise KdslError(

@@ -12,12 +12,12 @@ from typing import Any
 from kdsl.config_parts import DataConfig
 from kdsl.data.audio_folder import AudioFolder
 from kdsl.data.image_folder import ImageFolder
-from kdsl.data.images import existing_image, inspect_image
+from kdsl.data.images import inspect_image
 from kdsl.data.media import Medium
 from kdsl.data.media_folder import EMBEDDED, MediaFolder, NoMedium
 from kdsl.data.record import Folders
 from kdsl.errors import KdslError
-from kdsl.files import Stamp, stamp_of
+from kdsl.files import Stamp, existing_file, stamp_of
 from kdsl.sample import Sample
 
 MOST_BYTES = 256 << 20
@@ -104,7 +104,7 @@ class _OfRequest(MediaFolder):
         """The file of an image or sound; KdslError for one that is not there."""
         if name in self.kept:
             return Path(name)
-        path = None if self.without_folder else existing_image(self.folder, name)
+        path = None if self.without_folder else existing_file(self.folder, name)
         if path is None:
             setting = self.medium.setting
             where = f"{setting} is not set" if self.without_folder else f"it is not below {setting}"

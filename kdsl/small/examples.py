@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.bitmaps import Flags
-from kdsl.data.images import existing_image
 from kdsl.fields.table import SampleFields, last_user_turn
+from kdsl.files import existing_file
 from kdsl.vlm.conversation import Picture, Piece
 
 POSITIVES, NEGATIVES = 2, 2
@@ -20,7 +20,7 @@ def shown_sample(row: SampleFields, images: Path | None) -> list[Piece]:
     """The first image that exists in the folder `images`, and what the user said, or else what stands on the page."""
     pieces: list[Piece] = []
     if images is not None:
-        files = (existing_image(images, image) for image in row.shown.images)
+        files = (existing_file(images, image) for image in row.shown.images)
         pieces += [Picture(file) for file in files if file is not None][:1]
     turn = last_user_turn(row.heard)
     text = row.heard.turns[turn].text if turn is not None else row.text("ocr").text.replace("\n", " ")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kdsl.data.images import existing_image
 from kdsl.fields.vqa import QuestionSidecar, read_answers
-from kdsl.files import inside
+from kdsl.files import existing_file, inside
 from kdsl.json_file import append_jsonl
 from kdsl.progress import Progress, reported
 from kdsl.sample import Sample, Task
@@ -49,7 +48,7 @@ def write_questions(
         images = [
             s.images[0]
             for s in samples
-            if label.name in (s.given_labels or ()) and s.images and existing_image(folder, s.images[0]) is not None
+            if label.name in (s.given_labels or ()) and s.images and existing_file(folder, s.images[0]) is not None
         ]
         if images:
             chosen = [images[i] for i in dict.fromkeys(np.linspace(0, len(images) - 1, SHOWN).astype(int).tolist())]

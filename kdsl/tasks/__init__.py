@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from kdsl.errors import KdslError
 from kdsl.file_names import safe_name
 from kdsl.files import path_given
-from kdsl.sample import IMAGE_PLACEHOLDER, Label, Task
+from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER, Label, Task
 from kdsl.yaml_file import first_mistake, read_yaml, validate, yaml_string
 
 _TAKEN = ("reviews", "large", "joint", "augmented", "evaluation", "cross-validation", "seesaw", "ablation")
@@ -191,6 +191,7 @@ def _visible(name: str) -> str:
         raise ValueError(f"{name!r} begins or ends with a space or holds a line break; remove it")
     if found := _NO_TEXT.search(name):
         raise ValueError(f"{name!r} holds {found[0]!r}, which is no text; remove it")
-    if IMAGE_PLACEHOLDER in name:
-        raise ValueError(f"{name!r} holds {IMAGE_PLACEHOLDER}, which stands for a picture in prompts; remove it")
+    for placeholder, what in ((IMAGE_PLACEHOLDER, "a picture"), (AUDIO_PLACEHOLDER, "a sound")):
+        if placeholder in name:
+            raise ValueError(f"{name!r} holds {placeholder}, which stands for {what} in prompts; remove it")
     return name

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kdsl.audio.decoding import RATE
+from kdsl.audio.wav import wav_bytes
 from kdsl.models.large.targets import CHINESE, AnswerMarks, Target, answer_pieces, shortened
 from kdsl.vlm.conversation import Audio, Conversation, Picture, Piece, ask
 from kdsl.vlm.processor import Processor, Prompt, collate
-from kdsl.vlm.sounds import wav
 
 IGNORED = -100
 """The target of tokens that no loss is taken on."""
@@ -107,7 +107,7 @@ def blank_media(processor: Processor) -> list[Prompt]:
             Image.new("RGB", (56, 56), "white").save(Path(folder) / "blank.png")
         if processor.hears:
             pieces.append(Audio(Path(folder) / "silence.wav"))
-            (Path(folder) / "silence.wav").write_bytes(wav(np.zeros(RATE // 10, np.float32)))
+            (Path(folder) / "silence.wav").write_bytes(wav_bytes(np.zeros(RATE // 10, np.float32)))
         return [processor.encode(ask(piece, ".")) for piece in pieces]
 
 

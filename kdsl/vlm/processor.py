@@ -230,7 +230,7 @@ class Processor:
     def _pieces_worth(self, conversation: Conversation, tokens: int, media: _Media) -> int:
         """How many of the earliest pieces must go to save about so many tokens, at least one."""
         saved = n = 0
-        for message in conversation[:-1] if conversation[-1].whole else conversation:
+        for message in conversation:
             if message.role == "system":
                 continue
             for group in [message.pieces] if message.whole else [(piece,) for piece in message.pieces]:

@@ -1,9 +1,7 @@
 """What a model hears of a sound: its beginning, as many seconds as the model's encoder takes."""
 
-import io
 import logging
 import math
-import wave
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
@@ -31,15 +29,6 @@ def load_sound(path: Path, most: float = MOST_SECONDS) -> tuple[NDArray[np.float
     kept = samples[: math.floor(most * RATE)]
     least = round(_LEAST_SECONDS * RATE)
     return np.pad(kept, (0, max(0, least - len(kept)))), len(samples) > len(kept)
-
-
-def wav(samples: NDArray[np.float32]) -> bytes:
-    """A WAV file of 16 bits of one channel at `RATE`."""
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setparams((1, 2, RATE, len(samples), "NONE", ""))
-        file.writeframes((samples * 0x8000).round().clip(-0x8000, 0x7FFF).astype("<i2").tobytes())
-    return content.getvalue()
 
 
 class CutSounds:

@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_a_video_is_its_sound_track_and_says_so(tmp_path):
     assert pitch(load_audio(film)) == pytest.approx(440, abs=10)
     mute = save_as(tmp_path / "mute.mp4", np.zeros(0, np.float32), pictures=8)
     assert audio_facts(mute).problem == "unreadable"
-    with pytest.raises(KdslError, match="mute.mp4: is a video without a sound track; give it as WAV"):
+    with pytest.raises(KdslError, match=r"mute.mp4: is a video without a sound track; give it as WAV"):
         load_audio(mute)
 
 
@@ -111,15 +112,16 @@ def test_a_picture_on_the_cover_makes_no_video(tmp_path):
 
     Image.new("RGB", (32, 32), "red").save(tmp_path / "cover.png")
     save_as(tmp_path / "plain.mp3", tone(0.5))
-    with av.open(str(tmp_path / "plain.mp3")) as sound, av.open(str(tmp_path / "cover.png")) as cover:
-        with av.open(str(tmp_path / "a.mp3"), "w") as file:
-            streams = file.add_stream_from_template(sound.streams[0]), file.add_stream_from_template(cover.streams[0])
-            streams[1].disposition = av.stream.Disposition.attached_pic
-            for stream, source in zip(streams, (sound, cover), strict=True):
-                for packet in source.demux():
-                    if packet.size:
-                        packet.stream = stream
-                        file.mux(packet)
+    names = ((tmp_path / "plain.mp3", "r"), (tmp_path / "cover.png", "r"), (tmp_path / "a.mp3", "w"))
+    with ExitStack() as stack:
+        sound, cover, file = (stack.enter_context(av.open(str(path), mode)) for path, mode in names)
+        added = [file.add_stream_from_template(source.streams[0]) for source in (sound, cover)]
+        added[1].disposition = av.stream.Disposition.attached_pic
+        for stream, source in zip(added, (sound, cover), strict=True):
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = stream
+                    file.mux(packet)
     assert audio_facts(tmp_path / "a.mp3").problem is None
 
 

@@ -94,7 +94,7 @@ def test_a_server_that_does_not_transcribe_is_one_sentence(fault, sentence):
 
 def test_a_server_that_is_not_this_machine_takes_a_yes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with pytest.raises(KdslError, match="speech.example: is not this machine"):
+    with pytest.raises(KdslError, match=r"speech.example: is not this machine"):
         ServedRecogniser("http://speech.example/v1", Consent(tmp_path)).recognise([LOW])
     with pytest.raises(KdslError, match="is not this machine, and no project asks for it"):
         ServedRecogniser("http://speech.example/v1").recognise([LOW])

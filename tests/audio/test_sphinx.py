@@ -30,7 +30,7 @@ def test_spoken_words_are_recognised_with_their_times(recogniser, text):
     assert [word.word for word in heard.words] == text.lower().split()
     assert heard.language == "en"
     ends = [time for word in heard.words for time in (word.start, word.end)]
-    assert ends == sorted(ends) and 0 <= ends[0] and ends[-1] <= len(sound) / RATE
+    assert ends == sorted(ends) and ends[0] >= 0 and ends[-1] <= len(sound) / RATE
     last = heard.words[-1]
     assert last.end - last.start > 0.3
     loud = np.flatnonzero(np.abs(sound) > 0.05) / RATE

@@ -163,7 +163,7 @@ def test_answers_of_another_program_are_scored_but_not_gone_on_with(output):
     output.write_text(json.dumps(line) + "\n", encoding="utf-8")
     [answer] = read_answers(output)
     assert (answer.answer, answer.run) == ("A", None)
-    with pytest.raises(KdslError, match="answers.jsonl: holds answers that another program wrote; name another file"):
+    with pytest.raises(KdslError, match=r"answers\.jsonl: holds answers that another program wrote; name another"):
         fill(Talker(), output, [dialogue("b", "B")])
     assert json.loads(output.read_text(encoding="utf-8")) == line
 

@@ -63,8 +63,8 @@ def test_no_command_contacts_what_only_the_project_names(kdsl, shop, monkeypatch
     result = kdsl(command[0], shop, *command[1:])
     assert result.code == 2, result.err
     assert result.err.endswith(
-        f"error: {ORIGIN}: is not this machine, and {shop} may not send dialogues and screenshots there yet; allow it "
-        f"with `kdsl hosts allow {ORIGIN} {shop}`\n"
+        f"error: {ORIGIN}: is not this machine, and {shop} may not send dialogues, screenshots and sounds there yet; "
+        f"allow it with `kdsl hosts allow {ORIGIN} {shop}`\n"
     )
 
 

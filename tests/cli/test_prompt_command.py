@@ -97,3 +97,20 @@ def test_an_answer_that_is_left_out_is_not_shown(kdsl, project):
     result = kdsl("prompt", project, "--sample", "e", "fields.last_agent=false", "prompt.neighbours=1")
     assert result.code == 0, result.err
     assert "用户: 能退吗\n标签" in result.out and "可以退的" not in result.out
+
+
+def test_a_model_that_is_not_here_is_taken_for_one_that_sees(kdsl, project, caplog):
+    """So that prompts can be looked at before the weights are fetched."""
+    record = {
+        "id": "v",
+        "task": "shop",
+        "turns": [{"role": "user", "text": "听", "images": ["a.png"], "audio": ["a.wav"]}],
+    }
+    (project / "train.jsonl").write_text(json.dumps(record | {"label": "能否调光"}) + "\n", encoding="utf-8")
+    (project / "images").mkdir()
+    folders = [f"data.images={project}/images", f"data.audio={project}/audio"]
+    result = kdsl("prompt", project, "--sample", "v", f"large={project}/nowhere", *folders)
+    assert result.code == 0, result.err
+    assert f"用户: 听[picture: {project}/images/a.png]\n标签" in result.out
+    assert "nowhere: no such model directory" in caplog.text
+    assert "shown is what a model that sees and does not hear is asked" in caplog.text

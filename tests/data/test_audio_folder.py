@@ -138,6 +138,7 @@ class TestInTheData:
             ({"data": "*"}, "are not in base64"),
             ({"array": [0.0, float("nan")], "sampling_rate": 16_000}, "hold something else than a list of finite"),
             ({"array": [0.0], "sampling_rate": "high"}, "have no sampling rate of 1,000 to 768,000 a second"),
+            ({"array": [[], []], "sampling_rate": 16_000}, "hold something else than a list of finite"),
             ({"array": ["loud"], "sampling_rate": 16_000}, "hold something else than numbers"),
         ],
     )

@@ -94,6 +94,42 @@ class TestPlain:
             read({"text": "x", "audio": 3})
 
 
+def test_a_dialogue_in_an_instruction_takes_the_next_sounds_and_images(read):
+    said = "用户: <audio>看<image>\n客服: 好\n用户: 听<audio><audio>"
+    instruction = f"退款 尺码\n<用户与客服的对话 START>\n{said}\n<用户与客服的对话 END>"
+    record = {"instruction": instruction, "output": "退款", "image": ["a.jpg"], "audio": ["a.wav", "b.amr"]}
+    notes = Notes()
+    sample = read(record, notes)
+    assert sample.turns == (
+        Turn("user", "看", ("a.jpg",), ("a.wav",)),
+        Turn("agent", "好"),
+        Turn("user", "听<audio>", (), ("b.amr",)),
+    )
+    assert (sample.images, sample.audio, notes.unread) == (("a.jpg",), ("a.wav", "b.amr"), {})
+
+
+NAMING = {
+    "plain": lambda name: {"text": "x", "audio": [name]},
+    "turn": lambda name: {"turns": [{"role": "user", "text": "x", "audio": name}]},
+    "ShareGPT": lambda name: {"messages": [{"role": "user", "content": "<audio>x"}], "audios": [name]},
+    "mark": lambda name: {"messages": [{"role": "user", "content": f"x<audio>{name}</audio>"}]},
+    "message": lambda name: {"messages": [{"role": "user", "content": "x", "audio": [name]}]},
+    "part": lambda name: {"messages": [{"role": "user", "content": [{"type": "audio", "audio": name}]}]},
+    "FusionBrain": lambda name: [[{"type": "audio", "content": name}, {"type": "text", "content": "x"}]],
+    "MIRE": lambda name: {"instruction": "退款 尺码", "image": [], "audio": [name], "output": "退款"},
+    "Alpaca": lambda name: {"instruction": "x", "output": "退款", "audios": [name]},
+    "Label Studio": lambda name: {"data": {"text": "x", "audio": name}, "annotations": []},
+}
+
+
+@pytest.mark.parametrize("form", NAMING)
+@pytest.mark.parametrize("name", ["../a.wav", "/etc/a.wav", "C:\\a.wav", "..\\a.wav", "shop/../../a.wav"])
+def test_no_form_names_a_sound_outside_the_folder(read, form, name):
+    with pytest.raises(KdslError, match=r"data.json, element 1: a sound of sample .* leads outside data\.audio"):
+        read(NAMING[form](name))
+    assert read(NAMING[form]("shop/a.wav")).audio == ("shop/a.wav",)
+
+
 class TestMessages:
     def test_llama_factory(self, read):
         messages = [
@@ -177,6 +213,12 @@ class TestTables:
         ]  # fmt: skip
         assert f"{column!r} as the sounds" in notes.columns["a table"]
 
+    @pytest.mark.parametrize("cell", ["a.png;b.png", '"[""a.png"", ""b.png""]"'])
+    @pytest.mark.parametrize("key", ["images", "audio"])
+    def test_a_cell_may_hold_several_names_whatever_its_column_is_called(self, write, key, cell):
+        path = write("data.csv", f"text,{key},label\nx,{cell},退款\ny,c;d.png,尺码\n")
+        assert [getattr(sample, key) for sample in read_samples(path, [TASK])] == [("a.png", "b.png"), ("c;d.png",)]
+
     def test_columns_that_are_said_count(self, write):
         path = write("data.csv", "a,b,label\nx,one,退款\ny,two,尺码\n")
         reading = Reading(Columns(text=("a",), audio=("b",)))
@@ -195,6 +237,11 @@ class TestTables:
 def test_an_instruction_with_sounds(read):
     sample = read({"instruction": "听", "input": "<audio>多少钱", "output": "退款", "audios": ["a.wav"]})
     assert (sample.turns[0].text, sample.audio, sample.label) == ("听\n多少钱", ("a.wav",), "退款")
+
+
+def test_a_task_of_prodigy_plays_a_sound(read):
+    record = {"audio": "a.wav", "options": [{"id": "退款"}, {"id": "尺码"}], "accept": ["尺码"], "answer": "accept"}
+    assert read(record) == Sample("1", "t", (), (), "尺码", audio=("a.wav",))
 
 
 def test_a_task_of_label_studio_plays_a_sound(read):

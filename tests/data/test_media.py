@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdsl.data.images import existing_image, image_facts, picture_path
+from kdsl.data.images import image_facts, picture_path
 from kdsl.data.media import _PLAIN, IMAGES, check_media_name
 from kdsl.data.readers import read_samples
 from kdsl.errors import KdslError
-from kdsl.files import inside
+from kdsl.files import existing_file, inside
 from kdsl.sample import Label, Task
 
 TASK = Task("t", (Label("a"), Label("b")))
@@ -119,10 +119,10 @@ class TestLinks:
         return folder
 
     def test_only_files_inside_exist(self, images):
-        assert existing_image(images, "a.png") == images / "a.png"
-        assert existing_image(images, "same.png") == images / "same.png"
+        assert existing_file(images, "a.png") == images / "a.png"
+        assert existing_file(images, "same.png") == images / "same.png"
         for name in ("out.png", "up/secret.png", "shop", "gone.png", "../secret.png", "a.png/b"):
-            assert existing_image(images, name) is None
+            assert existing_file(images, name) is None
 
     @pytest.mark.parametrize(
         ("name", "problem"),

@@ -330,6 +330,7 @@ turns = st.builds(Turn, st.sampled_from(["user", "agent"]), words, st.lists(imag
 keys = ["id", "text", "turns", "role", "images", "label", "task", "messages", "content"]
 keys += ["instruction", "input", "output", "image", "conversations", "query", "response", "history", "type", "url"]
 keys += ["tool_calls", "data", "Text", "labels", "path", "from", "value"]
+keys += ["audio", "audios", "audio_url", "input_audio", "bytes", "array", "sampling_rate", "dialogue"]
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -337,7 +338,24 @@ json_values = st.recursive(
     | st.floats()
     | st.text(max_size=5)
     | st.sampled_from(
-        ["user", "assistant", "tool", "system", "text", "image", "image_url", "<image>", "../a", "a.jpg"]
+        [
+            "user",
+            "assistant",
+            "tool",
+            "system",
+            "text",
+            "image",
+            "image_url",
+            "<image>",
+            "../a",
+            "a.jpg",
+            "audio",
+            "input_audio",
+            "<audio>",
+            "a.wav;b.wav",
+            '["a.wav"]',
+            "data:audio/wav;base64,UklG",
+        ]
     ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(keys), inner, max_size=6),
 )
@@ -383,8 +401,9 @@ def test_whatever_json_a_file_holds_it_is_samples_or_one_sentence(tmp_path_facto
         assert "\n" not in str(error)
     else:
         for sample in samples:
-            for image in (*sample.images, *(image for turn in sample.turns for image in turn.images)):
-                assert ".." not in str(image)
+            turns = [file for turn in sample.turns for file in (*turn.images, *turn.audio)]
+            for file in (*sample.images, *sample.audio, *turns):
+                assert ".." not in str(file)
 
 
 PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}

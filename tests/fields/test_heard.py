@@ -1,10 +1,12 @@
 """What is said in sounds counts as text of their turns, and is found there again."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kdsl.audio.transcript import Transcript, Word
 from kdsl.fields.field_text import Segment
-from kdsl.fields.heard import written_down
+from kdsl.fields.heard import hear, written_down
 from kdsl.fields.pieces import pieces
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
@@ -16,6 +18,9 @@ ORDER = Transcript("order.wav", 2.5, "where is my order", (Word("my", 0.7, 0.9),
 REFUND = Transcript("tui.amr", 4.0, "我要 退款。快一点！", (Word("我要", 0.3, 0.8), Word("退款", 1.1, 1.9)))
 SILENT = Transcript("silent.wav", 1.5, "")
 KNOWN = {each.file: each for each in (ORDER, REFUND, SILENT)}
+
+
+SOUNDS = st.lists(st.sampled_from([*KNOWN, "unknown.wav"]), max_size=3)
 
 
 def row(*turns: Turn, audio: tuple[str, ...] | None = None, left_out: frozenset[str] = frozenset()) -> SampleFields:
@@ -165,3 +170,29 @@ def test_samples_are_compared_by_words_and_by_sounds_of_unknown_words():
         typed,
         unknown,
     ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["user", "agent"]), st.sampled_from(["", "你好", "hi\nthere"]), SOUNDS), max_size=4
+    ),
+    SOUNDS,
+)
+def test_all_that_is_said_is_heard_in_its_turn_and_nothing_else_changes(parts, loose):
+    turns = tuple(Turn(role, text, audio=tuple(audio)) for role, text, audio in parts)
+    of_turns = [audio for turn in turns for audio in turn.audio]
+    sample = Sample("1", "t", turns, audio=(*(each for each in loose if each not in of_turns), *of_turns))
+    heard = hear(sample, KNOWN)
+    said = [KNOWN[audio].text for audio in sample.audio if audio in KNOWN and KNOWN[audio].text]
+    if heard is None:
+        assert said == []
+        return
+    assert sorted(segment.text for segment in heard.segments if segment.audio is not None) == sorted(said)
+    for index, turn in enumerate(heard.sample.turns):
+        own = [each for each, of in zip(heard.segments, heard.turns, strict=True) if of == index]
+        assert turn.text == "\n".join(each.text for each in own)
+        assert all(each.turn == index or (each.turn is None and turn.role == "user") for each in own)
+    before, added = heard.sample.turns[: len(turns)], heard.sample.turns[len(turns) :]
+    assert [(turn.role, turn.audio) for turn in before] == [(turn.role, turn.audio) for turn in turns]
+    assert [turn.role for turn in added] in ([], ["user"])
+    assert [each.text for each in heard.segments if each.audio is None] == [turn.text for turn in turns if turn.text]

@@ -10,6 +10,7 @@ import pytest
 from keys_read import KEYS, keys_read
 from PIL import Image
 from small_shop import WORDS, dialogues, read, write, write_project
+from sounds import save_wav, tone
 
 from kdsl.config import ProjectConfig
 from kdsl.data.feedback import FeedbackLog
@@ -26,6 +27,7 @@ STEPS = list(DEPENDENCIES)
 RULES = ["mine", "train", "evaluate"]
 FIT = ["train", "evaluate"]
 SMALL = ["captions", "questions", *RULES]
+NAMED, NAMED_SMALL = (["check", "ocr", "transcribe", *others] for others in (RULES, SMALL))
 
 # Beside `small: lexical` and `large: linear`; nothing is asked of these models here.
 MODELS = ("small=http://127.0.0.1:9/v1", "large=org/model", "training.target=reason_label")
@@ -37,6 +39,13 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.test": ("other-test.jsonl", ["check", *FIT], ["check", *FIT]),
     "data.images": ("other-images", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
     "data.ocr": ("other-ocr.jsonl", ["ocr", *RULES], ["ocr", *RULES]),
+    # What a model hears is read where there is one; everything else goes by what is said.
+    "data.audio": ("other-audio", ["check", "transcribe", "evaluate"], ["check", "transcribe", *FIT]),
+    "data.transcripts": (
+        "other-transcripts.jsonl",
+        ["check", "transcribe", *RULES],
+        ["check", "transcribe", *RULES],
+    ),
     "data.captions": ("other-captions.jsonl", RULES, ["captions", *RULES]),
     "data.questions": ("other-questions.jsonl", RULES, ["questions", *RULES]),
     "data.reasons": ("other-reasons.jsonl", [], FIT),
@@ -45,20 +54,22 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "data.relabelled": ("other-labels.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
     "data.feedback": ("other-feedback.jsonl", ["check", *RULES], ["check", "questions", *RULES]),
     "data.distilled": ("other-distilled.jsonl", FIT, FIT),
-    "data.columns.text": ("question", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
-    "data.columns.turns": ("chat", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
-    "data.columns.images": ("photo", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
-    "data.columns.label": ("intent", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
-    "data.columns.id": ("sku", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
-    "data.labels": ("{3: 调光}", ["check", "ocr", *RULES], ["check", "ocr", *SMALL]),
+    "data.columns.text": ("question", NAMED, NAMED_SMALL),
+    "data.columns.turns": ("chat", NAMED, NAMED_SMALL),
+    "data.columns.images": ("photo", NAMED, NAMED_SMALL),
+    "data.columns.audio": ("voice", NAMED, NAMED_SMALL),
+    "data.columns.label": ("intent", NAMED, NAMED_SMALL),
+    "data.columns.id": ("sku", NAMED, NAMED_SMALL),
+    "data.labels": ("{3: 调光}", NAMED, NAMED_SMALL),
     "encoder": ("use", ["check", *RULES], ["check", *RULES]),
     "fields.last_agent": ("false", ["check", *RULES], ["check", *RULES]),
     "fields.visual": ("false", ["check", *RULES], ["check", *RULES]),
     "small": ("org/other", SMALL, SMALL),
     "large": ("neighbours", FIT, FIT),
     "projection": ("{encoder: org/other}", [], []),
+    "speech": ("http://127.0.0.1:9/v1", ["transcribe"], ["transcribe"]),
     "rules": ("other-rules", RULES, RULES),
-    "checkpoint": ("other-checkpoint", ["check", "ocr", *RULES], STEPS),
+    "checkpoint": ("other-checkpoint", NAMED, STEPS),
     "seed": ("1", RULES, RULES),
     "mining.max_conditions": ("4", RULES, RULES),
     "mining.iterations": ("7", RULES, RULES),
@@ -95,6 +106,10 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "distill.teacher": ("http://localhost:9/v1", [], []),
     "distill.confidence": ("0.5", [], []),
     "distill.rounds": ("2", [], []),
+    "chat.train": ("other-train.jsonl", [], []),
+    "chat.system": ("Be brief.", [], []),
+    "chat.max_new_tokens": ("9", [], []),
+    "chat.max_tokens": ("99", [], []),
     "serve.log": ("other-decisions", [], []),
     "serve.texts": ("true", [], []),
     "serve.days": ("9", [], []),
@@ -106,6 +121,8 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
 """Key → another value, and the steps that are done again because of it: with embedded models, and with others."""
 
 FILES = {
+    "data.audio": "audio",
+    "data.transcripts": "transcripts.jsonl",
     "data.captions": "captions.jsonl",
     "data.questions": "questions.jsonl",
     "data.reasons": "reasons.jsonl",
@@ -123,6 +140,8 @@ def shop(tmp_path_factory) -> Path:
     train, test = read(folder / "train.jsonl")[:30], read(folder / "test.jsonl")
     train[0]["images"] = train[1]["images"] = ["a.png"]
     test[0]["images"] = ["b.png"]
+    train[2]["turns"][-1]["audio"] = ["a.wav"]
+    test[1]["turns"][-1]["audio"] = ["b.wav"]
     write(folder / "train.jsonl", train)
     write(folder / "test.jsonl", test)
     write(folder / "other-train.jsonl", train[:-1])
@@ -131,6 +150,12 @@ def shop(tmp_path_factory) -> Path:
         (folder / images).mkdir()
         for name in ("a.png", "b.png"):
             Image.new("RGB", (40 if colour == "red" else 60, 60), colour).save(folder / images / name)
+    for audio, seconds in (("audio", 1.0), ("other-audio", 2.0)):
+        for name in ("a.wav", "b.wav"):
+            save_wav(folder / audio / name, tone(seconds))
+    said = [{"file": name, "seconds": 1.0, "transcript": "退款"} for name in ("a.wav", "b.wav")]
+    write(folder / "transcripts.jsonl", said)
+    write(folder / "other-transcripts.jsonl", said[1:])
     ocr = [{"image": name, "size": [40, 60], "lines": [line("付款")]} for name in ("a.png", "b.png")]
     write(folder / "ocr.jsonl", ocr)
     write(folder / "other-ocr.jsonl", ocr[1:])
@@ -226,8 +251,8 @@ def test_where_a_project_lies_and_where_it_is_run_from_do_not_matter(shop, tmp_p
         assert digest(Project.open(shop), step) == digest(Project.open(), step)
 
 
-TOLD = frozenset({"checkpoint", "data.knowledge", "data.reasons"})
-"""Read for where to write, and to warn of what is not used."""
+TOLD = frozenset({"checkpoint", "data.knowledge", "data.reasons", "speech"})
+"""Read for where to write, to warn of what is not used, and to transcribe, of which the transcripts count."""
 
 WAYS = {
     "linear": (),

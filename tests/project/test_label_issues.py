@@ -16,6 +16,7 @@ from doubtful_shop import (
 )
 from small_shop import write
 
+from kdsl.audio.transcript import Transcript
 from kdsl.data.label_log import GivenLabels
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
@@ -146,3 +147,13 @@ class TestOdds:
 
     def test_of_a_sample_that_the_model_knows_nothing_of_nothing_is_told(self):
         assert self.issues(1 / 24, known=False) == []
+
+    def test_who_says_aloud_what_another_types_says_the_same(self):
+        typed = [Sample(str(i), "t", (Turn("user", f"第{i}件怎么退"),), label="ab"[i % 2]) for i in range(4)]
+        said = {"4": "第0件怎么退", "5": "第1件 怎么退", "6": "", "7": ""}
+        spoken = [Sample(name, "t", audio=(f"{name}.wav",), label="a") for name in (*said, "8", "9")]
+        known = Sidecars(
+            transcripts={f"{name}.wav": Transcript(f"{name}.wav", 1.0, text) for name, text in said.items()}
+        )
+        labelled = LabelledSamples.of(self.TASK, FieldTable([*typed, *spoken], known), None)
+        assert labelled.same == {0: [4], 4: [0], 1: [5], 5: [1]}

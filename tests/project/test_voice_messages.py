@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kdsl.audio import transcribe
 from kdsl.audio.transcript import Transcript, Word, read_transcripts, transcript_record
 from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
+from kdsl.project.soft_labels import soft_labelled_samples
 from kdsl.project.steps import Pipeline
 from kdsl.sample import Sample, Turn
 
@@ -124,6 +126,19 @@ def test_a_run_transcribes_test_sounds_and_another_transcript_has_it_learn_again
     told.clear()
     Pipeline(Project.open(shop), 1, told.append).run()
     assert [line for line in told if line.startswith(("mine (", "train (", "evaluate ("))] == []
+
+
+def test_distilled_samples_that_say_aloud_what_a_labelled_one_says_are_left_out(shop, caplog):
+    known = read_transcripts(shop / "transcripts.jsonl")["s0.wav"]
+    more = [replace(known, file="again.wav"), Transcript("other.wav", 1.0, "风雨云石退款不休")]
+    with (shop / "transcripts.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(transcript_record(each)) + "\n" for each in more)
+    names = ("again", "other", "unknown")
+    write(shop / "distilled.jsonl", [{"id": name, "audio": f"{name}.wav", "label": "退款"} for name in names])
+    project = Project.open(shop, {"data.distilled": str(shop / "distilled.jsonl")})
+    [learned] = soft_labelled_samples(project, project.sidecars()).values()
+    assert [row.sample.id for row in learned.table.rows] == ["other", "unknown"]
+    assert "1 of 3 samples are like one that people labelled" in caplog.text
 
 
 @pytest.mark.parametrize(

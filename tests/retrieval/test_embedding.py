@@ -84,3 +84,9 @@ def test_the_model_reads_what_is_said_in_sounds():
     known = Sidecars(transcripts={"a.wav": Transcript("a.wav", 2.0, "我要退款")})
     Embedder(lambda: model, None).vectors(FieldTable([spoken], known))
     assert "".join(model.seen[0][0].pieces) == "客服: 您好\n用户: 在吗\n我要退款"
+
+
+def test_a_model_that_sees_no_pictures_is_shown_texts_alone():
+    model = Lengths()
+    Embedder(lambda: model, None, sees=lambda: False).vectors(ROWS)
+    assert [message.pieces for [message] in model.seen][2:] == [(f"用户: {'一句长得多的话' * 3}",), ("用户: 图",)]

@@ -256,9 +256,14 @@ NEARLY = st.fixed_dictionaries(
     {"id": JSON, "task": st.sampled_from(["returns", "desk"]) | JSON},
     optional={
         "text": JSON,
-        "turns": st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "agent"]) | JSON, "text": JSON}))
+        "turns": st.lists(
+            st.fixed_dictionaries(
+                {"role": st.sampled_from(["user", "agent"]) | JSON}, optional={"text": JSON, "audio": JSON}
+            )
+        )
         | JSON,
         "images": st.lists(JSON, max_size=2) | JSON,
+        "audio": st.lists(JSON, max_size=2) | JSON,
         "label": JSON,
         "copy_of": JSON,
     },

@@ -64,6 +64,7 @@ def test_a_task_file_is_found_relative_to_the_project(tmp_path):
         ('name: t\nlabels:\n  - {name: a}\n  - {name: "b\\u2028"}\n', "line 4: .* holds a line break"),
         ('name: t\nlabels:\n  - {name: a}\n  - {name: "b\\e[1m"}\n', r"line 4: .* holds '\\x1b', which is no text"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: <image>}\n", "line 4: .* holds <image>, which stands for"),
+        ("name: t\nlabels:\n  - {name: a}\n  - {name: <audio>}\n", "line 4: .* holds <audio>, which stands for"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: “b”}\n", "line 4: name: the quotation marks of “b” are text"),
         ("name: t\nlabels:\n  - {name: a}\n  - {name: @b}\n", "line 4: text that begins with a sign such as @"),
         ("name: t\nlabels:\n  - name: a\n\u3000\u3000description: x\n", r"line 4: begins with '\\u3000', which"),

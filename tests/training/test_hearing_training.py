@@ -10,6 +10,7 @@ pytest.importorskip("av", reason="needs the extra voice")
 
 import tiny_hearing  # noqa: E402
 import tiny_qwen2vl  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 from kdsl.config_parts import TrainingConfig  # noqa: E402
 from kdsl.errors import KdslError  # noqa: E402
@@ -129,6 +130,11 @@ def test_what_tones_are_called_is_learned_anew(base, method, epochs, tmp_path):
     conversations = [prompts.conversation(TASK, row) for row in new.table.rows]
     tuned = LocalModel.load(str(tmp_path / "tuned"), tiny_qwen2vl.BUDGET)
     assert right(tuned, conversations, new.labels) >= 0.95
+    if method == "full":  # but for the encoder, which only `vision: true` trains
+        before, after = (load_file(folder / "model.safetensors") for folder in (base, tmp_path / "tuned"))
+        encoder = {name for name in before if "audio_tower" in name}
+        changed = {name for name, weights in before.items() if not torch.equal(weights, after[name])}
+        assert encoder and changed and not encoder & changed
     assert right(LocalModel.load(str(base), tiny_qwen2vl.BUDGET), conversations, new.labels) <= 0.05
 
 

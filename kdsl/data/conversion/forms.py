@@ -111,7 +111,7 @@ FORMS = (
     OutputForm("argilla", "Argilla", ".json", records.argilla, json_list, _ALL - {"images", "audio"}, first_image=True,
                keeps_originals=True),
     OutputForm("rasa", "Rasa", ".yml", records.rasa, rasa_yaml, frozenset()),
-    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ONE_LABEL - {"audio"}),
+    OutputForm("mire", "the MIRE challenge", ".json", records.mire, json_list, _ONE_LABEL),
 )  # fmt: skip
 _BY_ENDING = {form.ending: form for form in FORMS if form.name in ("jsonl", "csv", "xlsx", "parquet", "rasa")}
 _BY_ENDING[".yaml"] = _BY_ENDING[".yml"]

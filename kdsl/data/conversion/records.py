@@ -77,14 +77,15 @@ def _audios(item: Item) -> dict[str, Any]:
 
 
 def mire(item: Item) -> dict[str, Any]:
-    """The challenge's: the dialogue stands in the instruction, between its markers."""
+    """The challenge's: the dialogue stands in the instruction, between its markers; beside it, sounds as `audio`."""
     task, sample = item.task, item.sample
-    instruction = fill_prompt(task, sample)
+    instruction = fill_prompt(task, sample, audio=True)
     if START_MARKER not in task.prompt and sample.turns:
-        dialogue = dialogue_text(sample.turns, speakers_of(task))
+        dialogue = dialogue_text(sample.turns, speakers_of(task), audio=True)
         instruction = f"{', '.join(task.label_names)}\n{START_MARKER}\n{dialogue}\n{END_MARKER}"
     record = {"id": sample.id, "instruction": instruction, "input": "", "output": sample.label or ""}
-    return {**record, "image": list(sample.images), "task": sample.task, **origin(sample)}
+    heard = {"audio": list(sample.audio)} if sample.audio else {}
+    return {**record, "image": list(sample.images), **heard, "task": sample.task, **origin(sample)}
 
 
 def label_studio(item: Item) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class TrainingCard(BaseModel):
     held_out: dict[str, tuple[str, ...]]
     """Task → ids of the held-out samples."""
     data: str
-    """SHA-256 of the training samples: texts, labels and pictures."""
+    """SHA-256 of the training samples: texts, labels, pictures and sounds."""
     training: TrainingConfig
     learning_rate: float
     prompt: dict[str, bool | int]

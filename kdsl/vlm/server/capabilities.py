@@ -1,6 +1,7 @@
 """What a server says to pictures and sounds."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -39,6 +40,14 @@ def refused_media(error: ServerError, messages: JsonMessages, url: str, model: s
     return KdslError(
         f"{url}: the server does not take {kind} for {model} ({error.message}); serve {capable}, and allow as many "
         f"{kind} in a prompt as samples have"
+    )
+
+
+def deaf(sound: Path, url: str, model: str) -> KdslError:
+    """What to tell where a sound is given to a model that does not hear."""
+    return KdslError(
+        f"{sound}: a sound, but {model} at {url} does not hear; serve a model that does, such as Qwen2-Audio or "
+        "Qwen2.5-Omni, or ask it with what is said in the sound"
     )
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from kdsl.audio.wav import wav_bytes
 from kdsl.vlm.conversation import Audio, Conversation, Picture, Piece, pictures, sounds
 from kdsl.vlm.pixels import PixelBudget, load_picture
-from kdsl.vlm.sounds import load_sound, wav
+from kdsl.vlm.sounds import load_sound
 
 JsonMessages = list[dict[str, Any]]
 
@@ -67,7 +68,7 @@ def _content(pieces: tuple[Piece, ...], media: EncodedMedia) -> str | list[dict[
 
 def sound_part(samples: NDArray[np.float32]) -> dict[str, Any]:
     """Samples [n] at `RATE` as OpenAI's `input_audio`."""
-    data = base64.b64encode(wav(samples)).decode("ascii")
+    data = base64.b64encode(wav_bytes(samples)).decode("ascii")
     return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from kdsl.http_client import HttpClient, ServerError, chosen_model, served_model
 from kdsl.vlm.conversation import Conversation, drop_earliest, sounds
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.capabilities import about_a_picture, about_a_sound, refused_media
+from kdsl.vlm.server.capabilities import about_a_picture, about_a_sound, deaf, refused_media
 from kdsl.vlm.server.constraints import CONSTRAINTS, longest_choice
 from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_media
 from kdsl.vlm.server.replies import replied
@@ -312,8 +311,9 @@ class ServedModel:
 
     def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
         """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
-        if heard := sounds(conversation):
-            self._require_hearing(heard[0].path)
+        heard = sounds(conversation)
+        if heard and not self.hears():
+            raise deaf(heard[0].path, self._client.url, self.model)
         media = encode_media(conversation, self._budget)
         self._cut.add(media.cut)
         total = 0
@@ -331,13 +331,6 @@ class ServedModel:
                         "longer context"
                     ) from error
                 total += dropped
-
-    def _require_hearing(self, sound: Path) -> None:
-        if not self.hears():
-            raise KdslError(
-                f"{sound}: a sound, but {self.model} at {self._client.url} does not hear; serve a model that does, "
-                "such as Qwen2-Audio or Qwen2.5-Omni, or ask it with what is said in the sound"
-            )
 
     def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
         """Answers that are choices if the server can see to it; else any.

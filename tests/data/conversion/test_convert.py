@@ -89,7 +89,7 @@ HEARD = [
 ]
 
 
-@pytest.mark.parametrize("name", ["jsonl", "csv", "xlsx", "parquet", "sharegpt", "ms-swift", "label-studio"])
+@pytest.mark.parametrize("name", ["jsonl", "csv", "xlsx", "parquet", "sharegpt", "ms-swift", "label-studio", "mire"])
 def test_sounds_are_read_back_from_every_form_that_has_a_place_for_them(convert, name, caplog):
     if name in ("xlsx", "parquet"):
         pytest.importorskip({"xlsx": "xlsxwriter", "parquet": "pyarrow"}[name], reason="needs an extra")
@@ -106,7 +106,7 @@ def test_a_text_with_sounds_is_read_back_as_an_instruction(convert):
     assert read_samples(path, [TEXTS]) == [sample, other]
 
 
-@pytest.mark.parametrize("name", ["openai", "doccano", "prodigy", "argilla", "mire", "rasa"])
+@pytest.mark.parametrize("name", ["openai", "doccano", "prodigy", "argilla", "rasa"])
 def test_where_sounds_have_no_place_that_is_told_and_no_mark_stays(convert, name, caplog):
     samples = [replace(HEARD[0], turns=(Turn("user", "听", (), ("a.wav",)),)), replace(HEARD[3], images=())]
     text = convert(name, samples).read_text("utf-8")
@@ -168,7 +168,7 @@ def test_any_dialogue_is_read_back(tmp_path_factory, name, given):
         max_size=4,
     )
 )
-@pytest.mark.parametrize("name", ["jsonl", "csv", "sharegpt", "ms-swift", "label-studio"])
+@pytest.mark.parametrize("name", ["jsonl", "csv", "sharegpt", "ms-swift", "mire", "label-studio"])
 def test_any_dialogue_with_sounds_is_read_back(tmp_path_factory, name, given):
     samples = []
     for number, (said, more, label) in enumerate(given, start=1):

@@ -1,5 +1,7 @@
 """Weights in memory: loaded once, and again only where they were trained again."""
 
+import json
+
 import pytest
 
 from kdsl.models.large import weights as module
@@ -41,3 +43,42 @@ def test_what_was_fine_tuned_beside_it_stays_though_its_name_begins_alike(tmp_pa
     weights.open("shop")
     assert weights.open("shop2") is longer
     assert len(loads) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "sees", "hears"),
+    [
+        ({"model_type": "qwen2_vl"}, True, False),
+        ({"model_type": "qwen2_audio"}, False, True),
+        ({"model_type": "qwen2_5_omni"}, True, True),
+        ({"model_type": "qwen2_5_omni_thinker"}, True, True),
+    ],
+)
+def test_what_a_model_takes_is_known_by_its_configuration_and_of_an_adapter_by_its_base(
+    config, sees, hears, tmp_path, loads
+):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter").mkdir()
+    adapter = {"base_model_name_or_path": str(tmp_path / "model")}
+    (tmp_path / "adapter/adapter_config.json").write_text(json.dumps(adapter))
+    for name in ("model", "adapter"):
+        weights = LargeWeights(str(tmp_path / name), tmp_path, PixelBudget(784, 3136), 512)
+        assert (weights.sees(), weights.hears()) == (sees, hears)
+    assert loads == []
+
+
+def test_a_server_is_asked_once_whether_it_hears(tmp_path, monkeypatch):
+    asked = []
+
+    class Server:
+        def hears(self):
+            asked.append(True)
+            return True
+
+    monkeypatch.setattr(module, "load_model", lambda *rest, **named: Server())
+    weights = LargeWeights("http://localhost:1/v1", tmp_path, PixelBudget(784, 3136), 512)
+    assert weights.sees() and asked == []
+    assert weights.hears() and weights.hears()
+    weights.release()
+    assert weights.hears() and len(asked) == 1
