@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from kdsl.audio.decoding import audio_facts, voice_installed
 from kdsl.audio.transcribe import Transcriber, fill_transcripts
 from kdsl.audio.transcript import read_transcripts
 from kdsl.config import EMBEDDED_SPEECH, load_config
+from kdsl.data.audio_checks import Sounds
 from kdsl.data.checks import check_samples
 from kdsl.data.readers import read_samples
 from kdsl.fields.sidecar import read_ocr
@@ -55,8 +57,11 @@ def test_the_project_loads_and_has_no_findings() -> None:
     splits = {
         name: read_samples(path, tasks) for name, path in (("train", config.data.train), ("test", config.data.test))
     }
-    assert config.data.images is not None
-    assert not check_samples(splits, tasks, config.data.images).findings
+    data = config.data
+    assert data.images is not None and data.transcripts is not None
+    listen = audio_facts if voice_installed() else None
+    sounds = Sounds(data.audio, listen, read_transcripts(data.transcripts))
+    assert not check_samples(splits, tasks, data.images, sounds=sounds).findings
 
 
 def test_counts(train: Records, test: Records) -> None:

@@ -150,24 +150,32 @@ def train(
 ) -> float:
     """Train the model in `folder` in full on the answers, in place; the mean loss of the last 20 steps."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    from kdsl.training.examples import Collator, Encoded
     from kdsl.training.label_trainer import answer_loss
     from kdsl.vlm.checkpoint import load_base
-    from kdsl.vlm.processor import Processor
+    from kdsl.vlm.processor import Processor, collate
 
     processor = Processor.load(folder, BUDGET)
-    collator = Collator(processor)
     model = load_base(str(folder), "cpu", torch.float32).train()
-    rows = [Encoded(processor.encode(conversation), processor.answer_ids(answer)) for conversation, answer in examples]
+    prompts = [processor.encode(conversation) for conversation, _ in examples]
+    answers = [torch.tensor(processor.answer_ids(answer)) for _, answer in examples]
     source = random.Random(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     losses = []
     for _ in range(steps):
-        batched = collator(source.sample(rows, batch))
-        labels = batched.pop("labels")
-        loss = answer_loss(model(**batched), labels)
+        rows = source.sample(range(len(examples)), batch)
+        # Not as training pads: what small models learned depends on it, and tests on what they learned.
+        inputs = collate([prompts[row] for row in rows], processor.pad_id)
+        chosen = [answers[row] for row in rows]
+        answer = pad_sequence(chosen, batch_first=True, padding_value=processor.pad_id)
+        real = pad_sequence([torch.ones_like(ids) for ids in chosen], batch_first=True)
+        labels = torch.cat([torch.full_like(inputs["input_ids"], -100), answer.masked_fill(real == 0, -100)], dim=1)
+        for name, part in (("input_ids", answer), ("attention_mask", real), ("mm_token_type_ids", 0 * real)):
+            if name in inputs:
+                inputs[name] = torch.cat([inputs[name], part], dim=1)
+        loss = answer_loss(model(**inputs), labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

@@ -48,7 +48,7 @@ def rule_list(
     chosen: list[tuple[int, tuple[int, ...]]] = []
     while left and len(chosen) < most:
         gains = [sure[rule] * float(worth[hits[rule] & positives].sum()) for rule in left]
-        best = int(np.argmax(gains))
+        best = int(np.argmax(np.round(gains, 12)))  # of equal gains the first, however they were rounded
         if gains[best] < max(LEAST_GAIN * int(positives.sum()), 1e-9):
             break
         rule = left.pop(best)

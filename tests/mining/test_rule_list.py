@@ -88,6 +88,13 @@ def test_lists_with_a_word_in_common_say_the_same():
     assert rule_list(reliability, hits, EVERY, 0.6, 8, [frozenset()] * 3) == [(0, ()), (2, ()), (1, ())]
 
 
+def test_of_equal_gains_the_first_rule_is_chosen_however_numbers_are_rounded():
+    hits, positives = [flags(5), flags(1, 5, 6), flags(1, 6)], flags(1, 5, 6)
+    reliability = np.array([0.97, 0.7, 0.74])
+    # Behind rule 0: 0.25 (1 + 1 + 0.8) = 0.35 (1 + 1) = 0.7, which are two numbers to a computer.
+    assert chosen(reliability, hits, positives) == [0, 1]
+
+
 def slow_list(reliability, hits, positives, least, most, words):
     """Plain reference: rule by rule, sample by sample."""
     left, result, covered = {i for i, r in enumerate(reliability) if r >= least}, [], [0] * len(positives)
