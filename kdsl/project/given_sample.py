@@ -1,6 +1,6 @@
 """A text, images and sounds that a person gives directly, as samples of a project's tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from kdsl.audio.decoding import audio_facts
@@ -20,13 +20,14 @@ def given_samples(
     """The text, images and sounds as one sample for each of `tasks`: what a user says, with the others in it.
 
     Raises KdslError for a text without words, for an image that is missing or cannot be looked at, and for a sound
-    that is missing or cannot be decoded.
+    that is missing or, unless its transcript is known, cannot be decoded.
     """
     if text is not None and not text.strip():
         raise KdslError("--text is empty; give the words to classify")
     data = project.config.data
     shown = tuple(_name(data.images, _image(path)) for path in images)
-    heard = tuple(_name(data.audio, _sound(path)) for path in sounds)
+    transcribed = project.sidecars().transcripts if sounds else {}
+    heard = tuple(_sound(path, _name(data.audio, path), transcribed) for path in sounds)
     turns = () if text is None else (Turn("user", writable(text), shown, heard),)
     return [Sample(GIVEN_ID, task.name, turns, shown, audio=heard) for task in tasks]
 
@@ -39,11 +40,13 @@ def _image(path: Path) -> Path:
     return path
 
 
-def _sound(path: Path) -> Path:
+def _sound(path: Path, name: str, transcribed: Container[str]) -> str:
+    if name in transcribed and path.is_file():  # nobody has to listen, so nothing need be there that decodes sounds
+        return name
     facts = audio_facts(path)
     if facts.problem in ("missing", "unreadable", "long"):
         raise KdslError(f"--audio {path}: {facts.detail}; give a sound, such as a WAV or an MP3")
-    return path
+    return name
 
 
 def _name(folder: Path | None, path: Path) -> str:
