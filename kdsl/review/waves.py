@@ -6,10 +6,10 @@ import threading
 from collections import OrderedDict
 from contextlib import ExitStack
 from pathlib import Path
-from struct import pack
 from typing import BinaryIO
 
-from kdsl.audio.decoding import RATE, open_sound
+from kdsl.audio.decoding import open_sound
+from kdsl.audio.wav import write_wav
 from kdsl.errors import KdslError, first_line
 from kdsl.files import Stamp, stamp_of
 
@@ -55,21 +55,9 @@ def _decoded(path: Path) -> BinaryIO:
     try:
         with ExitStack() as closing:
             file = closing.enter_context(tempfile.TemporaryFile())
-            file.write(_head(0))
             with open_sound(path) as sound:
-                for block in sound.blocks():
-                    file.write((block * 32767).round().astype("<i2").tobytes())
-            size = file.tell() - len(_head(0))
-            file.seek(0)
-            file.write(_head(size))
-            file.flush()
+                write_wav(file, sound.blocks())
             closing.pop_all()
     except OSError as error:
         raise KdslError(f"{path}: cannot be written as WAV ({first_line(error)}); make room for it") from error
     return file
-
-
-def _head(size: int) -> bytes:
-    """What stands before `size` bytes of samples in a WAV file (RIFF, PCM)."""
-    form = pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
-    return b"RIFF" + pack("<I", 36 + size) + b"WAVEfmt " + pack("<I", len(form)) + form + b"data" + pack("<I", size)

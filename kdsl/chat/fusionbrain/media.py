@@ -3,12 +3,9 @@
 import logging
 import os
 import threading
-import wave
 from collections import OrderedDict
 from pathlib import Path
 from time import monotonic
-
-import numpy as np
 
 from kdsl.chat.dialogue import ChatTurn, Part
 from kdsl.errors import KdslError
@@ -115,9 +112,7 @@ def find_file(name: str, folder: str) -> Path:
 
 def cut_sound(path: Path, target: Path, seconds: float) -> None:
     """Write the first `seconds` of a sound as a WAV file of one channel; KdslError where nothing can be heard."""
-    from kdsl.audio.decoding import RATE, load_audio
+    from kdsl.audio.decoding import load_audio
+    from kdsl.audio.wav import wav_bytes
 
-    samples = load_audio(path, end=seconds)
-    with wave.open(str(target), "wb") as file:
-        file.setparams((1, 2, RATE, len(samples), "NONE", ""))
-        file.writeframes((samples * np.iinfo(np.int16).max).astype("<i2").tobytes())
+    target.write_bytes(wav_bytes(load_audio(path, end=seconds)))
