@@ -71,7 +71,7 @@ class Examples(Dataset[Encoded]):
 
 @dataclass(frozen=True)
 class Collator:
-    """Examples of any lengths as the arguments of a model's forward.
+    """Examples of any lengths as one batch, on the CPU; `Processor.inputs` makes of it what a model's forward takes.
 
     Padding stands on the left, so that all answers end together and only their last columns need logits: `labels` is
     [batch, kept], the targets of the last `kept` tokens, `IGNORED` wherever there is no answer.

@@ -29,6 +29,10 @@ class LabelTrainer(Trainer):
         self._held_out = held_out
         self._processor = processor
 
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """On the device, where patches become pixels: loader processes hand over a fraction of the bytes."""
+        return self._processor.inputs(super()._prepare_inputs(inputs), self.args.device)
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *positional: Any, **named: Any) -> Any:
         """Cross entropy of the answers; logits are computed where `labels` [batch, kept] lie, not for the prompts, by
         models that know how: those that hear do not."""

@@ -141,7 +141,7 @@ class _Lessons:
         # Those of the training answers come first, and no file stands on both sides.
         n_taught = len({piece for example in examples for piece in projected.projected(example.conversation)})
         self.projection.initialise(projected.embeddings.features[:n_taught], words, recipe.seed)
-        self._model, self._collate = local.model, Collator(projected.processor)
+        self._model, self._processor, self._collate = local.model, projected.processor, Collator(projected.processor)
         self._examples = Examples([*examples, *more], projected.processor)
         self._encoded: dict[int, Encoded] = {}
         self.taught, self.held_out = range(len(examples)), range(len(examples), len(examples) + len(more))
@@ -158,7 +158,7 @@ class _Lessons:
             for start in range(0, len(encoded), at_once):
                 batch = self._collate(encoded[start : start + at_once])
                 labels = batch.pop("labels").to(self._model.device)
-                inputs = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
+                inputs = self._processor.inputs(batch, self._model.device)
                 logits = self._model(**inputs, logits_to_keep=labels.shape[1], use_cache=False).logits
                 # The state at a token tells the next one.
                 before, after = logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten().to(logits.device)
@@ -169,7 +169,7 @@ class _Lessons:
         return total
 
     def _encode(self, row: int) -> Encoded:
-        """Kept where it is not much: without the pixels of pictures or the spectrograms of sounds."""
+        """Kept where it is not much: without patches of pictures or the spectrograms of sounds."""
         if row in self._encoded:
             return self._encoded[row]
         found = self._examples[row]

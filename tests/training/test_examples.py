@@ -30,7 +30,8 @@ def encoded(model: LocalModel, *examples: Example) -> list[Encoded]:
 
 def loss(model: LocalModel, batch: dict) -> float:
     with torch.no_grad():
-        return float(model.model(**batch, logits_to_keep=batch["labels"].shape[1]).loss)
+        inputs = model.processor.inputs(batch, "cpu")
+        return float(model.model(**inputs, logits_to_keep=batch["labels"].shape[1]).loss)
 
 
 @pytest.fixture(scope="module")

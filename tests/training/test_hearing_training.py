@@ -48,8 +48,9 @@ def encoded(model: LocalModel, *examples: Example) -> list[Encoded]:
 
 def loss(model: LocalModel, batch: dict) -> float:
     with torch.no_grad():
-        labels = batch["labels"]
-        return float(answer_loss(model.model(**{k: v for k, v in batch.items() if k != "labels"}), labels))
+        inputs = model.processor.inputs(batch, "cpu")
+        labels = inputs.pop("labels")
+        return float(answer_loss(model.model(**inputs), labels))
 
 
 def test_the_loss_is_that_of_the_answers_as_they_are_scored(model, tone, tmp_path):
