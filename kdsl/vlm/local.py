@@ -1,8 +1,7 @@
 """A model that reads, sees and hears in this process, by transformers."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from kdsl.vlm.checkpoint import (
     load_base,
 )
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
@@ -36,8 +36,6 @@ Answer = TypeVar("Answer")
 
 _WINDOW = 4
 """Batches' worth of conversations that are prepared ahead and sorted by length."""
-_PREPARING = 4
-"""Threads that decode pictures and sounds while the model computes."""
 
 
 class LocalModel:
@@ -186,7 +184,7 @@ class LocalModel:
         """(dropped pieces, answer) for every conversation, in order, computed in batches of similar length."""
         results: list[tuple[int, Answer]] = []
         self._activate()
-        for window in self._windows(conversations):
+        for window in ahead(self.processor, conversations, _WINDOW * self.batch_size):
             # Longest first: what does not fit the memory shows at once.
             order = sorted(range(len(window)), key=lambda row: -len(window[row]))
             answers = self._halving([window[row] for row in order], work)
@@ -195,23 +193,6 @@ class LocalModel:
             self._cut.add(path for prompt in window for path in prompt.cut)
         self._cut.tell()
         return results
-
-    def _windows(self, conversations: Sequence[Conversation]) -> Iterator[list[Prompt]]:
-        """Prompts of the conversations, the next window's being made while this one is used."""
-        size = _WINDOW * self.batch_size
-        starts = range(0, len(conversations), size)
-        with ThreadPoolExecutor(_PREPARING) as pool:
-            try:
-                ahead = None
-                for start in starts:
-                    ready = ahead or [
-                        pool.submit(self.processor.encode, c) for c in conversations[start : start + size]
-                    ]
-                    following = conversations[start + size : start + 2 * size]
-                    ahead = [pool.submit(self.processor.encode, c) for c in following]
-                    yield [future.result() for future in ready]
-            finally:
-                pool.shutdown(cancel_futures=True)
 
     def _halving(self, prompts: list[Prompt], work: Callable[[list[Prompt]], list[Answer]]) -> list[Answer]:
         """`work` on batches of at most `batch_size`, which is halved whenever memory runs out."""
