@@ -1,6 +1,7 @@
 """Asking a server's chat completions, and finding out by asking in which form it takes questions."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -15,8 +16,18 @@ from kdsl.vlm.server.replies import replied
 
 CHAT = "/chat/completions"
 
-_PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
-"""Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
+_PLAIN: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
+    lambda body: {"top_k": -1, "repetition_penalty": 1.0},  # vLLM, SGLang, llama.cpp
+    lambda body: {"generation_config": _generation_config(sampled=body.get("temperature") != 0)},  # transformers serve
+    lambda body: {},
+)
+"""Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples: fields
+that put them back, to be tried in turn."""
+
+
+def _generation_config(sampled: bool) -> str:
+    """`transformers serve` samples only where the checkpoint says so, whatever the temperature."""
+    return json.dumps({"do_sample": sampled, "repetition_penalty": 1.0} | ({"top_k": 0} if sampled else {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,8 @@ class ChatCompletions:
     def __init__(self, client: HttpClient, model: str) -> None:
         self.model = model
         self._client = client
-        self._plain = True
+        self._plain = 0
+        self._stops = True
         self._constraint = 0
         self._settled = False
         self._constrained = False
@@ -129,14 +141,30 @@ class ChatCompletions:
         return True
 
     def _post(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
-        request = {"model": self.model, "messages": messages, **body}
-        if not self._plain:
-            return self._client.post(CHAT, request)
+        """The reply; without `stop` where the server fails at it, as `transformers serve` does: callers cut texts."""
+        short = {field: value for field, value in body.items() if field != "stop"}
+        if len(short) == len(body) or not self._stops:
+            return self._post_plain(messages, short)
         try:
-            return self._client.post(CHAT, request | _PLAIN)
+            return self._post_plain(messages, body)
         except ServerError as error:
-            if not error.refused or error.too_long:
+            if error.status != 500 and (not error.refused or error.too_long):
                 raise
+        reply = self._post_plain(messages, short)
+        self._stops = False  # only now is it certain that this was what the server failed at
+        return reply
+
+    def _post_plain(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
+        request = {"model": self.model, "messages": messages, **body}
+        for number in range(self._plain, len(_PLAIN) - 1):
+            try:
+                reply = self._client.post(CHAT, request | _PLAIN[number](body))
+            except ServerError as error:
+                if not error.refused or error.too_long:
+                    raise
+            else:
+                self._plain = max(self._plain, number)  # these fields are not what the server refused
+                return reply
         reply = self._client.post(CHAT, request)
-        self._plain = False  # only now is it certain that these fields were what the server refused
+        self._plain = len(_PLAIN) - 1
         return reply

@@ -84,7 +84,8 @@ class ServedModel:
         served = served_models(client, name)
         model = chosen_model(client.url, served, name)
         budget = budget or PixelBudget()
-        facts = {key: served[model][key] for key in ("root", "parent", "max_model_len") if served[model].get(key)}
+        told = served.get(model, {})
+        facts = {key: told[key] for key in ("root", "parent", "max_model_len") if told.get(key)}
         identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
         identity += f"{budget.min_pixels}-{budget.max_pixels} samples={samples}"
         return cls(client, model, identity, budget, concurrency, samples)
@@ -120,8 +121,9 @@ class ServedModel:
                 return self._chat.ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
 
             found, dropped = self._fitted(conversation, ask)
-            chosen = None if choices is None else found.said[0].label(choices)
-            answered = found.said[0] if choices is None or chosen is None else Generation(choices[chosen], 0)
+            answered = found.said[0] if stop is None else _stopped(found.said[0], stop)
+            chosen = None if choices is None else answered.label(choices)
+            answered = answered if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
         answers = _in_parallel(answer, conversations, self._concurrency)
@@ -292,6 +294,12 @@ class ServedModel:
                         "longer context"
                     ) from error
                 total += dropped
+
+
+def _stopped(answer: Generation, stop: str) -> Generation:
+    """Up to where `stop` begins: not every server stops there."""
+    text, found, _ = answer.text.partition(stop)
+    return replace(answer, text=text.rstrip(), cut=False) if found else answer
 
 
 def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:
