@@ -1,7 +1,6 @@
 """A model that reads, sees and hears in this process, by transformers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from kdsl.vlm.checkpoint import (
     load_base,
 )
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
@@ -32,8 +32,6 @@ from kdsl.vlm.sounds import CutSounds
 
 _WINDOW = 4
 """Batches' worth of conversations that are prepared ahead and sorted by length."""
-_PREPARING = 4
-"""Threads that decode pictures and sounds while the model computes."""
 
 
 class LocalModel:
@@ -179,29 +177,12 @@ class LocalModel:
         """(dropped pieces, answer) for every conversation, in order."""
         results: list[tuple[int, Answer]] = []
         self._activate()
-        for window in self._windows(conversations):
+        for window in ahead(self.processor, conversations, _WINDOW * self._batches.size):
             answers = self._batches.map(window, work)
             results += [(prompt.dropped, answer) for prompt, answer in zip(window, answers, strict=True)]
             self._cut.add(path for prompt in window for path in prompt.cut)
         self._cut.tell()
         return results
-
-    def _windows(self, conversations: Sequence[Conversation]) -> Iterator[list[Prompt]]:
-        """Prompts of the conversations, the next window's being made while this one is used."""
-        size = _WINDOW * self._batches.size
-        starts = range(0, len(conversations), size)
-        with ThreadPoolExecutor(_PREPARING) as pool:
-            try:
-                ahead = None
-                for start in starts:
-                    ready = ahead or [
-                        pool.submit(self.processor.encode, c) for c in conversations[start : start + size]
-                    ]
-                    following = conversations[start + size : start + 2 * size]
-                    ahead = [pool.submit(self.processor.encode, c) for c in following]
-                    yield [future.result() for future in ready]
-            finally:
-                pool.shutdown(cancel_futures=True)
 
     def _batch(self, prompts: list[Prompt]) -> dict[str, Tensor]:
         batch = collate(prompts, self.processor.pad_id, side="left")
