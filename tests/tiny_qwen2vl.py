@@ -154,7 +154,7 @@ def train(
     from transformers.loss.loss_utils import ForCausalLMLoss
 
     from kdsl.vlm.checkpoint import load_base
-    from kdsl.vlm.processor import Processor, collate
+    from kdsl.vlm.processor import Processor
 
     processor = Processor.load(folder, BUDGET)
     model = load_base(str(folder), "cpu", torch.float32).train()
@@ -167,7 +167,7 @@ def train(
     for _ in range(steps):
         rows = source.sample(range(len(examples)), batch)
         # Not as training pads: what small models learned depends on it, and tests on what they learned.
-        inputs = collate([prompts[row] for row in rows], processor.pad_id)
+        inputs = processor.batch([prompts[row] for row in rows])
         chosen = [answers[row] for row in rows]
         answer = pad_sequence(chosen, batch_first=True, padding_value=processor.pad_id)
         real = pad_sequence([torch.ones_like(ids) for ids in chosen], batch_first=True)

@@ -32,6 +32,10 @@ class LabelTrainer(Trainer):
         self._processor = processor
         self._smoothing = smoothing
 
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """On the device, where patches become pixels: loader processes hand over a fraction of the bytes."""
+        return self._processor.inputs(super()._prepare_inputs(inputs), self.args.device)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Tensor]], Tensor | None]:

@@ -61,7 +61,7 @@ class Plain:
 
     def __call__(self, rows: list[Encoded]) -> dict:
         whole = [row.prompt.followed_by(row.answer) for row in rows]
-        batch = collate(whole, self._processor.pad_id, side="right")
+        batch = self._processor.inputs(collate(whole, self._processor.pad_id, side="right"), "cpu")
         batch["labels"] = torch.full_like(batch["input_ids"], -100)
         for number, (row, tokens) in enumerate(zip(rows, whole, strict=True)):
             batch["labels"][number, len(row.prompt) : len(tokens)] = torch.tensor(row.answer)
