@@ -23,7 +23,7 @@ from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_senten
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot
-from kdsl.training.data import TaskData, data_hash
+from kdsl.training.data import TaskData, data_hash, examples_of
 from kdsl.training.examples import Example, Examples
 from kdsl.training.held_out import HeldOut
 from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
@@ -64,9 +64,7 @@ def fine_tune(
     epoch, and ends as if it had not been. Raises KdslError for a model, an image or a sound that cannot be used
     and for a device without enough memory.
     """
-    prompts = recipe.prompts.fitted([part.trained for part in data])
-    examples = [example for part in data for example in part.examples(prompts, held_out=False)]
-    held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
+    examples, held_out, prompts = examples_of(data, recipe.prompts)
     if prompts.embedder is not None:
         prompts.embedder.release()
     base_weights = fingerprint(find_model(recipe.base))

@@ -100,6 +100,10 @@ def early_stopping(training: TrainingConfig) -> EarlyStoppingCallback:
     return EarlyStoppingCallback(early_stopping_patience=training.patience)
 
 
+def learning_rate(training: TrainingConfig) -> float:
+    return training.learning_rate or _RATES[training.method]
+
+
 def training_arguments(
     training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
 ) -> TrainingArguments:
@@ -118,7 +122,7 @@ def training_arguments(
         per_device_train_batch_size=training.at_once,
         gradient_accumulation_steps=max(1, training.batch // (training.at_once * processes)),
         per_device_eval_batch_size=8,
-        learning_rate=training.learning_rate or _RATES[training.method],
+        learning_rate=learning_rate(training),
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         weight_decay=0.0,
