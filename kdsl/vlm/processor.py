@@ -179,10 +179,6 @@ class Processor:
         """The picture in the size in which the model sees it."""
         return load_picture(picture.path, self.budget, self._factor)
 
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's and the preprocessing's files, so that `load` finds them beside a config.json."""
-        self._processor.save_pretrained(folder)
-
     def _load(self, conversation: Conversation) -> _Media:
         """Pictures and sounds, opened; KdslError for one that cannot be taken, whatever the reason."""
         shown, heard = set(pictures(conversation)), set(sounds(conversation))
