@@ -151,8 +151,8 @@ def train(
     """Train the model in `folder` in full on the answers, in place; the mean loss of the last 20 steps."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
+    from transformers.loss.loss_utils import ForCausalLMLoss
 
-    from kdsl.training.label_trainer import answer_loss
     from kdsl.vlm.checkpoint import load_base
     from kdsl.vlm.processor import Processor, collate
 
@@ -175,7 +175,8 @@ def train(
         for name, part in (("input_ids", answer), ("attention_mask", real), ("mm_token_type_ids", 0 * real)):
             if name in inputs:
                 inputs[name] = torch.cat([inputs[name], part], dim=1)
-        loss = answer_loss(model(**inputs), labels)
+        logits = model(**inputs).logits[:, -labels.shape[1] :].contiguous()
+        loss = ForCausalLMLoss(logits, labels, logits.shape[-1])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

@@ -24,9 +24,10 @@ from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash
-from kdsl.training.examples import Collator, Example, Examples, blank_media
+from kdsl.training.examples import Example, Examples
 from kdsl.training.held_out import HeldOut
 from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
+from kdsl.training.packing import Collator, blank_media, row_tokens
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.pixels import PixelBudget
@@ -112,7 +113,7 @@ def _train(
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
         eval_dataset=Examples(held_out, processor, recipe.training.target, recipe.most_tokens),
-        data_collator=Collator(processor, blank_media(processor) if sharded() else ()),
+        data_collator=Collator(processor, row_tokens(model), blank_media(processor) if sharded() else ()),
         callbacks=[early_stopping(recipe.training)],
     )
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size

@@ -1,10 +1,7 @@
 """A model that reads, sees and hears in this process, by transformers."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +11,8 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from kdsl.errors import KdslError
-from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence
+from kdsl.pretrained import fingerprint, loading_in_one_sentence
+from kdsl.vlm.batching import Answer, Batches, Work
 from kdsl.vlm.checkpoint import (
     adapter_base,
     find_model,
@@ -23,6 +21,7 @@ from kdsl.vlm.checkpoint import (
     load_base,
 )
 from kdsl.vlm.conversation import Conversation
+from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
@@ -30,14 +29,8 @@ from kdsl.vlm.processor import Processor, Prompt, collate
 from kdsl.vlm.scoring import mean_hidden_states, score_options
 from kdsl.vlm.sounds import CutSounds
 
-log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
-
 _WINDOW = 4
 """Batches' worth of conversations that are prepared ahead and sorted by length."""
-_PREPARING = 4
-"""Threads that decode pictures and sounds while the model computes."""
 
 
 class LocalModel:
@@ -58,8 +51,7 @@ class LocalModel:
         self._peft = model if isinstance(model, PeftModel) else None
         self.model: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
         self.processor = processor
-        self.batch_size = batch_size
-        """Prompts that go through the model at once; halved when memory does not suffice."""
+        self._batches = Batches(batch_size, self.model.device)
         self.decoding_seconds: float | None = None
         """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
@@ -111,7 +103,7 @@ class LocalModel:
         """The same weights with another of the loaded adapters, or with none."""
         if adapter is not None and (self._peft is None or adapter not in self._peft.peft_config):
             raise KdslError(f"no adapter is called {adapter!r}; loaded are {', '.join(self._loaded()) or 'none'}")
-        return LocalModel(self._peft or self.model, self.processor, self._identity, self.batch_size, adapter)
+        return LocalModel(self._peft or self.model, self.processor, self._identity, self._batches.size, adapter)
 
     def generate(
         self,
@@ -180,67 +172,16 @@ class LocalModel:
         width = self.model.config.get_text_config().hidden_size
         return np.array([row for _, row in self._in_batches(conversations, work)], np.float32).reshape(-1, width)
 
-    def _in_batches(
-        self, conversations: Sequence[Conversation], work: Callable[[list[Prompt]], list[Answer]]
-    ) -> list[tuple[int, Answer]]:
-        """(dropped pieces, answer) for every conversation, in order, computed in batches of similar length."""
+    def _in_batches(self, conversations: Sequence[Conversation], work: Work[Answer]) -> list[tuple[int, Answer]]:
+        """(dropped pieces, answer) for every conversation, in order."""
         results: list[tuple[int, Answer]] = []
         self._activate()
-        for window in self._windows(conversations):
-            # Longest first: what does not fit the memory shows at once.
-            order = sorted(range(len(window)), key=lambda row: -len(window[row]))
-            answers = self._halving([window[row] for row in order], work)
-            placed = sorted(zip(order, answers, strict=True), key=lambda pair: pair[0])
-            results += [(window[row].dropped, answer) for row, answer in placed]
+        for window in ahead(self.processor, conversations, _WINDOW * self._batches.size):
+            answers = self._batches.map(window, work)
+            results += [(prompt.dropped, answer) for prompt, answer in zip(window, answers, strict=True)]
             self._cut.add(path for prompt in window for path in prompt.cut)
         self._cut.tell()
         return results
-
-    def _windows(self, conversations: Sequence[Conversation]) -> Iterator[list[Prompt]]:
-        """Prompts of the conversations, the next window's being made while this one is used."""
-        size = _WINDOW * self.batch_size
-        starts = range(0, len(conversations), size)
-        with ThreadPoolExecutor(_PREPARING) as pool:
-            try:
-                ahead = None
-                for start in starts:
-                    ready = ahead or [
-                        pool.submit(self.processor.encode, c) for c in conversations[start : start + size]
-                    ]
-                    following = conversations[start + size : start + 2 * size]
-                    ahead = [pool.submit(self.processor.encode, c) for c in following]
-                    yield [future.result() for future in ready]
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _halving(self, prompts: list[Prompt], work: Callable[[list[Prompt]], list[Answer]]) -> list[Answer]:
-        """`work` on batches of at most `batch_size`, which is halved whenever memory runs out."""
-        answers: list[Answer] = []
-        while len(answers) < len(prompts):
-            part = prompts[len(answers) : len(answers) + self.batch_size]
-            done = self._attempt(part, work)
-            if done is not None:
-                answers += done
-            elif len(part) == 1:
-                raise KdslError(
-                    f"out of memory on {self.model.device} with a single prompt of {len(part[0])} tokens; lower the "
-                    "pixel budget or the limit of tokens, or take a smaller model"
-                )
-            else:
-                self.batch_size = len(part) // 2
-                log.warning("out of memory: going on with batches of %d", self.batch_size)
-        return answers
-
-    def _attempt(self, prompts: list[Prompt], work: Callable[[list[Prompt]], list[Answer]]) -> list[Answer] | None:
-        """None when memory ran out; all that the attempt held is free again once this has returned."""
-        try:
-            return work(prompts)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
 
     def _batch(self, prompts: list[Prompt]) -> dict[str, Tensor]:
         batch = collate(prompts, self.processor.pad_id, side="left")
