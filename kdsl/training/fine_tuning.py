@@ -32,6 +32,7 @@ from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor
+from kdsl.vlm.saving import save_model
 
 _log = logging.getLogger(__name__)
 
@@ -209,17 +210,22 @@ def _publish(trainer: LabelTrainer, card: TrainingCard, recipe: Recipe, folder: 
     if trainer.is_world_process_zero():
         shutil.rmtree(new, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(new))
+    if recipe.training.method == "full":
+        _save_whole(trainer, recipe, new)
+    else:
+        trainer.save_model(str(new))
     if trainer.is_world_process_zero():
-        _tidy(new, recipe)
+        for name in ("README.md", "training_args.bin"):
+            (new / name).unlink(missing_ok=True)
         write_atomically(new / "curves.png", curves_plot(card.history))
         card.save(new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
 
 
-def _tidy(new: Path, recipe: Recipe) -> None:
-    for name in ("README.md", "training_args.bin"):
-        (new / name).unlink(missing_ok=True)
-    if recipe.training.method == "full":
-        Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens).save(new)
+def _save_whole(trainer: LabelTrainer, recipe: Recipe, new: Path) -> None:
+    """In the type of the base's files, which is what predictions compute with on a GPU; checkpoints for resuming have
+    the float32 that training goes on from."""
+    state = trainer.accelerator.get_state_dict(trainer.model)  # of weights in shards too, so by all processes
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), recipe.base, new, recipe.budget, state)

@@ -235,10 +235,6 @@ class Processor:
         with self._lock, _refusals_told():
             return self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's and the preprocessing's files, so that `load` finds them beside a config.json."""
-        self._processor.save_pretrained(folder)
-
     def _load(self, conversation: Conversation) -> _Media:
         """Pictures and sounds, opened; KdslError for one that cannot be taken, whatever the reason."""
         shown, heard = set(pictures(conversation)), set(sounds(conversation))
