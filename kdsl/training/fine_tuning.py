@@ -22,6 +22,7 @@ from kdsl.models.large.prompts import Prompts
 from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
+from kdsl.training.balance import balanced
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash
 from kdsl.training.examples import Example, Examples
@@ -65,7 +66,9 @@ def fine_tune(
     and for a device without enough memory.
     """
     prompts = recipe.prompts.fitted([part.trained for part in data])
-    examples = [example for part in data for example in part.examples(prompts, held_out=False)]
+    examples = balanced(
+        [example for part in data for example in part.examples(prompts, held_out=False)], recipe.training.balance
+    )
     held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
     if prompts.embedder is not None:
         prompts.embedder.release()
@@ -108,6 +111,7 @@ def _train(
             recipe.most_tokens,
         ),
         processor=processor,
+        smoothing=recipe.training.label_smoothing,
         model=model,
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
@@ -145,6 +149,8 @@ def _device(recipe: Recipe) -> str | None:
 
 def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
     settings = recipe.training.model_dump(exclude={"at_once"})
+    # Once there were none of these: what was trained without is known by the same hash.
+    settings = {key: value for key, value in settings.items() if value or key not in ("balance", "label_smoothing")}
     if recipe.training.target == "reason_label":
         settings["most_tokens"] = recipe.most_tokens
     prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]
