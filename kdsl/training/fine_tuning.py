@@ -22,6 +22,7 @@ from kdsl.models.large.prompts import Prompts
 from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
+from kdsl.training.balance import balanced
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash, examples_of
 from kdsl.training.examples import Example, Examples
@@ -66,6 +67,7 @@ def fine_tune(
     and for a device without enough memory.
     """
     examples, held_out, prompts = examples_of(data, recipe.prompts)
+    examples = balanced(examples, recipe.training.balance)
     if prompts.embedder is not None:
         prompts.embedder.release()
     base_weights = fingerprint(find_model(recipe.base))
@@ -107,6 +109,7 @@ def _train(
             recipe.most_tokens,
         ),
         processor=processor,
+        smoothing=recipe.training.label_smoothing,
         model=model,
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
@@ -144,6 +147,8 @@ def _device(recipe: Recipe) -> str | None:
 
 def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
     settings = recipe.training.model_dump(exclude={"at_once"})
+    # Once there were none of these: what was trained without is known by the same hash.
+    settings = {key: value for key, value in settings.items() if value or key not in ("balance", "label_smoothing")}
     if recipe.training.target == "reason_label":
         settings["most_tokens"] = recipe.most_tokens
     prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]

@@ -61,7 +61,8 @@ class LabelTrainer(Trainer):
         if num_items_in_batch is not None:
             # Gradients of several processes are averaged, not summed.
             total = num_items_in_batch / self.accelerator.num_processes
-        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, self._smoothing)
+        smoothing = self._smoothing if model.training else 0.0
+        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, smoothing)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def evaluate(self, *positional: Any, metric_key_prefix: str = "eval", **named: Any) -> dict[str, float]:
