@@ -1,6 +1,7 @@
 """A model that reads, sees and hears in this process, by transformers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ class LocalModel:
             batch = self._batch(prompts)
             start = batch["input_ids"].shape[1]
             stopping = StoppingCriteriaList([_Ending(ending, start)] if ending else [])
-            with torch.inference_mode():
+            with torch.inference_mode(), _last_logits_alone(self.model):
                 output = self.model.generate(**batch, generation_config=config, stopping_criteria=stopping)
             answers = output[:, start:].tolist()
             return [
@@ -226,6 +227,16 @@ class LocalModel:
 
     def _loaded(self) -> list[str]:
         return [] if self._peft is None else list(self._peft.peft_config)
+
+
+@contextmanager
+def _last_logits_alone(model: PreTrainedModel) -> Iterator[None]:
+    """Models that hear compute the logits of whole prompts otherwise, which are as large as their keys and values."""
+    hook = model.lm_head.register_forward_pre_hook(lambda module, arguments: (arguments[0][:, -1:],))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 class _Ending(StoppingCriteria):

@@ -135,6 +135,11 @@ class Processor:
         return self._images is not None
 
     @property
+    def factor(self) -> int:
+        """What both sides of a picture are made divisible by; 0 where the model sees none."""
+        return self._factor
+
+    @property
     def hears(self) -> bool:
         """Whether the model takes sounds."""
         return self._extractor is not None
@@ -224,9 +229,11 @@ class Processor:
             values.sub_(mean).div_(std)
         return values[:, :, None].expand(-1, -1, images.temporal_patch_size, -1).reshape(len(patches), -1)
 
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's and the preprocessing's files, so that `load` finds them beside a config.json."""
-        self._processor.save_pretrained(folder)
+    def rendered(self, conversation: Conversation) -> str:
+        """A conversation of texts alone in the model's chat format, up to where its answer begins."""
+        messages = [{"role": m.role, "content": "".join(map(str, m.pieces))} for m in conversation]
+        with self._lock, _refusals_told():
+            return self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
     def _load(self, conversation: Conversation) -> _Media:
         """Pictures and sounds, opened; KdslError for one that cannot be taken, whatever the reason."""
