@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
-_BATCH = 8
 
 
 @dataclass
@@ -104,9 +103,7 @@ class LargeWeights:
         if key not in self._loaded:
             self.release()
             adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
-            self._loaded[key] = LocalModel.load(
-                self.name, self.budget, self.max_tokens, batch_size=_BATCH, adapters=adapters
-            )
+            self._loaded[key] = LocalModel.load(self.name, self.budget, self.max_tokens, adapters=adapters)
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
         return model.with_adapter(names[tuned])
@@ -159,7 +156,7 @@ class LargeWeights:
             if of:
                 for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
                     del self._loaded[other]
-            self._loaded[key] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
+            self._loaded[key] = load_model(name, self.budget, self.max_tokens, consent=self.consent)
         return self._loaded[key]
 
 
