@@ -4,11 +4,19 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Self
 
 import urllib3
-from urllib3 import encode_multipart_formdata
-from urllib3.exceptions import DecodeError, HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3 import BaseHTTPResponse, encode_multipart_formdata
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    MaxRetryError,
+    ProtocolError,
+    ReadTimeoutError,
+    ResponseError,
+)
 from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
@@ -22,6 +30,12 @@ FormField = str | tuple[str, bytes, str]
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _TIMEOUTS = 3
 """How often a request may time out: other faults show at once and are retried more often."""
+_FAILURES = 3
+"""How often in a row a request may get the same answer of status 500 at once: then it is the request at which the
+server fails, or all of it is broken. Balancers answer 502, 503 and 504 while they have no server; behind one, the same
+request would have met three broken servers."""
+_AT_ONCE = 10
+"""Seconds between two such answers, the pause among them: failures after long work may be those of a load."""
 _LONGEST_PAUSE = 60
 """Seconds that are waited at most, whatever Retry-After says."""
 _SHOWN = 200
@@ -43,8 +57,8 @@ class ServerError(KdslError):
     def __init__(self, url: str, status: int, message: str, server: Server) -> None:
         self.status = status
         self.message = message
-        advice = _advice(status, server)
-        super().__init__(f"{url}: the server answers {status} ({message or 'without a message'}); {advice}")
+        self.told = f"{url}: the server answers {status} ({message or 'without a message'})"
+        super().__init__(f"{self.told}; {_advice(status, server)}")
 
     @property
     def refused(self) -> bool:
@@ -64,9 +78,9 @@ class Unanswered(KdslError):
 class HttpClient:
     """JSON over HTTP, for several threads at once.
 
-    Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter; Retry-After
-    is kept, redirections and proxies of the environment are not followed. Whether the server may be contacted, and
-    which key it gets, `kdsl.hosts` says.
+    Status 429 and 5xx, timeouts and broken connections are retried with exponential back-off and jitter, a 500 that
+    repeats at once only twice. Retry-After is kept; redirections and proxies of the environment are not followed.
+    Whether the server may be contacted, and which key it gets, `kdsl.hosts` says.
     """
 
     def __init__(
@@ -91,7 +105,7 @@ class HttpClient:
             block=True,
             headers=headers,
             timeout=Timeout(connect=min(timeout, 10), read=timeout),
-            retries=_FewTimeouts(
+            retries=_Patience(
                 tell=self._tell,
                 total=retries,
                 redirect=False,
@@ -173,25 +187,36 @@ class HttpClient:
 
 
 def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
-    """Model name → what the server says of it; KdslError where it says nothing of the kind."""
+    """Model name → what the server says of it; KdslError where it says nothing of the kind.
+
+    A server that lists none is believed to have the one called `name`: not every proxy lists its models, and
+    `transformers serve` lists what the hub's cache holds, a directory never, and answers 500 where there is no cache.
+    """
     try:
         answer = client.get("/models")
     except ServerError as error:
-        if error.status == 404 and name:  # not every proxy lists its models
+        if error.status in (404, 500) and name:
             return {name: {}}
+        if error.status == 500:
+            raise KdslError(f"{error.told}; {_to_name(client.url)}") from error
         raise
     models = answer.get("data")
     if not isinstance(models, list) or not all(isinstance(m, dict) and isinstance(m.get("id"), str) for m in models):
         raise client.garbage("/models", "an answer without a list of models")
-    return {model["id"]: model for model in models}
+    listed = {model["id"]: model for model in models}
+    return listed if listed or not name else {name: {}}
 
 
 def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
-    """The model called `name`, or the only one; KdslError where that is none of the `served` ones."""
+    """The model called `name`, or the only one; KdslError where that is none of the `served` ones.
+
+    An absolute path need not be one of them: beside what `transformers serve` lists it has the directory that it was
+    started with.
+    """
     if not served:
-        raise KdslError(f"{url}: the server has no model; load one there")
+        raise KdslError(f"{url}: the server lists no model; {_to_name(url)}")
     names = ", ".join(served)
-    if name and name not in served:
+    if name and name not in served and not name.startswith("/"):
         raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
     if not name and len(served) != 1:
         example = next(iter(served))
@@ -199,15 +224,24 @@ def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
     return name or next(iter(served))
 
 
-class _FewTimeouts(Retry):
-    """Gives up earlier when the server hangs than when it fails, and tells of requests without an answer."""
+def _to_name(url: str) -> str:
+    return f"load one there, or give its name as the server was given it, like {url}#/models/Qwen2-VL-2B-Instruct"
+
+
+class _Patience(Retry):
+    """Gives up earlier when the server hangs, or fails at the request itself, than when it fails for a while; tells of
+    requests without an answer."""
 
     def __init__(self, *arguments: Any, tell: Callable[[Exception], None], **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._tell = tell
+        self._failed: tuple[bytes, float, int] = (b"", 0.0, 0)
+        """The last answer of status 500, when it came (seconds), and how often in a row it was the same."""
 
     def new(self, **keywords: Any) -> Self:
-        return super().new(tell=self._tell, **keywords)
+        following = super().new(tell=self._tell, **keywords)
+        following._failed = self._failed
+        return following
 
     def increment(self, *arguments: Any, **keywords: Any) -> Self:
         error = keywords.get("error")
@@ -215,9 +249,20 @@ class _FewTimeouts(Retry):
         if isinstance(error, ReadTimeoutError) and timeouts >= _TIMEOUTS:
             raise MaxRetryError(error.pool, error.url or "", error) from error
         following = super().increment(*arguments, **keywords)
+        following._failed = self._counted(keywords.get("response"))
+        if following._failed[2] >= _FAILURES:
+            raise MaxRetryError(keywords["_pool"], "", ResponseError("it fails at this request"))
         if error is not None:
             self._tell(error)
         return following
+
+    def _counted(self, response: BaseHTTPResponse | None) -> tuple[bytes, float, int]:
+        if response is None or response.status != 500:
+            return b"", 0.0, 0
+        body, before, times = self._failed
+        now = monotonic()
+        again = times > 0 and body == response.data and now - before < _AT_ONCE
+        return response.data, now, times + 1 if again else 1
 
 
 def _advice(status: int, server: Server) -> str:

@@ -27,6 +27,7 @@ from typing import Any
 CONSTRAINTS = ("structured_outputs", "guided_choice", "regex", "grammar")
 """Fields that constrain an answer: of vLLM, vLLM before 0.12, SGLang and llama.cpp."""
 KNOWN = {"model", "messages", "temperature", "top_p", "max_tokens", "n", "stop"}
+"""Fields of OpenAI's; `transformers serve` knows one more."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class RunningServer:
 
 def _options(
     answer: str = "是",
-    models: Sequence[str] = ("tiny",),
+    models: Sequence[str] | None = ("tiny",),
     constraint: str | None = "structured_outputs",
     lacks: Sequence[str] = (),
     context: int | None = None,
@@ -67,6 +68,7 @@ def _options(
     delay: float = 0.0,
     form: dict[str, Any] | None = None,
     strays: int = 0,
+    pinned: str = "",
 ) -> dict[str, Any]:
     return dict(locals())
 
@@ -82,7 +84,10 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     `replies`: (a pattern, what it says, without a model, where the last message holds that), the first that fits;
     `mischief`: what happens to chat requests in turn, over and over: faults as of `RunningServer.fail`, "nonsense" (an
     answer to another question), or "" for none; `delay`: seconds that an answer takes; `form`: what stands in
-    `choices`, with ANSWER for the answer; `strays`: so many of the first answers about samples are "别的".
+    `choices`, with ANSWER for the answer; `strays`: so many of the first answers about samples are "别的"; `pinned`:
+    the name of the only model, to be asked as `transformers serve` 5.23 that was started with it: `models` is what the
+    hub's cache holds (None: there is no cache), other fields and names are refused in its words, `stop` and `n` are
+    what they are there, and whether answers are sampled stands in `generation_config` alone.
     """
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -100,9 +105,14 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
 
 
 class Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, body: Any = None) -> None:
         self.status = status
-        self.message = message
+        self.body = body or {"error": {"message": message, "type": "BadRequestError"}}
+
+
+def failed() -> Refused:
+    """What Starlette answers where the code behind it raises an error."""
+    return Refused(500, "", "Internal Server Error")
 
 
 class Service:
@@ -144,7 +154,9 @@ class Service:
             return mischief[(self.turn - 1) % len(mischief)] or None
 
     def ask(self, body: dict[str, Any]) -> dict[str, Any]:
-        if body["model"] not in self.options["models"]:
+        if self.options["pinned"]:
+            self._check_pinned(body)
+        elif body["model"] not in self.options["models"]:
             raise Refused(404, f"The model `{body['model']}` does not exist.")
         unknown = sorted(set(body) - KNOWN)
         if "extras" in self.options["lacks"] and unknown:
@@ -156,7 +168,7 @@ class Service:
         if "many" in self.options["lacks"] and body.get("n", 1) > 1:
             raise Refused(400, "Only one completion choice is allowed")
         choices = self._choices(body)
-        count = 1 if "n" in self.options["lacks"] else body.get("n", 1)
+        count = 1 if "n" in self.options["lacks"] or self.options["pinned"] else body.get("n", 1)
         told = body.get("prompt_logprobs") is not None and "prompt_logprobs" not in self.options["lacks"]
         with self.lock:
             if self.model is None:
@@ -171,6 +183,21 @@ class Service:
             "usage": {"completion_tokens": sum(len(text) + 1 for text in texts)},
         }
         return reply | ({"prompt_logprobs": prompt_logprobs} if told and prompt_logprobs else {})
+
+    def listed(self) -> dict[str, Any]:
+        if self.options["models"] is None:
+            raise failed()
+        return {"object": "list", "data": [{"id": name, "max_model_len": 4096} for name in self.options["models"]]}
+
+    def _check_pinned(self, body: dict[str, Any]) -> None:
+        unexpected = set(body) - KNOWN - {"generation_config"}
+        if unexpected:
+            raise Refused(422, "", {"detail": f"Unexpected fields in the request: {unexpected}"})
+        if body["model"] != self.options["pinned"]:
+            told = f"Server is pinned to '{self.options['pinned']}'; requested '{body['model']}'."
+            raise Refused(400, "", {"detail": told})
+        if body.get("stop") is not None:
+            raise failed()
 
     def embed(self, body: dict[str, Any]) -> dict[str, Any]:
         """The numbers of each text's characters in a vector of 8, the last text first."""
@@ -244,8 +271,6 @@ class Service:
         """The conversation, and what vLLM would tell of every token of its prompt."""
         import torch
 
-        from kdsl.vlm.processor import collate
-
         processor = self.model.processor
         messages = body["messages"]
         answered = messages[-1]["role"] == "assistant"
@@ -259,7 +284,7 @@ class Service:
         self._check_length(len(prompt) + len(answer), body)
         if not told:
             return conversation, None
-        batch = collate([prompt.followed_by(answer)], processor.pad_id)
+        batch = processor.batch([prompt.followed_by(answer)])
         with torch.inference_mode():
             log_p = self.model.model(**batch).logits[0].double().log_softmax(dim=-1)
         entries: list[Any] = [None]
@@ -275,7 +300,10 @@ class Service:
     def _answers(self, conversation: Any, body: dict[str, Any], choices: list[str] | None, count: int) -> list[str]:
         import numpy as np
 
-        if body["temperature"] == 0:
+        sampled = body["temperature"] != 0
+        if self.options["pinned"]:
+            sampled = json.loads(body.get("generation_config", "{}")).get("do_sample", False)
+        if not sampled:
             return [self.model.generate([conversation], body["max_tokens"], choices)[0].text]
         if choices is not None:
             log_p = self.model.score([conversation], choices).log_probabilities[0]
@@ -284,10 +312,8 @@ class Service:
             return [choices[i] for i in np.random.default_rng(seed).choice(len(choices), count, p=shares)]
         from transformers import GenerationConfig
 
-        from kdsl.vlm.processor import collate
-
         processor = self.model.processor
-        batch = collate([processor.encode(conversation)], processor.pad_id)
+        batch = processor.batch([processor.encode(conversation)])
         config = GenerationConfig(
             do_sample=True, top_k=0, max_new_tokens=body["max_tokens"], num_return_sequences=count,
             eos_token_id=processor.end_id, pad_token_id=processor.pad_id,
@@ -326,14 +352,15 @@ class Handler(BaseHTTPRequestHandler):
             self._fail(fault)
         elif service.options["key"] and key != service.options["key"]:
             self._send(401, {"error": "Unauthorized"})
-        elif self.path == "/v1/models":
-            self._send(200, {"data": [{"id": name, "max_model_len": 4096} for name in service.options["models"]]})
-        elif self.path in ("/v1/chat/completions", "/v1/embeddings"):
-            time.sleep(service.options["delay"])
+        elif self.path in ("/v1/models", "/v1/chat/completions", "/v1/embeddings"):
             try:
+                if self.path == "/v1/models":
+                    self._send(200, service.listed())
+                    return
+                time.sleep(service.options["delay"])
                 self._send(200, service.ask(body) if self.path.endswith("completions") else service.embed(body))
             except Refused as refusal:
-                self._send(refusal.status, {"error": {"message": refusal.message, "type": "BadRequestError"}})
+                self._send(refusal.status, refusal.body)
         else:
             self._send(404, {"detail": "Not Found"})
 

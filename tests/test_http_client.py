@@ -114,6 +114,17 @@ def test_server_that_always_fails(server: RunningServer) -> None:
         model.generate([ask("？")], 5)
 
 
+def test_a_failure_that_repeats_at_once_is_not_waited_for(server: RunningServer) -> None:
+    """The request may be what the server fails at. What balancers answer while a server starts is waited for."""
+    model = connect(server, retries=4)
+    for faults, asked in ((["500"] * 5, 3), (["500", "500", "503", "500", "500"], 5), (["502"] * 5, 5)):
+        before = len(chat_times(server))
+        server.fail(*faults)
+        with pytest.raises(KdslError, match=f"the server answers {faults[-1]}"):
+            model.generate([ask("？")], 5)
+        assert len(chat_times(server)) - before == asked
+
+
 def test_server_that_closes_every_connection(server: RunningServer) -> None:
     model = connect(server)
     server.fail("drop", forever=True)

@@ -1,7 +1,7 @@
 """The Trainer of transformers, with the loss on answers alone and weighted F1 by scored labels."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.loss.loss_utils import ForCausalLMLoss
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.training.held_out import SELECTION, HeldOut
+from kdsl.training.loss import answer_logits, answer_loss, total_weight
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.processor import Processor
 
@@ -22,19 +22,48 @@ _RATES = {"lora": 1e-4, "qlora": 1e-4, "full": 5e-6}
 
 
 class LabelTrainer(Trainer):
-    """Trains on batches of `kdsl.training.examples.Collator`, judged on held-out examples after every epoch."""
+    """Trains on batches of `kdsl.training.packing.Collator`, judged on held-out examples after every epoch."""
 
-    def __init__(self, *, held_out: HeldOut, processor: Processor, **arguments: Any) -> None:
-        super().__init__(compute_loss_func=answer_loss, **arguments)
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *, held_out: HeldOut, processor: Processor, smoothing: float = 0.0, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self._held_out = held_out
         self._processor = processor
+        self._smoothing = smoothing
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *positional: Any, **named: Any) -> Any:
-        """Cross entropy of the answers; logits are computed where `labels` [batch, kept] lie, not for the prompts, by
-        models that know how: those that hear do not."""
-        return super().compute_loss(
-            model, inputs | {"logits_to_keep": inputs["labels"].shape[1]}, *positional, **named
-        )  # fmt: skip
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """On the device, where patches become pixels: loader processes hand over a fraction of the bytes."""
+        return self._processor.inputs(super()._prepare_inputs(inputs), self.args.device)
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Tensor]], Tensor | None]:
+        """The batches of one step, and the weight of all their tokens in all processes, which scales the loss."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if not batches:
+            return batches, None
+        total = total_weight(batches).to(device)
+        return batches, self.accelerator.gather(total).sum()
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        """`answer_loss`; `num_items_in_batch` is what `get_batch_samples` gives, or None for a batch by itself."""
+        base = self.accelerator.unwrap_model(model)
+        base = base.get_base_model() if isinstance(base, PeftModel) else base
+        logits = answer_logits(model, base, inputs)
+        total = None
+        if num_items_in_batch is not None:
+            # Gradients of several processes are averaged, not summed.
+            total = num_items_in_batch / self.accelerator.num_processes
+        smoothing = self._smoothing if model.training else 0.0
+        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, smoothing)
+        return (loss, {"logits": logits}) if return_outputs else loss
 
     def evaluate(self, *positional: Any, metric_key_prefix: str = "eval", **named: Any) -> dict[str, float]:
         """The metrics of `HeldOut.judge`; the loss instead where the weights are in shards, which cannot be scored."""
@@ -51,11 +80,18 @@ class LabelTrainer(Trainer):
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-
-def answer_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
-    """The mean cross entropy over the tokens of `labels` [batch, kept], the targets of the last `kept` tokens."""
-    logits = outputs.logits[:, -labels.shape[1] :].contiguous()
-    return ForCausalLMLoss(logits, labels, logits.shape[-1], num_items_in_batch)
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """A whole model's checkpoint has the names of its modules: by published models' names, which are older, the
+        Trainer would load nothing when it resumes or goes back to the best epoch, and only warn."""
+        if not isinstance(self.model, PreTrainedModel):
+            super()._save(output_dir, state_dict)
+            return
+        self.model.save_pretrained(
+            output_dir or self.args.output_dir,
+            state_dict=state_dict,
+            is_main_process=self.args.should_save,
+            save_original_format=False,
+        )
 
 
 class Told(TrainerCallback):
@@ -78,6 +114,10 @@ def early_stopping(training: TrainingConfig) -> EarlyStoppingCallback:
     return EarlyStoppingCallback(early_stopping_patience=training.patience)
 
 
+def learning_rate(training: TrainingConfig) -> float:
+    return training.learning_rate or _RATES[training.method]
+
+
 def training_arguments(
     training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
 ) -> TrainingArguments:
@@ -96,7 +136,7 @@ def training_arguments(
         per_device_train_batch_size=training.at_once,
         gradient_accumulation_steps=max(1, training.batch // (training.at_once * processes)),
         per_device_eval_batch_size=8,
-        learning_rate=training.learning_rate or _RATES[training.method],
+        learning_rate=learning_rate(training),
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         weight_decay=0.0,
@@ -112,7 +152,7 @@ def training_arguments(
         bf16=cuda and torch.cuda.is_bf16_supported(),
         activation_checkpointing=cuda,
         remove_unused_columns=False,
-        label_names=["labels"],
+        label_names=["targets"],
         dataloader_num_workers=2 if cuda else 0,
         use_cpu=not cuda,
         deepspeed=None if deepspeed is None else str(deepspeed),

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
@@ -23,7 +22,9 @@ from kdsl.pretrained import fingerprint, is_out_of_memory
 from kdsl.progress import Advance, Progress, reported
 from kdsl.training.data import data_hash
 from kdsl.training.dialogues import TaughtDialogue, examples_of, hold_out_dialogues
-from kdsl.training.examples import IGNORED, Collator, Encoded, Examples
+from kdsl.training.examples import Encoded, Examples
+from kdsl.training.loss import answer_logits, answer_loss
+from kdsl.training.packing import Collator, row_tokens
 from kdsl.training.resuming import prepare_steps
 from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.encoder import Encoder
@@ -141,7 +142,8 @@ class _Lessons:
         # Those of the training answers come first, and no file stands on both sides.
         n_taught = len({piece for example in examples for piece in projected.projected(example.conversation)})
         self.projection.initialise(projected.embeddings.features[:n_taught], words, recipe.seed)
-        self._model, self._collate = local.model, Collator(projected.processor)
+        self._model, self._processor = local.model, projected.processor
+        self._collate = Collator(projected.processor, row_tokens(local.model))
         self._examples = Examples([*examples, *more], projected.processor)
         self._encoded: dict[int, Encoded] = {}
         self.taught, self.held_out = range(len(examples)), range(len(examples), len(examples) + len(more))
@@ -157,19 +159,16 @@ class _Lessons:
         with torch.set_grad_enabled(learn):
             for start in range(0, len(encoded), at_once):
                 batch = self._collate(encoded[start : start + at_once])
-                labels = batch.pop("labels").to(self._model.device)
-                inputs = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
-                logits = self._model(**inputs, logits_to_keep=labels.shape[1], use_cache=False).logits
-                # The state at a token tells the next one.
-                before, after = logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten().to(logits.device)
-                loss = cross_entropy(before, after, ignore_index=IGNORED, reduction="sum") / n_tokens
+                batch = self._processor.inputs(batch, self._model.device)
+                logits = answer_logits(self._model, self._model, batch)
+                loss = answer_loss(logits, batch["targets"], batch["weights"], torch.tensor(n_tokens))
                 if learn:
                     loss.backward()
                 total += loss.item()
         return total
 
     def _encode(self, row: int) -> Encoded:
-        """Kept where it is not much: without the pixels of pictures or the spectrograms of sounds."""
+        """Kept where it is not much: without patches of pictures or the spectrograms of sounds."""
         if row in self._encoded:
             return self._encoded[row]
         found = self._examples[row]

@@ -26,7 +26,7 @@ from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.processor import Processor, Prompt, collate
+from kdsl.vlm.processor import Processor, Prompt
 from kdsl.vlm.scoring import mean_hidden_states, score_options
 from kdsl.vlm.sounds import CutSounds
 
@@ -187,8 +187,7 @@ class LocalModel:
         return results
 
     def _batch(self, prompts: list[Prompt]) -> dict[str, Tensor]:
-        batch = collate(prompts, self.processor.pad_id, side="left")
-        return {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+        return self.processor.batch(prompts, self.model.device)
 
     def _generation_config(self, max_new_tokens: int) -> GenerationConfig:
         """Greedy, whatever sampling the checkpoint suggests; it ends where the checkpoint or the chat format does."""

@@ -9,11 +9,13 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, Qwen2VLForConditionalGeneration
 
+from benchmarks.measurement import Measurement
 from benchmarks.vlm_models import SIZES, matrix_peak, random_batch, random_model
 from kdsl.vlm.scoring import score_options
 
@@ -29,6 +31,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--side", type=int, default=16, help="the picture is SIDE x SIDE tokens (default 16)")
     parser.add_argument("--batch", type=int, help="prompts at once, for scoring (default 1 on the CPU, 8 on a GPU)")
     parser.add_argument("--repeats", type=int, default=2, help="the best of so many runs is shown (default 2)")
+    parser.add_argument("--json", type=Path, help="a file that gets each figure as a line of JSON")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no GPU")
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
     )
     timed = {name: measure(way, options.device, options.repeats) for name, way in ways.items()}
     peak = matrix_peak("cuda") if options.device == "cuda" else None
-    report(ways, timed, peak)
+    report(ways, timed, peak, options.json)
     if rows == 1:
         difference = (ways["one pass, cache repeated"].run() - ways["one forward an option"].run()).abs().max()
         print(f"largest difference of log-probabilities: {difference:.1e}")
@@ -98,17 +101,20 @@ def measure(way: Way, device: str, repeats: int) -> Measured:
     return Measured(min(seconds) / way.samples, torch.cuda.max_memory_allocated())
 
 
-def report(ways: dict[str, Way], timed: dict[str, Measured], peak: float | None) -> None:
+def report(ways: dict[str, Way], timed: dict[str, Measured], peak: float | None, path: Path | None) -> None:
     best = min(timed["one pass, cache repeated"].seconds, timed["one pass, options packed"].seconds)
     if peak is not None:
         print(f"matrix peak: {peak / 1e12:.0f} TFLOP/s (a bfloat16 product of 8192 x 8192, measured)")
     for name, measured in timed.items():
         line = f"{name:<26} {measured.seconds:9.3f} s a sample  {1 / measured.seconds:8.2f} samples/s"
         line += f"  {measured.seconds / best:6.1f} x the best"
+        used = None
         if peak is not None:
             used = operations(ways[name]) / ways[name].samples / measured.seconds / peak
             line += f"  {measured.memory / 2**30:6.1f} GiB  {used:6.1%} of the peak"
         print(line)
+        memory = measured.memory / 2**30 or None
+        Measurement(name, 1 / measured.seconds, memory=memory, share=used).append_to(path)
     print(f"scoring is {timed['one forward an option'].seconds / best:.1f} times faster than one forward an option")
 
 

@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -19,6 +20,7 @@ from rich.table import Table
 from torch import nn
 from transformers import Qwen2VLForConditionalGeneration
 
+from benchmarks.measurement import Measurement
 from benchmarks.vlm_models import SIZES, matrix_peak, random_batch, random_model
 from kdsl.training.adapting import ALPHA, RANK, TARGETS
 
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--side", type=int, default=16, help="the picture is SIDE x SIDE tokens (default 16)")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="a file that gets each figure as a line of JSON")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no GPU")
@@ -113,6 +116,8 @@ class Timed:
         line += f"{self.tokens_per_second:,.0f} tokens/s, at most {self.memory:.1f} GiB"
         if self.share is not None:
             line += f", {self.share:.1%} of the matrix peak"
+        what = f"batch {options.batch} of {options.tokens} tokens"
+        Measurement(what, self.tokens_per_second, "tokens/s", self.memory, self.share).append_to(options.json)
         print(f"{line}; loss {self.loss[0]:.2f} to {self.loss[1]:.2f}")
 
 

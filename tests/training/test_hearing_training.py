@@ -19,9 +19,10 @@ from kdsl.fields.table import FieldTable  # noqa: E402
 from kdsl.models.large.prompts import Prompts  # noqa: E402
 from kdsl.sample import Label, Sample, Task, Turn  # noqa: E402
 from kdsl.training.data import TaskData, data_hash, hold_out  # noqa: E402
-from kdsl.training.examples import IGNORED, Collator, Encoded, Example, Examples, blank_media  # noqa: E402
+from kdsl.training.examples import Encoded, Example, Examples  # noqa: E402
 from kdsl.training.fine_tuning import Recipe, fine_tune  # noqa: E402
-from kdsl.training.label_trainer import answer_loss  # noqa: E402
+from kdsl.training.loss import answer_logits, answer_loss  # noqa: E402
+from kdsl.training.packing import Collator  # noqa: E402
 from kdsl.vlm.conversation import Audio, Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 
@@ -48,8 +49,9 @@ def encoded(model: LocalModel, *examples: Example) -> list[Encoded]:
 
 def loss(model: LocalModel, batch: dict) -> float:
     with torch.no_grad():
-        labels = batch["labels"]
-        return float(answer_loss(model.model(**{k: v for k, v in batch.items() if k != "labels"}), labels))
+        batch = model.processor.inputs(batch, "cpu")
+        logits = answer_logits(model.model, model.model, batch)
+        return float(answer_loss(logits, batch["targets"], batch["weights"]))
 
 
 def test_the_loss_is_that_of_the_answers_as_they_are_scored(model, tone, tmp_path):
@@ -65,21 +67,8 @@ def test_the_loss_is_that_of_the_answers_as_they_are_scored(model, tone, tmp_pat
     scores = model.score(conversations, answers)
     expected = -np.diag(scores.log_probabilities).sum() / scores.lengths.sum()
     assert loss(model, batch) == pytest.approx(expected, abs=1e-4)
-    assert (batch["labels"] != IGNORED).sum() == scores.lengths.sum()
+    assert len(batch["targets"]) == scores.lengths.sum()
     assert len(batch["input_features"]) == 3
-
-
-def test_dummies_change_nothing_for_batches_without_what_they_hold(model, tone):
-    dummies = blank_media(model.processor)
-    silent = encoded(model, Example("t", ask("没有声音。"), "低"), Example("t", ask("也没有的。"), "高音"))
-    plain, dummied = (Collator(model.processor, each)(silent) for each in ((), dummies))
-    assert "input_features" not in plain and "input_features" in dummied
-    assert ("pixel_values" in dummied) == model.processor.sees
-    assert loss(model, dummied) == pytest.approx(loss(model, plain), abs=1e-5)
-    heard = encoded(model, Example("t", ask(tone, "标签？"), "低"), Example("t", ask("没有。"), "高音"))
-    plain, dummied = (Collator(model.processor, each)(heard) for each in ((), dummies))
-    torch.testing.assert_close(plain["input_features"], dummied["input_features"])
-    assert loss(model, dummied) == pytest.approx(loss(model, plain), abs=1e-5)
 
 
 def test_other_sounds_are_other_data(tone, tmp_path):

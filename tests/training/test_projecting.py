@@ -21,7 +21,8 @@ from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.progress import Advance, Progress
 from kdsl.training.dialogues import TaughtDialogue, hold_out_dialogues
-from kdsl.training.examples import Collator, Example
+from kdsl.training.examples import Example
+from kdsl.training.packing import Collator
 from kdsl.training.projecting import ProjectionRecipe, train_projection
 from kdsl.vector_cache import VectorCache
 from kdsl.vlm.encoder import Encoder

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from kdsl.http_client import HttpClient, ServerError, chosen_model, served_model
 from kdsl.vlm.conversation import Conversation, drop_earliest, sounds
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.server.capabilities import about_a_picture, about_a_sound, deaf, refused_media
-from kdsl.vlm.server.constraints import CONSTRAINTS, longest_choice
+from kdsl.vlm.server.capabilities import deaf
+from kdsl.vlm.server.completions import Answers, ChatCompletions
+from kdsl.vlm.server.constraints import longest_choice
 from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_media
-from kdsl.vlm.server.replies import replied
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.sounds import MOST_SECONDS, CutSounds
 
@@ -29,17 +29,6 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-_CHAT = "/chat/completions"
-_PLAIN: dict[str, Any] = {"top_k": -1, "repetition_penalty": 1.0}
-"""Servers take defaults from the checkpoint (`top_k: 1` in Qwen2-VL's), which would distort scores and samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    said: list[Generation]
-    output_tokens: int
-    calls: int = 1
 
 
 class ServedModel:
@@ -60,23 +49,17 @@ class ServedModel:
     ) -> None:
         """See `connect`, which asks the server for the model and its identity."""
         self.model = model
-        self._client = client
+        self._chat = ChatCompletions(client, model)
         self._identity = identity
         self._budget = budget
         self._concurrency = concurrency
         self._samples = samples
         self._lock = Lock()
-        self._plain = True
         self._many = True
-        self._constraint = 0
-        self._settled = False
-        self._constrained = False
         self._exact = True
         self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
-        self._takes_kinds: dict[str, bool] = {}
-        self._asking = Lock()
         self._cut = CutSounds(MOST_SECONDS)
 
     @classmethod
@@ -101,7 +84,8 @@ class ServedModel:
         served = served_models(client, name)
         model = chosen_model(client.url, served, name)
         budget = budget or PixelBudget()
-        facts = {key: served[model][key] for key in ("root", "parent", "max_model_len") if served[model].get(key)}
+        told = served.get(model, {})
+        facts = {key: told[key] for key in ("root", "parent", "max_model_len") if told.get(key)}
         identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
         identity += f"{budget.min_pixels}-{budget.max_pixels} samples={samples}"
         return cls(client, model, identity, budget, concurrency, samples)
@@ -113,7 +97,7 @@ class ServedModel:
     @property
     def url(self) -> str:
         """The server's address, up to and with /v1."""
-        return self._client.url
+        return self._chat.url
 
     def generate(
         self,
@@ -130,15 +114,16 @@ class ServedModel:
         """
 
         def answer(conversation: Conversation) -> Generation:
-            def ask(messages: JsonMessages) -> _Answers:
+            def ask(messages: JsonMessages) -> Answers:
                 body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
                 if choices is None:
-                    return self._ask(messages, body)
-                return self._ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
+                    return self._chat.ask(messages, body)
+                return self._chat.ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
 
             found, dropped = self._fitted(conversation, ask)
-            chosen = None if choices is None else found.said[0].label(choices)
-            answered = found.said[0] if choices is None or chosen is None else Generation(choices[chosen], 0)
+            answered = found.said[0] if stop is None else _stopped(found.said[0], stop)
+            chosen = None if choices is None else answered.label(choices)
+            answered = answered if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
         answers = _in_parallel(answer, conversations, self._concurrency)
@@ -156,47 +141,23 @@ class ServedModel:
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
         if not ended:
-            raise KdslError(
-                f"{self._client.url}: a server scores whole answers, not their beginnings; use a local model"
-            )
+            raise KdslError(f"{self.url}: a server scores whole answers, not their beginnings; use a local model")
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         scores = self._estimate(conversations, options) if scores is None else scores
         self._cut.tell()
         return scores
 
     def settle_constraint(self, choices: Sequence[str]) -> None:
-        """Find out by one short question how the server is told choices, so that no sample has to pay for that.
-
-        That is asked once: in a process that stays, it would double what a single sample costs.
-        """
-        if self._settled:
-            return
-        question: JsonMessages = [{"role": "user", "content": "?"}]
-        self._ask_constrained(question, choices, {"temperature": 0, "max_tokens": longest_choice(choices)})
-        self._settled = True
+        """See `ChatCompletions.settle_constraint`."""
+        self._chat.settle_constraint(choices)
 
     def sees(self) -> bool:
         """See `VisionLanguageModel.sees`. A server that ignores what it does not know is taken for one that can."""
-        return self._takes("pictures", about_a_picture())
+        return self._chat.sees()
 
     def hears(self) -> bool:
         """See `VisionLanguageModel.hears`; the same holds for it."""
-        return self._takes("sounds", about_a_sound())
-
-    def _takes(self, kind: str, messages: JsonMessages) -> bool:
-        with self._asking:
-            if kind not in self._takes_kinds:
-                self._takes_kinds[kind] = self._accepts(messages)
-            return self._takes_kinds[kind]
-
-    def _accepts(self, messages: JsonMessages) -> bool:
-        try:
-            self._post(messages, {"temperature": 0, "max_tokens": 1})
-        except ServerError as error:
-            if refused_media(error, messages, self._client.url, self.model) is None:
-                raise
-            return False
-        return True
+        return self._chat.hears()
 
     def _score_exactly(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores | None:
         """None, from then on, when the server does not tell what is needed."""
@@ -209,13 +170,13 @@ class ServedModel:
             if not error.refused:
                 raise
         if scores is None and self._told:  # it has told them before
-            raise self._client.garbage(_CHAT, "an answer without the log-probabilities of its prompt")
+            raise self._chat.garbage("an answer without the log-probabilities of its prompt")
         self._told = scores is not None
         if scores is None:
             self._exact = False
             log.warning(
                 "%s: the server does not tell a prompt's log-probabilities; options are scored by %d sampled answers",
-                self._client.url,
+                self.url,
                 self._samples,
             )
         return scores
@@ -224,7 +185,7 @@ class ServedModel:
         """The chat format and the tokens of each option, asked once an option; nothing when they are not told."""
         with self._lock:
             try:
-                self._chat_format = self._chat_format or find_chat_format(self._ask_prompt, options[0])
+                self._chat_format = self._chat_format or find_chat_format(self._chat.ask_prompt, options[0])
             except ServerError as error:
                 if error.status != 500:  # some servers answer it to a field that they do not know
                     raise
@@ -232,7 +193,9 @@ class ServedModel:
             if chat is None:
                 return None, []
             new = [option for option in options if option not in self._lengths]
-            found = _in_parallel(lambda option: option_length(self._ask_prompt, chat, option), new, self._concurrency)
+            found = _in_parallel(
+                lambda option: option_length(self._chat.ask_prompt, chat, option), new, self._concurrency
+            )
             self._lengths |= {option: n for option, n in zip(new, found, strict=True) if n is not None}
             return chat, [self._lengths[option] for option in options] if None not in found else []
 
@@ -246,7 +209,7 @@ class ServedModel:
             def score(conversation: Conversation) -> tuple[list[float | None], int]:
                 def ask(messages: JsonMessages) -> list[float | None]:
                     def one(i: int) -> float | None:
-                        return score_closed(self._ask_prompt, chat, messages, options[i], lengths[i])
+                        return score_closed(self._chat.ask_prompt, chat, messages, options[i], lengths[i])
 
                     values = {longest: one(longest)}  # alone and first: a prompt that is too long shows here
                     others = [i for i in range(len(options)) if i != longest]
@@ -268,8 +231,8 @@ class ServedModel:
         )
 
     def _estimate(self, conversations: Sequence[Conversation], options: Sequence[str]) -> Scores:
-        def sample(conversation: Conversation) -> tuple[_Answers, int]:
-            def ask(messages: JsonMessages) -> _Answers:
+        def sample(conversation: Conversation) -> tuple[Answers, int]:
+            def ask(messages: JsonMessages) -> Answers:
                 answers: list[Generation] = []
                 tokens = calls = 0
                 while len(answers) < self._samples:  # some servers give one answer whatever `n` says
@@ -277,7 +240,7 @@ class ServedModel:
                     body = {"temperature": 1, "top_p": 1, "max_tokens": longest_choice(options)}
                     body |= {"n": self._samples - len(answers)} if many else {}
                     try:
-                        found = self._ask_constrained(messages, options, body)
+                        found = self._chat.ask_constrained(messages, options, body)
                     except ServerError as error:
                         if not many or not error.refused or error.too_long:
                             raise
@@ -285,7 +248,7 @@ class ServedModel:
                         continue
                     answers += found.said
                     tokens, calls = tokens + found.output_tokens, calls + found.calls
-                return _Answers(answers, tokens, calls)
+                return Answers(answers, tokens, calls)
 
             return self._fitted(conversation, ask)
 
@@ -313,7 +276,7 @@ class ServedModel:
         """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
         heard = sounds(conversation)
         if heard and not self.hears():
-            raise deaf(heard[0].path, self._client.url, self.model)
+            raise deaf(heard[0].path, self.url, self.model)
         media = encode_media(conversation, self._budget)
         self._cut.add(media.cut)
         total = 0
@@ -326,64 +289,17 @@ class ServedModel:
                 conversation, dropped = drop_earliest(conversation, 1)
                 if dropped == 0:
                     raise KdslError(
-                        f"{self._client.url}: a prompt is too long even without the pieces that can be dropped "
+                        f"{self.url}: a prompt is too long even without the pieces that can be dropped "
                         f"({error.message}); shorten the text, lower the pixel budget, or serve the model with a "
                         "longer context"
                     ) from error
                 total += dropped
 
-    def _ask_constrained(self, messages: JsonMessages, choices: Sequence[str], body: dict[str, Any]) -> _Answers:
-        """Answers that are choices if the server can see to it; else any.
 
-        The ways to tell a server the choices are tried in turn, until one has worked.
-        """
-        calls = tokens = 0
-        number = self._constraint
-        while True:
-            constraint = CONSTRAINTS[number](choices)
-            try:
-                found = self._ask(messages, body | constraint)
-            except ServerError as error:
-                if not constraint or not error.refused or error.too_long:
-                    raise
-            else:
-                calls, tokens = calls + found.calls, tokens + found.output_tokens
-                chosen = all(each.label(choices) is not None for each in found.said)
-                if not constraint or chosen or self._constrained:
-                    self._constraint = max(self._constraint, number)  # what has been in vain is not tried again
-                    self._constrained |= bool(constraint) and all(each.text in choices for each in found.said)
-                    return _Answers(found.said, tokens, calls)
-            number += 1
-
-    def _ask_prompt(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
-        # One alternative a token, which every version allows; it generates a token because none may not be asked.
-        return self._post(messages, {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 1} | body)
-
-    def _ask(self, messages: JsonMessages, body: dict[str, Any]) -> _Answers:
-        try:
-            reply = self._post(messages, body)
-        except ServerError as error:
-            refused = refused_media(error, messages, self._client.url, self.model)
-            if refused is None:
-                raise
-            raise refused from error
-        found = replied(reply, body["max_tokens"])
-        if found is None:
-            raise self._client.garbage(_CHAT, "an answer without choices that hold a message")
-        return _Answers(*found)
-
-    def _post(self, messages: JsonMessages, body: dict[str, Any]) -> dict[str, Any]:
-        request = {"model": self.model, "messages": messages, **body}
-        if not self._plain:
-            return self._client.post(_CHAT, request)
-        try:
-            return self._client.post(_CHAT, request | _PLAIN)
-        except ServerError as error:
-            if not error.refused or error.too_long:
-                raise
-        reply = self._client.post(_CHAT, request)
-        self._plain = False  # only now is it certain that these fields were what the server refused
-        return reply
+def _stopped(answer: Generation, stop: str) -> Generation:
+    """Up to where `stop` begins: not every server stops there."""
+    text, found, _ = answer.text.partition(stop)
+    return replace(answer, text=text.rstrip(), cut=False) if found else answer
 
 
 def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item], threads: int) -> list[Result]:

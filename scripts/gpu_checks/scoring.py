@@ -1,0 +1,13 @@
+"""Scoring labels at the sizes of Qwen2-VL-2B and -7B."""
+
+from gpu_checks.machine import Machine
+from gpu_checks.running import Check, Program
+
+
+def check(machine: Machine) -> Check:
+    return Check("scoring", 4, [_program(machine, size) for size in machine.sizes])
+
+
+def _program(machine: Machine, size: str) -> Program:
+    shape = ("--tokens", "1300", "--side", "27") if machine.device == "cuda" else ("--tokens", "72", "--side", "4")
+    return Program(size, "vlm", ("--device", machine.device, "--size", size, *shape))
