@@ -15,7 +15,6 @@ from kdsl.vlm import scoring  # noqa: E402
 from kdsl.vlm.conversation import Audio, Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 from kdsl.vlm.memory import Shape, batch_bytes  # noqa: E402
-from kdsl.vlm.processor import collate  # noqa: E402
 
 QWEN2_VL_7B = Shape(
     layers=28,
@@ -85,13 +84,14 @@ def test_scoring_takes_what_was_calculated(models, name, method, dtype, tmp_path
     tone = Audio(tiny_hearing.write_tone(tmp_path / "tone.wav", 500))
     shown = {"qwen2_vl": [page], "qwen2_audio": [tone], "qwen3": []}[name]
     prompts = [local.processor.encode(ask(*shown, "我要退货。" * (30 - row))) for row in range(4)]
-    batch = collate(prompts, local.processor.pad_id)
     options = [[5, 6, 7, 8], [9, 4, 3], [2, 11, 12, 13, 14]]
-    patches, sounds = batch.get("pixel_values"), batch.get("input_features")
-    encoded = 0 if patches is None else len(patches)
-    encoded += 0 if sounds is None else len(sounds) * sounds.shape[-1] // 2
+    pixels, sounds = prompts[0].pixel_values, prompts[0].input_features
+    encoded = 0 if pixels is None else 4 * len(pixels)
+    encoded += 0 if sounds is None else 4 * sounds.shape[-1] // 2
     lengths = [len(option) for option in options]
-    expected = batch_bytes(Shape.of(local.model), *batch["input_ids"].shape, lengths, encoded, method)
+    longest = max(map(len, prompts))
+    expected = batch_bytes(Shape.of(local.model), 4, longest, lengths, encoded, method)
     with PeakMemory() as measured:
+        batch = local.processor.batch(prompts, local.model.device)
         scoring.score_options(local.model, batch, options, method)
     assert expected / (4 if name == "qwen2_audio" else 2) <= measured.peak <= expected
