@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
-_BATCH = 8
 
 
 @dataclass
@@ -114,7 +113,6 @@ class LargeWeights:
                 self.name,
                 self.budget,
                 self.max_tokens,
-                batch_size=_BATCH,
                 adapters=adapters,
                 pictures=self.pictures,
             )
@@ -171,7 +169,7 @@ class LargeWeights:
                 for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
                     del self._loaded[other]
             self._loaded[key] = load_model(
-                name, self.budget, self.max_tokens, _BATCH, consent=self.consent, pictures=self.pictures
+                name, self.budget, self.max_tokens, consent=self.consent, pictures=self.pictures
             )
         return self._loaded[key]
 
