@@ -42,6 +42,7 @@ from kdsl.training.portions import Portion, keep, kept, portions, smaller
 from kdsl.training.probing import chosen_by_memory, longest
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
+from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor
 from kdsl.vlm.saving import save_model
@@ -66,6 +67,8 @@ class Recipe:
     """DeepSpeed's configuration, under torchrun."""
     most_tokens: int | None = None
     """Output tokens of a sample in prediction, which a reason before its label is cut to; None is unlimited."""
+    pictures: Path | None = None
+    """The folder for what is prepared of pictures, which epochs, folds and adapters share; None keeps nothing."""
 
 
 def fine_tune(
@@ -136,7 +139,8 @@ def _trainer(
     arguments = training_arguments(training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
     with loading_in_one_sentence(recipe.base):
-        processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens)
+        cache = None if recipe.pictures is None else PictureCache(recipe.pictures)
+        processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens, cache)
     # In shards all weights have one type; computing in bfloat16 is then up to the launcher's configuration.
     model = trainable_model(recipe.base, training, _device(recipe), torch.float32 if sharded() else None)
     collator = Collator(processor, row_tokens(model), blank_media(processor) if sharded() else ())
