@@ -46,6 +46,24 @@ def location_of(name: str) -> str:
     return str(folder) if folder.is_dir() else name
 
 
+def directory_of(name: str) -> Path:
+    """The directory of a model that is one, or of a hub id that was fetched before.
+
+    Raises KdslError as `location_of` does, and for a hub id whose files are not here.
+    """
+    location = Path(location_of(name))
+    if location.is_dir():
+        return location
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise KdslError(
+            f"{name}: is not on this machine ({first_line(error)}); download it, and name its directory"
+        ) from error
+
+
 def is_path(name: str) -> bool:
     """Whether a name means a directory, here or missing: `checkpoints/run` does, given a folder checkpoints."""
     path = Path(name).expanduser()

@@ -22,6 +22,7 @@ from kdsl.models.large.prompts import Prompts
 from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
+from kdsl.training.balance import balanced
 from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash, examples_of
 from kdsl.training.examples import Example, Examples
@@ -32,6 +33,7 @@ from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor
+from kdsl.vlm.saving import save_model
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def fine_tune(
     and for a device without enough memory.
     """
     examples, held_out, prompts = examples_of(data, recipe.prompts)
+    examples = balanced(examples, recipe.training.balance)
     if prompts.embedder is not None:
         prompts.embedder.release()
     base_weights = fingerprint(find_model(recipe.base))
@@ -106,6 +109,7 @@ def _train(
             recipe.most_tokens,
         ),
         processor=processor,
+        smoothing=recipe.training.label_smoothing,
         model=model,
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
@@ -143,6 +147,8 @@ def _device(recipe: Recipe) -> str | None:
 
 def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
     settings = recipe.training.model_dump(exclude={"at_once"})
+    # Once there were none of these: what was trained without is known by the same hash.
+    settings = {key: value for key, value in settings.items() if value or key not in ("balance", "label_smoothing")}
     if recipe.training.target == "reason_label":
         settings["most_tokens"] = recipe.most_tokens
     prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]
@@ -209,17 +215,22 @@ def _publish(trainer: LabelTrainer, card: TrainingCard, recipe: Recipe, folder: 
     if trainer.is_world_process_zero():
         shutil.rmtree(new, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
-    trainer.save_model(str(new))
+    if recipe.training.method == "full":
+        _save_whole(trainer, recipe, new)
+    else:
+        trainer.save_model(str(new))
     if trainer.is_world_process_zero():
-        _tidy(new, recipe)
+        for name in ("README.md", "training_args.bin"):
+            (new / name).unlink(missing_ok=True)
         write_atomically(new / "curves.png", curves_plot(card.history))
         card.save(new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
 
 
-def _tidy(new: Path, recipe: Recipe) -> None:
-    for name in ("README.md", "training_args.bin"):
-        (new / name).unlink(missing_ok=True)
-    if recipe.training.method == "full":
-        Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens).save(new)
+def _save_whole(trainer: LabelTrainer, recipe: Recipe, new: Path) -> None:
+    """In the type of the base's files, which is what predictions compute with on a GPU; checkpoints for resuming have
+    the float32 that training goes on from."""
+    state = trainer.accelerator.get_state_dict(trainer.model)  # of weights in shards too, so by all processes
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), recipe.base, new, recipe.budget, state)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
@@ -31,6 +31,10 @@ class LabelTrainer(Trainer):
         self._held_out = held_out
         self._processor = processor
         self._smoothing = smoothing
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """On the device, where patches become pixels: loader processes hand over a fraction of the bytes."""
+        return self._processor.inputs(super()._prepare_inputs(inputs), self.args.device)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
@@ -57,7 +61,8 @@ class LabelTrainer(Trainer):
         if num_items_in_batch is not None:
             # Gradients of several processes are averaged, not summed.
             total = num_items_in_batch / self.accelerator.num_processes
-        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, self._smoothing)
+        smoothing = self._smoothing if model.training else 0.0
+        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, smoothing)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def evaluate(self, *positional: Any, metric_key_prefix: str = "eval", **named: Any) -> dict[str, float]:
@@ -74,6 +79,19 @@ class LabelTrainer(Trainer):
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """A whole model's checkpoint has the names of its modules: by published models' names, which are older, the
+        Trainer would load nothing when it resumes or goes back to the best epoch, and only warn."""
+        if not isinstance(self.model, PreTrainedModel):
+            super()._save(output_dir, state_dict)
+            return
+        self.model.save_pretrained(
+            output_dir or self.args.output_dir,
+            state_dict=state_dict,
+            is_main_process=self.args.should_save,
+            save_original_format=False,
+        )
 
 
 class Told(TrainerCallback):

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kdsl.config import EMBEDDED_SPEECH, ProjectConfig
-from kdsl.errors import KdslError, first_line
+from kdsl.errors import KdslError
 from kdsl.hosts import is_address
-from kdsl.pretrained import fingerprint, location_of, without_extra
+from kdsl.pretrained import directory_of, fingerprint, without_extra
 
 FOLDER = Path("weights")
 """Below team_code."""
@@ -63,17 +63,7 @@ def directory(name: str) -> Path:
     """The directory of a model that is one, or of a hub id that was fetched before."""
     if is_address(name):
         raise KdslError(f"{name}: is a server, but the export runs without a network; name a model's directory")
-    location = Path(location_of(name))
-    if location.is_dir():
-        return location
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except (OSError, ValueError) as error:
-        raise KdslError(
-            f"{name}: is not on this machine ({first_line(error)}); download it, and name its directory"
-        ) from error
+    return directory_of(name)
 
 
 def files_of(folder: Path) -> Iterator[Path]:
