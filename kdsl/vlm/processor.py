@@ -137,7 +137,7 @@ class Processor:
     @property
     def factor(self) -> int:
         """What both sides of a picture are made divisible by; 0 where the model sees none."""
-        return self._factor
+        return self.form.side * self.form.merged if self.sees else 0
 
     @property
     def hears(self) -> bool:

@@ -112,6 +112,8 @@ def write_export(
     for name, content in {**form.data_files(records), **form.settings_files(exported, "test" in parts)}.items():
         write_atomically(folder / name, content)
     record.model_copy(update={"whole": True}).save(folder)
+    if recipe.training.balance:
+        log.warning("training.balance: not written, as it has no place in what %s is given", _TOOLS[trainer])
     if writer.changed:
         log.warning(
             "%s: texts hold %s, which %s would take for something else; they got a space behind the first letter",

@@ -76,6 +76,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": 0.0,
         "adam_beta2": 0.999,
+        "label_smoothing_factor": training.label_smoothing or None,
         "logging_steps": 1,
         "eval_strategy": "epoch",
         "save_strategy": "epoch",

@@ -134,6 +134,7 @@ def test_llama_factory_is_given_the_recipe_of_the_project(folder, exported):
         }.items()
     )
     assert settings["cutoff_len"] > 8192
+    assert "label_smoothing_factor" not in settings
     info = loaded(exported / "dataset_info.json")
     assert set(info) == {"train", "held_out", "test"}
     assert info["train"]["columns"] == {"messages": "messages", "images": "images"}
@@ -177,6 +178,16 @@ def test_full_fine_tuning_and_quantised_weights_are_asked_for(folder, tmp_path):
     export_training_set(opened(folder, "training.method=qlora"), "llama-factory", four_bits)
     settings = yaml.safe_load((four_bits / "train.yaml").read_text("utf-8"))
     assert (settings["finetuning_type"], settings["quantization_bit"]) == ("lora", 4)
+
+
+@pytest.mark.parametrize(("trainer", "tool"), [("llama-factory", "LLaMA-Factory"), ("swift", "ms-swift")])
+def test_smoothing_is_asked_for_and_balance_is_told_to_be_lost(folder, tmp_path, caplog, trainer, tool):
+    with caplog.at_level(logging.WARNING):
+        export_training_set(
+            opened(folder, "training.label_smoothing=0.1", "training.balance=0.5"), trainer, tmp_path / "out"
+        )
+    assert yaml.safe_load((tmp_path / "out/train.yaml").read_text("utf-8"))["label_smoothing_factor"] == 0.1
+    assert f"training.balance: not written, as it has no place in what {tool} is given" in caplog.text
 
 
 def test_each_task_has_a_folder_where_each_has_an_adapter(tiny_model, tmp_path):
