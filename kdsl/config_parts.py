@@ -333,6 +333,10 @@ class TrainingConfig(Part):
     """Train the encoders of pictures and sounds too; only with `method: full`."""
     target: Literal["label", "reason_label", "label_reason"] = "label"
     """What the answer holds: the label alone, or the reason for it too, before or after it."""
+    balance: float = Field(0.0, ge=0, le=1)
+    """How much more samples of rare labels count: by (most frequent / frequency) to this power, at most 4 times."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of every target that is spread evenly over all tokens."""
 
     @model_validator(mode="after")
     def _vision(self) -> "TrainingConfig":

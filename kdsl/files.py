@@ -100,11 +100,12 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, flushed: bool = True) -> None:
     """Write `content` to a temporary file beside `path`, flush it to disk and rename it over `path`.
 
-    A file that is there keeps its mode, a new one gets the umask's. Raises KdslError when the folder cannot be
-    written; the old file is then untouched.
+    Not `flushed` it may be damaged after a power cut: for what has a checksum and can be made again. A file that is
+    there keeps its mode, a new one gets the umask's. Raises KdslError when the folder cannot be written; the old file
+    is then untouched.
     """
     temporary = None
     try:
@@ -118,8 +119,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             if path.exists():
                 os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if flushed:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
         temporary = None
     except (OSError, ValueError) as error:

@@ -271,8 +271,6 @@ class Service:
         """The conversation, and what vLLM would tell of every token of its prompt."""
         import torch
 
-        from kdsl.vlm.processor import collate
-
         processor = self.model.processor
         messages = body["messages"]
         answered = messages[-1]["role"] == "assistant"
@@ -286,7 +284,7 @@ class Service:
         self._check_length(len(prompt) + len(answer), body)
         if not told:
             return conversation, None
-        batch = collate([prompt.followed_by(answer)], processor.pad_id)
+        batch = processor.batch([prompt.followed_by(answer)])
         with torch.inference_mode():
             log_p = self.model.model(**batch).logits[0].double().log_softmax(dim=-1)
         entries: list[Any] = [None]
@@ -314,10 +312,8 @@ class Service:
             return [choices[i] for i in np.random.default_rng(seed).choice(len(choices), count, p=shares)]
         from transformers import GenerationConfig
 
-        from kdsl.vlm.processor import collate
-
         processor = self.model.processor
-        batch = collate([processor.encode(conversation)], processor.pad_id)
+        batch = processor.batch([processor.encode(conversation)])
         config = GenerationConfig(
             do_sample=True, top_k=0, max_new_tokens=body["max_tokens"], num_return_sequences=count,
             eos_token_id=processor.end_id, pad_token_id=processor.pad_id,

@@ -146,20 +146,25 @@ def tiny_tokenizer(texts: Sequence[str], special: Sequence[str], template: str, 
 
 
 def train(
-    folder: Path, examples: Sequence[Example], steps: int = 200, batch: int = 16, rate: float = 3e-3, seed: int = 0
-) -> float:
-    """Train the model in `folder` in full on the answers, in place; the mean loss of the last 20 steps."""
+    folder: Path, examples: Sequence[Example], steps: int = 200, batch: int = 16, rate: float = 3e-3, seed: int = 0,
+    budget: PixelBudget = BUDGET, behind: str = "",
+) -> float:  # fmt: skip
+    """Train the model in `folder` in full on the answers, in place; the mean loss of the last 20 steps.
+
+    Published models have also learned what stands `behind` the end token, a line break.
+    """
     import torch
     from torch.nn.utils.rnn import pad_sequence
     from transformers.loss.loss_utils import ForCausalLMLoss
 
     from kdsl.vlm.checkpoint import load_base
-    from kdsl.vlm.processor import Processor, collate
+    from kdsl.vlm.processor import Processor
 
-    processor = Processor.load(folder, BUDGET)
+    processor = Processor.load(folder, budget)
     model = load_base(str(folder), "cpu", torch.float32).train()
     prompts = [processor.encode(conversation) for conversation, _ in examples]
-    answers = [torch.tensor(processor.answer_ids(answer)) for _, answer in examples]
+    after = processor.answer_ids(behind, ended=False)
+    answers = [torch.tensor(processor.answer_ids(answer) + after) for _, answer in examples]
     source = random.Random(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
@@ -167,7 +172,7 @@ def train(
     for _ in range(steps):
         rows = source.sample(range(len(examples)), batch)
         # Not as training pads: what small models learned depends on it, and tests on what they learned.
-        inputs = collate([prompts[row] for row in rows], processor.pad_id)
+        inputs = processor.batch([prompts[row] for row in rows])
         chosen = [answers[row] for row in rows]
         answer = pad_sequence(chosen, batch_first=True, padding_value=processor.pad_id)
         real = pad_sequence([torch.ones_like(ids) for ids in chosen], batch_first=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -113,6 +113,13 @@ def with_copies(
     files = render_pictures(copies.pictures, images, folder, workers, progress)
     # An absolute path leads to the copy from the folder of the originals, too.
     return replace(data, copies=copies.renamed({name: str(file.absolute()) for name, file in files.items()}))
+
+
+def examples_of(data: Sequence[TaskData], prompts: Prompts) -> tuple[list[Example], list[Example], Prompts]:
+    """What a model is fine-tuned on, what is held out, and the prompts, which know the samples that are trained on."""
+    fitted = prompts.fitted([part.trained for part in data])
+    trained, held_out = ([each for part in data for each in part.examples(fitted, held)] for held in (False, True))
+    return trained, held_out, fitted
 
 
 def data_hash(examples: list[Example]) -> str:

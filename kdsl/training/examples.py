@@ -52,11 +52,12 @@ class Examples(Dataset[Encoded]):
         example = self._examples[index]
         return Encoded(
             self._processor.encode(example.conversation),
-            self._processor.answer_ids(*self._pieces(example)),
+            self._processor.answer_ids(*self.answer_pieces(example)),
             example.weight,
         )
 
-    def _pieces(self, example: Example) -> tuple[str, ...]:
+    def answer_pieces(self, example: Example) -> tuple[str, ...]:
+        """What is learned of an example, in the pieces that have tokens of their own."""
         reason = example.reason
         if self._target == "reason_label" and self._most is not None and reason:
             rest = len(self._processor.answer_ids(example.marks.label, example.answer))

@@ -22,8 +22,9 @@ from kdsl.models.large.prompts import Prompts
 from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
 from kdsl.training.adapting import trainable_model
+from kdsl.training.balance import balanced
 from kdsl.training.curves import curves_plot
-from kdsl.training.data import TaskData, data_hash
+from kdsl.training.data import TaskData, data_hash, examples_of
 from kdsl.training.examples import Example, Examples
 from kdsl.training.held_out import HeldOut
 from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
@@ -65,9 +66,8 @@ def fine_tune(
     epoch, and ends as if it had not been. Raises KdslError for a model, an image or a sound that cannot be used
     and for a device without enough memory.
     """
-    prompts = recipe.prompts.fitted([part.trained for part in data])
-    examples = [example for part in data for example in part.examples(prompts, held_out=False)]
-    held_out = [example for part in data for example in part.examples(prompts, held_out=True)]
+    examples, held_out, prompts = examples_of(data, recipe.prompts)
+    examples = balanced(examples, recipe.training.balance)
     if prompts.embedder is not None:
         prompts.embedder.release()
     base_weights = fingerprint(find_model(recipe.base))
@@ -109,6 +109,7 @@ def _train(
             recipe.most_tokens,
         ),
         processor=processor,
+        smoothing=recipe.training.label_smoothing,
         model=model,
         args=arguments,
         train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
@@ -146,6 +147,8 @@ def _device(recipe: Recipe) -> str | None:
 
 def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) -> str:
     settings = recipe.training.model_dump(exclude={"at_once"})
+    # Once there were none of these: what was trained without is known by the same hash.
+    settings = {key: value for key, value in settings.items() if value or key not in ("balance", "label_smoothing")}
     if recipe.training.target == "reason_label":
         settings["most_tokens"] = recipe.most_tokens
     prompt = [recipe.budget.min_pixels, recipe.budget.max_pixels, recipe.max_tokens]

@@ -32,6 +32,10 @@ class LabelTrainer(Trainer):
         self._processor = processor
         self._smoothing = smoothing
 
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """On the device, where patches become pixels: loader processes hand over a fraction of the bytes."""
+        return self._processor.inputs(super()._prepare_inputs(inputs), self.args.device)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Tensor]], Tensor | None]:
@@ -57,7 +61,8 @@ class LabelTrainer(Trainer):
         if num_items_in_batch is not None:
             # Gradients of several processes are averaged, not summed.
             total = num_items_in_batch / self.accelerator.num_processes
-        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, self._smoothing)
+        smoothing = self._smoothing if model.training else 0.0
+        loss = answer_loss(logits, inputs["targets"], inputs["weights"], total, smoothing)
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def evaluate(self, *positional: Any, metric_key_prefix: str = "eval", **named: Any) -> dict[str, float]:
@@ -109,6 +114,10 @@ def early_stopping(training: TrainingConfig) -> EarlyStoppingCallback:
     return EarlyStoppingCallback(early_stopping_patience=training.patience)
 
 
+def learning_rate(training: TrainingConfig) -> float:
+    return training.learning_rate or _RATES[training.method]
+
+
 def training_arguments(
     training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
 ) -> TrainingArguments:
@@ -127,7 +136,7 @@ def training_arguments(
         per_device_train_batch_size=training.at_once,
         gradient_accumulation_steps=max(1, training.batch // (training.at_once * processes)),
         per_device_eval_batch_size=8,
-        learning_rate=training.learning_rate or _RATES[training.method],
+        learning_rate=learning_rate(training),
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         weight_decay=0.0,

@@ -142,7 +142,8 @@ class _Lessons:
         # Those of the training answers come first, and no file stands on both sides.
         n_taught = len({piece for example in examples for piece in projected.projected(example.conversation)})
         self.projection.initialise(projected.embeddings.features[:n_taught], words, recipe.seed)
-        self._model, self._collate = local.model, Collator(projected.processor, row_tokens(local.model))
+        self._model, self._processor = local.model, projected.processor
+        self._collate = Collator(projected.processor, row_tokens(local.model))
         self._examples = Examples([*examples, *more], projected.processor)
         self._encoded: dict[int, Encoded] = {}
         self.taught, self.held_out = range(len(examples)), range(len(examples), len(examples) + len(more))
@@ -158,7 +159,7 @@ class _Lessons:
         with torch.set_grad_enabled(learn):
             for start in range(0, len(encoded), at_once):
                 batch = self._collate(encoded[start : start + at_once])
-                batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
+                batch = self._processor.inputs(batch, self._model.device)
                 logits = answer_logits(self._model, self._model, batch)
                 loss = answer_loss(logits, batch["targets"], batch["weights"], torch.tensor(n_tokens))
                 if learn:
@@ -167,7 +168,7 @@ class _Lessons:
         return total
 
     def _encode(self, row: int) -> Encoded:
-        """Kept where it is not much: without the pixels of pictures or the spectrograms of sounds."""
+        """Kept where it is not much: without patches of pictures or the spectrograms of sounds."""
         if row in self._encoded:
             return self._encoded[row]
         found = self._examples[row]

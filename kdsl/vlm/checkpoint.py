@@ -221,5 +221,10 @@ def _new_name(module: str, layout: dict[str, str]) -> str:
 
 
 def _attention(device: str) -> str:
-    flash = device != "cpu" and transformers.utils.is_flash_attn_2_available()
-    return "flash_attention_2" if flash else "sdpa"
+    """The newest flash-attention that is installed and runs there; kernels of the hub are never fetched."""
+    if device != "cpu":
+        if transformers.utils.is_flash_attn_3_available() and torch.cuda.get_device_capability() == (9, 0):
+            return "flash_attention_3"
+        if transformers.utils.is_flash_attn_2_available():
+            return "flash_attention_2"
+    return "sdpa"

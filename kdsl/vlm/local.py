@@ -1,6 +1,7 @@
 """A model that reads, sees and hears in this process, by transformers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.pixels import PixelBudget
-from kdsl.vlm.processor import Processor, Prompt, collate
+from kdsl.vlm.processor import Processor, Prompt
 from kdsl.vlm.scoring import mean_hidden_states, score_options
 from kdsl.vlm.sounds import CutSounds
 
@@ -133,7 +134,7 @@ class LocalModel:
             batch = self._batch(prompts)
             start = batch["input_ids"].shape[1]
             stopping = StoppingCriteriaList([_Ending(ending, start)] if ending else [])
-            with torch.inference_mode():
+            with torch.inference_mode(), _last_logits_alone(self.model):
                 output = self.model.generate(**batch, generation_config=config, stopping_criteria=stopping)
             answers = output[:, start:].tolist()
             return [
@@ -184,8 +185,7 @@ class LocalModel:
         return results
 
     def _batch(self, prompts: list[Prompt]) -> dict[str, Tensor]:
-        batch = collate(prompts, self.processor.pad_id, side="left")
-        return {name: tensor.to(self.model.device) for name, tensor in batch.items()}
+        return self.processor.batch(prompts, self.model.device)
 
     def _generation_config(self, max_new_tokens: int) -> GenerationConfig:
         """Greedy, whatever sampling the checkpoint suggests; it ends where the checkpoint or the chat format does."""
@@ -223,6 +223,16 @@ class LocalModel:
 
     def _loaded(self) -> list[str]:
         return [] if self._peft is None else list(self._peft.peft_config)
+
+
+@contextmanager
+def _last_logits_alone(model: PreTrainedModel) -> Iterator[None]:
+    """Models that hear compute the logits of whole prompts otherwise, which are as large as their keys and values."""
+    hook = model.lm_head.register_forward_pre_hook(lambda module, arguments: (arguments[0][:, -1:],))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 class _Ending(StoppingCriteria):

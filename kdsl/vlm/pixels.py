@@ -1,8 +1,11 @@
 """One pixel budget for training, evaluation and prediction: the size in which a model sees a picture."""
 
 import math
+import sys
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +73,18 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
         raise KdslError(f"{path}: not an image that a model can take ({str(error).splitlines()[0]})") from error
 
 
+def resized_by() -> str:
+    """What resizes pictures in `load_picture`, with its version."""
+    from PIL import __version__
+
+    return f"pillow {__version__}" if _qwen_vl_utils() is None else f"qwen-vl-utils {version('qwen-vl-utils')}"
+
+
 def _qwen_vl_utils() -> Any | None:
     """None where it is missing or, as often, the torchvision that it imports."""
     try:
+        if "torchvision" not in sys.modules and find_spec("torchvision") is None:
+            return None  # sooner than by the import, which is tried for every picture
         return import_module("qwen_vl_utils")
     except Exception:  # a torchvision that does not fit torch raises RuntimeError and others
         return None

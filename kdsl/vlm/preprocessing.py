@@ -1,8 +1,12 @@
 """The preprocessing of transformers for each family of models, as it can be built with and without torchvision."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 from transformers import (
     AutoTokenizer,
     ProcessorMixin,
@@ -37,6 +41,14 @@ def read_preprocessing(path: str | Path, budget: PixelBudget) -> ProcessorMixin:
     if family == "qwen2_5_omni_thinker":
         return _SeeingAndHearing(images, WhisperFeatureExtractor.from_pretrained(path), tokenizer, template)
     return _Seeing(images, tokenizer, template)
+
+
+def sound_inputs(processor: Any, sounds: Sequence[NDArray[np.float32]], rate: int) -> tuple[Tensor, Tensor, list[int]]:
+    """The `input_features` and the `feature_attention_mask` of sounds [samples], and how many tokens each takes."""
+    options = {"sampling_rate": rate, "return_attention_mask": True, "return_tensors": "pt"}
+    found, _ = processor._process_audio(list(sounds), **options)
+    tokens = [int(number) for number in found["num_audio_tokens"]]
+    return found["input_features"], found["feature_attention_mask"], tokens
 
 
 class _Reading(ProcessorMixin):

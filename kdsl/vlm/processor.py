@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from jinja2 import TemplateError
 from numpy.typing import NDArray
-from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import ProcessorMixin
 
+from kdsl.audio.decoding import RATE
 from kdsl.errors import KdslError, first_line
 from kdsl.vlm.conversation import (
     Audio,
@@ -29,8 +29,10 @@ from kdsl.vlm.conversation import (
     sounds,
     split_begun,
 )
-from kdsl.vlm.pixels import PixelBudget, load_picture
-from kdsl.vlm.preprocessing import read_preprocessing
+from kdsl.vlm.patches import Patches, PatchForm
+from kdsl.vlm.picture_cache import PictureCache
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.preprocessing import read_preprocessing, sound_inputs
 from kdsl.vlm.sounds import load_sound
 
 _MARKS = 5
@@ -46,7 +48,7 @@ class Prompt:
     mm_token_type_ids: Tensor | None = None
     """[tokens]: 1 for a token that stands for part of a picture, 0 for text; None for models that do not ask."""
     pixel_values: Tensor | None = None
-    """[patches, values of a patch]: the patches of all pictures; None without pictures."""
+    """Bytes [patches, 3 · side²] of all pictures, see `kdsl.vlm.patches`; None without pictures."""
     image_grid_thw: Tensor | None = None
     """[pictures, 3]: patches in time, height and width."""
     input_features: Tensor | None = None
@@ -74,7 +76,7 @@ class Prompt:
 class _Media:
     """What the pictures and sounds of one conversation are."""
 
-    images: dict[Picture, Image]
+    pictures: dict[Picture, Patches]
     sounds: dict[Audio, NDArray[np.float32]]
     cut: tuple[Path, ...]
 
@@ -82,17 +84,23 @@ class _Media:
 class Processor:
     """Tokenizer and preprocessing of pictures and sounds of one model directory, with one pixel budget."""
 
-    def __init__(self, processor: ProcessorMixin, budget: PixelBudget, max_tokens: int) -> None:
+    def __init__(
+        self, processor: ProcessorMixin, budget: PixelBudget, max_tokens: int, cache: PictureCache | None = None
+    ) -> None:
         self._processor = processor
         self._lock = Lock()
-        """Pictures are loaded by several threads, but tokenizers switch special tokens on and off in themselves."""
+        """Several threads encode, but tokenizers switch special tokens on and off in themselves."""
         self.budget = budget
         self.max_tokens = max_tokens
         """Longer prompts lose their earliest pieces."""
+        self.cache = cache
+        """Where pictures are kept as the model takes them; None keeps none."""
         self.tokenizer = processor.tokenizer
         self._images = getattr(processor, "image_processor", None)
         self._extractor = getattr(processor, "feature_extractor", None)
-        self._factor = 0 if self._images is None else self._images.patch_size * self._images.merge_size
+        self.form = PatchForm(budget)
+        if self._images is not None:
+            self.form = PatchForm(budget, self._images.patch_size, self._images.merge_size)
         end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         # Of what only reads, there are many chat formats; each ends an answer in the end token.
         self.end_id: int = self.tokenizer.eos_token_id if end in (None, self.tokenizer.unk_token_id) else end
@@ -107,18 +115,29 @@ class Processor:
         self._lock = Lock()
 
     @classmethod
-    def load(cls, path: str | Path, budget: PixelBudget | None = None, max_tokens: int = 32768) -> "Processor":
+    def load(
+        cls,
+        path: str | Path,
+        budget: PixelBudget | None = None,
+        max_tokens: int = 32768,
+        cache: PictureCache | None = None,
+    ) -> "Processor":
         """From a model directory or a hub id of one of `kdsl.vlm.checkpoint.FAMILIES`, with or without torchvision.
 
         OSError and ValueError of transformers pass through; `kdsl.pretrained` words them.
         """
         budget = budget or PixelBudget()
-        return cls(read_preprocessing(path, budget), budget, max_tokens)
+        return cls(read_preprocessing(path, budget), budget, max_tokens, cache)
 
     @property
     def sees(self) -> bool:
         """Whether the model takes pictures."""
         return self._images is not None
+
+    @property
+    def factor(self) -> int:
+        """What both sides of a picture are made divisible by; 0 where the model sees none."""
+        return self._factor
 
     @property
     def hears(self) -> bool:
@@ -175,9 +194,46 @@ class Processor:
         with self._lock:
             return self.tokenizer.decode(tokens, skip_special_tokens=True)
 
-    def load_picture(self, picture: Picture) -> Image:
-        """The picture in the size in which the model sees it."""
-        return load_picture(picture.path, self.budget, self._factor)
+    def patches(self, picture: Picture) -> Patches:
+        """The picture as the model takes it."""
+        if self.cache is None:
+            return self.form.patches(picture.path)
+        return self.cache.patches(picture.path, self.form)
+
+    def inputs(self, batch: dict[str, Tensor], device: torch.device | str) -> dict[str, Tensor]:
+        """What `collate` made, on a device, as a model's forward takes it.
+
+        Bytes in `pixel_values` become numbers there, float32 [patches, 3 · frames · side²]: rescaled, normalised and
+        repeated for each of the frames that a patch spans, as transformers' `Qwen2VLImageProcessor` does it.
+        """
+        found = {name: tensor.to(device) for name, tensor in batch.items()}
+        pixels = found.get("pixel_values")
+        if pixels is not None and pixels.dtype == torch.uint8:
+            found["pixel_values"] = self._numbers(pixels)
+        return found
+
+    def batch(self, prompts: Sequence[Prompt], device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """What a model's forward takes of prompts of any lengths; padding stands on the left."""
+        return self.inputs(collate(prompts, self.pad_id, side="left"), device)
+
+    def _numbers(self, patches: Tensor) -> Tensor:
+        images: Any = self._images
+        values = patches.view(len(patches), 3, -1).to(torch.float32)
+        if images.do_rescale:
+            values.div_(1 / images.rescale_factor)
+        if images.do_normalize:
+            mean, std = (
+                torch.tensor(each, dtype=torch.float32, device=values.device)[:, None]
+                for each in (images.image_mean, images.image_std)
+            )
+            values.sub_(mean).div_(std)
+        return values[:, :, None].expand(-1, -1, images.temporal_patch_size, -1).reshape(len(patches), -1)
+
+    def rendered(self, conversation: Conversation) -> str:
+        """A conversation of texts alone in the model's chat format, up to where its answer begins."""
+        messages = [{"role": m.role, "content": "".join(map(str, m.pieces))} for m in conversation]
+        with self._lock, _refusals_told():
+            return self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
     def _load(self, conversation: Conversation) -> _Media:
         """Pictures and sounds, opened; KdslError for one that cannot be taken, whatever the reason."""
@@ -194,34 +250,37 @@ class Processor:
             )
         loaded = {sound: load_sound(sound.path, self.sound_seconds) for sound in heard}
         return _Media(
-            {picture: self.load_picture(picture) for picture in shown},
+            {picture: self.patches(picture) for picture in shown},
             {sound: samples for sound, (samples, _) in loaded.items()},
             tuple(sorted(sound.path for sound, (_, longer) in loaded.items() if longer)),
         )
 
     def _encode(self, conversation: Conversation, media: _Media) -> Prompt:
-        # `load_picture` has resized them, once for every backend.
-        how = {"do_resize": False} if pictures(conversation) else {}
         reads_only = self._images is None and self._extractor is None
         with self._lock, _refusals_told():
-            batch = self._processor.apply_chat_template(
-                [(_plain_message(message) if reads_only else _message(message, media)) for message in conversation],
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
+            tokens = self.tokenizer.apply_chat_template(
+                [_plain_message(message) if reads_only else _message(message) for message in conversation],
+                chat_template=self._processor.chat_template,
                 add_generation_prompt=True,
                 sanitize_control_tokens=True,
-                processor_kwargs=how,
+                return_dict=False,
             )
-        kinds = batch.get("mm_token_type_ids")
-        return Prompt(
-            batch["input_ids"][0],
-            None if kinds is None else kinds[0],
-            batch.get("pixel_values"),
-            batch.get("image_grid_thw"),
-            batch.get("input_features"),
-            batch.get("feature_attention_mask"),
-        )
+        ids = np.array(tokens)
+        patches = grids = features = mask = None
+        if shown := [media.pictures[picture] for picture in pictures(conversation)]:
+            sizes = [each.rows * each.columns // self.form.merged**2 for each in shown]
+            ids = _widened(ids, self._processor.image_token_id, sizes)
+            values = [each.values for each in shown]
+            patches = torch.from_numpy(values[0] if len(values) == 1 else np.concatenate(values))
+            grids = torch.tensor([[1, each.rows, each.columns] for each in shown])
+        if samples := [media.sounds[sound] for sound in sounds(conversation)]:
+            features, mask, sizes = sound_inputs(self._processor, samples, RATE)
+            ids = _widened(ids, self._processor.audio_token_id, sizes)
+        input_ids = torch.from_numpy(ids)
+        kinds = None
+        if self._processor.return_mm_token_type_ids:
+            kinds = (input_ids == self._processor.image_token_id).to(input_ids.dtype)
+        return Prompt(input_ids, kinds, patches, grids, features, mask)
 
     def _pieces_worth(self, conversation: Conversation, tokens: int, media: _Media) -> int:
         """How many of the earliest pieces must go to save about so many tokens, at least one."""
@@ -241,8 +300,8 @@ class Processor:
     def _worth(self, piece: Piece, media: _Media) -> int:
         """About how many tokens a piece takes, with the marks around it."""
         if isinstance(piece, Picture):
-            width, height = media.images[piece].size
-            return width * height // self._factor**2 + 2
+            picture = media.pictures[piece]
+            return picture.rows * picture.columns // self.form.merged**2 + 2
         if isinstance(piece, Audio):
             assert self._extractor is not None
             # Both families halve the frames by a convolution, and again by taking means of two.
@@ -255,11 +314,11 @@ class Processor:
 
 
 def collate(prompts: Sequence[Prompt], pad_id: int, side: Literal["left", "right"] = "left") -> dict[str, Tensor]:
-    """The arguments of a model's forward for prompts of any lengths; `side` is where padding goes.
+    """Prompts of any lengths as one batch, on the CPU; `side` is where padding goes.
 
     input_ids, attention_mask and, where prompts have them, mm_token_type_ids are [batch, longest]. pixel_values and
     image_grid_thw hold the pictures of all prompts in order, input_features and feature_attention_mask their sounds;
-    they are missing when there are none.
+    they are missing when there are none. Of pictures there are bytes, which `Processor.inputs` makes numbers of.
     """
     longest = max(map(len, prompts))
     shape = (len(prompts), longest)
@@ -299,13 +358,26 @@ def _plain_message(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": "".join(map(str, message.pieces))}
 
 
-def _message(message: Message, media: _Media) -> dict[str, Any]:
-    return {"role": message.role, "content": [_part(piece, media) for piece in message.pieces]}
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": [_part(piece) for piece in message.pieces]}
 
 
-def _part(piece: Piece, media: _Media) -> dict[str, Any]:
+def _part(piece: Piece) -> dict[str, Any]:
     if isinstance(piece, Picture):
-        return {"type": "image", "image": media.images[piece]}
+        return {"type": "image", "image": ""}
     if isinstance(piece, Audio):
-        return {"type": "audio", "audio": media.sounds[piece]}
+        return {"type": "audio", "audio": ""}
     return {"type": "text", "text": str(piece)}
+
+
+def _widened(ids: NDArray[np.int64], token: int, sizes: Sequence[int]) -> NDArray[np.int64]:
+    """With each token that stands for a picture, or a sound, as many times as it takes tokens."""
+    places = ids == token
+    if places.sum() != len(sizes):
+        raise KdslError(
+            f"the model's chat template has places for {places.sum()} of {len(sizes)} pictures or sounds; take the "
+            "template that belongs to the model"
+        )
+    times = np.ones(len(ids), dtype=np.int64)
+    times[places] = sizes
+    return ids.repeat(times)

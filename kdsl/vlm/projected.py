@@ -149,7 +149,7 @@ class ProjectingProcessor(Processor):
 
     def __init__(self, processor: Processor, kind: Kind, span: int, first: int) -> None:
         """`kind` is what the projection is for, `span` how many vectors it makes, `first` the first id for them."""
-        super().__init__(processor._processor, processor.budget, processor.max_tokens)
+        super().__init__(processor._processor, processor.budget, processor.max_tokens, processor.cache)
         self._kind = kind
         self._span = span
         self._first = first

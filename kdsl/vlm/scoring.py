@@ -5,21 +5,22 @@ through the model as one batch, or all options are packed behind each other in o
 prompt and the earlier tokens of its own option alone. Both give what one full forward an option gives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
 from kdsl.vlm.checkpoint import FAMILIES
 
 Method = Literal["repeat", "pack"]
 
-_VOCABULARY_ROWS = 512
-"""Positions whose logits are held at once: 300 MB at 150 thousand tokens."""
+VOCABULARY_AT_ONCE = 4096
+"""Tokens of the vocabulary whose logits are held at once, in float32, for every position that is scored."""
 
 
 @torch.inference_mode()
@@ -29,11 +30,12 @@ def score_options(
     """Summed log-probabilities, float64 [batch, options], of options given as token ids; whole answers end in the end
     token.
 
-    `batch` is left-padded (`kdsl.vlm.processor.collate`). The method is chosen by memory unless given; "pack" takes an
-    attention implementation with free masks (sdpa or eager). Out of memory passes through.
+    `batch` is left-padded (`kdsl.vlm.processor.collate`). The method is chosen by memory unless given; "pack" takes
+    prompts within a sliding window. Out of memory passes through.
     """
     prefix = _read_prefix(model, batch)
-    first = _log_softmax(model, prefix.last_hidden)[:, [option[0] for option in options]]
+    starts = torch.tensor([option[0] for option in options], device=prefix.last_hidden.device)
+    first = _log_probabilities(model, prefix.last_hidden, starts.expand(len(prefix.last_hidden), -1))
     if max(map(len, options)) == 1:
         return first.double().cpu()
     if method is None:
@@ -47,10 +49,11 @@ def choose_method(model: PreTrainedModel, n_prompts: int, n_tokens: int, options
     """What takes less memory, which was also the quicker in every measurement: nearly always packing.
 
     Repeating copies the prompt's keys and values for every option; packing holds a mask of every token of the options
-    against every token. Attention without free masks, such as flash-attention or a sliding window, can only repeat.
+    against every token. Packed options would see beyond a sliding window that is narrower than prompt and option.
     """
     config = model.config.get_text_config()
-    if model.config._attn_implementation not in ("sdpa", "eager") or getattr(config, "sliding_window", None):
+    window = getattr(config, "sliding_window", None)
+    if window is not None and n_tokens + max(map(len, options)) > window:
         return "repeat"
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     numbers_a_token = 2 * config.num_hidden_layers * config.num_key_value_heads * head
@@ -120,7 +123,8 @@ def _score_repeated(model: PreTrainedModel, prefix: _Prefix, options: Sequence[S
     )
     chosen = real.bool()
     rows = torch.arange(n_prompts * n_options, device=device)[:, None].expand_as(chosen)[chosen]
-    tokens = _token_log_probabilities(model, hidden[chosen.to(hidden.device)], targets.repeat(n_prompts, 1)[chosen])
+    scored = targets.repeat(n_prompts, 1)[chosen]
+    tokens = _log_probabilities(model, hidden[chosen.to(hidden.device)], scored[:, None])[:, 0]
     return _sum_by(tokens, rows, n_prompts * n_options).view(n_prompts, n_options)
 
 
@@ -140,8 +144,9 @@ def _score_packed(model: PreTrainedModel, prefix: _Prefix, options: Sequence[Seq
     mask = torch.zeros(allowed.shape, dtype=model.dtype, device=device)
     mask.masked_fill_(~allowed, torch.finfo(model.dtype).min)
     positions = prefix.next_position[:, None] + (order - starts[owner])
-    hidden = _continue(model, prefix.cache, inputs.expand(n_prompts, -1), mask, positions)
-    tokens = _token_log_probabilities(model, hidden.flatten(0, 1), targets.repeat(n_prompts))
+    with _attention_with_free_masks(model):
+        hidden = _continue(model, prefix.cache, inputs.expand(n_prompts, -1), mask, positions)
+    tokens = _log_probabilities(model, hidden.flatten(0, 1), targets.repeat(n_prompts)[:, None])[:, 0]
     rows = (torch.arange(n_prompts, device=device)[:, None] * n_options + owner).flatten()
     return _sum_by(tokens, rows, n_prompts * n_options).view(n_prompts, n_options)
 
@@ -159,18 +164,48 @@ def _continue(model: PreTrainedModel, cache: Cache, inputs: Tensor, mask: Tensor
     return output.last_hidden_state
 
 
-def _token_log_probabilities(model: PreTrainedModel, hidden: Tensor, targets: Tensor) -> Tensor:
-    """[tokens]: log p(target) of every state [tokens, hidden]."""
-    parts = []
-    for start in range(0, len(targets), _VOCABULARY_ROWS):
-        log_p = _log_softmax(model, hidden[start : start + _VOCABULARY_ROWS])
-        chosen = targets[start : start + _VOCABULARY_ROWS, None].to(log_p.device)
-        parts.append(log_p.gather(1, chosen)[:, 0])
-    return torch.cat(parts)
+@contextmanager
+def _attention_with_free_masks(model: PreTrainedModel) -> Iterator[None]:
+    """Flash-attention takes no masks but of padding; keys and values are the same for every implementation."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    if before in ("sdpa", "eager"):
+        yield
+        return
+    config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
-def _log_softmax(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    return model.lm_head(hidden).float().log_softmax(dim=-1)
+def _log_probabilities(model: PreTrainedModel, hidden: Tensor, tokens: Tensor) -> Tensor:
+    """Float32 [rows, k]: log p of each of `tokens` [rows, k] by the state [rows, hidden] before it."""
+    chosen = torch.zeros(tokens.shape, device=hidden.device)
+    total = torch.full(tokens.shape[:1], -torch.inf, device=hidden.device)
+    first = 0
+    for logits in _logits(model, hidden):
+        places = tokens.to(logits.device) - first
+        here = (places >= 0) & (places < logits.shape[1])
+        found = logits.gather(1, places.clamp(0, logits.shape[1] - 1)).masked_fill(~here, 0.0)
+        chosen = chosen.to(logits.device) + found
+        total = torch.logaddexp(total.to(logits.device), logits.logsumexp(dim=1))
+        first += logits.shape[1]
+    return chosen - total[:, None]
+
+
+def _logits(model: PreTrainedModel, hidden: Tensor) -> Iterator[Tensor]:
+    """Float32 [rows, part of the vocabulary], one part after the other.
+
+    Logits of 16 bits from 16 to 32 are multiples of 1/8, so that what differs in its last digit differs by an eighth.
+    """
+    head = model.lm_head
+    if type(head) is not nn.Linear or head.weight.device.type == "meta":  # has an adapter, or is loaded when called
+        yield head(hidden).float()
+        return
+    wide = hidden.to(head.weight.device).float()
+    for part in head.weight.split(VOCABULARY_AT_ONCE):
+        yield nn.functional.linear(wide, part.float())
 
 
 def _sum_by(values: Tensor, rows: Tensor, n_rows: int) -> Tensor:

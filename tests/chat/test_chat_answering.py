@@ -17,7 +17,6 @@ from kdsl.chat.dialogue import ChatTurn, Part, agent_says, conversation  # noqa:
 from kdsl.errors import KdslError  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 from kdsl.vlm.model import Scores  # noqa: E402
-from kdsl.vlm.processor import collate  # noqa: E402
 from kdsl.vlm.server.model import ServedModel  # noqa: E402
 
 ANSWERS = ["红色页面", "蓝色页面", "是", "一个长得多的回答，它有一个逗号"]
@@ -49,7 +48,7 @@ DIALOGUES = {
 def plain(local: LocalModel, dialogue: list[ChatTurn], folder: Path, system: str, answer: str) -> float:
     """exp of the mean of -ln p of the answer's tokens and the end token, by one forward over everything."""
     prompt = local.processor.encode(conversation(dialogue, folder, system))
-    batch = collate([prompt], local.processor.pad_id)
+    batch = local.processor.batch([prompt])
     tokens = torch.tensor([local.processor.answer_ids(answer)])
     batch["input_ids"] = torch.cat([batch["input_ids"], tokens], dim=1)
     batch["attention_mask"] = torch.ones_like(batch["input_ids"])

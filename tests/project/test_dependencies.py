@@ -99,6 +99,8 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "training.patience": ("9", [], FIT),
     "training.vision": ("true", [], FIT),
     "training.target": ("label_reason", [], FIT),
+    "training.balance": ("0.5", [], FIT),
+    "training.label_smoothing": ("0.1", [], FIT),
     "augment.copies": ("1", FIT, FIT),
     "augment.text": ("false", FIT, FIT),
     "augment.images": ("false", FIT, FIT),

@@ -49,6 +49,7 @@ def encoded(model: LocalModel, *examples: Example) -> list[Encoded]:
 
 def loss(model: LocalModel, batch: dict) -> float:
     with torch.no_grad():
+        batch = model.processor.inputs(batch, "cpu")
         logits = answer_logits(model.model, model.model, batch)
         return float(answer_loss(logits, batch["targets"], batch["weights"]))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,6 @@ from kdsl.training.packing import Collator, blank_media, packed, row_tokens, row
 from kdsl.vlm.checkpoint import FAMILIES  # noqa: E402
 from kdsl.vlm.conversation import Audio, Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
-from kdsl.vlm.processor import collate  # noqa: E402
 
 HEARING = {"qwen2_audio": tiny_hearing.build_qwen2_audio, "qwen2_5_omni_thinker": tiny_hearing.build_omni}
 
@@ -76,13 +76,18 @@ def learned(model: PreTrainedModel, batch: dict) -> tuple[float, dict]:
     return loss.item(), gradients(model)
 
 
+def collated(model: LocalModel, rows: Sequence[Encoded], **how: Any) -> dict:
+    """What the model is given of a batch."""
+    return model.processor.inputs(Collator(model.processor, **how)(rows), "cpu")
+
+
 def one_by_one(model: LocalModel, rows: Sequence[Encoded]) -> tuple[float, dict]:
     """The same by one plain forward an example, with logits of the whole of it."""
     model.model.zero_grad()
     total = sum(row.weight * len(row.answer) for row in rows)
     found = 0.0
     for row in rows:
-        batch = collate([row.prompt.followed_by(row.answer)], model.processor.pad_id)
+        batch = model.processor.batch([row.prompt.followed_by(row.answer)])
         logits = model.model(**batch).logits[0, -len(row.answer) - 1 : -1]
         loss = row.weight * cross_entropy(logits, torch.tensor(row.answer), reduction="sum") / total
         loss.backward()
@@ -106,7 +111,7 @@ def test_loss_and_gradients_are_those_of_the_examples_one_by_one(models, media, 
     model = models[family]
     rows = examples(model, media)
     longest = max(len(row.prompt) + len(row.answer) for row in rows)
-    batches = [Collator(model.processor, row_tokens=row_tokens)(rows) for row_tokens in (None, longest + 40)]
+    batches = [collated(model, rows, row_tokens=row_tokens) for row_tokens in (None, longest + 40)]
     assert len(batches[0]["layout"]) == 1 < len(batches[1]["layout"]) < len(rows)
     expected = one_by_one(model, rows)
     for batch in batches:
@@ -144,7 +149,7 @@ def test_attention_by_lengths_gives_the_same_without_a_mask(models, media, famil
     model.model.config._attn_implementation = "flash_like"
     try:
         assert row_tokens(model.model) is None
-        same(learned(model.model, Collator(model.processor, row_tokens(model.model))(rows)), expected)
+        same(learned(model.model, collated(model, rows, row_tokens=row_tokens(model.model))), expected)
     finally:
         model.model.config._attn_implementation = "sdpa"
 
@@ -154,7 +159,7 @@ def test_a_dummy_changes_nothing_and_is_given_where_its_kind_is_missing(models, 
     model = models[family]
     rows = examples(model, media)
     dummies = blank_media(model.processor)
-    plain, dummied = (Collator(model.processor, dummies=each)(rows[1:2]) for each in ((), dummies))
+    plain, dummied = (collated(model, rows[1:2], dummies=each) for each in ((), dummies))
     held = {"pixel_values": model.processor.sees, "input_features": model.processor.hears}
     for name, given in held.items():
         assert name not in plain
@@ -164,13 +169,13 @@ def test_a_dummy_changes_nothing_and_is_given_where_its_kind_is_missing(models, 
     assert one[0] == pytest.approx(other[0], abs=1e-5)
     for name, gradient in other[1].items():
         torch.testing.assert_close(one[1][name], gradient, atol=1e-5, rtol=1e-4)
-    full, same_full = (Collator(model.processor, dummies=each)(rows) for each in ((), dummies))
+    full, same_full = (collated(model, rows, dummies=each) for each in ((), dummies))
     assert full["layout"].tolist() == same_full["layout"].tolist()
 
 
 def test_no_logits_are_computed_but_for_answers(models, media):
     model = models["qwen2_audio"]
-    batch = Collator(model.processor)(examples(model, media))
+    batch = collated(model, examples(model, media))
     logits = answer_logits(model.model, model.model, batch)
     assert logits.shape == (len(batch["targets"]), model.model.config.get_text_config().vocab_size)
     whole = model.model(**packed(model.model, batch)).logits

@@ -12,7 +12,6 @@ from tiny_families import write_family  # noqa: E402
 
 from kdsl.vlm.conversation import Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
-from kdsl.vlm.processor import collate  # noqa: E402
 from kdsl.vlm.scoring import score_options  # noqa: E402
 
 OPTIONS = ("红退", "红", "一个长的标签")
@@ -26,7 +25,7 @@ def test_family_is_scored_exactly_and_generates(family: str, patch: int, tmp_pat
 
     side = round(56 / (2 * patch))
     assert model.processor.encode(conversations[0]).mm_token_type_ids.sum() == side * side
-    batch = collate([model.processor.encode(conversation) for conversation in conversations], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(conversation) for conversation in conversations])
     answers = [model.processor.answer_ids(option) for option in OPTIONS]
     expected = [[one_forward(model, conversation, answer) for answer in answers] for conversation in conversations]
     for method in ("repeat", "pack"):
@@ -35,7 +34,7 @@ def test_family_is_scored_exactly_and_generates(family: str, patch: int, tmp_pat
 
 
 def one_forward(model: LocalModel, conversation, answer: list[int]) -> float:
-    batch = collate([model.processor.encode(conversation)], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(conversation)])
     more = torch.tensor([answer])
     for name, part in (("input_ids", more), ("attention_mask", more * 0 + 1), ("mm_token_type_ids", more * 0)):
         batch[name] = torch.cat([batch[name], part], dim=1)

@@ -27,7 +27,7 @@ from kdsl.errors import KdslError  # noqa: E402
 from kdsl.vlm.cache import CachedModel  # noqa: E402
 from kdsl.vlm.conversation import Audio, Conversation, Instruction, Message, Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
-from kdsl.vlm.processor import Processor, collate  # noqa: E402
+from kdsl.vlm.processor import Processor  # noqa: E402
 from kdsl.vlm.saving import save_model  # noqa: E402
 from kdsl.vlm.scoring import score_options  # noqa: E402
 
@@ -71,7 +71,7 @@ def conversations(model: LocalModel, tones: list[Audio], tmp_path_factory: pytes
 def one_forward(model: LocalModel, conversation: Conversation, option: str) -> float:
     """log p(option) by a plain forward over the whole sequence, with the model's own positions."""
     answer = model.processor.answer_ids(option)
-    batch = collate([model.processor.encode(conversation).followed_by(answer)], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(conversation).followed_by(answer)])
     with torch.inference_mode():
         log_p = model.model(**batch).logits[0, -len(answer) - 1 : -1].double().log_softmax(dim=-1)
     return log_p.gather(1, torch.tensor(answer)[:, None]).sum().item()
@@ -86,7 +86,7 @@ def sound_tokens(processor: Processor, conversation: Conversation) -> int:
 @pytest.mark.parametrize("method", ["repeat", "pack"])
 def test_options_are_scored_as_by_one_full_forward_each(model, conversations, method) -> None:
     expected = [[one_forward(model, conversation, option) for option in OPTIONS] for conversation in conversations]
-    batch = collate([model.processor.encode(conversation) for conversation in conversations], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(conversation) for conversation in conversations])
     assert batch["attention_mask"].sum(dim=1).unique().numel() > 2  # the shorter ones are padded
     answers = [model.processor.answer_ids(option) for option in OPTIONS]
     np.testing.assert_allclose(score_options(model.model, batch, answers, method), expected, atol=1e-4)
@@ -102,7 +102,7 @@ def test_generated_answers_are_the_models_own_greedy_ones(model, conversations) 
     )
     expected = []
     for conversation in conversations:
-        batch = collate([model.processor.encode(conversation)], model.processor.pad_id)
+        batch = model.processor.batch([model.processor.encode(conversation)])
         output = model.model.generate(**batch, generation_config=config)
         expected.append(model.processor.text(output[0, batch["input_ids"].shape[1] :].tolist()).strip())
     assert [answer.text for answer in model.generate(conversations, 6)] == expected

@@ -11,7 +11,7 @@ from transformers import Qwen2VLForConditionalGeneration  # noqa: E402
 
 from kdsl.vlm import scoring  # noqa: E402
 from kdsl.vlm.conversation import Conversation, Picture, ask  # noqa: E402
-from kdsl.vlm.processor import Processor, collate  # noqa: E402
+from kdsl.vlm.processor import Processor  # noqa: E402
 
 METHODS = ("repeat", "pack")
 OPTIONS = ("红退", "红退货", "蓝", "是", "一个长得多的标签，带有逗号")
@@ -44,7 +44,7 @@ def naive(
 ) -> float:
     """One full forward over prompt and option."""
     prompt = processor.encode(conversation)
-    batch = collate([prompt], processor.pad_id)
+    batch = processor.batch([prompt])
     answer = torch.tensor([processor.answer_ids(option)])
     batch["input_ids"] = torch.cat([batch["input_ids"], answer], dim=1)
     batch["attention_mask"] = torch.ones_like(batch["input_ids"])
@@ -57,7 +57,7 @@ def naive(
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("options", [OPTIONS, OPTIONS[:1]], ids=["several", "one"])
 def test_equals_one_full_forward_an_option(model, processor, conversations, method, options) -> None:
-    batch = collate([processor.encode(conversation) for conversation in conversations], processor.pad_id)
+    batch = processor.batch([processor.encode(conversation) for conversation in conversations])
     scores = scoring.score_options(model, batch, [processor.answer_ids(option) for option in options], method)
     expected = [
         [naive(model, processor, conversation, option) for option in options] for conversation in conversations
@@ -71,8 +71,8 @@ def test_prompts_without_pictures_after_prompts_with(model, processor, conversat
     """What the model keeps of the last prompt's pictures must not move the positions of the next."""
     options = [processor.answer_ids(option) for option in OPTIONS]
     expected = [naive(model, processor, conversations[1], option) for option in OPTIONS]
-    scoring.score_options(model, collate([processor.encode(conversations[2])], processor.pad_id), options, method)
-    batch = collate([processor.encode(conversations[1])], processor.pad_id)
+    scoring.score_options(model, processor.batch([processor.encode(conversations[2])]), options, method)
+    batch = processor.batch([processor.encode(conversations[1])])
     scores = scoring.score_options(model, batch, options, method)
     torch.testing.assert_close(scores[0], torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
 
@@ -85,7 +85,7 @@ def test_method_is_what_takes_less_memory(model) -> None:
 
 def test_option_that_begins_another_does_not_win_by_it(model, processor, conversations) -> None:
     """The end token counts: 红退 is the answer, 红 only begins it."""
-    batch = collate([processor.encode(conversations[0])], processor.pad_id)
+    batch = processor.batch([processor.encode(conversations[0])])
     scores = scoring.score_options(model, batch, [processor.answer_ids(option) for option in ("红", "红退", "蓝退")])
     assert scores[0].argmax() == 1
     assert scores[0].exp()[1] > 0.9

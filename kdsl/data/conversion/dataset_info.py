@@ -29,11 +29,11 @@ def with_entry(path: Path, data: Path, form: str, files: Collection[str]) -> str
         raise KdslError(
             f"{path}: has a data set {data.stem!r} in another file already; call the output something else"
         )
-    entry = _entry(form, data.name, files)
+    entry = entry_of(form, data.name, files)
     return json.dumps({**known, data.stem: {**before, **entry}}, ensure_ascii=False, indent=2) + "\n"
 
 
-def _entry(form: str, name: str, files: Collection[str]) -> dict[str, Any]:
+def entry_of(form: str, name: str, files: Collection[str]) -> dict[str, Any]:
     named = {column: column for column in files}
     if form == "alpaca":
         columns = {"prompt": "instruction", "query": "input", "response": "output", **named}

@@ -1,0 +1,68 @@
+"""What KDSL's recipe of fine-tuning is called in the settings of other trainers, and which files of theirs say so."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from kdsl.config_parts import TrainingConfig
+from kdsl.vlm.pixels import PixelBudget
+
+ADAPTER, PREDICTED = "adapter", "predicted"
+"""Where a trainer leaves what it learned, and its answers, in the folder of the export."""
+TRAIN_FILE, PREDICT_FILE = "train.yaml", "predict.yaml"
+_ENDING = 8
+"""Tokens that a trainer may put behind an answer."""
+
+
+@dataclass(frozen=True)
+class ExportedRecipe:
+    """Everything that decides what a trainer makes of the exported samples."""
+
+    base: str
+    """A hub id, or the absolute path of a directory."""
+    family: str
+    """The model's `model_type`."""
+    system: str | None
+    """The system message that the model's own chat template begins with, "" without one; None where it is written in
+    another form than Qwen's."""
+    training: TrainingConfig
+    learning_rate: float
+    lora: dict[str, Any]
+    """`rank`, `alpha`, `dropout` and `targets`, the regular expression of the modules."""
+    budget: PixelBudget
+    max_tokens: int
+    """Of a prompt."""
+    answer_tokens: int
+    """Of the longest answer, its end included."""
+    seed: int
+    samples: int
+    """That are trained on."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a prompt with its answer: nothing that KDSL would train on is longer."""
+        return self.max_tokens + self.answer_tokens + _ENDING
+
+    @property
+    def generated(self) -> int:
+        """Tokens that an answer may take."""
+        return self.answer_tokens + _ENDING
+
+    @property
+    def accumulated(self) -> int:
+        """Portions of a step."""
+        return max(1, self.training.batch // self.training.at_once)
+
+    @property
+    def warmup_steps(self) -> int:
+        """A tenth of the steps, as a number: as a share it is given in different ways to different versions."""
+        portions = math.ceil(self.samples / self.training.at_once)
+        return math.ceil(0.1 * math.ceil(portions / self.accumulated) * self.training.epochs)
+
+
+def yaml_file(comment: str, settings: dict[str, Any]) -> str:
+    """The text of a file of settings in YAML, without those that are None."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    return f"# {comment}\n" + yaml.safe_dump(given, allow_unicode=True, sort_keys=False, width=1000)

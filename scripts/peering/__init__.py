@@ -1,0 +1,1 @@
+"""Trainers and servers that others wrote, side by side with KDSL: see scripts/peers."""
