@@ -31,6 +31,7 @@ from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, shar
 from kdsl.training.packing import Collator, blank_media, row_tokens
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
+from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor
 from kdsl.vlm.saving import save_model
@@ -55,6 +56,8 @@ class Recipe:
     """DeepSpeed's configuration, under torchrun."""
     most_tokens: int | None = None
     """Output tokens of a sample in prediction, which a reason before its label is cut to; None is unlimited."""
+    pictures: Path | None = None
+    """The folder for what is prepared of pictures, which epochs, folds and adapters share; None keeps nothing."""
 
 
 def fine_tune(
@@ -98,7 +101,8 @@ def _train(
     arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
     with loading_in_one_sentence(recipe.base):
-        processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens)
+        cache = None if recipe.pictures is None else PictureCache(recipe.pictures)
+        processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens, cache)
     # In shards all weights have one type; computing in bfloat16 is then up to the launcher's configuration.
     model = trainable_model(recipe.base, recipe.training, _device(recipe), torch.float32 if sharded() else None)
     trainer = LabelTrainer(

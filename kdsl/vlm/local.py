@@ -25,6 +25,7 @@ from kdsl.vlm.conversation import Conversation
 from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
+from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt
 from kdsl.vlm.scoring import mean_hidden_states, near_ties, score_options
@@ -66,11 +67,13 @@ class LocalModel:
         max_tokens: int = 32768,
         device: str | None = None,
         adapters: Mapping[str, Path] | None = None,
+        pictures: Path | None = None,
     ) -> "LocalModel":
         """From a model directory, an adapter's directory (its base is loaded too) or a hub id.
 
-        With `adapters` (name → directory) the first one answers; `with_adapter` gives the others and the base. Raises
-        KdslError in one sentence for whatever cannot be loaded.
+        With `adapters` (name → directory) the first one answers; `with_adapter` gives the others and the base. In the
+        folder `pictures` what is prepared of pictures is kept (`PictureCache`). Raises KdslError in one sentence for
+        whatever cannot be loaded.
         """
         adapters = dict(adapters or {})
         if is_adapter(name):
@@ -79,7 +82,8 @@ class LocalModel:
             name = adapter_base(folder)
         location = find_model(name)
         with loading_in_one_sentence(name):
-            processor = Processor.load(location, budget, max_tokens)
+            cache = None if pictures is None else PictureCache(pictures)
+            processor = Processor.load(location, budget, max_tokens, cache)
         model = load_base(name, device)
         parts = [fingerprint(name), *(f"{key}={fingerprint(str(folder))}" for key, folder in adapters.items())]
         parts.append(f"{processor.budget.min_pixels}-{processor.budget.max_pixels}-{max_tokens}")

@@ -15,6 +15,7 @@ from kdsl.pretrained import fingerprint, without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.picture_cache import PICTURES_FOLDER
 from kdsl.vlm.pixels import PixelBudget
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LargeWeights:
     consent: Consent | None = None
     """For a server that is not this machine."""
     keeping: bool = True
-    """Whether vectors of samples are kept in the checkpoint."""
+    """Whether vectors of samples, and what is prepared of their pictures, are kept in the checkpoint."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -50,6 +51,11 @@ class LargeWeights:
     def remote(self) -> bool:
         """Whether a server runs the model: then nothing is trained."""
         return is_address(self.name)
+
+    @property
+    def pictures(self) -> Path | None:
+        """The folder for what is prepared of pictures; None where nothing is kept."""
+        return self.checkpoint / PICTURES_FOLDER if self.keeping else None
 
     @property
     def tunable(self) -> bool:
@@ -103,7 +109,13 @@ class LargeWeights:
         if key not in self._loaded:
             self.release()
             adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
-            self._loaded[key] = LocalModel.load(self.name, self.budget, self.max_tokens, adapters=adapters)
+            self._loaded[key] = LocalModel.load(
+                self.name,
+                self.budget,
+                self.max_tokens,
+                adapters=adapters,
+                pictures=self.pictures,
+            )
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
         return model.with_adapter(names[tuned])
@@ -156,7 +168,9 @@ class LargeWeights:
             if of:
                 for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
                     del self._loaded[other]
-            self._loaded[key] = load_model(name, self.budget, self.max_tokens, consent=self.consent)
+            self._loaded[key] = load_model(
+                name, self.budget, self.max_tokens, consent=self.consent, pictures=self.pictures
+            )
         return self._loaded[key]
 
 
