@@ -139,7 +139,7 @@ class Processor:
     @property
     def factor(self) -> int:
         """What both sides of a picture are made divisible by; 0 where the model sees none."""
-        return self.form.merged if self.sees else 0
+        return 0 if self._images is None else self.form.side * self.form.merged
 
     @property
     def hears(self) -> bool:

@@ -10,6 +10,8 @@ from kdsl.record_file import RecordModel, read_record
 from kdsl.sample import Sample
 
 EXPORT_FILE = "kdsl.json"
+ADAPTER_FOLDER = "adapter"
+"""In the folder of an export, where a trainer leaves what it learned."""
 Trainer = Literal["llama-factory", "swift"]
 
 

@@ -1,6 +1,7 @@
 """The weights of a large model: what `large:` names and what was fine-tuned from it, loaded when asked for."""
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +12,21 @@ from typing import TYPE_CHECKING, cast
 from kdsl.errors import KdslError
 from kdsl.files import inside
 from kdsl.hosts import Consent, is_address
+from kdsl.models.large.training_record import TrainingRecord
 from kdsl.pretrained import fingerprint, without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.picture_cache import PICTURES_FOLDER
 from kdsl.vlm.pixels import PixelBudget
 
 if TYPE_CHECKING:
     from kdsl.vlm.local import LocalModel
 
+log = logging.getLogger(__name__)
+
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
-_BATCH = 8
 
 
 @dataclass
@@ -41,7 +45,7 @@ class LargeWeights:
     consent: Consent | None = None
     """For a server that is not this machine."""
     keeping: bool = True
-    """Whether vectors of samples are kept in the checkpoint."""
+    """Whether vectors of samples, and what is prepared of their pictures, are kept in the checkpoint."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -51,6 +55,11 @@ class LargeWeights:
     def remote(self) -> bool:
         """Whether a server runs the model: then nothing is trained."""
         return is_address(self.name)
+
+    @property
+    def pictures(self) -> Path | None:
+        """The folder for what is prepared of pictures; None where nothing is kept."""
+        return self.checkpoint / PICTURES_FOLDER if self.keeping else None
 
     @property
     def tunable(self) -> bool:
@@ -105,7 +114,11 @@ class LargeWeights:
             self.release()
             adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
             self._loaded[key] = LocalModel.load(
-                self.name, self.budget, self.max_tokens, batch_size=_BATCH, adapters=adapters
+                self.name,
+                self.budget,
+                self.max_tokens,
+                adapters=adapters,
+                pictures=self.pictures,
             )
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
@@ -159,8 +172,18 @@ class LargeWeights:
             if of:
                 for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
                     del self._loaded[other]
-            self._loaded[key] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
+            if not of:
+                self._tell_doubts()
+            self._loaded[key] = load_model(
+                name, self.budget, self.max_tokens, consent=self.consent, pictures=self.pictures
+            )
         return self._loaded[key]
+
+    def _tell_doubts(self) -> None:
+        """Warn of what may be different from how the weights were trained, where something beside them tells."""
+        record = TrainingRecord.of(self.name)
+        for doubt in () if record is None else record.doubts(self.budget, self.sees()):
+            log.warning("%s: %s", self.name, doubt)
 
 
 def _local(name: str) -> ModuleType:
