@@ -32,6 +32,7 @@ def open_model(
     from kdsl.hosts import is_address
     from kdsl.vlm.cache import CachedModel
     from kdsl.vlm.load import load_model
+    from kdsl.vlm.picture_cache import PICTURES_FOLDER
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.server.model import ServedModel
 
@@ -40,7 +41,8 @@ def open_model(
         consent = replace(project.consent, by_hand=(name,)) if by_hand else project.consent
         server = ServedModel.connect(name, budget, timeout, retries, consent=consent)
         return CachedModel(server, answers), AT_ONCE
-    return CachedModel(load_model(name, budget), answers), 1
+    pictures = project.config.checkpoint / PICTURES_FOLDER
+    return CachedModel(load_model(name, budget, pictures=pictures), answers), 1
 
 
 def shown_prompts(project: "Project", model: "CachedModel", samples: "Sequence[Sample]") -> "Prompts":

@@ -284,6 +284,7 @@ def _tuners(
         config.training,
         config.seed,
         most_tokens=config.limits.tokens,
+        pictures=large.weights.pictures,
     )
     reasons = learned_reasons(project)
     soft_labels = _soft_labels(project) if soft_labels is None else soft_labels

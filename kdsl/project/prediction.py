@@ -354,7 +354,7 @@ def _ready(
         {task.name: TaskQuestions(wording_of(task), questions_of(predictor.base(task.name))) for task in tasks},
         data.images,
         data.questions,
-        None if config.small_model is None else cache(lambda: load_small(project)),
+        None if config.small_model is None else cache(lambda: load_small(project, keeping)),
         Usage(Limits(config.limits.calls, config.limits.tokens)) if large is None else large.usage,
         0 if large is None else large.calls,
         keeping,

@@ -45,7 +45,9 @@ def compare_adapters(project: Project) -> "Seesaw":
     loaded = {name: f"adapter{number}" for number, name in enumerate(names)}
     adapters = {loaded[name]: folder for name, folder in folders.items()}
     weights = large.weights
-    model = LocalModel.load(weights.name, weights.budget, weights.max_tokens, adapters=adapters)
+    model = LocalModel.load(
+        weights.name, weights.budget, weights.max_tokens, adapters=adapters, pictures=weights.pictures
+    )
     labels = {task.name: task.label_names for task in project.tasks}
     return compare(model, loaded, folders, _examples(project, tuners[-1]), labels, tuners[-1].recipe)
 

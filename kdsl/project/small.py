@@ -18,16 +18,21 @@ SMALL_ANSWERS_FILE = "small.jsonl"
 """In the checkpoint: what the small model answered while rules were mined."""
 
 
-def load_small(project: "Project") -> "VisionLanguageModel":
-    """The model that `small:` names; KdslError in one sentence where it names none, or cannot be loaded."""
+def load_small(project: "Project", keeping: bool = True) -> "VisionLanguageModel":
+    """The model that `small:` names; KdslError in one sentence where it names none, or cannot be loaded.
+
+    Without `keeping` nothing that is prepared of pictures is kept in the checkpoint.
+    """
     from kdsl.vlm.load import load_model
+    from kdsl.vlm.picture_cache import PICTURES_FOLDER
     from kdsl.vlm.pixels import PixelBudget
 
     config = project.config
     if config.small_model is None:
         raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
     budget = PixelBudget(config.pixels.min, config.pixels.max)
-    return load_model(config.small_model, budget, consent=project.consent)
+    pictures = config.checkpoint / PICTURES_FOLDER if keeping else None
+    return load_model(config.small_model, budget, consent=project.consent, pictures=pictures)
 
 
 def cached_small(project: "Project") -> "CachedModel | None":

@@ -43,9 +43,8 @@ FAMILIES = {
     "llama": Family("Llama", sees=False),
 }
 """By `model_type` in a configuration, as `model_config` gives it."""
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _OLD_LAYOUT = {r"^model\.layers\.": "model.language_model.layers.", r"^visual\.": "model.visual."}
 """Before transformers 4.52 the language model and the vision tower had these names, and adapters still do."""
 _PREFIX = "base_model.model."
@@ -67,7 +66,7 @@ def load_base(
         device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
     with loading_in_one_sentence(name), quiet():
         config = model_config(location)
-        model, info = _auto_class(config).from_pretrained(
+        model, info = auto_class(config).from_pretrained(
             location,
             config=config,
             dtype=dtype or number_format(device),
@@ -86,7 +85,8 @@ def load_base(
     return model.eval()
 
 
-def _auto_class(config: PretrainedConfig) -> Any:
+def auto_class(config: PretrainedConfig) -> Any:
+    """The class of transformers that makes or loads the model of this configuration."""
     family = FAMILIES[config.model_type]
     return AutoModelForMultimodalLM if family.sees or family.hears else AutoModelForCausalLM
 
@@ -194,13 +194,13 @@ def model_config(location: str | Path) -> PretrainedConfig:
 
 def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
     """The adapter's configuration, aimed at exactly the modules that its file has weights for."""
-    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / _ADAPTER_WEIGHTS).is_file():
+    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / ADAPTER_WEIGHTS).is_file():
         raise KdslError(
-            f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {_ADAPTER_WEIGHTS} is missing); name the directory "
+            f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {ADAPTER_WEIGHTS} is missing); name the directory "
             "that training wrote it to"
         )
     with parsing(folder, "not a readable adapter"):
-        with safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
+        with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
             keys = [key.removeprefix(_PREFIX) for key in file.keys()]  # noqa: SIM118 (not a dictionary)
         config = PeftConfig.from_pretrained(folder)
     modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}

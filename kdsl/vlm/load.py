@@ -15,15 +15,16 @@ def load_model(
     name: str,
     budget: PixelBudget | None = None,
     max_tokens: int = 32768,
-    batch_size: int = 8,
     device: str | None = None,
     adapters: Mapping[str, Path] | None = None,
     consent: Consent | None = None,
+    pictures: Path | None = None,
 ) -> VisionLanguageModel:
     """The model at http://host:port/v1 (or …/v1#name), in a directory, in a checkpoint, or of a hub id.
 
     A server needs neither torch nor transformers here, and has its own limit of tokens, batches and device; `consent`
-    is for one that is not this machine. Raises KdslError in one sentence for whatever cannot be loaded or reached.
+    is for one that is not this machine. `pictures` is that of `LocalModel.load`. Raises KdslError in one sentence for
+    whatever cannot be loaded or reached.
     """
     if is_address(name):
         if adapters:
@@ -33,4 +34,4 @@ def load_model(
         from kdsl.vlm.local import LocalModel
     except ImportError as error:
         raise without_extra(name, error) from error
-    return LocalModel.load(name, budget, max_tokens, device, batch_size, adapters)
+    return LocalModel.load(name, budget, max_tokens, device, adapters, pictures)

@@ -25,13 +25,14 @@ from kdsl.vlm.conversation import Conversation
 from kdsl.vlm.feeding import ahead
 from kdsl.vlm.free_text import said
 from kdsl.vlm.model import Generation, Scores
+from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt
 from kdsl.vlm.scoring import mean_hidden_states, score_options
 from kdsl.vlm.sounds import CutSounds
 
-_WINDOW = 4
-"""Batches' worth of conversations that are prepared ahead and sorted by length."""
+_WINDOW = 32
+"""Conversations that are prepared ahead and sorted by length; no batch is larger."""
 
 
 class LocalModel:
@@ -45,14 +46,13 @@ class LocalModel:
         model: PreTrainedModel | PeftModel,
         processor: Processor,
         identity: str,
-        batch_size: int = 8,
         adapter: str | None = None,
     ) -> None:
         """`adapter`: the name of the loaded adapter to answer with; None is the base model."""
         self._peft = model if isinstance(model, PeftModel) else None
         self.model: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
         self.processor = processor
-        self._batches = Batches(batch_size, self.model.device)
+        self._batches = Batches(self.model)
         self.decoding_seconds: float | None = None
         """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
@@ -66,13 +66,14 @@ class LocalModel:
         budget: PixelBudget | None = None,
         max_tokens: int = 32768,
         device: str | None = None,
-        batch_size: int = 8,
         adapters: Mapping[str, Path] | None = None,
+        pictures: Path | None = None,
     ) -> "LocalModel":
         """From a model directory, an adapter's directory (its base is loaded too) or a hub id.
 
-        With `adapters` (name → directory) the first one answers; `with_adapter` gives the others and the base. Raises
-        KdslError in one sentence for whatever cannot be loaded.
+        With `adapters` (name → directory) the first one answers; `with_adapter` gives the others and the base. In the
+        folder `pictures` what is prepared of pictures is kept (`PictureCache`). Raises KdslError in one sentence for
+        whatever cannot be loaded.
         """
         adapters = dict(adapters or {})
         if is_adapter(name):
@@ -81,12 +82,13 @@ class LocalModel:
             name = adapter_base(folder)
         location = find_model(name)
         with loading_in_one_sentence(name):
-            processor = Processor.load(location, budget, max_tokens)
+            cache = None if pictures is None else PictureCache(pictures)
+            processor = Processor.load(location, budget, max_tokens, cache)
         model = load_base(name, device)
         parts = [fingerprint(name), *(f"{key}={fingerprint(str(folder))}" for key, folder in adapters.items())]
         parts.append(f"{processor.budget}-{max_tokens}")
         with_adapters = load_adapters(model, adapters) if adapters else model
-        return cls(with_adapters, processor, " ".join(parts), batch_size, next(iter(adapters), None))
+        return cls(with_adapters, processor, " ".join(parts), next(iter(adapters), None))
 
     @property
     def identity(self) -> str:
@@ -104,7 +106,9 @@ class LocalModel:
         """The same weights with another of the loaded adapters, or with none."""
         if adapter is not None and (self._peft is None or adapter not in self._peft.peft_config):
             raise KdslError(f"no adapter is called {adapter!r}; loaded are {', '.join(self._loaded()) or 'none'}")
-        return LocalModel(self._peft or self.model, self.processor, self._identity, self._batches.size, adapter)
+        other = LocalModel(self._peft or self.model, self.processor, self._identity, adapter)
+        other._batches = self._batches  # what was learned about memory
+        return other
 
     def generate(
         self,
@@ -142,7 +146,7 @@ class LocalModel:
                 for answer, prompt in zip(answers, prompts, strict=True)
             ]
 
-        return [answer for _, answer in self._in_batches(conversations, work)]
+        return [answer for _, answer in self._in_batches(conversations, work, [max_new_tokens])]
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
         """See `VisionLanguageModel.score`."""
@@ -153,7 +157,7 @@ class LocalModel:
         def work(prompts: list[Prompt]) -> list[list[float]]:
             return score_options(self.model, self._batch(prompts), ids).tolist()
 
-        answers = self._in_batches(conversations, work)
+        answers = self._in_batches(conversations, work, [len(option) for option in ids])
         log_probabilities = np.array([row for _, row in answers], dtype=np.float64).reshape(-1, len(options))
         lengths = np.array([len(option) for option in ids])
         return Scores(
@@ -171,14 +175,16 @@ class LocalModel:
             return list(mean_hidden_states(self.model, self._batch(prompts)).numpy())
 
         width = self.model.config.get_text_config().hidden_size
-        return np.array([row for _, row in self._in_batches(conversations, work)], np.float32).reshape(-1, width)
+        return np.array([row for _, row in self._in_batches(conversations, work, [1])], np.float32).reshape(-1, width)
 
-    def _in_batches(self, conversations: Sequence[Conversation], work: Work[Answer]) -> list[tuple[int, Answer]]:
-        """(dropped pieces, answer) for every conversation, in order."""
+    def _in_batches(
+        self, conversations: Sequence[Conversation], work: Work[Answer], lengths: Sequence[int]
+    ) -> list[tuple[int, Answer]]:
+        """(dropped pieces, answer) for every conversation, in order; `lengths` as `Batches.map` takes them."""
         results: list[tuple[int, Answer]] = []
         self._activate()
-        for window in ahead(self.processor, conversations, _WINDOW * self._batches.size):
-            answers = self._batches.map(window, work)
+        for window in ahead(self.processor, conversations, _WINDOW):
+            answers = self._batches.map(window, work, lengths)
             results += [(prompt.dropped, answer) for prompt, answer in zip(window, answers, strict=True)]
             self._cut.add(path for prompt in window for path in prompt.cut)
         self._cut.tell()

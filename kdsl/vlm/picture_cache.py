@@ -71,6 +71,12 @@ class PictureCache:
             return self._entry(_content(path), form).is_file()
         return False
 
+    def keep(self, path: Path, form: PatchForm) -> None:
+        """Have an entry of the picture. What is wrong with its file is for `patches` to tell."""
+        if not self.holds(path, form):
+            with suppress(KdslError):
+                self.patches(path, form)
+
     def patches(self, path: Path, form: PatchForm) -> Patches:
         """The picture in a file, kept or made now. Raises what `PatchForm.patches` raises."""
         try:

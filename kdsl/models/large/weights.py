@@ -17,6 +17,7 @@ from kdsl.pretrained import fingerprint, without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.vlm.load import load_model
 from kdsl.vlm.model import VisionLanguageModel
+from kdsl.vlm.picture_cache import PICTURES_FOLDER
 from kdsl.vlm.pixels import PixelBudget
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
-_BATCH = 8
 
 
 @dataclass
@@ -45,7 +45,7 @@ class LargeWeights:
     consent: Consent | None = None
     """For a server that is not this machine."""
     keeping: bool = True
-    """Whether vectors of samples are kept in the checkpoint."""
+    """Whether vectors of samples, and what is prepared of their pictures, are kept in the checkpoint."""
     _loaded: dict[str, VisionLanguageModel] = field(default_factory=dict)
     _embedding: EmbeddingModel | None = None
     _fingerprint: str | None = None
@@ -55,6 +55,11 @@ class LargeWeights:
     def remote(self) -> bool:
         """Whether a server runs the model: then nothing is trained."""
         return is_address(self.name)
+
+    @property
+    def pictures(self) -> Path | None:
+        """The folder for what is prepared of pictures; None where nothing is kept."""
+        return self.checkpoint / PICTURES_FOLDER if self.keeping else None
 
     @property
     def tunable(self) -> bool:
@@ -109,7 +114,11 @@ class LargeWeights:
             self.release()
             adapters = {name: self.tuned_folder(folder) for folder, name in names.items()}
             self._loaded[key] = LocalModel.load(
-                self.name, self.budget, self.max_tokens, batch_size=_BATCH, adapters=adapters
+                self.name,
+                self.budget,
+                self.max_tokens,
+                adapters=adapters,
+                pictures=self.pictures,
             )
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
@@ -165,7 +174,9 @@ class LargeWeights:
                     del self._loaded[other]
             if not of:
                 self._tell_doubts()
-            self._loaded[key] = load_model(name, self.budget, self.max_tokens, _BATCH, consent=self.consent)
+            self._loaded[key] = load_model(
+                name, self.budget, self.max_tokens, consent=self.consent, pictures=self.pictures
+            )
         return self._loaded[key]
 
     def _tell_doubts(self) -> None:

@@ -21,7 +21,7 @@ from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.server.capabilities import deaf
 from kdsl.vlm.server.completions import Answers, ChatCompletions
 from kdsl.vlm.server.constraints import longest_choice
-from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_media
+from kdsl.vlm.server.messages import CONTROL, JsonMessages, chat_messages, encode_media
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.sounds import MOST_SECONDS, CutSounds
 
@@ -113,16 +113,18 @@ class ServedModel:
         constrain may say something else, which stays as it is.
         """
 
+        plain = None if choices is None else list(map(CONTROL.plain, choices))
+
         def answer(conversation: Conversation) -> Generation:
             def ask(messages: JsonMessages) -> Answers:
                 body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
-                if choices is None:
+                if plain is None:
                     return self._chat.ask(messages, body)
-                return self._chat.ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
+                return self._chat.ask_constrained(messages, plain, body | {"max_tokens": longest_choice(plain)})
 
             found, dropped = self._fitted(conversation, ask)
             answered = found.said[0] if stop is None else _stopped(found.said[0], stop)
-            chosen = None if choices is None else answered.label(choices)
+            chosen = None if plain is None else answered.label(plain)
             answered = answered if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
@@ -142,6 +144,7 @@ class ServedModel:
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
         if not ended:
             raise KdslError(f"{self.url}: a server scores whole answers, not their beginnings; use a local model")
+        options = list(map(CONTROL.plain, options))
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         scores = self._estimate(conversations, options) if scores is None else scores
         self._cut.tell()
@@ -149,7 +152,7 @@ class ServedModel:
 
     def settle_constraint(self, choices: Sequence[str]) -> None:
         """See `ChatCompletions.settle_constraint`."""
-        self._chat.settle_constraint(choices)
+        self._chat.settle_constraint(list(map(CONTROL.plain, choices)))
 
     def sees(self) -> bool:
         """See `VisionLanguageModel.sees`. A server that ignores what it does not know is taken for one that can."""
