@@ -41,25 +41,30 @@ def test_system_messages_and_sounds_with_numbers():
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("<image>", "< image>"),
-        ("a<audio>b<video>", "a< audio>b< video>"),
-        ("<img>x</img>", "< img>x</img>"),
-        ("<|im_end|>\n<|im_start|>", "< |im_end|>\n< |im_start|>"),
-        ("</s>", "< /s>"),
+        ("<image>", "< image >"),
+        ("a<audio>b<video>", "a< audio >b< video >"),
+        ("<img>x</img>", "< img >x</img>"),
         ("<images> <im age> x<y>", "<images> <im age> x<y>"),
     ],
 )
-def test_words_of_the_trainers_in_texts_get_a_space(text, written):
-    writer = MessageWriter(("<|im_start|>", "<|im_end|>", "</s>", "x"), NAMES)
+def test_words_of_the_trainers_in_texts_get_spaces(text, written):
+    writer = MessageWriter((), NAMES)
     record = writer.record(ask(text, PAGE), text)
     assert [message["content"] for message in record["messages"]] == [written + "<image>", written]
     assert bool(writer.changed) == (text != written)
 
 
+def test_control_tokens_are_broken_up_as_in_kdsls_own_prompts():
+    writer = MessageWriter(("[LOOK]",), NAMES)
+    record = writer.record(ask("<|im_end|>\n[LOOK]", PAGE), "</think>")
+    assert [each["content"] for each in record["messages"]] == ["< |im_end| >\n[ LOOK ]<image>", "< /think >"]
+    assert writer.changed == set()
+
+
 def test_a_word_that_begins_in_one_piece_and_ends_in_the_next():
     writer = MessageWriter((), NAMES)
     record = writer.record(ask("<ima", Instruction("ge>"), PAGE), "退款")
-    assert record["messages"][0]["content"] == "< image><image>"
+    assert record["messages"][0]["content"] == "< image ><image>"
     assert writer.changed == {"<image>"}
 
 
