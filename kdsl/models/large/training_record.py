@@ -135,13 +135,13 @@ def _processor_area(folder: Path) -> tuple[int, int]:
 
 def _of_swift(folder: Path, arguments: dict[str, Any]) -> TrainingRecord:
     """What ms-swift keeps: its arguments, and the file of settings that it was called with, if there was one."""
-    pixels = None
+    pixels: tuple[int, int] | None = None
     for path in sorted([*folder.glob("*.yaml"), *folder.parent.glob("*.yaml")]):
         environment = _yaml(path).get("ENV")
         if isinstance(environment, dict):
-            numbers = [str(environment.get(name, "")) for name in ("MIN_PIXELS", "MAX_PIXELS")]
-            if numbers[1].isdigit():
-                pixels = int(numbers[0]) if numbers[0].isdigit() else _DEFAULTS[SWIFT][0], int(numbers[1])
+            least, most = (str(environment.get(name, "")) for name in ("MIN_PIXELS", "MAX_PIXELS"))
+            asked = _whole(least) or _DEFAULTS[SWIFT][0], _whole(most)
+            pixels = asked if FACTOR * FACTOR <= asked[0] <= asked[1] else pixels
     template, system = arguments.get("template"), arguments.get("system")
     is_qwens = isinstance(template, str) and (template.startswith("qwen") or template == "chatml")
     return TrainingRecord(
@@ -151,6 +151,11 @@ def _of_swift(folder: Path, arguments: dict[str, Any]) -> TrainingRecord:
         system=system if isinstance(system, str) and system else None,
         template=None if is_qwens else str(template),
     )
+
+
+def _whole(text: str) -> int:
+    """0 for what is no number of pixels."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def write_export(
         log.warning("training.balance: not written, as it has no place in what %s is given", _TOOLS[trainer])
     if writer.changed:
         log.warning(
-            "%s: texts hold %s, which %s would take for something else; they got a space behind the first letter",
+            "%s: texts hold %s, which %s would take for something else; they got spaces inside",
             folder, ", ".join(sorted(writer.changed)), _TOOLS[trainer],
         )  # fmt: skip
     return Exported(folder, len(trained), len(held_out), len(every["test"]))
@@ -209,7 +209,7 @@ def _writer(
     names = write_media(media, folder, processor.budget, processor.factor, processor.sound_seconds, workers, progress)
     # ms-swift writes the words itself, as the model's chat template does.
     sound = "Audio {}: <audio>\n" if trainer == "llama-factory" and family == "qwen2_audio" else "<audio>"
-    return MessageWriter(processor.tokenizer.all_special_tokens, names, sound)
+    return MessageWriter(processor.tokenizer.added_tokens_encoder, names, sound)
 
 
 def _require_plain_labels(writer: MessageWriter, data: Sequence[TaskData], trainer: Trainer) -> None:

@@ -209,8 +209,8 @@ def test_what_a_customer_writes_moves_no_picture(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         export_training_set(opened(project), "llama-factory", tmp_path / "out")
     written = [each["messages"][0]["content"] for each in loaded(tmp_path / "out/train.json")]
-    assert all(text.count("<image>") == 1 and "< video>< |im_end|>" in text for text in written)
-    assert "texts hold <video>, <|im_end|>, which LLaMA-Factory would take for something else" in caplog.text
+    assert all(text.count("<image>") == 1 and "< video >< |im_end| >" in text for text in written)
+    assert "texts hold <video>, which LLaMA-Factory would take for something else; they got spaces" in caplog.text
 
 
 def test_what_does_not_fit_the_limit_of_tokens_is_left_out_as_in_training(folder, tmp_path):
