@@ -169,11 +169,13 @@ def test_ms_swift_is_given_the_same_in_its_own_words(folder, exported, tmp_path)
 
 def test_full_fine_tuning_and_quantised_weights_are_asked_for(folder, tmp_path):
     full, four_bits = tmp_path / "full", tmp_path / "qlora"
-    export_training_set(opened(folder, "training.method=full"), "llama-factory", full)
+    fixed = ("pixels.max=3136", "pixels.min=3136")
+    export_training_set(opened(folder, "training.method=full", *fixed), "llama-factory", full)
     settings = yaml.safe_load((full / "train.yaml").read_text("utf-8"))
     assert settings["finetuning_type"] == "full"
     assert settings["freeze_vision_tower"] and settings["freeze_multi_modal_projector"]
     assert "lora_rank" not in settings
+    assert settings["image_min_pixels"] == 784  # what is rounded down is not enlarged again
     assert yaml.safe_load((full / "predict.yaml").read_text("utf-8"))["model_name_or_path"] == "adapter"
     export_training_set(opened(folder, "training.method=qlora"), "llama-factory", four_bits)
     settings = yaml.safe_load((four_bits / "train.yaml").read_text("utf-8"))
