@@ -28,7 +28,7 @@ from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt
-from kdsl.vlm.scoring import mean_hidden_states, score_options
+from kdsl.vlm.scoring import mean_hidden_states, near_ties, score_options
 from kdsl.vlm.sounds import CutSounds
 
 _WINDOW = 32
@@ -149,13 +149,20 @@ class LocalModel:
         return [answer for _, answer in self._in_batches(conversations, work, [max_new_tokens])]
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
-        """See `VisionLanguageModel.score`."""
+        """See `VisionLanguageModel.score`. A near tie of 16-bit weights is decided by the prompt alone, which is no
+        further call: the same question goes through the same weights, as packing and generating take several passes,
+        too. Which option is best, and so what a call costs, depends on no other prompt."""
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
         ids = [self.processor.answer_ids(option, ended=ended) for option in options]
 
         def work(prompts: list[Prompt]) -> list[list[float]]:
-            return score_options(self.model, self._batch(prompts), ids).tolist()
+            scores = score_options(self.model, self._batch(prompts), ids)
+            rows: list[list[float]] = scores.tolist()
+            if len(prompts) > 1:
+                for row in near_ties(scores, self.model.dtype):
+                    [rows[row]] = score_options(self.model, self._batch([prompts[row]]), ids).tolist()
+            return rows
 
         answers = self._in_batches(conversations, work, [len(option) for option in ids])
         log_probabilities = np.array([row for _, row in answers], dtype=np.float64).reshape(-1, len(options))

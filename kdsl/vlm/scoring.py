@@ -17,6 +17,12 @@ from transformers import Cache, PreTrainedModel
 from kdsl.vlm.checkpoint import FAMILIES
 from kdsl.vlm.memory import VOCABULARY_AT_ONCE, Method, Shape, batch_bytes
 
+NEAR = 0.5
+"""Log-probability by which the best option of a model of 16 bits has to lead in a batch of several prompts.
+
+More than twice of what a batch changes, which was 0.17 at most in every measurement (scripts/bench vlm_noise).
+"""
+
 
 @torch.inference_mode()
 def score_options(
@@ -37,6 +43,19 @@ def score_options(
         method = choose_method(model, batch["input_ids"].shape[1], [len(option) for option in options])
     rest = (_score_repeated if method == "repeat" else _score_packed)(model, prefix, options)
     return first.double().cpu() + rest.double().cpu()
+
+
+def near_ties(scores: Tensor, dtype: torch.dtype) -> list[int]:
+    """Rows of `score_options` whose best option leads by less than what their batch may have to do with it.
+
+    A product of 16-bit matrices adds its numbers up in another order when it has another shape, so that companions
+    and padding move a score. These rows are to be scored again alone: whoever leads then leads in every batch, for a
+    larger lead is none that a batch can turn around. Weights of 32 bits have no such rows.
+    """
+    if dtype.itemsize > 2 or scores.shape[1] < 2:
+        return []
+    first, second = scores.topk(2, dim=1).values.unbind(dim=1)
+    return torch.nonzero(first - second < NEAR).flatten().tolist()
 
 
 def choose_method(model: PreTrainedModel, n_tokens: int, lengths: Sequence[int]) -> Method:

@@ -38,7 +38,7 @@ def full_forwards(local: LocalModel, prompts: list[Prompt], options: list[list[i
     rows = []
     for prompt in prompts:
         for option in options:
-            batch = local.processor.batch([prompt.followed_by(option)], "cpu")
+            batch = local.processor.batch([prompt.followed_by(option)])
             with torch.inference_mode():
                 log_p = local.model(**batch).logits[0, -len(option) - 1 : -1].double().log_softmax(dim=-1)
             rows.append(log_p.gather(1, torch.tensor(option)[:, None]).sum())
@@ -60,7 +60,7 @@ def test_packed_options_score_as_full_forwards(built, name, tmp_path, monkeypatc
     expected = full_forwards(local, prompts, options)
     model = copy.deepcopy(local.model)
     calls = use_flash(model, monkeypatch)
-    batch = local.processor.batch(prompts, "cpu")
+    batch = local.processor.batch(prompts)
     assert choose_method(model, batch["input_ids"].shape[1], [len(option) for option in options]) == "pack"
     torch.testing.assert_close(score_options(model, batch, options), expected, atol=1e-5, rtol=0)
     real = int(batch["attention_mask"].sum())
@@ -76,7 +76,7 @@ def test_repeated_options_score_as_full_forwards(built, name, tmp_path, monkeypa
     expected = full_forwards(local, prompts, options)
     model = copy.deepcopy(local.model)
     use_flash(model, monkeypatch)
-    batch = local.processor.batch(prompts, "cpu")
+    batch = local.processor.batch(prompts)
     torch.testing.assert_close(score_options(model, batch, options, "repeat"), expected, atol=1e-5, rtol=0)
 
 
@@ -95,7 +95,7 @@ def test_a_sliding_window_that_covers_prompt_and_option_packs(built, flash, long
     if flash:
         use_flash(model, monkeypatch)
     assert choose_method(model, max(lengths), [len(option) for option in options]) == method
-    scores = score_options(model, local.processor.batch(prompts, "cpu"), options)
+    scores = score_options(model, local.processor.batch(prompts), options)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 
 
@@ -103,7 +103,7 @@ def test_flash_is_used_again_after_an_error(built, tmp_path, monkeypatch) -> Non
     local = built["qwen2_vl"]
     model = copy.deepcopy(local.model)
     use_flash(model, monkeypatch)
-    batch = local.processor.batch(prompts_of(local.processor, tmp_path), "cpu")
+    batch = local.processor.batch(prompts_of(local.processor, tmp_path))
     options = [local.processor.answer_ids(option) for option in OPTIONS]
 
     def full(**named: object) -> None:

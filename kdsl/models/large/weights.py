@@ -3,9 +3,10 @@
 import gc
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
@@ -123,6 +124,22 @@ class LargeWeights:
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
         return model.with_adapter(names[tuned])
+
+    def keep_pictures(self, paths: Iterable[Path], stop: Event) -> None:
+        """Have pictures in the cache of what is loaded in this process, until `stop` is set. From any thread."""
+        loaded = next(iter(list(self._loaded.values())), None)
+        if loaded is None or self.remote:
+            return
+        from kdsl.vlm.local import LocalModel
+
+        assert isinstance(loaded, LocalModel)
+        processor = loaded.processor
+        if processor.cache is None or not processor.sees:
+            return
+        for path in paths:
+            if stop.is_set():
+                return
+            processor.cache.keep(path, processor.form)
 
     def embedding_model(self) -> EmbeddingModel:
         """The model as it is named, without what was fine-tuned; its vectors are kept in the checkpoint, if any are.

@@ -13,7 +13,7 @@ from PIL.Image import Image
 from kdsl.audio.wav import wav_bytes
 from kdsl.vlm.control_tokens import ControlTokens
 from kdsl.vlm.conversation import Audio, Conversation, Picture, Piece, pictures, sounds
-from kdsl.vlm.pixels import PixelBudget, load_picture
+from kdsl.vlm.pixels import FACTOR, PixelBudget, load_picture
 from kdsl.vlm.sounds import load_sound
 
 JsonMessages = list[dict[str, Any]]
@@ -30,14 +30,15 @@ class EncodedMedia:
     """Sounds that are longer than `MOST_SECONDS`, of which only the beginning is sent."""
 
 
-def encode_media(conversation: Conversation, budget: PixelBudget) -> EncodedMedia:
+def encode_media(conversation: Conversation, budget: PixelBudget, factor: int = FACTOR) -> EncodedMedia:
     """Pictures as PNG, in the size in which a local model would see them; sounds as WAV, 16 kHz and one channel.
 
-    The server's own preprocessing leaves this size as it is, as long as it lies within the server's own budget.
+    The server's own preprocessing leaves this size as it is, as long as it lies within the server's own budget, and
+    its model takes sides that are divisible by `factor`.
     Raises KdslError for a picture or a sound that cannot be taken.
     """
     parts: dict[Picture | Audio, dict[str, Any]] = {
-        picture: {"type": "image_url", "image_url": {"url": data_url(load_picture(picture.path, budget))}}
+        picture: {"type": "image_url", "image_url": {"url": data_url(load_picture(picture.path, budget, factor))}}
         for picture in dict.fromkeys(pictures(conversation))
     }
     cut = []

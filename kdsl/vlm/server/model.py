@@ -15,13 +15,14 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.hosts import Consent
 from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
-from kdsl.vlm.conversation import Conversation, drop_earliest, sounds
+from kdsl.vlm.conversation import Conversation, drop_earliest, pictures, sounds
 from kdsl.vlm.model import Generation, Scores
-from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.pixels import FACTOR, PixelBudget
 from kdsl.vlm.server.capabilities import deaf
 from kdsl.vlm.server.completions import Answers, ChatCompletions
 from kdsl.vlm.server.constraints import longest_choice
 from kdsl.vlm.server.messages import CONTROL, JsonMessages, chat_messages, encode_media
+from kdsl.vlm.server.patches import find_patch_factor
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.sounds import MOST_SECONDS, CutSounds
 
@@ -60,6 +61,7 @@ class ServedModel:
         self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
+        self._factor: int | None = None
         self._cut = CutSounds(MOST_SECONDS)
 
     @classmethod
@@ -275,12 +277,19 @@ class ServedModel:
             strays=tuple(strays),
         )
 
+    def _patch_factor(self) -> int:
+        """Asked for once, when there is the first picture."""
+        with self._lock:
+            if self._factor is None:
+                self._factor = find_patch_factor(self._chat.prompt_tokens, self._budget, self.url)
+            return self._factor
+
     def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
         """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
         heard = sounds(conversation)
         if heard and not self.hears():
             raise deaf(heard[0].path, self.url, self.model)
-        media = encode_media(conversation, self._budget)
+        media = encode_media(conversation, self._budget, self._patch_factor() if pictures(conversation) else FACTOR)
         self._cut.add(media.cut)
         total = 0
         while True:
