@@ -57,7 +57,7 @@ def conversations(family: str, folder: Path) -> list[Conversation]:
 
 
 def by_transformers(processor: Processor, conversation: Conversation) -> dict[str, torch.Tensor]:
-    """Everything at once, as its documentation has it; pictures in the size of the budget, no control token in a text."""
+    """Everything at once, as its documentation has it, of pictures in the size that the budget gives them."""
     plain = ControlTokens(processor.tokenizer.added_tokens_encoder).plain
 
     def part(piece: Piece) -> dict[str, object]:
