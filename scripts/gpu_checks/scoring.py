@@ -5,9 +5,10 @@ from gpu_checks.running import Check, Program
 
 
 def check(machine: Machine) -> Check:
-    return Check("scoring", 4, [_program(machine, size) for size in machine.sizes])
+    programs = [_program(machine, size) for size in machine.sizes]
+    return Check("scoring", 4, [*programs, _program(machine, machine.sizes[-1], "--compile")])
 
 
-def _program(machine: Machine, size: str) -> Program:
+def _program(machine: Machine, size: str, *more: str) -> Program:
     shape = ("--tokens", "1300", "--side", "27") if machine.device == "cuda" else ("--tokens", "72", "--side", "4")
-    return Program(size, "vlm", ("--device", machine.device, "--size", size, *shape))
+    return Program(" ".join((size, *more)), "vlm", ("--device", machine.device, "--size", size, *shape, *more))
