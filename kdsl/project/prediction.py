@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.prepared import Turn
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.audio.transcribe import Transcriber
 from kdsl.data.answers import is_answered
@@ -173,6 +174,17 @@ class ProjectPredictor:
         self.images.fill(samples)
         self.sounds.fill(samples)
 
+    def prepare(self, samples: Sequence[Sample], turn: Turn | None) -> None:
+        """Read the text on the pictures of `samples`, and prepare them for the large model if it is in this process:
+        what `decide` would do first. A `Prepare` of `predict_stream`."""
+        self.images.pages.fill(samples, None if turn is None else turn.ended)
+        if self.predictor.large is None:
+            return
+        if turn is None:
+            self.predictor.load_for(samples)  # only what is loaded tells how pictures are prepared
+        else:
+            self.predictor.large.prepare_pictures(samples, turn.come)
+
     def learn(self, known: Sidecars) -> None:
         """Take over what the sidecar files say by now; what was found since and they do not have is kept."""
         self.images.learn(known)
@@ -260,7 +272,7 @@ def predict_file(
         return decisions
 
     try:
-        outcome = predict_stream(samples, decide, output, input, state, batch, mode)
+        outcome = predict_stream(samples, decide, output, input, state, batch, mode, predictor.prepare)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())

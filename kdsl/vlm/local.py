@@ -86,7 +86,7 @@ class LocalModel:
             processor = Processor.load(location, budget, max_tokens, cache)
         model = load_base(name, device)
         parts = [fingerprint(name), *(f"{key}={fingerprint(str(folder))}" for key, folder in adapters.items())]
-        parts.append(f"{processor.budget.min_pixels}-{processor.budget.max_pixels}-{max_tokens}")
+        parts.append(f"{processor.budget}-{max_tokens}")
         with_adapters = load_adapters(model, adapters) if adapters else model
         return cls(with_adapters, processor, " ".join(parts), next(iter(adapters), None))
 

@@ -31,8 +31,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tokens", type=int, default=1000, help="tokens of a prompt, the picture's included")
     parser.add_argument("--side", type=int, default=16, help="the picture is SIDE x SIDE tokens (default 16)")
     parser.add_argument("--batch", type=int, help="prompts at once (default 1 on the CPU, 8 on a GPU)")
-    parser.add_argument("--compile", action="store_true", help="compile MLPs and norms by torch.compile")
     parser.add_argument("--repeats", type=int, default=2, help="the best of so many runs is shown (default 2)")
+    parser.add_argument("--attention", choices=["sdpa", "flash_attention_2", "flash_attention_3"], default="sdpa")
+    parser.add_argument("--compile", action="store_true", help="MLPs and norms compiled by torch (minutes)")
     parser.add_argument("--json", type=Path, help="a file that gets each figure as a line of JSON")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
     if options.device == "cpu":
         torch.set_num_threads(1)
     model = random_model(size, options.device)
+    model.set_attn_implementation(options.attention)
     batch = random_batch(model, rows, options.tokens, options.side)
     one = random_batch(model, 1, options.tokens, options.side)
     labels = random_labels(options.labels, model.config.text_config.vocab_size)
@@ -137,6 +139,7 @@ def operations(way: Way) -> int:
     """Floating point operations of the matrix products and attentions of one run."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    # Of compiled layers the counter would see nothing.
     with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
         way.run()
     return counter.get_total_flops()

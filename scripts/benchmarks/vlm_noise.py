@@ -1,26 +1,23 @@
 """How far the scores of a prompt depend on its batch: near ties of labels are closer than that.
 
 A matrix product of bfloat16 numbers adds them up in another order when it has another shape. The same prompts are
-scored alone, among others and beside longer ones, by a model with random weights; a label that leads by less than the
-largest difference could lose its lead to another batch. KDSL scores rows again alone whose lead is below
-`kdsl.vlm.scoring.NEAR`, which must be more than twice that.
+scored alone, together and beside longer ones, by a model with random weights, and in float32; a label that leads by
+less than twice the largest difference could lose its lead to another batch. KDSL scores prompts again alone whose lead
+is below `kdsl.vlm.scoring.NEAR`.
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import Qwen2VLForConditionalGeneration
 
 from benchmarks.measurement import Measurement
 from benchmarks.vlm import random_labels
 from benchmarks.vlm_models import SIZES, random_batch, random_model
 from kdsl.vlm.scoring import NEAR, score_options
-
-SHORTER = 15
-"""Tokens, before the picture, that a prompt lacks beside a longer one."""
 
 
 def main(arguments: list[str]) -> int:
@@ -45,21 +42,12 @@ def main(arguments: list[str]) -> int:
     patches = (2 * options.side) ** 2
     alone = torch.cat([score_options(model, row(batch, n, patches), labels) for n in range(options.prompts)])
     among = score_options(model, batch, labels)
-    halves = torch.cat(
-        [score_options(model, part(batch, half, patches), labels) for half in (slice(0, 1), slice(1, options.prompts))]
-    )
-    padded = {name: value.clone() for name, value in batch.items()}
-    padded["attention_mask"][1:, :SHORTER] = 0
-    shorter = torch.cat([alone[:1], torch.cat([score_options(model, cut, labels) for cut in cuts(batch, patches)])])
-    beside = score_options(model, padded, labels)
-    for name, reference, other in (
-        ("alone and together", alone, among),
-        ("alone and among one less", alone, halves),
-        ("alone and beside a longer one", shorter, beside),
-    ):
-        difference = (reference - other).abs().max().item()
-        decided = reference.argmax(dim=1) != other.argmax(dim=1)
-        lead = leads(reference)
+    longer = score_options(model, padded(batch, 64), labels)
+    exact = score_options(model.float(), batch, labels)
+    for name, other in (("alone and together", among), ("alone and padded", longer), ("bfloat16 and float32", exact)):
+        difference = (alone - other).abs().max().item()
+        decided = alone.argmax(dim=1) != other.argmax(dim=1)
+        lead = leads(alone)
         note = f"{int((lead < 2 * difference).sum())} of {options.prompts} leads are within twice that, "
         note += f"{int((lead < NEAR).sum())} within {NEAR}, {int(decided.sum())} are decided otherwise"
         print(f"{size}, {name}: log-probabilities differ by {difference:.1e} at most; {note}")
@@ -75,15 +63,6 @@ def sharpen(model: Qwen2VLForConditionalGeneration) -> None:
         words.mul_(50)
 
 
-def cuts(batch: dict[str, Tensor], patches: int) -> Iterator[dict[str, Tensor]]:
-    """All prompts but the first, without their first tokens, each alone."""
-    for number in range(1, len(batch["input_ids"])):
-        one = row(batch, number, patches)
-        for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
-            one[name] = one[name][:, SHORTER:]
-        yield one
-
-
 def row(batch: dict[str, Tensor], number: int, patches: int) -> dict[str, Tensor]:
     return part(batch, slice(number, number + 1), patches)
 
@@ -92,6 +71,12 @@ def part(batch: dict[str, Tensor], rows: slice, patches: int) -> dict[str, Tenso
     """Those rows of a batch whose pictures have `patches` patches each."""
     pixels = slice(rows.start * patches, rows.stop * patches)
     return {name: value[pixels if name == "pixel_values" else rows] for name, value in batch.items()}
+
+
+def padded(batch: dict[str, Tensor], by: int) -> dict[str, Tensor]:
+    """As beside a prompt that is longer by so many tokens: zeros on the left."""
+    texts = ("input_ids", "attention_mask", "mm_token_type_ids")
+    return {name: functional.pad(value, (by, 0)) if name in texts else value for name, value in batch.items()}
 
 
 def leads(scores: Tensor) -> Tensor:

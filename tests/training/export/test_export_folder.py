@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 
 import torch
 import yaml
-from tiny_project import read, write, write_project, write_two_tasks
+from tiny_project import read, samples, write, write_project, write_two_tasks
 
 from kdsl.errors import KdslError
 from kdsl.models.large.export_record import ExportRecord
@@ -134,6 +134,7 @@ def test_llama_factory_is_given_the_recipe_of_the_project(folder, exported):
         }.items()
     )
     assert settings["cutoff_len"] > 8192
+    assert "label_smoothing_factor" not in settings
     info = loaded(exported / "dataset_info.json")
     assert set(info) == {"train", "held_out", "test"}
     assert info["train"]["columns"] == {"messages": "messages", "images": "images"}
@@ -168,15 +169,69 @@ def test_ms_swift_is_given_the_same_in_its_own_words(folder, exported, tmp_path)
 
 def test_full_fine_tuning_and_quantised_weights_are_asked_for(folder, tmp_path):
     full, four_bits = tmp_path / "full", tmp_path / "qlora"
-    export_training_set(opened(folder, "training.method=full"), "llama-factory", full)
+    fixed = ("pixels.max=3136", "pixels.min=3136")
+    export_training_set(opened(folder, "training.method=full", *fixed), "llama-factory", full)
     settings = yaml.safe_load((full / "train.yaml").read_text("utf-8"))
     assert settings["finetuning_type"] == "full"
     assert settings["freeze_vision_tower"] and settings["freeze_multi_modal_projector"]
     assert "lora_rank" not in settings
+    assert settings["image_min_pixels"] == 784  # what is rounded down is not enlarged again
     assert yaml.safe_load((full / "predict.yaml").read_text("utf-8"))["model_name_or_path"] == "adapter"
     export_training_set(opened(folder, "training.method=qlora"), "llama-factory", four_bits)
     settings = yaml.safe_load((four_bits / "train.yaml").read_text("utf-8"))
     assert (settings["finetuning_type"], settings["quantization_bit"]) == ("lora", 4)
+
+
+@pytest.mark.parametrize(("trainer", "tool"), [("llama-factory", "LLaMA-Factory"), ("swift", "ms-swift")])
+def test_smoothing_is_asked_for_and_balance_is_told_to_be_lost(folder, tmp_path, caplog, trainer, tool):
+    with caplog.at_level(logging.WARNING):
+        export_training_set(
+            opened(folder, "training.label_smoothing=0.1", "training.balance=0.5"), trainer, tmp_path / "out"
+        )
+    assert yaml.safe_load((tmp_path / "out/train.yaml").read_text("utf-8"))["label_smoothing_factor"] == 0.1
+    assert f"training.balance: not written, as it has no place in what {tool} is given" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"), [("reason_label", "{reason}\n标签：{label}"), ("label_reason", "{label}\n理由：{reason}")]
+)
+def test_whatever_is_learned_besides_stands_in_the_export(tiny_model, tmp_path, target, answer):
+    """Reasons, descriptions, text on images, neighbours, and a teacher's samples."""
+    project = write_project(tmp_path / "project", tiny_model, n=12)
+    given = read(project / "train.jsonl")
+    write(
+        project / "reasons.jsonl", [{"id": each["id"], "reason": f"因为{each['id']}", "model": "m"} for each in given]
+    )
+    line = {"text": "退款单", "score": 0.9, "box": [2, 2, 50, 12]}
+    pages = [{"image": each["images"][0], "size": [56, 56], "lines": [line]} for each in given]
+    write(project / "ocr.jsonl", pages)
+    taught = samples(project / "images", 4, 5)
+    for each in taught:
+        each["turns"][0]["text"] = f"{each['id']}号，{each['turns'][0]['text']}"
+        each["targets"] = {each.pop("label"): 1.0}
+    write(project / "distilled.jsonl", taught)
+    changes = (
+        f"training.target={target}", "prompt.descriptions=true", "prompt.ocr=true", "prompt.neighbours=1",
+        *(f"data.{name}={project / name}.jsonl" for name in ("reasons", "ocr", "distilled")),
+    )  # fmt: skip
+    export_training_set(opened(project, *changes), "swift", tmp_path / "out")
+    records = read(tmp_path / "out/train.jsonl")
+    _, trained, held_out = learned(opened(project, *changes))
+    assert len(records) == len(trained) == 12 - len(held_out) + 4
+    for record, example in zip(records, trained, strict=True):
+        pieces = example.conversation[0].pieces
+        asked, answered = (message["content"] for message in record["messages"])
+        assert asked == "".join(piece if isinstance(piece, str) else "<image>" for piece in pieces)
+        if example.reason:
+            assert answered == answer.format(reason=example.reason, label=example.answer)
+        else:  # a teacher gives none
+            assert answered.strip().removeprefix("标签：") == example.answer
+    asked = [record["messages"][0]["content"] for record in records]
+    assert all("红退货" in text for text in asked)  # a description
+    assert sum("图片中的文字：\n退款单" in text for text in asked) == 12 - len(held_out)
+    assert all("相似的样本：" in text for text in asked)
+    assert sum("号，" in text for text in asked) >= 4
+    assert ExportRecord.load(tmp_path / "out").target == target
 
 
 def test_each_task_has_a_folder_where_each_has_an_adapter(tiny_model, tmp_path):
@@ -198,8 +253,8 @@ def test_what_a_customer_writes_moves_no_picture(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         export_training_set(opened(project), "llama-factory", tmp_path / "out")
     written = [each["messages"][0]["content"] for each in loaded(tmp_path / "out/train.json")]
-    assert all(text.count("<image>") == 1 and "< video>< |im_end|>" in text for text in written)
-    assert "texts hold <video>, <|im_end|>, which LLaMA-Factory would take for something else" in caplog.text
+    assert all(text.count("<image>") == 1 and "< video >< |im_end| >" in text for text in written)
+    assert "texts hold <video>, which LLaMA-Factory would take for something else; they got spaces" in caplog.text
 
 
 def test_what_does_not_fit_the_limit_of_tokens_is_left_out_as_in_training(folder, tmp_path):
@@ -274,3 +329,53 @@ def test_a_picture_that_is_missing_is_told_as_in_training(folder, tmp_path):
     with pytest.raises(KdslError, match=r"shop0-3.png: no such file; training needs every image"):
         export_training_set(opened(project), "swift", tmp_path / "out")
     assert not (tmp_path / "out/train.yaml").exists()
+
+
+def answers_of_llama_factory(out: Path) -> Path:
+    """What it would write, were it always right but for the first sample."""
+    records = loaded(out / "held_out.json") + loaded(out / "test.json")
+    labels = [record["messages"][-1]["content"] for record in records]
+    lines = [{"prompt": "…", "predict": label, "label": f"{label}\n"} for label in labels]
+    lines[0]["predict"] = "?"
+    (out / "predicted").mkdir()
+    return write(out / "predicted/generated_predictions.jsonl", lines)
+
+
+def answers_of_ms_swift(out: Path) -> Path:
+    records = read(out / "val.jsonl") + read(out / "test.jsonl")
+    labels = [record["messages"][-1]["content"] for record in records]
+    lines = [{"response": label, "labels": label, "logprobs": None, "images": []} for label in labels]
+    lines[0]["response"] = "?"
+    return write(out / "predicted.jsonl", lines)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "answers"), [("llama-factory", answers_of_llama_factory), ("swift", answers_of_ms_swift)]
+)
+def test_the_answers_of_a_trainer_come_back(kdsl, folder, tiny_model, tmp_path, trainer, answers):
+    project = write_project(tmp_path / "project", tiny_model, n=60)
+    export_training_set(opened(project), trainer, project / "out")
+    recorded = f"large=recorded:{answers(project / 'out')}"
+    for command in ("mine", "train"):
+        result = kdsl(command, project, recorded, "mining.iterations=5")
+        assert result.code == 0, result.err
+    given, out = read(project / "test.jsonl"), tmp_path / "predicted.jsonl"
+    assert kdsl("predict", project, recorded, "--input", project / "test.jsonl", "--output", out).code == 0
+    assert [each["label"] for each in read(out)] == [each["label"] for each in given]
+    given[3]["turns"][0]["text"] = "别的"
+    write(project / "test.jsonl", given)
+    result = kdsl("train", project, recorded)
+    assert result.code == 2
+    assert f"sample '{given[3]['id']}' was exported, but the data files have none like it now" in result.err
+
+
+def test_the_command_says_what_to_run_next(kdsl, folder, tmp_path):
+    out = tmp_path / "it's out"
+    result = kdsl("convert", folder, "--format", "swift", "--output", out)
+    assert result.code == 0, result.err
+    assert f"{out}: 10 conversations to train on, 2 held out, 12 to be predicted" in result.out
+    assert f"""cd '{tmp_path}/it'"'"'s out' && swift sft train.yaml""" in result.out
+    result = kdsl("convert", folder, "--format", "swift", "--output", out, "--input", folder / "train.jsonl")
+    assert "leave --input and --predictions out, or give --format ms-swift for the samples of a file" in result.err
+    result = kdsl("convert", folder, "--format", "jsonl", "--output", tmp_path / "a.jsonl")
+    assert "--input is missing; name the file of samples to convert" in result.err
