@@ -323,8 +323,8 @@ class TrainingConfig(Part):
     """`null`: 1e-4 for lora and qlora, 5e-6 for full."""
     batch: int = Field(16, ge=1)
     """Samples a step."""
-    at_once: int = Field(1, ge=1)
-    """Samples in a device's memory at once; a step takes several such portions."""
+    at_once: int | None = Field(None, ge=1)
+    """Samples in a device's memory at once, at most; a step takes several such portions. `null`: as many as fit."""
     held_out: float = Field(0.2, gt=0, lt=1)
     """Share of the training samples that is held out for early stopping and the arbiter."""
     patience: int = Field(2, ge=1)

@@ -1,18 +1,19 @@
 """Fine-tuning the large model: the recipe, resumed where an earlier run was interrupted."""
 
+import gc
 import hashlib
 import json
 import logging
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import set_seed
-from transformers import PrinterCallback, Trainer
+from accelerate.utils import gather_object, set_seed
+from transformers import PrinterCallback
 
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
@@ -27,8 +28,18 @@ from kdsl.training.curves import curves_plot
 from kdsl.training.data import TaskData, data_hash, examples_of
 from kdsl.training.examples import Example, Examples
 from kdsl.training.held_out import HeldOut
-from kdsl.training.label_trainer import LabelTrainer, Told, early_stopping, sharded, training_arguments
+from kdsl.training.label_trainer import (
+    LabelTrainer,
+    Told,
+    apply,
+    early_stopping,
+    samples_a_process,
+    sharded,
+    training_arguments,
+)
 from kdsl.training.packing import Collator, blank_media, row_tokens
+from kdsl.training.portions import Portion, keep, kept, portions, smaller
+from kdsl.training.probing import chosen_by_memory, longest
 from kdsl.training.resuming import last_checkpoint, prepare_steps
 from kdsl.vlm.checkpoint import find_model
 from kdsl.vlm.picture_cache import PictureCache
@@ -82,7 +93,7 @@ def fine_tune(
     steps = folder.with_name(f"{folder.name}.training")
     prepare_steps(steps, identity)
     trainer = _train(recipe, examples, held_out, data, steps, progress)
-    card = _card(recipe, data, trainer, identity, base_weights, data_sum)
+    card = _card(recipe, data, trainer, steps, identity, base_weights, data_sum)
     _publish(trainer, card, recipe, folder)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps)
@@ -98,32 +109,90 @@ def _train(
     steps: Path,
     progress: Progress | None,
 ) -> LabelTrainer:
-    arguments = training_arguments(recipe.training, steps, recipe.seed, recipe.device, recipe.deepspeed)
+    """From the last checkpoint on. Where memory runs out, again from there with a smaller portion."""
+    while True:
+        trainer = _trainer(recipe, examples, held_out, data, steps)
+        portion = kept(steps)
+        assert portion is not None
+        if _trained(trainer, portion, steps, progress):
+            return trainer
+        device = trainer.args.device
+        less = smaller(_candidates(recipe), portion)
+        # Processes would have to agree on it, but only some of them ran out of memory.
+        if less is None or trainer.args.world_size > 1:
+            raise KdslError(
+                f"out of memory on {device} in training; lower training.at_once, pixels.max or "
+                "prompt.max_tokens, set `training: {method: qlora}`, or take a smaller model"
+            )
+        _log.warning("out of memory on %s: training goes on from the last epoch with %s", device, less)
+        keep(steps, less)
+        del trainer
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _trainer(
+    recipe: Recipe, examples: list[Example], held_out: list[Example], data: Sequence[TaskData], steps: Path
+) -> LabelTrainer:
+    training = recipe.training
+    arguments = training_arguments(training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
     with loading_in_one_sentence(recipe.base):
         cache = None if recipe.pictures is None else PictureCache(recipe.pictures)
         processor = Processor.load(find_model(recipe.base), recipe.budget, recipe.max_tokens, cache)
     # In shards all weights have one type; computing in bfloat16 is then up to the launcher's configuration.
-    model = trainable_model(recipe.base, recipe.training, _device(recipe), torch.float32 if sharded() else None)
-    trainer = LabelTrainer(
+    model = trainable_model(recipe.base, training, _device(recipe), torch.float32 if sharded() else None)
+    collator = Collator(processor, row_tokens(model), blank_media(processor) if sharded() else ())
+    dataset = Examples(examples, processor, training.target, recipe.most_tokens)
+    portion = kept(steps)
+    if portion is None:
+        candidates = _candidates(recipe)
+        if arguments.device.type != "cuda":
+            row = 0
+        elif sharded():  # each process holds a part of the weights, which cannot be tried alone
+            row = next(row for row, each in enumerate(candidates) if each.checkpointing)
+        else:
+            rows = longest(examples, dataset, recipe.budget.max_pixels)
+            row = chosen_by_memory(candidates, training, model, rows, dataset, collator)
+        portion = candidates[max(gather_object([row]))]
+        if arguments.device.type == "cuda" and not sharded():
+            portion = replace(portion, chosen="measured on the longest samples")
+        if arguments.process_index == 0:
+            keep(steps, portion)
+    apply(portion, training, arguments)
+    return LabelTrainer(
         held_out=HeldOut(
             held_out,
             {part.task.name: part.task.label_names for part in data},
-            recipe.training.target,
+            training.target,
             recipe.most_tokens,
         ),
         processor=processor,
-        smoothing=recipe.training.label_smoothing,
+        smoothing=training.label_smoothing,
         model=model,
         args=arguments,
-        train_dataset=Examples(examples, processor, recipe.training.target, recipe.most_tokens),
-        eval_dataset=Examples(held_out, processor, recipe.training.target, recipe.most_tokens),
-        data_collator=Collator(processor, row_tokens(model), blank_media(processor) if sharded() else ()),
-        callbacks=[early_stopping(recipe.training)],
+        train_dataset=dataset,
+        eval_dataset=Examples(held_out, processor, training.target, recipe.most_tokens),
+        data_collator=collator,
+        callbacks=[early_stopping(training)],
     )
+
+
+def _candidates(recipe: Recipe) -> list[Portion]:
+    """One sample at a time where nothing says what fits: on a CPU, and with weights in shards."""
+    most = recipe.training.at_once
+    cuda = torch.cuda.is_available() and recipe.device != "cpu"
+    return portions(samples_a_process(recipe.training), 1 if most is None and (sharded() or not cuda) else most)
+
+
+def _trained(trainer: LabelTrainer, portion: Portion, steps: Path, progress: Progress | None) -> bool:
+    """Whether memory sufficed until the end."""
+    arguments: Any = trainer.args
     per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    total = -(-len(examples) // per_step) * recipe.training.epochs
-    with reported(progress, "Fine-tuning", total) as advance:
+    total = -(-len(trainer.train_dataset) // per_step) * int(arguments.num_train_epochs)
+    _log.info("fine-tuning: %s", portion)
+    with reported(progress, f"Fine-tuning, {portion}", total) as advance:
         trainer.add_callback(Told(advance))
         trainer.remove_callback(PrinterCallback)  # it prints the log to stdout
         try:
@@ -132,11 +201,8 @@ def _train(
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise KdslError(
-                f"out of memory on {arguments.device} in training; lower training.at_once, pixels.max or "
-                "prompt.max_tokens, set `training: {method: qlora}`, or take a smaller model"
-            ) from error
-    return trainer
+            return False
+    return True
 
 
 def _device(recipe: Recipe) -> str | None:
@@ -161,7 +227,13 @@ def _identity(recipe: Recipe, base_weights: str, data_sum: str, n_trained: int) 
 
 
 def _card(
-    recipe: Recipe, data: Sequence[TaskData], trainer: Trainer, identity: str, base_weights: str, data_sum: str
+    recipe: Recipe,
+    data: Sequence[TaskData],
+    trainer: LabelTrainer,
+    steps: Path,
+    identity: str,
+    base_weights: str,
+    data_sum: str,
 ) -> TrainingCard:
     history = trainer.state.log_history
     best: dict[str, Any] = next(
@@ -191,6 +263,7 @@ def _card(
         },
         data=data_sum,
         training=recipe.training,
+        in_memory=str(kept(steps) or ""),
         learning_rate=trainer.args.learning_rate,
         prompt={
             "descriptions": recipe.prompts.descriptions,

@@ -15,9 +15,12 @@ from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.training.held_out import SELECTION, HeldOut
 from kdsl.training.loss import answer_logits, answer_loss, total_weight
+from kdsl.training.portions import Portion
 from kdsl.vlm.local import LocalModel
 from kdsl.vlm.processor import Processor
 
+_WORKERS, _AHEAD = 16, 4
+"""Loader processes at most, and batches that each has ready."""
 _RATES = {"lora": 1e-4, "qlora": 1e-4, "full": 5e-6}
 
 
@@ -72,7 +75,7 @@ class LabelTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
         adapter = model.active_adapter if isinstance(model, PeftModel) else None
-        scorer = LocalModel(model, self._processor, "in training", self.args.per_device_eval_batch_size, adapter)
+        scorer = LocalModel(model, self._processor, "in training", adapter)
         found = self._held_out.judge(scorer, self.args.process_index, self.args.world_size)
         model.train()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
@@ -121,7 +124,7 @@ def learning_rate(training: TrainingConfig) -> float:
 def training_arguments(
     training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
 ) -> TrainingArguments:
-    """What the Trainer is told; checkpoints for resuming are kept in `folder`."""
+    """What the Trainer is told, but for `apply`; checkpoints for resuming are kept in `folder`."""
     if deepspeed is not None:
         if find_spec("deepspeed") is None:
             raise KdslError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed")
@@ -129,12 +132,10 @@ def training_arguments(
             raise KdslError(f"{deepspeed}: no such file; kdsl/training/configs/zero3.json is one that works")
         os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     cuda = torch.cuda.is_available() and device != "cpu"
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    workers = loader_workers() if cuda else 0
     return TrainingArguments(
         output_dir=str(folder.absolute()),
         num_train_epochs=training.epochs,
-        per_device_train_batch_size=training.at_once,
-        gradient_accumulation_steps=max(1, training.batch // (training.at_once * processes)),
         per_device_eval_batch_size=8,
         learning_rate=learning_rate(training),
         lr_scheduler_type="cosine",
@@ -150,12 +151,32 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         seed=seed,
         bf16=cuda and torch.cuda.is_bf16_supported(),
-        activation_checkpointing=cuda,
         remove_unused_columns=False,
         label_names=["targets"],
-        dataloader_num_workers=2 if cuda else 0,
+        dataloader_num_workers=workers,
+        dataloader_persistent_workers=workers > 0,
+        dataloader_prefetch_factor=_AHEAD if workers else None,
         use_cpu=not cuda,
         deepspeed=None if deepspeed is None else str(deepspeed),
         disable_tqdm=True,
         report_to="none",
     )
+
+
+def apply(portion: Portion, training: TrainingConfig, arguments: TrainingArguments) -> None:
+    """Have the Trainer take so many samples at once, and as many portions as make a step."""
+    arguments.per_device_train_batch_size = portion.at_once
+    arguments.gradient_accumulation_steps = samples_a_process(training) // portion.at_once
+    arguments.activation_checkpointing = portion.checkpointing
+
+
+def samples_a_process(training: TrainingConfig) -> int:
+    """Of a step."""
+    return max(1, training.batch // int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def loader_workers() -> int:
+    """Processes that prepare batches for one GPU: the cores that it has, but one for the process that trains."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    return min(max(2, cores // processes - 1), _WORKERS)

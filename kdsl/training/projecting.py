@@ -223,7 +223,7 @@ def _train(recipe: ProjectionRecipe, lessons: _Lessons, path: Path, progress: Pr
         try:
             while state.epoch < training.epochs and state.epoch - state.best < training.patience:
                 loss = _epoch(recipe, lessons, optimiser, state.epoch, total, advance)
-                judged = lessons.loss(lessons.held_out, training.at_once)
+                judged = lessons.loss(lessons.held_out, training.at_once or 1)
                 if not math.isfinite(loss + judged):
                     raise KdslError(
                         f"the loss in epoch {state.epoch + 1} is {loss + judged}; lower training.learning_rate"
@@ -260,7 +260,7 @@ def _epoch(
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * _share_of_rate(step, total)
         optimiser.zero_grad()
-        losses.append(lessons.loss(rows, training.at_once, learn=True))
+        losses.append(lessons.loss(rows, training.at_once or 1, learn=True))
         nn.utils.clip_grad_norm_(lessons.projection.parameters(), _CLIPPED)
         optimiser.step()
         advance(f"Learning the projection, loss {losses[-1]:.3f}")

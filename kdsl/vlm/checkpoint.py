@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,34 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
 
 
 def adapter_base(folder: Path) -> str:
-    """The name of the base model that the adapter in this directory was trained on."""
+    """The base model that the adapter in this directory was trained on: a directory, or a hub id.
+
+    A path that is not absolute is looked up in the adapter's directory, then in the current one; a warning says which
+    it is where that is not plain. KdslError where the adapter names none, or one that is not there.
+    """
     config = read_json(folder / ADAPTER_CONFIG)
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if not base or not isinstance(base, str):
         raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
-    if is_path(base) and not Path(base).expanduser().is_dir():
+    given = Path(base).expanduser()
+    places = [given] if given.is_absolute() else [folder / given, given]
+    found = [place for place in places if place.is_dir()]
+    if not found and is_path(base):
+        where = "not there" if given.is_absolute() else f"neither below {folder} nor below {Path.cwd()}"
         raise KdslError(
-            f"{folder / ADAPTER_CONFIG}: the base model {base} is not there; correct base_model_name_or_path"
+            f"{folder / ADAPTER_CONFIG}: the base model {base} is {where}; correct base_model_name_or_path"
         )
-    return base
+    if not found:
+        return base
+    if not given.is_absolute() and (".." in given.parts or len({place.resolve() for place in found}) > 1):
+        _tell_base(folder, base, found[0].resolve())
+    return str(found[0])
+
+
+@cache
+def _tell_base(folder: Path, base: str, found: Path) -> None:
+    """Once, however often it is asked for."""
+    log.warning("%s: its base model %s is taken from %s", folder, base, found)
 
 
 def is_adapter(name: str) -> bool:

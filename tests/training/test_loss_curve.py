@@ -13,46 +13,18 @@ from accelerate.utils import set_seed  # noqa: E402
 from transformers import Trainer  # noqa: E402
 
 from kdsl.config_parts import TrainingConfig  # noqa: E402
-from kdsl.fields.sidecar import Sidecars  # noqa: E402
-from kdsl.fields.table import FieldTable  # noqa: E402
 from kdsl.models.large.prompts import Prompts  # noqa: E402
-from kdsl.sample import Label, Sample, Task, Turn  # noqa: E402
 from kdsl.training import adapting  # noqa: E402
 from kdsl.training.adapting import trainable_model  # noqa: E402
 from kdsl.training.balance import balanced  # noqa: E402
-from kdsl.training.data import TaskData, hold_out  # noqa: E402
+from kdsl.training.data import TaskData  # noqa: E402
 from kdsl.training.examples import Encoded, Example, Examples  # noqa: E402
 from kdsl.training.fine_tuning import Recipe, fine_tune  # noqa: E402
-from kdsl.training.label_trainer import training_arguments  # noqa: E402
+from kdsl.training.label_trainer import apply, training_arguments  # noqa: E402
+from kdsl.training.portions import Portion  # noqa: E402
 from kdsl.vlm.processor import Processor, collate  # noqa: E402
 
-TASK = Task("shop", tuple(map(Label, tiny_qwen2vl.LABELS)), "<image>{dialogue}标签？")
 RATES = {"lora": 0.005, "full": 0.003}
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_qwen2vl.build(tmp_path_factory.mktemp("base") / "model")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("images")
-
-
-@pytest.fixture(scope="module")
-def data(images: Path) -> TaskData:
-    """48 samples, every third without a picture, 8 of them held out."""
-    samples = []
-    for index in range(48):
-        label = tiny_qwen2vl.LABELS[index % 4]
-        name = tiny_qwen2vl.draw_page(images / f"{index}.png", label[0], bar=index % 2 == 0, seed=index).name
-        shown = (name,) if index % 3 else ()
-        samples.append(
-            Sample(str(index), "shop", (Turn("user", f"我要{label[1]}货。" * (1 + index % 5), shown),), shown, label)
-        )
-    labels = np.array([TASK.label_names.index(sample.label) for sample in samples])
-    return hold_out(TASK, FieldTable(samples, Sidecars()), labels, 1 / 6, 0)
 
 
 class Plain:
@@ -89,6 +61,7 @@ class Formula(Trainer):
 
 def plain_losses(recipe: Recipe, examples: list[Example], folder: Path, kind: type[Trainer] = Trainer) -> list[float]:
     arguments = training_arguments(recipe.training, folder, recipe.seed, "cpu")
+    apply(Portion(recipe.training.at_once, False), recipe.training, arguments)
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     set_seed(recipe.seed)
@@ -104,29 +77,29 @@ def plain_losses(recipe: Recipe, examples: list[Example], folder: Path, kind: ty
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_the_loss_curve_is_that_of_a_plain_trainer(base, images, data, tmp_path, monkeypatch, method):
+def test_the_loss_curve_is_that_of_a_plain_trainer(random_base, shop, tmp_path, monkeypatch, method):
     """Over 20 steps of 4 samples, two at once; without dropout, whose masks depend on how samples lie in a batch."""
     monkeypatch.setattr(adapting, "DROPOUT", 0.0)
     training = TrainingConfig(method=method, epochs=2, learning_rate=RATES[method], batch=4, at_once=2)
-    recipe = Recipe(str(base), Prompts(images), tiny_qwen2vl.BUDGET, 4096, training, 3, "cpu")
-    card = fine_tune(recipe, [data], tmp_path / "tuned")
+    recipe = Recipe(str(random_base), Prompts(Path()), tiny_qwen2vl.BUDGET, 4096, training, 3, "cpu")
+    card = fine_tune(recipe, [shop], tmp_path / "tuned")
     losses = [entry["loss"] for entry in card.history if "loss" in entry]
-    expected = plain_losses(recipe, data.examples(recipe.prompts, held_out=False), tmp_path / "plain")
+    expected = plain_losses(recipe, shop.examples(recipe.prompts, held_out=False), tmp_path / "plain")
     assert len(losses) == len(expected) == 20
     np.testing.assert_allclose(losses, expected, atol=1e-3)
     assert losses[-1] < losses[0] - 0.3
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 8])
-def test_weights_and_smoothing_follow_their_formula_however_many_are_in_memory(base, images, data, tmp_path, at_once):
+def test_weights_and_smoothing_follow_their_formula_however_many_are_in_memory(random_base, shop, tmp_path, at_once):
     """Two labels of four are rare; steps of 8 samples in batches of which some hold no rare one."""
-    rows = [row for row in range(len(data.table)) if data.labels[row] < 2 or row % 5 == 0 or data.held_out[row]]
-    rare = TaskData(TASK, data.table.select(np.array(rows)), data.labels[rows], data.held_out[rows])
+    rows = [row for row in range(len(shop.table)) if shop.labels[row] < 2 or row % 5 == 0 or shop.held_out[row]]
+    rare = TaskData(shop.task, shop.table.select(np.array(rows)), shop.labels[rows], shop.held_out[rows])
     training = TrainingConfig(
         method="full", epochs=2, learning_rate=0.002, batch=8 if at_once != 3 else 9, at_once=at_once, balance=1,
         label_smoothing=Formula.smoothing,
     )  # fmt: skip
-    recipe = Recipe(str(base), Prompts(images), tiny_qwen2vl.BUDGET, 4096, training, 3, "cpu")
+    recipe = Recipe(str(random_base), Prompts(Path()), tiny_qwen2vl.BUDGET, 4096, training, 3, "cpu")
     card = fine_tune(recipe, [rare], tmp_path / "tuned")
     losses = [entry["loss"] for entry in card.history if "loss" in entry]
     whole = replace(recipe, training=training.model_copy(update={"at_once": training.batch}))

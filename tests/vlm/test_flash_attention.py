@@ -61,7 +61,7 @@ def test_packed_options_score_as_full_forwards(built, name, tmp_path, monkeypatc
     model = copy.deepcopy(local.model)
     calls = use_flash(model, monkeypatch)
     batch = local.processor.batch(prompts)
-    assert choose_method(model, *batch["input_ids"].shape, options) == "pack"
+    assert choose_method(model, batch["input_ids"].shape[1], [len(option) for option in options]) == "pack"
     torch.testing.assert_close(score_options(model, batch, options), expected, atol=1e-5, rtol=0)
     real = int(batch["attention_mask"].sum())
     assert calls.count((real, real)) == model.config.get_text_config().num_hidden_layers  # the prompts, unpadded
@@ -94,7 +94,7 @@ def test_a_sliding_window_that_covers_prompt_and_option_packs(built, flash, long
     model = copy.deepcopy(local.model)
     if flash:
         use_flash(model, monkeypatch)
-    assert choose_method(model, 2, max(lengths), options) == method
+    assert choose_method(model, max(lengths), [len(option) for option in options]) == method
     scores = score_options(model, local.processor.batch(prompts), options)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 

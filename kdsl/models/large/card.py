@@ -33,6 +33,8 @@ class TrainingCard(BaseModel):
     data: str
     """SHA-256 of the training samples: texts, labels, pictures and sounds."""
     training: TrainingConfig
+    in_memory: str = ""
+    """How many samples were in memory at once, whether with activation checkpointing, and what that was chosen by."""
     learning_rate: float
     prompt: dict[str, bool | int]
     pixels: tuple[int, int]
@@ -81,6 +83,7 @@ def _markdown(card: TrainingCard) -> str:
     )
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in card.best.items())
     settings = card.training.model_dump() | {"learning_rate": card.learning_rate}
+    settings |= {"at_once": card.in_memory} if card.in_memory else {}
     settings |= {"pixels": f"{card.pixels[0]} to {card.pixels[1]}", "max_tokens": card.max_tokens, "seed": card.seed}
     settings |= card.prompt
     rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())

@@ -9,8 +9,8 @@ import yaml
 from kdsl.config_parts import TrainingConfig
 from kdsl.vlm.pixels import PixelBudget
 
-ADAPTER, PREDICTED = "adapter", "predicted"
-"""Where a trainer leaves what it learned, and its answers, in the folder of the export."""
+PREDICTED = "predicted"
+"""Where a trainer leaves its answers, in the folder of the export."""
 TRAIN_FILE, PREDICT_FILE = "train.yaml", "predict.yaml"
 _ENDING = 8
 """Tokens that a trainer may put behind an answer."""
@@ -51,14 +51,19 @@ class ExportedRecipe:
         return self.answer_tokens + _ENDING
 
     @property
+    def at_once(self) -> int:
+        """Samples; KDSL would measure how many fit, others are told."""
+        return self.training.at_once or 1
+
+    @property
     def accumulated(self) -> int:
         """Portions of a step."""
-        return max(1, self.training.batch // self.training.at_once)
+        return max(1, self.training.batch // self.at_once)
 
     @property
     def warmup_steps(self) -> int:
         """A tenth of the steps, as a number: as a share it is given in different ways to different versions."""
-        portions = math.ceil(self.samples / self.training.at_once)
+        portions = math.ceil(self.samples / self.at_once)
         return math.ceil(0.1 * math.ceil(portions / self.accumulated) * self.training.epochs)
 
 
