@@ -21,7 +21,6 @@ from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
 from kdsl.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
-from kdsl.pretrained import is_path
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ _AT_ONCE = 10
 """Seconds between two such answers, the pause among them: failures after long work may be those of a load."""
 _LONGEST_PAUSE = 60
 """Seconds that are waited at most, whatever Retry-After says."""
+_PATH = re.compile(r"[./~]|[A-Za-z]:[\\/]|[^/]+/[^/]+/")
+"""How the name of a model begins that is a directory, and neither a hub id nor a name that somebody gave it."""
 _SHOWN = 200
 """Characters of a server's message that an error quotes."""
 # As worded by vLLM, SGLang, llama.cpp and OpenAI, in this order, then by TGI and services of Chinese vendors.
@@ -217,7 +218,7 @@ def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
     if not served:
         raise KdslError(f"{url}: the server lists no model; {_to_name(url)}")
     names = ", ".join(served)
-    if name and name not in served and not is_path(name):
+    if name and name not in served and not _PATH.match(name):
         raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
     if not name and len(served) != 1:
         example = next(iter(served))
