@@ -20,7 +20,7 @@ from kdsl.vlm.memory import VOCABULARY_AT_ONCE, Method, Shape, batch_bytes
 NEAR = 0.5
 """Log-probability by which the best option of a model of 16 bits has to lead in a batch of several prompts.
 
-More than twice of what a batch changes, which was 0.17 at most in every measurement (scripts/bench vlm_noise).
+More than twice of what a batch changes, which was 0.19 at most in every measurement (scripts/bench vlm_noise).
 """
 
 
