@@ -174,13 +174,13 @@ class Service:
             if self.model is None:
                 self._check_length(sum(len(json.dumps(m["content"])) for m in body["messages"]), body)
                 texts = [choices[0] if choices else self._reply(body)] * count
-                prompt_logprobs = None
+                prompt_logprobs, length = None, None
             else:
-                prompt, prompt_logprobs = self._read(body, told)
+                prompt, prompt_logprobs, length = self._read(body, told)
                 texts = [""] if told else self._answers(prompt, body, choices, count)
         reply: dict[str, Any] = {
             "choices": [self._formed(text) for text in texts],
-            "usage": {"completion_tokens": sum(len(text) + 1 for text in texts)},
+            "usage": {"prompt_tokens": length, "completion_tokens": sum(len(text) + 1 for text in texts)},
         }
         return reply | ({"prompt_logprobs": prompt_logprobs} if told and prompt_logprobs else {})
 
@@ -267,8 +267,8 @@ class Service:
             conversation.append(Message(message["role"], tuple(pieces)))
         return tuple(conversation)
 
-    def _read(self, body: dict[str, Any], told: bool) -> tuple[Any, list[Any] | None]:
-        """The conversation, and what vLLM would tell of every token of its prompt."""
+    def _read(self, body: dict[str, Any], told: bool) -> tuple[Any, list[Any] | None, int]:
+        """The conversation, what vLLM would tell of every token of its prompt, and how many these are."""
         import torch
 
         processor = self.model.processor
@@ -283,7 +283,7 @@ class Service:
             answer = answer[:-1] if body.get("continue_final_message") else [*answer, *newline]
         self._check_length(len(prompt) + len(answer), body)
         if not told:
-            return conversation, None
+            return conversation, None, len(prompt) + len(answer)
         batch = processor.batch([prompt.followed_by(answer)])
         with torch.inference_mode():
             log_p = self.model.model(**batch).logits[0].double().log_softmax(dim=-1)
@@ -295,7 +295,7 @@ class Service:
                 best = int(log_p[row].argmax())
                 entry[str(best)] = {"logprob": log_p[row, best].item(), "rank": 1, "decoded_token": ""}
             entries.append(entry)
-        return conversation, entries
+        return conversation, entries, len(entries)
 
     def _answers(self, conversation: Any, body: dict[str, Any], choices: list[str] | None, count: int) -> list[str]:
         import numpy as np

@@ -36,7 +36,9 @@ from kdsl.mining.reliability import FEATURES, Reliability, Shown
 from kdsl.models.cold_start import ColdStartClassifier, fit_cold_start
 from kdsl.models.described import DescribedClassifier, DescribedTrainer
 from kdsl.models.embedded import EmbeddedRecord
+from kdsl.models.large.export_record import AskedSample, ExportRecord
 from kdsl.models.large.record import LargeRecord
+from kdsl.models.large.training_record import TrainingRecord
 from kdsl.models.linear import LinearClassifier, LinearTrainer
 from kdsl.models.neighbours import NeighboursClassifier, NeighboursTrainer
 from kdsl.models.out_of_fold_file import load_out_of_fold, rows_of, save_out_of_fold
@@ -56,6 +58,7 @@ from kdsl.sample import Label, Sample, Task, Turn
 from kdsl.tasks import load_task
 from kdsl.training.resuming import last_checkpoint
 from kdsl.vlm.cache import CachedModel
+from kdsl.vlm.pixels import PixelBudget
 from kdsl.yaml_file import read_yaml
 
 TASK = Task("shop", (Label("调光", "亮度"), Label("材质")))
@@ -147,6 +150,16 @@ def use_reasons(path: Path) -> None:
     ReasonFile.read(path, [TASK]).of_samples(SAMPLES)
 
 
+def use_adapter(path: Path) -> None:
+    beside = {"processor_config.json": "README.md", "train.yaml": "args.json"}.get(path.name)
+    if beside is not None:
+        (path.parent / beside).write_bytes(READERS[beside][0])
+    (path.parent / "adapter_config.json").write_text("{}")
+    record = TrainingRecord.of(str(path.parent))
+    assert record is not None
+    list(record.doubts(record.budget(PixelBudget(), is_default=True), sees=True))
+
+
 def use_memory(path: Path) -> None:
     memory = Memory.load(path.parent)
     memory.nearest(TABLE.rows[0], 2)
@@ -197,6 +210,10 @@ def trained(trainer: object, name: str) -> bytes:
     return saved(trainer.fit(TABLE, LABELS, 2).save, name)
 
 
+EXPORT = ExportRecord(
+    trainer="swift", whole=True, pixels=(784, 3136), held_out=(AskedSample(task="shop", id="0", fingerprint="f"),)
+)
+
 READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "rule.yaml": (rule_text(RULE).encode() + b"# note\n", read_rule),
     "any.yaml": (b"a: [1, 2.5, {b: true}]\n'c': |\n  text\n", read_yaml),
@@ -210,6 +227,12 @@ READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "arbiter.json": (ARBITER.model_dump_json(indent=1).encode(), use_arbiter),
     "mining.json": (ARCHIVE.model_dump_json().encode(), use_archive),
     "large.json": (LARGE.model_dump_json().encode(), lambda path: LargeRecord.load(path.parent)),
+    "kdsl.json": (EXPORT.model_dump_json().encode(), use_adapter),
+    "README.md": (b"---\ntags:\n- llama-factory\n---\n", use_adapter),
+    "processor_config.json": (b'{"image_processor": {"size": {"shortest_edge": 784, "longest_edge": 1000}}}',
+                              use_adapter),
+    "args.json": (b'{"swift_version": "4.6.0", "template": "qwen2_vl", "system": null}', use_adapter),
+    "train.yaml": (b"ENV: {MIN_PIXELS: '784', MAX_PIXELS: '3136'}\n", use_adapter),
     "embedded.json": (b'{"version": 1, "weights": {"linear": 1.0, "described": 0.5}, "cleaned": false}',
                       lambda path: read_trained(EmbeddedRecord, path)),
     "recorded.json": (saved(RecordedTrainer(ANSWERED).fit(TABLE, LABELS, 2).save, "recorded.json"),

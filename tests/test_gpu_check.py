@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from gpu_checks import environment, running
+from gpu_checks import environment, running, scoring
 from gpu_checks.machine import Machine
 from gpu_checks.report import markdown, rows, table, write
 from gpu_checks.running import Check, Outcome, Program, run, run_checks
@@ -137,3 +138,25 @@ def test_what_is_installed_is_what_the_core_and_the_extra_require():
     names = [requirement.partition(">")[0] for requirement in environment.requirements()]
     assert {"jsonlines", "pydantic", "torch", "transformers"} <= set(names)
     assert not [name for name in names if not name.strip() or "#" in name or os.sep in name]
+
+
+def measured(check, what, rate):
+    row = {"what": what, "rate": rate, "unit": "samples/s", "memory": None, "share": None, "note": ""}
+    return Outcome(check, "7b", "done", 1.0, "", [row])
+
+
+@pytest.mark.parametrize("fed, said", [(40.0, "does not limit"), (39.9, "limits")])
+def test_whether_the_gpu_waits_for_its_pictures_is_said(fed, said):
+    outcomes = [measured("scoring", "one pass, options packed", 40.0), measured("feeding", "warm, all cores", fed)]
+    outcomes += [measured("scoring", "generate", 99.0), measured("feeding", "cold, all cores", 1.0)]
+    for text in (markdown(MACHINE, outcomes), table(outcomes)):
+        assert f"\n\nThe feeding side {said} this machine: it delivers {fed:.4g} samples/s" in text
+        assert "takes 40 at most." in text
+
+
+def test_scoring_is_measured_by_each_attention_that_is_installed_and_compiled_last():
+    with_flash = replace(MACHINE, versions={"flash-attn": "2.8"})
+    assert [each.title for each in scoring.check(MACHINE).programs] == [
+        *("2b, sdpa", "7b, sdpa", "2b, sdpa, compiled", "7b, sdpa, compiled")
+    ]
+    assert "7b, flash_attention_2, compiled" in [each.title for each in scoring.check(with_flash).programs]

@@ -13,12 +13,21 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+_FORMATS = Path(__file__).parent / "qwen_formats"
+_FIM = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>")
+_TOOLS = ("<tool_call>", "</tool_call>", *_FIM)
+_THOUGHTS = ("<tool_response>", "</tool_response>", "<think>", "</think>")
+ADDED = {"qwen2_vl": (), "qwen2_5_vl": _TOOLS, "qwen3_vl": (*_TOOLS, *_THOUGHTS)}
+"""Tokens that each family has beside the special ones of Qwen2-VL, in the order of their ids; none is special."""
+
 _VISION = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4, "out_hidden_size": 64}
 
 
 def write_family(folder: Path, family: str) -> Path:
-    """The directory of a model of that `model_type`: qwen2_vl, qwen2_5_vl or qwen3_vl."""
-    build(folder)
+    """The directory of a model of that `model_type`: qwen2_vl, qwen2_5_vl or qwen3_vl, with the chat template and the
+    added tokens that the family was published with."""
+    template = "qwen3_vl" if family == "qwen3_vl" else "qwen2_5_vl"
+    build(folder, template=(_FORMATS / f"{template}.jinja").read_text("utf-8"), added=ADDED[family])
     if family == "qwen2_vl":
         return folder
     config = json.loads((folder / "config.json").read_text())

@@ -88,13 +88,18 @@ def world(folder: Path, n: int, seed: int = 0) -> list[Example]:
     return examples
 
 
-def build(folder: Path, texts: Sequence[str] = (), seed: int = 0) -> Path:
-    """Write a model directory with random weights; the tokens are bytes and the characters of `texts`."""
+def build(
+    folder: Path, texts: Sequence[str] = (), seed: int = 0, template: str = _TEMPLATE, added: Sequence[str] = ()
+) -> Path:
+    """Write a model directory with random weights; the tokens are bytes, the characters of `texts`, special tokens and
+    those `added` to them, which are not special."""
     import torch
+    from tokenizers import AddedToken
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer = tiny_tokenizer(texts, _SPECIAL, _TEMPLATE)
+    tokenizer = tiny_tokenizer(texts, _SPECIAL, template)
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in added])
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in _SPECIAL}
     config = Qwen2VLConfig(
         text_config={

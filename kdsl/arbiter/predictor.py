@@ -17,12 +17,12 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable, SampleFields
 from kdsl.files import file_hash, is_there
 from kdsl.locks import held
+from kdsl.models.by_order import Orders
 from kdsl.models.cold_start import COLD_START_FILE
 from kdsl.models.embedded import LINEAR, Embedded, is_cold
 from kdsl.models.explanation import Explainable, Explanation
 from kdsl.models.label_answers import RECORDED_FILE
 from kdsl.models.large.record import LARGE_FILE
-from kdsl.models.llama_factory import Orders
 from kdsl.rules.rule import Rule
 from kdsl.rules.rulebase import RuleBase
 from kdsl.sample import Sample, Task

@@ -3,14 +3,15 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
+from kdsl.arbiter.prepared import Prepare, prepared
 from kdsl.arbiter.state import PredictorState, changes
 from kdsl.errors import KdslError
 from kdsl.files import is_there, write_atomically
@@ -60,18 +61,20 @@ def predict_stream(
     state: PredictorState,
     batch: int,
     mode: Mode = Mode.resume,
+    prepare: Prepare | None = None,
 ) -> StreamOutcome:
     """Write one prediction record a sample to `output`, in batches; samples that it has already are left out.
 
     A record has the sample's fingerprint beside what the decision says. `input` is a hash of where the samples come
     from, `state` what the decisions depend on. Raises KdslError for an output of something else, as far as `mode` does
     not allow for it, and for one that another process is writing; KeyboardInterrupt says what is done. A second sample
-    with the same task and id is left out, with a counted warning.
+    with the same task and id is left out, with a counted warning. While a batch is decided, `prepare` is done with the
+    next one.
     """
     first = next(samples, None)  # what is wrong with the input is said before anything is written
     if first is None:
         return StreamOutcome()
-    stream = _Stream(chain([first], samples), decide, input, state, batch)
+    stream = _Stream(chain([first], samples), decide, input, state, batch, prepare)
     with ExitStack() as stack:
         stack.enter_context(claimed(files=[output]))
         stack.enter_context(held(output, wait=False))  # a hard link is another name, perhaps in another folder
@@ -85,13 +88,19 @@ class _Stream:
     input: str
     state: PredictorState
     batch: int
+    prepare: Prepare | None = None
     outcome: StreamOutcome = field(default_factory=StreamOutcome)
 
     def extend(self, output: Path, mode: Mode) -> StreamOutcome:
         """Append what is missing, where `mode` lets what is there stay."""
+        with ExitStack() as stack:
+            return self._extend(output, mode, stack)
+
+    def _extend(self, output: Path, mode: Mode, stack: ExitStack) -> StreamOutcome:
+        """`stack` ends what is being prepared, however this ends."""
         source = _source(output)
         # What is wrong with the first samples is said before a new output is begun.
-        waiting = self._fresh({}) if source is None else None
+        waiting = stack.enter_context(closing(self._groups({}))) if source is None else None
         begun = [] if waiting is None else self._decided(waiting)
         with append_jsonl(output) as append:
             done = _fingerprints(output)
@@ -99,7 +108,7 @@ class _Stream:
             if source is not None:
                 states = self._states(output, source, done, mode)
             _write_source(output, Source(self.input, states))
-            waiting = waiting or self._fresh(done)
+            waiting = waiting or stack.enter_context(closing(self._groups(done)))
             try:
                 while decisions := begun or self._decided(waiting):
                     begun = []
@@ -111,10 +120,16 @@ class _Stream:
                 raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None
         return self.outcome
 
-    def _decided(self, waiting: Iterator[Sample]) -> list[AnyDecision]:
+    def _groups(self, done: Mapping[SampleKey, str]) -> Generator[list[Sample], None, None]:
+        """Batches of the samples that are not done."""
+        fresh = self._fresh(done)
+        groups = iter(lambda: list(islice(fresh, self.batch)), [])
+        yield from groups if self.prepare is None else prepared(groups, self.prepare)
+
+    def _decided(self, waiting: Iterator[list[Sample]]) -> list[AnyDecision]:
         """The next batch; nothing where no sample is left."""
-        group = list(islice(waiting, self.batch))
-        return self.decide(group) if group else []
+        group = next(waiting, None)
+        return [] if group is None else self.decide(group)
 
     def replace(self, output: Path) -> StreamOutcome:
         """Predict into a file beside `output`, which an interrupted run may have begun, and put it in its place."""

@@ -21,11 +21,11 @@ from kdsl.errors import Hint, KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.locks import held
+from kdsl.models.by_order import Orders
 from kdsl.models.classifier import Classifier, Encoding
 from kdsl.models.cold_start import COLD_START_FILE, ColdStartClassifier
 from kdsl.models.embedded import EMBEDDED_FILE, LINEAR, Embedded, EmbeddedClassifier, is_cold
 from kdsl.models.explanation import Leaning
-from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import save_out_of_fold
 from kdsl.models.recorded import RecordedClassifier, read_recorded
 from kdsl.rules.engine import BATCH

@@ -55,6 +55,7 @@ def application() -> typer.Typer:
     from kdsl.cli.distill import distill
     from kdsl.cli.evaluate import evaluate
     from kdsl.cli.export_fusionbrain import export_fusionbrain
+    from kdsl.cli.export_model import export_model
     from kdsl.cli.fetch import fetch
     from kdsl.cli.history import history
     from kdsl.cli.hosts import app as hosts
@@ -85,7 +86,7 @@ def application() -> typer.Typer:
     data = check, fetch, ocr, transcribe, caption
     feeding = augment, prompt, reasons, distill
     work = mine, propose, review, *feeding, train, predict, serve, evaluate, history
-    for command in (init, demo, run, *data, *work, convert, export_fusionbrain, info):
+    for command in (init, demo, run, *data, *work, convert, export_model, export_fusionbrain, info):
         app.command()(command)
     app.add_typer(rules, name="rules")
     app.add_typer(chat, name="chat")

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from kdsl.data.images import decoded, open_image, picture_path, too_large
@@ -43,11 +44,13 @@ def fill_ocr(
     workers: int | None = None,
     progress: Progress | None = None,
     known: dict[str, OcrPage] | None = None,
+    stop: Event | None = None,
 ) -> OcrOutcome:
     """Recognise the text on every image that `sidecar` does not have yet, and append it there.
 
     `images` are named as for `picture_path`; `workers` processes, one a core by default, run RapidOCR with one thread
-    each. `known` is what the sidecar holds, where that was read already; the new pages are added to it. Images that
+    each. `known` is what the sidecar holds, where that was read already; the new pages are added to it. Once `stop` is
+    set, no more images are read. Images that
     cannot be read are counted and tried again next time. Raises KdslError when RapidOCR is not installed, the sidecar
     cannot be read or written, or a process dies; KeyboardInterrupt says what is done. All that is done is kept.
     """
@@ -61,6 +64,8 @@ def fill_ocr(
         try:
             with closing(_recognised(missing, folder, workers or os.cpu_count() or 1)) as pages:
                 for image, page in track(pages, "Reading text", len(missing), progress):
+                    if stop is not None and stop.is_set():
+                        break
                     if isinstance(page, str):
                         outcome.problems[image] = page
                     else:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 from kdsl.distribution import install_command
 from kdsl.fields.ocr import PageReader, fill_ocr, ocr_installed
@@ -43,8 +44,11 @@ class PageFiller:
         self._missing: dict[str, str] = {}
         """Image → why it has no page."""
 
-    def fill(self, samples: Sequence[Sample]) -> None:
-        """Read the text of all images of `samples` that have no page yet."""
+    def fill(self, samples: Sequence[Sample], stop: Event | None = None) -> None:
+        """Read the text of all images of `samples` that have no page yet.
+
+        With `stop` it works beside something else that shows how far it is, and reads no more once it is set.
+        """
         if self._sidecar is None:
             return
         images = dict.fromkeys(image for sample in samples for image in sample.images)
@@ -66,11 +70,11 @@ class PageFiller:
                     self.sidecars.ocr[image] = page
             return
         if readable:
-            self._read(readable, self._sidecar, self.sidecars.ocr)
+            self._read(readable, self._sidecar, self.sidecars.ocr, stop)
         if outside:
             with TemporaryDirectory(prefix="kdsl-") as folder:
                 read: dict[str, OcrPage] = {}
-                self._read(outside, Path(folder) / "ocr.jsonl", read)
+                self._read(outside, Path(folder) / "ocr.jsonl", read, stop)
                 self.sidecars.ocr.update(read)
 
     def close(self) -> None:
@@ -78,9 +82,9 @@ class PageFiller:
         if self.reader is not None:
             self.reader.close()
 
-    def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage]) -> None:
-        folder = self._folder or Path()
-        self._missing |= fill_ocr(images, folder, sidecar, progress=self._progress, known=known).problems
+    def _read(self, images: Sequence[str], sidecar: Path, known: dict[str, OcrPage], stop: Event | None) -> None:
+        folder, progress = self._folder or Path(), self._progress if stop is None else None
+        self._missing |= fill_ocr(images, folder, sidecar, progress=progress, known=known, stop=stop).problems
 
     def tell(self) -> None:
         """Log one counted warning, if there is anything to warn of, and forget it: later the image may be there."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.json_file import read_jsonl
+from kdsl.models.by_order import Orders, has_no_ids, with_ids
 from kdsl.models.classifier import Predicted
 from kdsl.models.label_answers import NO_ANSWER, Answers, Calibration, calibrate
-from kdsl.models.llama_factory import Orders, is_llama_factory, with_ids
 from kdsl.sample import Sample, Task
 from kdsl.vlm.free_text import find_label
 
@@ -66,7 +66,8 @@ class Recorded:
 def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
     """Read predictions, one JSON object a line: `id`, `label`, optional `probabilities` {label: p}, optional `task`.
 
-    Or those of LLaMA-Factory, which have no ids: then `orders` holds the samples of the data files, in their order.
+    Or those of LLaMA-Factory or ms-swift, which have no ids: then `orders` holds the samples of the data files, in
+    their order.
 
     Records whose `task` is another one are left out; other samples' ids are fine. An answer that is no label of
     `task` (see `find_label`) counts as no answer; these are counted in a warning, and so are probabilities of
@@ -78,7 +79,7 @@ def read_recorded(path: Path, task: Task, orders: Orders = ()) -> Recorded:
     probabilities: dict[str, Floats] = {}
     unusable: list[str] = []
     foreign: list[str] = []
-    by_order = is_llama_factory(path)
+    by_order = has_no_ids(path)
     for number, record in with_ids(path, orders) if by_order else read_jsonl(path):
         place = f"{path}, line {number}"
         if record.get("task") not in (None, task.name):

@@ -11,6 +11,7 @@ from kdsl.arbiter.evidence import RuleEvidence
 from kdsl.arbiter.fit import fit_arbiter, out_of_fold_evidence
 from kdsl.arbiter.scope import FEWEST_EXAMPLES, FEWEST_LABELS, Scope, fit_scope
 from kdsl.arbiter.trained import TrainedOn, TrainedTask, active_rules, usable_rules
+from kdsl.data.splits import stratified_folds
 from kdsl.errors import KdslError
 from kdsl.mining.update import MinedRules, with_decisions
 from kdsl.models.calibrated import CalibratingTrainer, fit_calibrated
@@ -54,6 +55,11 @@ def fit(
         if isinstance(spared, CalibratingTrainer)
         else {fold: teaching.learner_without(spared, fold) for fold in np.unique(folds).tolist()}
     )
+    if not known.all():
+        # A recorded model learned nothing here. The samples that its trainer held out, which are often all that it was
+        # asked about, are a single fold of mining: its calibration needs folds of its own.
+        folds = folds.copy()
+        folds[rows] = stratified_folds(labels[rows], len(np.unique(own.folds)), own.seed)
     calibrated = fit_calibrated(
         teaching.learner(learner),
         table.select(rows),

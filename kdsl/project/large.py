@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kdsl.errors import KdslError
@@ -76,10 +75,15 @@ def weights_of(project: Project, keeping: bool = True) -> "LargeWeights | None":
     config = project.config
     if config.large_model is None:
         return None
+    from kdsl.config_parts import PixelsConfig
+    from kdsl.models.large.training_record import TrainingRecord
     from kdsl.models.large.weights import LargeWeights
     from kdsl.vlm.pixels import PixelBudget
 
     pixels = PixelBudget(config.pixels.min, config.pixels.max)
+    record = TrainingRecord.of(config.large_model)
+    if record is not None:
+        pixels = record.budget(pixels, is_default=config.pixels == PixelsConfig())
     return LargeWeights(
         config.large_model, config.checkpoint, pixels, config.prompt.max_tokens, project.consent, keeping
     )
@@ -217,13 +221,13 @@ def _tell_unread(project: Project) -> None:
 
 def _require_target(project: Project, large: "LargeModel") -> None:
     """Raise KdslError where a model was fine-tuned here to answer in another form than the project expects."""
-    from kdsl.models.large.card import TrainingCard
+    from kdsl.models.large.training_record import TrainingRecord
 
-    card = None if large.weights.remote else TrainingCard.load(Path(large.weights.name).expanduser())
-    if card is not None and card.training.target != large.target:
+    record = TrainingRecord.of(large.weights.name)
+    if record is not None and record.target not in (None, large.target):
         raise KdslError(
-            f"{large.weights.name}: was fine-tuned with training.target: {card.training.target}, but the project has "
-            f"{large.target}; set it to {card.training.target}"
+            f"{large.weights.name}: was fine-tuned with training.target: {record.target}, but the project has "
+            f"{large.target}; set it to {record.target}"
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from threading import Event
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
@@ -173,6 +174,13 @@ class ProjectPredictor:
         self.images.fill(samples)
         self.sounds.fill(samples)
 
+    def prepare(self, samples: Sequence[Sample], stop: Event | None) -> None:
+        """Read the text on the pictures of `samples`, and prepare them for the large model if it is in this process:
+        what `decide` would do first. A `Prepare` of `predict_stream`."""
+        self.images.pages.fill(samples, stop)
+        if self.predictor.large is not None and stop is not None:
+            self.predictor.large.prepare_pictures(samples, stop)
+
     def learn(self, known: Sidecars) -> None:
         """Take over what the sidecar files say by now; what was found since and they do not have is kept."""
         self.images.learn(known)
@@ -260,7 +268,7 @@ def predict_file(
         return decisions
 
     try:
-        outcome = predict_stream(samples, decide, output, input, state, batch, mode)
+        outcome = predict_stream(samples, decide, output, input, state, batch, mode, predictor.prepare)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())

@@ -213,6 +213,20 @@ class Project:
 
         return [trained.arbiter for trained in train_project(self)]
 
+    def export_model(self, output: str | Path, task: str | None = None, adapter: str | Path | None = None) -> Path:
+        """Write what was fine-tuned as one model without LoRA into a folder, as `kdsl export-model` does; the folder.
+
+        `task`: whose adapter, where each task has its own. `adapter`: the directory of one from elsewhere instead.
+        Raises KdslError where nothing was fine-tuned, and for a folder that holds anything but an earlier export.
+        """
+        from kdsl.files import path_given
+        from kdsl.project.exporting import plan_export
+
+        place = path_given(output, "output")
+        given = None if adapter is None else path_given(adapter, "adapter")
+        plan_export(self, task, given).write(place, self.progress)
+        return place
+
     def predict(self, samples: object, task: str | None = None) -> "list[Decision | MultiLabelDecision]":
         """One decision for every sample, in their order.
 

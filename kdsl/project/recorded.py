@@ -9,17 +9,21 @@ from kdsl.errors import KdslError
 from kdsl.project.project import Project
 
 if TYPE_CHECKING:
-    from kdsl.models.llama_factory import Orders
+    from kdsl.models.by_order import Orders
+    from kdsl.models.large.export_record import ExportRecord
     from kdsl.sample import SampleKey
 
 
 def data_orders(project: Project, inputs: Sequence[SampleFile] = ()) -> "Orders":
     """The samples of the project's data files and of `inputs`, if the recorded predictions are told apart by order.
 
+    In the folder of an export (`kdsl convert`), these are the samples that it asks about, in its order.
+
     Others are told apart by ids: raises KdslError where two of the files have different samples of one id, since
     nobody can know which of them an answer is to.
     """
-    from kdsl.models.llama_factory import is_llama_factory
+    from kdsl.models.by_order import has_no_ids
+    from kdsl.models.large.export_record import ExportRecord
 
     config = project.config
     if config.recorded is None:
@@ -28,8 +32,9 @@ def data_orders(project: Project, inputs: Sequence[SampleFile] = ()) -> "Orders"
     known_paths = [path.resolve() for path in paths]
     files = [*map(SampleFile, paths), *(file for file in inputs if file.path.resolve() not in known_paths)]
     orders = [list(project.samples_of(file)) for file in files]
-    if is_llama_factory(config.recorded):
-        return orders
+    if has_no_ids(config.recorded):
+        exported = ExportRecord.near([config.recorded.parent, config.recorded.parent.parent])
+        return orders if exported is None else _exported_orders(config.recorded, exported, orders)
     known: dict[SampleKey, tuple[str, Path]] = {}
     for file, samples in zip(files, orders, strict=True):
         for sample in samples:
@@ -41,3 +46,18 @@ def data_orders(project: Project, inputs: Sequence[SampleFile] = ()) -> "Orders"
                     "ids"
                 )
     return ()
+
+
+def _exported_orders(path: Path, exported: "ExportRecord", files: "Orders") -> "Orders":
+    """All samples that an export asks about, those that it holds out, and the test samples."""
+    known = {(sample.task, sample.fingerprint): sample for samples in files for sample in samples}
+    orders = []
+    for part in (exported.asked, exported.held_out, exported.test):
+        lost = next((each for each in part if (each.task, each.fingerprint) not in known), None)
+        if lost is not None:
+            raise KdslError(
+                f"{path}: sample {lost.id!r} was exported, but the data files have none like it now; set them back, "
+                "or export and predict again"
+            )
+        orders.append([known[each.task, each.fingerprint] for each in part])
+    return [each for each in orders if each]

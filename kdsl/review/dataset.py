@@ -8,7 +8,7 @@ from pathlib import Path
 from kdsl.data.feedback_samples import FeedbackSamples
 from kdsl.fields.sidecar import Sidecars
 from kdsl.files import Stamp, stamp_of
-from kdsl.models.llama_factory import Orders
+from kdsl.models.by_order import Orders
 from kdsl.sample import Sample, Task
 
 Stamps = tuple[Stamp | None, ...]

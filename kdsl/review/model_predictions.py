@@ -18,10 +18,10 @@ from kdsl.fields.table import FieldTable
 from kdsl.files import file_hash, is_there, parsing, write_atomically
 from kdsl.label_matrix import is_labelled
 from kdsl.mining.miner import MiningSettings
+from kdsl.models.by_order import Orders
 from kdsl.models.classifier import Classifier
 from kdsl.models.cold_start import fit_cold_start
 from kdsl.models.embedded import Embedded, EmbeddedTrainer
-from kdsl.models.llama_factory import Orders
 from kdsl.models.out_of_fold_file import OUT_OF_FOLD_FILE, load_out_of_fold, rows_of
 from kdsl.npz_file import floats, read_arrays
 from kdsl.sample import Task

@@ -18,7 +18,7 @@ from transformers import PrinterCallback
 from kdsl.config_parts import TrainingConfig
 from kdsl.errors import KdslError
 from kdsl.files import write_atomically
-from kdsl.models.large.card import TrainingCard, installed_versions
+from kdsl.models.large.card import CURVES, TrainingCard, installed_versions
 from kdsl.models.large.prompts import Prompts
 from kdsl.pretrained import fingerprint, is_out_of_memory, loading_in_one_sentence, quiet
 from kdsl.progress import Progress, reported
@@ -299,7 +299,7 @@ def _publish(trainer: LabelTrainer, card: TrainingCard, recipe: Recipe, folder: 
     if trainer.is_world_process_zero():
         for name in ("README.md", "training_args.bin"):
             (new / name).unlink(missing_ok=True)
-        write_atomically(new / "curves.png", curves_plot(card.history))
+        write_atomically(new / CURVES, curves_plot(card.history))
         card.save(new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)

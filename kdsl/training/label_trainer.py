@@ -75,7 +75,7 @@ class LabelTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model)
         model.eval()
         adapter = model.active_adapter if isinstance(model, PeftModel) else None
-        scorer = LocalModel(model, self._processor, "in training", self.args.per_device_eval_batch_size, adapter)
+        scorer = LocalModel(model, self._processor, "in training", adapter)
         found = self._held_out.judge(scorer, self.args.process_index, self.args.world_size)
         model.train()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}

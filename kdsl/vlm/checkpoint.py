@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,8 @@ FAMILIES = {
     "llama": Family("Llama", sees=False),
 }
 """By `model_type` in a configuration, as `model_config` gives it."""
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _OLD_LAYOUT = {r"^model\.layers\.": "model.language_model.layers.", r"^visual\.": "model.visual."}
 """Before transformers 4.52 the language model and the vision tower had these names, and adapters still do."""
 _PREFIX = "base_model.model."
@@ -66,7 +66,7 @@ def load_base(
         device = "auto" if several else "cuda" if torch.cuda.is_available() else "cpu"
     with loading_in_one_sentence(name), quiet():
         config = model_config(location)
-        model, info = _auto_class(config).from_pretrained(
+        model, info = auto_class(config).from_pretrained(
             location,
             config=config,
             dtype=dtype or number_format(device),
@@ -85,7 +85,8 @@ def load_base(
     return model.eval()
 
 
-def _auto_class(config: PretrainedConfig) -> Any:
+def auto_class(config: PretrainedConfig) -> Any:
+    """The class of transformers that makes or loads the model of this configuration."""
     family = FAMILIES[config.model_type]
     return AutoModelForMultimodalLM if family.sees or family.hears else AutoModelForCausalLM
 
@@ -118,16 +119,34 @@ def load_adapters(model: PreTrainedModel, adapters: dict[str, Path]) -> PeftMode
 
 
 def adapter_base(folder: Path) -> str:
-    """The name of the base model that the adapter in this directory was trained on."""
+    """The base model that the adapter in this directory was trained on: a directory, or a hub id.
+
+    A path that is not absolute is looked up in the adapter's directory, then in the current one; a warning says which
+    it is where that is not plain. KdslError where the adapter names none, or one that is not there.
+    """
     config = read_json(folder / ADAPTER_CONFIG)
     base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
     if not base or not isinstance(base, str):
         raise KdslError(f"{folder / ADAPTER_CONFIG}: base_model_name_or_path is missing; name the base model there")
-    if is_path(base) and not Path(base).expanduser().is_dir():
+    given = Path(base).expanduser()
+    places = [given] if given.is_absolute() else [folder / given, given]
+    found = [place for place in places if place.is_dir()]
+    if not found and is_path(base):
+        where = "not there" if given.is_absolute() else f"neither below {folder} nor below {Path.cwd()}"
         raise KdslError(
-            f"{folder / ADAPTER_CONFIG}: the base model {base} is not there; correct base_model_name_or_path"
+            f"{folder / ADAPTER_CONFIG}: the base model {base} is {where}; correct base_model_name_or_path"
         )
-    return base
+    if not found:
+        return base
+    if not given.is_absolute() and (".." in given.parts or len({place.resolve() for place in found}) > 1):
+        _tell_base(folder, base, found[0].resolve())
+    return str(found[0])
+
+
+@cache
+def _tell_base(folder: Path, base: str, found: Path) -> None:
+    """Once, however often it is asked for."""
+    log.warning("%s: its base model %s is taken from %s", folder, base, found)
 
 
 def is_adapter(name: str) -> bool:
@@ -175,13 +194,13 @@ def model_config(location: str | Path) -> PretrainedConfig:
 
 def _adapter_config(model: PreTrainedModel, folder: Path) -> PeftConfig:
     """The adapter's configuration, aimed at exactly the modules that its file has weights for."""
-    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / _ADAPTER_WEIGHTS).is_file():
+    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / ADAPTER_WEIGHTS).is_file():
         raise KdslError(
-            f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {_ADAPTER_WEIGHTS} is missing); name the directory "
+            f"{folder}: not a LoRA adapter ({ADAPTER_CONFIG} or {ADAPTER_WEIGHTS} is missing); name the directory "
             "that training wrote it to"
         )
     with parsing(folder, "not a readable adapter"):
-        with safe_open(folder / _ADAPTER_WEIGHTS, framework="pt") as file:
+        with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
             keys = [key.removeprefix(_PREFIX) for key in file.keys()]  # noqa: SIM118 (not a dictionary)
         config = PeftConfig.from_pretrained(folder)
     modules = {match[1] for key in keys if (match := re.match(r"(.+)\.lora_A\b", key))}

@@ -15,7 +15,6 @@ def load_model(
     name: str,
     budget: PixelBudget | None = None,
     max_tokens: int = 32768,
-    batch_size: int = 8,
     device: str | None = None,
     adapters: Mapping[str, Path] | None = None,
     consent: Consent | None = None,
@@ -35,4 +34,4 @@ def load_model(
         from kdsl.vlm.local import LocalModel
     except ImportError as error:
         raise without_extra(name, error) from error
-    return LocalModel.load(name, budget, max_tokens, device, batch_size, adapters, pictures)
+    return LocalModel.load(name, budget, max_tokens, device, adapters, pictures)

@@ -28,11 +28,11 @@ from kdsl.vlm.model import Generation, Scores
 from kdsl.vlm.picture_cache import PictureCache
 from kdsl.vlm.pixels import PixelBudget
 from kdsl.vlm.processor import Processor, Prompt
-from kdsl.vlm.scoring import mean_hidden_states, score_options
+from kdsl.vlm.scoring import mean_hidden_states, near_ties, score_options
 from kdsl.vlm.sounds import CutSounds
 
-_WINDOW = 4
-"""Batches' worth of conversations that are prepared ahead and sorted by length."""
+_WINDOW = 32
+"""Conversations that are prepared ahead and sorted by length; no batch is larger."""
 
 
 class LocalModel:
@@ -46,14 +46,13 @@ class LocalModel:
         model: PreTrainedModel | PeftModel,
         processor: Processor,
         identity: str,
-        batch_size: int = 8,
         adapter: str | None = None,
     ) -> None:
         """`adapter`: the name of the loaded adapter to answer with; None is the base model."""
         self._peft = model if isinstance(model, PeftModel) else None
         self.model: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
         self.processor = processor
-        self._batches = Batches(batch_size, self.model.device)
+        self._batches = Batches(self.model)
         self.decoding_seconds: float | None = None
         """How long decoding the answers to a batch may take; what was said until then is the answer. None is any."""
         self._identity = identity
@@ -67,7 +66,6 @@ class LocalModel:
         budget: PixelBudget | None = None,
         max_tokens: int = 32768,
         device: str | None = None,
-        batch_size: int = 8,
         adapters: Mapping[str, Path] | None = None,
         pictures: Path | None = None,
     ) -> "LocalModel":
@@ -88,9 +86,9 @@ class LocalModel:
             processor = Processor.load(location, budget, max_tokens, cache)
         model = load_base(name, device)
         parts = [fingerprint(name), *(f"{key}={fingerprint(str(folder))}" for key, folder in adapters.items())]
-        parts.append(f"{processor.budget.min_pixels}-{processor.budget.max_pixels}-{max_tokens}")
+        parts.append(f"{processor.budget}-{max_tokens}")
         with_adapters = load_adapters(model, adapters) if adapters else model
-        return cls(with_adapters, processor, " ".join(parts), batch_size, next(iter(adapters), None))
+        return cls(with_adapters, processor, " ".join(parts), next(iter(adapters), None))
 
     @property
     def identity(self) -> str:
@@ -108,7 +106,9 @@ class LocalModel:
         """The same weights with another of the loaded adapters, or with none."""
         if adapter is not None and (self._peft is None or adapter not in self._peft.peft_config):
             raise KdslError(f"no adapter is called {adapter!r}; loaded are {', '.join(self._loaded()) or 'none'}")
-        return LocalModel(self._peft or self.model, self.processor, self._identity, self._batches.size, adapter)
+        other = LocalModel(self._peft or self.model, self.processor, self._identity, adapter)
+        other._batches = self._batches  # what was learned about memory
+        return other
 
     def generate(
         self,
@@ -146,18 +146,25 @@ class LocalModel:
                 for answer, prompt in zip(answers, prompts, strict=True)
             ]
 
-        return [answer for _, answer in self._in_batches(conversations, work)]
+        return [answer for _, answer in self._in_batches(conversations, work, [max_new_tokens])]
 
     def score(self, conversations: Sequence[Conversation], options: Sequence[str], ended: bool = True) -> Scores:
-        """See `VisionLanguageModel.score`."""
+        """See `VisionLanguageModel.score`. A near tie of 16-bit weights is decided by the prompt alone, which is no
+        further call: the same question goes through the same weights, as packing and generating take several passes,
+        too. Which option is best, and so what a call costs, depends on no other prompt."""
         if not options or "" in options or len(set(options)) < len(options):
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
         ids = [self.processor.answer_ids(option, ended=ended) for option in options]
 
         def work(prompts: list[Prompt]) -> list[list[float]]:
-            return score_options(self.model, self._batch(prompts), ids).tolist()
+            scores = score_options(self.model, self._batch(prompts), ids)
+            rows: list[list[float]] = scores.tolist()
+            if len(prompts) > 1:
+                for row in near_ties(scores, self.model.dtype):
+                    [rows[row]] = score_options(self.model, self._batch([prompts[row]]), ids).tolist()
+            return rows
 
-        answers = self._in_batches(conversations, work)
+        answers = self._in_batches(conversations, work, [len(option) for option in ids])
         log_probabilities = np.array([row for _, row in answers], dtype=np.float64).reshape(-1, len(options))
         lengths = np.array([len(option) for option in ids])
         return Scores(
@@ -175,14 +182,16 @@ class LocalModel:
             return list(mean_hidden_states(self.model, self._batch(prompts)).numpy())
 
         width = self.model.config.get_text_config().hidden_size
-        return np.array([row for _, row in self._in_batches(conversations, work)], np.float32).reshape(-1, width)
+        return np.array([row for _, row in self._in_batches(conversations, work, [1])], np.float32).reshape(-1, width)
 
-    def _in_batches(self, conversations: Sequence[Conversation], work: Work[Answer]) -> list[tuple[int, Answer]]:
-        """(dropped pieces, answer) for every conversation, in order."""
+    def _in_batches(
+        self, conversations: Sequence[Conversation], work: Work[Answer], lengths: Sequence[int]
+    ) -> list[tuple[int, Answer]]:
+        """(dropped pieces, answer) for every conversation, in order; `lengths` as `Batches.map` takes them."""
         results: list[tuple[int, Answer]] = []
         self._activate()
-        for window in ahead(self.processor, conversations, _WINDOW * self._batches.size):
-            answers = self._batches.map(window, work)
+        for window in ahead(self.processor, conversations, _WINDOW):
+            answers = self._batches.map(window, work, lengths)
             results += [(prompt.dropped, answer) for prompt, answer in zip(window, answers, strict=True)]
             self._cut.add(path for prompt in window for path in prompt.cut)
         self._cut.tell()

@@ -32,8 +32,7 @@ class PatchForm:
     @property
     def identity(self) -> str:
         """Everything that the patches of a file depend on, besides its content."""
-        budget = self.budget
-        return f"{budget.min_pixels}-{budget.max_pixels} {self.side} {self.merged} {resized_by()}"
+        return f"{self.budget} {self.side} {self.merged} {resized_by()}"
 
     def patches(self, path: Path) -> Patches:
         """The picture in a file. Raises what `load_picture` raises."""

@@ -25,12 +25,19 @@ class PixelBudget:
 
     min_pixels: int = 56 * 56
     max_pixels: int = 768 * 28 * 28
+    processor: tuple[int, int] | None = None
+    """For adapters that LLaMA-Factory trained, which scales a picture to the area above without regard to tokens, and
+    leaves the rest to the model's own processor: the area that this one allows."""
 
     def __post_init__(self) -> None:
         if not FACTOR * FACTOR <= self.min_pixels <= self.max_pixels:
             raise KdslError(
                 f"pixel budget {self.min_pixels} to {self.max_pixels}: write {FACTOR**2} <= min_pixels <= max_pixels"
             )
+
+    def __str__(self) -> str:
+        before = f"{self.min_pixels}-{self.max_pixels}"
+        return before if self.processor is None else f"{before}-{self.processor[0]}-{self.processor[1]}"
 
 
 def fitted_size(width: int, height: int, budget: PixelBudget, factor: int = FACTOR) -> tuple[int, int]:
@@ -40,6 +47,9 @@ def fitted_size(width: int, height: int, budget: PixelBudget, factor: int = FACT
     """
     if max(width, height) > MAX_RATIO * min(width, height):
         raise ValueError(f"{width} x {height} pixels: one side is more than {MAX_RATIO} times the other")
+    if budget.processor is not None:
+        width, height = _scaled(width, height, budget)
+        budget = PixelBudget(*budget.processor)
     fitted = [max(factor, round(side / factor) * factor) for side in (width, height)]
     if math.prod(fitted) > budget.max_pixels:
         shrink = math.sqrt(width * height / budget.max_pixels)
@@ -48,6 +58,20 @@ def fitted_size(width: int, height: int, budget: PixelBudget, factor: int = FACT
         grow = math.sqrt(budget.min_pixels / (width * height))
         fitted = [math.ceil(side * grow / factor) * factor for side in (width, height)]
     return fitted[0], fitted[1]
+
+
+def _scaled(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
+    """What LLaMA-Factory 0.9.5 hands to the processor of a Qwen model (`Qwen2VLPlugin` in its data/mm_plugin.py)."""
+    if width * height > budget.max_pixels:
+        width, height = _of_area(budget.max_pixels, width, height)
+    if width * height < budget.min_pixels:
+        width, height = _of_area(budget.min_pixels, width, height)
+    return max(width, FACTOR), max(height, FACTOR)
+
+
+def _of_area(area: int, width: int, height: int) -> tuple[int, int]:
+    factor = math.sqrt(area / (width * height))
+    return int(width * factor), int(height * factor)
 
 
 def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Image":
@@ -63,7 +87,8 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
             image = with_margin(decoded(file))
         size = fitted_size(*image.size, budget, factor)
         utils = _qwen_vl_utils()
-        if utils is not None and min(size) > factor:  # it shrinks long and narrow pictures to nothing
+        # It shrinks long and narrow pictures to nothing, and knows one way of sizing.
+        if utils is not None and min(size) > factor and budget.processor is None:
             element = {"image": image, "min_pixels": budget.min_pixels, "max_pixels": budget.max_pixels}
             return utils.fetch_image(element, image_patch_size=factor // 2)
         return image.resize(size, Image.Resampling.BICUBIC)

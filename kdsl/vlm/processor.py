@@ -17,6 +17,7 @@ from transformers import ProcessorMixin
 
 from kdsl.audio.decoding import RATE
 from kdsl.errors import KdslError, first_line
+from kdsl.vlm.control_tokens import ControlTokens
 from kdsl.vlm.conversation import (
     Audio,
     Conversation,
@@ -96,6 +97,7 @@ class Processor:
         self.cache = cache
         """Where pictures are kept as the model takes them; None keeps none."""
         self.tokenizer = processor.tokenizer
+        self._control = ControlTokens(self.tokenizer.added_tokens_encoder)
         self._images = getattr(processor, "image_processor", None)
         self._extractor = getattr(processor, "feature_extractor", None)
         self.form = PatchForm(budget)
@@ -137,7 +139,7 @@ class Processor:
     @property
     def factor(self) -> int:
         """What both sides of a picture are made divisible by; 0 where the model sees none."""
-        return self.form.side * self.form.merged if self.sees else 0
+        return 0 if self._images is None else self.form.side * self.form.merged
 
     @property
     def hears(self) -> bool:
@@ -157,7 +159,8 @@ class Processor:
     def encode(self, conversation: Conversation) -> Prompt:
         """Tokens up to where the answer begins, and of its beginning where the conversation holds one (`begun`).
 
-        Special tokens inside the conversation's texts are plain text. Of a sound the model hears `sound_seconds`.
+        Control tokens inside the conversation's texts are plain text (`kdsl.vlm.control_tokens`). Of a sound the model
+        hears `sound_seconds`.
 
         A prompt of more than `max_tokens` tokens loses whole pieces, earliest first (`drop_earliest`). Raises
         KdslError for a picture or a sound that cannot be taken, and when the pieces that have to stay are too long.
@@ -183,7 +186,7 @@ class Processor:
         return replace(prompt.followed_by(begun) if begun else prompt, dropped=total, cut=cut)
 
     def answer_ids(self, *pieces: str, ended: bool = True) -> list[int]:
-        """The tokens of an answer and its end token; special tokens in its text are plain text.
+        """The tokens of an answer and its end token; control tokens in its text are plain text.
 
         Of several pieces each has tokens of its own, so that an answer can be scored or gone on with from its pieces.
         """
@@ -256,13 +259,13 @@ class Processor:
         )
 
     def _encode(self, conversation: Conversation, media: _Media) -> Prompt:
+        conversation = self._control.plain_texts(conversation)
         reads_only = self._images is None and self._extractor is None
         with self._lock, _refusals_told():
             tokens = self.tokenizer.apply_chat_template(
                 [_plain_message(message) if reads_only else _message(message) for message in conversation],
                 chat_template=self._processor.chat_template,
                 add_generation_prompt=True,
-                sanitize_control_tokens=True,
                 return_dict=False,
             )
         ids = np.array(tokens)
@@ -310,7 +313,7 @@ class Processor:
 
     def _text_ids(self, text: str) -> list[int]:
         with self._lock:
-            return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+            return self.tokenizer.encode(self._control.plain(text), add_special_tokens=False)
 
 
 def collate(prompts: Sequence[Prompt], pad_id: int, side: Literal["left", "right"] = "left") -> dict[str, Tensor]:

@@ -48,7 +48,6 @@ class ProjectedModel:
         folder: Path,
         budget: PixelBudget | None = None,
         max_tokens: int = 32768,
-        batch_size: int = 8,
         device: str | None = None,
         cache: VectorCache | None = None,
     ) -> "ProjectedModel":
@@ -66,7 +65,7 @@ class ProjectedModel:
         if card.encoder_weights != found.weights:
             raise KdslError(f"{folder}: was trained with the encoder {card.encoder}, not {encoder}", Hint.TRAIN_AGAIN)
         projection = Projection.load(folder, card)
-        local = LocalModel.load(name, budget, max_tokens, device, batch_size)
+        local = LocalModel.load(name, budget, max_tokens, device)
         return cls(local, found, projection.eval(), card.fingerprint)
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 from kdsl.fields.ocr_budget import estimated_tokens
 from kdsl.hosts import is_address
 from kdsl.pretrained import loading_in_one_sentence, without_extra
+from kdsl.vlm.control_tokens import ControlTokens
 
 
 def token_counter(name: str) -> Callable[[str], int]:
@@ -18,13 +19,14 @@ def token_counter(name: str) -> Callable[[str], int]:
         return estimated_tokens
 
     def count(text: str) -> int:
-        return len(_tokenizer(name).encode(text, add_special_tokens=False, split_special_tokens=True))
+        tokenizer, control = _tokenizer(name)
+        return len(tokenizer.encode(control.plain(text), add_special_tokens=False))
 
     return cache(count)
 
 
 @cache
-def _tokenizer(name: str) -> Any:
+def _tokenizer(name: str) -> tuple[Any, ControlTokens]:
     try:
         from transformers import AutoTokenizer
 
@@ -36,4 +38,5 @@ def _tokenizer(name: str) -> Any:
     base = adapter_base(Path(name).expanduser()) if is_adapter(name) else name
     location = find_model(base)
     with loading_in_one_sentence(base):
-        return AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    return tokenizer, ControlTokens(tokenizer.added_tokens_encoder)

@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--side", type=int, default=16, help="the picture is SIDE x SIDE tokens (default 16)")
     parser.add_argument("--batch", type=int, help="prompts at once, for scoring (default 1 on the CPU, 8 on a GPU)")
     parser.add_argument("--repeats", type=int, default=2, help="the best of so many runs is shown (default 2)")
+    parser.add_argument("--attention", choices=["sdpa", "flash_attention_2", "flash_attention_3"], default="sdpa")
+    parser.add_argument("--compile", action="store_true", help="the layers of the language model compiled (minutes)")
     parser.add_argument("--json", type=Path, help="a file that gets each figure as a line of JSON")
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -42,6 +44,10 @@ def main(arguments: list[str]) -> int:
     if options.device == "cpu":
         torch.set_num_threads(1)
     model = random_model(size, options.device)
+    model.set_attn_implementation(options.attention)
+    if options.compile:
+        for layer in model.model.language_model.layers:
+            layer.compile()
     batch = random_batch(model, rows, options.tokens, options.side)
     one = random_batch(model, 1, options.tokens, options.side)
     labels = random_labels(options.labels, model.config.text_config.vocab_size)
@@ -122,7 +128,8 @@ def operations(way: Way) -> int:
     """Floating point operations of the matrix products and attentions of one run."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    # Of compiled layers the counter would see nothing.
+    with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
         way.run()
     return counter.get_total_flops()
 

@@ -1,8 +1,8 @@
 """How far the scores of a prompt depend on its batch: near ties of labels are closer than that.
 
 A matrix product of bfloat16 numbers adds them up in another order when it has another shape. The same prompts are
-scored alone, among others and beside longer ones, by a model with random weights; a label that leads by less than the
-largest difference could lose its lead to another batch.
+scored alone, together and beside longer ones, by a model with random weights, and in float32; a label that leads by
+less than twice the largest difference could lose its lead to another batch.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.measurement import Measurement
 from benchmarks.vlm import random_labels
@@ -38,10 +39,9 @@ def main(arguments: list[str]) -> int:
     patches = (2 * options.side) ** 2
     alone = torch.cat([score_options(model, row(batch, n, patches), labels) for n in range(options.prompts)])
     among = score_options(model, batch, labels)
-    halves = torch.cat(
-        [score_options(model, part(batch, half, patches), labels) for half in (slice(0, 1), slice(1, options.prompts))]
-    )
-    for name, other in (("alone and together", among), ("alone and among one less", halves)):
+    longer = score_options(model, padded(batch, 64), labels)
+    exact = score_options(model.float(), batch, labels)
+    for name, other in (("alone and together", among), ("alone and padded", longer), ("bfloat16 and float32", exact)):
         difference = (alone - other).abs().max().item()
         decided = alone.argmax(dim=1) != other.argmax(dim=1)
         lead = leads(alone)
@@ -60,6 +60,12 @@ def part(batch: dict[str, Tensor], rows: slice, patches: int) -> dict[str, Tenso
     """Those rows of a batch whose pictures have `patches` patches each."""
     pixels = slice(rows.start * patches, rows.stop * patches)
     return {name: value[pixels if name == "pixel_values" else rows] for name, value in batch.items()}
+
+
+def padded(batch: dict[str, Tensor], by: int) -> dict[str, Tensor]:
+    """As beside a prompt that is longer by so many tokens: zeros on the left."""
+    texts = ("input_ids", "attention_mask", "mm_token_type_ids")
+    return {name: functional.pad(value, (by, 0)) if name in texts else value for name, value in batch.items()}
 
 
 def leads(scores: Tensor) -> Tensor:

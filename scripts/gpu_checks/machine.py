@@ -21,8 +21,10 @@ class Machine:
     """Package → version, of those that are installed."""
 
     @property
-    def flash_attention(self) -> bool:
-        return "flash-attn" in self.versions and self.device == "cuda"
+    def flash_attentions(self) -> list[str]:
+        """As transformers names them."""
+        known = {"flash-attn": "flash_attention_2", "flash-attn-3": "flash_attention_3"}
+        return [name for package, name in known.items() if package in self.versions and self.device == "cuda"]
 
     def describe(self) -> str:
         """One line for a heading."""
@@ -45,7 +47,7 @@ def look(device: str, sizes: tuple[str, ...]) -> Machine:
     import torch
 
     versions = {}
-    for package in ("torch", "transformers", "peft", "flash-attn"):
+    for package in ("torch", "transformers", "peft", "flash-attn", "flash-attn-3"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from gpu_checks.feeding import verdict
 from gpu_checks.machine import Machine
 from gpu_checks.running import Outcome
 from kdsl.files import write_atomically
@@ -24,6 +25,8 @@ def markdown_path(path: Path) -> Path:
 def markdown(machine: Machine, outcomes: list[Outcome]) -> str:
     lines = [f"`scripts/gpu_check` on {machine.describe()}:", "", _line(COLUMNS), _line(["---"] * len(COLUMNS))]
     lines += [_line(row) for row in rows(outcomes)]
+    if (said := verdict(outcomes)) is not None:
+        lines += ["", said]
     return "\n".join(lines) + "\n"
 
 
@@ -31,7 +34,9 @@ def table(outcomes: list[Outcome]) -> str:
     """The same rows, for a terminal."""
     cells = [list(COLUMNS), *rows(outcomes)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(COLUMNS))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    said = verdict(outcomes)
+    return "\n".join(lines if said is None else [*lines, "", said])
 
 
 def rows(outcomes: list[Outcome]) -> list[list[str]]:

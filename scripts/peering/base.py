@@ -46,7 +46,9 @@ _SPECIAL = (
 _VOCABULARY = 151936
 _FIRST_SPECIAL = 151643
 """As published: ms-swift has the ids in its code."""
-_WORDS = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 def draw_page(path: Path, colour: str, bar: bool, size: tuple[int, int], seed: int) -> Path:

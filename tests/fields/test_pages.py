@@ -1,12 +1,14 @@
 """Text on the images of samples to predict: read once where it can be, counted where it cannot."""
 
+from threading import Event
+
 import pytest
 
 from kdsl.distribution import install_command
-from kdsl.fields import pages
+from kdsl.fields import ocr, pages
 from kdsl.fields.ocr import OcrOutcome
 from kdsl.fields.pages import PageFiller
-from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
+from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars, read_ocr
 from kdsl.sample import Sample
 
 KNOWN = OcrPage("known.png", (10, 20), ())
@@ -21,7 +23,7 @@ def asked(monkeypatch, tmp_path) -> list[list[str]]:
     """What RapidOCR was asked to read; it finds "面料" on every image but broken.png."""
     calls: list[list[str]] = []
 
-    def fill(images, folder, sidecar, progress, known):
+    def fill(images, folder, sidecar, progress, known, stop):
         calls.append(list(images))
         known |= {image: page(image) for image in images if image != "broken.png"}
         return OcrOutcome(problems={image: "truncated" for image in images if image == "broken.png"})
@@ -73,3 +75,25 @@ def test_a_project_without_a_sidecar_uses_no_text_on_images(asked, tmp_path, cap
     filler.fill(samples("new.png"))
     filler.tell()
     assert (asked, caplog.text) == ([], "")
+
+
+def test_reading_beside_other_work_shows_nothing_and_can_be_ended(tmp_path, monkeypatch):
+    """After the page at hand, which is kept as all that were read."""
+    stop = Event()
+
+    def recognised(images, folder, workers):
+        for image in images:
+            yield image, {"image": image, "size": [10, 20], "original_size": [10, 20], "lines": []}
+            stop.set()
+
+    monkeypatch.setattr(ocr, "_recognised", recognised)
+    for module in (pages, ocr):
+        monkeypatch.setattr(module, "ocr_installed", lambda: True)
+    images = [f"{i}.png" for i in range(4)]
+    for image in images:
+        (tmp_path / image).touch()
+    sidecars = Sidecars()
+    filler = PageFiller(sidecars, tmp_path, tmp_path / "ocr.jsonl", lambda *shown: pytest.fail("a bar was shown"))
+    filler.fill(samples(*images), stop)
+    assert list(sidecars.ocr) == ["0.png"]
+    assert list(read_ocr(tmp_path / "ocr.jsonl")) == ["0.png"]

@@ -135,7 +135,7 @@ def page(image: str) -> OcrPage:
     return OcrPage(image, (8, 8), (OcrLine("快递", 1.0, (0, 0, 8, 8)),))
 
 
-def read_text(images, folder, sidecar, progress, known) -> OcrOutcome:
+def read_text(images, folder, sidecar, progress, known, stop) -> OcrOutcome:
     """Stands for RapidOCR, and writes what it reads."""
     with Path(sidecar).open("a", encoding="utf-8") as file:
         for image in images:

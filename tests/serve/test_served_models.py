@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
@@ -178,6 +178,8 @@ def test_a_fine_tuned_model_is_asked_about_samples_of_several_requests_at_once(f
     with on_port(fine_tuned) as service:
         alone = [decides(service, fine_tuned, sample)[0] for sample in samples]
         assert [record["cost"]["calls"] for record in alone] == [1] * 4
+        kept = fine_tuned.config.checkpoint / "pictures"
+        rmtree(kept)  # of training, and of the command
         asked_together.clear()
         with service.held_up() as held:
             first = service.client(request("/v1/predict", json.dumps({"samples": samples[:1]}).encode()))
@@ -188,6 +190,7 @@ def test_a_fine_tuned_model_is_asked_about_samples_of_several_requests_at_once(f
                 until(lambda number=number: service.service.batcher.waiting == number)
         together = [heard(client).prediction for client in [first, *others]]
         assert asked_together == [1, 4]
+        assert not kept.exists()  # a service keeps no pictures of customers
         for one, record in zip([alone[0], *alone], together, strict=True):
             assert (one["label"], one["cost"], one["rules"]) == (record["label"], record["cost"], record["rules"])
             assert one["probabilities"] == pytest.approx(record["probabilities"], abs=1e-3)

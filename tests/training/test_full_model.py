@@ -137,3 +137,11 @@ def test_the_prediction_service_answers_with_it(full, project):
         answer = client.post("/v1/predict", json={"samples": [asked]})
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"][0]["model"]["label"] == sample["label"]
+
+
+def test_it_is_exported_as_it_is(full, tmp_path):
+    """With the pixel budget, and all that others need; the weights are those of the checkpoint."""
+    output = Project.open(full, FULL).export_model(tmp_path / "out")
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "card.json"):
+        assert (output / name).read_bytes() == (full / TUNED / name).read_bytes()
+    assert "all weights trained" in (output / "README.md").read_text("utf-8")

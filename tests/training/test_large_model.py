@@ -65,6 +65,13 @@ def test_card_and_curves_stand_beside_the_adapter(tuned):
     assert (config["r"], config["lora_alpha"]) == (16, 32)
 
 
+def test_prepared_pictures_are_kept_each_once_whatever_asked_for_it(tuned):
+    """Training, judging its epochs and fitting the arbiter."""
+    learned = read(tuned / "train.jsonl")
+    contents = {(tuned / "images" / image).read_bytes() for sample in learned for image in sample["images"]}
+    assert len(list((tuned / "checkpoints/run/pictures").glob("*.patches"))) == len(contents)
+
+
 def test_only_the_language_model_is_adapted(tuned):
     from safetensors import safe_open
 

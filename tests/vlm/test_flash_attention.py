@@ -11,12 +11,11 @@ import tiny_causal  # noqa: E402
 import tiny_hearing  # noqa: E402
 import tiny_qwen2vl  # noqa: E402
 from torch_flash import use_flash  # noqa: E402
-from transformers import PreTrainedModel  # noqa: E402
 
 from kdsl.vlm import checkpoint  # noqa: E402
 from kdsl.vlm.conversation import Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
-from kdsl.vlm.processor import Processor, Prompt, collate  # noqa: E402
+from kdsl.vlm.processor import Processor, Prompt  # noqa: E402
 from kdsl.vlm.scoring import choose_method, score_options  # noqa: E402
 
 OPTIONS = ("红退", "红", "一个长得多的标签")
@@ -34,14 +33,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LocalModel]:
     return {name: LocalModel.load(str(path), tiny_qwen2vl.BUDGET, device="cpu") for name, path in folders.items()}
 
 
-def full_forwards(model: PreTrainedModel, prompts: list[Prompt], options: list[list[int]]) -> torch.Tensor:
+def full_forwards(local: LocalModel, prompts: list[Prompt], options: list[list[int]]) -> torch.Tensor:
     """[prompts, options]: one forward each over prompt and option, without padding."""
     rows = []
     for prompt in prompts:
         for option in options:
-            batch = collate([prompt.followed_by(option)], 0)
+            batch = local.processor.batch([prompt.followed_by(option)])
             with torch.inference_mode():
-                log_p = model(**batch).logits[0, -len(option) - 1 : -1].double().log_softmax(dim=-1)
+                log_p = local.model(**batch).logits[0, -len(option) - 1 : -1].double().log_softmax(dim=-1)
             rows.append(log_p.gather(1, torch.tensor(option)[:, None]).sum())
     return torch.stack(rows).view(len(prompts), len(options))
 
@@ -58,11 +57,11 @@ def test_packed_options_score_as_full_forwards(built, name, tmp_path, monkeypatc
     local = built[name]
     prompts = prompts_of(local.processor, tmp_path)
     options = [local.processor.answer_ids(option) for option in OPTIONS]
-    expected = full_forwards(local.model, prompts, options)
+    expected = full_forwards(local, prompts, options)
     model = copy.deepcopy(local.model)
     calls = use_flash(model, monkeypatch)
-    batch = collate(prompts, local.processor.pad_id)
-    assert choose_method(model, *batch["input_ids"].shape, options) == "pack"
+    batch = local.processor.batch(prompts)
+    assert choose_method(model, batch["input_ids"].shape[1], [len(option) for option in options]) == "pack"
     torch.testing.assert_close(score_options(model, batch, options), expected, atol=1e-5, rtol=0)
     real = int(batch["attention_mask"].sum())
     assert calls.count((real, real)) == model.config.get_text_config().num_hidden_layers  # the prompts, unpadded
@@ -74,10 +73,10 @@ def test_repeated_options_score_as_full_forwards(built, name, tmp_path, monkeypa
     local = built[name]
     prompts = prompts_of(local.processor, tmp_path)
     options = [local.processor.answer_ids(option) for option in OPTIONS]
-    expected = full_forwards(local.model, prompts, options)
+    expected = full_forwards(local, prompts, options)
     model = copy.deepcopy(local.model)
     use_flash(model, monkeypatch)
-    batch = collate(prompts, local.processor.pad_id)
+    batch = local.processor.batch(prompts)
     torch.testing.assert_close(score_options(model, batch, options, "repeat"), expected, atol=1e-5, rtol=0)
 
 
@@ -91,12 +90,12 @@ def test_a_sliding_window_that_covers_prompt_and_option_packs(built, flash, long
     lengths = [window - 4 + longer, 7]
     source = torch.Generator().manual_seed(0)
     prompts = [Prompt(torch.randint(3, 200, (length,), generator=source)) for length in lengths]
-    expected = full_forwards(local.model, prompts, options)
+    expected = full_forwards(local, prompts, options)
     model = copy.deepcopy(local.model)
     if flash:
         use_flash(model, monkeypatch)
-    assert choose_method(model, 2, max(lengths), options) == method
-    scores = score_options(model, collate(prompts, 0), options)
+    assert choose_method(model, max(lengths), [len(option) for option in options]) == method
+    scores = score_options(model, local.processor.batch(prompts), options)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 
 
@@ -104,7 +103,7 @@ def test_flash_is_used_again_after_an_error(built, tmp_path, monkeypatch) -> Non
     local = built["qwen2_vl"]
     model = copy.deepcopy(local.model)
     use_flash(model, monkeypatch)
-    batch = collate(prompts_of(local.processor, tmp_path), local.processor.pad_id)
+    batch = local.processor.batch(prompts_of(local.processor, tmp_path))
     options = [local.processor.answer_ids(option) for option in OPTIONS]
 
     def full(**named: object) -> None:

@@ -15,6 +15,7 @@ import tiny_qwen2vl  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from kdsl.errors import KdslError  # noqa: E402
+from kdsl.vlm import batching  # noqa: E402
 from kdsl.vlm.conversation import Conversation, Picture, ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
 from kdsl.vlm.model import VisionLanguageModel  # noqa: E402
@@ -97,12 +98,13 @@ def test_one_choice_is_always_taken(model: VisionLanguageModel, held_out) -> Non
     assert model.generate([held_out[0][0]], 5, choices=["蓝换"])[0].text == "蓝换"
 
 
-def test_order_and_batches_do_not_matter(tiny_model: Path, model: VisionLanguageModel, held_out) -> None:
+def test_order_and_batches_do_not_matter(model: LocalModel, held_out, monkeypatch) -> None:
     conversations, _ = only(held_out, tiny_qwen2vl.LABELS)
     mixed = [ask("没有图片" * 9, "标签？"), *conversations, ask(*conversations[0][0].pieces, "再说一遍，标签？")]
-    one_by_one = LocalModel.load(str(tiny_model), tiny_qwen2vl.BUDGET, batch_size=1)
-    expected = one_by_one.score(mixed, tiny_qwen2vl.LABELS).log_probabilities
-    np.testing.assert_allclose(model.score(mixed, tiny_qwen2vl.LABELS).log_probabilities, expected, atol=1e-4)
+    together = model.score(mixed, tiny_qwen2vl.LABELS).log_probabilities
+    monkeypatch.setattr(batching, "CPU_TOKENS", 1)
+    alone = model.score(mixed, tiny_qwen2vl.LABELS).log_probabilities
+    np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
 def test_nothing_asked_nothing_answered(model: VisionLanguageModel) -> None:
@@ -116,14 +118,20 @@ def test_options_must_be_told_apart(model: VisionLanguageModel, held_out, option
         model.score([held_out[0][0]], options)
 
 
-def test_out_of_memory_halves_the_batch(tiny_model: Path, held_out, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = LocalModel.load(str(tiny_model), tiny_qwen2vl.BUDGET, batch_size=8)
+def test_out_of_memory_halves_the_batch(tiny_model: Path, adapter: Path, held_out, monkeypatch) -> None:
+    """What was learned about memory holds for later calls, and for other adapters of the same weights."""
+    model = LocalModel.load(str(tiny_model), tiny_qwen2vl.BUDGET, adapters={"intent": adapter})
     conversations, _ = only(held_out, tiny_qwen2vl.LABELS)
+    conversations = conversations[:8]
     expected = model.score(conversations, tiny_qwen2vl.LABELS).log_probabilities
     sizes = run_out_of_memory_above(2, model, monkeypatch)
     scores = model.score(conversations, tiny_qwen2vl.LABELS)
     np.testing.assert_allclose(scores.log_probabilities, expected, atol=1e-4)
-    assert sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}
+    assert sizes == [8, 4, 2, 2, 2, 2]
+    other = model.with_adapter(None)
+    sizes = run_out_of_memory_above(2, other, monkeypatch)
+    other.score(conversations, tiny_qwen2vl.LABELS)
+    assert sizes == [2, 2, 2, 2]
 
 
 def test_out_of_memory_with_a_single_prompt(tiny_model: Path, held_out, monkeypatch: pytest.MonkeyPatch) -> None:

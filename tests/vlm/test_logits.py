@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from kdsl.vlm import scoring  # noqa: E402
 from kdsl.vlm.conversation import ask  # noqa: E402
 from kdsl.vlm.local import LocalModel  # noqa: E402
-from kdsl.vlm.processor import collate  # noqa: E402
 
 OPTIONS = ("红退", "红", "蓝", "一个长得多的标签")
 BUILDERS = {
@@ -54,7 +53,7 @@ def test_no_logits_for_whole_prompts(name: str, tmp_path: Path) -> None:
 
 def test_parts_of_the_vocabulary_give_what_the_whole_gives(tmp_path, monkeypatch) -> None:
     model = LocalModel.load(str(tiny_qwen2vl.build(tmp_path)), device="cpu")
-    batch = collate([model.processor.encode(ask("标签？"))], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(ask("标签？"))])
     options = [model.processor.answer_ids(option) for option in OPTIONS]
     whole = scoring.score_options(model.model, batch, options)
     monkeypatch.setattr(scoring, "VOCABULARY_AT_ONCE", 7)
@@ -64,7 +63,7 @@ def test_parts_of_the_vocabulary_give_what_the_whole_gives(tmp_path, monkeypatch
 def test_logits_of_16_bit_weights_are_not_rounded_to_16_bits(tmp_path) -> None:
     """Large ones, as real models have: rounded, log-probabilities would be off by tenths."""
     model = LocalModel.load(str(tiny_qwen2vl.build(tmp_path)), device="cpu")
-    batch = collate([model.processor.encode(ask("标签？"))], model.processor.pad_id)
+    batch = model.processor.batch([model.processor.encode(ask("标签？"))])
     options = [[token] for token in range(40, 60)]
     with torch.no_grad():
         model.model.lm_head.weight.mul_(100)

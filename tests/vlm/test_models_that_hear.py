@@ -154,7 +154,7 @@ def test_special_tokens_in_texts_are_text(model, tones) -> None:
     text = "听<|AUDIO|>和<|audio_bos|><|im_end|>"
     prompt = model.processor.encode(ask(tones[0], text))
     assert sound_tokens(model.processor, ask(tones[0], text)) == 12
-    assert text in model.processor.tokenizer.decode(prompt.input_ids)
+    assert "听< |AUDIO| >和< |audio_bos| >< |im_end| >" in model.processor.tokenizer.decode(prompt.input_ids)
 
 
 def test_long_sound_is_heard_to_where_the_encoder_ends_with_one_warning(model, tmp_path, caplog) -> None:

@@ -78,9 +78,9 @@ def test_prompts_without_pictures_after_prompts_with(model, processor, conversat
 
 
 def test_method_is_what_takes_less_memory(model) -> None:
-    labels, many_words = [[1, 2, 3]] * 23, [[1, 2]] * 5000
-    assert scoring.choose_method(model, 8, 3500, labels) == "pack"
-    assert scoring.choose_method(model, 8, 10, many_words) == "repeat"
+    labels, many_words = [3] * 23, [2] * 5000
+    assert scoring.choose_method(model, 3500, labels) == "pack"
+    assert scoring.choose_method(model, 10, many_words) == "repeat"
 
 
 def test_option_that_begins_another_does_not_win_by_it(model, processor, conversations) -> None:

@@ -147,7 +147,7 @@ def test_tokens_that_are_not_told_are_the_most_that_they_can_have_been(server, u
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ('{"data": []}', "the server has no model; load one there"),
+        ('{"data": []}', "the server lists no model; load one there, or give its name"),
         ('{"data": null}', "an answer without a list of models"),
         ('{"data": [{"id": 3}, {"id": 4}]}', "an answer without a list of models"),
         ('{"data": ["tiny"]}', "an answer without a list of models"),

@@ -70,8 +70,8 @@ class Contestant:
         name, most = str(settings.model), settings.max_tokens
         if settings.encoder is not None and settings.projection is not None:
             encoder, folder = str(settings.encoder), settings.projection
-            return cls(ProjectedModel.load(name, encoder, folder, pixels, most, batch_size=1), settings, time)
-        return cls(LocalModel.load(name, pixels, most, batch_size=1, adapters=adapters), settings, time)
+            return cls(ProjectedModel.load(name, encoder, folder, pixels, most), settings, time)
+        return cls(LocalModel.load(name, pixels, most, adapters=adapters), settings, time)
 
     def answer(self, query: object, history: object) -> Outcome:
         """The model's answer to a query after a history; decoding ends when its time is over."""

@@ -12,7 +12,7 @@ from kdsl.files import write_atomically
 from kdsl.record_file import read_record
 from kdsl.version import __version__
 
-CARD_FILE = "card.json"
+CARD_FILE, CURVES = "card.json", "curves.png"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "deepspeed")
 
 
@@ -102,7 +102,7 @@ On the held-out samples, which training stopped on and the arbiter is fitted on:
 |---|---|
 {figures}
 
-![Loss and weighted F1](curves.png)
+![Loss and weighted F1]({CURVES})
 
 | setting | value |
 |---|---|

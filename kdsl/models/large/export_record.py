@@ -4,12 +4,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from pydantic import model_validator
+
 from kdsl.files import is_there, write_atomically
 from kdsl.models.large.targets import Target
 from kdsl.record_file import RecordModel, read_record
 from kdsl.sample import Sample
+from kdsl.vlm.pixels import FACTOR
 
 EXPORT_FILE = "kdsl.json"
+ADAPTER_FOLDER = "adapter"
+"""In the folder of an export, where a trainer leaves what it learned."""
 Trainer = Literal["llama-factory", "swift"]
 
 
@@ -41,6 +46,12 @@ class ExportRecord(RecordModel):
     target: Target = "label"
     held_out: tuple[AskedSample, ...] = ()
     test: tuple[AskedSample, ...] = ()
+
+    @model_validator(mode="after")
+    def _pixels(self) -> "ExportRecord":
+        if self.whole and not FACTOR * FACTOR <= self.pixels[0] <= self.pixels[1]:
+            raise ValueError(f"pixels are {self.pixels[0]} to {self.pixels[1]}, which no picture can have")
+        return self
 
     @property
     def asked(self) -> tuple[AskedSample, ...]:

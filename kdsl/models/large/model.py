@@ -1,8 +1,10 @@
 """The large model of a project: makes the classifiers of its tasks, and reads back those that were trained."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 
 from kdsl.errors import Hint, KdslError
 from kdsl.language import in_chinese
@@ -14,7 +16,7 @@ from kdsl.models.large.record import LARGE_FILE, LargeRecord
 from kdsl.models.large.targets import LABEL_END, Target, marks_of
 from kdsl.models.large.weights import LargeWeights
 from kdsl.retrieval.memory import MEMORY_FILE, Memory
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 from kdsl.vlm.free_text import Strays
 from kdsl.vlm.model import VisionLanguageModel
 from kdsl.vlm.usage import Usage
@@ -43,6 +45,14 @@ class LargeModel:
     def answers_only(self) -> bool:
         """Whether a sample may cost too few calls to score labels: a server takes a call for each of them, or more."""
         return self.weights.remote and self.usage.limits.calls is not None
+
+    def prepare_pictures(self, samples: Sequence[Sample], stop: Event) -> None:
+        """Have the pictures of samples in the cache of the model that is loaded in this process, if one is.
+
+        Until `stop` is set; in another thread than the model computes in. What is wrong with one, predicting tells.
+        """
+        with suppress(KdslError):
+            self.weights.keep_pictures((p.path for each in samples for p in self.prompts.pictures_of(each)), stop)
 
     def record(self, task: Task, tuned: str | None, memory: Memory | None = None) -> LargeRecord:
         """What predicting `task` depends on, as the project is now."""

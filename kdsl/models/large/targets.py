@@ -55,6 +55,18 @@ def answer_pieces(target: Target, label: str, reason: str, marks: AnswerMarks = 
     return (*([reason] if reason else []), marks.label, label)
 
 
+def label_in(answer: str) -> str:
+    """The label of an answer that holds a reason too; any other answer as it is."""
+    for marks in (CHINESE, ENGLISH):
+        _, mark, after = answer.rpartition(marks.label)
+        if mark:
+            return after
+        before, mark, _ = answer.partition(LABEL_END + marks.reason)
+        if mark:
+            return before
+    return answer
+
+
 def shortened(reason: str, tokens: int, count: Callable[[str], int]) -> str:
     """The reason, or as many of its first clauses as `count` says to have at most `tokens`; "" where none fits."""
     if count(reason) <= tokens:

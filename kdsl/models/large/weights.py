@@ -1,16 +1,19 @@
 """The weights of a large model: what `large:` names and what was fine-tuned from it, loaded when asked for."""
 
 import gc
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from kdsl.errors import KdslError
 from kdsl.files import inside
 from kdsl.hosts import Consent, is_address
+from kdsl.models.large.training_record import TrainingRecord
 from kdsl.pretrained import fingerprint, without_extra
 from kdsl.retrieval.embedding import EmbeddingModel
 from kdsl.vlm.load import load_model
@@ -21,9 +24,10 @@ from kdsl.vlm.pixels import PixelBudget
 if TYPE_CHECKING:
     from kdsl.vlm.local import LocalModel
 
+log = logging.getLogger(__name__)
+
 TUNED_FOLDER = "large"
 """Below the checkpoint: one folder for each adapter or model that was fine-tuned."""
-_BATCH = 8
 
 
 @dataclass
@@ -114,13 +118,28 @@ class LargeWeights:
                 self.name,
                 self.budget,
                 self.max_tokens,
-                batch_size=_BATCH,
                 adapters=adapters,
                 pictures=self.pictures,
             )
         model = self._loaded[key]
         assert isinstance(model, LocalModel)
         return model.with_adapter(names[tuned])
+
+    def keep_pictures(self, paths: Iterable[Path], stop: Event) -> None:
+        """Have pictures in the cache of what is loaded in this process, until `stop` is set. From any thread."""
+        loaded = next(iter(list(self._loaded.values())), None)
+        if loaded is None or self.remote:
+            return
+        from kdsl.vlm.local import LocalModel
+
+        assert isinstance(loaded, LocalModel)
+        processor = loaded.processor
+        if processor.cache is None or not processor.sees:
+            return
+        for path in paths:
+            if stop.is_set():
+                return
+            processor.cache.keep(path, processor.form)
 
     def embedding_model(self) -> EmbeddingModel:
         """The model as it is named, without what was fine-tuned; its vectors are kept in the checkpoint, if any are.
@@ -170,10 +189,18 @@ class LargeWeights:
             if of:
                 for other in [other for other in self._loaded if other.startswith(f"{name} ")]:
                     del self._loaded[other]
+            if not of:
+                self._tell_doubts()
             self._loaded[key] = load_model(
-                name, self.budget, self.max_tokens, _BATCH, consent=self.consent, pictures=self.pictures
+                name, self.budget, self.max_tokens, consent=self.consent, pictures=self.pictures
             )
         return self._loaded[key]
+
+    def _tell_doubts(self) -> None:
+        """Warn of what may be different from how the weights were trained, where something beside them tells."""
+        record = TrainingRecord.of(self.name)
+        for doubt in () if record is None else record.doubts(self.budget, self.sees()):
+            log.warning("%s: %s", self.name, doubt)
 
 
 def _local(name: str) -> ModuleType:

@@ -12,9 +12,9 @@ from kdsl.fields.table import FieldTable
 from kdsl.models.calibrated import Calibrated
 from kdsl.models.label_answers import calibrate
 from kdsl.models.large.answering import Answering, AnsweringClassifier
-from kdsl.models.large.card import TrainingCard
 from kdsl.models.large.classifier import LargeClassifier
 from kdsl.models.large.model import LargeModel
+from kdsl.models.large.training_record import TrainingRecord
 from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
@@ -87,8 +87,8 @@ class ZeroShot:
         return chosen
 
     def _unseen(self, table: FieldTable) -> NDArray[np.bool_]:
-        """All samples, unless the model's training card says which of them were held out: [n_samples]."""
-        card = None if self.large.weights.remote else TrainingCard.load(Path(self.large.weights.name).expanduser())
-        held_out = () if card is None else card.held_out.get(self.task.name, ())
+        """All samples, unless what lies beside the model says which of them were held out: [n_samples]."""
+        record = TrainingRecord.of(self.large.weights.name)
+        held_out = () if record is None else record.held_out.get(self.task.name, ())
         unseen = np.array([row.sample.id in set(held_out) for row in table.rows], dtype=bool)
         return unseen if unseen.sum() > 1 else np.ones(len(table), dtype=bool)

@@ -11,7 +11,7 @@ from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.files import is_there, write_atomically
 from kdsl.locks import is_lock
-from kdsl.models.large.export_record import EXPORT_FILE, AskedSample, ExportRecord, Trainer
+from kdsl.models.large.export_record import ADAPTER_FOLDER, EXPORT_FILE, AskedSample, ExportRecord, Trainer
 from kdsl.models.large.prompts import Prompts
 from kdsl.models.large.targets import marks_of
 from kdsl.pretrained import is_path, loading_in_one_sentence
@@ -23,7 +23,7 @@ from kdsl.training.examples import Example, Examples
 from kdsl.training.export import llama_factory, swift
 from kdsl.training.export.media import write_media
 from kdsl.training.export.messages import MessageWriter
-from kdsl.training.export.recipe import ADAPTER, TRAIN_FILE, ExportedRecipe
+from kdsl.training.export.recipe import TRAIN_FILE, ExportedRecipe
 from kdsl.training.fine_tuning import Recipe
 from kdsl.training.label_trainer import learning_rate
 from kdsl.vlm.checkpoint import find_model, model_config
@@ -112,9 +112,11 @@ def write_export(
     for name, content in {**form.data_files(records), **form.settings_files(exported, "test" in parts)}.items():
         write_atomically(folder / name, content)
     record.model_copy(update={"whole": True}).save(folder)
+    if recipe.training.balance:
+        log.warning("training.balance: not written, as it has no place in what %s is given", _TOOLS[trainer])
     if writer.changed:
         log.warning(
-            "%s: texts hold %s, which %s would take for something else; they got a space behind the first letter",
+            "%s: texts hold %s, which %s would take for something else; they got spaces inside",
             folder, ", ".join(sorted(writer.changed)), _TOOLS[trainer],
         )  # fmt: skip
     return Exported(folder, len(trained), len(held_out), len(every["test"]))
@@ -149,8 +151,10 @@ def _begin(folder: Path, record: ExportRecord) -> None:
     """
     known = ExportRecord.load(folder)
     others = known is not None and (known.base, known.data, known.pixels) != (record.base, record.data, record.pixels)
-    if others and is_there(folder / ADAPTER):
-        raise KdslError(f"{folder / ADAPTER}: was trained on another export; move it away, or name a new folder")
+    if others and is_there(folder / ADAPTER_FOLDER):
+        raise KdslError(
+            f"{folder / ADAPTER_FOLDER}: was trained on another export; move it away, or name a new folder"
+        )
     record.save(folder)
     (folder / TRAIN_FILE).unlink(missing_ok=True)
 
@@ -205,7 +209,7 @@ def _writer(
     names = write_media(media, folder, processor.budget, processor.factor, processor.sound_seconds, workers, progress)
     # ms-swift writes the words itself, as the model's chat template does.
     sound = "Audio {}: <audio>\n" if trainer == "llama-factory" and family == "qwen2_audio" else "<audio>"
-    return MessageWriter(processor.tokenizer.all_special_tokens, names, sound)
+    return MessageWriter(processor.tokenizer.added_tokens_encoder, names, sound)
 
 
 def _require_plain_labels(writer: MessageWriter, data: Sequence[TaskData], trainer: Trainer) -> None:

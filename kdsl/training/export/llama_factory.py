@@ -6,8 +6,9 @@ from typing import Any
 
 from kdsl.data.conversion.containers import json_list
 from kdsl.data.conversion.dataset_info import FILE, entry_of
+from kdsl.models.large.export_record import ADAPTER_FOLDER
 from kdsl.training.export.messages import media_columns
-from kdsl.training.export.recipe import ADAPTER, PREDICT_FILE, PREDICTED, TRAIN_FILE, ExportedRecipe, yaml_file
+from kdsl.training.export.recipe import PREDICT_FILE, PREDICTED, TRAIN_FILE, ExportedRecipe, yaml_file
 
 TEMPLATES = {
     "qwen2_vl": "qwen2_vl",
@@ -69,7 +70,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "do_train": True,
         "dataset": "train",
         "eval_dataset": "held_out",
-        "output_dir": ADAPTER,
+        "output_dir": ADAPTER_FOLDER,
         "learning_rate": recipe.learning_rate,
         "num_train_epochs": training.epochs,
         "per_device_train_batch_size": recipe.at_once,
@@ -78,6 +79,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "lr_scheduler_type": "cosine",
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": 0.0,
+        "label_smoothing_factor": training.label_smoothing or None,
         "logging_steps": 1,
         "eval_strategy": "epoch",
         "save_strategy": "epoch",
@@ -87,7 +89,11 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "greater_is_better": False,
         "early_stopping_steps": training.patience,
     }
-    trained = {"model_name_or_path": ADAPTER} if training.method == "full" else {"adapter_name_or_path": ADAPTER}
+    trained = (
+        {"model_name_or_path": ADAPTER_FOLDER}
+        if training.method == "full"
+        else {"adapter_name_or_path": ADAPTER_FOLDER}
+    )
     predict = {
         **common,
         **trained,

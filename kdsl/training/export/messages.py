@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from kdsl.sample import AUDIO_PLACEHOLDER, IMAGE_PLACEHOLDER
+from kdsl.vlm.control_tokens import ControlTokens
 from kdsl.vlm.conversation import Audio, Conversation, Picture, pictures, sounds
 
 _THEIR_OWN = (
@@ -14,6 +14,7 @@ _THEIR_OWN = (
     "<start-image>",
 )  # fmt: skip
 """What the trainers put something else in the place of, wherever it stands in a text."""
+_OWN_WORDS = re.compile("|".join(map(re.escape, _THEIR_OWN)))
 
 
 def media_columns(parts: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
@@ -22,51 +23,48 @@ def media_columns(parts: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
     return [column for column in ("images", "audios") if any(each[column] for each in records)]
 
 
-@dataclass
 class MessageWriter:
-    """Writes conversations so that each trainer makes the tokens of them that KDSL makes."""
+    """Writes conversations so that a trainer makes the tokens of them that KDSL makes."""
 
-    special: Iterable[str]
-    """The special tokens of the tokenizer, which trainers read in texts too."""
-    names: Mapping[Picture | Audio, str]
-    """The files of pictures and sounds, in the export."""
-    sound: str = AUDIO_PLACEHOLDER
-    """What stands for a sound, `{}` being its number in the conversation."""
-    changed: set[str] = field(default_factory=set)
-    """The words in texts that a trainer would have taken for something else, and which got a space inside."""
-
-    def __post_init__(self) -> None:
-        words = sorted({*_THEIR_OWN, *(each for each in self.special if len(each) > 1)}, key=len, reverse=True)
-        self._words = re.compile("|".join(map(re.escape, words)))
+    def __init__(
+        self, added: Iterable[str], names: Mapping[Picture | Audio, str], sound: str = AUDIO_PLACEHOLDER
+    ) -> None:
+        """`added`: added tokens of the tokenizer, which KDSL breaks up too; `names`: files of pictures and sounds in
+        the export; `sound`: what stands for one, `{}` being its number in the conversation."""
+        self._plain = ControlTokens([*added, *_THEIR_OWN])
+        self._names = names
+        self._sound = sound
+        self.changed: set[str] = set()
+        """The words in texts that the trainers alone would take for something else."""
 
     def record(self, conversation: Conversation, answer: str | None) -> dict[str, Any]:
         """`messages`, `images` and `audios` of one conversation, whose answer is left out where it is None."""
         numbers = count(1)
         messages = []
         for message in conversation:
-            parts: list[str] = []
-            said = ""
-            for piece in message.pieces:
-                if isinstance(piece, str):
-                    said += piece  # a word may begin in one piece and end in the next
-                    continue
-                parts.append(self.plain(said))
-                said = ""
-                parts.append(IMAGE_PLACEHOLDER if isinstance(piece, Picture) else self.sound.format(next(numbers)))
-            parts.append(self.plain(said))
+            self._look_at("".join(piece if isinstance(piece, str) else "\0" for piece in message.pieces))
+        for message in self._plain.plain_texts(conversation):
+            parts = [
+                piece
+                if isinstance(piece, str)
+                else IMAGE_PLACEHOLDER
+                if isinstance(piece, Picture)
+                else self._sound.format(next(numbers))
+                for piece in message.pieces
+            ]
             messages.append({"role": message.role, "content": "".join(parts)})
         if answer is not None:
+            self._look_at(answer)
             messages.append({"role": "assistant", "content": self.plain(answer)})
         return {
             "messages": messages,
-            "images": [self.names[each] for each in pictures(conversation)],
-            "audios": [self.names[each] for each in sounds(conversation)],
+            "images": [self._names[each] for each in pictures(conversation)],
+            "audios": [self._names[each] for each in sounds(conversation)],
         }
 
     def plain(self, text: str) -> str:
-        """The text with a space behind the first letter of what a trainer would take for something else."""
-        return self._words.sub(self._spaced, text)
+        """The text with spaces inside of whatever a trainer would take for something else."""
+        return self._plain.plain(text)
 
-    def _spaced(self, match: re.Match[str]) -> str:
-        self.changed.add(match[0])
-        return f"{match[0][0]} {match[0][1:]}"
+    def _look_at(self, text: str) -> None:
+        self.changed.update(_OWN_WORDS.findall(text))

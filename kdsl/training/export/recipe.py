@@ -9,8 +9,8 @@ import yaml
 from kdsl.config_parts import TrainingConfig
 from kdsl.vlm.pixels import PixelBudget
 
-ADAPTER, PREDICTED = "adapter", "predicted"
-"""Where a trainer leaves what it learned, and its answers, in the folder of the export."""
+PREDICTED = "predicted"
+"""Where a trainer leaves its answers, in the folder of the export."""
 TRAIN_FILE, PREDICT_FILE = "train.yaml", "predict.yaml"
 _ENDING = 8
 """Tokens that a trainer may put behind an answer."""

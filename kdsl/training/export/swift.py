@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdsl.json_file import jsonl_bytes
+from kdsl.models.large.export_record import ADAPTER_FOLDER
 from kdsl.training.export.messages import media_columns
-from kdsl.training.export.recipe import ADAPTER, PREDICT_FILE, PREDICTED, TRAIN_FILE, ExportedRecipe, yaml_file
+from kdsl.training.export.recipe import PREDICT_FILE, PREDICTED, TRAIN_FILE, ExportedRecipe, yaml_file
 
 TEMPLATES = {
     "qwen2_vl": ("qwen2_vl", "qwen2_vl"),
@@ -63,7 +64,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "dataset": ["train.jsonl"],
         "val_dataset": ["val.jsonl"],
         "data_seed": recipe.seed,
-        "output_dir": ADAPTER,
+        "output_dir": ADAPTER_FOLDER,
         "add_version": False,
         "create_checkpoint_symlink": True,
         "learning_rate": recipe.learning_rate,
@@ -75,6 +76,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": 0.0,
         "adam_beta2": 0.999,
+        "label_smoothing_factor": training.label_smoothing or None,
         "logging_steps": 1,
         "eval_strategy": "epoch",
         "save_strategy": "epoch",
@@ -85,7 +87,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "early_stop_interval": training.patience,
         "report_to": "none",
     }
-    best = f"{ADAPTER}/best"
+    best = f"{ADAPTER_FOLDER}/best"
     predict = {
         **common,
         **({"model": best} if training.method == "full" else {"adapters": [best]}),

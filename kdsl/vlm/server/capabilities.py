@@ -17,9 +17,9 @@ _SIDE = 224
 """Pixels: no model calls it too small."""
 
 
-def about_a_picture() -> JsonMessages:
-    """A question that holds a picture and one character."""
-    picture = {"type": "image_url", "image_url": {"url": data_url(Image.new("RGB", (_SIDE, _SIDE), "white"))}}
+def about_a_picture(width: int = _SIDE, height: int = _SIDE) -> JsonMessages:
+    """A question that holds a white picture of so many pixels and one character."""
+    picture = {"type": "image_url", "image_url": {"url": data_url(Image.new("RGB", (width, height), "white"))}}
     return [{"role": "user", "content": [picture, {"type": "text", "text": "?"}]}]
 
 

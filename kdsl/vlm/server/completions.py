@@ -113,6 +113,17 @@ class ChatCompletions:
         # One alternative a token, which every version allows; it generates a token because none may not be asked.
         return self._post(messages, {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 1} | body)
 
+    def prompt_tokens(self, messages: JsonMessages) -> int | None:
+        """Tokens of the messages' prompt; None where the server does not tell, or refuses the messages."""
+        try:
+            usage = self._post(messages, {"temperature": 0, "max_tokens": 1}).get("usage")
+        except ServerError as error:
+            if error.status != 500 and not error.refused:
+                raise
+            return None
+        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        return tokens if isinstance(tokens, int) else None
+
     def sees(self) -> bool:
         """Whether the model takes pictures, asked once; a server that ignores what it does not know is believed to."""
         return self._takes("pictures", about_a_picture())

@@ -2,9 +2,7 @@
 
 import base64
 import io
-import re
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,14 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from kdsl.audio.wav import wav_bytes
+from kdsl.vlm.control_tokens import ControlTokens
 from kdsl.vlm.conversation import Audio, Conversation, Picture, Piece, pictures, sounds
-from kdsl.vlm.pixels import PixelBudget, load_picture
+from kdsl.vlm.pixels import FACTOR, PixelBudget, load_picture
 from kdsl.vlm.sounds import load_sound
 
 JsonMessages = list[dict[str, Any]]
 
-_SPECIAL = re.compile(r"<(\|\w+\|)>")
+CONTROL = ControlTokens()
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,15 @@ class EncodedMedia:
     """Sounds that are longer than `MOST_SECONDS`, of which only the beginning is sent."""
 
 
-def encode_media(conversation: Conversation, budget: PixelBudget) -> EncodedMedia:
+def encode_media(conversation: Conversation, budget: PixelBudget, factor: int = FACTOR) -> EncodedMedia:
     """Pictures as PNG, in the size in which a local model would see them; sounds as WAV, 16 kHz and one channel.
 
-    The server's own preprocessing leaves this size as it is, as long as it lies within the server's own budget.
+    The server's own preprocessing leaves this size as it is, as long as it lies within the server's own budget, and
+    its model takes sides that are divisible by `factor`.
     Raises KdslError for a picture or a sound that cannot be taken.
     """
     parts: dict[Picture | Audio, dict[str, Any]] = {
-        picture: {"type": "image_url", "image_url": {"url": data_url(load_picture(picture.path, budget))}}
+        picture: {"type": "image_url", "image_url": {"url": data_url(load_picture(picture.path, budget, factor))}}
         for picture in dict.fromkeys(pictures(conversation))
     }
     cut = []
@@ -50,20 +50,16 @@ def encode_media(conversation: Conversation, budget: PixelBudget) -> EncodedMedi
 
 
 def chat_messages(conversation: Conversation, media: EncodedMedia) -> JsonMessages:
-    """The value of `messages`; special tokens of Qwen inside texts are broken up, since servers would obey them."""
-    return [{"role": message.role, "content": _content(message.pieces, media)} for message in conversation]
+    """The value of `messages`; no text in it holds a control token, since servers would obey it."""
+    plain = CONTROL.plain_texts(conversation)
+    return [{"role": message.role, "content": _content(message.pieces, media)} for message in plain]
 
 
 def _content(pieces: tuple[Piece, ...], media: EncodedMedia) -> str | list[dict[str, Any]]:
-    # Servers put line breaks or spaces between adjacent text parts, a local model nothing: they are joined here.
-    parts: list[dict[str, Any]] = []
-    for is_text, run in groupby(pieces, lambda piece: isinstance(piece, str)):
-        if is_text:
-            parts.append({"type": "text", "text": _SPECIAL.sub(r"< \1 >", "".join(map(str, run)))})
-        else:
-            parts += [media.parts[piece] for piece in run if not isinstance(piece, str)]
-    texts_only = all(part["type"] == "text" for part in parts)
-    return "".join(part["text"] for part in parts) if texts_only else parts
+    # Servers put line breaks or spaces between adjacent text parts, a local model nothing: there are none.
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(map(str, pieces))
+    return [{"type": "text", "text": piece} if isinstance(piece, str) else media.parts[piece] for piece in pieces]
 
 
 def sound_part(samples: NDArray[np.float32]) -> dict[str, Any]:

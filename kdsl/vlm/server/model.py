@@ -15,13 +15,14 @@ import numpy as np
 from kdsl.errors import KdslError
 from kdsl.hosts import Consent
 from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
-from kdsl.vlm.conversation import Conversation, drop_earliest, sounds
+from kdsl.vlm.conversation import Conversation, drop_earliest, pictures, sounds
 from kdsl.vlm.model import Generation, Scores
-from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.pixels import FACTOR, PixelBudget
 from kdsl.vlm.server.capabilities import deaf
 from kdsl.vlm.server.completions import Answers, ChatCompletions
 from kdsl.vlm.server.constraints import longest_choice
-from kdsl.vlm.server.messages import JsonMessages, chat_messages, encode_media
+from kdsl.vlm.server.messages import CONTROL, JsonMessages, chat_messages, encode_media
+from kdsl.vlm.server.patches import find_patch_factor
 from kdsl.vlm.server.scoring import ChatFormat, find_chat_format, option_length, score_closed
 from kdsl.vlm.sounds import MOST_SECONDS, CutSounds
 
@@ -60,6 +61,7 @@ class ServedModel:
         self._told = False
         self._chat_format: ChatFormat | None = None
         self._lengths: dict[str, int] = {}
+        self._factor: int | None = None
         self._cut = CutSounds(MOST_SECONDS)
 
     @classmethod
@@ -113,16 +115,18 @@ class ServedModel:
         constrain may say something else, which stays as it is.
         """
 
+        plain = None if choices is None else list(map(CONTROL.plain, choices))
+
         def answer(conversation: Conversation) -> Generation:
             def ask(messages: JsonMessages) -> Answers:
                 body = {"temperature": 0, "max_tokens": max_new_tokens} | ({} if stop is None else {"stop": [stop]})
-                if choices is None:
+                if plain is None:
                     return self._chat.ask(messages, body)
-                return self._chat.ask_constrained(messages, choices, body | {"max_tokens": longest_choice(choices)})
+                return self._chat.ask_constrained(messages, plain, body | {"max_tokens": longest_choice(plain)})
 
             found, dropped = self._fitted(conversation, ask)
             answered = found.said[0] if stop is None else _stopped(found.said[0], stop)
-            chosen = None if choices is None else answered.label(choices)
+            chosen = None if plain is None else answered.label(plain)
             answered = answered if choices is None or chosen is None else Generation(choices[chosen], 0)
             return replace(answered, output_tokens=found.output_tokens, calls=found.calls, dropped=dropped)
 
@@ -142,6 +146,7 @@ class ServedModel:
             raise ValueError(f"options must be there, different and not empty, not {list(options)}")
         if not ended:
             raise KdslError(f"{self.url}: a server scores whole answers, not their beginnings; use a local model")
+        options = list(map(CONTROL.plain, options))
         scores = self._score_exactly(conversations, options) if self._exact and len(conversations) else None
         scores = self._estimate(conversations, options) if scores is None else scores
         self._cut.tell()
@@ -149,7 +154,7 @@ class ServedModel:
 
     def settle_constraint(self, choices: Sequence[str]) -> None:
         """See `ChatCompletions.settle_constraint`."""
-        self._chat.settle_constraint(choices)
+        self._chat.settle_constraint(list(map(CONTROL.plain, choices)))
 
     def sees(self) -> bool:
         """See `VisionLanguageModel.sees`. A server that ignores what it does not know is taken for one that can."""
@@ -272,12 +277,19 @@ class ServedModel:
             strays=tuple(strays),
         )
 
+    def _patch_factor(self) -> int:
+        """Asked for once, when there is the first picture."""
+        with self._lock:
+            if self._factor is None:
+                self._factor = find_patch_factor(self._chat.prompt_tokens, self._budget, self.url)
+            return self._factor
+
     def _fitted(self, conversation: Conversation, ask: Callable[[JsonMessages], Result]) -> tuple[Result, int]:
         """What `ask` gives for the conversation, and how many pieces were dropped until the server took it."""
         heard = sounds(conversation)
         if heard and not self.hears():
             raise deaf(heard[0].path, self.url, self.model)
-        media = encode_media(conversation, self._budget)
+        media = encode_media(conversation, self._budget, self._patch_factor() if pictures(conversation) else FACTOR)
         self._cut.add(media.cut)
         total = 0
         while True:

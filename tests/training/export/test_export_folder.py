@@ -134,6 +134,7 @@ def test_llama_factory_is_given_the_recipe_of_the_project(folder, exported):
         }.items()
     )
     assert settings["cutoff_len"] > 8192
+    assert "label_smoothing_factor" not in settings
     info = loaded(exported / "dataset_info.json")
     assert set(info) == {"train", "held_out", "test"}
     assert info["train"]["columns"] == {"messages": "messages", "images": "images"}
@@ -179,6 +180,16 @@ def test_full_fine_tuning_and_quantised_weights_are_asked_for(folder, tmp_path):
     assert (settings["finetuning_type"], settings["quantization_bit"]) == ("lora", 4)
 
 
+@pytest.mark.parametrize(("trainer", "tool"), [("llama-factory", "LLaMA-Factory"), ("swift", "ms-swift")])
+def test_smoothing_is_asked_for_and_balance_is_told_to_be_lost(folder, tmp_path, caplog, trainer, tool):
+    with caplog.at_level(logging.WARNING):
+        export_training_set(
+            opened(folder, "training.label_smoothing=0.1", "training.balance=0.5"), trainer, tmp_path / "out"
+        )
+    assert yaml.safe_load((tmp_path / "out/train.yaml").read_text("utf-8"))["label_smoothing_factor"] == 0.1
+    assert f"training.balance: not written, as it has no place in what {tool} is given" in caplog.text
+
+
 def test_each_task_has_a_folder_where_each_has_an_adapter(tiny_model, tmp_path):
     project = write_two_tasks(tmp_path / "two", tiny_model)
     joint = export_training_set(opened(project), "llama-factory", tmp_path / "joint")
@@ -198,8 +209,8 @@ def test_what_a_customer_writes_moves_no_picture(folder, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         export_training_set(opened(project), "llama-factory", tmp_path / "out")
     written = [each["messages"][0]["content"] for each in loaded(tmp_path / "out/train.json")]
-    assert all(text.count("<image>") == 1 and "< video>< |im_end|>" in text for text in written)
-    assert "texts hold <video>, <|im_end|>, which LLaMA-Factory would take for something else" in caplog.text
+    assert all(text.count("<image>") == 1 and "< video >< |im_end| >" in text for text in written)
+    assert "texts hold <video>, which LLaMA-Factory would take for something else; they got spaces" in caplog.text
 
 
 def test_what_does_not_fit_the_limit_of_tokens_is_left_out_as_in_training(folder, tmp_path):
@@ -274,3 +285,53 @@ def test_a_picture_that_is_missing_is_told_as_in_training(folder, tmp_path):
     with pytest.raises(KdslError, match=r"shop0-3.png: no such file; training needs every image"):
         export_training_set(opened(project), "swift", tmp_path / "out")
     assert not (tmp_path / "out/train.yaml").exists()
+
+
+def answers_of_llama_factory(out: Path) -> Path:
+    """What it would write, were it always right but for the first sample."""
+    records = loaded(out / "held_out.json") + loaded(out / "test.json")
+    labels = [record["messages"][-1]["content"] for record in records]
+    lines = [{"prompt": "…", "predict": label, "label": f"{label}\n"} for label in labels]
+    lines[0]["predict"] = "?"
+    (out / "predicted").mkdir()
+    return write(out / "predicted/generated_predictions.jsonl", lines)
+
+
+def answers_of_ms_swift(out: Path) -> Path:
+    records = read(out / "val.jsonl") + read(out / "test.jsonl")
+    labels = [record["messages"][-1]["content"] for record in records]
+    lines = [{"response": label, "labels": label, "logprobs": None, "images": []} for label in labels]
+    lines[0]["response"] = "?"
+    return write(out / "predicted.jsonl", lines)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "answers"), [("llama-factory", answers_of_llama_factory), ("swift", answers_of_ms_swift)]
+)
+def test_the_answers_of_a_trainer_come_back(kdsl, folder, tiny_model, tmp_path, trainer, answers):
+    project = write_project(tmp_path / "project", tiny_model, n=60)
+    export_training_set(opened(project), trainer, project / "out")
+    recorded = f"large=recorded:{answers(project / 'out')}"
+    for command in ("mine", "train"):
+        result = kdsl(command, project, recorded, "mining.iterations=5")
+        assert result.code == 0, result.err
+    given, out = read(project / "test.jsonl"), tmp_path / "predicted.jsonl"
+    assert kdsl("predict", project, recorded, "--input", project / "test.jsonl", "--output", out).code == 0
+    assert [each["label"] for each in read(out)] == [each["label"] for each in given]
+    given[3]["turns"][0]["text"] = "别的"
+    write(project / "test.jsonl", given)
+    result = kdsl("train", project, recorded)
+    assert result.code == 2
+    assert f"sample '{given[3]['id']}' was exported, but the data files have none like it now" in result.err
+
+
+def test_the_command_says_what_to_run_next(kdsl, folder, tmp_path):
+    out = tmp_path / "it's out"
+    result = kdsl("convert", folder, "--format", "swift", "--output", out)
+    assert result.code == 0, result.err
+    assert f"{out}: 10 conversations to train on, 2 held out, 12 to be predicted" in result.out
+    assert f"""cd '{tmp_path}/it'"'"'s out' && swift sft train.yaml""" in result.out
+    result = kdsl("convert", folder, "--format", "swift", "--output", out, "--input", folder / "train.jsonl")
+    assert "leave --input and --predictions out, or give --format ms-swift for the samples of a file" in result.err
+    result = kdsl("convert", folder, "--format", "jsonl", "--output", tmp_path / "a.jsonl")
+    assert "--input is missing; name the file of samples to convert" in result.err

@@ -1,4 +1,4 @@
-"""Predictions of LLaMA-Factory: without ids, matched by order and checked by labels."""
+"""Predictions of LLaMA-Factory and ms-swift: without ids, matched by order and checked by labels."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ import pytest
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
-from kdsl.models.llama_factory import is_llama_factory
+from kdsl.models.by_order import has_no_ids
 from kdsl.models.recorded import NO_ANSWER, read_recorded
 from kdsl.sample import Label, Sample, Task, Turn
 
@@ -26,6 +26,17 @@ def generated(tmp_path: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
+def inferred(tmp_path: Path, *pairs: tuple[str, str]) -> Path:
+    """As `swift infer` writes them."""
+    path = tmp_path / "result.jsonl"
+    lines = [
+        {"response": response, "labels": label, "logprobs": None, "messages": [{"role": "user", "content": "<image>"}]}
+        for response, label in pairs
+    ]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    return path
+
+
 def answers_of(path: Path, orders, task: Task = TASK) -> dict[str, int]:
     """Sample id → answer, of the samples that the file was predicted for."""
     recorded, samples = read_recorded(path, task, orders), [sample for order in orders for sample in order]
@@ -36,8 +47,30 @@ def answers_of(path: Path, orders, task: Task = TASK) -> dict[str, int]:
 
 def test_lines_are_the_samples_of_the_data_file_in_order(tmp_path):
     path = generated(tmp_path, ("退款页面", "支付页面"), ("退款页面", "退款页面"), (" 退款页面\n", "退款页面"))
-    assert is_llama_factory(path)
+    assert has_no_ids(path)
     assert answers_of(path, [TRAIN, TEST]) == {"t0": 1, "t1": 1, "t2": 1}
+
+
+def test_results_of_ms_swift_are_read_alike(tmp_path):
+    path = inferred(tmp_path, ("退款页面", "支付页面"), ("退款页面", "退款页面"), ("支付页面", "退款页面"))
+    assert has_no_ids(path)
+    assert answers_of(path, [TRAIN, TEST]) == {"t0": 1, "t1": 1, "t2": 0}
+    path = inferred(tmp_path, ("支付页面", "支付页面"))
+    with pytest.raises(KdslError, match="1 predictions of ms-swift, but the data files hold 3, 2 samples"):
+        read_recorded(path, TASK, [TRAIN, TEST])
+    path = inferred(tmp_path, *[("退款页面", "")] * 6)
+    with pytest.raises(KdslError, match="6 predictions, but the data files hold 3 samples: ms-swift adds to a file"):
+        read_recorded(path, TASK, [TRAIN])
+
+
+def test_answers_that_hold_reasons_are_read_by_their_label(tmp_path):
+    path = generated(
+        tmp_path,
+        ("金额在最上面。\n标签：支付页面", "有金额。\n标签：支付页面"),
+        ("退款页面\n理由：写着退款", "退款页面"),
+        ("It says so.\nLabel:支付页面", "\n标签：退款页面\n"),
+    )
+    assert answers_of(path, [TRAIN]) == {"t0": 0, "t1": 1, "t2": 0}
 
 
 def test_the_number_of_lines_tells_the_file(tmp_path):
