@@ -234,8 +234,13 @@ def distilled_file(project: Project) -> object:
 
 
 def recorded_answers(project: Project) -> object:
-    """The predictions of a recorded model."""
-    return _content(project, project.config.recorded)
+    """The predictions of a recorded model, and the record of the export that they may be for."""
+    from kdsl.models.large.export_record import EXPORT_FILE
+
+    path = project.config.recorded
+    folders = [] if path is None else [path.parent, path.parent.parent]
+    exported = [found for folder in folders if (found := _content(project, folder / EXPORT_FILE)) is not None]
+    return [_content(project, path), *exported] if exported else _content(project, path)
 
 
 def image_stamps(project: Project, splits: Iterable[Split]) -> list[tuple[str, int, int]]:

@@ -48,7 +48,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
         "dataset_dir": ".",
         "cutoff_len": recipe.longest,
         "image_max_pixels": recipe.budget.max_pixels,
-        "image_min_pixels": recipe.budget.min_pixels,
+        "image_min_pixels": recipe.least_pixels,
         "overwrite_cache": True,
         "bf16": True,
         "seed": recipe.seed,

@@ -29,8 +29,8 @@ class MessageWriter:
     def __init__(
         self, added: Iterable[str], names: Mapping[Picture | Audio, str], sound: str = AUDIO_PLACEHOLDER
     ) -> None:
-        """`added`: added tokens of the tokenizer, which KDSL breaks up too; `names`: files of pictures and sounds in
-        the export; `sound`: what stands for one, `{}` being its number in the conversation."""
+        """`added`: the tokenizer's added tokens, which KDSL breaks up too; `names`: the files of pictures and sounds,
+        in the export; `sound`: what stands for one, `{}` being its number in the conversation."""
         self._plain = ControlTokens([*added, *_THEIR_OWN])
         self._names = names
         self._sound = sound

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kdsl.config_parts import TrainingConfig
-from kdsl.vlm.pixels import PixelBudget
+from kdsl.vlm.pixels import FACTOR, PixelBudget
 
 PREDICTED = "predicted"
 """Where a trainer leaves its answers, in the folder of the export."""
@@ -44,6 +44,12 @@ class ExportedRecipe:
     def longest(self) -> int:
         """Tokens of a prompt with its answer: nothing that KDSL would train on is longer."""
         return self.max_tokens + self.answer_tokens + _ENDING
+
+    @property
+    def least_pixels(self) -> int:
+        """Of a picture: one that was shrunk may have a quarter of the most, as its sides are rounded down, and is not
+        to be enlarged again."""
+        return max(FACTOR * FACTOR, min(self.budget.min_pixels, self.budget.max_pixels // 4))
 
     @property
     def generated(self) -> int:

@@ -36,7 +36,7 @@ def settings_files(recipe: ExportedRecipe, tested: bool) -> dict[str, str | byte
     model_type, template = TEMPLATES.get(recipe.family, (None, None))
     common: dict[str, Any] = {
         # qwen-vl-utils, which ms-swift calls, takes them from the environment.
-        "ENV": {"MAX_PIXELS": str(recipe.budget.max_pixels), "MIN_PIXELS": str(recipe.budget.min_pixels)},
+        "ENV": {"MAX_PIXELS": str(recipe.budget.max_pixels), "MIN_PIXELS": str(recipe.least_pixels)},
         "model": recipe.base,
         "model_type": model_type,
         "template": template,

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra vlm")
 
 import torch
 import yaml
-from tiny_project import read, write, write_project, write_two_tasks
+from tiny_project import read, samples, write, write_project, write_two_tasks
 
 from kdsl.errors import KdslError
 from kdsl.models.large.export_record import ExportRecord
@@ -169,11 +169,13 @@ def test_ms_swift_is_given_the_same_in_its_own_words(folder, exported, tmp_path)
 
 def test_full_fine_tuning_and_quantised_weights_are_asked_for(folder, tmp_path):
     full, four_bits = tmp_path / "full", tmp_path / "qlora"
-    export_training_set(opened(folder, "training.method=full"), "llama-factory", full)
+    fixed = ("pixels.max=3136", "pixels.min=3136")
+    export_training_set(opened(folder, "training.method=full", *fixed), "llama-factory", full)
     settings = yaml.safe_load((full / "train.yaml").read_text("utf-8"))
     assert settings["finetuning_type"] == "full"
     assert settings["freeze_vision_tower"] and settings["freeze_multi_modal_projector"]
     assert "lora_rank" not in settings
+    assert settings["image_min_pixels"] == 784  # what is rounded down is not enlarged again
     assert yaml.safe_load((full / "predict.yaml").read_text("utf-8"))["model_name_or_path"] == "adapter"
     export_training_set(opened(folder, "training.method=qlora"), "llama-factory", four_bits)
     settings = yaml.safe_load((four_bits / "train.yaml").read_text("utf-8"))
@@ -188,6 +190,48 @@ def test_smoothing_is_asked_for_and_balance_is_told_to_be_lost(folder, tmp_path,
         )
     assert yaml.safe_load((tmp_path / "out/train.yaml").read_text("utf-8"))["label_smoothing_factor"] == 0.1
     assert f"training.balance: not written, as it has no place in what {tool} is given" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"), [("reason_label", "{reason}\n标签：{label}"), ("label_reason", "{label}\n理由：{reason}")]
+)
+def test_whatever_is_learned_besides_stands_in_the_export(tiny_model, tmp_path, target, answer):
+    """Reasons, descriptions, text on images, neighbours, and a teacher's samples."""
+    project = write_project(tmp_path / "project", tiny_model, n=12)
+    given = read(project / "train.jsonl")
+    write(
+        project / "reasons.jsonl", [{"id": each["id"], "reason": f"因为{each['id']}", "model": "m"} for each in given]
+    )
+    line = {"text": "退款单", "score": 0.9, "box": [2, 2, 50, 12]}
+    pages = [{"image": each["images"][0], "size": [56, 56], "lines": [line]} for each in given]
+    write(project / "ocr.jsonl", pages)
+    taught = samples(project / "images", 4, 5)
+    for each in taught:
+        each["turns"][0]["text"] = f"{each['id']}号，{each['turns'][0]['text']}"
+        each["targets"] = {each.pop("label"): 1.0}
+    write(project / "distilled.jsonl", taught)
+    changes = (
+        f"training.target={target}", "prompt.descriptions=true", "prompt.ocr=true", "prompt.neighbours=1",
+        *(f"data.{name}={project / name}.jsonl" for name in ("reasons", "ocr", "distilled")),
+    )  # fmt: skip
+    export_training_set(opened(project, *changes), "swift", tmp_path / "out")
+    records = read(tmp_path / "out/train.jsonl")
+    _, trained, held_out = learned(opened(project, *changes))
+    assert len(records) == len(trained) == 12 - len(held_out) + 4
+    for record, example in zip(records, trained, strict=True):
+        pieces = example.conversation[0].pieces
+        asked, answered = (message["content"] for message in record["messages"])
+        assert asked == "".join(piece if isinstance(piece, str) else "<image>" for piece in pieces)
+        if example.reason:
+            assert answered == answer.format(reason=example.reason, label=example.answer)
+        else:  # a teacher gives none
+            assert answered.strip().removeprefix("标签：") == example.answer
+    asked = [record["messages"][0]["content"] for record in records]
+    assert all("红退货" in text for text in asked)  # a description
+    assert sum("图片中的文字：\n退款单" in text for text in asked) == 12 - len(held_out)
+    assert all("相似的样本：" in text for text in asked)
+    assert sum("号，" in text for text in asked) >= 4
+    assert ExportRecord.load(tmp_path / "out").target == target
 
 
 def test_each_task_has_a_folder_where_each_has_an_adapter(tiny_model, tmp_path):
