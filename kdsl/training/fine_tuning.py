@@ -135,7 +135,14 @@ def _trainer(
 ) -> tuple[LabelTrainer, Portion]:
     """Ready to go on, and what it takes at once."""
     training = recipe.training
-    arguments = training_arguments(training, steps, recipe.seed, recipe.device, recipe.deepspeed)
+    candidates = _candidates(recipe)
+    known = kept(steps)
+    if known is None or replace(known, chosen="") not in candidates:  # of other settings, or of no run before
+        known = None
+    measured = known is None and _on_gpu(recipe) and not _in_shards(recipe)
+    portion = known or _untried(recipe, candidates)
+    # DeepSpeed has to be told before there is a model.
+    arguments = training_arguments(training, portion, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
     with loading_in_one_sentence(recipe.base):
         cache = None if recipe.pictures is None else PictureCache(recipe.pictures)
@@ -144,22 +151,13 @@ def _trainer(
     model = trainable_model(recipe.base, training, _device(recipe), torch.float32 if sharded() else None)
     collator = Collator(processor, row_tokens(model), blank_media(processor) if sharded() else ())
     dataset = Examples(examples, processor, training.target, recipe.most_tokens)
-    portion = kept(steps)
-    if portion is None:
-        candidates = _candidates(recipe)
-        if arguments.device.type != "cuda":
-            row = 0
-        elif sharded():  # each process holds a part of the weights, which cannot be tried alone
-            row = next(row for row, each in enumerate(candidates) if each.checkpointing)
-        else:
-            rows = longest(examples, dataset, recipe.budget.max_pixels)
-            row = chosen_by_memory(candidates, training, model, rows, dataset, collator)
-        portion = candidates[max(gather_object([row]))]
-        if arguments.device.type == "cuda" and not sharded():
-            portion = replace(portion, chosen="measured on the longest samples")
-        if arguments.process_index == 0:
-            keep(steps, portion)
-    apply(portion, training, arguments)
+    if measured:
+        rows = longest(examples, dataset, recipe.budget.max_pixels)
+        row = chosen_by_memory(candidates, training, model, rows, dataset, collator)
+        portion = replace(candidates[max(gather_object([row]))], chosen="measured on the longest samples")
+        apply(portion, training, arguments)
+    if arguments.process_index == 0:
+        keep(steps, portion)
     trainer = LabelTrainer(
         held_out=HeldOut(
             held_out,
@@ -182,8 +180,22 @@ def _trainer(
 def _candidates(recipe: Recipe) -> list[Portion]:
     """One sample at a time where nothing says what fits: on a CPU, and with weights in shards."""
     most = recipe.training.at_once
-    cuda = torch.cuda.is_available() and recipe.device != "cpu"
-    return portions(samples_a_process(recipe.training), 1 if most is None and (sharded() or not cuda) else most)
+    untold = most is None and (_in_shards(recipe) or not _on_gpu(recipe))
+    return portions(samples_a_process(recipe.training), 1 if untold else most)
+
+
+def _untried(recipe: Recipe, candidates: list[Portion]) -> Portion:
+    """The first, or the first with checkpointing for GPUs that each hold a part of the weights."""
+    careful = _on_gpu(recipe) and _in_shards(recipe)
+    return next(each for each in candidates if each.checkpointing or not careful)
+
+
+def _on_gpu(recipe: Recipe) -> bool:
+    return torch.cuda.is_available() and recipe.device != "cpu"
+
+
+def _in_shards(recipe: Recipe) -> bool:
+    return sharded() or recipe.deepspeed is not None
 
 
 def _trained(trainer: LabelTrainer, portion: Portion, steps: Path, progress: Progress | None) -> bool:

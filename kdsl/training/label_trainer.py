@@ -122,9 +122,14 @@ def learning_rate(training: TrainingConfig) -> float:
 
 
 def training_arguments(
-    training: TrainingConfig, folder: Path, seed: int, device: str | None, deepspeed: Path | None = None
+    training: TrainingConfig,
+    portion: Portion,
+    folder: Path,
+    seed: int,
+    device: str | None,
+    deepspeed: Path | None = None,
 ) -> TrainingArguments:
-    """What the Trainer is told, but for `apply`; checkpoints for resuming are kept in `folder`."""
+    """What the Trainer is told; checkpoints for resuming are kept in `folder`."""
     if deepspeed is not None:
         if find_spec("deepspeed") is None:
             raise KdslError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed")
@@ -136,6 +141,9 @@ def training_arguments(
     return TrainingArguments(
         output_dir=str(folder.absolute()),
         num_train_epochs=training.epochs,
+        per_device_train_batch_size=portion.at_once,
+        gradient_accumulation_steps=samples_a_process(training) // portion.at_once,
+        activation_checkpointing=portion.checkpointing,
         per_device_eval_batch_size=8,
         learning_rate=learning_rate(training),
         lr_scheduler_type="cosine",
@@ -164,7 +172,7 @@ def training_arguments(
 
 
 def apply(portion: Portion, training: TrainingConfig, arguments: TrainingArguments) -> None:
-    """Have the Trainer take so many samples at once, and as many portions as make a step."""
+    """Have the Trainer take so many samples at once instead, and as many portions as make a step."""
     arguments.per_device_train_batch_size = portion.at_once
     arguments.gradient_accumulation_steps = samples_a_process(training) // portion.at_once
     arguments.activation_checkpointing = portion.checkpointing

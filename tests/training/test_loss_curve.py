@@ -20,7 +20,7 @@ from kdsl.training.balance import balanced  # noqa: E402
 from kdsl.training.data import TaskData  # noqa: E402
 from kdsl.training.examples import Encoded, Example, Examples  # noqa: E402
 from kdsl.training.fine_tuning import Recipe, fine_tune  # noqa: E402
-from kdsl.training.label_trainer import apply, training_arguments  # noqa: E402
+from kdsl.training.label_trainer import training_arguments  # noqa: E402
 from kdsl.training.portions import Portion  # noqa: E402
 from kdsl.vlm.processor import Processor, collate  # noqa: E402
 
@@ -60,8 +60,9 @@ class Formula(Trainer):
 
 
 def plain_losses(recipe: Recipe, examples: list[Example], folder: Path, kind: type[Trainer] = Trainer) -> list[float]:
-    arguments = training_arguments(recipe.training, folder, recipe.seed, "cpu")
-    apply(Portion(recipe.training.at_once, False), recipe.training, arguments)
+    arguments = training_arguments(
+        recipe.training, Portion(recipe.training.at_once, False), folder, recipe.seed, "cpu"
+    )
     arguments.eval_strategy = arguments.save_strategy = "no"
     arguments.load_best_model_at_end = False
     set_seed(recipe.seed)

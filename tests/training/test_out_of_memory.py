@@ -1,6 +1,7 @@
 """Training that runs out of memory: it goes on with less at once, or says what to change."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kdsl.models.large.prompts import Prompts  # noqa: E402
 from kdsl.training.examples import Encoded, Example  # noqa: E402
 from kdsl.training.fine_tuning import Recipe, fine_tune  # noqa: E402
 from kdsl.training.label_trainer import LabelTrainer  # noqa: E402
+from kdsl.training.portions import Portion, keep  # noqa: E402
 from kdsl.training.probing import longest  # noqa: E402
 from kdsl.vlm.conversation import Picture, ask  # noqa: E402
 from kdsl.vlm.processor import Prompt  # noqa: E402
@@ -61,10 +63,15 @@ def test_training_goes_on_from_the_last_epoch_and_ends_as_if_memory_had_sufficed
 
 
 def test_where_not_even_one_sample_fits_it_is_told_what_to_change(recipe, shop, tmp_path, monkeypatch):
+    """A lower setting is then followed, whatever was tried last."""
     tried = fail_where(monkeypatch, lambda trainer: True)
     with pytest.raises(KdslError, match=r"^out of memory on cpu in training; lower training\.at_once, pixels\.max or"):
         fine_tune(recipe, [shop], tmp_path / "tuned")
     assert tried == [(4, False), (4, True), (2, True), (1, True)]
+    keep(tmp_path / "tuned.training", Portion(4, False))
+    monkeypatch.undo()
+    lower = replace(recipe, training=recipe.training.model_copy(update={"at_once": 2}))
+    assert fine_tune(lower, [shop], tmp_path / "tuned").in_memory == "2 at once without activation checkpointing"
 
 
 def test_the_longest_samples_are_found_without_encoding_all(tmp_path):
