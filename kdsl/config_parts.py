@@ -216,6 +216,8 @@ class LimitsConfig(Part):
     """Model calls."""
     tokens: int | None = Field(100, ge=1)
     """Output tokens."""
+    parameters: float | None = Field(None, gt=0)
+    """Of all models that predicting a sample uses together, in billions; checked where `large:` names a model."""
 
 
 class AugmentConfig(Part):

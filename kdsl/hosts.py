@@ -65,7 +65,7 @@ def contact(address: str, consent: Consent | None = None) -> Server:
     key = "" if variable is None else os.environ.get(variable, "").strip()
     if not re.fullmatch(r"[!-~]*", key):  # http.client would quote it in its error
         raise KdslError(f"{variable}: holds spaces or characters outside ASCII; copy the key again")
-    if not _is_this_machine(origin):
+    if not is_this_machine(origin):
         _require_consent(origin, consent, variable if key else None)
     return Server(origin + path, variable, key)
 
@@ -200,7 +200,7 @@ def _no_address(address: str) -> KdslError:
     return KdslError(f"{shown}: not the address of a server; write it like http://localhost:8000/v1")
 
 
-def _is_this_machine(origin: str) -> bool:
+def is_this_machine(origin: str) -> bool:
     """By its text alone: what a name server says of a name is not asked."""
     host = re.sub(r":[0-9]+$", "", origin.partition("://")[2]).strip("[]")
     if host == "localhost":

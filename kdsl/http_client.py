@@ -21,6 +21,7 @@ from urllib3.util import Retry, Timeout
 
 from kdsl.errors import KdslError
 from kdsl.hosts import API_KEY, BASE_URL, KEYS, Consent, Server, contact, user_folder
+from kdsl.pretrained import is_path
 
 _log = logging.getLogger(__name__)
 
@@ -210,13 +211,13 @@ def served_models(client: HttpClient, name: str) -> dict[str, dict[str, Any]]:
 def chosen_model(url: str, served: dict[str, dict[str, Any]], name: str) -> str:
     """The model called `name`, or the only one; KdslError where that is none of the `served` ones.
 
-    An absolute path need not be one of them: beside what `transformers serve` lists it has the directory that it was
+    A path need not be one of them: beside what `transformers serve` lists it has the directory that it was
     started with.
     """
     if not served:
         raise KdslError(f"{url}: the server lists no model; {_to_name(url)}")
     names = ", ".join(served)
-    if name and name not in served and not name.startswith("/"):
+    if name and name not in served and not is_path(name):
         raise KdslError(f"{url}: the server has no model {name!r}; it serves {names}")
     if not name and len(served) != 1:
         example = next(iter(served))

@@ -126,6 +126,8 @@ class Service:
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.Lock()
         self.model = None
+        self.root = model
+        """What vLLM was started with."""
         if model:
             import torch
 
@@ -187,7 +189,8 @@ class Service:
     def listed(self) -> dict[str, Any]:
         if self.options["models"] is None:
             raise failed()
-        return {"object": "list", "data": [{"id": name, "max_model_len": 4096} for name in self.options["models"]]}
+        told = {"max_model_len": 4096} | ({} if self.root is None else {"root": self.root})
+        return {"object": "list", "data": [{"id": name, **told} for name in self.options["models"]]}
 
     def _check_pinned(self, body: dict[str, Any]) -> None:
         unexpected = set(body) - KNOWN - {"generation_config"}

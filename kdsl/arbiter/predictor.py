@@ -127,6 +127,11 @@ class Predictor:
         self._require_whole()
         self.load_trained()
 
+    def load_for(self, samples: Sequence[Sample]) -> None:
+        """Read the tasks of these samples, now and not when they are decided. Errors of `decide`."""
+        for name in dict.fromkeys(sample.task for sample in samples):
+            self._task(name)
+
     def load_trained(self) -> None:
         """The same without rule files that cannot be read."""
         for name in self._trained():

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from kdsl.cli.console import print_table, results_console, results_table
 from kdsl.evaluate.bootstrap import Interval
 from kdsl.evaluate.calibration import N_BINS
+from kdsl.evaluate.costs import CostSummary, Parameters, billions
 from kdsl.evaluate.report import PREDICTORS, Summary, TaskSummary
 from kdsl.evaluate.selective import Selective
 
@@ -47,6 +49,8 @@ def print_summary(summary: Summary) -> None:
         console.print(_multi_label_table(several))
         explained.append("micro F1: all labels counted together; all right: no label wrong or missing on the sample.")
     console.print("\n".join(explained) + "\n")
+    if summary.cost is not None:
+        _print_cost(console, summary.cost, summary.parameters)
     if one:
         console.print(_difference_table(one))
     if several:
@@ -58,6 +62,36 @@ def print_summary(summary: Summary) -> None:
             console.print(_cost_table(task.selective))
         console.print()
         console.print(_label_table(task))
+
+
+_NAMED = 5
+"""Samples over a limit that are named."""
+
+
+def _print_cost(console: Console, cost: CostSummary, parameters: Parameters | None) -> None:
+    """What a sample cost in calls and tokens beside `limits`, and how large the models are."""
+    table = results_table(
+        f"What predicting {cost.samples} samples cost", "", ">mean", ">most", ">limit", ">samples over"
+    )
+    for title, spent, over in (
+        ("model calls a sample", cost.calls, [each.calls for each in cost.over]),
+        ("output tokens a sample", cost.tokens, [each.tokens for each in cost.over]),
+    ):
+        limit, beyond = _UNDEFINED, 0
+        if spent.limit is not None:
+            limit, beyond = str(spent.limit), sum(count > spent.limit for count in over)
+        table.add_row(title, f"{spent.mean:.2f}", str(spent.most), limit, str(beyond))
+    if parameters is not None:
+        for each in parameters.models:
+            table.add_row(Text(f"billion parameters: {each.part}"), "", billions(each.parameters), "", "")
+        limit = _UNDEFINED if parameters.limit is None else f"{parameters.limit:g}"
+        known = billions(parameters.known) + (" and more" if parameters.unknown else "")
+        table.add_row("together", "", known, limit, "yes" if parameters.exceeded else "")
+    console.print(table)
+    if cost.over:
+        named = ", ".join(f"{each.task} {each.id}" for each in cost.over[:_NAMED])
+        console.print(Text(f"Over a limit: {named}{' …' if len(cost.over) > _NAMED else ''}."))
+    console.print()
 
 
 def _selective_table(task: str, found: Selective) -> Table:

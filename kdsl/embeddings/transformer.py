@@ -76,6 +76,18 @@ class TransformerEncoder:
             raise KdslError(f"{self._model}: its config.json has no hidden_size; name the directory of an encoder")
         return found
 
+    def parameters(self) -> int:
+        """How many it has, by its configuration. Raises KdslError for a model that cannot be there."""
+        if self.lacks:
+            raise KdslError(f"encoder: {self.name} needs {self.lacks}")
+        import torch
+        from transformers import AutoConfig, AutoModel
+
+        location = location_of(self._model)
+        with loading_in_one_sentence(self._model), quiet(), torch.device("meta"):
+            model = AutoModel.from_config(AutoConfig.from_pretrained(location, trust_remote_code=False))
+            return sum(weights.numel() for weights in model.parameters())
+
     def encode(self, texts: Sequence[str]) -> Vectors32:
         """See `Encoder.encode`. Raises KdslError for a model that cannot be loaded, and when memory runs out."""
         if self.lacks:

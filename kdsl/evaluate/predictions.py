@@ -15,6 +15,7 @@ from kdsl.evaluate.multi_label import MultiOutcome
 from kdsl.evaluate.report import AnyResult, MultiLabelResult, RuleHit, TaskResult, Why
 from kdsl.json_file import read_jsonl
 from kdsl.sample import Sample, SampleKey, Task
+from kdsl.vlm.usage import Cost
 from kdsl.yaml_file import yaml_string
 
 SUM_TOLERANCE = 0.02
@@ -49,6 +50,12 @@ class DecisionPart(BaseModel):
     reason: str = ""
 
 
+class CostPart(BaseModel):
+    calls: Annotated[int, Field(ge=0)] = 0
+    tokens: Annotated[int, Field(ge=0)] = 0
+    dropped: Annotated[int, Field(ge=0)] = 0
+
+
 class Prediction(BaseModel):
     """The part of a prediction record that evaluation reads; further keys are left alone."""
 
@@ -60,6 +67,8 @@ class Prediction(BaseModel):
     model: ModelPart
     rules: list[RulePart] = []
     decision: DecisionPart = DecisionPart()
+    cost: CostPart | None = None
+    """Of model calls; None where no model was asked."""
 
 
 def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], tasks: Sequence[Task]) -> list[AnyResult]:
@@ -244,6 +253,7 @@ def _result(task: Task, samples: Sequence[Sample], predictions: Sequence[Predict
             _matrix([prediction.probabilities for prediction in predictions], index),
         ),
         why=tuple(map(_why, predictions)),
+        costs=tuple(map(_cost, predictions)),
         other=task.other,
     )
 
@@ -279,7 +289,12 @@ def _multi_label_result(task: Task, samples: Sequence[Sample], predictions: Sequ
             _values([prediction.probabilities for prediction in predictions], index),
         ),
         why=tuple(map(_why, predictions)),
+        costs=tuple(map(_cost, predictions)),
     )
+
+
+def _cost(prediction: Prediction) -> Cost | None:
+    return None if prediction.cost is None else Cost(**prediction.cost.model_dump())
 
 
 def _why(prediction: Prediction) -> Why:

@@ -1,12 +1,13 @@
 """The results of one evaluation: model alone, rules alone and both, per task and pooled, scored and summarised."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kdsl.evaluate.bootstrap import LEVEL, N_RESAMPLES, Intervals, difference_intervals, intervals
 from kdsl.evaluate.calibration import brier_score, expected_calibration_error
+from kdsl.evaluate.costs import CostSummary, Parameters, cost_summary
 from kdsl.evaluate.metrics import LabelScores, Outcome, Scores, label_scores, pool, scores
 from kdsl.evaluate.multi_label import (
     MultiOutcome,
@@ -18,6 +19,8 @@ from kdsl.evaluate.multi_label import (
     pool_outcomes,
 )
 from kdsl.evaluate.selective import Selective, everything_decided, selective
+from kdsl.sample import SampleKey
+from kdsl.vlm.usage import Cost, Limits
 
 PREDICTORS = ("model alone", "rules alone", "both")
 
@@ -53,6 +56,8 @@ class TaskResult:
     both: Outcome
     why: tuple[Why, ...] = ()
     """[n]; none where nobody said."""
+    costs: tuple[Cost | None, ...] = ()
+    """[n]: of model calls; None for a sample that nobody said it of, and none at all where nobody said anything."""
     other: str | None = None
     """The label of what belongs to none of the others."""
 
@@ -68,6 +73,7 @@ class MultiLabelResult:
     rules: MultiOutcome
     both: MultiOutcome
     why: tuple[Why, ...] = ()
+    costs: tuple[Cost | None, ...] = ()
 
     @classmethod
     def of(cls, result: "AnyResult") -> "MultiLabelResult":
@@ -141,6 +147,10 @@ class Summary:
     seed: int
     resamples: int = N_RESAMPLES
     level: float = LEVEL
+    cost: CostSummary | None = None
+    """What predicting cost; None where no model was asked."""
+    parameters: Parameters | None = None
+    """Of the models; None where none was asked."""
 
     def record(self) -> dict[str, Any]:
         """The summary as plain lists and dictionaries, for JSON."""
@@ -178,13 +188,30 @@ class Summary:
         return summary_html(self)
 
 
-def summarise(results: Sequence[AnyResult], seed: int) -> Summary:
-    """Score the results of one or more tasks; `seed` drives the bootstrap. ValueError when a task has no sample."""
+def summarise(
+    results: Sequence[AnyResult],
+    seed: int,
+    limits: Limits | None = None,
+    parameters: Parameters | None = None,
+) -> Summary:
+    """Score the results of one or more tasks; `seed` drives the bootstrap. ValueError when a task has no sample.
+
+    What samples cost stands beside `limits` and the models' `parameters`.
+    """
     return Summary(
+        cost=cost_summary(_costs(results), limits or Limits()),
+        parameters=parameters,
         tasks=tuple(_summarise_task(result, seed) for result in results),
         pooled=_summarise_task(_pooled(results), seed),
         seed=seed,
     )
+
+
+def _costs(results: Iterable[AnyResult]) -> Iterator[tuple[SampleKey, Cost]]:
+    for result in results:
+        for id_, cost in zip(result.ids, result.costs or [None] * len(result.ids), strict=True):
+            if cost is not None:
+                yield (result.task, id_), cost
 
 
 def _pooled(results: Sequence[AnyResult]) -> AnyResult:

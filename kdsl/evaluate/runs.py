@@ -30,6 +30,7 @@ from kdsl.files import cannot_write, parsing, sync, write_atomically
 from kdsl.json_file import jsonl_bytes, jsonl_records, read_json
 from kdsl.record_file import Count, RecordModel, Share, as_record
 from kdsl.sample import NO_LABEL_HOLDS, SampleKey
+from kdsl.vlm.usage import Cost
 
 RUN_FILE, PREDICTIONS_FILE = "run.json", "predictions.jsonl.gz"
 LAST = "last"
@@ -109,6 +110,9 @@ class RunRecord(RecordModel):
     """Package → version."""
     scores: list[TaskScores] = Field(min_length=1)
     """Of every task; where there are several, of all pooled too, last."""
+    parameters: dict[str, Count | None] = Field(default_factory=dict)
+    """Of the models that a sample was predicted with: key of kdsl.yaml → number, None where nobody tells; none where
+    no model was asked."""
 
 
 class KeptHit(RecordModel):
@@ -137,6 +141,8 @@ class KeptPrediction(RecordModel):
     """That hold on the sample, the heaviest first."""
     by: str = ""
     reason: str = ""
+    cost: Cost | None = None
+    """Of model calls; None where no model was asked."""
 
     @property
     def key(self) -> SampleKey:
@@ -304,6 +310,7 @@ def kept_predictions(results: Iterable[AnyResult]) -> Iterator[KeptPrediction]:
                 ),
                 by=why.by,
                 reason=why.reason,
+                cost=result.costs[row] if result.costs else None,
             )
 
 
@@ -318,6 +325,7 @@ def prediction_of(record: Prediction, truth: Labels) -> KeptPrediction:
         rules=tuple(KeptHit(id=hit.id, label=hit.label, reliability=min(hit.reliability, 1)) for hit in record.rules),
         by=record.decision.by,
         reason=record.decision.reason,
+        cost=None if record.cost is None else Cost(**record.cost.model_dump()),
     )
 
 

@@ -14,10 +14,12 @@ from kdsl.evaluate.predictions import decision_results, labelled_samples, read_r
 from kdsl.evaluate.report import AnyResult, Summary, summarise
 from kdsl.evaluate.runs import Run, SampleSet
 from kdsl.locks import claimed
+from kdsl.project.counting import counted_models
 from kdsl.project.cross_validation import cross_validate_project
 from kdsl.project.prediction import decide_files
 from kdsl.project.project import Project
 from kdsl.project.runs import keep_run, sample_set
+from kdsl.vlm.usage import Limits
 
 if TYPE_CHECKING:
     from kdsl.project.ablation import Ablation
@@ -125,6 +127,13 @@ def write_results(
 
     `predictions` is the file that was scored, where one was.
     """
-    summary = summarise(results, project.config.seed)
+    asked = any(cost is not None for result in results for cost in result.costs)
+    limits = project.config.limits if asked else None
+    summary = summarise(
+        results,
+        project.config.seed,
+        None if limits is None else Limits(limits.calls, limits.tokens),
+        counted_models(project, asking=predictions is None) if asked else None,
+    )
     write_evaluation(folder, results, summary)
     return Evaluation(summary, keep_run(project, samples, results, summary, predictions))

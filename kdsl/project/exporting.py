@@ -1,5 +1,6 @@
 """A project's fine-tuned model as one directory that is served without LoRA."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ from kdsl.hosts import is_address
 from kdsl.project.project import Project
 
 if TYPE_CHECKING:
-    from kdsl.models.large.export import ModelExport
+    from kdsl.models.large.model_export import ModelExport
     from kdsl.models.large.weights import LargeWeights
+
+_log = logging.getLogger(__name__)
 
 
 def plan_export(project: Project, task: str | None = None, adapter: Path | None = None) -> "ModelExport":
@@ -91,9 +94,10 @@ def _tuned(project: Project, weights: "LargeWeights", task: str) -> Path:
 
 def _planned(project: Project, source: Path, base: str | None) -> "ModelExport":
     from kdsl.models.large.card import TrainingCard
-    from kdsl.models.large.export import ModelExport
+    from kdsl.models.large.model_export import ModelExport
+    from kdsl.models.large.training_record import TrainingRecord
     from kdsl.pretrained import fingerprint
-    from kdsl.vlm.checkpoint import adapter_base, find_model, is_adapter
+    from kdsl.vlm.checkpoint import adapter_base, family_of, find_model, is_adapter
     from kdsl.vlm.parameters import parameters_of
     from kdsl.vlm.pixels import PixelBudget
     from kdsl.vlm.saving import stored_type
@@ -115,5 +119,9 @@ def _planned(project: Project, source: Path, base: str | None) -> "ModelExport":
         if not size:
             raise KdslError(f"{source}: holds no *.safetensors; name the directory of an adapter or a whole model")
     pixels = project.config.pixels
-    budget = PixelBudget(*card.pixels) if card is not None else PixelBudget(pixels.min, pixels.max)
+    record, given = TrainingRecord.of(str(source)), PixelBudget(pixels.min, pixels.max)
+    saw = None if record is None else record.pixels
+    budget = given if saw is None else PixelBudget(*saw)
+    for doubt in () if record is None else record.doubts(budget, family_of(base).sees):
+        _log.warning("%s: %s", source, doubt)
     return ModelExport(source, base, budget, card, size, merges)

@@ -30,6 +30,7 @@ def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
         return None
     from kdsl.hosts import contact, is_address
     from kdsl.models.large.model import LargeModel
+    from kdsl.project.counting import require_parameters
     from kdsl.retrieval.embedding import Embedder
     from kdsl.vlm.usage import Limits, Usage
 
@@ -40,6 +41,7 @@ def large_model(project: Project, keeping: bool = True) -> "LargeModel | None":
         )
     if is_address(config.large_model):
         contact(config.large_model, project.consent)  # asked for before anything is done, not in the midst of it
+    require_parameters(project)
     usage = Usage(Limits(config.limits.calls, config.limits.tokens))
     large = LargeModel(weights, project.tasks, prompts_of(project, weights), usage, config.training.target)
     shown = config.prompt

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from threading import Event
 
 from kdsl.arbiter.multi_label_decision import AnyDecision
 from kdsl.arbiter.predictor import Predictor
+from kdsl.arbiter.prepared import Turn
 from kdsl.arbiter.stream import Mode, StreamOutcome, predict_stream, without_repeats
 from kdsl.audio.transcribe import Transcriber
 from kdsl.data.answers import is_answered
@@ -174,12 +174,16 @@ class ProjectPredictor:
         self.images.fill(samples)
         self.sounds.fill(samples)
 
-    def prepare(self, samples: Sequence[Sample], stop: Event | None) -> None:
+    def prepare(self, samples: Sequence[Sample], turn: Turn | None) -> None:
         """Read the text on the pictures of `samples`, and prepare them for the large model if it is in this process:
         what `decide` would do first. A `Prepare` of `predict_stream`."""
-        self.images.pages.fill(samples, stop)
-        if self.predictor.large is not None and stop is not None:
-            self.predictor.large.prepare_pictures(samples, stop)
+        self.images.pages.fill(samples, None if turn is None else turn.ended)
+        if self.predictor.large is None:
+            return
+        if turn is None:
+            self.predictor.load_for(samples)  # only what is loaded tells how pictures are prepared
+        else:
+            self.predictor.large.prepare_pictures(samples, turn.come)
 
     def learn(self, known: Sidecars) -> None:
         """Take over what the sidecar files say by now; what was found since and they do not have is kept."""

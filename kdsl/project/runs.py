@@ -79,6 +79,7 @@ def keep_run(
         state=_state(project, trained=samples.kind == "test"),
         versions=_versions(),
         scores=task_scores(summary),
+        parameters={} if summary.parameters is None else {m.part: m.parameters for m in summary.parameters.models},
     )
     return write_run(runs_folder(project.config), record, results)
 

@@ -92,8 +92,8 @@ def fine_tune(
         return known
     steps = folder.with_name(f"{folder.name}.training")
     prepare_steps(steps, identity)
-    trainer = _train(recipe, examples, held_out, data, steps, progress)
-    card = _card(recipe, data, trainer, steps, identity, base_weights, data_sum)
+    trainer, portion = _train(recipe, examples, held_out, data, steps, progress)
+    card = _card(recipe, data, trainer, portion, identity, base_weights, data_sum)
     _publish(trainer, card, recipe, folder)
     if trainer.is_world_process_zero():
         shutil.rmtree(steps)
@@ -108,14 +108,12 @@ def _train(
     data: Sequence[TaskData],
     steps: Path,
     progress: Progress | None,
-) -> LabelTrainer:
+) -> tuple[LabelTrainer, Portion]:
     """From the last checkpoint on. Where memory runs out, again from there with a smaller portion."""
     while True:
-        trainer = _trainer(recipe, examples, held_out, data, steps)
-        portion = kept(steps)
-        assert portion is not None
+        trainer, portion = _trainer(recipe, examples, held_out, data, steps)
         if _trained(trainer, portion, steps, progress):
-            return trainer
+            return trainer, portion
         device = trainer.args.device
         less = smaller(_candidates(recipe), portion)
         # Processes would have to agree on it, but only some of them ran out of memory.
@@ -134,7 +132,8 @@ def _train(
 
 def _trainer(
     recipe: Recipe, examples: list[Example], held_out: list[Example], data: Sequence[TaskData], steps: Path
-) -> LabelTrainer:
+) -> tuple[LabelTrainer, Portion]:
+    """Ready to go on, and what it takes at once."""
     training = recipe.training
     arguments = training_arguments(training, steps, recipe.seed, recipe.device, recipe.deepspeed)
     set_seed(recipe.seed)
@@ -161,7 +160,7 @@ def _trainer(
         if arguments.process_index == 0:
             keep(steps, portion)
     apply(portion, training, arguments)
-    return LabelTrainer(
+    trainer = LabelTrainer(
         held_out=HeldOut(
             held_out,
             {part.task.name: part.task.label_names for part in data},
@@ -177,6 +176,7 @@ def _trainer(
         data_collator=collator,
         callbacks=[early_stopping(training)],
     )
+    return trainer, portion
 
 
 def _candidates(recipe: Recipe) -> list[Portion]:
@@ -230,7 +230,7 @@ def _card(
     recipe: Recipe,
     data: Sequence[TaskData],
     trainer: LabelTrainer,
-    steps: Path,
+    portion: Portion,
     identity: str,
     base_weights: str,
     data_sum: str,
@@ -263,7 +263,7 @@ def _card(
         },
         data=data_sum,
         training=recipe.training,
-        in_memory=str(kept(steps) or ""),
+        in_memory=str(portion),
         learning_rate=trainer.args.learning_rate,
         prompt={
             "descriptions": recipe.prompts.descriptions,

@@ -1,4 +1,4 @@
-"""Steps of LoRA training at the size of Qwen2-VL-7B; the benchmark packs and pads, with and without checkpointing."""
+"""Steps of LoRA training at the size of Qwen2-VL-7B: packed, padded, with activation checkpointing, compiled."""
 
 from gpu_checks.machine import Machine
 from gpu_checks.running import Check, Program
@@ -6,8 +6,14 @@ from gpu_checks.running import Check, Program
 
 def check(machine: Machine) -> Check:
     size = machine.sizes[-1]
-    arguments = ("--device", machine.device, "--size", size)
+    shape = ("--tokens", "1300", "--side", "27") if machine.device == "cuda" else ("--tokens", "60", "--side", "4")
     if machine.device == "cpu":
-        return Check("lora", 2, [Program(size, "vlm_training", (*arguments, "--tokens", "60", "--side", "4"))])
-    shape = ("--tokens", "1300", "--side", "27", "--batch", "8")
-    return Check("lora", 3, [Program(f"{size}, 8 examples", "vlm_training", (*arguments, *shape))])
+        return Check("lora", 3, [_program(machine, size, shape, 2)])
+    programs = [_program(machine, size, shape, batch) for batch in (1, 8)]
+    programs.append(_program(machine, size, (*shape, "--compile"), 4))  # compiling takes a minute, and is last
+    return Check("lora", 3, programs)
+
+
+def _program(machine: Machine, size: str, options: tuple[str, ...], batch: int) -> Program:
+    arguments = ("--device", machine.device, "--size", size, *options, "--batch", str(batch))
+    return Program(f"{size}, batch {batch}", "vlm_training", arguments)

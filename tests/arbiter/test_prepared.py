@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from kdsl.arbiter.prepared import prepared
+from kdsl.arbiter.prepared import Turn, prepared
 from kdsl.errors import KdslError
 from kdsl.sample import Sample
 
@@ -27,8 +27,8 @@ def test_the_next_group_is_prepared_while_one_is_used() -> None:
     begun = [Event() for _ in range(3)]
     used = [Event() for _ in range(3)]
 
-    def prepare(group: list[Sample], stop: Event | None) -> None:
-        assert (stop is None) == (number(group) == 0)
+    def prepare(group: list[Sample], turn: Turn | None) -> None:
+        assert (turn is None) == (number(group) == 0)
         begun[number(group)].set()
         if number(group):
             assert used[number(group) - 1].wait(LONG)  # goes on for as long as the one before is used
@@ -44,7 +44,7 @@ def test_the_next_group_is_prepared_while_one_is_used() -> None:
 
 
 def test_what_goes_wrong_is_raised_when_the_groups_before_are_done() -> None:
-    def prepare(group: list[Sample], stop: Event | None) -> None:
+    def prepare(group: list[Sample], turn: Turn | None) -> None:
         if number(group) == 2:
             raise KdslError("the OCR process died")
 
@@ -56,13 +56,26 @@ def test_what_goes_wrong_is_raised_when_the_groups_before_are_done() -> None:
     assert seen == [0, 1, 0, 1]
 
 
+def test_what_is_being_prepared_is_told_that_it_is_waited_for() -> None:
+    left = []
+
+    def prepare(group: list[Sample], turn: Turn | None) -> None:
+        if turn is not None:
+            assert turn.come.wait(LONG)
+            left.append(number(group))
+            assert not turn.ended.is_set()
+
+    assert [number(group) for group in prepared(groups(3), prepare)] == [0, 1, 2]
+    assert left == [1, 2]
+
+
 def test_what_is_being_prepared_ends_with_the_iterator() -> None:
     begun, ended = Event(), Event()
 
-    def prepare(group: list[Sample], stop: Event | None) -> None:
-        if stop is not None:
+    def prepare(group: list[Sample], turn: Turn | None) -> None:
+        if turn is not None:
             begun.set()
-            assert stop.wait(LONG)
+            assert turn.ended.wait(LONG) and turn.come.is_set()
             ended.set()
 
     with closing(prepared(groups(3), prepare)) as iterator, pytest.raises(KeyboardInterrupt):

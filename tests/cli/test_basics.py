@@ -81,7 +81,7 @@ def test_a_model_that_refuses_a_value_is_no_traceback(kdsl, monkeypatch):
     assert result.err.startswith("error: ProjectConfig: tasks: List should have at least 1 item")
 
 
-@pytest.mark.parametrize("command", ["info --format json", "--help", "--version", "check --help"])
+@pytest.mark.parametrize("command", ["hosts list --format json", "--help", "--version", "check --help"])
 def test_a_closed_pipe_is_no_error(command):
     assert unread(command) == (0, "")
 
@@ -103,7 +103,7 @@ def unread(command: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("command", ["info", "--help"])
+@pytest.mark.parametrize("command", ["hosts list", "--help"])
 def test_a_closed_stdout_is_no_error(command):
     assert in_a_shell(f"{command} >&-") == (0, "")
 
@@ -116,7 +116,7 @@ def test_a_closed_stdin_is_an_empty_one(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-@pytest.mark.parametrize("command", ["info", "--help", "--version"])
+@pytest.mark.parametrize("command", ["hosts list", "--help", "--version"])
 def test_a_full_disk_under_stdout_is_one_sentence(command):
     assert in_a_shell(f"{command} >/dev/full") == (
         2, "error: No space left on device; free some space, or choose another place\n"

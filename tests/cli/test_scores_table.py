@@ -1,12 +1,15 @@
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scored_results import LONG, two_tasks
 
 from kdsl.cli.scores_table import print_summary
+from kdsl.evaluate.costs import CountedModel, Parameters
 from kdsl.evaluate.metrics import Outcome
 from kdsl.evaluate.report import TaskResult, summarise
+from kdsl.vlm.usage import Cost, Limits
 
 
 @pytest.fixture
@@ -58,3 +61,22 @@ def test_a_narrow_terminal_cuts_nothing(results, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "84")
     print_summary(summarise(results[1:], seed=0))
     assert "…" not in capsys.readouterr().out
+
+
+def test_what_samples_cost_stands_beside_the_limits(results, capsys):
+    costs = [Cost(1, 3)] * 58 + [Cost(4, 3), Cost(2, 120)]
+    models = (CountedModel("large", "Qwen2-VL-7B", 8_291_375_616), CountedModel("small", "http://gpu/v1", None))
+    summary = summarise([replace(results[0], costs=tuple(costs))], 0, Limits(3, 100), Parameters(models, 10))
+    print_summary(summary)
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "model calls a sample 1.07 4 3 1" in rows
+    assert "output tokens a sample 4.95 120 100 1" in rows
+    assert "billion parameters: large 8.29" in rows
+    assert "billion parameters: small unknown" in rows
+    assert "together 8.29 and more 10" in rows
+    assert "Over a limit: intent_zh intent_zh-58, intent_zh intent_zh-59." in rows
+
+
+def test_without_model_calls_nothing_is_said_of_them(results, capsys):
+    print_summary(summarise(results, seed=0))
+    assert "model calls" not in capsys.readouterr().out

@@ -89,6 +89,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "prompt.max_tokens": ("99", FIT, FIT),
     "limits.calls": ("9", ["evaluate"], FIT),
     "limits.tokens": ("9", ["evaluate"], FIT),
+    "limits.parameters": ("0.5", ["evaluate"], FIT),
     "abstain": ("{error: 0.1}", FIT, FIT),
     "training.method": ("none", [], FIT),
     "training.epochs": ("9", [], FIT),

@@ -71,11 +71,21 @@ class Shop:
         app = create_app(self.live, ["testserver"], background=False)
         self.client = TestClient(app, headers={"origin": ORIGIN["origin"]}, follow_redirects=False)
         self.routes = sorted((path, method.upper()) for path, of in app.openapi()["paths"].items() for method in of)
+        self._read: dict[str, tuple[int, int]] = {}
 
     def values(self) -> list[str]:
         rules = self.live.site.store.rules(TASK)
         address = self.live.site.media.address("a.png")
         return [*ODD, VERY_LONG, *KNOWN, *(each.rule.id for each in rules), *(each.version for each in rules), address]
+
+    def require_rules(self) -> None:
+        """All rules are still rules; read again where a file of them has changed."""
+        folder = self.live.site.config.rules
+        stats = {str(path): path.stat() for path in folder.rglob("*")}
+        files = {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}
+        if files != self._read:
+            RuleBase.load(folder, TASK)
+            self._read = files
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +119,7 @@ def sent(shop: Shop, log: pytest.LogCaptureFixture, path: str, method: str, fiel
     form = {"content": urlencode(fields)} if method == "POST" else {}
     answered(shop, method, f"{path}?{query}", log, headers={"content-type": FORM, **headers}, **form)
     assert shop.live.site.store.problems == {}
-    RuleBase.load(shop.live.site.config.rules, TASK)
+    shop.require_rules()
 
 
 @pytest.mark.parametrize("value", ODD, ids=lambda value: ascii(value[:12]) + str(len(value)))

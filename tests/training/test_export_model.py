@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tiny_project import read, write_two_tasks
 
 import kdsl as kdsl_package
-from kdsl.models.large import export as exporting
+from kdsl.models.large import model_export
 from kdsl.models.large.card import TrainingCard
 from kdsl.pretrained import fingerprint
 from kdsl.project.project import Project
@@ -72,7 +72,10 @@ def test_what_is_served_decides_as_the_project_does(kdsl, tuned, exported, tmp_p
         served["large"] = served["large"].replace("http://localhost:8000/v1", server.url)
         config = yaml.safe_load((folder / "kdsl.yaml").read_text("utf-8")) | served
         (folder / "kdsl.yaml").write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
-        assert kdsl("train", folder).code == 0
+        result = kdsl("train", folder, "--format", "json")
+        assert result.code == 0, result.err
+        # Those that were held out in training, as the card in the server's folder says.
+        assert json.loads(result.out)[0]["samples"] == 8
         after = [decision.label for decision in Project.open(folder).predict(read(folder / "test.jsonl"))]
     assert after == before
 
@@ -129,7 +132,7 @@ def test_what_is_interrupted_leaves_all_as_it_was(tuned, exported, tmp_path, mon
 
 def test_a_disk_without_room_is_told_before_anything_is_loaded(kdsl, tuned, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(exporting.shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
+    monkeypatch.setattr(model_export.shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
     monkeypatch.setattr("kdsl.vlm.merging.load_base", None)
     result = kdsl("export-model", tuned, "--output", tmp_path / "out")
     assert result.code == 2

@@ -51,7 +51,9 @@ def test_limits_that_are_narrower_than_the_budget_are_told(limits: tuple[int, in
     assert find_patch_factor(told_by(32, *limits), BUDGET, "http://host/v1") == 32
     [record] = caplog.records
     assert "http://host/v1: the server scales pictures of " in record.getMessage()
-    assert "start it with the limits of `pixels`, 3136 to 602112, so that its model sees" in record.getMessage()
+    assert (
+        """--mm-processor-kwargs '{"size": {"shortest_edge": 3136, "longest_edge": 602112}}')""" in record.getMessage()
+    )
 
 
 @pytest.mark.parametrize("told", [lambda messages: None, lambda messages: 599, told_by(28, most=100_000)])

@@ -43,6 +43,12 @@ def test_a_given_name_is_taken_where_the_server_does_not_list_it(server: Running
     assert NAME in model.identity
 
 
+@pytest.mark.parametrize("name", ["./run/large", "../large", "C:\\models\\large", "run/large/intent"])
+def test_paths_of_any_form_are_names(server: RunningServer, name: str) -> None:
+    server.become(models=("Qwen/Qwen3-0.6B",), pinned=name)
+    assert ServedModel.connect(f"{server.url}#{name}").generate([ask("？")], 5)[0].text == "是"
+
+
 @pytest.mark.parametrize("models", [(), None])
 def test_without_a_name_the_error_says_how_to_give_one(server: RunningServer, models) -> None:
     server.become(models=models, pinned=NAME)

@@ -125,6 +125,16 @@ class LargeWeights:
         assert isinstance(model, LocalModel)
         return model.with_adapter(names[tuned])
 
+    def training_record(self) -> TrainingRecord | None:
+        """Of the model that is named; of a server's model where its directory is here."""
+        from kdsl.vlm.server.model import ServedModel
+
+        if not self.remote:
+            return TrainingRecord.of(self.name)
+        served = self.open(None)
+        assert isinstance(served, ServedModel)
+        return None if served.directory is None else TrainingRecord.of(str(served.directory))
+
     def keep_pictures(self, paths: Iterable[Path], stop: Event) -> None:
         """Have pictures in the cache of what is loaded in this process, until `stop` is set. From any thread."""
         loaded = next(iter(list(self._loaded.values())), None)

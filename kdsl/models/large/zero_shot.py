@@ -14,7 +14,6 @@ from kdsl.models.label_answers import calibrate
 from kdsl.models.large.answering import Answering, AnsweringClassifier
 from kdsl.models.large.classifier import LargeClassifier
 from kdsl.models.large.model import LargeModel
-from kdsl.models.large.training_record import TrainingRecord
 from kdsl.sample import Task
 
 _log = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class ZeroShot:
     ) -> Calibrated:
         """What an answer is worth is learned from the samples, so their own probabilities are out of fold."""
         answering = Answering(classifier)
-        asked = self._at_most(np.ones(len(table), dtype=bool), labels)
+        asked = self._at_most(self._unseen(table), labels)
         rows = np.flatnonzero(asked)
         answers = answering.answers(table.select(rows), self.answers)
         folds = stratified_folds(labels[rows], min(CALIBRATION_FOLDS, len(rows)), self.seed)
@@ -88,7 +87,7 @@ class ZeroShot:
 
     def _unseen(self, table: FieldTable) -> NDArray[np.bool_]:
         """All samples, unless what lies beside the model says which of them were held out: [n_samples]."""
-        record = TrainingRecord.of(self.large.weights.name)
+        record = self.large.weights.training_record()
         held_out = () if record is None else record.held_out.get(self.task.name, ())
         unseen = np.array([row.sample.id in set(held_out) for row in table.rows], dtype=bool)
         return unseen if unseen.sum() > 1 else np.ones(len(table), dtype=bool)

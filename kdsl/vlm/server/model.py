@@ -4,16 +4,17 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kdsl.errors import KdslError
-from kdsl.hosts import Consent
+from kdsl.hosts import Consent, is_this_machine, origin_of
 from kdsl.http_client import HttpClient, ServerError, chosen_model, served_models
 from kdsl.vlm.conversation import Conversation, drop_earliest, pictures, sounds
 from kdsl.vlm.model import Generation, Scores
@@ -47,11 +48,13 @@ class ServedModel:
         budget: PixelBudget,
         concurrency: int = 16,
         samples: int = 16,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
-        """See `connect`, which asks the server for the model and its identity."""
+        """See `connect`, which asks the server for the model and its identity; `told` is what it said of the model."""
         self.model = model
         self._chat = ChatCompletions(client, model)
         self._identity = identity
+        self._said: Mapping[str, Any] = told or {}
         self._budget = budget
         self._concurrency = concurrency
         self._samples = samples
@@ -90,7 +93,7 @@ class ServedModel:
         facts = {key: told[key] for key in ("root", "parent", "max_model_len") if told.get(key)}
         identity = f"{client.url} {model} {json.dumps(facts, ensure_ascii=False)} "
         identity += f"{budget.min_pixels}-{budget.max_pixels} samples={samples}"
-        return cls(client, model, identity, budget, concurrency, samples)
+        return cls(client, model, identity, budget, concurrency, samples, told)
 
     @property
     def identity(self) -> str:
@@ -100,6 +103,28 @@ class ServedModel:
     def url(self) -> str:
         """The server's address, up to and with /v1."""
         return self._chat.url
+
+    @property
+    def directory(self) -> Path | None:
+        """That a server on this machine says that it loaded the model or adapter from; None where it is not here."""
+        if not is_this_machine(origin_of(self.url)):
+            return None
+        root = self._said.get("root")
+        found = Path(root) if isinstance(root, str) and "\0" not in root else None
+        return found if found is not None and found.is_absolute() and found.is_dir() else None
+
+    def parameters(self) -> int | None:
+        """As the server tells (llama.cpp), or the directory that it loaded; None where neither does."""
+        meta = self._said.get("meta")
+        told = meta.get("n_params") if isinstance(meta, dict) else None
+        if isinstance(told, int) and told > 0:
+            return told
+        try:
+            from kdsl.vlm.parameters import parameters_of
+
+            return None if self.directory is None else parameters_of(str(self.directory))
+        except (ImportError, KdslError):  # without torch, or no model of a family that runs here
+            return None
 
     def generate(
         self,

@@ -40,8 +40,10 @@ def find_patch_factor(tokens: PromptTokens, budget: PixelBudget, url: str) -> in
         expected, found = math.prod(size) // factor**2, tokens(about_a_picture(*size))
         if found is not None and found - around != expected:
             log.warning(
-                "%s: the server scales pictures of %d x %d pixels again (%d tokens instead of %d); start it with the "
-                "limits of `pixels`, %d to %d, so that its model sees what a local one would",
+                "%s: the server scales pictures of %d x %d pixels again (%d tokens instead of %d), so that its model "
+                "does not see what a local one would; start it with the limits of `pixels` (vLLM: "
+                "--mm-processor-kwargs "
+                '\'{"size": {"shortest_edge": %d, "longest_edge": %d}}\')',
                 url, *size, found - around, expected, budget.min_pixels, budget.max_pixels,
             )  # fmt: skip
             break

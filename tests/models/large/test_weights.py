@@ -1,8 +1,10 @@
 """Weights in memory: loaded once, and again only where they were trained again."""
 
 import json
+from threading import Event
 
 import pytest
+import tiny_qwen2vl
 
 from kdsl.models.large import weights as module
 from kdsl.models.large.weights import LargeWeights
@@ -82,3 +84,22 @@ def test_a_server_is_asked_once_whether_it_hears(tmp_path, monkeypatch):
     assert weights.hears() and weights.hears()
     weights.release()
     assert weights.hears() and len(asked) == 1
+
+
+@pytest.mark.parametrize("keeping", [True, False])
+def test_pictures_are_prepared_for_what_is_loaded_until_they_are_waited_for(tmp_path, keeping):
+    pages = [tiny_qwen2vl.draw_page(tmp_path / f"{i}.png", "红", False, i) for i in range(3)]
+    folder, run = tiny_qwen2vl.build(tmp_path / "model"), tmp_path / "run"
+    weights = LargeWeights(str(folder), run, PixelBudget(784, 3136), 512, keeping=keeping)
+    weights.keep_pictures(pages, Event())
+    assert not run.exists()  # nothing is loaded that would tell how
+    weights.open(None)
+    come = Event()
+
+    def asked():
+        yield from pages[:2]
+        come.set()
+        yield pages[2]
+
+    weights.keep_pictures(asked(), come)
+    assert len(list(run.glob("pictures/*.patches"))) == 2 * keeping

@@ -22,7 +22,7 @@ from kdsl.vlm.pixels import PixelBudget
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-EXPORT_FILE = "export.json"
+EXPORTED_FILE = "export.json"
 """Tells an export from any other folder."""
 _CONTEXT = 32768
 """Tokens of prompt and answer that a server is told to take, where the model takes as many."""
@@ -70,7 +70,7 @@ class ModelExport:
                     shutil.copyfile(self.source / CURVES, work / CURVES)
             told = {"kdsl": __version__, "base": self.base, "of": fingerprint(str(self.source))}
             write_atomically(work / "README.md", _readme(self, output.resolve()))
-            write_atomically(work / EXPORT_FILE, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+            write_atomically(work / EXPORTED_FILE, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
     def _merge(self, work: Path, progress: Progress | None) -> None:
         from kdsl.vlm.merging import merged
@@ -128,9 +128,9 @@ def _require_replaceable(output: Path) -> None:
     if not output.is_dir():
         raise KdslError(f"{output}: is a file; name a folder that is new or empty")
     inside = [path.name for path in output.iterdir() if not is_lock(path)]
-    if inside and EXPORT_FILE not in inside:
+    if inside and EXPORTED_FILE not in inside:
         raise KdslError(
-            f"{output}: is not empty, and no export of KDSL's ({EXPORT_FILE} is missing); name a folder that is new "
+            f"{output}: is not empty, and no export of KDSL's ({EXPORTED_FILE} is missing); name a folder that is new "
             "or empty"
         )
 
