@@ -79,12 +79,12 @@ def write_export(
         location = find_model(recipe.base)
         processor = Processor.load(location, recipe.budget, recipe.max_tokens)
         family = model_config(location).model_type
+    _require_plain_labels(MessageWriter(processor.tokenizer.added_tokens_encoder, {}), data, trainer)
     base = str(Path(location).absolute()) if is_path(recipe.base) else recipe.base
     record = _record(trainer, recipe, base, data_hash([*trained, *held_out]), data, test)
     _begin(folder, record)
     parts = {name: _fitting(part, processor, name, progress) for name, part in every.items() if part}
     writer = _writer(trainer, family, parts, processor, folder, progress)
-    _require_plain_labels(writer, data, trainer)
     learned = Examples([], processor, recipe.training.target, recipe.most_tokens)
     answers = {
         name: [learned.answer_pieces(each) if each.answer else () for each in part] for name, part in parts.items()

@@ -323,6 +323,16 @@ def test_what_is_not_fine_tuned_is_not_exported(folder, tmp_path, change, messag
         export_training_set(opened(folder, change), "swift", tmp_path / "out")
 
 
+def test_a_label_that_a_trainer_would_change_is_told_before_anything_is_written(tiny_model, tmp_path):
+    project = write_project(tmp_path / "project", tiny_model, n=12)
+    for name in ("shop.yaml", "train.jsonl", "test.jsonl"):
+        text = (project / name).read_text("utf-8").replace(json.dumps("红退"), '"<video>"').replace("红退", "<video>")
+        (project / name).write_text(text, "utf-8")
+    with pytest.raises(KdslError, match="shop: the label '<video>' holds what ms-swift takes for something else; ren"):
+        export_training_set(opened(project), "swift", tmp_path / "out")
+    assert not (tmp_path / "out/kdsl.json").exists()
+
+
 def test_a_picture_that_is_missing_is_told_as_in_training(folder, tmp_path):
     project = write_project(tmp_path / "project", opened(folder).config.large, n=12)
     (project / "images/shop0-3.png").unlink()
