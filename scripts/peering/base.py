@@ -20,8 +20,12 @@ from kdsl.vlm.pixels import PixelBudget
 if TYPE_CHECKING:
     from transformers import Qwen2VLForConditionalGeneration
 
+    from kdsl.vlm.processor import Processor
+
 BUDGET = PixelBudget(4 * 28 * 28, 16 * 28 * 28)
 """4 to 16 tokens a picture."""
+TEXTS = "我要退货换货。标签？图中有红色蓝黑条吗？是否描述图片。页面用户"
+"""Whose letters have tokens of their own."""
 SIZES = ((56, 56), (112, 112), (90, 200), (300, 620), (414, 896), (640, 360), (140, 100), (70, 300))
 """Pages of the project, in pixels: below, inside and above the budget."""
 TEMPLATE = (
@@ -87,6 +91,13 @@ def make(folder: Path, pages: Path, texts: Sequence[str] = (), steps: int = 250)
     return folder
 
 
+def processor_of(folder: Path) -> "Processor":
+    """KDSL's, with the budget of the project."""
+    from kdsl.vlm.processor import Processor
+
+    return Processor.load(folder, BUDGET)
+
+
 def _untrained(ids: dict[str, int], vocabulary: int | None = None, seed: int = 0) -> "Qwen2VLForConditionalGeneration":
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
@@ -130,7 +141,7 @@ def _enlarge(small: Path, few: dict[str, int], folder: Path, texts: Sequence[str
     weights = Qwen2VLForConditionalGeneration.from_pretrained(small).state_dict()
     rows = weights["model.language_model.embed_tokens.weight"]
     model = _untrained(ids, _VOCABULARY)
-    every = 2 * rows[few["<|box_start|>"]].repeat(_VOCABULARY, 1)
+    every = 4 * rows[few["<|box_start|>"]].repeat(_VOCABULARY, 1)
     for token, number in few.items():
         every[ids[token]] = rows[number]
     for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
