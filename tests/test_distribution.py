@@ -84,6 +84,7 @@ def test_nothing_but_what_is_shown_depends_on_the_whole_version():
         "kdsl/cli/__init__.py",
         "kdsl/distribution.py",
         "kdsl/models/large/card.py",
+        "kdsl/models/large/model_export.py",
         "kdsl/project/runs.py",
         "kdsl/serve/metrics.py",
         "kdsl/serve/openapi.py",

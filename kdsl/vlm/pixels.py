@@ -100,9 +100,7 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
 
 def resized_by() -> str:
     """What resizes pictures in `load_picture`, with its version."""
-    from PIL import __version__
-
-    return f"pillow {__version__}" if _qwen_vl_utils() is None else f"qwen-vl-utils {version('qwen-vl-utils')}"
+    return f"pillow {version('pillow')}" if _qwen_vl_utils() is None else f"qwen-vl-utils {version('qwen-vl-utils')}"
 
 
 def _qwen_vl_utils() -> Any | None:

@@ -20,7 +20,7 @@ SIZES = {
 
 
 def random_model(size: str, device: str, seed: int = 0) -> Qwen2VLForConditionalGeneration:
-    """In bfloat16 on a GPU, in float32 on the CPU. The last tokens of the vocabulary stand for pictures."""
+    """In bfloat16 on a GPU and on `meta`, in float32 on the CPU. The vocabulary's last tokens stand for pictures."""
     shape = dict(SIZES[size])
     vision, tied, sections = shape.pop("vision"), shape.pop("tied"), shape.pop("sections")
     last = shape["vocab_size"]

@@ -15,6 +15,7 @@ import tiny_qwen2vl  # noqa: E402
 
 from kdsl.audio.decoding import load_audio  # noqa: E402
 from kdsl.vlm.checkpoint import FAMILIES  # noqa: E402
+from kdsl.vlm.control_tokens import ControlTokens  # noqa: E402
 from kdsl.vlm.conversation import Audio, Conversation, Message, Picture, Piece, ask  # noqa: E402
 from kdsl.vlm.pixels import PixelBudget, load_picture  # noqa: E402
 from kdsl.vlm.processor import Processor  # noqa: E402
@@ -56,19 +57,20 @@ def conversations(family: str, folder: Path) -> list[Conversation]:
 
 
 def by_transformers(processor: Processor, conversation: Conversation) -> dict[str, torch.Tensor]:
-    """Everything at once, as its documentation has it; pictures in the size of the budget."""
+    """Everything at once, as its documentation has it, of pictures in the size that the budget gives them."""
+    plain = ControlTokens(processor.tokenizer.added_tokens_encoder).plain
 
     def part(piece: Piece) -> dict[str, object]:
         if isinstance(piece, Picture):
-            factor = processor.form.side * processor.form.merged
-            return {"type": "image", "image": load_picture(piece.path, BUDGET, factor)}
+            return {"type": "image", "image": load_picture(piece.path, BUDGET, processor.factor)}
         if isinstance(piece, Audio):
             return {"type": "audio", "audio": load_audio(piece.path)}
-        return {"type": "text", "text": piece}
+        return {"type": "text", "text": plain(piece)}
 
     def content(message: Message) -> object:
-        plain = not processor.sees and not processor.hears
-        return "".join(map(str, message.pieces)) if plain else [part(piece) for piece in message.pieces]
+        if not processor.sees and not processor.hears:
+            return "".join(plain(str(piece)) for piece in message.pieces)
+        return [part(piece) for piece in message.pieces]
 
     return processor._processor.apply_chat_template(
         [{"role": message.role, "content": content(message)} for message in conversation],

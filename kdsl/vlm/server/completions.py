@@ -171,7 +171,7 @@ class ChatCompletions:
             try:
                 reply = self._client.post(CHAT, request | _PLAIN[number](body))
             except ServerError as error:
-                if not error.refused or error.too_long:
+                if not error.refused or error.too_long or refused_media(error, messages, self.url, self.model):
                     raise
             else:
                 self._plain = max(self._plain, number)  # these fields are not what the server refused
