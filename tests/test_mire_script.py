@@ -5,11 +5,13 @@ import importlib.util
 import json
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from sklearn.metrics import f1_score
 
+from kdsl.evaluate.costs import CostSummary, CountedModel, OverLimit, Parameters, Spent
 from kdsl.project.create import create_project
 from kdsl.sample import Label, Task
 
@@ -99,6 +101,7 @@ def test_without_a_test_file_a_fifth_of_each_label_is_held_out_and_scored_as_the
     assert list(figures) == ["f1", "accuracy", "precision", "recall"]
     assert figures["f1"] == pytest.approx(f1_score(truth, predicted, average="weighted"))
     assert (code, "4 of 20 samples are held out to be scored, 20% of each label, seed 0" in err) == (0, True)
+    assert "  limits: no model is asked" in err
     again = run(place, capsys)
     done = [line for line in again[2].splitlines() if line.startswith(("mine", "train", "evaluate"))]
     assert (again[:2], bool(done)) == ((code, out), True)
@@ -131,6 +134,18 @@ def test_figures_are_weighted_by_label_and_a_label_that_is_never_predicted_has_p
     f1 = {"a": 0.8, "b": 0.5, "c": 0.0}
     expected = {"f1": (3 * f1["a"] + f1["b"]) / 5, "accuracy": 0.6, "precision": (3 * 1 + 1 / 3) / 5, "recall": 0.6}
     assert figures == pytest.approx(expected)
+
+
+def test_what_was_used_of_the_challenges_limits_is_said(capsys):
+    cost = CostSummary(9, Spent(2.5, 4, 3), Spent(20.0, 60, 100), (OverLimit("scene", "s7", 4, 60),))
+    models = (CountedModel("large", "a", 8_290_000_000), CountedModel("small", "b", 2_210_000_000))
+    MIRE.say_cost(SimpleNamespace(cost=cost, parameters=Parameters(models, 10)))
+    assert capsys.readouterr().err.splitlines() == [
+        "  limits: at most 4 calls for a sample, of 3",
+        "  limits: at most 60 output tokens for a sample, of 100",
+        "  limits: exceeded by 1 samples, the first being scene s7",
+        "  limits: parameters in billions, large a 8.29, small b 2.21: 10.50 billion together, more than allowed",
+    ]
 
 
 @pytest.mark.parametrize(
