@@ -1,8 +1,9 @@
 """How much memory fine-tuning takes, by calculation.
 
 The numbers are those of what autograd keeps for the backward pass of a Qwen layer in transformers, under autocast to
-bfloat16, counted by its hooks for saved tensors (tests/training/test_memory.py counts again). Not counted: what the
-encoder of pictures needs while it runs, which is frozen and keeps nothing, and what the allocator leaves unused.
+bfloat16, counted by its hooks for saved tensors (tests/training/test_training_memory.py counts again). Not counted:
+what the encoder of pictures needs while it runs, which is frozen and keeps nothing, and what the allocator leaves
+unused.
 """
 
 from typing import Any, Literal
