@@ -36,8 +36,8 @@ def main() -> None:
         if sum(path.read_bytes().count(b"\n") if path.suffix == ".jsonl" else 1 for path in found) >= int(count):
             os.kill(os.getpid(), signal.Signals[number])
 
-    def write_atomically(path: Path, content: str | bytes) -> None:
-        write(path, content)
+    def write_atomically(path: Path, content: str | bytes, flushed: bool = True) -> None:
+        write(path, content, flushed)
         look()
 
     files.write_atomically = write_atomically  # before others import it by its name

@@ -133,7 +133,12 @@ class TestConvert:
         assert "11 samples without a prediction, the first in line 2" in caplog.text
 
     def test_the_formats_are_those_of_the_table(self):
-        assert [target.value for target in Target] == [*(form.name for form in FORMS), "submission"]
+        assert [target.value for target in Target] == [
+            *(form.name for form in FORMS),
+            "llama-factory",
+            "swift",
+            "submission",
+        ]
 
     @pytest.mark.parametrize("format", ["submission", "sharegpt"])
     def test_a_label_that_the_task_does_not_have_is_refused_and_nothing_is_written(self, kdsl, project, write, format):
