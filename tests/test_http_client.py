@@ -114,8 +114,11 @@ def test_server_that_always_fails(server: RunningServer) -> None:
         model.generate([ask("？")], 5)
 
 
-def test_a_failure_that_repeats_at_once_is_not_waited_for(server: RunningServer) -> None:
+def test_a_failure_that_repeats_at_once_is_not_waited_for(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The request may be what the server fails at. What balancers answer while a server starts is waited for."""
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda seconds: None)  # how long is another test's matter
     model = connect(server, retries=4)
     for faults, asked in ((["500"] * 5, 3), (["500", "500", "503", "500", "500"], 5), (["502"] * 5, 5)):
         before = len(chat_times(server))
