@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -100,13 +101,19 @@ def load_picture(path: Path, budget: PixelBudget, factor: int = FACTOR) -> "Imag
 
 def resized_by() -> str:
     """What resizes pictures in `load_picture`, with its version."""
-    return f"pillow {version('pillow')}" if _qwen_vl_utils() is None else f"qwen-vl-utils {version('qwen-vl-utils')}"
+    package = "pillow" if _qwen_vl_utils() is None else "qwen-vl-utils"
+    return f"{package} {_installed(package)}"
+
+
+_installed = cache(version)
+"""Is read from a file, and asked for with every picture."""
+_found = cache(find_spec)
 
 
 def _qwen_vl_utils() -> Any | None:
     """None where it is missing or, as often, the torchvision that it imports."""
     try:
-        if "torchvision" not in sys.modules and find_spec("torchvision") is None:
+        if "torchvision" not in sys.modules and _found("torchvision") is None:
             return None  # sooner than by the import, which is tried for every picture
         return import_module("qwen_vl_utils")
     except Exception:  # a torchvision that does not fit torch raises RuntimeError and others
