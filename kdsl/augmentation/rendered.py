@@ -1,7 +1,7 @@
 """The images of copies as files, each made once."""
 
 import hashlib
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +12,7 @@ from kdsl.augmentation.rendering import jpeg
 from kdsl.errors import KdslError, first_line
 from kdsl.fields.ocr import open_page
 from kdsl.files import file_digest, inside, write_atomically
-from kdsl.processes import worker_pool
+from kdsl.processes import mapped
 from kdsl.progress import Progress, reported
 
 Work = tuple[Path, list[tuple[Plan, Path]]]
@@ -52,7 +52,10 @@ def render_pictures(
     total = sum(len(made) for _, made in work)
     done = 0
     try:
-        with reported(progress, "Making images", total) as advance, closing(_rendered(work, workers)) as results:
+        with (
+            reported(progress, "Making images", total) as advance,
+            closing(mapped(_make, work, min(workers, len(work)))) as results,
+        ):
             for (path, made), problem in zip(work, results, strict=True):
                 if problem is not None:
                     raise KdslError(f"{path}: cannot be read ({problem}); mend it, or take its sample out")
@@ -68,17 +71,8 @@ def render_pictures(
     return files
 
 
-def _rendered(work: list[Work], workers: int) -> Generator[str | None, None, None]:
-    """For each work what is wrong with the image, in order."""
-    workers = min(workers, len(work))
-    if workers <= 1:
-        yield from map(_make, work)
-        return
-    with worker_pool(workers) as pool:
-        yield from pool.map(_make, work)
-
-
 def _make(work: Work) -> str | None:
+    """What is wrong with the image."""
     path, made = work
     try:
         image, _ = open_page(path)

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from kdsl.audio.wav import wav_bytes
 from kdsl.errors import KdslError
 from kdsl.files import file_digest, write_atomically
-from kdsl.processes import worker_pool
+from kdsl.processes import mapped
 from kdsl.progress import Progress, reported
 from kdsl.vlm.conversation import Audio, Picture
 from kdsl.vlm.pixels import PixelBudget, load_picture
@@ -51,7 +51,8 @@ def write_media(
     work: list[Work] = [(each, budget, factor, seconds, folder / name) for name, each in made.items()]
     done = 0
     try:
-        with reported(progress, "Writing media", len(work)) as advance, closing(_written(work, workers)) as results:
+        written = mapped(_write, work, min(workers, len(work) // _WORTH_A_PROCESS))
+        with reported(progress, "Writing media", len(work)) as advance, closing(written) as results:
             for problem in results:
                 if problem is not None:
                     raise KdslError(problem)
@@ -66,17 +67,8 @@ def write_media(
     return names
 
 
-def _written(work: list[Work], workers: int) -> Generator[str | None, None, None]:
-    """For each work what is wrong with it, in order."""
-    workers = min(workers, len(work) // _WORTH_A_PROCESS)
-    if workers <= 1:
-        yield from map(_write, work)
-        return
-    with worker_pool(workers) as pool:
-        yield from pool.map(_write, work)
-
-
 def _write(work: Work) -> str | None:
+    """What is wrong with the file."""
     each, budget, factor, seconds, path = work
     try:
         if isinstance(each, Audio):
