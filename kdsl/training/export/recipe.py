@@ -72,6 +72,27 @@ class ExportedRecipe:
         portions = math.ceil(self.samples / self.at_once)
         return math.ceil(0.1 * math.ceil(portions / self.accumulated) * self.training.epochs)
 
+    @property
+    def trainer_arguments(self) -> dict[str, Any]:
+        """What both trainers hand on to transformers' `TrainingArguments` under the same names."""
+        return {
+            "learning_rate": self.learning_rate,
+            "num_train_epochs": self.training.epochs,
+            "per_device_train_batch_size": self.at_once,
+            "gradient_accumulation_steps": self.accumulated,
+            "per_device_eval_batch_size": self.at_once,
+            "lr_scheduler_type": "cosine",
+            "warmup_steps": self.warmup_steps,
+            "weight_decay": 0.0,
+            "label_smoothing_factor": self.training.label_smoothing or None,
+            "logging_steps": 1,
+            "eval_strategy": "epoch",
+            "save_strategy": "epoch",
+            "save_total_limit": 1,
+            "load_best_model_at_end": True,
+            "greater_is_better": False,
+        }
+
 
 def yaml_file(comment: str, settings: dict[str, Any]) -> str:
     """The text of a file of settings in YAML, without those that are None."""
