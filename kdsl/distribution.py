@@ -8,8 +8,8 @@ from typing import Literal
 NAME = "kdsl-rules"
 """On a package index the name `kdsl` belongs to another project."""
 
-Extra = Literal["meaning", "ocr", "vlm", "review", "serve", "voice", "chat", "excel", "arrow"]
-EXTRAS: tuple[Extra, ...] = ("meaning", "ocr", "vlm", "review", "serve", "voice", "chat", "excel", "arrow")
+Extra = Literal["meaning", "ocr", "vlm", "review", "serve", "voice", "chat", "excel", "arrow", "ray"]
+EXTRAS: tuple[Extra, ...] = ("meaning", "ocr", "vlm", "review", "serve", "voice", "chat", "excel", "arrow", "ray")
 """What a user may want besides the core; `test` and `mutants` are for those who work on KDSL."""
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")

@@ -37,6 +37,11 @@ from kdsl.vlm.usage import CallBudget
 Job = tuple[int, int]
 """(fold, label), as `kdsl.mining.problem.jobs` gives them."""
 Progress = Callable[[int, int], None]
+Searches = Callable[
+    [MiningProblem, MiningSettings, Inside | None, Sequence[Job]], Generator[tuple[Job, list[FoundRule]], None, None]
+]
+"""Runs searches somewhere, each by `kdsl.mining.miner.mine_label`, and gives each with its rules as it is done, in any
+order; closed before its end it stops them. Raises KdslError where they cannot go on."""
 
 INSIDE = 0.5
 """Of the calls that are left when the searches begin."""
@@ -68,6 +73,7 @@ def mine_task(
     resume_file: Path | None = None,
     progress: Progress | None = None,
     workers: int = 2,
+    searches: Searches | None = None,
 ) -> Mined:
     """Mine the rules of every label of `task`, and the whole again without each fold, for the reliability.
 
@@ -76,14 +82,14 @@ def mine_task(
     it is None; the `validator` judges what the rules say; with an `adviser` both are asked inside the searches
     too, and where that costs calls, `budget` is what is left of them. An `opinion`, made with the same `folds`, tells
     what to expect of rules on unlabelled samples. `progress(fold, label)` is called after every
-    search. `workers` processes search; 0 or 1: this one.
+    search. `workers` processes search, 0 or 1: this one; or else `searches` says where.
 
     Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
     end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
     inside = inside_of(problem, settings, adviser, validator, budget)
-    found = _search_all(problem, settings, inside, resume_file, progress, workers)
+    found = _search_all(problem, settings, inside, resume_file, progress, searches or _in_processes(workers))
     problem, found = with_named(problem, found, table)
     mined = assemble(problem, found, settings, validator, opinion)
     if resume_file is not None:
@@ -185,7 +191,7 @@ def _search_all(
     inside: Inside | None,
     resume_file: Path | None,
     progress: Progress | None,
-    workers: int,
+    searches: Searches,
 ) -> dict[Job, list[FoundRule]]:
     with ExitStack() as stack:
         found: dict[Job, list[FoundRule]] = {}
@@ -200,7 +206,7 @@ def _search_all(
             for job in found:
                 progress(*job)
         missing = [job for job in jobs(problem) if job not in found]
-        for job, rules in stack.enter_context(closing(_searched(problem, settings, inside, missing, workers))):
+        for job, rules in stack.enter_context(closing(searches(problem, settings, inside, missing))):
             found[job] = rules
             if append is not None:
                 append(_record(job, rules))
@@ -261,6 +267,11 @@ def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
         and all(indices and all(index in known for index in indices) for indices in rule.conditions)
         and all(condition.terms and condition.field in TEXT_FIELDS for condition in rule.named)
     )
+
+
+def _in_processes(workers: int) -> Searches:
+    """Searches in so many processes of this machine."""
+    return lambda problem, settings, inside, missing: _searched(problem, settings, inside, missing, workers)
 
 
 def _searched(

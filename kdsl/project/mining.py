@@ -16,7 +16,7 @@ from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
 from kdsl.mining.miner import Mined
 from kdsl.mining.opinion import Opinion
-from kdsl.mining.run import mine_task
+from kdsl.mining.run import Searches, mine_task
 from kdsl.mining.update import MinedRules, update_rule_base
 from kdsl.progress import Advance, reported
 from kdsl.project.project import Project
@@ -43,6 +43,7 @@ def search(
     resume_file: Path | None = None,
     advance: Advance | None = None,
     workers: int = 2,
+    searches: Searches | None = None,
 ) -> Mined:
     """Search the rules of every label, and again without each fold; nothing is written but the `resume_file`.
 
@@ -65,6 +66,7 @@ def search(
         resume_file=resume_file,
         progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
         workers=workers,
+        searches=searches,
     )
 
 
@@ -148,7 +150,7 @@ class MinedTask:
         return lines + self.told
 
 
-def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
+def mine(project: Project, own: TaskProject, workers: int = 2, searches: Searches | None = None) -> MinedTask:
     """Mine every label of a task and write rules, statistics and archive.
 
     An interruption leaves the searches that were done in the checkpoint, and says so.
@@ -163,7 +165,7 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
             with reported(project.progress, f"{task.name}: unlabelled samples", n_parts) as advance:
                 opinion = own.opinion(advance)
         with reported(project.progress, f"{task.name}: classifier", n_parts * len(task.labels)) as advance:
-            mined = search(own, opinion, archive.with_name(RESUME_FILE), advance, workers)
+            mined = search(own, opinion, archive.with_name(RESUME_FILE), advance, workers, searches)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"the searches of {task.name} that were done are kept; the same command goes on from there"
@@ -177,18 +179,22 @@ def mine(project: Project, own: TaskProject, workers: int = 2) -> MinedTask:
 
 
 def mine_project(
-    project: Project, workers: int | None = None, tell: Callable[[str], None] = lambda line: None
+    project: Project,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    searches: Searches | None = None,
 ) -> list[MinedTask]:
     """Mine all tasks of a project that have labelled samples; none is when any of them cannot be.
 
-    Visual questions are asked first, where there is a small model; `tell` is called with what came of that.
+    Visual questions are asked first, where there is a small model; `tell` is called with what came of that. The
+    searches run in `workers` processes, one a core by default, or where `searches` has them run.
     """
     with claimed(folders=[project.config.checkpoint, project.config.rules]):
         labelled = labelled_tasks(project, "mining")
         for line in ask_questions(project, project.small):
             tell(line)
         tasks = TaskProject.all_of(project, labelled)
-        return [mine(project, own, workers or os.cpu_count() or 1) for own in tasks]
+        return [mine(project, own, workers or os.cpu_count() or 1, searches) for own in tasks]
 
 
 def mined_rules_of(project: Project, task: Task) -> MinedRules:
