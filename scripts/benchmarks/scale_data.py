@@ -24,13 +24,16 @@ checkpoint: checkpoint
 
 
 def records(count: int, seed: int) -> Iterator[dict[str, object]]:
-    """Labelled dialogues, one at a time, the same for the same seed; the first are those of a smaller `count`."""
+    """Labelled dialogues, one at a time, the same for the same seed; the first are those of a smaller `count`.
+
+    They have no pictures.
+    """
     draw = Random(f"scale {seed}")
     intents, sizes = list(INTENTS), [intent.size for intent in INTENTS]
     for number in range(count):
         [intent] = draw.choices(intents, sizes)
         dialogue = make_dialogue(intent, draw)
-        turns = [{"role": _ROLES[role], "text": text} for role, text in dialogue.turns]
+        turns = [{"role": _ROLES[role], "text": text.replace("<image>", "")} for role, text in dialogue.turns]
         yield {"id": f"{seed}-{number:09}", "task": TASK, "turns": turns, "label": dialogue.label}
 
 
