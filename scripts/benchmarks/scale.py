@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.process_tree import Taken, measured
@@ -138,7 +139,7 @@ def write_shards(folder: Path, count: int, seed: int = 1) -> None:
     making.mkdir(parents=True)
     drawn = records(count, seed)
     for number in range(-(-count // SHARD)):
-        rows = [record for record, _ in zip(drawn, range(min(SHARD, count - number * SHARD)), strict=False)]
+        rows = list(islice(drawn, min(SHARD, count - number * SHARD)))
         with ParquetWriter(making / f"part-{number:05}.parquet", schema) as writer:
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
     making.rename(folder)

@@ -1,0 +1,106 @@
+"""The work on one shard, which is the same wherever it is done: read it, work in batches, write its result."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kdsl.config import ProjectConfig
+from kdsl.data.notes import Notes
+from kdsl.distributed.results import Results, ShardDone
+from kdsl.distributed.shards import Shard, ShardError, shard_samples
+from kdsl.distributed.step import Problem, Step, Worker
+from kdsl.distributed.storage import Storage
+from kdsl.errors import KdslError
+from kdsl.project.project import Project
+from kdsl.sample import Sample
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to shards, and where they are. Picklable."""
+
+    step: Step
+    config: ProjectConfig
+    input: Storage
+    output: Storage
+    state: str
+    """See `Step.state`."""
+    tasks: tuple[str, ...]
+    """Of the samples; those of others are left out."""
+
+
+class ShardWorker:
+    """Works on any number of shards, with what is heavy loaded once. One a process."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._project = Project(job.config)
+        self._tasks = [task for task in self._project.tasks if task.name in job.tasks]
+        self._results = Results(job.output)
+        self._schema = job.step.schema(self._project)
+        self._worker: Worker = job.step.open(self._project)
+
+    def work(self, shard: Shard, content: bytes | None = None) -> ShardDone:
+        """Read a shard, of which `content` are the bytes where they are here already, and write its result.
+
+        One whose result is there is left alone: it was done, and only the news of it was lost. What is wrong with the
+        shard itself is told in what is returned. Raises KdslError for what would stop the others too.
+        """
+        if (known := self._results.of(shard, self._job.state)) is not None:
+            return known
+        begun = time.monotonic()
+        try:
+            records, problems = self._worked(shard, self._job.input.read(shard.name) if content is None else content)
+        except ShardError as error:
+            return ShardDone(shard.name, error=str(error), seconds=time.monotonic() - begun)
+        import pyarrow
+
+        table = pyarrow.Table.from_pylist(records, self._schema)
+        self._results.write(shard, self._job.state, table, problems)
+        return ShardDone(shard.name, len(records), len(problems), time.monotonic() - begun)
+
+    def _worked(self, shard: Shard, content: bytes) -> tuple[list[dict[str, object]], list[Problem]]:
+        records: list[dict[str, object]] = []
+        problems: list[Problem] = []
+        with TemporaryDirectory(prefix="kdsl-") as folder:
+            path = Path(folder) / "shard"
+            path.write_bytes(content)
+            notes = Notes()
+            found = shard_samples(shard.name, path, self._tasks, self._project.reading(), notes)
+            for batch in _batches(_sorted_out(found, problems), self._job.step.batch):
+                worked = self._worker.work(batch)
+                records += worked.records
+                problems += worked.problems
+            notes.tell(shard.name)
+        return records, problems
+
+    def close(self) -> None:
+        self._worker.close()
+
+
+def _sorted_out(found: Iterable[Sample | Problem], problems: list[Problem]) -> Iterator[Sample]:
+    for each in found:
+        if isinstance(each, Problem):
+            problems.append(each)
+        else:
+            yield each
+
+
+def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
+def require_apart(input: Storage, output: Storage) -> None:
+    """Raise KdslError where results would lie among the shards, or shards among the results."""
+    places = [
+        str(each.folder.resolve()) if each.folder is not None else each.address.rstrip("/") for each in (input, output)
+    ]
+    first, second = (f"{place.rstrip('/')}/" for place in places)
+    if first.startswith(second) or second.startswith(first):
+        raise KdslError(
+            f"{output.address}: results cannot lie in the folder of the shards, or around it; name another"
+        )
