@@ -104,8 +104,8 @@ class ProjectConfig(Part):
         return self._folder
 
     @property
-    def typed_models(self) -> tuple[str, ...]:
-        """Names and addresses of models that do not come from the file, but from the command line."""
+    def models(self) -> dict[str, str]:
+        """Names and addresses of the models, by the key that names them."""
         models = {
             "encoder": self.encoder,
             "small": self.small,
@@ -114,7 +114,19 @@ class ProjectConfig(Part):
             "speech": self.speech,
             "distill.teacher": self.distill.teacher,
         }
-        return tuple(name for key, name in models.items() if name is not None and key in self._overridden)
+        return {key: name for key, name in models.items() if name is not None}
+
+    @property
+    def typed_models(self) -> tuple[str, ...]:
+        """Of these the names that do not come from the file, but from the command line."""
+        return tuple(name for key, name in self.models.items() if key in self._overridden)
+
+    def moved(self, folder: Path, update: Mapping[str, object]) -> "ProjectConfig":
+        """The same project in another folder, with what else is another there; its servers may be contacted."""
+        config = self.model_copy(update=update)
+        config = config.model_copy(update={"data": config.data.within(folder)})
+        config._folder, config._overridden = folder, frozenset(self.models)
+        return config
 
     @property
     def projection_folder(self) -> Path:

@@ -66,6 +66,7 @@ def application() -> typer.Typer:
     from kdsl.cli.predict import predict
     from kdsl.cli.prompt import prompt
     from kdsl.cli.propose import propose
+    from kdsl.cli.questions import questions
     from kdsl.cli.reasons import reasons
     from kdsl.cli.review import review
     from kdsl.cli.rules import app as rules
@@ -83,7 +84,7 @@ def application() -> typer.Typer:
         rich_markup_mode=None,  # importing rich would double the time that --help takes
     )
     app.callback()(_options)
-    data = check, fetch, ocr, transcribe, caption
+    data = check, fetch, ocr, transcribe, caption, questions
     feeding = augment, prompt, reasons, distill
     work = mine, propose, review, *feeding, train, predict, serve, evaluate, history
     for command in (init, demo, run, *data, *work, convert, export_model, export_fusionbrain, info):

@@ -1,17 +1,48 @@
-"""kdsl caption: the images of a project in words."""
+"""kdsl caption: the images of a project in words, or those of shards of samples."""
 
 import typer
 
-from kdsl.cli.options import Format, FormatOption, ProjectArguments, open_project, print_json
+from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
+from kdsl.cli.shards import (
+    AddressOption,
+    AgainOption,
+    EngineName,
+    EngineOption,
+    ResultsOption,
+    ShardsOption,
+    engine_of,
+    local_model_takes_gpu,
+    require_no_shards,
+    run_on_shards,
+)
 
 
-def caption(arguments: ProjectArguments = None, format: FormatOption = Format.table) -> None:
-    """Describe all images that the caption sidecar does not have yet; exit code 1 when some cannot be read."""
+def caption(
+    arguments: ProjectArguments = None,
+    input: ShardsOption = None,
+    output: ResultsOption = None,
+    engine: EngineOption = EngineName.local,
+    address: AddressOption = None,
+    again: AgainOption = False,
+    workers: WorkersOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Describe all images that the caption sidecar does not have yet; exit code 1 when some cannot be read.
+
+    With --input and --output: the images of the samples in shards, in --workers processes with a model each.
+    """
     from dataclasses import asdict
 
     from kdsl.project.small import caption_images
 
     project = open_project(arguments)
+    if input is not None or output is not None:
+        from kdsl.distributed.steps.caption import Caption
+
+        step = Caption(local_model_takes_gpu(project))
+        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        return
+    require_no_shards(engine, address, again, workers)
     outcome = caption_images(project)
     if format is Format.json:
         print_json(asdict(outcome))

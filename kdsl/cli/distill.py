@@ -10,9 +10,21 @@ from kdsl.cli.options import (
     ProjectArguments,
     Retries,
     Timeout,
+    WorkersOption,
     exit_on_failures,
     open_project,
     print_json,
+)
+from kdsl.cli.shards import (
+    AddressOption,
+    AgainOption,
+    EngineName,
+    EngineOption,
+    ResultsOption,
+    ShardsOption,
+    engine_of,
+    require_no_shards,
+    run_on_shards,
 )
 
 if TYPE_CHECKING:
@@ -21,14 +33,30 @@ if TYPE_CHECKING:
 
 def distill(
     arguments: ProjectArguments = None,
+    input: ShardsOption = None,
+    output: ResultsOption = None,
+    engine: EngineOption = EngineName.local,
+    address: AddressOption = None,
+    again: AgainOption = False,
+    workers: WorkersOption = None,
     timeout: Timeout = 120,
     retries: Retries = 6,
     format: FormatOption = Format.table,
 ) -> None:
-    """Let a teacher behind a server label unlabelled samples; the same command goes on after an interruption."""
+    """Let a teacher behind a server label unlabelled samples; the same command goes on after an interruption.
+
+    With --input and --output: those in shards, in one round, in which rules and the trained model have their say.
+    """
     from kdsl.project.distillation import distil_into_file
 
     project = open_project(arguments)
+    if input is not None or output is not None:
+        from kdsl.distributed.steps.distill import Distill
+
+        step = Distill(timeout, retries)
+        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        return
+    require_no_shards(engine, address, again, workers)
     done = distil_into_file(project, timeout, retries)
     if format is Format.json:
         print_json([task.record() for task in done])

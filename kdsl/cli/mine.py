@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
+from kdsl.cli.shards import AddressOption, EngineName, require_ray_for
 
 
 def mine(
@@ -17,6 +18,10 @@ def mine(
         str | None,
         typer.Option("--trace", help="Only write the search graph of this label.", show_default=False),
     ] = None,
+    engine: Annotated[
+        EngineName, typer.Option("--engine", help="Where labels are searched: here, or in a Ray cluster.")
+    ] = EngineName.local,
+    address: AddressOption = None,
     workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
@@ -25,6 +30,7 @@ def mine(
     from kdsl.project.label_search import search_label, trace_label
     from kdsl.project.mining import mine_project
 
+    require_ray_for(address, engine)
     project = open_project(arguments)
     if trace is not None:
         for path in trace_label(project, trace, _tell):
@@ -36,7 +42,12 @@ def mine(
         else:
             mine_table.print_search(task.name, label, rules)
     else:
-        results = mine_project(project, workers, _tell)
+        if engine is EngineName.ray:
+            from kdsl.distributed.ray_mining import mine_in_cluster
+
+            results = mine_in_cluster(project, address, workers, _tell)
+        else:
+            results = mine_project(project, workers, _tell)
         if format is Format.json:
             print_json([result.record() for result in results])
         for result in results:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdsl.cli.options import Format, ProjectArguments, chosen_tasks, not_stdout, open_project
+from kdsl.cli.options import Format, ProjectArguments, WorkersOption, chosen_tasks, not_stdout, open_project
+from kdsl.cli.shards import (
+    AddressOption,
+    EngineName,
+    EngineOption,
+    engine_of,
+    is_over_shards,
+    require_no_shards,
+    run_on_shards,
+)
 
 if TYPE_CHECKING:
     from kdsl.arbiter.multi_label_decision import AnyDecision
@@ -27,22 +36,27 @@ def predict(
         typer.Option("--audio", metavar="FILE", help="A sound, such as a voice message, likewise."),
     ] = None,
     input: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            "--input", metavar="FILE", help="Samples, in any format that KDSL reads; - is stdin. Several are joined."
+            "--input",
+            metavar="FILE",
+            help="Samples, in any format that KDSL reads; - is stdin. Several are joined. A folder or an address of "
+            ".parquet or .jsonl shards, if --output is a folder.",
         ),
     ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="NAME", help="Only this task; all by default.")] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             metavar="FILE",
-            callback=not_stdout,
             help="Write predictions there, not to stdout: a JSON object a line, or a table with the samples where "
-            "the name ends in .csv, .xlsx or .parquet.",
+            "the name ends in .csv, .xlsx or .parquet. Of shards: a folder or an address.",
         ),
     ] = None,
+    engine: EngineOption = EngineName.local,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     append: Annotated[
         bool, typer.Option("--append", help="Predict only samples that the output does not have yet.")
     ] = False,
@@ -65,38 +79,62 @@ def predict(
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
     from kdsl.arbiter.stream import Mode
     from kdsl.data.sample_file import sample_files
+    from kdsl.distributed.steps.predict import Predict
     from kdsl.project.given_sample import given_samples
     from kdsl.project.predicted_table import predict_table, table_form
     from kdsl.project.prediction import decide_files, explain_id, explain_samples, predict_file
 
     directly = text is not None or bool(image) or bool(audio)
+    if input and not directly and is_over_shards(input, output, engine):
+        _require_whole_shards(input, append, explain)
+        project = open_project(arguments)
+        step = Predict(tuple(each.name for each in chosen_tasks(project, task)), batch)
+        [folder] = input
+        format = format or Format.table
+        run_on_shards(
+            project, step, folder, output, engine_of(engine, address, workers, step), again, format, step.tasks
+        )
+        return
+    require_no_shards(engine, address, False, workers)
     _require_sense(directly, bool(input), output is not None, append, again, explain, format)
     project = open_project(arguments)
     tasks = chosen_tasks(project, task)
+    file = not_stdout(None if output is None else Path(output))
     if directly:
         explained = explain_samples(project, given_samples(project, text, image or [], audio or [], tasks))
         _print_explained(explained, format or Format.table)
         return
-    with sample_files(input or []) as files:
-        if output is not None:
+    with sample_files([Path(each) for each in input or []]) as files:
+        if file is not None:
             mode = Mode.append if append else Mode.again if again else Mode.resume
-            chosen, form, table = None if task is None else tasks, table_form(output), None
+            chosen, form, table = None if task is None else tasks, table_form(file), None
             if form is None:
-                made = predict_file(project, files, output, batch, mode, chosen)
+                made = predict_file(project, files, file, batch, mode, chosen)
             else:
-                table = predict_table(project, files, form, output, batch, mode, chosen)
+                table = predict_table(project, files, form, file, batch, mode, chosen)
                 made = table.made
             if made.cost is not None:
                 typer.echo(made.cost, err=True)
             predicted, before = made.outcome.predicted, made.outcome.predicted_before
-            place = output if table is None else table.predictions
+            place = file if table is None else table.predictions
             typer.echo(f"{place}: {predicted} samples predicted, {before} were there", err=explain is not None)
             if table is not None:
-                typer.echo(f"{output}: a table of {table.table.samples} samples", err=explain is not None)
+                typer.echo(f"{file}: a table of {table.table.samples} samples", err=explain is not None)
         if explain is not None:
             _print_explained(explain_id(project, files, explain, tasks), format or Format.table)
-        elif output is None:
+        elif file is None:
             _print_decisions(decide_files(project, files, batch, tasks), format or Format.json)
+
+
+def _require_whole_shards(input: list[str], append: bool, explain: str | None) -> None:
+    """Raise KdslError for what cannot be done over shards."""
+    from kdsl.errors import KdslError
+
+    if len(input) > 1:
+        raise KdslError("work over shards takes one --input, a folder or an address; give their common folder")
+    for option, given in (("--append", append), ("--explain", explain is not None)):
+        if given:
+            raise KdslError(f"{option} is for a file of samples, not for shards; leave it out, or name one shard")
 
 
 def _require_sense(

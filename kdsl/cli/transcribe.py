@@ -1,19 +1,48 @@
-"""kdsl transcribe: what is said in the sounds of a project."""
+"""kdsl transcribe: what is said in the sounds of a project, or of shards of samples."""
 
 import typer
 
 from kdsl.cli.options import Format, FormatOption, ProjectArguments, WorkersOption, open_project, print_json
+from kdsl.cli.shards import (
+    AddressOption,
+    AgainOption,
+    EngineName,
+    EngineOption,
+    ResultsOption,
+    ShardsOption,
+    engine_of,
+    require_no_shards,
+    run_on_shards,
+)
 
 
 def transcribe(
     arguments: ProjectArguments = None,
+    input: ShardsOption = None,
+    output: ResultsOption = None,
+    engine: EngineOption = EngineName.local,
+    address: AddressOption = None,
+    again: AgainOption = False,
     workers: WorkersOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Write down what is said in all sounds that have no transcript yet; exit code 1 when some cannot be read."""
+    """Write down what is said in all sounds that have no transcript yet; exit code 1 when some cannot be read.
+
+    With --input and --output: in the sounds of the samples in shards.
+    """
     from dataclasses import asdict
 
     project = open_project(arguments)
+    if input is not None or output is not None:
+        from kdsl.config import EMBEDDED_SPEECH
+        from kdsl.distributed.steps.transcribe import Transcribe
+        from kdsl.hosts import is_address
+
+        speech = project.config.speech
+        step = Transcribe(0.0 if speech == EMBEDDED_SPEECH or is_address(speech) else 1.0)
+        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        return
+    require_no_shards(engine, address, again)
     outcome = project.transcribe(workers)
     if format is Format.json:
         print_json(asdict(outcome))

@@ -114,5 +114,5 @@ def _work(project: Project, job: Job, missing: Sequence[Shard], engine: Engine, 
             f"{outcome.done_before + worked} of {outcome.shards} shards are in {outcome.output}; run again to go on"
         ) from None
     except KdslError as error:
-        done = f"{outcome.done_before + worked} of {outcome.shards} shards are in {outcome.output}"
-        raise KdslError(f"{error.sentence} ({done})", error.hint) from error
+        kept = f"{outcome.done_before + worked} of {outcome.shards} shards are in {outcome.output}"
+        raise KdslError(f"{error.sentence} ({kept})", error.hint) from error

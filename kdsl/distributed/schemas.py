@@ -23,7 +23,7 @@ _OPTIONAL = frozenset(
 
 
 def prediction_schema(tasks: Sequence[Task]) -> "pyarrow.Schema":
-    """Of predictions; of tasks with several labels a sample `label` is a list. docs/prediction.md says what they are."""
+    """Of predictions (docs/prediction.md); where a task has several labels a sample, `label` is a list."""
     import pyarrow as pa
 
     text, number, count = pa.string(), pa.float64(), pa.int64()
@@ -54,6 +54,57 @@ def prediction_schema(tasks: Sequence[Task]) -> "pyarrow.Schema":
     }  # fmt: skip
     if not several:
         del columns["decisions"]
+    return pa.schema(columns)
+
+
+def page_schema() -> "pyarrow.Schema":
+    """Of the text on images: `kdsl.fields.sidecar.page_record`."""
+    import pyarrow as pa
+
+    size = pa.list_(pa.int64())
+    line = pa.struct({"text": pa.string(), "score": pa.float64(), "box": pa.list_(pa.float64())})
+    return pa.schema({"image": pa.string(), "size": size, "original_size": size, "lines": pa.list_(line)})
+
+
+def caption_schema() -> "pyarrow.Schema":
+    """Of images in words."""
+    import pyarrow as pa
+
+    return pa.schema({"image": pa.string(), "caption": pa.string(), "model": pa.string()})
+
+
+def answer_schema() -> "pyarrow.Schema":
+    """Of answers to visual questions: the probability of yes by question."""
+    import pyarrow as pa
+
+    answers = pa.map_(pa.string(), pa.float64())
+    return pa.schema({"image": pa.string(), "model": pa.string(), "answers": answers})
+
+
+def transcript_schema() -> "pyarrow.Schema":
+    """Of what is said in sounds: `kdsl.audio.transcript.transcript_record`."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    word = pa.struct({"word": text, "start": number, "end": number})
+    columns = {
+        "file": text, "seconds": number, "language": text, "transcript": text, "words": pa.list_(word), "model": text,
+        "caption": text,
+    }  # fmt: skip
+    return pa.schema(columns)
+
+
+def distilled_schema() -> "pyarrow.Schema":
+    """Of samples that a teacher labelled: `kdsl.distillation.distilled_file`."""
+    import pyarrow as pa
+
+    text, names = pa.string(), pa.list_(pa.string())
+    turn = pa.struct({"role": text, "text": text, "images": names, "audio": names})
+    columns = {
+        "id": text, "task": text, "turns": pa.list_(turn), "images": names, "audio": names, "label": text,
+        "copy_of": text, "targets": pa.map_(text, pa.float64()), "teacher": text, "confidence": pa.float64(),
+        "round": pa.int64(),
+    }  # fmt: skip
     return pa.schema(columns)
 
 

@@ -34,6 +34,10 @@ class Worked:
 class Worker(Protocol):
     """What does the work in one process, with all that is heavy in memory: models, rules, a recogniser."""
 
+    def begin(self) -> None:
+        """A shard begins, of whose result nothing is there."""
+        ...
+
     def work(self, samples: Sequence[Sample]) -> Worked:
         """What comes of some samples of one shard, in their order. The same samples give the same.
 
@@ -67,6 +71,11 @@ class Step(Protocol):
     @property
     def needs(self) -> Sequence[str]:
         """The extras of `kdsl.distribution.EXTRAS` without which no worker can do it."""
+        ...
+
+    @property
+    def reads(self) -> Sequence[str]:
+        """The keys below `data.` of files that workers read beside what was mined and trained."""
         ...
 
     def state(self, project: Project) -> str:

@@ -69,6 +69,7 @@ class ShardWorker:
             path = Path(folder) / "shard"
             path.write_bytes(content)
             notes = Notes()
+            self._worker.begin()
             found = shard_samples(shard.name, path, self._tasks, self._project.reading(), notes)
             for batch in _batches(_sorted_out(found, problems), self._job.step.batch):
                 worked = self._worker.work(batch)

@@ -89,7 +89,7 @@ def mine_task(
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
     inside = inside_of(problem, settings, adviser, validator, budget)
-    found = _search_all(problem, settings, inside, resume_file, progress, searches or _in_processes(workers))
+    found = _search_all(problem, settings, inside, resume_file, progress, searches or in_processes(workers))
     problem, found = with_named(problem, found, table)
     mined = assemble(problem, found, settings, validator, opinion)
     if resume_file is not None:
@@ -269,7 +269,7 @@ def _fits(rule: FoundRule, problem: MiningProblem) -> bool:
     )
 
 
-def _in_processes(workers: int) -> Searches:
+def in_processes(workers: int) -> Searches:
     """Searches in so many processes of this machine."""
     return lambda problem, settings, inside, missing: _searched(problem, settings, inside, missing, workers)
 

@@ -1,5 +1,6 @@
 """Distillation of a project: the teacher's words on its unlabelled samples, and what is kept of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.fit import fold_rules
 from kdsl.arbiter.trained import active_rules, usable_rules
+from kdsl.config import ProjectConfig
 from kdsl.data.duplicates import like_labelled
 from kdsl.data.readers import read_samples
 from kdsl.data.sample_file import SampleFile
@@ -55,17 +57,9 @@ class DistilledTask:
 
     def records(self, teacher: str) -> list[dict[str, Any]]:
         """The lines of `data.distilled`."""
-        teacher_labels, rows = self.teacher_labels, np.flatnonzero(self.training.kept)
-        return [
-            {
-                **plain_record(replace(self.pool[row], label=self.labels[teacher_labels.labels[row]])),
-                "targets": targets_record(self.labels, teacher_labels.shares[row]),
-                "teacher": teacher,
-                "confidence": round(float(teacher_labels.confidence[row]), 4),
-                "round": self.training.best,
-            }
-            for row in rows
-        ]
+        said, best = self.teacher_labels, self.training.best
+        rows = np.flatnonzero(self.training.kept).tolist()
+        return [distilled_record(self.labels, self.pool[row], said, row, teacher, best) for row in rows]
 
     def record(self) -> dict[str, Any]:
         """What was asked, how well the teacher agrees with model and rules, and what each round brought, for JSON."""
@@ -115,6 +109,19 @@ class DistilledTask:
         return lines
 
 
+def distilled_record(
+    labels: Sequence[str], sample: Sample, said: TeacherLabels, row: int, teacher: str, number: int
+) -> dict[str, Any]:
+    """A line of `data.distilled`: a sample, at `row` of those that the teacher was asked about, kept in that round."""
+    return {
+        **plain_record(replace(sample, label=labels[said.labels[row]])),
+        "targets": targets_record(labels, said.shares[row]),
+        "teacher": teacher,
+        "confidence": round(float(said.confidence[row]), 4),
+        "round": number,
+    }
+
+
 def distil_into_file(project: Project, timeout: float, retries: int) -> list[DistilledTask]:
     """What `distil_project` does, with what is kept written to `data.distilled`, as `kdsl distill` does it.
 
@@ -150,7 +157,7 @@ def distil_project(project: Project, timeout: float, retries: int) -> list[Disti
     predictor = ProjectPredictor.open(project, [SampleFile(unlabelled)])
     sidecars = predictor.images.sidecars
     tasks = [TaskProject.of(project, task) for task in project.tasks]
-    _require_trained(project)
+    require_trained(project)
     learning = with_learners(project, tasks, holding_out=True, soft_labels={})
     for own in learning:
         _learner(own, None)
@@ -217,9 +224,7 @@ def _learner(own: TaskProject, soft_labels: SoftLabels | None) -> Learner:
 
 
 def _required(project: Project) -> tuple[Path, str]:
-    from kdsl.hosts import is_address
-
-    data, teacher = project.config.data, project.config.distill.teacher
+    data = project.config.data
     if project.config.large == "neighbours":
         raise KdslError("large: neighbours learns from people's labels alone; set `large: linear` for a teacher's")
     if data.unlabelled is None:
@@ -229,13 +234,22 @@ def _required(project: Project) -> tuple[Path, str]:
     for name, path in data.paths.items():
         if name != "distilled" and path.resolve() == data.distilled.resolve():
             raise KdslError(f"{path}: is data.{name} too, which would be overwritten; name another data.distilled")
+    return data.unlabelled, require_teacher(project.config)
+
+
+def require_teacher(config: ProjectConfig) -> str:
+    """The address of the teacher; KdslError where there is none, or the project's model cannot be taught."""
+    from kdsl.hosts import is_address
+
+    teacher = config.distill.teacher
     if teacher is None or not is_address(teacher):
         shown = "is not set" if teacher is None else f"{teacher} is no address"
         raise KdslError(f"distill.teacher {shown}; name a server, such as http://localhost:8000/v1")
-    return data.unlabelled, teacher
+    return teacher
 
 
-def _require_trained(project: Project) -> None:
+def require_trained(project: Project) -> None:
+    """Raise KdslError for a task that was not mined and trained."""
     for task in project.tasks:
         archive = archive_path(project, task)
         if not archive.exists():

@@ -1,6 +1,6 @@
 """Filling the caption sidecar: every image once, one finished line at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,36 @@ class CaptionOutcome:
     problems: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Described:
+    """An image in words, or what is wrong with it."""
+
+    text: str
+    """Empty where there is a problem."""
+    problem: str = ""
+    stray: str | None = None
+    """What the model said instead; None where it was not asked, and where it described the image."""
+
+
+def captions_of(
+    model: VisionLanguageModel, wording: Wording, images: Sequence[str], folder: Path
+) -> Iterator[tuple[str, Described]]:
+    """(image, what the model says of it), in the order of `images`; errors of the model pass through."""
+
+    def ask_all(part: list[str]) -> list[Generation]:
+        conversations = [ask(Picture(inside(folder, image)), Instruction(wording.describe)) for image in part]
+        return list(model.generate(conversations, LONGEST))
+
+    for image, caption in answered(images, folder, _AT_ONCE, ask_all):
+        if isinstance(caption, Unreadable):
+            yield image, Described("", caption.reason)
+        elif caption.text:
+            yield image, Described(caption.text)
+        else:
+            beside = f", beside {shortened(caption.aside)}" if caption.aside else ""
+            yield image, Described("", f"the model's answer is empty{beside}", caption.aside)
+
+
 def fill_captions(
     load: Callable[[], VisionLanguageModel],
     name: str,
@@ -53,26 +83,20 @@ def fill_captions(
             return outcome
         model = load()
 
-        def ask_all(part: list[str]) -> list[Generation]:
-            conversations = [ask(Picture(inside(folder, image)), Instruction(wording.describe)) for image in part]
-            return list(model.generate(conversations, LONGEST))
-
         strays = Strays()
 
         try:
-            captions = answered(missing, folder, _AT_ONCE, ask_all)
+            captions = captions_of(model, wording, missing, folder)
             for image, caption in track(captions, "Describing images", len(missing), progress):
-                if isinstance(caption, Unreadable):
-                    outcome.problems[image] = caption.reason
-                    continue
-                strays.count([None if caption.text else caption.aside])
+                if caption.stray is not None:
+                    strays.count([caption.stray])
+                elif caption.text:
+                    strays.count([None])
                 if caption.text:
                     append({"image": image, "caption": caption.text, "model": name})
                     outcome.described += 1
                 else:
-                    outcome.problems[image] = "the model's answer is empty" + (
-                        f", beside {shortened(caption.aside)}" if caption.aside else ""
-                    )
+                    outcome.problems[image] = caption.problem
                 strays.require_any(name, "a description")
             strays.require_any(name, "a description", least=1)
         except KeyboardInterrupt:

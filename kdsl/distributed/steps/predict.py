@@ -25,6 +25,7 @@ class Predict:
     batch: int = 256
     gpus: float = 0.0
     needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ("ocr", "captions", "transcripts", "questions")
     name: str = "predict"
 
     def state(self, project: Project) -> str:
@@ -51,6 +52,9 @@ class Predicting:
 
     predictor: ProjectPredictor
     schema: "pyarrow.Schema"
+
+    def begin(self) -> None:
+        """A shard begins."""
 
     def work(self, samples: Sequence[Sample]) -> Worked:
         """All at once; where that cannot be, one by one, to find out which of them it is."""

@@ -1,0 +1,135 @@
+"""Work over shards in a Ray cluster: Ray Data reads them, actors hold what is heavy, the driver hears of each."""
+
+import logging
+import math
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kdsl.distributed.bundle import Bundle
+from kdsl.distributed.ray_cluster import joined, require_same_everywhere
+from kdsl.distributed.results import ShardDone
+from kdsl.distributed.running import Engine
+from kdsl.distributed.shards import Shard
+from kdsl.distributed.work import Job, ShardWorker
+from kdsl.errors import KdslError, first_line
+
+
+def in_cluster(address: str | None, workers: int | None) -> Engine:
+    """The engine of a cluster, see `kdsl.distributed.ray_cluster.joined`: `workers` actors, by default what fits."""
+    return lambda job, shards: _work(job, shards, address, workers)
+
+
+def _work(
+    job: Job, shards: Sequence[Shard], address: str | None, workers: int | None
+) -> Generator[ShardDone, None, None]:
+    with joined(address) as ray, _quiet():
+        require_same_everywhere(ray, job.step.needs)
+        resources = ray.cluster_resources()
+        gpus = job.step.gpus if resources.get("GPU", 0) >= job.step.gpus else 0.0
+        fit = math.floor(resources["GPU"] / gpus) if gpus else math.floor(resources.get("CPU", 1))
+        actors = max(1, min(workers or fit, fit, len(shards)))
+        bundle = ray.put(Bundle.of(job))
+        read = ray.data.read_binary_files(
+            [_path(job, shard) for shard in shards],
+            include_paths=True,
+            filesystem=_filesystem(job),
+            override_num_blocks=len(shards),
+            num_cpus=0,
+            shuffle=None,
+        )
+        found = read.map_batches(
+            _Actor,
+            batch_size=1,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            fn_constructor_args=(bundle, {_path(job, shard): shard for shard in shards}),
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=1,
+            num_gpus=gpus or None,
+        )
+        try:
+            for row in found.iter_rows():
+                if row["fatal"]:
+                    raise KdslError(row["error"])
+                yield ShardDone(row["name"], row["samples"], row["problems"], row["seconds"], row["error"] or None)
+        except (ray.exceptions.RayError, ValueError) as error:
+            raise KdslError(
+                f"the cluster gave up ({first_line(error)}); look at its logs, and run again to go on"
+            ) from error
+
+
+class _Actor:
+    """One process in the cluster. Ray Data makes it anew where it is lost, and gives it the shards again."""
+
+    def __init__(self, bundle: Any, shards: dict[str, Shard]) -> None:
+        import ray
+
+        self._shards = shards
+        self._worker: ShardWorker | None = None
+        self._wrong = ""
+        try:
+            self._unpacked = (ray.get(bundle) if isinstance(bundle, ray.ObjectRef) else bundle).unpacked()
+            self._worker = ShardWorker(self._unpacked.job)
+        except KdslError as error:  # told by the first shard: an actor that dies is made again and again
+            self._wrong = str(error)
+
+    def __call__(self, batch: Any) -> dict[str, list[Any]]:
+        done: list[ShardDone] = []
+        wrong = self._wrong
+        if self._worker is not None:
+            try:
+                for path, content in zip(batch["path"].to_pylist(), batch["bytes"], strict=True):
+                    done.append(self._worker.work(self._shards[_bare(path)], content.as_py()))
+            except KdslError as error:
+                wrong = str(error)
+        if wrong:
+            done.append(ShardDone("", error=wrong))
+        return {
+            "name": [each.name for each in done],
+            "samples": [each.samples for each in done],
+            "problems": [each.problems for each in done],
+            "seconds": [each.seconds for each in done],
+            "error": [each.error or "" for each in done],
+            "fatal": [not each.name for each in done],
+        }
+
+
+def _filesystem(job: Job) -> Any:
+    """What reads the shards: for Ray Data, the storage of the job."""
+    from fsspec.core import url_to_fs
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    if job.input.folder is not None:
+        return None
+    system, _ = url_to_fs(job.input.address)
+    return PyFileSystem(FSSpecHandler(system))
+
+
+def _path(job: Job, shard: Shard) -> str:
+    """What Ray Data calls a shard."""
+    folder = job.input.folder
+    place = str(folder.absolute() / shard.name) if folder is not None else job.input.place(shard.name)
+    return _bare(place)
+
+
+def _bare(path: str) -> str:
+    return path.partition("://")[2] or path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Ray Data's own bars and log: progress is told as everywhere in KDSL."""
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars, context.print_on_execution_start
+    context.enable_progress_bars, context.print_on_execution_start = False, False
+    logger = logging.getLogger("ray.data")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        context.enable_progress_bars, context.print_on_execution_start = before
