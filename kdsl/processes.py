@@ -1,5 +1,6 @@
 """Worker processes that end with the work, however that ends."""
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,28 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _starting = threading.Lock()
+
+
+_OBJECTS = 100_000
+"""That are made before the first of them are looked through."""
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Python looks for cycles of garbage less often meanwhile, and never among what is there already.
+
+    For work that makes objects without end and lets go of them, none in cycles, beside a model that stays: the looking
+    takes a third of its time.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def require_workers(workers: object) -> None:

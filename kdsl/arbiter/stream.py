@@ -112,9 +112,8 @@ class _Stream:
             try:
                 while decisions := begun or self._decided(waiting):
                     begun = []
-                    for decision in decisions:
-                        append({**decision.record(), "fingerprint": decision.sample.fingerprint})
-                        self.outcome.predicted += 1
+                    append(*({**each.record(), "fingerprint": each.sample.fingerprint} for each in decisions))
+                    self.outcome.predicted += len(decisions)
             except KeyboardInterrupt:
                 kept = len(done) + self.outcome.predicted
                 raise KeyboardInterrupt(f"{kept} predictions are in {output}; run again to go on") from None

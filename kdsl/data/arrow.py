@@ -79,7 +79,27 @@ def _converters(schema: "pyarrow.Schema") -> dict[str, Convert]:
     """What is done with the cells of each column."""
     said = json.loads((schema.metadata or {}).get(_METADATA, b"{}"))
     features = (said.get("info") or {}).get("features") or {}
-    return {name: _named(name, features.get(name)) or _plain for name in schema.names}
+    return {
+        field.name: _named(field.name, features.get(field.name)) or (_same if _is_plain(field.type) else _plain)
+        for field in schema
+    }
+
+
+def _same(cell: Any) -> Any:
+    return cell
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether JSON has the cells of a type as they come: texts and whole numbers, and lists and objects of these."""
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return all(_is_plain(kind.field(number).type) for number in range(kind.num_fields))
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_plain(kind.value_type)
+    return bool(
+        types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind) or types.is_boolean(kind)
+    )
 
 
 def _named(column: str, feature: Any) -> Convert | None:

@@ -242,10 +242,11 @@ def _noted(record: Record, sample: Sample | None, keys: Set[str]) -> Sample | No
 
 
 def _note_content(record: Record, sample: Sample) -> None:
+    said = "\n".join([turn.text for turn in sample.turns])
     for medium in MEDIA:
-        if any(medium.placeholder in turn.text for turn in sample.turns):
+        if medium.placeholder in said:
             what = f"samples with an {medium.placeholder} for which no file is listed"
             record.notes.note(what, record.where)
-    if not sample.images and not sample.audio and not any(turn.text.strip() for turn in sample.turns):
+    if not sample.images and not sample.audio and not said.strip():
         where = f"{record.where}, whose keys are {key_names(record.value)}"
         record.notes.note("samples with no text, image or sound", where)

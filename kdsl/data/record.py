@@ -172,7 +172,9 @@ class Record:
     @staticmethod
     def known_role(value: Any) -> Role | None:
         """Whose turn it is by such a word; None where it tells nothing."""
-        return _ROLES.get(value.strip().casefold()) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        return _ROLES.get(value) or _ROLES.get(value.strip().casefold())
 
     def role(self, value: Any) -> Role:
         found = self.known_role(value)

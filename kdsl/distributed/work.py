@@ -2,20 +2,27 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from kdsl.config import ProjectConfig
 from kdsl.data.notes import Notes
+from kdsl.distributed.columns import batch_of
 from kdsl.distributed.results import Results, ShardDone
 from kdsl.distributed.shards import Shard, ShardError, shard_samples
 from kdsl.distributed.step import Problem, Step, Worker
 from kdsl.distributed.storage import Storage
 from kdsl.errors import KdslError
+from kdsl.processes import collecting_rarely
 from kdsl.project.project import Project
 from kdsl.sample import Sample
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class ShardWorker:
         self._results = Results(job.output)
         self._schema = job.step.schema(self._project)
         self._worker: Worker = job.step.open(self._project)
+        self._stack = ExitStack()
+        self._stack.enter_context(collecting_rarely())
 
     def work(self, shard: Shard, content: bytes | None = None) -> ShardDone:
         """Read a shard, of which `content` are the bytes where they are here already, and write its result.
@@ -53,17 +62,16 @@ class ShardWorker:
             return known
         begun = time.monotonic()
         try:
-            records, problems = self._worked(shard, self._job.input.read(shard.name) if content is None else content)
+            table, problems = self._worked(shard, self._job.input.read(shard.name) if content is None else content)
         except ShardError as error:
             return ShardDone(shard.name, error=str(error), seconds=time.monotonic() - begun)
+        self._results.write(shard, self._job.state, table, problems)
+        return ShardDone(shard.name, len(table), len(problems), time.monotonic() - begun)
+
+    def _worked(self, shard: Shard, content: bytes) -> "tuple[pyarrow.Table, list[Problem]]":
         import pyarrow
 
-        table = pyarrow.Table.from_pylist(records, self._schema)
-        self._results.write(shard, self._job.state, table, problems)
-        return ShardDone(shard.name, len(records), len(problems), time.monotonic() - begun)
-
-    def _worked(self, shard: Shard, content: bytes) -> tuple[list[dict[str, object]], list[Problem]]:
-        records: list[dict[str, object]] = []
+        parts: list[pyarrow.RecordBatch] = []
         problems: list[Problem] = []
         with TemporaryDirectory(prefix="kdsl-") as folder:
             path = Path(folder) / "shard"
@@ -73,12 +81,14 @@ class ShardWorker:
             found = shard_samples(shard.name, path, self._tasks, self._project.reading(), notes)
             for batch in _batches(_sorted_out(found, problems), self._job.step.batch):
                 worked = self._worker.work(batch)
-                records += worked.records
+                parts.append(batch_of(worked.records, self._schema))
                 problems += worked.problems
             notes.tell(shard.name)
-        return records, problems
+        return pyarrow.Table.from_batches(parts, self._schema), problems
 
     def close(self) -> None:
+        """End what the worker started."""
+        self._stack.close()
         self._worker.close()
 
 

@@ -26,6 +26,7 @@ from kdsl.fields.voices import TranscriptFiller
 from kdsl.files import file_hash, require_no_input
 from kdsl.models.embedded import Embedded
 from kdsl.models.explanation import Explanation, leans_on_answer
+from kdsl.processes import collecting_rarely
 from kdsl.progress import track
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
@@ -272,7 +273,8 @@ def predict_file(
         return decisions
 
     try:
-        outcome = predict_stream(samples, decide, output, input, state, batch, mode, predictor.prepare)
+        with collecting_rarely():
+            outcome = predict_stream(samples, decide, output, input, state, batch, mode, predictor.prepare)
     finally:
         predictor.warn()
     return FilePredictions(outcome, predictor.cost())
