@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from kdsl.bitmaps import members, pack
 from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
-from kdsl.label_matrix import has_label, label_shares, membership
+from kdsl.label_matrix import has_label, label_shares
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, rule_weights
 from kdsl.mining.units import family
@@ -105,9 +105,7 @@ def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
     problem = mined.problem
     counts: dict[RuleKey, HeldOutCounts] = {}
     for part in mined.held_out:
-        of = np.array([found.label for found in part.rules], dtype=np.int64)
-        truth = membership(problem.labels, len(problem.task.labels))[:, of]
-        hits, correct = part.hits.sum(axis=0), (part.hits & truth).sum(axis=0)
+        hits, correct = part.counts(problem)
         for index, found in enumerate(part.rules):
             key = problem.task.label_names[found.label], when_hash(found.written(problem.vocabulary))
             before = counts.get(key, HeldOutCounts(hits=0, correct=0))
