@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ _LONGEST_NAME = 255
 """Bytes that file systems allow for one part of a path."""
 _LONGEST_PATH = 2048
 """Bytes of a name with its folders: half of what systems allow, for the folder that it is in is a part of the path."""
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}", re.DOTALL)
 _LARGEST = 1 << 31
 """Bytes of a file that are read at once."""
 
@@ -112,7 +114,7 @@ def write_atomically(path: Path, content: str | bytes, flushed: bool = True) -> 
         data = content.encode("utf-8") if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not made by `tempfile`, whose files nobody else may read: the system takes the umask from the wanted mode.
-        name = path.parent / f".{path.name[: _LONGEST_NAME // 8]}.{secrets.token_hex(6)}"
+        name = unfinished(path)
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         temporary = name
         with os.fdopen(handle, "wb") as file:
@@ -129,6 +131,16 @@ def write_atomically(path: Path, content: str | bytes, flushed: bool = True) -> 
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def unfinished(path: Path) -> Path:
+    """A new name beside `path` for what is to be renamed to it once it is whole."""
+    return path.parent / f".{path.name[: _LONGEST_NAME // 8]}.{secrets.token_hex(6)}"
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether it has a name that `unfinished` gives."""
+    return _UNFINISHED.fullmatch(path.name) is not None
 
 
 def sync(path: Path) -> None:

@@ -110,6 +110,8 @@ def run_on_shards(
             f"{outcome.output}: {outcome.shards} shards, {outcome.done_before} were done; {outcome.samples} rows, "
             f"{outcome.problems} errors"
         )
+        if outcome.changed:
+            typer.echo(f"{outcome.changed} shards had changed since their results were made, and were done anew")
         if outcome.problems:
             typer.echo(f"{outcome.errors}: what was wrong with each")
         for name, reason in outcome.unread.items():

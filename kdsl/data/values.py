@@ -49,7 +49,7 @@ def json_values(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Value]
         yield from _elements(path, [last, *lines])
         return
     reader = jsonlines.Reader(
-        chain([first] if first else [], found), loads=lambda text: _parsed(path, last[0], str(text))
+        chain([first] if first else [], found), loads=lambda text: line_value(path, last[0], str(text))
     )
     while True:
         try:
@@ -67,7 +67,7 @@ def _elements(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[Value]:
     first = lines[0][0]
     text = "\n".join(line.strip("\ufeff\r\n") for _, line in lines)
     try:
-        found = [_parsed(path, first, text)]
+        found = [line_value(path, first, text)]
     except KdslError:
         pieces = [*_pieces(lines)]
         if not pieces[-1].whole:
@@ -77,7 +77,7 @@ def _elements(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[Value]:
             pieces[-1] = pieces[-1]._replace(text=closed[:-1] + "]")
         elif len(pieces) == 1:
             raise
-        found = [_parsed(path, piece.line, piece.text) for piece in pieces]
+        found = [line_value(path, piece.line, piece.text) for piece in pieces]
     elements = chain.from_iterable(value if isinstance(value, list) else [value] for value in found)
     for number, value in enumerate(elements, start=1):
         yield Value(f"element {number}", str(number), value)
@@ -88,7 +88,7 @@ def _spread(path: Path, lines: Iterable[tuple[int, str]], error: KdslError) -> I
     for piece in _pieces(lines):
         if not piece.whole:
             raise KdslError(f"{path}, line {piece.line}: not valid JSON (what begins here has no end)") from error
-        value = _parsed(path, piece.line, piece.text)
+        value = line_value(path, piece.line, piece.text)
         if piece.nth == 1:
             yield Value(f"line {piece.line}", str(piece.line), value)
         else:
@@ -147,8 +147,11 @@ def _end(line: str, position: int, depth: int) -> tuple[int, int]:
     return len(line), depth
 
 
-def _parsed(path: Path, number: int, text: str) -> Any:
-    """The value in `text`, which begins in the given line; None for NaN, as which pandas writes an empty cell."""
+def line_value(path: Path, number: int, text: str) -> Any:
+    """The value in `text`, which begins in the given line; None for NaN, as which pandas writes an empty cell.
+
+    Raises KdslError for what is not JSON.
+    """
     value = parse_json(text, path, number, "" if text.startswith(("{", "[")) else _FORMS)
     return _without_nan(value) if "NaN" in text else value
 

@@ -47,15 +47,20 @@ def work_locally(job: Job, shards: Sequence[Shard], workers: int) -> Generator[S
         ) from error
 
 
-_worker: ShardWorker
-"""Of a worker process."""
+_worker: ShardWorker | KdslError
+"""Of a worker process, or why there is none."""
 
 
 def _start(job: Job) -> None:
     global _worker
     ignore_interrupts()
-    _worker = ShardWorker(job)
+    try:
+        _worker = ShardWorker(job)
+    except KdslError as error:  # raised here it would be said of every process, and nothing of it where it is awaited
+        _worker = error
 
 
 def _work(shard: Shard) -> ShardDone:
+    if isinstance(_worker, KdslError):
+        raise _worker
     return _worker.work(shard)

@@ -28,6 +28,8 @@ class Outcome:
     shards: int = 0
     done_before: int = 0
     """Shards whose results were there."""
+    changed: int = 0
+    """Shards with a result that was not of them as they are now: they are done anew."""
     samples: int = 0
     """Rows of all results, those too that were there."""
     problems: int = 0
@@ -79,24 +81,31 @@ def run_over_shards(
     state = step.state(project)
     names = tuple(task.name for task in project.tasks) if tasks is None else tuple(tasks)
     job = Job(step, project.config, source, place, state, names)
-    results, run = Results(place), Run(step.name, f"{state} {' '.join(names)}", input)
+    results, run = Results(place), Run(step.name, f"{state} {' '.join(names)}", source.whole_address)
     outcome = Outcome(output, len(shards))
-    with results.begun(run, again):
+    with results.begun(run, again) as require_held:
         if again:
             for shard in shards:
                 place.remove(shard.result)
-        there = set()
-        for known in results.done(shards, state):
-            outcome.add(known)
-            there.add(known.name)
+        known, outcome.changed = results.known(shards, state)
+        for each in known:
+            outcome.add(each)
+        there = {each.name for each in known}
         outcome.done_before = len(there)
-        _work(project, job, [shard for shard in shards if shard.name not in there], engine, outcome)
+        _work(project, job, [shard for shard in shards if shard.name not in there], engine, outcome, require_held)
         if not outcome.unread:
             results.finish(run, shards)
     return outcome
 
 
-def _work(project: Project, job: Job, missing: Sequence[Shard], engine: Engine, outcome: Outcome) -> None:
+def _work(
+    project: Project,
+    job: Job,
+    missing: Sequence[Shard],
+    engine: Engine,
+    outcome: Outcome,
+    require_held: Callable[[], None],
+) -> None:
     if not missing:
         return
     worked = 0
@@ -106,6 +115,7 @@ def _work(project: Project, job: Job, missing: Sequence[Shard], engine: Engine, 
             closing(engine(job, missing)) as found,
         ):
             for done in found:
+                require_held()
                 outcome.add(done)
                 worked += 1
                 advance(f"{job.step.name}: {outcome.told()}")

@@ -5,24 +5,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from kdsl.data.containers import file_values
 from kdsl.data.forms import HEAD, Reading, RecordReader
 from kdsl.data.notes import Notes
 from kdsl.data.record import Record, record_at
-from kdsl.data.values import Value
+from kdsl.data.values import Value, line_value
 from kdsl.distributed.step import Problem
 from kdsl.distributed.storage import Storage, StoredFile
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
-from kdsl.json_file import parse_json
 from kdsl.sample import Sample, SampleKey, Task
 
 ENDINGS = (".parquet", ".jsonl")
 RESULT = ".parquet"
 _FOOTERS_AT_ONCE = 16
 _COLUMNS_SHOWN = 12
+_LONGEST_NAME = 255
+"""Bytes that file systems allow for one part of a path."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,23 @@ def find_shards(storage: Storage) -> list[Shard]:
                 f"{storage.address}: the results of {other.name} and {file.name} would have one name; rename one of "
                 "them"
             )
+        _require_name(storage, shard)
         shards.append(shard)
     _require_one_schema(storage, shards)
     return shards
+
+
+def _require_name(storage: Storage, shard: Shard) -> None:
+    """Raise KdslError for a name that no result can go by."""
+    try:
+        size = len(PurePosixPath(shard.result).name.encode())
+    except UnicodeEncodeError as error:
+        raise KdslError(f"{storage.place(shard.name)!a}: the name is not UTF-8; rename the shard") from error
+    if size > _LONGEST_NAME:
+        raise KdslError(
+            f"{storage.place(shard.name)}: the name of its result would have {size} bytes, and {_LONGEST_NAME} are "
+            "possible; rename the shard"
+        )
 
 
 def _require_one_schema(storage: Storage, shards: Sequence[Shard]) -> None:
@@ -132,6 +146,8 @@ def shard_samples(
 def _rows(
     place: str, content: Path, tasks: Sequence[Task], reading: Reading, notes: Notes
 ) -> Iterator[Sample | Problem]:
+    if place.endswith(".parquet") and not content.stat().st_size:
+        raise ShardError(f"{place}: is empty, and even Parquet without a row is not; write it again")
     records = _records(place, content, tasks, reading, notes)
     head = [*islice(records, HEAD)]
     whole = [record for record in head if isinstance(record, Record)]
@@ -168,7 +184,7 @@ def _sample(record: Record, reader: RecordReader | None, place: str) -> Sample |
     try:
         return reader.read(record)
     except KdslError as error:
-        return Problem(_identity(record), "", str(error).removeprefix(f"{place}, "))
+        return Problem(_identity(record), "", str(error).removeprefix(f"{Path(place)}, "))
 
 
 def _identity(record: Record) -> str:
@@ -201,10 +217,10 @@ def _lines(place: str, content: Path) -> Iterator[Value | Problem]:
                 continue
             where = f"line {number}"
             try:
-                value: Any = parse_json(text.decode("utf-8"), Path(place), number)
+                value = line_value(Path(place), number, text.decode("utf-8-sig"))
             except UnicodeDecodeError:
                 yield Problem(where, "", f"{where}: not UTF-8; save the shard as UTF-8")
             except KdslError as error:
-                yield Problem(where, "", str(error).partition(", ")[2] or str(error))
+                yield Problem(where, "", str(error).removeprefix(f"{Path(place)}, "))
             else:
                 yield Value(where, str(number), value)

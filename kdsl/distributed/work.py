@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from kdsl.config import ProjectConfig
 from kdsl.data.notes import Notes
@@ -20,9 +19,6 @@ from kdsl.errors import KdslError
 from kdsl.processes import collecting_rarely
 from kdsl.project.project import Project
 from kdsl.sample import Sample
-
-if TYPE_CHECKING:
-    import pyarrow
 
 
 @dataclass(frozen=True)
@@ -62,29 +58,39 @@ class ShardWorker:
             return known
         begun = time.monotonic()
         try:
-            table, problems = self._worked(shard, self._job.input.read(shard.name) if content is None else content)
+            with TemporaryDirectory(prefix="kdsl-") as scratch:
+                rows, problems = self._worked(shard, content, Path(scratch))
         except ShardError as error:
             return ShardDone(shard.name, error=str(error), seconds=time.monotonic() - begun)
-        self._results.write(shard, self._job.state, table, problems)
-        return ShardDone(shard.name, len(table), len(problems), time.monotonic() - begun)
+        return ShardDone(shard.name, rows, problems, time.monotonic() - begun)
 
-    def _worked(self, shard: Shard, content: bytes) -> "tuple[pyarrow.Table, list[Problem]]":
-        import pyarrow
-
-        parts: list[pyarrow.RecordBatch] = []
-        problems: list[Problem] = []
-        with TemporaryDirectory(prefix="kdsl-") as folder:
-            path = Path(folder) / "shard"
-            path.write_bytes(content)
-            notes = Notes()
-            self._worker.begin()
+    def _worked(self, shard: Shard, content: bytes | None, scratch: Path) -> tuple[int, int]:
+        """How many rows the result has, and how many problems."""
+        path = self._read(shard, content, scratch)
+        notes = Notes()
+        self._worker.begin()
+        with self._results.writing(shard, self._job.state, self._schema, scratch) as result:
             found = shard_samples(shard.name, path, self._tasks, self._project.reading(), notes)
-            for batch in _batches(_sorted_out(found, problems), self._job.step.batch):
+            for batch in _batches(_sorted_out(found, result.problems), self._job.step.batch):
                 worked = self._worker.work(batch)
-                parts.append(batch_of(worked.records, self._schema))
-                problems += worked.problems
-            notes.tell(shard.name)
-        return pyarrow.Table.from_batches(parts, self._schema), problems
+                result.add(batch_of(worked.records, self._schema))
+                result.problems += worked.problems
+            self._require_unchanged(shard)
+        notes.tell(shard.name)
+        return result.rows, len(result.problems)
+
+    def _read(self, shard: Shard, content: bytes | None, scratch: Path) -> Path:
+        """A file with the bytes of a shard."""
+        if content is None:
+            return self._job.input.local_copy(shard.name, scratch)
+        path = scratch / "shard"
+        path.write_bytes(content)
+        return path
+
+    def _require_unchanged(self, shard: Shard) -> None:
+        """Raise ShardError for a shard that was written to since the run began: nobody knows what was read of it."""
+        if self._job.input.facts(shard.name).stamp != shard.stamp:
+            raise ShardError(f"{shard.name}: was changed during the run; run again when it is whole")
 
     def close(self) -> None:
         """End what the worker started."""
@@ -107,10 +113,7 @@ def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
 
 def require_apart(input: Storage, output: Storage) -> None:
     """Raise KdslError where results would lie among the shards, or shards among the results."""
-    places = [
-        str(each.folder.resolve()) if each.folder is not None else each.address.rstrip("/") for each in (input, output)
-    ]
-    first, second = (f"{place.rstrip('/')}/" for place in places)
+    first, second = (f"{each.whole_address.rstrip('/')}/" for each in (input, output))
     if first.startswith(second) or second.startswith(first):
         raise KdslError(
             f"{output.address}: results cannot lie in the folder of the shards, or around it; name another"

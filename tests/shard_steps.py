@@ -1,0 +1,65 @@
+"""A step that is done at once, to be done to shards: what is worked on is of no account there."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kdsl.distributed.step import Problem, Worked
+from kdsl.errors import KdslError
+from kdsl.project.project import Project
+from kdsl.sample import Sample
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a sample's first text is; one that is `bad` is a problem, `stop` stops all, `die` ends the process."""
+
+    name: str = "length"
+    batch: int = 3
+    gpus: float = 0.0
+    needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    of: str = "state"
+    opens: bool = True
+
+    def state(self, project: Project) -> str:
+        return self.of
+
+    def schema(self, project: Project) -> "pyarrow.Schema":
+        import pyarrow
+
+        return pyarrow.schema({"id": pyarrow.string(), "length": pyarrow.int64()})
+
+    def open(self, project: Project) -> "Measuring":
+        if not self.opens:
+            raise KdslError("no ruler: get one")
+        return Measuring()
+
+
+@dataclass
+class Measuring:
+    batches: list[int] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.batches.clear()
+
+    def work(self, samples: Sequence[Sample]) -> Worked:
+        self.batches.append(len(samples))
+        worked = Worked()
+        for sample in samples:
+            text = sample.turns[0].text
+            if text == "die":
+                os._exit(1)
+            if text == "stop":
+                raise KdslError("the ruler is broken: get another")
+            if text == "bad":
+                worked.problems.append(Problem(sample.id, sample.task, "cannot be measured"))
+            else:
+                worked.records.append({"id": sample.id, "length": len(text)})
+        return worked
+
+    def close(self) -> None: ...
