@@ -258,8 +258,13 @@ def _table_of(shard: Shard, problems: Sequence[Problem]) -> "pyarrow.Table":
 
     columns: Mapping[str, list[Any]] = {
         "shard": [shard.name] * len(problems),
-        "id": [problem.id for problem in problems],
-        "task": [problem.task for problem in problems],
-        "message": [problem.message for problem in problems],
+        "id": [_whole(problem.id) for problem in problems],
+        "task": [_whole(problem.task) for problem in problems],
+        "message": [_whole(problem.message) for problem in problems],
     }
     return pyarrow.table(columns, schema=pyarrow.schema([(name, pyarrow.string()) for name in columns]))
+
+
+def _whole(text: str) -> str:
+    """With an escape for half a character, which UTF-8 does not have."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

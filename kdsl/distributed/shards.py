@@ -81,7 +81,7 @@ def _require_name(storage: Storage, shard: Shard) -> None:
     if size > _LONGEST_NAME:
         raise KdslError(
             f"{storage.place(shard.name)}: the name of its result would have {size} bytes, and {_LONGEST_NAME} are "
-            "possible; rename the shard"
+            "possible; rename it"
         )
 
 
