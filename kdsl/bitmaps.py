@@ -73,6 +73,11 @@ class SampleWeights:
             self._planes = [pack((levels >> bit & 1).astype(bool)) for bit in bits]
             self._values = [2.0**bit / WEIGHT_LEVELS for bit in bits]
 
+    @property
+    def alike(self) -> bool:
+        """Whether each sample counts as one."""
+        return not self._planes
+
     def count(self, bits: Bitmap) -> NDArray[np.float64]:
         """Total weight of the samples in each bitmap: uint64 [..., n_words] to float64 [...]."""
         if not self._planes:  # all alike

@@ -168,6 +168,9 @@ class MiningConfig(Part):
     """How much less a sample counts if the classifier predicts it well out of fold; 0 was best in all measurements."""
     least_precision: float = Field(0.6, ge=0, lt=1)
     """Expected precision on new samples, from which a mined rule enters the rule base."""
+    max_samples: int = Field(100_000, ge=1000)
+    """Labelled samples of a task that are learned from; of more a sample of so many, by labels. What is counted about
+    rules is counted on all."""
     questions: int = Field(2, ge=0)
     """Visual questions that a small model writes for every label."""
     calls: int = Field(2000, ge=0)

@@ -1,6 +1,7 @@
 """Splits of a data set that keep the labels balanced, however rare they are."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from kdsl.errors import KdslError
 
 Labels = Sequence[int] | NDArray[np.int64]
+
+FEWEST = 100
+"""Samples of a rare label that are drawn of many, if there are so many: fewer teach nothing."""
 
 
 def stratified_folds(labels: Labels, folds: int, seed: int) -> np.ndarray:
@@ -34,6 +38,31 @@ def stratified_folds(labels: Labels, folds: int, seed: int) -> np.ndarray:
     # Dealing out goes on across labels: starting each label at fold 0 would fill the first folds with all rare labels.
     result[by_label] = random.permutation(folds)[np.arange(len(values)) % folds]
     return result
+
+
+def stratified_sample(ids: Sequence[str], labels: Labels, most: int, seed: int) -> NDArray[np.int64]:
+    """At most `most` of the samples, by rows in their order: of each label its share, but no fewer than `FEWEST`.
+
+    Which ones says a hash of seed and id, so that the same are chosen in whatever order they come, and nearly the same
+    when some are added. Of samples with several labels each set of labels counts as one.
+
+    Largest remainders: each label gets the whole part of its share, and what is left goes to those that lack most.
+    """
+    values = np.asarray(labels, dtype=np.int64)
+    if len(values) <= most:
+        return np.arange(len(values))
+    _, stratum, sizes = np.unique(values, axis=0, return_inverse=True, return_counts=True)
+    stratum = stratum.reshape(-1)
+    shares = sizes * (most / len(values))
+    wanted = np.maximum(np.floor(shares).astype(np.int64), np.minimum(sizes, FEWEST))
+    lacking = np.argsort(-(shares - wanted), kind="stable")[: max(0, most - int(wanted.sum()))]
+    wanted[lacking] += 1
+    key = str(seed).encode()[:64]
+    hashes = (blake2b(id.encode("utf-8", "replace"), digest_size=8, key=key).digest() for id in ids)
+    drawn = np.frombuffer(b"".join(hashes), dtype="<u8")
+    order = np.lexsort((drawn, stratum))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[place < wanted[stratum[order]]])
 
 
 def _several_labels(labels: NDArray[np.bool_], folds: int, random: np.random.Generator) -> NDArray[np.int64]:

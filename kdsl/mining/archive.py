@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from kdsl.bitmaps import members, pack
 from kdsl.errors import Hint, KdslError
 from kdsl.files import write_atomically
-from kdsl.label_matrix import has_label, label_shares, membership
+from kdsl.label_matrix import has_label, label_shares
+from kdsl.mining.beyond import Beyond
 from kdsl.mining.proposer import described
 from kdsl.mining.reliability import FEATURES, Reliability, Shown, rule_weights
 from kdsl.mining.units import family
@@ -39,10 +40,24 @@ RuleKey = tuple[str, str]
 """(label, hash of the conditions): what makes two rules the same."""
 
 
-def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[RuleStatistics]]:
+def candidate_rules(mined: "Mined", run: str, seed: int) -> list[Rule]:
+    """The rules that were found on all samples searched, whether they are accepted or not: see `mined_rules`."""
+    problem = mined.problem
+    names = problem.task.label_names
+    return [
+        _rule(problem.task.name, names[found.label], found.written(problem.vocabulary), problem.proposer, run, seed)
+        for found in mined.rules
+    ]
+
+
+def mined_rules(
+    mined: "Mined", run: str, seed: int, beyond: Beyond | None = None
+) -> tuple[list[Rule], list[RuleStatistics]]:
     """The rules on all samples that the miner accepts, and the statistics of each, in the same order.
 
-    `run` names the mining run, such as its time; it and `seed` are written into the rules' provenance.
+    `run` names the mining run, such as its time; it and `seed` are written into the rules' provenance. `beyond` are
+    counts on samples that were not searched: they are held-out ones for each rule, and count in what it is accepted
+    on.
     """
     problem = mined.problem
     names = problem.task.label_names
@@ -50,24 +65,64 @@ def mined_rules(mined: "Mined", run: str, seed: int) -> tuple[list[Rule], list[R
     base_rates = label_shares(problem.labels, len(names))
     rules: dict[RuleKey, Rule] = {}
     statistics = []
-    for found, shown, reliability in zip(
-        mined.rules, mined.shown, mined.reliability.estimate(mined.shown).tolist(), strict=True
+    estimates_of = mined.reliability.estimate(mined.shown).tolist()
+    for rule, found, shown, estimate in zip(
+        candidate_rules(mined, run, seed), mined.rules, mined.shown, estimates_of, strict=True
     ):
-        rule = _rule(
-            problem.task.name, names[found.label], found.written(problem.vocabulary), problem.proposer, run, seed
-        )
         key = rule.label, rule.when_hash
-        base_rate = float(base_rates[found.label])
+        reliability = with_beyond(estimate, key, beyond)
+        base_rate = share_with_beyond(float(base_rates[found.label]), len(problem.labels), rule.label, beyond)
         if key in rules or not accepts(mined.reliability, shown, reliability, base_rate, mined.least_precision):
             continue
         entry = rule_statistics(rule, shown, reliability, base_rate, len(problem.labels), found.candidates)
         rules[key] = rule
-        statistics.append(entry.model_copy(update={"held_out": held_out.get(key)}))
+        statistics.append(counted_beyond(entry.model_copy(update={"held_out": held_out.get(key)}), key, beyond))
     # What can only hit where another rule of its label does says nothing beside it, unless it is surer.
     estimates = {entry.id: entry.reliability for entry in statistics if entry.reliability is not None}
     beside = {special.id for special, _ in subsumed(list(rules.values()), estimates)}
     kept = [pair for pair in zip(rules.values(), statistics, strict=True) if pair[0].id not in beside]
     return [rule for rule, _ in kept], [entry for _, entry in kept]
+
+
+STRENGTH = 20.0
+"""Hits on samples that were not searched from which on these say more about a rule than what it is like."""
+
+
+def with_beyond(estimate: float, key: RuleKey, beyond: Beyond | None) -> float:
+    """The reliability of a rule that hit samples which were not searched: the mean of a Beta distribution that begins
+    as the estimate with the strength of `STRENGTH` hits, `(s · estimate + correct) / (s + hits)`."""
+    hits, correct = (0, 0) if beyond is None else beyond.counts.get(key, (0, 0))
+    return (STRENGTH * estimate + correct) / (STRENGTH + hits) if hits else estimate
+
+
+def share_with_beyond(share: float, samples: int, label: str, beyond: Beyond | None) -> float:
+    """The share of samples that have a label, those too that were not searched; `share` of `samples` is of the others.
+
+    Rare labels are drawn more often than others, so that the share of those searched is not that of all.
+    """
+    if beyond is None:
+        return share
+    return (share * samples + beyond.positives.get(label, 0)) / (samples + beyond.samples)
+
+
+def counted_beyond(entry: RuleStatistics, key: RuleKey, beyond: Beyond | None) -> RuleStatistics:
+    """The same with the counts on samples that were not searched: among those of training, which are all there are,
+    and among those held out."""
+    if beyond is None or key not in beyond.counts:
+        return entry
+    hits, correct = beyond.counts[key]
+    training, held_out = entry.training, entry.held_out or HeldOutCounts(hits=0, correct=0)
+    return entry.model_copy(
+        update={
+            "training": TrainingCounts(
+                hits=training.hits + hits,
+                correct=training.correct + correct,
+                positives=training.positives + beyond.positives.get(key[0], 0),
+                samples=training.samples + beyond.samples,
+            ),
+            "held_out": HeldOutCounts(hits=held_out.hits + hits, correct=held_out.correct + correct),
+        }
+    )
 
 
 def rule_statistics(
@@ -105,9 +160,7 @@ def held_out_counts(mined: "Mined") -> dict[RuleKey, HeldOutCounts]:
     problem = mined.problem
     counts: dict[RuleKey, HeldOutCounts] = {}
     for part in mined.held_out:
-        of = np.array([found.label for found in part.rules], dtype=np.int64)
-        truth = membership(problem.labels, len(problem.task.labels))[:, of]
-        hits, correct = part.hits.sum(axis=0), (part.hits & truth).sum(axis=0)
+        hits, correct = part.counts(problem)
         for index, found in enumerate(part.rules):
             key = problem.task.label_names[found.label], when_hash(found.written(problem.vocabulary))
             before = counts.get(key, HeldOutCounts(hits=0, correct=0))

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import unpack
 from kdsl.fields import COLOUR_FIELD
-from kdsl.label_matrix import membership
+from kdsl.mining.counting import label_counts
 from kdsl.mining.vocabulary import PARTS, Vocabulary
 from kdsl.rules.condition import Condition
 
@@ -36,15 +35,13 @@ def informative_fields(
     hits = {name: 0.0 for name in dict.fromkeys(names.tolist())}
     if len(hits) < 2:  # nothing to compare it with
         return dict.fromkeys(hits, 1.0)
-    flags = unpack(vocabulary.coverage, vocabulary.n_samples).T.astype(np.float32)
-    one_hot = membership(labels, n_labels).astype(np.float32)
+    counts, totals = label_counts(vocabulary.coverage, labels, n_labels, folds)
     correct = dict(hits)
-    for fold in np.unique(folds):
-        training, held_out = folds != fold, folds == fold
-        inside = one_hot[training].T @ flags[training]
-        promising = (inside >= _LEAST_CORRECT) & (inside >= _LEAST_PRECISION * flags[training].sum(axis=0))
-        right = np.where(promising, one_hot[held_out].T @ flags[held_out], 0.0).sum(axis=0)
-        all_hits = np.where(promising, flags[held_out].sum(axis=0), 0.0).sum(axis=0)
+    for held_out, of_fold in zip(counts, totals, strict=True):
+        inside, all_inside = counts.sum(axis=0) - held_out, totals.sum(axis=0) - of_fold
+        promising = (inside >= _LEAST_CORRECT) & (inside >= _LEAST_PRECISION * all_inside)
+        right = np.where(promising, held_out, 0).sum(axis=0)
+        all_hits = np.where(promising, of_fold, 0).sum(axis=0)
         for name in hits:
             hits[name] += float(all_hits[names == name].sum())
             correct[name] += float(right[names == name].sum())

@@ -84,17 +84,24 @@ def choose_literals(
     reward: Reward,
     min_correct: int,
     rivalry: NDArray[np.float64],
+    counts: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> Literals:
     """The conditions that hold on at least `min_correct` positives more often than chance, and the negations that
     spare the positives and speak for another label; a prior of 0 leaves a condition out.
 
     `samples` are those mined on, `positives` those of the label among them; `rivalry` [n_conditions] tells how surely
-    each condition speaks for another label.
+    each condition speaks for another label. `counts` are the samples that each condition holds on, and the positives
+    among them, where somebody has counted them and all samples weigh the same.
     """
-    coverage = vocabulary.coverage & samples
-    hits, correct = weights.count(coverage), weights.count(coverage & positives)
+    if counts is None:
+        coverage = vocabulary.coverage & samples
+        hits, correct = weights.count(coverage), weights.count(coverage & positives)
+        right = count(coverage & positives)
+    else:
+        hits, correct = counts[0].astype(np.float64), counts[1].astype(np.float64)
+        right = counts[1]
     base = reward.positives / float(weights.count(samples))
-    useful = (count(coverage & positives) >= min_correct) & (correct > base * hits) & (prior > 0)
+    useful = (right >= min_correct) & (correct > base * hits) & (prior > 0)
     promise = np.where(useful, reward(correct, hits) * prior, -1.0)
     meant = vocabulary.meant
     plain = np.concatenate(
@@ -110,7 +117,7 @@ def choose_literals(
         vocabulary,
         np.concatenate([plain, negated]),
         np.repeat([False, True], [len(plain), len(negated)]),
-        np.concatenate([coverage[plain], samples & ~coverage[negated]]),
+        np.concatenate([vocabulary.coverage[plain] & samples, samples & ~vocabulary.coverage[negated]]),
         np.concatenate([prior[plain], NEGATION_PRIOR * prior[negated]]),
     )
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Flags, SampleWeights, count, pack, unpack
-from kdsl.label_matrix import has_label, label_shares, membership, several
+from kdsl.bitmaps import Bitmap, SampleWeights, count, pack, unpack
+from kdsl.label_matrix import has_label, label_shares, several
 from kdsl.mining.inside import Inside
 from kdsl.mining.literals import choose_literals
 from kdsl.mining.opinion import Opinion
@@ -48,10 +48,16 @@ class HeldOut:
     fold: int
     rules: tuple[FoundRule, ...]
     shown: tuple[Shown, ...]
-    hits: Flags
-    """bool [n_samples, n_rules], False outside the fold, and where a sample gave a rule its wording."""
+    bits: Bitmap
+    """uint64 [n_rules, n_words]: samples of the fold that each holds on, without those that gave it its wording."""
     others: tuple[tuple[FoundRule, Shown], ...] = ()
     """Candidates that did not make the list: a person who accepted one would have accepted it without the fold too."""
+
+    def counts(self, problem: MiningProblem) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Hits of each rule, and right ones among them: [n_rules] both."""
+        having = {label: problem.having(label) for label in {rule.label for rule in self.rules}}
+        right = [count(bits & having[rule.label]) for bits, rule in zip(self.bits, self.rules, strict=True)]
+        return count(self.bits), np.array(right, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,11 @@ def start_search(
     min_correct = min(2, n_positives)
     prior = problem.prior_of(fold, label)
     rivalry = problem.rivalry(fold, label, settings.reward_z)
-    literals = choose_literals(vocabulary, prior, positives, members, weights, reward, min_correct, rivalry)
+    counts = None
+    if weights.alike:
+        hits, correct = problem.counts(fold)
+        counts = hits, correct[label]
+    literals = choose_literals(vocabulary, prior, positives, members, weights, reward, min_correct, rivalry, counts)
     if not len(literals):
         return None
     seed = zlib.crc32(f"{problem.seed} {fold} {label}".encode())
@@ -182,7 +192,7 @@ def assemble(
         taken = {_said(rule) for rule in part.rules}
         pairs = zip(all_of_fold.rules, all_of_fold.shown, strict=True)
         held_out.append(replace(part, others=tuple(pair for pair in pairs if _said(pair[0]) not in taken)))
-    enough = sum(int(part.hits.sum()) for part in mined.held_out) >= MIN_HITS
+    enough = sum(int(count(part.bits).sum()) for part in mined.held_out) >= MIN_HITS
     return replace(
         mined,
         held_out=tuple(held_out),
@@ -291,11 +301,10 @@ def _assembled(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRu
         rules = tuple(rule for label in range(n_labels) for rule in found[fold, label])
         members = problem.members(fold)
         shown = tuple(beside.told(fold, rule, problem.shown(rule, members)) for rule in rules)
-        hits = np.zeros((len(problem.labels), len(rules)), dtype=bool)
+        bits = np.zeros((len(rules), len(members)), dtype=np.uint64)
         for index, rule in enumerate(rules):
-            held = rule.bits(problem.vocabulary) & ~members & ~problem.vocabulary.giving(rule.conditions)
-            hits[:, index] = unpack(held, len(problem.labels))
-        held_out.append(HeldOut(fold, rules, shown, hits))
+            bits[index] = rule.bits(problem.vocabulary) & ~members & ~problem.vocabulary.giving(rule.conditions)
+        held_out.append(HeldOut(fold, rules, shown, bits))
     everyone = problem.members(ALL_SAMPLES)
     rules = tuple(rule for label in range(n_labels) for rule in found[ALL_SAMPLES, label])
     shown = tuple(beside.told(ALL_SAMPLES, rule, problem.shown(rule, everyone)) for rule in rules)
@@ -304,7 +313,7 @@ def _assembled(problem: MiningProblem, found: dict[tuple[int, int], list[FoundRu
 
 def _reliability(problem: MiningProblem, held_out: Sequence[HeldOut]) -> Reliability:
     """What the rules mined without these folds kept on them."""
-    counts = [_held_out_counts(problem, part) for part in held_out]
+    counts = [part.counts(problem) for part in held_out]
     every = [rule for part in held_out for rule in part.rules]
     none = np.zeros(0, dtype=np.int64)
     hits = np.concatenate([none, *(part[0] for part in counts)])
@@ -312,12 +321,6 @@ def _reliability(problem: MiningProblem, held_out: Sequence[HeldOut]) -> Reliabi
     base_rates = label_shares(problem.labels, len(problem.task.labels))
     expected = sum(float(hit * base_rates[rule.label]) for rule, hit in zip(every, hits.tolist(), strict=True))
     return fit_reliability([each for part in held_out for each in part.shown], hits, correct, expected)
-
-
-def _held_out_counts(problem: MiningProblem, part: HeldOut) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    labels = np.array([rule.label for rule in part.rules], dtype=np.int64)
-    right = part.hits & membership(problem.labels, len(problem.task.labels))[:, labels]
-    return part.hits.sum(axis=0), right.sum(axis=0)
 
 
 _Said = tuple[int, tuple[tuple[int, ...], ...], tuple[bool, ...]]

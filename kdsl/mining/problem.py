@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Bitmap, count, pack
 from kdsl.data.splits import stratified_folds
 from kdsl.label_matrix import has_label, several
+from kdsl.mining.counting import Counts, label_counts
 from kdsl.mining.informative import informative_fields, read_field
 from kdsl.mining.literals import written
 from kdsl.mining.proposer import Proposer, described, label_words
@@ -92,21 +93,26 @@ class MiningProblem:
         if several(self.labels):
             return self._rivalry_beside(fold, label, z)
         if fold not in self._rivals:
-            names = np.arange(len(self.task.labels))
-            members = np.concatenate([self.members(fold), pack(names >= 0)])
-            coverage = self.with_descriptions.coverage & members
-            hits = count(coverage)
-            bounds = np.stack(
-                [
-                    wilson(count(coverage & np.concatenate([self.having(name), pack(names == name)])), hits, z)
-                    for name in names.tolist()
-                ]
-            )
+            hits, correct = self.counts(fold)
+            bounds = np.stack([wilson(of_name, hits, z) for of_name in correct])
             first, best = bounds.argmax(axis=0), bounds.max(axis=0)
             np.put_along_axis(bounds, first[None], -np.inf, axis=0)
             self._rivals[fold] = (first, best, bounds.max(axis=0))
         first, best, second = self._rivals[fold]
         return np.where(first == label, second, best)
+
+    def counts(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The samples outside `fold` that each condition holds on, and those of each label among them, with one more
+        for each label's name and description: [n_conditions] and [n_labels, n_conditions]."""
+        of_label, of_fold = self._counts
+        outside = np.arange(len(of_fold)) != fold
+        said = self.described > 0
+        correct = of_label[outside].sum(axis=0, dtype=np.int64) + said
+        return of_fold[outside].sum(axis=0, dtype=np.int64) + said.sum(axis=0), correct
+
+    @cached_property
+    def _counts(self) -> tuple[Counts, Counts]:
+        return label_counts(self.vocabulary.coverage, self.labels, len(self.task.labels), self.folds)
 
     @cached_property
     def _rivals(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:

@@ -30,7 +30,7 @@ from kdsl.mining.sense import Sense, fit_sense
 from kdsl.mining.vocabulary import build_vocabulary
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.record_file import as_record
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 from kdsl.version import RESULTS_VERSION
 from kdsl.vlm.usage import CallBudget
 
@@ -138,21 +138,21 @@ def prepare(
     proposer: Proposer | None = None,
 ) -> MiningProblem:
     """What `mine_task` searches; arguments and errors are the same."""
-    require_labels(task, table, labels)
+    require_labels(task, [row.sample for row in table.rows], labels)
     proposer = proposer or LexicalProposer()
     vocabulary = build_vocabulary(table, known_terms=proposer.terms(task), said_of_labels=label_sentences(task))
     parts = settings.folds if folds is None else folds
     return mining_problem(task, vocabulary, labels, weights, proposer, parts, seed)
 
 
-def require_labels(task: Task, table: FieldTable, labels: NDArray[np.int64]) -> None:
+def require_labels(task: Task, samples: Sequence[Sample], labels: NDArray[np.int64]) -> None:
     """Raise KdslError unless all samples have labels of the task, at least two different ones.
 
     Where a sample may have several, one label is enough that holds on some samples and not on others.
     """
     unlabelled = np.flatnonzero(~is_labelled(labels))
     if len(unlabelled):
-        sample = table.rows[unlabelled[0]].sample
+        sample = samples[unlabelled[0]]
         more = f" (and {len(unlabelled) - 1} more)" if len(unlabelled) > 1 else ""
         raise KdslError(
             f"{task.name}: sample {sample.id!r}{more} has the label {sample.answer!r}, which is none of the task's; "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kdsl.bitmaps import Bitmap, unpack
+from kdsl.bitmaps import Bitmap, contains, members
 from kdsl.mining.best_rules import Found
 from kdsl.mining.literals import Literals
 from kdsl.mining.node import Key
@@ -28,8 +28,9 @@ def select_rules(found: Sequence[Found], search: Search, n_rules: int) -> list[F
     pool = sorted(distinct.values(), key=lambda rule: (-rule.reward, rule.key))
     if not pool:
         return []
-    bits = np.stack([rule.bits & search.positives for rule in pool])
-    covers = unpack(bits, 64 * bits.shape[1]).astype(np.float64)
+    # Of all samples only those that have the label are looked at: among many labels they are few.
+    rows = members(search.positives)
+    covers = np.stack([contains(rule.bits, rows) for rule in pool]).astype(np.float64)
     literals = np.zeros((len(pool), len(search.literals)))
     for index, rule in enumerate(pool):
         literals[index, [literal for condition in rule.key for literal in condition]] = 1.0

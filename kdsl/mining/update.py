@@ -8,7 +8,20 @@ from numpy.typing import NDArray
 
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
-from kdsl.mining.archive import Archive, archive_of, as_mined, held_out_counts, mined_rules, rule_statistics, shown_of
+from kdsl.mining.archive import (
+    Archive,
+    archive_of,
+    as_mined,
+    candidate_rules,
+    counted_beyond,
+    held_out_counts,
+    mined_rules,
+    rule_statistics,
+    share_with_beyond,
+    shown_of,
+    with_beyond,
+)
+from kdsl.mining.beyond import Beyond
 from kdsl.mining.miner import Mined
 from kdsl.mining.problem import ALL_SAMPLES
 from kdsl.mining.proposer import Validator
@@ -66,15 +79,18 @@ def update_rule_base(
     seed: int,
     validator: Validator | None = None,
     synonyms: Synonyms | None = None,
+    counting: Callable[[Sequence[Rule]], Beyond] | None = None,
 ) -> MineReport:
     """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
 
     `table` holds the samples mined on. Rules that people wrote, edited or decided about are measured on them too,
     their reliability estimated by the map that mining fitted, and judged by the `validator`. `synonyms` are noted for
-    reviewers. Nothing is written when nothing has changed.
+    reviewers. `counting` counts rules on the samples that were not searched, where there are any. Nothing is written
+    when nothing has changed.
     """
     before = _statistics(base)
-    rules, statistics = mined_rules(mined, run, seed)
+    beyond = None if counting is None else counting([*candidate_rules(mined, run, seed), *base.rules])
+    rules, statistics = mined_rules(mined, run, seed, beyond)
     report = base.update_mined(rules)
     by_conditions = {(rule.label, rule.when_hash): entry for rule, entry in zip(rules, statistics, strict=True)}
     entries: list[RuleStatistics] = []
@@ -85,7 +101,7 @@ def update_rule_base(
             others.append(rule)
         else:  # a person's rule with the same conditions may have another id
             entries.append(entry.model_copy(update={"id": rule.id}))
-    entries += _measured(others, mined, table, before, validator)
+    entries += _measured(others, mined, table, before, validator, beyond)
     if synonyms is not None:
         said = dict(zip([rule.id for rule in base.rules], synonyms(base.rules), strict=True))
         entries = [entry.model_copy(update={"synonyms": said[entry.id]}) for entry in entries]
@@ -103,7 +119,12 @@ def _statistics(base: RuleBase) -> StatisticsByRule:
 
 
 def _measured(
-    rules: Sequence[Rule], mined: Mined, table: FieldTable, before: StatisticsByRule, validator: Validator | None
+    rules: Sequence[Rule],
+    mined: Mined,
+    table: FieldTable,
+    before: StatisticsByRule,
+    validator: Validator | None,
+    beyond: Beyond | None,
 ) -> list[RuleStatistics]:
     """Statistics of rules that this run did not find, or did not accept."""
     problem = mined.problem
@@ -130,13 +151,14 @@ def _measured(
     for rule, counts, estimate in zip(rules, shown, reliability, strict=True):
         known = before.get((rule.id, rule.when_hash))
         # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
+        key = rule.label, rule.when_hash
         entry = rule_statistics(
             rule,
             counts,
-            estimate if counts.hits and counts.positives else None,
-            counts.positives / len(labels),
+            with_beyond(estimate, key, beyond) if counts.hits and counts.positives else None,
+            share_with_beyond(counts.positives / len(labels), len(labels), rule.label, beyond),
             len(labels),
             known.candidates if known is not None else 0,
         )
-        entries.append(entry.model_copy(update={"held_out": held_out.get((rule.label, rule.when_hash))}))
+        entries.append(counted_beyond(entry.model_copy(update={"held_out": held_out.get(key)}), key, beyond))
     return entries

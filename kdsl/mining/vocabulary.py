@@ -1,14 +1,15 @@
 """The candidate conditions of a task and the samples that each covers. Labels are not looked at here."""
 
+import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Bitmap, Flags, pack, unpack
+from kdsl.bitmaps import Bitmap, Flags, count, pack
 from kdsl.fields import NUMBER_FIELDS, QUESTION_FIELD, SIZE_FIELD
 from kdsl.fields.table import FieldTable, height_share
 from kdsl.mining.function_words import is_cut, says_little
@@ -21,6 +22,11 @@ from kdsl.rules.matcher import Matcher
 
 MIN_SAMPLES = 2
 """A term in a single sample says nothing that can be checked."""
+LEAST_SHARE = 1 / 4000
+"""Nor does one in fewer of very many samples: without this there would be ever more candidates, each as rare as one of
+the first."""
+BUCKET = 16_000
+"""Texts after which the counter of candidate terms lets go of those that are too rare: it is exact up to here."""
 MAX_SHARE = 0.6
 """A term in more of the samples than this says nothing about any label of several."""
 MINED_FIELDS = (
@@ -106,8 +112,9 @@ def build_vocabulary(
     """
     known = frozenset(known_terms)
     fields = (*mined_fields(table), SIZE_FIELD) if fields is None else fields
+    least = least_samples(len(table))
     conditions: list[Condition] = []
-    coverage: list[Flags] = []
+    coverage: list[Bitmap] = []
     seen: set[bytes] = set()
     earlier: list[list[str]] = []
     for field in fields:
@@ -129,37 +136,46 @@ def build_vocabulary(
         described = {
             index for index, forms in enumerate(families) if field not in PARTS and not known.isdisjoint(forms)
         }
-        flags = _coverage(families, texts)
-        for index in _most_readable(families, flags, texts, described):
+        found = _coverage(families, texts)
+        for index in _most_readable(families, found, texts, described):
             # The same samples through an earlier field: that one is named first because it is the narrower.
-            key = flags[index].tobytes()
+            key = found[index].tobytes()
             if key in seen and index not in described:
                 continue
             seen.add(key)
             conditions.append(_on_terms(field, families[index], height))
-            coverage.append(flags[index])
+            coverage.append(found[index])
     for field in NUMBER_FIELDS:
-        for comparison, flags in _thresholds(table.numbers(field)):
+        for comparison, flags in _thresholds(table.numbers(field), least):
             conditions.append(Condition(field=field, comparison=comparison))
-            coverage.append(flags)
-    for condition, flags in sight_conditions(table, MIN_SAMPLES, MAX_SHARE * len(table)):
+            coverage.append(pack(flags))
+    for condition, flags in sight_conditions(table, least, MAX_SHARE * len(table)):
         conditions.append(condition)
-        coverage.append(flags)
-    for question, flags in _answered(table):
+        coverage.append(pack(flags))
+    for question, flags in _answered(table, least):
         conditions.append(Condition(field=QUESTION_FIELD, question=question))
-        coverage.append(flags)
-    gave: list[Flags] = []
-    for condition, flags, giver in meaning_conditions(table, fields, said_of_labels, MIN_SAMPLES, _most(len(table))):
-        key = flags.tobytes()
+        coverage.append(pack(flags))
+    gave: list[Bitmap] = []
+    for condition, flags, giver in meaning_conditions(table, fields, said_of_labels, least, _most(len(table))):
+        bits = pack(flags)
+        key = bits.tobytes()
         if key not in seen:
             seen.add(key)
             conditions.append(condition)
-            coverage.append(flags)
-            gave.append(giver)
-    matrix = np.array(coverage, dtype=bool).reshape(len(coverage), len(table))
+            coverage.append(bits)
+            gave.append(pack(giver))
+    n_words = -(-len(table) // 64)
+    matrix = np.array(coverage, dtype=np.uint64).reshape(len(coverage), n_words)
+    if not gave:
+        return Vocabulary(tuple(conditions), matrix, len(table))
     givers = np.zeros_like(matrix)
-    givers[len(matrix) - len(gave) :] = np.array(gave, dtype=bool).reshape(len(gave), len(table))
-    return Vocabulary(tuple(conditions), pack(matrix), len(table), pack(givers) if gave else None)
+    givers[len(matrix) - len(gave) :] = np.array(gave, dtype=np.uint64).reshape(len(gave), n_words)
+    return Vocabulary(tuple(conditions), matrix, len(table), givers)
+
+
+def least_samples(n_samples: int) -> int:
+    """Samples that a candidate must hold on at least, of so many."""
+    return max(MIN_SAMPLES, math.floor(LEAST_SHARE * n_samples))
 
 
 def mined_fields(table: FieldTable) -> tuple[str, ...]:
@@ -192,9 +208,8 @@ def _on_terms(field: str, terms: tuple[str, ...], height: Comparison | None) -> 
 
 def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collection[str]) -> list[tuple[str, ...]]:
     """The forms of every term that may be frequent enough or is known, the most frequent form first."""
-    frequency: Counter[str] = Counter()
-    for text in texts:
-        frequency.update(candidate_terms(text, shortest))
+    frequency, missed = bounded_counts((candidate_terms(text, shortest) for text in texts), BUCKET)
+    least = least_samples(len(texts))
     forms: dict[str, list[str]] = {}
     for term in sorted({*frequency, *known_terms}, key=lambda term: (-frequency[term], term)):
         forms.setdefault(family(term), []).append(term)
@@ -203,8 +218,35 @@ def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collect
         tuple(terms)
         for terms in forms.values()
         if not known.isdisjoint(terms)
-        or (sum(frequency[term] for term in terms) >= MIN_SAMPLES and frequency[terms[0]] <= most)
+        or (sum(frequency[term] + missed for term in terms) >= least and frequency[terms[0]] <= most)
     )
+
+
+def bounded_counts(sets: Iterable[Collection[str]], bucket: int) -> tuple[Counter[str], int]:
+    """How many of the sets hold each term, and how many of a term's may be missing, of terms not counted all of them.
+
+    Lossy counting (Manku and Motwani 2002, "Approximate frequency counts over data streams"): after each `bucket` of
+    sets, terms go that occurred no more than once in each bucket since they came. Exact for up to `bucket` sets;
+    whatever occurs in more sets than there are full buckets is there.
+
+    >>> bounded_counts([{"a", "b"}, {"a"}, {"a", "c"}, {"a"}], bucket=2)
+    (Counter({'a': 4}), 2)
+    """
+    counts: Counter[str] = Counter()
+    missed: dict[str, int] = {}
+    buckets = 0
+    for number, terms in enumerate(sets, start=1):
+        if buckets:
+            for term in terms:
+                if term not in counts:
+                    missed[term] = buckets
+        counts.update(terms)
+        if number % bucket == 0:
+            buckets += 1
+            for term in [term for term, n in counts.items() if n + missed.get(term, 0) <= buckets]:
+                del counts[term]
+                missed.pop(term, None)
+    return counts, buckets
 
 
 def _most(n_texts: int) -> float:
@@ -212,39 +254,40 @@ def _most(n_texts: int) -> float:
     return max(MAX_SHARE * n_texts, MIN_SAMPLES)
 
 
-def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Flags:
-    """The texts that hold any form of each family: bool [n_families, n_texts]"""
+def _coverage(families: Sequence[tuple[str, ...]], texts: Sequence[str]) -> Bitmap:
+    """The texts that hold any form of each family: uint64 [n_families, n_words]"""
     bits = Matcher([form for forms in families for form in forms]).bitmaps(texts)
     firsts = np.cumsum([0, *map(len, families[:-1])])
-    return unpack(np.bitwise_or.reduceat(bits, firsts, axis=0), len(texts))
+    return bits if len(bits) == len(families) else np.bitwise_or.reduceat(bits, firsts, axis=0)
 
 
 def _most_readable(
-    families: Sequence[tuple[str, ...]], flags: Flags, texts: Sequence[str], known: Collection[int]
+    families: Sequence[tuple[str, ...]], coverage: Bitmap, texts: Sequence[str], known: Collection[int]
 ) -> list[int]:
     """Of the frequent families that cover the same samples one, whole words only, those of two or three characters
     before others. All `known` ones stay."""
+    in_han = {form for forms in families if holds_han(forms[0]) for form in forms}
     word_frequency: Counter[str] = Counter()
-    for text in texts:
-        word_frequency.update(phrases(text))
+    for text in texts if in_han else ():
+        word_frequency.update(in_han & phrases(text))
     best: dict[bytes, tuple[int, int]] = {}
-    most = _most(len(texts))
+    least, most = least_samples(len(texts)), _most(len(texts))
+    hits = count(coverage).tolist()
     for index, forms in enumerate(families):
-        row = flags[index]
-        n = int(row.sum())
-        if index in known or not MIN_SAMPLES <= n <= most:
+        n = hits[index]
+        if index in known or not least <= n <= most:
             continue
         term = forms[0]
         if holds_han(term) and sum(word_frequency[form] for form in forms) * 2 < n:
             continue
         score = -abs(2 * len(term) - 5) if term[0] >= "\u2e80" else len(term)
-        key = row.tobytes()
+        key = coverage[index].tobytes()
         if key not in best or score > best[key][0]:
             best[key] = (score, index)
     return sorted([*known, *(index for _, index in best.values())])
 
 
-def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags]]:
+def _thresholds(numbers: Sequence[float | None], least: int) -> list[tuple[Comparison, Flags]]:
     known = np.array([number for number in numbers if number is not None])
     if len(np.unique(known)) < 2:
         return []
@@ -256,13 +299,13 @@ def _thresholds(numbers: Sequence[float | None]) -> list[tuple[Comparison, Flags
         quantiles = np.floor(quantiles)
     for threshold in sorted({float(f"{value:.3g}") for value in quantiles}):
         for op, flags in ((">", values > threshold), ("<=", values <= threshold)):
-            if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
+            if least <= flags.sum() <= MAX_SHARE * len(values) and flags.tobytes() not in seen:
                 seen.add(flags.tobytes())
                 result.append((Comparison(op=op, value=threshold), flags))
     return result
 
 
-def _answered(table: FieldTable) -> list[tuple[str, Flags]]:
+def _answered(table: FieldTable, least: int) -> list[tuple[str, Flags]]:
     """Visual questions with the samples that they hold on, without those asked about too few of the images."""
     pictured = sum(bool(row.shown.images) for row in table.rows)
     asked = Counter(question for row in table.rows for question in row.questions)
@@ -270,7 +313,7 @@ def _answered(table: FieldTable) -> list[tuple[str, Flags]]:
     seen: set[bytes] = set()
     for question in sorted(question for question, n in asked.items() if n >= ASKED_SHARE * pictured):
         flags = np.array([(row.answer(question) or 0.0) >= YES for row in table.rows])
-        if MIN_SAMPLES <= flags.sum() <= MAX_SHARE * len(table) and flags.tobytes() not in seen:
+        if least <= flags.sum() <= MAX_SHARE * len(table) and flags.tobytes() not in seen:
             seen.add(flags.tobytes())
             result.append((question, flags))
     return result

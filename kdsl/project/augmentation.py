@@ -142,7 +142,7 @@ def _augmented(project: Project, workers: int | None) -> list[MadeCopies]:
 
 def _copies(project: Project, task: Task, table: FieldTable) -> Copies:
     labels = np.array(label_indices([row.sample for row in table.rows], task), dtype=np.int64)
-    require_labels(task, table, labels)
+    require_labels(task, [row.sample for row in table.rows], labels)
     return augmenter(project, task, rules_of(project, task)).copies(table, labels)
 
 

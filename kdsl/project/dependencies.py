@@ -82,7 +82,12 @@ _SAMPLES = Reads(
         inputs.sentence_encoder,
     ),
 )
-_SEARCH = Reads(("mining.max_conditions", "mining.iterations", "mining.focus", "mining.least_precision", "small"))
+_SEARCH = Reads(
+    (
+        "mining.max_conditions", "mining.iterations", "mining.focus", "mining.least_precision", "mining.max_samples",
+        "small",
+    )
+)  # fmt: skip
 _SMALL = Reads(("small", "pixels", "mining.calls"), (inputs.train_images,), _asks_small)
 _MISTAKES = Reads(("large", "prompt"), where=_looks_at_mistakes)
 """Of the embedded classifier, whose mistakes mining looks at."""

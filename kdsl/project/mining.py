@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.errors import Hint, KdslError
-from kdsl.label_matrix import has_label
+from kdsl.label_matrix import has_label, label_array
 from kdsl.locks import claimed
 from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
+from kdsl.mining.beyond import count_beyond
 from kdsl.mining.miner import Mined
 from kdsl.mining.opinion import Opinion
 from kdsl.mining.run import Searches, mine_task
@@ -107,6 +109,10 @@ class MinedTask:
     """Samples without labels that rules were looked at on."""
     told: list[str]
     """What the small model did."""
+    searched: int
+    """Labelled samples that rules were searched on."""
+    samples: int
+    """All labelled samples, on which rules were counted."""
 
     def by_label(self) -> list[LabelResult]:
         """The labels in the task's order."""
@@ -125,6 +131,8 @@ class MinedTask:
             "task": self.task.name,
             "rules": str(self.base.folder / self.base.task),
             "archive": str(self.archive),
+            "searched": self.searched,
+            "samples": self.samples,
             "unlabelled": self.unlabelled,
             "added": [rule.id for rule in self.report.added],
             "removed": [rule.id for rule in self.report.removed],
@@ -143,6 +151,11 @@ class MinedTask:
             lines.append(
                 f"warning: {self.task.name}: the samples gave no candidate condition; they need text, "
                 "or images that `kdsl ocr` has read"
+            )
+        if self.searched < self.samples:
+            lines.append(
+                f"{self.task.name}: rules were searched on {self.searched} of {self.samples} samples "
+                "(mining.max_samples), and counted on all"
             )
         if self.unlabelled:
             samples = "1 unlabelled sample" if self.unlabelled == 1 else f"{self.unlabelled} unlabelled samples"
@@ -172,10 +185,18 @@ def mine(project: Project, own: TaskProject, workers: int = 2, searches: Searche
         ) from None
     save_archive(mined, own.sample_ids, archive)
     run = datetime.now().strftime("%Y-%m-%dT%H:%M")
-    report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms)
+    counting = None
+    if own.rest:
+        counting = partial(
+            count_beyond, task, samples=own.rest, sidecars=own.table.sidecars, workers=workers,
+            progress=project.progress,
+        )  # fmt: skip
+    report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms, counting)
     told = own.parts.told(task, project.small)
     unlabelled = 0 if opinion is None else len(opinion.table)
-    return MinedTask(task, base, report, archive, own.labels, len(mined.problem.vocabulary), unlabelled, told)
+    everyone = np.concatenate([own.labels, label_array(own.rest, task)]) if own.rest else own.labels
+    searched, conditions = len(own.table), len(mined.problem.vocabulary)
+    return MinedTask(task, base, report, archive, everyone, conditions, unlabelled, told, searched, len(everyone))
 
 
 def mine_project(

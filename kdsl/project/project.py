@@ -346,16 +346,19 @@ class Project:
         known = self.task_samples(task) if "train" in self.splits else []
         return any(sample.answer is not None for sample in known)
 
-    def field_table(self, task: "Task", split: Split = "train") -> "FieldTable":
-        """The fields of the samples of one task, whose texts are normalised once for all that looks at them."""
+    def field_table(self, task: "Task", split: Split = "train", rows: "Sequence[int] | None" = None) -> "FieldTable":
+        """The fields of the samples of one task, of all or of those at `rows`; their texts are normalised once for all
+        that looks at them."""
         from kdsl.fields.table import FieldTable
 
         samples, sidecars = self.samples(split), self._learnable(self.sidecars())
-        return self.kept.made(
-            ("fields", task.name, split),
-            (samples, sidecars),
-            lambda: FieldTable(self.task_samples(task, split), sidecars),
-        )
+
+        def make() -> FieldTable:
+            of_task = self.task_samples(task, split)
+            return FieldTable(of_task if rows is None else [of_task[row] for row in rows], sidecars)
+
+        chosen = None if rows is None else tuple(rows)
+        return self.kept.made(("fields", task.name, split, rows is None), (samples, sidecars, chosen), make)
 
     def rule_base(self, task: "Task") -> "RuleBase":
         """The rules of one task as their files are now; it is one object, which mining and others write to."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdsl.config_parts import AbstainConfig
-from kdsl.data.splits import stratified_folds
+from kdsl.data.splits import stratified_folds, stratified_sample
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import label_array
@@ -25,7 +25,7 @@ from kdsl.project.project import Project
 from kdsl.project.small_parts import SmallParts, small_parts
 from kdsl.project.unlabelled import unlabelled_table
 from kdsl.rules.rule import Rule
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 
 Labels = NDArray[np.int64]
 Learner = Trainer | CalibratingTrainer
@@ -77,24 +77,31 @@ class TaskProject:
     """What people wrote, edited, accepted or ruled out; see `kdsl.mining.update.with_decisions`."""
     abstain: AbstainConfig | None = None
     """When a decision is handed to a person."""
+    rest: Sequence[Sample] = ()
+    """Labelled samples that are too many to be learned from, see `mining.max_samples`: rules are counted on them."""
 
     @classmethod
     def of(cls, project: Project, task: Task) -> "TaskProject":
         """A task of a project; raises KdslError for samples that nothing can be learned from."""
         config = project.config
         search = SearchSettings(max_conditions=config.mining.max_conditions, iterations=config.mining.iterations)
-        table = project.field_table(task)
+        samples = project.task_samples(task)
+        labels = label_array(samples, task)
+        require_labels(task, samples, labels)
+        rows = stratified_sample([sample.id for sample in samples], labels, config.mining.max_samples, config.seed)
+        searched: FieldTable = project.field_table(task, rows=None if len(rows) == len(samples) else rows.tolist())
+        rest = np.setdiff1d(np.arange(len(samples)), rows)
         own = cls(
             task,
-            table,
-            label_array([row.sample for row in table.rows], task),
+            searched,
+            labels[rows],
             MiningSettings(search, focus=config.mining.focus, least_precision=config.mining.least_precision),
             config.seed,
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
             unlabelled=lambda: unlabelled_table(project, task),
+            rest=[samples[row] for row in rest.tolist()],
         )
-        require_labels(task, own.table, own.labels)
         return own
 
     @classmethod

@@ -10,6 +10,8 @@ from kdsl.bitmaps import Bitmap, pack_indices
 
 _TERM = itemgetter(2)
 """Of a match: start, end, index of the term."""
+_BLOCK = 1 << 13
+"""Texts whose matches are in memory at the same time; whole words of a bitmap."""
 _NO_WORDS = "\u2e80"
 """From here on scripts write no spaces between words."""
 
@@ -31,6 +33,10 @@ class Matcher:
 
     def bitmaps(self, texts: Sequence[str]) -> Bitmap:
         """The texts that each term occurs in: uint64 [n_terms, n_words]."""
+        blocks = [self._block(texts[first : first + _BLOCK]) for first in range(0, max(len(texts), 1), _BLOCK)]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+
+    def _block(self, texts: Sequence[str]) -> Bitmap:
         terms: list[int] = []
         counts = []
         for text in texts:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kdsl.bitmaps import unpack
 from kdsl.errors import KdslError
 from kdsl.mining.archive import (
     archive_of,
@@ -118,7 +119,7 @@ def test_an_archive_comes_back_as_it_was(shop, mined, tmp_path):
         assert [each.shown for each in archived if each.listed] == list(part.shown)
         assert [each.shown for each in archived if not each.listed] == [shown for _, shown in part.others]
         outside = mined.problem.folds == part.fold
-        assert (Engine(rules).matrix(table)[outside][:, listed] == part.hits[outside]).all()
+        assert (Engine(rules).matrix(table)[outside][:, listed] == unpack(part.bits, len(outside)).T[outside]).all()
 
 
 def test_an_archive_of_other_samples_is_refused(shop, mined, tmp_path):

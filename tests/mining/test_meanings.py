@@ -187,7 +187,7 @@ def test_the_sample_that_gave_a_wording_says_nothing_about_how_it_fares(settings
     mined = mine_task(task, table_of(said, vectors=concept_vectors()), labels, settings, 0, folds=folds, workers=0)
     vocabulary = mined.problem.vocabulary
     for part in mined.held_out:
-        for rule, hits in zip(part.rules, part.hits.T, strict=True):
+        for rule, hits in zip(part.rules, unpack(part.bits, vocabulary.n_samples), strict=True):
             giving = unpack(vocabulary.giving(rule.conditions), 24)
             assert (hits == (unpack(rule.bits(vocabulary), 24) & (folds == part.fold) & ~giving)).all()
     ids = [f"s{i}" for i in range(24)]

@@ -109,9 +109,9 @@ def test_mining_looks_where_the_model_is_most_wrong_about_any_label():
 )
 def test_samples_that_nothing_can_be_learned_from_are_named(samples, message):
     with pytest.raises(KdslError, match=message):
-        require_labels(PAIR, table_of(samples), label_array(samples, PAIR))
+        require_labels(PAIR, samples, label_array(samples, PAIR))
 
 
 def test_one_label_that_some_samples_have_is_enough():
     samples = [said(1, "一", "甲"), said(2, "二")]
-    require_labels(PAIR, table_of(samples), label_array(samples, PAIR))
+    require_labels(PAIR, samples, label_array(samples, PAIR))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from planted import table_of
 
+from kdsl.bitmaps import unpack
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.mining.run import mine_task, prepare, sample_weights
@@ -52,7 +53,7 @@ def test_every_label_is_searched_on_all_samples_and_without_each_fold(shop, sett
     mined = mine_task(*shop, settings, seed=0, workers=0, progress=lambda fold, label: calls.append((fold, label)))
     assert sorted(calls) == [(fold, label) for fold in (-1, 0, 1, 2) for label in (0, 1, 2)]
     for part in mined.held_out:
-        assert not part.hits[mined.problem.folds != part.fold].any()
+        assert not unpack(part.bits, len(mined.problem.folds))[:, mined.problem.folds != part.fold].any()
 
 
 def test_given_folds_are_used(shop, settings):

@@ -75,6 +75,7 @@ RUNS_AGAIN: dict[str, tuple[str, list[str], list[str]]] = {
     "mining.iterations": ("7", RULES, RULES),
     "mining.focus": ("0.5", RULES, RULES),
     "mining.least_precision": ("0.7", RULES, RULES),
+    "mining.max_samples": ("2000", RULES, RULES),
     "mining.questions": ("3", [], ["questions"]),
     "mining.calls": ("3", [], RULES),
     "adapters": ("per_task", [], FIT),
