@@ -45,6 +45,8 @@ class ShardDone:
     seconds: float = 0.0
     error: str | None = None
     """Why nothing at all came of it; it is tried again next time."""
+    warnings: tuple[str, ...] = ()
+    """What was left out or put right, in sentences."""
 
 
 @dataclass(frozen=True)

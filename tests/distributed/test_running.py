@@ -1,10 +1,13 @@
 """A step over all shards of a folder: what is written, what goes on, and what is refused before anything begins."""
 
 import errno
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 from shard_steps import Length
 from small_shop import write, write_project
 
+import kdsl.distributed.lease as lease
 from kdsl.distributed.local import work_locally
 from kdsl.distributed.results import Results, ShardDone
 from kdsl.distributed.running import Outcome, in_processes, run_over_shards
@@ -265,3 +269,71 @@ def test_a_full_disk_leaves_nothing_half_written(project, tmp_path, monkeypatch)
     ):
         run(project, tmp_path)
     assert sorted(os.listdir(tmp_path / "out")) == ["_run.json"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_warnings_of_all_shards_are_told_once_a_kind(project, tmp_path, caplog, workers):
+    for name in "abc":
+        shard(tmp_path / "in" / f"{name}.jsonl", "x", "y")
+    run(project, tmp_path, workers)
+    [told] = caplog.messages
+    assert re.fullmatch(
+        r"[abc]\.jsonl: 2 samples in a batch that is not full \(and the like in 2 other shards\)", told
+    )
+
+
+def test_progress_counts_shards_and_says_what_is_left(tmp_path):
+    told: list[str] = []
+
+    @contextmanager
+    def progress(description: str, total: int | None) -> Iterator[Callable[[str], None]]:
+        told.append(f"{description} {total}")
+        yield told.append
+
+    for name in "ab":
+        shard(tmp_path / "in" / f"{name}.jsonl", "x", "bad")
+    run(Project.open(write_project(tmp_path / "project"), progress=progress), tmp_path)
+    assert told[0] == "length: shards 2"
+    assert re.fullmatch(r"length: 1 rows, 1 errors, \d+ s left", told[1])
+    assert told[2] == "length: 2 rows, 2 errors, 0 s left"
+
+
+def test_a_store_without_locks_gives_the_same_results(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "SETTLED", 0.0)
+    shard(tmp_path / "in" / "day" / "a.jsonl", "aa", "bad")
+    shard(tmp_path / "in" / "b.parquet", "b")
+    run(project, tmp_path)
+    elsewhere = Storage(f"memory://{tmp_path.name}")
+    for name in ("day/a.jsonl", "b.parquet"):
+        elsewhere.write(f"in/{name}", (tmp_path / "in" / name).read_bytes())
+    addresses = (elsewhere.place("in"), elsewhere.place("out"))
+    outcome = run_over_shards(project, Length(), *addresses, in_processes(1))
+    assert (outcome.shards, outcome.samples, outcome.problems) == (2, 2, 1)
+    here, out = Storage(str(tmp_path / "out")), Storage(addresses[1])
+    for file in here.files():
+        tables = [pq.read_table(io.BytesIO(each.read(file.name))) for each in (here, out)]
+        assert tables[0].to_pylist() == tables[1].to_pylist()
+    assert Results(out).errors() == Results(here).errors()
+    assert not out.exists("_running.json")
+    assert run_over_shards(project, Length(), *addresses, in_processes(1)).done_before == 2
+    with lease.leased(out), pytest.raises(KdslError, match="another run writes there"):
+        run_over_shards(project, Length(), *addresses, in_processes(1))
+
+
+def test_a_run_whose_place_was_taken_stops(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "SETTLED", 0.0)
+    monkeypatch.setattr(lease, "RENEWED", 0.01)
+    for name in "ab":
+        shard(tmp_path / "in" / f"{name}.jsonl", "x")
+    out = Storage(f"memory://{tmp_path.name}/taken")
+
+    def engine(job: Job, shards: Sequence[Shard]) -> Iterator[ShardDone]:
+        note = {"run": "other", "host": "there", "process": 7, "at": time.time()}
+        for done in work_locally(job, shards, 1):
+            for _ in range(20):
+                out.write(lease.FILE, json.dumps(note).encode())
+                time.sleep(0.01)
+            yield done
+
+    with pytest.raises(KdslError, match=r"another run writes there \(process 7 on there, .*0 of 2 shards are in"):
+        run_over_shards(project, Length(), str(tmp_path / "in"), out.address, engine)
