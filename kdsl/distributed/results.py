@@ -86,7 +86,10 @@ class Results:
                 self._require_same(known, run)
             self.storage.remove_unfinished()
             self._write_run(run)
-            yield require_held
+            try:
+                yield require_held
+            finally:
+                self.storage.remove_unfinished()
 
     @contextmanager
     def _claimed(self) -> Iterator[Callable[[], None]]:

@@ -156,3 +156,20 @@ def test_a_shard_of_something_else_is_refused_with_its_columns(tmp_path):
     path = parquet(tmp_path / "a.parquet", *({"price": each, "count": 2} for each in range(3)))
     with pytest.raises(ShardError, match=r"^a\.parquet.*there is 'price', 'count': name them in data\.columns"):
         rows(path)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_shard_that_went_meanwhile_is_told(tmp_path, name):
+    with pytest.raises(ShardError, match=rf"^{name}: no such file$"):
+        rows(tmp_path / name)
+
+
+def test_a_shard_without_rights_is_told(tmp_path, monkeypatch):
+    put(tmp_path, "a.jsonl")
+
+    def refused(*args: object, **kwargs: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(ShardError, match=r"^a\.jsonl: cannot be read \(Permission denied\)$"):
+        rows(tmp_path / "a.jsonl")
