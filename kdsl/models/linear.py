@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 INVERSE_PENALTY = 100.0
 """On the sum of the samples' losses."""
 FULL_PENALTY = 4000
-"""Samples from which on the penalty grows with them: else ever more would undo it, and wrong labels be learned by heart.
+"""Samples from which on the penalty grows with them: else more would undo it, and wrong labels be learned by heart.
 Of 50,000 made dialogues with 3 % wrong labels the log loss falls from 0.41 to 0.30 by it, and the time too."""
 MANY_SAMPLES = 4000
 """From here on the n x n kernel costs more than the sparse matrix."""
