@@ -51,7 +51,8 @@ def _worked(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Gen
             include_paths=True,
             filesystem=_filesystem(job),
             override_num_blocks=len(shards),
-            num_cpus=0,
+            num_cpus=0,  # actors have all of them
+            concurrency=actors,  # each shard that is read waits in memory
             shuffle=None,
         )
         found = read.map_batches(
