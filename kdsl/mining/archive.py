@@ -70,7 +70,7 @@ def mined_rules(
         candidate_rules(mined, run, seed), mined.rules, mined.shown, estimates_of, strict=True
     ):
         key = rule.label, rule.when_hash
-        reliability = with_beyond(estimate, key, beyond)
+        reliability = with_beyond(estimate, shown, len(problem.labels), key, beyond)
         base_rate = share_with_beyond(float(base_rates[found.label]), len(problem.labels), rule.label, beyond)
         if key in rules or not accepts(mined.reliability, shown, reliability, base_rate, mined.least_precision):
             continue
@@ -88,11 +88,27 @@ STRENGTH = 20.0
 """Hits on samples that were not searched from which on these say more about a rule than what it is like."""
 
 
-def with_beyond(estimate: float, key: RuleKey, beyond: Beyond | None) -> float:
-    """The reliability of a rule that hit samples which were not searched: the mean of a Beta distribution that begins
-    as the estimate with the strength of `STRENGTH` hits, `(s · estimate + correct) / (s + hits)`."""
+def with_beyond(estimate: float, shown: Shown, samples: int, key: RuleKey, beyond: Beyond | None) -> float:
+    """The reliability of a rule on all samples, of which those searched, `samples` of them, are a part.
+
+    The precision on all is the mean of the precisions on either part, weighted by the rule's hits there, as of strata
+    (Cochran, Sampling Techniques, 1977, chapter 5). Counts on the samples searched are too good, so that there the
+    `estimate` stands for them. All others are held-out samples; the precision on them is the mean of a Beta
+    distribution that begins as the estimate with the strength of `STRENGTH` hits: `(s · e + correct) / (s + hits)`.
+
+    Of a rare label more than its share was searched, so that it is rarer among the others: e is the estimate with its
+    odds multiplied by those of the label among the others, divided by those among the searched (Saerens, Latinne and
+    Decaestecker 2002).
+    """
     hits, correct = (0, 0) if beyond is None else beyond.counts.get(key, (0, 0))
-    return (STRENGTH * estimate + correct) / (STRENGTH + hits) if hits else estimate
+    if beyond is None or hits == 0:
+        return estimate
+    positives = beyond.positives.get(key[0], 0)
+    right = estimate * positives / max(shown.positives, 1)
+    wrong = (1 - estimate) * (beyond.samples - positives) / max(samples - shown.positives, 1)
+    expected = right / (right + wrong) if right + wrong else estimate
+    precision = (STRENGTH * expected + correct) / (STRENGTH + hits)
+    return (shown.hits * estimate + hits * precision) / (shown.hits + hits)
 
 
 def share_with_beyond(share: float, samples: int, label: str, beyond: Beyond | None) -> float:

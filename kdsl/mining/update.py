@@ -150,13 +150,17 @@ def _measured(
     entries = []
     for rule, counts, estimate in zip(rules, shown, reliability, strict=True):
         known = before.get((rule.id, rule.when_hash))
-        # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
         key = rule.label, rule.when_hash
+        share = share_with_beyond(counts.positives / len(labels), len(labels), rule.label, beyond)
+        # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
+        known_hits = counts.hits > 0 and counts.positives > 0
+        if not known_hits and beyond is not None and share > 0 and beyond.counts[key][0]:
+            estimate, known_hits = share, True  # what it hits beyond the samples searched speaks for itself
         entry = rule_statistics(
             rule,
             counts,
-            with_beyond(estimate, key, beyond) if counts.hits and counts.positives else None,
-            share_with_beyond(counts.positives / len(labels), len(labels), rule.label, beyond),
+            with_beyond(estimate, counts, len(labels), key, beyond) if known_hits else None,
+            share,
             len(labels),
             known.candidates if known is not None else 0,
         )

@@ -35,9 +35,9 @@ def unlabelled_table(project: Project, task: Task) -> FieldTable:
 def _unlabelled(project: Project, task: Task, known: list[Sample], sidecars: Sidecars) -> list[Sample]:
     unlabelled = project.config.data.unlabelled
     of_task = [sample for sample in known if sample.task == task.name]
-    labelled = {_content(sample, sidecars) for sample in of_task if sample.answer is not None}
     found = [sample for sample in of_task if sample.answer is None]
     if unlabelled is not None:
+        labelled = {_content(sample, sidecars) for sample in of_task if sample.answer is not None}
         found += [
             replace(sample, label=None, labels=None)
             for sample in project.iterate_samples(unlabelled)
