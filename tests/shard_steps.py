@@ -1,5 +1,6 @@
 """A step that is done at once, to be done to shards: what is worked on is of no account there."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from kdsl.sample import Sample
 
 if TYPE_CHECKING:
     import pyarrow
+
+_log = logging.getLogger("kdsl.distributed.steps.length")
 
 
 @dataclass(frozen=True)
@@ -61,5 +64,9 @@ class Measuring:
             else:
                 worked.records.append({"id": sample.id, "length": len(text)})
         return worked
+
+    def end(self) -> None:
+        if self.batches and min(self.batches) < 3:
+            _log.warning("%d samples in a batch that is not full", min(self.batches))
 
     def close(self) -> None: ...

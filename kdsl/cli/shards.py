@@ -57,7 +57,9 @@ def is_over_shards(inputs: Sequence[str], output: str | None, engine: EngineName
     """Whether `kdsl predict` is to work over shards: its output is no file, and its input one folder or address."""
     if engine is EngineName.ray or any("://" in each for each in (*inputs, output or "")):
         return True
-    return len(inputs) == 1 and output is not None and Path(inputs[0]).is_dir() and not Path(output).suffix
+    if len(inputs) != 1 or output is None or not Path(inputs[0]).is_dir():
+        return False
+    return not Path(output).suffix or Path(output).is_dir()
 
 
 def engine_of(name: EngineName, address: str | None, workers: int | None, step: "Step") -> "Engine":
@@ -114,8 +116,8 @@ def run_on_shards(
             typer.echo(f"{outcome.changed} shards had changed since their results were made, and were done anew")
         if outcome.problems:
             typer.echo(f"{outcome.errors}: what was wrong with each")
-        for name, reason in outcome.unread.items():
-            typer.echo(f"not read: {name} ({reason})")
+        for reason in outcome.unread.values():
+            typer.echo(f"not read: {reason}")
     if outcome.problems or outcome.unread:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kdsl.config import ProjectConfig
+from kdsl.distributed.storage import Storage
 from kdsl.distributed.work import Job
 from kdsl.errors import KdslError
 from kdsl.hosts import contact, is_address
@@ -55,7 +56,9 @@ class Bundle:
                     _add(archive, path_of, f"data/{key}{path_of.suffix}")
             if config.recorded is not None and config.recorded.is_file():
                 _add(archive, config.recorded, "recorded.jsonl")
-        return cls(replace(job, config=config), packed.getvalue())
+        # Processes in a cluster work in other folders than this one.
+        input, output = (Storage(each.whole_address) for each in (job.input, job.output))
+        return cls(replace(job, input=input, output=output), packed.getvalue())
 
     def unpacked(self) -> "Unpacked":
         """The files in a temporary folder, which goes with what is returned."""

@@ -45,6 +45,8 @@ class ShardDone:
     seconds: float = 0.0
     error: str | None = None
     """Why nothing at all came of it; it is tried again next time."""
+    warnings: tuple[str, ...] = ()
+    """What was left out or put right, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,10 @@ class Results:
                 self._require_same(known, run)
             self.storage.remove_unfinished()
             self._write_run(run)
-            yield require_held
+            try:
+                yield require_held
+            finally:
+                self.storage.remove_unfinished()
 
     @contextmanager
     def _claimed(self) -> Iterator[Callable[[], None]]:
@@ -258,8 +263,13 @@ def _table_of(shard: Shard, problems: Sequence[Problem]) -> "pyarrow.Table":
 
     columns: Mapping[str, list[Any]] = {
         "shard": [shard.name] * len(problems),
-        "id": [problem.id for problem in problems],
-        "task": [problem.task for problem in problems],
-        "message": [problem.message for problem in problems],
+        "id": [_whole(problem.id) for problem in problems],
+        "task": [_whole(problem.task) for problem in problems],
+        "message": [_whole(problem.message) for problem in problems],
     }
     return pyarrow.table(columns, schema=pyarrow.schema([(name, pyarrow.string()) for name in columns]))
+
+
+def _whole(text: str) -> str:
+    """With an escape for half a character, which UTF-8 does not have."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

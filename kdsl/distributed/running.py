@@ -5,10 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from kdsl.distributed.local import work_locally
+from kdsl.distributed.pace import Pace
 from kdsl.distributed.results import ERRORS, Results, Run, ShardDone
 from kdsl.distributed.shards import Shard, find_shards, require_parquet
 from kdsl.distributed.step import Step
 from kdsl.distributed.storage import Storage
+from kdsl.distributed.warned import Warned
 from kdsl.distributed.work import Job, require_apart
 from kdsl.errors import KdslError
 from kdsl.progress import reported
@@ -51,7 +53,7 @@ class Outcome:
     def told(self) -> str:
         """In a few words, for a progress bar."""
         errors = f", {self.problems:,} errors" if self.problems else ""
-        return f"{self.samples:,} samples{errors}"
+        return f"{self.samples:,} rows{errors}"
 
 
 def in_processes(workers: int) -> Engine:
@@ -108,7 +110,8 @@ def _work(
 ) -> None:
     if not missing:
         return
-    worked = 0
+    worked, warned = 0, Warned()
+    pace = Pace({shard.name: shard.size for shard in missing})
     try:
         with (
             reported(project.progress, f"{job.step.name}: shards", len(missing)) as advance,
@@ -117,8 +120,9 @@ def _work(
             for done in found:
                 require_held()
                 outcome.add(done)
+                warned.add(done.name, done.warnings)
                 worked += 1
-                advance(f"{job.step.name}: {outcome.told()}")
+                advance(f"{job.step.name}: {outcome.told()}, {pace.told(done.name)}")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"{outcome.done_before + worked} of {outcome.shards} shards are in {outcome.output}; run again to go on"
@@ -126,3 +130,5 @@ def _work(
     except KdslError as error:
         kept = f"{outcome.done_before + worked} of {outcome.shards} shards are in {outcome.output}"
         raise KdslError(f"{error.sentence} ({kept})", error.hint) from error
+    finally:
+        warned.tell()

@@ -15,6 +15,7 @@ from kdsl.distributed.step import Problem
 from kdsl.distributed.storage import Storage, StoredFile
 from kdsl.distribution import install_command
 from kdsl.errors import KdslError
+from kdsl.files import opened
 from kdsl.sample import Sample, SampleKey, Task
 
 ENDINGS = (".parquet", ".jsonl")
@@ -81,7 +82,7 @@ def _require_name(storage: Storage, shard: Shard) -> None:
     if size > _LONGEST_NAME:
         raise KdslError(
             f"{storage.place(shard.name)}: the name of its result would have {size} bytes, and {_LONGEST_NAME} are "
-            "possible; rename the shard"
+            "possible; rename it"
         )
 
 
@@ -140,13 +141,13 @@ def shard_samples(
     except ShardError:
         raise
     except KdslError as error:
-        raise ShardError(error.sentence, error.hint) from error
+        raise ShardError(error.sentence.replace(str(content), name), error.hint) from error
 
 
 def _rows(
     place: str, content: Path, tasks: Sequence[Task], reading: Reading, notes: Notes
 ) -> Iterator[Sample | Problem]:
-    if place.endswith(".parquet") and not content.stat().st_size:
+    if place.endswith(".parquet") and content.exists() and not content.stat().st_size:
         raise ShardError(f"{place}: is empty, and even Parquet without a row is not; write it again")
     records = _records(place, content, tasks, reading, notes)
     head = [*islice(records, HEAD)]
@@ -210,7 +211,7 @@ def _records(
 
 def _lines(place: str, content: Path) -> Iterator[Value | Problem]:
     """The objects of JSON Lines; a line that is none is a problem of its own."""
-    with content.open("rb") as file:
+    with opened(content) as file:
         for number, line in enumerate(file, start=1):
             text = line.strip()
             if not text:

@@ -45,6 +45,10 @@ class Worker(Protocol):
         """
         ...
 
+    def end(self) -> None:
+        """A shard ends: log what was missing for it, counted."""
+        ...
+
     def close(self) -> None:
         """End what it started, such as processes of its own."""
         ...

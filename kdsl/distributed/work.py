@@ -15,6 +15,7 @@ from kdsl.distributed.results import Results, ShardDone
 from kdsl.distributed.shards import Shard, ShardError, shard_samples
 from kdsl.distributed.step import Problem, Step, Worker
 from kdsl.distributed.storage import Storage
+from kdsl.distributed.warned import collected
 from kdsl.errors import KdslError
 from kdsl.processes import collecting_rarely
 from kdsl.project.project import Project
@@ -58,11 +59,11 @@ class ShardWorker:
             return known
         begun = time.monotonic()
         try:
-            with TemporaryDirectory(prefix="kdsl-") as scratch:
+            with TemporaryDirectory(prefix="kdsl-") as scratch, collected() as warnings:
                 rows, problems = self._worked(shard, content, Path(scratch))
         except ShardError as error:
             return ShardDone(shard.name, error=str(error), seconds=time.monotonic() - begun)
-        return ShardDone(shard.name, rows, problems, time.monotonic() - begun)
+        return ShardDone(shard.name, rows, problems, time.monotonic() - begun, warnings=tuple(warnings))
 
     def _worked(self, shard: Shard, content: bytes | None, scratch: Path) -> tuple[int, int]:
         """How many rows the result has, and how many problems."""
@@ -76,6 +77,7 @@ class ShardWorker:
                 result.add(batch_of(worked.records, self._schema))
                 result.problems += worked.problems
             self._require_unchanged(shard)
+        self._worker.end()
         notes.tell(shard.name)
         return result.rows, len(result.problems)
 

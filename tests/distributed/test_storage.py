@@ -85,11 +85,12 @@ def test_one_folder_has_one_whole_address(tmp_path, monkeypatch):
     assert Storage("s3://bucket/a/").whole_address == "s3://bucket/a"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("locked", ["new", "new/inner"])
 def test_a_folder_without_rights_is_told_not_skipped(tmp_path, locked):
     (tmp_path / "new" / "inner").mkdir(parents=True)
     (tmp_path / locked).chmod(0)
+    if os.access(tmp_path / locked, os.R_OK):
+        pytest.skip("this user may read everything")
     try:
         with pytest.raises(KdslError, match=r"new.*: cannot be looked (at|into), for lack of rights; get them"):
             Storage(str(tmp_path / "new")).files()

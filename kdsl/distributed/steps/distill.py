@@ -119,7 +119,10 @@ class Distilling:
         weighed = arbiter.weigh(active_rules(mined_rules_of(self.project, task).rules, task, table.sidecars))
         return rule_votes(task, table, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
 
-    def close(self) -> None:
-        """Tell what was missing, and end the processes that read pictures and sounds."""
+    def end(self) -> None:
+        """Tell what was missing."""
         self.predictor.warn()
+
+    def close(self) -> None:
+        """End the processes that read pictures and sounds."""
         self.predictor.close()

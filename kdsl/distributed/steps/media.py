@@ -30,6 +30,9 @@ class MediaWorker:
         """A shard begins."""
         self._told.clear()
 
+    def end(self) -> None:
+        """A shard ends: what could not be looked at is told as its problems."""
+
     def work(self, samples: Sequence[Sample]) -> Worked:
         """See `Worker.work`; a problem is that of the first sample with the image or sound."""
         wanted: dict[Named, Sample] = {}

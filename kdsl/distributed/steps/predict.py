@@ -79,7 +79,10 @@ class Predicting:
         records = [{**each.record(), "fingerprint": each.sample.fingerprint} for each in decisions]
         return Worked(prediction_rows(records, self.schema))
 
-    def close(self) -> None:
-        """Tell what was missing or unusable, and end the processes that read pictures and sounds."""
+    def end(self) -> None:
+        """Tell what was missing or unusable."""
         self.predictor.warn()
+
+    def close(self) -> None:
+        """End the processes that read pictures and sounds."""
         self.predictor.close()
