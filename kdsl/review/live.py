@@ -14,7 +14,7 @@ from kdsl.errors import KdslError
 from kdsl.label_matrix import label_array
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
-from kdsl.project.refining import Refiner, labelled
+from kdsl.project.refining import Refiner, searched
 from kdsl.project.unlabelled import unlabelled_table
 from kdsl.review.dataset import Dataset, Source, Stamps, recently_written, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
@@ -198,7 +198,7 @@ class LiveSite:
                 continue
             if self.changing:  # it may be about other samples
                 return
-            index.refiner = Refiner(problem, labelled(index.task, index.table))
+            index.refiner = Refiner(problem, searched(self._config, index.task, index.table))
 
     def _take_trained(self) -> None:
         for name, task in self.site.tasks.items():

@@ -117,7 +117,7 @@ def sample(number: int, text: str, *labels: str, multi: bool = False) -> Sample:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_counts_are_those_of_all_samples_at_once(workers, monkeypatch):
-    monkeypatch.setattr(counting, "_PIECE", 7)
+    monkeypatch.setattr(counting, "PIECE", 7)
     source, filler = random.Random(3), noise(3, 4)
     words = ["亮度", "面料", "包邮"]
     task = Task("t", (Label("甲"), Label("乙"), Label("丙")))
