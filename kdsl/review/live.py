@@ -19,7 +19,7 @@ from kdsl.project.unlabelled import unlabelled_table
 from kdsl.review.dataset import Dataset, Source, Stamps, recently_written, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_predictions import prediction_files
-from kdsl.review.reading import Said, conditions_of, read_and_ask, read_and_count, read_and_prepare
+from kdsl.review.reading import Said, conditions_of, counted, read_and_ask, read_and_count, read_and_prepare
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import TaskIndex
@@ -57,12 +57,17 @@ class LiveSite:
         self._read = stamps_of(source.files)
         self._labels = stamps_of([source.labels] if source.labels is not None else [])
         with out_of_the_way():
-            names = [task.name for task in Project(config).tasks]
-            store = RuleStore(config.rules, names)
-            # What reading takes of memory, which may be many times of what is shown, goes with a process of its own.
-            large = sum(path.stat().st_size for path in source.files if path.is_file()) >= _LARGE
-            call = partial(call_in_subprocess, threading.Event()) if large else _here
-            self.site = Site(config, call(read_and_count, source.read, conditions_of(store)), store, reviewer)
+            if sum(path.stat().st_size for path in source.files if path.is_file()) >= _LARGE:
+                # What reading takes of memory, many times of what is shown, goes with a process of its own.
+                names = [task.name for task in Project(config).tasks]
+                store = RuleStore(config.rules, names)
+                reading = call_in_subprocess(threading.Event(), read_and_count, source.read, conditions_of(store))
+            else:
+                dataset = source.read()
+                names = [task.name for task in dataset.tasks]
+                store = RuleStore(config.rules, names)
+                reading = counted(dataset, conditions_of(store))
+            self.site = Site(config, reading, store, reviewer)
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
