@@ -146,3 +146,13 @@ def _asked_there() -> Callable[[list[str]], tuple[str | None, list[str]]]:
         return __version__, missing
 
     return facts
+
+
+def cause(error: BaseException) -> str:
+    """What an error of Ray's goes back to, in a line: its own messages are traces of other processes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not said:
+        return type(error).__name__
+    return said[-1] if len(said) > 1 and ("Traceback" in str(error) or "ray::" in said[0]) else said[0]

@@ -2,17 +2,19 @@
 
 import logging
 import math
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from kdsl.distributed.bundle import Bundle
-from kdsl.distributed.ray_cluster import is_client, joined, require_same_everywhere
+from kdsl.distributed.ray_cluster import cause, is_client, joined, require_same_everywhere
 from kdsl.distributed.results import ShardDone
 from kdsl.distributed.running import Engine
 from kdsl.distributed.shards import Shard
 from kdsl.distributed.work import Job, ShardWorker
-from kdsl.errors import KdslError, first_line
+from kdsl.errors import KdslError
+from kdsl.processes import temporary_until_end
 
 
 def in_cluster(address: str | None, workers: int | None) -> Engine:
@@ -31,7 +33,7 @@ def _work(
             yield from worked(bundle, shards, workers)
         except (ray.exceptions.RayError, ValueError, ConnectionError) as error:
             raise KdslError(
-                f"the cluster gave up ({first_line(error)}); look at its logs, and run again to go on"
+                f"the cluster gave up ({cause(error)}); look at its logs, and run again to go on"
             ) from error
 
 
@@ -49,7 +51,8 @@ def _worked(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Gen
             include_paths=True,
             filesystem=_filesystem(job),
             override_num_blocks=len(shards),
-            num_cpus=0,
+            num_cpus=0,  # actors have all of them
+            concurrency=actors,  # each shard that is read waits in memory
             shuffle=None,
         )
         found = read.map_batches(
@@ -108,6 +111,7 @@ class _Actor:
         self._shards = shards
         self._worker: ShardWorker | None = None
         self._wrong = ""
+        tempfile.tempdir = str(temporary_until_end())  # Ray kills actors, which leave behind what they unpacked
         try:
             self._unpacked = (ray.get(bundle) if isinstance(bundle, ray.ObjectRef) else bundle).unpacked()
             self._worker = ShardWorker(self._unpacked.job)
