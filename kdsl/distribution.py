@@ -66,8 +66,12 @@ def installation() -> dict[str, str]:
 
 def _versions(requirements: list[str]) -> dict[str, str | None]:
     """The package of each requirement, which begins with its name, and the version that is installed."""
-    names = (re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in requirements)
-    return {name: installed_version(name) for name in names}
+    return {name: installed_version(name) for name in map(package, requirements)}
+
+
+def package(requirement: str) -> str:
+    """The name of the package in a requirement such as `numpy>=2.0`."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
 
 
 def installed_version(name: str) -> str | None:

@@ -3,13 +3,16 @@
 import gc
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -87,6 +90,17 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def temporary_until_end(prefix: str = "kdsl-") -> Path:
+    """A folder that is there as long as this process, also where that is killed and could not remove it itself.
+
+    A shell waits for the end and is nobody's child: Ray kills the children of what it kills.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    waiting = '(while kill -0 "$1"; do sleep 1; done; rm -rf "$2") >/dev/null 2>&1 &'
+    subprocess.run(["sh", "-c", waiting, "sh", str(os.getpid()), folder], start_new_session=True, check=True)
+    return folder
 
 
 def _start(initializer: Callable[..., None], *arguments: Any) -> None:

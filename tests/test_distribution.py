@@ -82,6 +82,8 @@ def test_nothing_but_what_is_shown_depends_on_the_whole_version():
     assert using == {
         "kdsl/__init__.py",
         "kdsl/cli/__init__.py",
+        "kdsl/distributed/ray_cluster.py",
+        "kdsl/distributed/results.py",
         "kdsl/distribution.py",
         "kdsl/models/large/card.py",
         "kdsl/models/large/model_export.py",

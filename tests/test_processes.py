@@ -4,6 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+from waiting import until
 
 from kdsl.processes import worker_pool
 
@@ -47,3 +50,17 @@ def test_no_worker_outlives_a_killed_process(tmp_path):
     process.send_signal(signal.SIGKILL)
     # The workers have the other end of this pipe too: it ends with the last of them.
     assert process.communicate(timeout=600)[0] == ""
+
+
+def test_a_temporary_folder_goes_with_a_process_that_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = "from kdsl.processes import temporary_until_end as made; print(made('x-'), flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert folder.parent == tmp_path and folder.name.startswith("x-")
+    (folder / "inside").mkdir()
+    (folder / "inside" / "file").write_text("text")
+    process.kill()
+    process.communicate()
+    until(lambda: not folder.exists())

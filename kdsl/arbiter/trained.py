@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kdsl.arbiter.arbiter import ARBITER_FILE, Arbiter, RuleJudge
 from kdsl.arbiter.decision import decide
 from kdsl.arbiter.evidence import RuleEvidence
+from kdsl.arbiter.left_over import LeftOver
 from kdsl.arbiter.multi_label import pooled
 from kdsl.arbiter.multi_label_decision import AnyDecision, decide_labels
 from kdsl.arbiter.scope import SCOPE_FILE, Belief, Scope
@@ -68,6 +69,9 @@ class TrainedTask:
     """What accepted rules taught the classifier; None without unlabelled samples."""
     scope: Scope | None = None
     """Tells samples of `Task.other`; None where the task names none, or there was too little to learn it from."""
+
+    left_over: LeftOver | None = None
+    """What it comes to on samples that were too many to be learned from; None where all are."""
 
     @property
     def shares(self) -> Mapping[str, float]:

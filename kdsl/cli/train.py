@@ -57,6 +57,7 @@ def train(
     for task in trained:
         print_shares(task.task.name, task.shares)
         print_taught(task)
+        print_left_over(task)
 
 
 def _projection_record(card: "ProjectionCard", folder: Path) -> dict[str, Any]:
@@ -151,5 +152,16 @@ def print_taught(trained: "TrainedTask") -> None:
         results_console().print(f"{escape(trained.taught.told(trained.task.name))}.")
 
 
+def print_left_over(trained: "TrainedTask") -> None:
+    """How good the classifier is on samples that were too many to be learned from; nothing where there are none."""
+    from rich.markup import escape
+
+    from kdsl.cli.console import results_console
+
+    if trained.left_over is not None:
+        results_console().print(f"{escape(trained.left_over.told(trained.task.name))}.")
+
+
 def _taught(trained: "TrainedTask") -> dict[str, Any]:
-    return {} if trained.taught is None else {"taught": trained.taught.record()}
+    told = {} if trained.taught is None else {"taught": trained.taught.record()}
+    return told if trained.left_over is None else {**told, "left_over": trained.left_over.record()}

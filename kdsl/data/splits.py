@@ -44,7 +44,8 @@ def stratified_sample(ids: Sequence[str], labels: Labels, most: int, seed: int) 
     """At most `most` of the samples, by rows in their order: of each label its share, but no fewer than `FEWEST`.
 
     Which ones says a hash of seed and id, so that the same are chosen in whatever order they come, and nearly the same
-    when some are added. Of samples with several labels each set of labels counts as one.
+    when some are added. Of samples with several labels each set of labels counts as one. Where `FEWEST` of each label
+    or set would be more than half of all, it is fewer of each.
 
     Largest remainders: each label gets the whole part of its share, and what is left goes to those that lack most.
     """
@@ -53,16 +54,29 @@ def stratified_sample(ids: Sequence[str], labels: Labels, most: int, seed: int) 
         return np.arange(len(values))
     _, stratum, sizes = np.unique(values, axis=0, return_inverse=True, return_counts=True)
     stratum = stratum.reshape(-1)
-    shares = sizes * (most / len(values))
-    wanted = np.maximum(np.floor(shares).astype(np.int64), np.minimum(sizes, FEWEST))
-    lacking = np.argsort(-(shares - wanted), kind="stable")[: max(0, most - int(wanted.sum()))]
-    wanted[lacking] += 1
+    wanted = _allotted(sizes, most)
     key = str(seed).encode()[:64]
     hashes = (blake2b(id.encode("utf-8", "replace"), digest_size=8, key=key).digest() for id in ids)
     drawn = np.frombuffer(b"".join(hashes), dtype="<u8")
     order = np.lexsort((drawn, stratum))
     place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.sort(order[place < wanted[stratum[order]]])
+
+
+def _allotted(sizes: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """How many of each stratum are drawn, `most` together."""
+    least = np.minimum(sizes, min(FEWEST, most // (2 * len(sizes))))
+    rare = np.zeros(len(sizes), dtype=bool)
+    while True:  # what rare ones get more than their share, the others get less
+        shares = sizes * ((most - least[rare].sum()) / sizes[~rare].sum())
+        more = ~rare & (shares < least)
+        if not more.any():
+            break
+        rare |= more
+    wanted = np.where(rare, least, np.floor(shares)).astype(np.int64)
+    lacking = np.argsort(np.where(rare, 0, wanted - shares), kind="stable")[: most - int(wanted.sum())]
+    wanted[lacking] += 1
+    return wanted
 
 
 def _several_labels(labels: NDArray[np.bool_], folds: int, random: np.random.Generator) -> NDArray[np.int64]:

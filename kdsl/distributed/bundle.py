@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -9,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kdsl.config import ProjectConfig
+from kdsl.distributed.storage import Storage
 from kdsl.distributed.work import Job
 from kdsl.errors import KdslError
 from kdsl.hosts import contact, is_address
@@ -32,7 +34,7 @@ class Bundle:
 
     job: Job
     files: bytes
-    """A tar archive: `tasks/N.yaml`, `rules/`, `checkpoint/` and `data/KEY`."""
+    """A tar archive: `tasks/N.yaml`, `rules/`, `checkpoint/` and `data/KEY`, which is a file or a folder."""
 
     @classmethod
     def of(cls, job: Job) -> "Bundle":
@@ -44,18 +46,19 @@ class Bundle:
             for number, name in enumerate(config.tasks):
                 if (path := _task_file(config, name)) is not None:
                     _add(archive, path, f"tasks/{number}{path.suffix}")
-            for folder, name in ((config.rules, "rules"), (config.checkpoint, "checkpoint")):
-                for path in sorted(folder.rglob("*")):
-                    inner = path.relative_to(folder)
-                    if path.is_file() and not is_lock(path) and inner.parts[0] not in _LEFT_OUT:
-                        _add(archive, path, f"{name}/{inner.as_posix()}")
+            _add_folder(archive, config.rules, "rules")
+            _add_folder(archive, config.checkpoint, "checkpoint", _LEFT_OUT)
             for key in job.step.reads:
                 path_of = config.data.paths.get(key)
-                if path_of is not None and path_of.is_file():
+                if path_of is not None and path_of.is_dir():
+                    _add_folder(archive, path_of, f"data/{key}")
+                elif path_of is not None and path_of.is_file():
                     _add(archive, path_of, f"data/{key}{path_of.suffix}")
             if config.recorded is not None and config.recorded.is_file():
                 _add(archive, config.recorded, "recorded.jsonl")
-        return cls(replace(job, config=config), packed.getvalue())
+        # Processes in a cluster work in other folders than this one.
+        input, output = (Storage(each.whole_address) for each in (job.input, job.output))
+        return cls(replace(job, input=input, output=output), packed.getvalue())
 
     def unpacked(self) -> "Unpacked":
         """The files in a temporary folder, which goes with what is returned."""
@@ -100,6 +103,13 @@ def _task_file(config: ProjectConfig, name: str) -> Path | None:
     """The file of a task; None for one that comes with KDSL."""
     path = config.folder / name
     return path if path.is_file() else None
+
+
+def _add_folder(archive: tarfile.TarFile, folder: Path, name: str, left_out: Collection[str] = ()) -> None:
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.is_file() and not is_lock(path) and inner.parts[0] not in left_out:
+            _add(archive, path, f"{name}/{inner.as_posix()}")
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:

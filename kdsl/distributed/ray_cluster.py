@@ -3,17 +3,19 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kdsl.distribution import EXTRAS, install_command, installed_version, requirements
+from kdsl.distribution import EXTRAS, Extra, install_command, package, requirements
 from kdsl.errors import KdslError, first_line
 from kdsl.version import __version__
 
 PORT_OF_CLIENTS, PORT_OF_CLUSTER = 10001, 6379
 PATIENCE = 5.0
 """Seconds in which somebody must listen at an address."""
+ANSWER = 120.0
+"""Seconds in which a node must say what is installed there; its first process may take long to start."""
 _CLIENT = "ray://"
 
 
@@ -52,10 +54,10 @@ def joined(address: str | None) -> Iterator[Any]:
 
 def _require_listener(address: str) -> None:
     client = address.startswith(_CLIENT)
-    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
-    if not host:
+    host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not colon:
         host, port = port, str(PORT_OF_CLIENTS if client else PORT_OF_CLUSTER)
-    if not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise KdslError(
             f"--address {address}: is no address of a cluster; give one such as ray://head:{PORT_OF_CLIENTS} or "
             f"head:{PORT_OF_CLUSTER}"
@@ -67,53 +69,90 @@ def _require_listener(address: str) -> None:
             f"--address {address}: nobody listens there ({error.strerror or first_line(error)}); start a cluster with "
             f"`ray start --head --ray-client-server-port={PORT_OF_CLIENTS}`, or correct the address"
         ) from error
+    if os.environ.get("RAY_USE_TLS", "0") in ("0", "") and not _speaks_grpc(f"{host}:{port}"):
+        raise KdslError(
+            f"--address {address}: who listens there is no Ray cluster; its head listens at {PORT_OF_CLUSTER}, and "
+            f"for ray:// at {PORT_OF_CLIENTS}, where it was not told otherwise"
+        )
+
+
+def _speaks_grpc(target: str) -> bool:
+    """Whether a server answers as those of Ray do: Ray itself would try for minutes, and then end this process."""
+    import grpc
+
+    with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(PATIENCE)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
+
+
+def is_client(ray: Any) -> bool:
+    """Whether this process is none of the cluster's, but talks to its head: the address is one of ray://."""
+    return bool(ray.util.client.ray.is_connected())
 
 
 def require_same_everywhere(ray: Any, needs: Sequence[str]) -> None:
     """Raise KdslError, naming the node, where KDSL is missing or of another version, or an extra of `needs` is."""
+    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    wanted: list[Extra] = [extra for extra in EXTRAS if extra in needs]
+    packages = {package(requirement): extra for extra in wanted for requirement in requirements(extra)}
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    ask = ray.remote(num_cpus=0, max_retries=0)(facts)
+    ask = ray.remote(num_cpus=0, max_retries=0)(_asked_there())
     asked = [
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            tuple(needs)
-        )
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote([*packages])
         for node in nodes
     ]
     for node, answer in zip(nodes, asked, strict=True):
-        name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        name = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
         try:
-            version, missing = ray.get(answer)
-        except Exception as error:  # what a node cannot import is told in Ray's own way
-            raise KdslError(
-                f"node {name}: KDSL {__version__} cannot be used there ({_cause(error)}); install it as here"
-            ) from error
+            version, missing = ray.get(answer, timeout=ANSWER)
+        except GetTimeoutError as error:
+            raise KdslError(f"{name}: does not answer within {ANSWER:.0f} seconds; look at its logs") from error
+        except RayTaskError as error:
+            raise KdslError(f"{name}: KDSL cannot be used there ({first_line(error.cause)})") from error
+        except RayError:
+            continue  # the node has just been lost: what it would have done goes to the others
         if version != __version__:
-            raise KdslError(
-                f"node {name}: has KDSL {version}, and this machine {__version__}; install the same version everywhere"
-            )
+            has = "has no KDSL" if version is None else f"has KDSL {version}"
+            raise KdslError(f"{name}: {has}, and this machine {__version__}; install the same version everywhere")
         if missing:
-            raise KdslError(f"node {name}: lacks {', '.join(missing)}; install there what this step needs")
+            commands = "; ".join(dict.fromkeys(install_command(packages[each]) for each in missing))
+            raise KdslError(f"{name}: lacks {', '.join(missing)}, which this step needs; install there: {commands}")
 
 
-def facts(needs: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The version of KDSL in this process, and the packages that extras of it lack."""
-    missing = []
-    for extra in EXTRAS:
-        if extra in needs:
-            names = [_package(requirement) for requirement in requirements(extra)]
-            missing += [name for name in names if installed_version(name) is None]
-    return __version__, missing
+def _asked_there() -> Callable[[list[str]], tuple[str | None, list[str]]]:
+    """What a node is asked: its version of KDSL, None without it, and which of some packages it lacks.
+
+    A function within one is sent as it is, so that a node without KDSL can answer, too.
+    """
+
+    def facts(packages: list[str]) -> tuple[str | None, list[str]]:
+        from importlib.metadata import PackageNotFoundError, version
+
+        missing = []
+        for name in packages:
+            try:
+                version(name)
+            except PackageNotFoundError:
+                missing.append(name)
+        try:
+            from kdsl.version import __version__
+        except ImportError:
+            return None, missing
+        return __version__, missing
+
+    return facts
 
 
-def _package(requirement: str) -> str:
-    """The name of the package in a requirement such as `numpy>=2.0`."""
-    import re
-
-    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-
-
-def _cause(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+def cause(error: BaseException) -> str:
+    """What an error of Ray's goes back to, in a line: its own messages are traces of other processes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not said:
+        return type(error).__name__
+    return said[-1] if len(said) > 1 and ("Traceback" in str(error) or "ray::" in said[0]) else said[0]

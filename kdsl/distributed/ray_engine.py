@@ -2,17 +2,19 @@
 
 import logging
 import math
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from kdsl.distributed.bundle import Bundle
-from kdsl.distributed.ray_cluster import joined, require_same_everywhere
+from kdsl.distributed.ray_cluster import cause, is_client, joined, require_same_everywhere
 from kdsl.distributed.results import ShardDone
 from kdsl.distributed.running import Engine
 from kdsl.distributed.shards import Shard
 from kdsl.distributed.work import Job, ShardWorker
-from kdsl.errors import KdslError, first_line
+from kdsl.errors import KdslError
+from kdsl.processes import temporary_until_end
 
 
 def in_cluster(address: str | None, workers: int | None) -> Engine:
@@ -23,19 +25,34 @@ def in_cluster(address: str | None, workers: int | None) -> Engine:
 def _work(
     job: Job, shards: Sequence[Shard], address: str | None, workers: int | None
 ) -> Generator[ShardDone, None, None]:
-    with joined(address) as ray, _quiet():
-        require_same_everywhere(ray, job.step.needs)
-        resources = ray.cluster_resources()
-        gpus = job.step.gpus if resources.get("GPU", 0) >= job.step.gpus else 0.0
-        fit = math.floor(resources["GPU"] / gpus) if gpus else math.floor(resources.get("CPU", 1))
-        actors = max(1, min(workers or fit, fit, len(shards)))
-        bundle = ray.put(Bundle.of(job))
+    with joined(address) as ray:
+        require_same_everywhere(ray, ("ray", *job.step.needs))
+        bundle = Bundle.of(job)
+        worked = _worked_by_head if is_client(ray) else _worked
+        try:
+            yield from worked(bundle, shards, workers)
+        except (ray.exceptions.RayError, ValueError, ConnectionError) as error:
+            raise KdslError(
+                f"the cluster gave up ({cause(error)}); look at its logs, and run again to go on"
+            ) from error
+
+
+def _worked(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Generator[ShardDone, None, None]:
+    """The work, by Ray Data, which this process drives; KdslError for what stops it."""
+    import ray
+
+    job, resources = bundle.job, ray.cluster_resources()
+    gpus = job.step.gpus if resources.get("GPU", 0) >= job.step.gpus else 0.0
+    fit = math.floor(resources["GPU"] / gpus) if gpus else math.floor(resources.get("CPU", 1))
+    actors = max(1, min(workers or fit, fit, len(shards)))
+    with _quiet():
         read = ray.data.read_binary_files(
             [_path(job, shard) for shard in shards],
             include_paths=True,
             filesystem=_filesystem(job),
             override_num_blocks=len(shards),
-            num_cpus=0,
+            num_cpus=0,  # actors have all of them
+            concurrency=actors,  # each shard that is read waits in memory
             shuffle=None,
         )
         found = read.map_batches(
@@ -43,20 +60,46 @@ def _work(
             batch_size=1,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            fn_constructor_args=(bundle, {_path(job, shard): shard for shard in shards}),
+            fn_constructor_args=(ray.put(bundle), {_path(job, shard): shard for shard in shards}),
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=1,
             num_gpus=gpus or None,
         )
+        for row in found.iter_rows():
+            if row["fatal"]:
+                raise KdslError(row["error"])
+            yield ShardDone(row["name"], row["samples"], row["problems"], row["seconds"], row["error"] or None)
+
+
+def _worked_by_head(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Generator[ShardDone, None, None]:
+    """The same, driven by a process on the head: Ray Data cannot be driven through ray://."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    head = next(node for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
+    there = NodeAffinitySchedulingStrategy(head["NodeID"], soft=False)
+    driver: Any = ray.remote(_Driver).options(num_cpus=0, scheduling_strategy=there).remote(bundle, shards, workers)
+    try:
+        while (done := ray.get(driver.next.remote())) is not None:
+            if isinstance(done, KdslError):
+                raise done
+            yield done
+    finally:
+        ray.kill(driver)  # its actors end with it
+
+
+class _Driver:
+    """Drives the work from within the cluster."""
+
+    def __init__(self, bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> None:
+        self._found = _worked(bundle, shards, workers)
+
+    def next(self) -> ShardDone | KdslError | None:
+        """What is done next; None at the end."""
         try:
-            for row in found.iter_rows():
-                if row["fatal"]:
-                    raise KdslError(row["error"])
-                yield ShardDone(row["name"], row["samples"], row["problems"], row["seconds"], row["error"] or None)
-        except (ray.exceptions.RayError, ValueError) as error:
-            raise KdslError(
-                f"the cluster gave up ({first_line(error)}); look at its logs, and run again to go on"
-            ) from error
+            return next(self._found, None)
+        except KdslError as error:
+            return error
 
 
 class _Actor:
@@ -68,6 +111,7 @@ class _Actor:
         self._shards = shards
         self._worker: ShardWorker | None = None
         self._wrong = ""
+        tempfile.tempdir = str(temporary_until_end())  # Ray kills actors, which leave behind what they unpacked
         try:
             self._unpacked = (ray.get(bundle) if isinstance(bundle, ray.ObjectRef) else bundle).unpacked()
             self._worker = ShardWorker(self._unpacked.job)

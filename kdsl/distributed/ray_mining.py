@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 from typing import Any
 
-from kdsl.distributed.ray_cluster import joined, require_same_everywhere
-from kdsl.errors import KdslError, first_line
+from kdsl.distributed.ray_cluster import cause, joined, require_same_everywhere
+from kdsl.errors import KdslError
 from kdsl.mining.inside import Inside
 from kdsl.mining.miner import MiningSettings, mine_label
 from kdsl.mining.problem import FoundRule, MiningProblem
@@ -57,7 +57,7 @@ def _in_cluster(ray: Any, at_once: int) -> Searches:
                 yield job, ray.get(done)
         except ray.exceptions.RayError as error:
             raise KdslError(
-                f"{problem.task.name}: the cluster gave up ({first_line(error)}); run again to go on from there"
+                f"{problem.task.name}: the cluster gave up ({cause(error)}); run again to go on from there"
             ) from error
         finally:
             for task in running:

@@ -70,7 +70,7 @@ def mined_rules(
         candidate_rules(mined, run, seed), mined.rules, mined.shown, estimates_of, strict=True
     ):
         key = rule.label, rule.when_hash
-        reliability = with_beyond(estimate, key, beyond)
+        reliability = with_beyond(estimate, shown, len(problem.labels), key, beyond)
         base_rate = share_with_beyond(float(base_rates[found.label]), len(problem.labels), rule.label, beyond)
         if key in rules or not accepts(mined.reliability, shown, reliability, base_rate, mined.least_precision):
             continue
@@ -88,11 +88,27 @@ STRENGTH = 20.0
 """Hits on samples that were not searched from which on these say more about a rule than what it is like."""
 
 
-def with_beyond(estimate: float, key: RuleKey, beyond: Beyond | None) -> float:
-    """The reliability of a rule that hit samples which were not searched: the mean of a Beta distribution that begins
-    as the estimate with the strength of `STRENGTH` hits, `(s · estimate + correct) / (s + hits)`."""
+def with_beyond(estimate: float, shown: Shown, samples: int, key: RuleKey, beyond: Beyond | None) -> float:
+    """The reliability of a rule on all samples, of which those searched, `samples` of them, are a part.
+
+    The precision on all is the mean of the precisions on either part, weighted by the rule's hits there, as of strata
+    (Cochran, Sampling Techniques, 1977, chapter 5). Counts on the samples searched are too good, so that there the
+    `estimate` stands for them. All others are held-out samples; the precision on them is the mean of a Beta
+    distribution that begins as the estimate with the strength of `STRENGTH` hits: `(s · e + correct) / (s + hits)`.
+
+    Of a rare label more than its share was searched, so that it is rarer among the others: e is the estimate with its
+    odds multiplied by those of the label among the others, divided by those among the searched (Saerens, Latinne and
+    Decaestecker 2002).
+    """
     hits, correct = (0, 0) if beyond is None else beyond.counts.get(key, (0, 0))
-    return (STRENGTH * estimate + correct) / (STRENGTH + hits) if hits else estimate
+    if beyond is None or hits == 0:
+        return estimate
+    positives = beyond.positives.get(key[0], 0)
+    right = estimate * positives / max(shown.positives, 1)
+    wrong = (1 - estimate) * (beyond.samples - positives) / max(samples - shown.positives, 1)
+    expected = right / (right + wrong) if right + wrong else estimate
+    precision = (STRENGTH * expected + correct) / (STRENGTH + hits)
+    return (shown.hits * estimate + hits * precision) / (shown.hits + hits)
 
 
 def share_with_beyond(share: float, samples: int, label: str, beyond: Beyond | None) -> float:
@@ -232,6 +248,8 @@ class Archive(RecordModel):
     """label → its share of the samples."""
     samples: tuple[str, ...]
     """Ids of the samples mined on."""
+    drawn_from: Count | None = None
+    """Labelled samples of which those mined on were drawn; None where all were mined on."""
     folds: tuple[Count, ...]
     """The fold of each of `samples`, from 0."""
     held_out: tuple[tuple[ArchivedRule, ...], ...]
@@ -239,6 +257,8 @@ class Archive(RecordModel):
 
     @model_validator(mode="after")
     def _whole(self) -> "Archive":
+        if self.drawn_from is not None and self.drawn_from <= len(self.samples):
+            raise ValueError(f"{len(self.samples)} samples are no part of {self.drawn_from}")
         if len(self.samples) != len(self.folds) or not all(0 <= fold < len(self.held_out) for fold in self.folds):
             raise ValueError("samples, folds and held_out do not belong together")
         if len(self.reliability.coefficients) != len(FEATURES):
@@ -280,8 +300,9 @@ class Archive(RecordModel):
         return rules, list(archived)
 
 
-def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
-    """The archive of a mining run on the samples with these ids, in the order they were mined in."""
+def archive_of(mined: "Mined", sample_ids: Sequence[str], beyond: int = 0) -> Archive:
+    """The archive of a mining run on the samples with these ids, in the order they were mined in; so many `beyond`
+    them were not searched."""
     problem = mined.problem
     names = problem.task.label_names
     shares = label_shares(problem.labels, len(names))
@@ -292,6 +313,7 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         least_precision=mined.least_precision,
         base_rates=dict(zip(names, shares.tolist(), strict=True)),
         samples=tuple(sample_ids),
+        drawn_from=len(sample_ids) + beyond if beyond else None,
         folds=tuple(problem.folds.tolist()),
         held_out=tuple(
             tuple(
@@ -316,16 +338,17 @@ def _gave(problem: "MiningProblem", found: "FoundRule", fold: int) -> list[int]:
     return members(giving).tolist()
 
 
-def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path) -> Archive:
+def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path, beyond: int = 0) -> Archive:
     """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
-    archive = archive_of(mined, sample_ids)
+    archive = archive_of(mined, sample_ids, beyond)
     write_archive(archive, path)
     return archive
 
 
 def write_archive(archive: Archive, path: Path) -> None:
     """Write an archive atomically; KdslError when `path` cannot be written."""
-    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
+    left_out = {"drawn_from"} if archive.drawn_from is None else None
+    write_atomically(path, archive.model_dump_json(indent=1, exclude=left_out) + "\n")
 
 
 def load_archive(path: Path) -> Archive:

@@ -32,6 +32,8 @@ from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, statistics_p
 
 Synonyms = Callable[[Sequence[Rule]], list[tuple[str, ...]]]
 """For each rule other ways to say its terms that no training sample holds."""
+Counting = Callable[[Sequence[Rule]], Beyond]
+"""Counts rules on the samples that were not searched."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,19 @@ class MinedRules:
     archive: Archive
 
 
-def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Rule], seed: int) -> MinedRules:
+def with_decisions(
+    mined: Mined, sample_ids: Sequence[str], decided: Sequence[Rule], seed: int, counting: Counting | None = None
+) -> MinedRules:
     """The rules that were mined, as people decided about them, and the rules that people wrote or edited.
 
     For mining in memory; a rule base on disk is brought up to date by `update_rule_base`. `decided` are rules that
     people wrote, edited, accepted or ruled out. Where these saw other samples than `mined` was given, as in
     cross-validation, a decision counts for a rule that was found again: that mining once found it on all samples, with
-    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`).
+    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`). `counting` is as in
+    `update_rule_base`.
     """
-    found, statistics = mined_rules(mined, "", seed)
+    beyond = None if counting is None else counting(candidate_rules(mined, "", seed))
+    found, statistics = mined_rules(mined, "", seed, beyond)
     known = {(rule.label, rule.when_hash): rule for rule in decided}
     edited = {rule.id for rule in decided}
     rules: dict[tuple[str, str], Rule] = {}
@@ -68,7 +74,7 @@ def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Ru
         if key not in rules and (not as_mined(task, rule) or rule.status not in ACTIVE):
             rules[key] = rule
     ordered = sorted(rules.values(), key=lambda rule: (rule.label, rule.id))  # as `RuleBase.rules` has them
-    return MinedRules(tuple(ordered), kept, archive_of(mined, sample_ids))
+    return MinedRules(tuple(ordered), kept, archive_of(mined, sample_ids, 0 if beyond is None else beyond.samples))
 
 
 def update_rule_base(
@@ -79,7 +85,7 @@ def update_rule_base(
     seed: int,
     validator: Validator | None = None,
     synonyms: Synonyms | None = None,
-    counting: Callable[[Sequence[Rule]], Beyond] | None = None,
+    counting: Counting | None = None,
 ) -> MineReport:
     """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
 
@@ -150,13 +156,17 @@ def _measured(
     entries = []
     for rule, counts, estimate in zip(rules, shown, reliability, strict=True):
         known = before.get((rule.id, rule.when_hash))
-        # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
         key = rule.label, rule.when_hash
+        share = share_with_beyond(counts.positives / len(labels), len(labels), rule.label, beyond)
+        # A rule that hits nothing, or whose label the task does not have, gives the map nothing to go by.
+        known_hits = counts.hits > 0 and counts.positives > 0
+        if not known_hits and beyond is not None and share > 0 and beyond.counts[key][0]:
+            estimate, known_hits = share, True  # what it hits beyond the samples searched speaks for itself
         entry = rule_statistics(
             rule,
             counts,
-            with_beyond(estimate, key, beyond) if counts.hits and counts.positives else None,
-            share_with_beyond(counts.positives / len(labels), len(labels), rule.label, beyond),
+            with_beyond(estimate, counts, len(labels), key, beyond) if known_hits else None,
+            share,
             len(labels),
             known.candidates if known is not None else 0,
         )

@@ -19,8 +19,8 @@ from kdsl.mining.beyond import count_beyond
 from kdsl.mining.miner import Mined
 from kdsl.mining.opinion import Opinion
 from kdsl.mining.run import Searches, mine_task
-from kdsl.mining.update import MinedRules, update_rule_base
-from kdsl.progress import Advance, reported
+from kdsl.mining.update import Counting, MinedRules, update_rule_base
+from kdsl.progress import Advance, Progress, reported
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
@@ -69,6 +69,15 @@ def search(
         progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
         workers=workers,
         searches=searches,
+    )
+
+
+def counting_rest(own: TaskProject, workers: int, progress: Progress | None = None) -> Counting | None:
+    """Counts rules on the labelled samples of a task that are not searched; None where all are."""
+    if not own.rest:
+        return None
+    return partial(
+        count_beyond, own.task, samples=own.rest, sidecars=own.table.sidecars, workers=workers, progress=progress
     )
 
 
@@ -183,14 +192,9 @@ def mine(project: Project, own: TaskProject, workers: int = 2, searches: Searche
         raise KeyboardInterrupt(
             f"the searches of {task.name} that were done are kept; the same command goes on from there"
         ) from None
-    save_archive(mined, own.sample_ids, archive)
+    save_archive(mined, own.sample_ids, archive, len(own.rest))
     run = datetime.now().strftime("%Y-%m-%dT%H:%M")
-    counting = None
-    if own.rest:
-        counting = partial(
-            count_beyond, task, samples=own.rest, sidecars=own.table.sidecars, workers=workers,
-            progress=project.progress,
-        )  # fmt: skip
+    counting = counting_rest(own, workers, project.progress)
     report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms, counting)
     told = own.parts.told(task, project.small)
     unlabelled = 0 if opinion is None else len(opinion.table)

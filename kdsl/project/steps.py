@@ -213,6 +213,8 @@ class Pipeline:
                 lines.append(f"{trained.task.name}: {by}")
             if trained.taught is not None:
                 lines.append(trained.taught.told(trained.task.name))
+            if trained.left_over is not None:
+                lines.append(trained.left_over.told(trained.task.name))
         return lines
 
     def _predict_test(self, scored: "Callable[[Summary], None]") -> Lines:

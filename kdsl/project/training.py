@@ -1,6 +1,7 @@
 """Training the tasks of a project."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from kdsl.arbiter.trained import TrainedTask
@@ -10,6 +11,7 @@ from kdsl.mining.update import MinedRules
 from kdsl.progress import Advance, reported
 from kdsl.project.fitting import advances, fit
 from kdsl.project.large import tuners_of, with_learners
+from kdsl.project.left_over import left_over
 from kdsl.project.mining import mined_rules_of
 from kdsl.project.project import Project
 from kdsl.project.task import TaskProject
@@ -36,6 +38,7 @@ def train_project(project: Project) -> list[TrainedTask]:
 
 def _train(project: Project, own: TaskProject, mined: MinedRules, advance: Advance) -> TrainedTask:
     trained = fit(own, mined, advance=advance)
+    trained = replace(trained, left_over=left_over(own, trained))
     trained.save(project.config.checkpoint / own.task.name, project.config.large)
     return trained
 

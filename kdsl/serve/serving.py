@@ -39,18 +39,13 @@ def serve_project(
     """
     if not with_token and not is_local(host):
         raise KdslError(f"--no-token would let everybody on the network ask at --host {host}; leave it out there")
-    try:
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401  # forms with files are read by it
-        from threadpoolctl import threadpool_limits
+    require_serve()
+    from kdsl.serve.app import create_app
+    from kdsl.serve.live import LiveProject
+    from kdsl.serve.media import Uploads
+    from kdsl.serve.service import Service
+    from kdsl.web_server import web_server
 
-        from kdsl.serve.app import create_app
-        from kdsl.serve.live import LiveProject
-        from kdsl.serve.media import Uploads
-        from kdsl.serve.service import Service
-        from kdsl.web_server import web_server
-    except ModuleNotFoundError as error:
-        raise KdslError(f"kdsl serve needs {error.name}: {install_command('serve')}") from error
     given = os.environ.get(TOKEN, "").strip()
     token = (given or secrets.token_urlsafe(24)) if with_token else None
     listening = listen(host, port)
@@ -60,12 +55,32 @@ def serve_project(
         server = web_server(create_app(service, token), seconds + _PATIENCE, _MOST_WAITING)
         address = f"http://{shown_host(host)}:{listening.getsockname()[1]}/"
         tell(address, f"{_access(address, token, bool(given))} Decisions are logged in {project.config.serve.log}.")
-        sys.setswitchinterval(_SWITCH)
-        threadpool_limits(1)  # one batch is decided after the other: more threads would spin beside the requests
-        gc.collect()
-        gc.freeze()  # what was read stays: looking through it for garbage would hold up requests
+        tune_process()
         signal.signal(signal.SIGTERM, _end)  # the server takes both signals itself, and passes them on in the end
         server.run(sockets=[listening])
+
+
+def require_serve() -> None:
+    """Raise KdslError where the extra is not installed."""
+    try:
+        import fastapi  # noqa: F401
+        import httptools  # noqa: F401
+        import jinja2  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401  # forms with files are read by it
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise KdslError(f"kdsl serve needs {error.name}: {install_command('serve')}") from error
+
+
+def tune_process() -> None:
+    """Settings of a process that answers requests and has read its project."""
+    from threadpoolctl import threadpool_limits
+
+    sys.setswitchinterval(_SWITCH)
+    threadpool_limits(1)  # one batch is decided after the other: more threads would spin beside the requests
+    gc.collect()
+    gc.freeze()  # what was read stays: looking through it for garbage would hold up requests
 
 
 def _access(address: str, token: str | None, given: bool) -> str:
