@@ -54,8 +54,8 @@ def with_decisions(
     For mining in memory; a rule base on disk is brought up to date by `update_rule_base`. `decided` are rules that
     people wrote, edited, accepted or ruled out. Where these saw other samples than `mined` was given, as in
     cross-validation, a decision counts for a rule that was found again: that mining once found it on all samples, with
-    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`). `counting` is as in
-    `update_rule_base`.
+    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`). `counting` counts rules
+    where some samples were not searched.
     """
     beyond = None if counting is None else counting(candidate_rules(mined, "", seed))
     found, statistics = mined_rules(mined, "", seed, beyond)
@@ -85,17 +85,16 @@ def update_rule_base(
     seed: int,
     validator: Validator | None = None,
     synonyms: Synonyms | None = None,
-    counting: Counting | None = None,
+    beyond: Beyond | None = None,
 ) -> MineReport:
     """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
 
     `table` holds the samples mined on. Rules that people wrote, edited or decided about are measured on them too,
     their reliability estimated by the map that mining fitted, and judged by the `validator`. `synonyms` are noted for
-    reviewers. `counting` counts rules on the samples that were not searched, where there are any. Nothing is written
-    when nothing has changed.
+    reviewers. `beyond` are the counts of `candidate_rules` and of the base's own on samples that were not searched, if
+    there are any. Nothing is written when nothing has changed.
     """
     before = _statistics(base)
-    beyond = None if counting is None else counting([*candidate_rules(mined, run, seed), *base.rules])
     rules, statistics = mined_rules(mined, run, seed, beyond)
     report = base.update_mined(rules)
     by_conditions = {(rule.label, rule.when_hash): entry for rule, entry in zip(rules, statistics, strict=True)}

@@ -10,6 +10,7 @@ import networkx
 import pytest
 from interrupted import run_interrupted
 
+from kdsl.distribution import install_command
 from kdsl.mining.archive import load_archive
 from kdsl.rules.rulebase import RuleBase
 
@@ -162,3 +163,17 @@ def test_ctrl_c_leaves_whole_files_and_the_same_command_goes_on(tmp_path):
     done = resume.read_bytes().count(b"\n") - 1
     assert 1 <= done < 18
     assert not list((project / "rules").rglob("*.yaml"))
+
+
+def test_without_ray_it_says_how_to_get_it(kdsl, project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = kdsl("mine", project, "--engine", "ray")
+    assert result.code == 2
+    assert result.err == f"error: --engine ray needs Ray, which is not installed: {install_command('ray')}\n"
+
+
+def test_the_address_of_a_cluster_is_for_ray(kdsl, project):
+    before = files(project)
+    result = kdsl("mine", project, "--address", "ray://head:10001")
+    assert (result.code, result.err) == (2, "error: --address is that of a Ray cluster; give --engine ray too\n")
+    assert files(project) == before

@@ -11,7 +11,7 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import label_array
 from kdsl.mining.archive import load_archive
-from kdsl.project.mining import archive_path, mine_project
+from kdsl.project.mining import RESUME_FILE, archive_path, mine_project
 from kdsl.project.project import Project
 from kdsl.project.rule_classifier import RuleClassifier
 from kdsl.project.rule_reports import summarise_rules, training_hits
@@ -104,6 +104,22 @@ def test_what_is_trained_afterwards_learns_from_the_samples_searched(mined):
     assert trained.rules
     told = trained.left_over
     assert (told.samples, told.whole.learned, told.half.learned) == (300, 1000, 500)
+
+
+def test_stopped_while_rules_are_counted_it_does_not_search_again(tmp_path, monkeypatch):
+    def stop(*arguments, **more):
+        raise KeyboardInterrupt
+
+    project = write_project(tmp_path / "project", records())
+    path = archive_path(project, project.tasks[0])
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        patched.setattr("kdsl.project.mining.count_beyond", stop)
+        mine_project(project, workers=1)
+    assert [file.name for file in path.parent.iterdir()] == [RESUME_FILE]
+    assert not project.rule_base(project.tasks[0]).rules
+    monkeypatch.setattr("kdsl.mining.run.mine_label", None)  # any search would fail
+    assert mine_project(project, workers=1)[0].base.rules
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_in_another_order_the_same_samples_are_searched(mined, tmp_path):
