@@ -102,6 +102,8 @@ def test_what_is_trained_afterwards_learns_from_the_samples_searched(mined):
     project, _ = mined
     [trained] = train_project(project)
     assert trained.rules
+    told = trained.left_over
+    assert (told.samples, told.whole.learned, told.half.learned) == (300, 1000, 500)
 
 
 def test_stopped_while_rules_are_counted_it_does_not_search_again(tmp_path, monkeypatch):
