@@ -3,11 +3,13 @@
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kdsl.distributed.step import Problem, Worked
 from kdsl.errors import KdslError
+from kdsl.processes import WorkerContext
 from kdsl.project.project import Project
 from kdsl.sample import Sample
 
@@ -28,6 +30,8 @@ class Length:
     reads: tuple[str, ...] = ()
     of: str = "state"
     opens: bool = True
+    inner: bool = False
+    """Whether every worker has a process of its own, which ends when the worker is closed."""
 
     def state(self, project: Project) -> str:
         return self.of
@@ -40,12 +44,13 @@ class Length:
     def open(self, project: Project) -> "Measuring":
         if not self.opens:
             raise KdslError("no ruler: get one")
-        return Measuring()
+        return Measuring(inner=_process() if self.inner else None)
 
 
 @dataclass
 class Measuring:
     batches: list[int] = field(default_factory=list)
+    inner: ProcessPoolExecutor | None = None
 
     def begin(self) -> None:
         self.batches.clear()
@@ -69,4 +74,12 @@ class Measuring:
         if self.batches and min(self.batches) < 3:
             _log.warning("%d samples in a batch that is not full", min(self.batches))
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        if self.inner is not None:
+            self.inner.shutdown()
+
+
+def _process() -> ProcessPoolExecutor:
+    pool = ProcessPoolExecutor(1, WorkerContext())
+    pool.submit(os.getpid).result()
+    return pool

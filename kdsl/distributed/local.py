@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.util import Finalize
 
 from kdsl.distributed.results import ShardDone
 from kdsl.distributed.shards import Shard
@@ -56,6 +57,8 @@ def _start(job: Job) -> None:
     ignore_interrupts()
     try:
         _worker = ShardWorker(job)
+        # Before queues are closed (10) that tell its own processes to end, for which this one would wait for ever.
+        Finalize(None, _worker.close, exitpriority=100)
     except KdslError as error:  # raised here it would be said of every process, and nothing of it where it is awaited
         _worker = error
 

@@ -1,5 +1,6 @@
 """Work over shards in a Ray cluster: Ray Data reads them, actors hold what is heavy, the driver hears of each."""
 
+import json
 import logging
 import math
 import tempfile
@@ -68,7 +69,8 @@ def _worked(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Gen
         for row in found.iter_rows():
             if row["fatal"]:
                 raise KdslError(row["error"])
-            yield ShardDone(row["name"], row["samples"], row["problems"], row["seconds"], row["error"] or None)
+            counts = row["samples"], row["problems"], row["seconds"]
+            yield ShardDone(row["name"], *counts, row["error"] or None, tuple(json.loads(row["warnings"])))
 
 
 def _worked_by_head(bundle: Bundle, shards: Sequence[Shard], workers: int | None) -> Generator[ShardDone, None, None]:
@@ -135,6 +137,7 @@ class _Actor:
             "problems": [each.problems for each in done],
             "seconds": [each.seconds for each in done],
             "error": [each.error or "" for each in done],
+            "warnings": [json.dumps(each.warnings) for each in done],
             "fatal": [not each.name for each in done],
         }
 

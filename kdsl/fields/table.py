@@ -310,6 +310,16 @@ class FieldTable:
         return FieldTable.of_rows([*self.rows, *other.rows])
 
 
+PIECE = 8192
+"""Samples whose fields are in memory at the same time, where all are looked at one after the other."""
+
+
+def tables(samples: Sequence[Sample], sidecars: Sidecars) -> Iterator[FieldTable]:
+    """The fields of many samples in pieces of `PIECE`, for who counts something and forgets them."""
+    for first in range(0, len(samples), PIECE):
+        yield FieldTable(samples[first : first + PIECE], sidecars)
+
+
 def last_user_turn(sample: Sample) -> int | None:
     """Index of the last user turn with words in it (placeholders such as <image> are none); None without one."""
     for index in range(len(sample.turns) - 1, -1, -1):

@@ -248,6 +248,8 @@ class Archive(RecordModel):
     """label → its share of the samples."""
     samples: tuple[str, ...]
     """Ids of the samples mined on."""
+    drawn_from: Count | None = None
+    """Labelled samples of which those mined on were drawn; None where all were mined on."""
     folds: tuple[Count, ...]
     """The fold of each of `samples`, from 0."""
     held_out: tuple[tuple[ArchivedRule, ...], ...]
@@ -255,6 +257,8 @@ class Archive(RecordModel):
 
     @model_validator(mode="after")
     def _whole(self) -> "Archive":
+        if self.drawn_from is not None and self.drawn_from <= len(self.samples):
+            raise ValueError(f"{len(self.samples)} samples are no part of {self.drawn_from}")
         if len(self.samples) != len(self.folds) or not all(0 <= fold < len(self.held_out) for fold in self.folds):
             raise ValueError("samples, folds and held_out do not belong together")
         if len(self.reliability.coefficients) != len(FEATURES):
@@ -296,8 +300,9 @@ class Archive(RecordModel):
         return rules, list(archived)
 
 
-def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
-    """The archive of a mining run on the samples with these ids, in the order they were mined in."""
+def archive_of(mined: "Mined", sample_ids: Sequence[str], beyond: int = 0) -> Archive:
+    """The archive of a mining run on the samples with these ids, in the order they were mined in; so many `beyond`
+    them were not searched."""
     problem = mined.problem
     names = problem.task.label_names
     shares = label_shares(problem.labels, len(names))
@@ -308,6 +313,7 @@ def archive_of(mined: "Mined", sample_ids: Sequence[str]) -> Archive:
         least_precision=mined.least_precision,
         base_rates=dict(zip(names, shares.tolist(), strict=True)),
         samples=tuple(sample_ids),
+        drawn_from=len(sample_ids) + beyond if beyond else None,
         folds=tuple(problem.folds.tolist()),
         held_out=tuple(
             tuple(
@@ -332,16 +338,17 @@ def _gave(problem: "MiningProblem", found: "FoundRule", fold: int) -> list[int]:
     return members(giving).tolist()
 
 
-def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path) -> Archive:
+def save_archive(mined: "Mined", sample_ids: Sequence[str], path: Path, beyond: int = 0) -> Archive:
     """Write `archive_of` a mining run, atomically, and return it; KdslError when `path` cannot be written."""
-    archive = archive_of(mined, sample_ids)
+    archive = archive_of(mined, sample_ids, beyond)
     write_archive(archive, path)
     return archive
 
 
 def write_archive(archive: Archive, path: Path) -> None:
     """Write an archive atomically; KdslError when `path` cannot be written."""
-    write_atomically(path, archive.model_dump_json(indent=1) + "\n")
+    left_out = {"drawn_from"} if archive.drawn_from is None else None
+    write_atomically(path, archive.model_dump_json(indent=1, exclude=left_out) + "\n")
 
 
 def load_archive(path: Path) -> Archive:

@@ -7,16 +7,13 @@ import numpy as np
 
 from kdsl.bitmaps import count, pack
 from kdsl.fields.sidecar import Sidecars
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import PIECE, FieldTable
 from kdsl.label_matrix import has_label, label_array, label_counts
 from kdsl.processes import ignore_interrupts, worker_pool
 from kdsl.progress import Progress, track
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule
 from kdsl.sample import Sample, Task
-
-_PIECE = 8192
-"""Samples whose fields are in memory at the same time."""
 
 _Counted = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -45,7 +42,7 @@ def count_beyond(
     In `workers` processes where texts are all that is looked at; vectors and pictures stay in this one.
     """
     distinct = list({(rule.label, rule.when_hash): rule for rule in rules}.values())
-    pieces = [samples[first : first + _PIECE] for first in range(0, len(samples), _PIECE)]
+    pieces = [samples[first : first + PIECE] for first in range(0, len(samples), PIECE)]
     hits = np.zeros(len(distinct), dtype=np.int64)
     correct, positives = np.zeros_like(hits), np.zeros(len(task.labels), dtype=np.int64)
     found = _counted(task, distinct, pieces, sidecars, workers)

@@ -84,17 +84,15 @@ def mine_task(
     what to expect of rules on unlabelled samples. `progress(fold, label)` is called after every
     search. `workers` processes search, 0 or 1: this one; or else `searches` says where.
 
-    Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh, and at the
-    end the file is deleted. Raises KdslError for samples without a label or of fewer than two labels.
+    Searches done are kept in `resume_file`: the same call goes on from there, another one starts afresh. The file is
+    to be deleted once what was mined is written. Raises KdslError for samples without a label, or of fewer than two
+    labels.
     """
     problem = prepare(task, table, labels, settings, seed, weights, folds, proposer)
     inside = inside_of(problem, settings, adviser, validator, budget)
     found = _search_all(problem, settings, inside, resume_file, progress, searches or in_processes(workers))
     problem, found = with_named(problem, found, table)
-    mined = assemble(problem, found, settings, validator, opinion)
-    if resume_file is not None:
-        resume_file.unlink(missing_ok=True)
-    return mined
+    return assemble(problem, found, settings, validator, opinion)
 
 
 def inside_of(

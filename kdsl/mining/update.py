@@ -32,6 +32,8 @@ from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, statistics_p
 
 Synonyms = Callable[[Sequence[Rule]], list[tuple[str, ...]]]
 """For each rule other ways to say its terms that no training sample holds."""
+Counting = Callable[[Sequence[Rule]], Beyond]
+"""Counts rules on the samples that were not searched."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,19 @@ class MinedRules:
     archive: Archive
 
 
-def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Rule], seed: int) -> MinedRules:
+def with_decisions(
+    mined: Mined, sample_ids: Sequence[str], decided: Sequence[Rule], seed: int, counting: Counting | None = None
+) -> MinedRules:
     """The rules that were mined, as people decided about them, and the rules that people wrote or edited.
 
     For mining in memory; a rule base on disk is brought up to date by `update_rule_base`. `decided` are rules that
     people wrote, edited, accepted or ruled out. Where these saw other samples than `mined` was given, as in
     cross-validation, a decision counts for a rule that was found again: that mining once found it on all samples, with
-    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`).
+    those that are held out now, must not help it here (see `kdsl.arbiter.fit.fold_rules`). `counting` counts rules
+    where some samples were not searched.
     """
-    found, statistics = mined_rules(mined, "", seed)
+    beyond = None if counting is None else counting(candidate_rules(mined, "", seed))
+    found, statistics = mined_rules(mined, "", seed, beyond)
     known = {(rule.label, rule.when_hash): rule for rule in decided}
     edited = {rule.id for rule in decided}
     rules: dict[tuple[str, str], Rule] = {}
@@ -68,7 +74,7 @@ def with_decisions(mined: Mined, sample_ids: Sequence[str], decided: Sequence[Ru
         if key not in rules and (not as_mined(task, rule) or rule.status not in ACTIVE):
             rules[key] = rule
     ordered = sorted(rules.values(), key=lambda rule: (rule.label, rule.id))  # as `RuleBase.rules` has them
-    return MinedRules(tuple(ordered), kept, archive_of(mined, sample_ids))
+    return MinedRules(tuple(ordered), kept, archive_of(mined, sample_ids, 0 if beyond is None else beyond.samples))
 
 
 def update_rule_base(
@@ -79,17 +85,16 @@ def update_rule_base(
     seed: int,
     validator: Validator | None = None,
     synonyms: Synonyms | None = None,
-    counting: Callable[[Sequence[Rule]], Beyond] | None = None,
+    beyond: Beyond | None = None,
 ) -> MineReport:
     """Write the accepted rules into `base` (see `RuleBase.update_mined`) and the statistics of all its rules.
 
     `table` holds the samples mined on. Rules that people wrote, edited or decided about are measured on them too,
     their reliability estimated by the map that mining fitted, and judged by the `validator`. `synonyms` are noted for
-    reviewers. `counting` counts rules on the samples that were not searched, where there are any. Nothing is written
-    when nothing has changed.
+    reviewers. `beyond` are the counts of `candidate_rules` and of the base's own on samples that were not searched, if
+    there are any. Nothing is written when nothing has changed.
     """
     before = _statistics(base)
-    beyond = None if counting is None else counting([*candidate_rules(mined, run, seed), *base.rules])
     rules, statistics = mined_rules(mined, run, seed, beyond)
     report = base.update_mined(rules)
     by_conditions = {(rule.label, rule.when_hash): entry for rule, entry in zip(rules, statistics, strict=True)}

@@ -19,7 +19,7 @@ from kdsl.models.classifier import Classifier
 from kdsl.models.recorded import RecordedTrainer
 from kdsl.progress import Advance
 from kdsl.project.held_out_labels import held_out_labels
-from kdsl.project.mining import search
+from kdsl.project.mining import counting_rest, search
 from kdsl.project.task import Learner, TaskProject
 from kdsl.project.teaching import teach
 
@@ -122,7 +122,7 @@ def _with_scope(
 def mine_in_memory(own: TaskProject, workers: int = 2, advance: Advance | None = None) -> MinedRules:
     """The first step of `fit`: the rules that are mined, merged with what people decided."""
     mined = search(own, own.opinion(advance or (lambda what: None)), None, advance, workers)
-    return with_decisions(mined, own.sample_ids, own.decided, own.seed)
+    return with_decisions(mined, own.sample_ids, own.decided, own.seed, counting_rest(own, workers))
 
 
 def fit_alone(own: TaskProject) -> Classifier:

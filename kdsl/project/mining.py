@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from kdsl.errors import Hint, KdslError
 from kdsl.label_matrix import has_label, label_array
 from kdsl.locks import claimed
-from kdsl.mining.archive import ARCHIVE_FILE, as_mined, load_archive, save_archive
+from kdsl.mining.archive import ARCHIVE_FILE, as_mined, candidate_rules, load_archive, save_archive
 from kdsl.mining.beyond import count_beyond
 from kdsl.mining.miner import Mined
 from kdsl.mining.opinion import Opinion
 from kdsl.mining.run import Searches, mine_task
-from kdsl.mining.update import MinedRules, update_rule_base
-from kdsl.progress import Advance, reported
+from kdsl.mining.update import Counting, MinedRules, update_rule_base
+from kdsl.progress import Advance, Progress, reported
 from kdsl.project.project import Project
 from kdsl.project.small import ask_questions
 from kdsl.project.task import TaskProject
@@ -69,6 +69,15 @@ def search(
         progress=None if advance is None else lambda fold, label: advance(f"{own.task.name}: {names[label]}"),
         workers=workers,
         searches=searches,
+    )
+
+
+def counting_rest(own: TaskProject, workers: int, progress: Progress | None = None) -> Counting | None:
+    """Counts rules on the labelled samples of a task that are not searched; None where all are."""
+    if not own.rest:
+        return None
+    return partial(
+        count_beyond, own.task, samples=own.rest, sidecars=own.table.sidecars, workers=workers, progress=progress
     )
 
 
@@ -169,6 +178,7 @@ def mine(project: Project, own: TaskProject, workers: int = 2, searches: Searche
     An interruption leaves the searches that were done in the checkpoint, and says so.
     """
     task, archive = own.task, archive_path(project, own.task)
+    resume_file = archive.with_name(RESUME_FILE)
     base = project.rule_base(task)
     require_writable(base.folder / base.task)
     try:
@@ -178,20 +188,17 @@ def mine(project: Project, own: TaskProject, workers: int = 2, searches: Searche
             with reported(project.progress, f"{task.name}: unlabelled samples", n_parts) as advance:
                 opinion = own.opinion(advance)
         with reported(project.progress, f"{task.name}: classifier", n_parts * len(task.labels)) as advance:
-            mined = search(own, opinion, archive.with_name(RESUME_FILE), advance, workers, searches)
+            mined = search(own, opinion, resume_file, advance, workers, searches)
+        counting = counting_rest(own, workers, project.progress)
+        beyond = None if counting is None else counting([*candidate_rules(mined, "", own.seed), *base.rules])
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"the searches of {task.name} that were done are kept; the same command goes on from there"
         ) from None
-    save_archive(mined, own.sample_ids, archive)
+    save_archive(mined, own.sample_ids, archive, len(own.rest))
     run = datetime.now().strftime("%Y-%m-%dT%H:%M")
-    counting = None
-    if own.rest:
-        counting = partial(
-            count_beyond, task, samples=own.rest, sidecars=own.table.sidecars, workers=workers,
-            progress=project.progress,
-        )  # fmt: skip
-    report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms, counting)
+    report = update_rule_base(base, mined, own.table, run, own.seed, own.parts.validator, own.parts.synonyms, beyond)
+    resume_file.unlink(missing_ok=True)
     told = own.parts.told(task, project.small)
     unlabelled = 0 if opinion is None else len(opinion.table)
     everyone = np.concatenate([own.labels, label_array(own.rest, task)]) if own.rest else own.labels

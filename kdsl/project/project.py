@@ -360,6 +360,15 @@ class Project:
         chosen = None if rows is None else tuple(rows)
         return self.kept.made(("fields", task.name, split, rows is None), (samples, sidecars, chosen), make)
 
+    def field_tables(self, task: "Task", split: Split = "train") -> "Iterator[FieldTable]":
+        """The same in pieces, for what looks at all samples, however many: of few the table that is kept."""
+        from kdsl.fields.table import PIECE, tables
+
+        samples = self.task_samples(task, split)
+        if len(samples) <= PIECE:
+            return iter([self.field_table(task, split)])
+        return tables(samples, self._learnable(self.sidecars()))
+
     def rule_base(self, task: "Task") -> "RuleBase":
         """The rules of one task as their files are now; it is one object, which mining and others write to."""
         from kdsl.locks import held

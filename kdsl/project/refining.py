@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kdsl.config import ProjectConfig
+from kdsl.data.splits import stratified_sample
 from kdsl.errors import KdslError
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import is_labelled, label_array
@@ -26,12 +27,12 @@ class Refiner:
 
     problem: MiningProblem
     table: FieldTable
-    """The labelled samples, which the problem is about."""
+    """The labelled samples that the problem is about: those that mining searches, see `mining.max_samples`."""
 
     @classmethod
     def of(cls, config: ProjectConfig, task: Task, table: FieldTable) -> "Refiner":
         """Of a task with these training samples; takes seconds. Raises KdslError where too few have a label."""
-        return cls(refining_problem(config, task, table), labelled(task, table))
+        return cls(refining_problem(config, task, table), searched(config, task, table))
 
     def refine(self, conditions: Sequence[Condition], label: str) -> Refinement:
         """The variants of a rule; KdslError for a label that the task lacks, and for meanings of another encoder."""
@@ -46,14 +47,19 @@ class Refiner:
 
 def refining_problem(config: ProjectConfig, task: Task, table: FieldTable) -> MiningProblem:
     """The samples of `table` as a search sees them, which is what takes long about a `Refiner`. No model is asked."""
-    known = labelled(task, table)
+    known = searched(config, task, table)
     labels = label_array([row.sample for row in known.rows], task)
     return prepare(task, known, labels, MiningSettings(), config.seed)
 
 
-def labelled(task: Task, table: FieldTable) -> FieldTable:
-    """The samples with a label of the task; without vectors where the encoder can make none of new texts."""
-    known = table.select(np.flatnonzero(is_labelled(label_array([row.sample for row in table.rows], task))))
+def searched(config: ProjectConfig, task: Task, table: FieldTable) -> FieldTable:
+    """The samples with a label of the task that mining searches; without vectors where the encoder can make none of
+    new texts."""
+    labels = label_array([row.sample for row in table.rows], task)
+    known = table.select(np.flatnonzero(is_labelled(labels)))
+    ids = [row.sample.id for row in known.rows]
+    most = config.mining.max_samples
+    known = known.select(stratified_sample(ids, labels[is_labelled(labels)], most, config.seed).tolist())
     vectors = known.sentence_vectors
     if vectors is None or vectors.if_available() is not None:
         return known

@@ -31,6 +31,7 @@ from kdsl.config import (
 from kdsl.data.given import samples_given
 from kdsl.data.plain import UNNAMED_TASK
 from kdsl.data.readers import read_samples
+from kdsl.data.splits import stratified_sample
 from kdsl.data.writers import plain_record
 from kdsl.embeddings.load import vectors_in_memory
 from kdsl.embeddings.sentence_vectors import SentenceVectors
@@ -50,7 +51,7 @@ from kdsl.project.given_media import GivenMedia
 from kdsl.project.labels import are_several, label_lists_given, labels_given, task_of
 from kdsl.project.several_labels import require_possible
 from kdsl.project.small_parts import meaning_parts
-from kdsl.project.task import TaskProject
+from kdsl.project.task import TaskProject, left_over
 from kdsl.record_file import read_record
 from kdsl.rules.rulebase import RuleBase
 from kdsl.rules.statistics import statistics_path, write_statistics
@@ -96,6 +97,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         a label.
     abstain : when a decision is handed to a person, so that `predict` gives None: {"error": 0.05}, so many of the
         decisions may be wrong, or {"share": 0.2}, so many of the samples are handed over. None: every one is decided.
+    max_samples : that are learned from; of more a sample of so many, by labels. Rules are counted on all.
 
     Attributes
     ----------
@@ -128,6 +130,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         audio: str | Path | None = None,
         transcripts: str | Path | None = None,
         speech: str = EMBEDDED_SPEECH,
+        max_samples: int = 100_000,
     ) -> None:
         self.labels = labels
         self.large = large
@@ -143,6 +146,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         self.audio = audio
         self.transcripts = transcripts
         self.speech = speech
+        self.max_samples = max_samples
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may give it: texts, no matrix of numbers."""
@@ -181,15 +185,19 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
         trainer = EmbeddedTrainer(task, Embedded.of(config), config.seed)
         search = SearchSettings(config.mining.max_conditions, config.mining.iterations)
         vectors = _vectors(config)
+        labels = label_array(samples, task)
+        most = config.mining.max_samples
+        rows = stratified_sample([sample.id for sample in samples], labels, most, config.seed)
         own = TaskProject(
             task,
-            self._table(samples, vectors and vectors.if_available()),
-            label_array(samples, task),
+            self._table(samples, vectors and vectors.if_available()).select(rows.tolist()),
+            labels[rows],
             MiningSettings(search),
             config.seed,
             learn=lambda rules: trainer,
             small=meaning_parts,
             abstain=config.abstain,
+            rest=left_over(samples, rows),
         )
         mined = mine_in_memory(own, self._workers())
         self._keep(classes, fit(own, mined), mined, samples)
@@ -293,6 +301,7 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             audio,
             transcripts,
             config.speech,
+            config.mining.max_samples,
         )
         known = Sidecars(vectors=_vectors(config))
         trained = TrainedTask.load(task, checkpoint, base.rules, embedded=Embedded.of(config), sidecars=known)
@@ -344,7 +353,11 @@ class RuleClassifier(ClassifierMixin, BaseEstimator):
             "large": self.large,
             "speech": self.speech,
             "seed": _number(self.seed),
-            "mining": {"max_conditions": _number(self.max_conditions), "iterations": _number(self.iterations)},
+            "mining": {
+                "max_conditions": _number(self.max_conditions),
+                "iterations": _number(self.iterations),
+                "max_samples": _number(self.max_samples),
+            },
             "abstain": None if self.abstain is None else {name: _number(v) for name, v in dict(self.abstain).items()},
             "prompt": {"ocr": self.ocr is not None, "knowledge": len(task.labels) if described else 0},
         }
@@ -423,6 +436,9 @@ large: {config.large}
 speech: {yaml_string(config.speech)}
 checkpoint: {_CHECKPOINT}
 seed: {config.seed}
-{abstain}mining: {{max_conditions: {budget.max_conditions}, iterations: {budget.iterations}}}
+{abstain}mining:
+  max_conditions: {budget.max_conditions}
+  iterations: {budget.iterations}
+  max_samples: {budget.max_samples}
 prompt: {{ocr: {str(prompt.ocr).lower()}, knowledge: {prompt.knowledge}}}
 """

@@ -40,9 +40,13 @@ def training_hits(project: Project, task: Task, rule: Rule) -> list[tuple[Sample
     """The training samples of a task that a rule hits, and how; none where the project names no such samples."""
     if "train" not in project.splits:
         return []
-    table = project.field_table(task)
-    found = Engine([rule]).hits(table)
-    return [(row.sample, hits[0]) for row, hits in zip(table.rows, found, strict=True) if hits]
+    engine = Engine([rule])
+    return [
+        (row.sample, hits[0])
+        for table in project.field_tables(task)
+        for row, hits in zip(table.rows, engine.hits(table), strict=True)
+        if hits
+    ]
 
 
 def lint_rules(project: Project, tasks: Sequence[Task]) -> list[Finding]:
@@ -86,6 +90,8 @@ def changed_rules(project: Project, tasks: Sequence[Task], since: str) -> dict[s
 def summarise_rules(project: Project, base: RuleBase, rules: Sequence[Rule]) -> list[RuleSummary]:
     """What rules of a task's rule base do on its training samples: coverage, overlaps, conflicts and precision."""
     task = project.task(base.task)
-    table = project.field_table(task)
-    given = [row.sample.given_labels for row in table.rows]
-    return summarise(rules, Engine(rules).matrix(table), given, task.multi)
+    engine = Engine(rules)
+    pieces = (
+        (engine.matrix(table), [row.sample.given_labels for row in table.rows]) for table in project.field_tables(task)
+    )
+    return summarise(rules, pieces, task.multi)

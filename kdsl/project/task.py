@@ -36,6 +36,11 @@ Small = Callable[[FieldTable, Labels], SmallParts]
 """Gives what the small model does in mining samples with these labels; of those predicted it may have seen none."""
 
 
+def left_over(samples: Sequence[Sample], rows: NDArray[np.int64]) -> list[Sample]:
+    """The samples that are at none of `rows`."""
+    return [samples[row] for row in np.setdiff1d(np.arange(len(samples)), rows).tolist()]
+
+
 def _lexical(table: FieldTable, labels: Labels) -> SmallParts:
     return SmallParts()
 
@@ -90,7 +95,6 @@ class TaskProject:
         require_labels(task, samples, labels)
         rows = stratified_sample([sample.id for sample in samples], labels, config.mining.max_samples, config.seed)
         searched: FieldTable = project.field_table(task, rows=None if len(rows) == len(samples) else rows.tolist())
-        rest = np.setdiff1d(np.arange(len(samples)), rows)
         own = cls(
             task,
             searched,
@@ -100,7 +104,7 @@ class TaskProject:
             small=lambda table, labels: small_parts(project, task, table, labels),
             weigher=EmbeddedTrainer(task, Embedded.of(config), config.seed) if config.mining.focus else None,
             unlabelled=lambda: unlabelled_table(project, task),
-            rest=[samples[row] for row in rest.tolist()],
+            rest=left_over(samples, rows),
         )
         return own
 

@@ -27,6 +27,8 @@ class Dataset:
     """The samples that nobody has labelled, by the task's name."""
     feedback: FeedbackSamples = field(default_factory=FeedbackSamples)
     """What people said to the service about samples of these."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Labelled samples of each task, of which `samples` may be some: see `mining.max_samples`."""
 
 
 @dataclass(frozen=True)

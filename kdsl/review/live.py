@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any
 
 from kdsl.config import ProjectConfig
+from kdsl.data.splits import stratified_sample
 from kdsl.errors import KdslError
+from kdsl.label_matrix import label_array
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
-from kdsl.project.refining import Refiner, labelled
+from kdsl.project.refining import Refiner, searched
 from kdsl.project.unlabelled import unlabelled_table
 from kdsl.review.dataset import Dataset, Source, Stamps, recently_written, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
@@ -21,6 +23,7 @@ from kdsl.review.reading import Said, conditions_of, counted, read_and_ask, read
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
 from kdsl.review.task_index import TaskIndex
+from kdsl.sample import Sample, Task
 from kdsl.subprocess_call import Stopped, call_in_subprocess
 
 FRESH = 1.0
@@ -31,6 +34,11 @@ _END = 5.0
 """Seconds that who stops waits for the background: a process that is starting just then would be left half told."""
 _NEVER = 1_000_000_000
 """As many collections of younger objects come before the garbage collector looks through all."""
+
+MOST_SHOWN = 50_000
+"""Labelled samples of a task that the page looks at, by labels."""
+_LARGE = 1 << 28
+"""Bytes of data files from which on they are read in a process of its own from the beginning."""
 
 Call = Callable[..., Any]
 """Calls a function with arguments, here or in another process."""
@@ -49,10 +57,17 @@ class LiveSite:
         self._read = stamps_of(source.files)
         self._labels = stamps_of([source.labels] if source.labels is not None else [])
         with out_of_the_way():
-            dataset = source.read()
-            names = [task.name for task in dataset.tasks]
-            store = RuleStore(config.rules, names)
-            self.site = Site(config, counted(dataset, conditions_of(store)), store, reviewer)
+            if sum(path.stat().st_size for path in source.files if path.is_file()) >= _LARGE:
+                # What reading takes of memory, many times of what is shown, goes with a process of its own.
+                names = [task.name for task in Project(config).tasks]
+                store = RuleStore(config.rules, names)
+                reading = call_in_subprocess(threading.Event(), read_and_count, source.read, conditions_of(store))
+            else:
+                dataset = source.read()
+                names = [task.name for task in dataset.tasks]
+                store = RuleStore(config.rules, names)
+                reading = counted(dataset, conditions_of(store))
+            self.site = Site(config, reading, store, reviewer)
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
@@ -188,7 +203,7 @@ class LiveSite:
                 continue
             if self.changing:  # it may be about other samples
                 return
-            index.refiner = Refiner(problem, labelled(index.task, index.table))
+            index.refiner = Refiner(problem, searched(self._config, index.task, index.table))
 
     def _take_trained(self) -> None:
         for name, task in self.site.tasks.items():
@@ -241,5 +256,14 @@ def _read(config: ProjectConfig) -> Dataset:
     labelled = {
         task.name: [sample for sample in now.task_samples(task) if sample.answer is not None] for task in now.tasks
     }
+    counts = {name: len(samples) for name, samples in labelled.items()}
+    shown = {task.name: _shown(labelled[task.name], task, config) for task in now.tasks}
     unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
-    return Dataset(now.tasks, labelled, now.sidecars(), data_orders(now), unlabelled, now.feedback())
+    return Dataset(now.tasks, shown, now.sidecars(), data_orders(now), unlabelled, now.feedback(), counts)
+
+
+def _shown(samples: list[Sample], task: Task, config: ProjectConfig) -> list[Sample]:
+    """Of very many samples some of those that rules were searched on: a page of more would be no other one."""
+    ids, labels = [sample.id for sample in samples], label_array(samples, task)
+    rows = stratified_sample(ids, labels, min(config.mining.max_samples, MOST_SHOWN), config.seed)
+    return [samples[row] for row in rows.tolist()]

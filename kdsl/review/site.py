@@ -32,6 +32,8 @@ class Site:
         self.tasks = {task.name: task for task in dataset.tasks}
         self.sidecars = dataset.sidecars
         self.feedback = dataset.feedback
+        self.counts = dataset.counts
+        """Labelled samples of each task, where not all are looked at."""
         self.reviewer = reviewer
         self.store = store
         self.labelling: Labelling = Labelling() if before is None else before.labelling

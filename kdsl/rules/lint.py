@@ -12,7 +12,7 @@ from kdsl.bitmaps import count
 from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
-from kdsl.fields.table import FieldTable
+from kdsl.fields.table import FieldTable, tables
 from kdsl.file_names import safe_name
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine, condition_bitmaps
@@ -277,10 +277,14 @@ def _overlaps(
     """(rule, rule of another label that it shares most with, shared hits, its hits) for every heavy overlap."""
     from scipy.sparse import csr_matrix
 
-    matrix = Engine(rules).matrix(FieldTable(samples, sidecars))
-    counts = matrix.sum(axis=0)
-    sparse = csr_matrix(matrix.astype(np.int32))
-    shared = (sparse.T @ sparse).tocsr()
+    engine = Engine(rules)
+    counts = np.zeros(len(rules), dtype=np.int64)
+    shared = csr_matrix((len(rules), len(rules)), dtype=np.int32)
+    for table in tables(samples, sidecars):
+        matrix = engine.matrix(table)
+        counts += matrix.sum(axis=0)
+        sparse = csr_matrix(matrix.astype(np.int32))
+        shared = (shared + sparse.T @ sparse).tocsr()
     _, labels = np.unique([rule.label for rule in rules], return_inverse=True)
     for rule in range(len(rules)):
         row = slice(shared.indptr[rule], shared.indptr[rule + 1])

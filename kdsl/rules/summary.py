@@ -1,6 +1,6 @@
 """What rules do on labelled samples, one row a rule: the table that Snorkel made the standard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,39 +45,48 @@ class RuleSummary:
         }
 
 
-def summarise(
-    rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[tuple[str, ...] | None], multi: bool = False
-) -> list[RuleSummary]:
-    """One row for each of `rules`; `matrix` is bool [n_samples, n_rules], `labels` the samples' (`given_labels`).
+Piece = tuple[np.ndarray, Sequence[tuple[str, ...] | None]]
+"""Of some samples a bool array [n_samples, n_rules] of hits, and their labels (`given_labels`)."""
 
-    `multi` is whether a sample may have several: rules for different ones are then in no conflict.
+
+def summarise(rules: Sequence[Rule], pieces: Iterable[Piece], multi: bool = False) -> list[RuleSummary]:
+    """One row for each of `rules`, over all samples of `pieces`, of which one is looked at at a time.
+
+    `multi` is whether a sample may have several labels: rules for different ones are then in no conflict.
     """
-    size = max(len(labels), 1)
+    size = 0
+    counts = np.zeros((len(rules), 5), dtype=np.int64)
+    for matrix, labels in pieces:
+        size += len(labels)
+        if rules:
+            counts += _counts(rules, matrix, labels)
+    return [
+        RuleSummary(
+            rule=rule,
+            hits=hits,
+            coverage=hits / max(size, 1),
+            overlaps=overlaps / max(size, 1),
+            conflicts=0.0 if multi else conflicts / max(size, 1),
+            correct=correct,
+            incorrect=incorrect,
+        )
+        for rule, (hits, overlaps, conflicts, correct, incorrect) in zip(rules, counts.tolist(), strict=True)
+    ]
+
+
+def _counts(rules: Sequence[Rule], matrix: np.ndarray, labels: Sequence[tuple[str, ...] | None]) -> np.ndarray:
+    """Hits, overlaps, conflicts, right and wrong hits of every rule: int64 [n_rules, 5]."""
     names, rule_label = np.unique([rule.label for rule in rules], return_inverse=True)
     # votes  # [n_samples, n_labels]: how many rules of each label hit the sample
-    votes = (
-        np.stack([matrix[:, rule_label == label].sum(axis=1) for label in range(len(names))], axis=1)
-        if rules
-        else None
-    )
+    votes = np.stack([matrix[:, rule_label == label].sum(axis=1) for label in range(len(names))], axis=1)
     labelled = np.array([given is not None for given in labels], dtype=bool)
     having = {name: np.array([name in (given or ()) for given in labels], dtype=bool) for name in names.tolist()}
     rows = []
     for index, rule in enumerate(rules):
-        assert votes is not None
         hit = matrix[:, index]
-        others = votes[hit].sum(axis=1) - 1
-        against = votes[hit].sum(axis=1) - votes[hit, rule_label[index]]
+        all_votes = votes[hit].sum(axis=1)
+        others, against = all_votes - 1, all_votes - votes[hit, rule_label[index]]
         correct = int((hit & having[rule.label]).sum())
-        rows.append(
-            RuleSummary(
-                rule=rule,
-                hits=int(hit.sum()),
-                coverage=float(hit.sum() / size),
-                overlaps=float((others > 0).sum() / size),
-                conflicts=0.0 if multi else float((against > 0).sum() / size),
-                correct=correct,
-                incorrect=int((hit & labelled).sum()) - correct,
-            )
-        )
-    return rows
+        wrong = int((hit & labelled).sum()) - correct
+        rows.append((int(hit.sum()), int((others > 0).sum()), int((against > 0).sum()), correct, wrong))
+    return np.array(rows, dtype=np.int64)

@@ -191,6 +191,12 @@ def test_a_process_that_dies_is_told_and_the_run_goes_on_later(project, tmp_path
     assert run(project, tmp_path, 1).samples == 2
 
 
+def test_processes_of_processes_end_with_them(project, tmp_path):
+    for name in "ab":
+        shard(tmp_path / "in" / f"{name}.jsonl", "x")
+    assert run(project, tmp_path, 2, step=Length(inner=True)).samples == 2
+
+
 def test_a_shard_that_cannot_be_read_stops_no_other(project, tmp_path):
     shard(tmp_path / "in" / "a.jsonl", "x")
     torn = shard(tmp_path / "in" / "b.parquet", "x")

@@ -10,7 +10,7 @@ from planted import noise
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.mining import beyond as counting
-from kdsl.mining.archive import counted_beyond, mined_rules, share_with_beyond, with_beyond
+from kdsl.mining.archive import candidate_rules, counted_beyond, mined_rules, share_with_beyond, with_beyond
 from kdsl.mining.beyond import Beyond, count_beyond
 from kdsl.mining.miner import Mined
 from kdsl.mining.reliability import Shown
@@ -117,7 +117,7 @@ def sample(number: int, text: str, *labels: str, multi: bool = False) -> Sample:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_counts_are_those_of_all_samples_at_once(workers, monkeypatch):
-    monkeypatch.setattr(counting, "_PIECE", 7)
+    monkeypatch.setattr(counting, "PIECE", 7)
     source, filler = random.Random(3), noise(3, 4)
     words = ["亮度", "面料", "包邮"]
     task = Task("t", (Label("甲"), Label("乙"), Label("丙")))
@@ -167,16 +167,9 @@ def test_rules_that_people_wrote_are_counted_on_all_samples_too(shop, mined, tmp
     base = RuleBase.load(tmp_path, "shop")
     base.save(hand)
     base.save(silent)
-    asked = []
-
-    def count(rules):
-        asked.extend(each.id for each in rules)
-        counts = {(each.label, each.when_hash): (0, 0) for each in rules}
-        counts |= {(hand.label, hand.when_hash): (100, 70), (silent.label, silent.when_hash): (60, 50)}
-        return Beyond(900, dict.fromkeys(task.label_names, 300), counts)
-
-    update_rule_base(base, mined, table, "", 0, counting=count)
-    assert {hand.id, silent.id} <= set(asked)
+    counts = {(each.label, each.when_hash): (0, 0) for each in candidate_rules(mined, "", 0)}
+    counts |= {(hand.label, hand.when_hash): (100, 70), (silent.label, silent.when_hash): (60, 50)}
+    update_rule_base(base, mined, table, "", 0, beyond=Beyond(900, dict.fromkeys(task.label_names, 300), counts))
     statistics = RuleBase.load(tmp_path, "shop").statistics()
     entry = statistics[hand.id, hand.when_hash]
     hits = Engine([hand]).matrix(table)[:, 0]

@@ -142,6 +142,15 @@ def test_chosen_rules_complement_each_other():
     assert covered[positives].all()
 
 
+def test_false_hits_that_chosen_rules_share_do_not_count_against_the_next():
+    flags = np.zeros((3, N), dtype=bool)
+    flags[0, :20] = flags[1, 20:34] = flags[2, 20:34] = True
+    flags[:2, 60:64] = True  # the first two words err on the same samples
+    flags[2, 70:75] = True  # the third on others, and on one more
+    search = search_of(flags, np.arange(N) < 34, SearchSettings(max_conditions=1, max_terms=1))
+    assert [found.key for found in select_rules(search.run(), search, 2)] == [((0,),), ((1,),)]
+
+
 def test_of_rules_on_the_same_samples_one_is_chosen():
     flags = np.zeros((2, N), dtype=bool)
     flags[:, :20] = True
